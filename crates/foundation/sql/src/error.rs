@@ -1,0 +1,69 @@
+//! What can go wrong with a database, in the terms of somebody who has to act on it.
+
+use sea_orm::DbErr;
+
+/// A failure of the database or of the way to it.
+#[derive(Debug, thiserror::Error)]
+pub enum SqlError {
+    /// The URL names no engine that we drive.
+    #[error("database URL '{0}' must start with sqlite:, postgres: or mysql:")]
+    UnknownEngine(String),
+    /// In-memory SQLite would give readers and the writer different databases.
+    #[error("an in-memory SQLite database cannot be shared between connections; give a file")]
+    InMemory,
+    /// The database could not be opened; the text says which and what to do.
+    #[error("cannot open the database {url}: {hint}")]
+    Open {
+        url: String,
+        hint: String,
+        #[source]
+        source: DbErr,
+    },
+    /// A statement failed.
+    #[error("database statement failed")]
+    Statement(#[from] DbErr),
+}
+
+impl SqlError {
+    /// Whether another attempt of the same transaction may succeed: deadlock, serialisation
+    /// failure, or a lock held by another process.
+    pub fn is_conflict(&self) -> bool {
+        match self {
+            SqlError::Statement(error) => is_conflict(error),
+            _ => false,
+        }
+    }
+
+    /// Whether the statement broke a unique constraint: the row exists already.
+    pub fn is_duplicate(&self) -> bool {
+        match self {
+            SqlError::Statement(error) => is_duplicate(error),
+            _ => false,
+        }
+    }
+}
+
+/// See [`SqlError::is_duplicate`].
+fn is_duplicate(error: &DbErr) -> bool {
+    matches!(
+        error.sql_err(),
+        Some(sea_orm::SqlErr::UniqueConstraintViolation(_))
+    )
+}
+
+/// Codes: SQLSTATE 40001 and 40P01 (PostgreSQL), 1205 and 1213 (MariaDB), SQLITE_BUSY.
+fn is_conflict(error: &DbErr) -> bool {
+    let text = error.to_string();
+    [
+        "40001",
+        "40P01",
+        "deadlock",
+        "Deadlock",
+        "Lock wait timeout",
+        "could not serialize",
+        "database is locked",
+        "Record has changed since last read",
+    ]
+    .iter()
+    .any(|sign| text.contains(sign))
+}

@@ -1,0 +1,32 @@
+//! The one door to databases: SQLite, PostgreSQL and MariaDB behind one handle.
+//!
+//! Promises:
+//! - the same migrations and queries run on all three engines;
+//! - on SQLite there is one writing connection, so a transaction never meets `database is locked`
+//!   inside this process, and readers never wait for it (WAL);
+//! - a conflict that another attempt can heal is retried in one place: [`retry`].
+//!
+//! Rules for users: transactions are short, never wait for the network, and are never nested
+//! (on SQLite a second `begin` in the same task would wait for the first for ever).
+
+mod database;
+mod error;
+mod retry;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use database::{Database, Engine};
+pub use error::SqlError;
+pub use retry::{AsConflict, retry};
+
+pub use sea_orm;
+pub use sea_orm_migration;
+
+/// A moment as our tables keep it.
+///
+/// PostgreSQL and MariaDB store microseconds; a nanosecond that is lost on the way would make a
+/// value read back differ from the value written, so it is cut before writing.
+pub fn micros(at: chrono::DateTime<chrono::Utc>) -> chrono::DateTime<chrono::Utc> {
+    use chrono::SubsecRound;
+    at.trunc_subsecs(6)
+}

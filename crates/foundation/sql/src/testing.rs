@@ -1,0 +1,45 @@
+//! Fresh, empty databases for tests: SQLite always; PostgreSQL and MariaDB when
+//! `KILONOVA_TEST_POSTGRES` or `KILONOVA_TEST_MARIADB` hold a server's URL with the right to create
+//! databases (`cargo xtask services -- cargo test` starts both and sets them).
+
+use sea_orm::ConnectionTrait;
+
+use crate::{Database, Engine};
+
+/// Variables that name database servers for tests.
+const SERVERS: [&str; 2] = ["KILONOVA_TEST_POSTGRES", "KILONOVA_TEST_MARIADB"];
+
+/// One fresh database on each engine that this environment offers.
+pub async fn engines() -> Vec<Database> {
+    let mut all = vec![sqlite().await];
+    for variable in SERVERS {
+        #[allow(clippy::disallowed_methods)]
+        if let Ok(server) = std::env::var(variable) {
+            all.push(Database::open(&fresh_url(&server).await).await.expect("fresh database"));
+        }
+    }
+    all
+}
+
+/// A fresh SQLite database in a file that is forgotten with the temporary folder.
+pub async fn sqlite() -> Database {
+    let folder = tempfile::tempdir().expect("temporary folder").keep();
+    let url = format!("sqlite:{}", folder.join("test.sqlite").display());
+    Database::open(&url).await.expect("fresh SQLite database")
+}
+
+/// Creates a database on `server` and gives its URL.
+pub async fn fresh_url(server: &str) -> String {
+    let name = format!("kn_{}", uuid::Uuid::new_v4().simple());
+    let admin = Database::open(server).await.expect("database server answers");
+    admin
+        .write()
+        .execute_unprepared(&format!("CREATE DATABASE {name}"))
+        .await
+        .expect("create database");
+    let (base, _) = server.rsplit_once('/').expect("a URL ends in /database");
+    match admin.engine() {
+        Engine::Sqlite => unreachable!("SQLite needs no server"),
+        Engine::Postgres | Engine::MariaDb => format!("{base}/{name}"),
+    }
+}
