@@ -1,1 +1,36 @@
-//! (being built)
+//! The contract between the agent and whatever runs guests.
+//!
+//! A [`Driver`] is told what must be true of one server (*ensure running, stopped, gone*) with one complete
+//! [`ServerSpec`]; it answers with facts ([`GuestFacts`], [`HostFacts`]) and reports what happens on its own as
+//! [`GuestEvent`]s. It never sees database rows or API types. What only some hypervisors can do is an ability trait
+//! reached through the driver (`driver.pause() -> Option<&dyn Pause>`): an ability one lacks cannot be called.
+//!
+//! Promises every driver keeps, checked by the shared `suite`:
+//! - every verb is idempotent: repeating it is harmless;
+//! - every verb that changes a server carries an epoch; one older than the last seen answers
+//!   [`DriverError::StaleEpoch`] and changes nothing;
+//! - a failed `ensure_running` of a new server leaves nothing behind;
+//! - guests outlive the driver object, and a new driver on the same state finds them.
+
+pub mod ability;
+pub mod driver;
+pub mod error;
+pub mod facts;
+pub mod spec;
+#[cfg(feature = "suite")]
+pub mod suite;
+
+pub use ability::{Console, Diagnostics, HotplugNic, Pause, Snapshot, Suspend};
+pub use driver::{Driver, Keep, Reboot, StopHow};
+pub use error::DriverError;
+pub use facts::{
+    Cause, CpuDetails, DiskDetails, Endpoint, EventKind, GuestDiagnostics, GuestEvent, GuestFacts,
+    HostFacts, MemoryDetails, NicDetails, PowerState, SnapshotFacts, SupportedInstance,
+};
+pub use spec::{
+    Blob, ConfigDrive, ConfigFile, CpuLimits, DirectBoot, Ephemeral, Firmware, ImageFormat,
+    ImageRef, Nic, RootDisk, ServerSpec, Tap, VolumeAttachment, parse_id,
+};
+
+/// The result of every driver call.
+pub type Result<T> = std::result::Result<T, DriverError>;

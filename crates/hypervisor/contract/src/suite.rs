@@ -1,0 +1,1 @@
+//! (the contract suite follows)
