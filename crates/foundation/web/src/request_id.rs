@@ -1,0 +1,93 @@
+//! Request ids: a local one made here for every request, and a global one that the caller may send.
+//!
+//! Every answer carries the local id in `x-openstack-request-id` and, where a service has one, in
+//! its own older header (`x-compute-request-id`).
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tracing::Instrument;
+use uuid::Uuid;
+
+/// The header that all OpenStack services answer with, and in which a caller sends a global id.
+pub const HEADER: &str = "x-openstack-request-id";
+
+/// The ids of the request at hand; found in the request's extensions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestId {
+    /// Made here, unique: `req-<uuid>`.
+    pub local: String,
+    /// What the caller sent, when it has the form of an id.
+    pub global: Option<String>,
+}
+
+impl RequestId {
+    /// A new local id beside the global id found in `headers`.
+    pub fn of(headers: &HeaderMap) -> Self {
+        RequestId {
+            local: format!("req-{}", Uuid::new_v4()),
+            global: headers
+                .get(HEADER)
+                .and_then(|value| value.to_str().ok())
+                .filter(|value| is_id(value))
+                .map(str::to_owned),
+        }
+    }
+}
+
+/// `req-` and a UUID: anything else a caller sends is ignored, since it would end up in logs.
+fn is_id(value: &str) -> bool {
+    value
+        .strip_prefix("req-")
+        .is_some_and(|id| Uuid::parse_str(id).is_ok())
+}
+
+/// Middleware: gives the request its ids, logs its end, and puts the local id on the answer.
+///
+/// `also` is a service's own header for the same id.
+pub async fn layer(also: Option<&'static str>, mut request: Request, next: Next) -> Response {
+    let ids = RequestId::of(request.headers());
+    let span = tracing::info_span!(
+        "request",
+        id = %ids.local,
+        global_id = ids.global.as_deref().unwrap_or("-"),
+        method = %request.method(),
+        path = %request.uri().path(),
+    );
+    request.extensions_mut().insert(ids.clone());
+    let started = std::time::Instant::now();
+    let mut response = next.run(request).instrument(span.clone()).await;
+    span.in_scope(|| {
+        tracing::info!(
+            status = response.status().as_u16(),
+            millis = started.elapsed().as_millis() as u64,
+            "answered"
+        );
+    });
+    let value = HeaderValue::from_str(&ids.local).expect("an id is plain ASCII");
+    if let Some(header) = also {
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static(header), value.clone());
+    }
+    response
+        .headers_mut()
+        .insert(HeaderName::from_static(HEADER), value);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_well_formed_global_id_is_taken() {
+        let mut headers = HeaderMap::new();
+        headers.insert(HEADER, HeaderValue::from_static("req-x\u{7f}".trim_end_matches('\u{7f}')));
+        assert_eq!(RequestId::of(&headers).global, None);
+        let good = "req-2c50b1a0-6e8c-4d3a-8c56-0c9c3a3b7c11";
+        headers.insert(HEADER, HeaderValue::from_static(good));
+        assert_eq!(RequestId::of(&headers).global.as_deref(), Some(good));
+    }
+}
