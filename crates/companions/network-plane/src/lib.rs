@@ -1,1 +1,28 @@
-//! (being built)
+//! The host's data plane: the virtual networks of one cloud on one machine.
+//!
+//! Input is a complete [`Wanted`] state; [`Plane::apply`] makes the host look like it, touching only what differs, and
+//! may be repeated at any time, also after the process was killed: it adopts what exists.
+//!
+//! What there is on the host:
+//! - namespace `kn-<cloud>`: a bridge for each network, a persistent tap for each port, the security groups;
+//! - namespace `kn-<cloud>-d-<net>`: dnsmasq and the metadata address of a network;
+//! - namespace `kn-<cloud>-r-<router>`: a router with its NAT;
+//! - in the host's own namespace only `kx<net>`: the host's end of the cable to an external network.
+//!
+//! Taps are made with `IFF_TAP | IFF_NO_PI | IFF_VNET_HDR` and one queue, by TUNSETPERSIST. Whoever runs the server
+//! opens `/dev/net/tun` on a thread that entered the namespace, asks TUNSETIFF for the same name with the same three
+//! flags, and gives the descriptor to QEMU (`-netdev tap,fd=N`).
+
+mod error;
+mod names;
+mod plane;
+mod report;
+mod wanted;
+
+pub use error::PlaneError;
+pub use names::{
+    bridge, dhcp_namespace, router_namespace, switch_namespace, tap_name, uplink_host,
+};
+pub use plane::{MetadataListener, Plane, PlaneSettings};
+pub use report::{Failure, Object, Report};
+pub use wanted::*;
