@@ -1,0 +1,267 @@
+//! The handle that roles hold: send, serve, shut down.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::envelope::{self, Answer};
+use crate::memory::Hub;
+use crate::message::{Address, Context, Message, Options};
+use crate::rabbit::{self, Rabbit};
+use crate::service::Service;
+use crate::{CallError, ConnectError, TransportError};
+
+/// How many messages wait for one address before senders are refused. Ten thousand casts are far
+/// more than a role leaves undone while it restarts, and still only some megabytes.
+pub const BACKLOG: usize = 10_000;
+
+/// The longest topic and host together, in bytes: queue names have 255 and we add a prefix.
+pub const LONGEST_ADDRESS: usize = 200;
+
+/// Sends and serves messages over one wire. Clones share it.
+#[derive(Clone)]
+pub struct Bus {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    wire: Wire,
+    stop: CancellationToken,
+    servings: Mutex<Vec<TaskTracker>>,
+}
+
+enum Wire {
+    Memory(Hub),
+    Rabbit(Arc<Rabbit>),
+}
+
+/// Why the wire has no answer; [`CallError`] without the names.
+#[derive(Debug)]
+pub enum WireError {
+    Deadline,
+    NoSuchService,
+    Transport(TransportError),
+}
+
+impl Bus {
+    /// A bus by its `transport_url`: `memory://`, or `rabbit://user:password@host:port/vhost`
+    /// (also `amqp://`, and with TLS `rabbits://`, `amqps://`).
+    ///
+    /// Tries for half a minute to reach the broker; afterwards a lost connection is made anew for ever.
+    pub async fn connect(url: &str) -> Result<Bus, ConnectError> {
+        let stop = CancellationToken::new();
+        if url == "memory:" || url.starts_with("memory://") {
+            return Ok(Bus::over(Wire::Memory(Hub::default()), stop));
+        }
+        let rabbit = Rabbit::connect(rabbit::Place::parse(url)?).await?;
+        Ok(Bus::over(Wire::Rabbit(rabbit), stop))
+    }
+
+    /// A bus inside this process, shared only by its clones.
+    pub fn memory() -> Bus {
+        Bus::over(Wire::Memory(Hub::default()), CancellationToken::new())
+    }
+
+    fn over(wire: Wire, stop: CancellationToken) -> Bus {
+        Bus {
+            inner: Arc::new(Inner {
+                wire,
+                stop,
+                servings: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Lets `service` answer at `address`, with at most `concurrency` handlers at once (at least one).
+    ///
+    /// It also receives the fanouts of the address's topic. Serves until the returned handle or the
+    /// bus is stopped; dropping the handle changes nothing. Returns when messages are taken.
+    pub async fn serve<S: Send + Sync + 'static>(
+        &self,
+        address: &Address,
+        service: Service<S>,
+        concurrency: usize,
+    ) -> Result<Serving, TransportError> {
+        check(address)?;
+        let stop = self.inner.stop.child_token();
+        let running = TaskTracker::new();
+        let concurrency = concurrency.max(1);
+        let table = service.into_table();
+        match &self.inner.wire {
+            Wire::Memory(hub) => hub.serve(address, table, concurrency, stop.clone(), &running),
+            Wire::Rabbit(rabbit) => {
+                rabbit
+                    .serve(address, table, concurrency, stop.clone(), &running)
+                    .await?
+            }
+        }
+        let mut servings = self
+            .inner
+            .servings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        servings.retain(|serving| !serving.is_empty());
+        servings.push(running.clone());
+        Ok(Serving { stop, running })
+    }
+
+    /// Sends a message and waits for its answer.
+    pub async fn call<M: Message>(
+        &self,
+        address: &Address,
+        message: M,
+        options: impl Into<Options>,
+    ) -> Result<M::Reply, CallError> {
+        let options = options.into();
+        let expires = options.call_expiry();
+        let lost = |error| name_error::<M>(address, error);
+        check(address).map_err(|error| lost(WireError::Transport(error)))?;
+        let request = encode(&message, options.context, expires).map_err(lost)?;
+        let answer = match &self.inner.wire {
+            Wire::Memory(hub) => hub.call(address, request, expires).await,
+            Wire::Rabbit(rabbit) => rabbit.call(address, &request, expires, M::IDEMPOTENT).await,
+        };
+        let answer = answer.map_err(lost)?;
+        match serde_json::from_slice(&answer) {
+            Ok(Answer::Ok(reply)) => Ok(reply),
+            Ok(Answer::Failure(failure)) => Err(CallError::Refused(failure)),
+            Err(error) => Err(lost(WireError::Transport(TransportError::Decode(error)))),
+        }
+    }
+
+    /// Sends a message to be handled some time before its deadline. Returns when the wire has it.
+    pub async fn cast<M: Message>(
+        &self,
+        address: &Address,
+        message: M,
+        options: impl Into<Options>,
+    ) -> Result<(), CallError> {
+        let options = options.into();
+        let expires = options.cast_expiry();
+        let lost = |error| name_error::<M>(address, error);
+        check(address).map_err(|error| lost(WireError::Transport(error)))?;
+        let request = encode(&message, options.context, expires).map_err(lost)?;
+        match &self.inner.wire {
+            Wire::Memory(hub) => hub.cast(address, request, expires),
+            Wire::Rabbit(rabbit) => rabbit.cast(address, &request, expires).await,
+        }
+        .map_err(lost)
+    }
+
+    /// Sends a message to everyone who serves the topic at this moment; that may be nobody.
+    pub async fn fanout<M: Message>(
+        &self,
+        topic: &str,
+        message: M,
+        options: impl Into<Options>,
+    ) -> Result<(), CallError> {
+        let options = options.into();
+        let expires = options.cast_expiry();
+        let address = Address::topic(topic.to_owned());
+        let lost = |error| name_error::<M>(&address, error);
+        check(&address).map_err(|error| lost(WireError::Transport(error)))?;
+        let request = encode(&message, options.context, expires).map_err(lost)?;
+        match &self.inner.wire {
+            Wire::Memory(hub) => {
+                hub.fanout(topic, request, expires);
+                Ok(())
+            }
+            Wire::Rabbit(rabbit) => rabbit.fanout(topic, &request, expires).await.map_err(lost),
+        }
+    }
+
+    /// Cancel it to stop taking messages everywhere; [`Bus::shutdown`] does so and waits.
+    pub fn stop_token(&self) -> CancellationToken {
+        self.inner.stop.clone()
+    }
+
+    /// Takes no more messages, waits for the running handlers, at most `limit`, and leaves the broker.
+    /// Handlers may still send while they end.
+    pub async fn shutdown(&self, limit: Duration) -> Result<(), Undrained> {
+        self.inner.stop.cancel();
+        let servings = std::mem::take(
+            &mut *self
+                .inner
+                .servings
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        let all = async {
+            for serving in &servings {
+                serving.close();
+                serving.wait().await;
+            }
+        };
+        let drained = tokio::time::timeout(limit, all).await;
+        if let Wire::Rabbit(rabbit) = &self.inner.wire {
+            rabbit.close().await;
+        }
+        drained.map_err(|_| Undrained {
+            running: servings.iter().map(TaskTracker::len).sum(),
+        })
+    }
+}
+
+/// Handlers that did not end in time at shutdown. Their messages are lost, or handled again by
+/// another server if they were casts on the broker.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{running} message handlers did not end in time")]
+pub struct Undrained {
+    pub running: usize,
+}
+
+/// A service at work.
+#[derive(Debug)]
+pub struct Serving {
+    stop: CancellationToken,
+    running: TaskTracker,
+}
+
+impl Serving {
+    /// Takes no more messages and waits until the running handlers have ended.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        self.running.close();
+        self.running.wait().await;
+    }
+
+    /// Cancel it to take no more messages, without waiting.
+    pub fn stop_token(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+}
+
+fn encode<M: Message>(
+    message: &M,
+    mut context: Context,
+    expires: Instant,
+) -> Result<Vec<u8>, WireError> {
+    context.deadline = Some(expires);
+    envelope::request(M::NAME, &context, message)
+        .map_err(|error| WireError::Transport(TransportError::Encode(error)))
+}
+
+fn check(address: &Address) -> Result<(), TransportError> {
+    let (topic, host) = (address.topic_name(), address.host_name());
+    let empty = topic.is_empty() || host.is_some_and(str::is_empty);
+    if empty || topic.len() + host.map_or(0, str::len) > LONGEST_ADDRESS {
+        return Err(TransportError::BadAddress);
+    }
+    Ok(())
+}
+
+fn name_error<M: Message>(address: &Address, error: WireError) -> CallError {
+    let (message, address) = (M::NAME, address.clone());
+    match error {
+        WireError::Deadline => CallError::Deadline { message, address },
+        WireError::NoSuchService => CallError::NoSuchService { message, address },
+        WireError::Transport(source) => CallError::Transport {
+            message,
+            address,
+            source,
+        },
+    }
+}

@@ -1,0 +1,1 @@
+//! Helpers for tests: a real RabbitMQ broker.
