@@ -1,1 +1,22 @@
-//! (being built)
+//! Servers, flavors, hosts and the rules about them: values and decisions, without I/O.
+//!
+//! Everything here can be tested by calling it. Times are handed in, never read.
+
+pub mod action;
+pub mod fault;
+pub mod flavor;
+pub mod host;
+pub mod image;
+pub mod keypair;
+pub mod lifecycle;
+pub mod network;
+pub mod quota;
+pub mod request;
+pub mod server;
+pub mod state;
+pub mod status;
+
+pub use fault::Fault;
+pub use flavor::Flavor;
+pub use server::Server;
+pub use state::{PowerState, TaskState, VmState};

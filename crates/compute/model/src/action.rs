@@ -1,0 +1,35 @@
+//! The record of what was done with a server: `os-instance-actions`.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// One thing a user asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActionRecord {
+    pub server_id: String,
+    /// Nova's name of the action: `create`, `stop`, `changePassword`, …
+    pub action: String,
+    pub request_id: String,
+    pub user_id: Option<String>,
+    pub project_id: Option<String>,
+    pub start_time: DateTime<Utc>,
+    pub updated_at: Option<DateTime<Utc>>,
+    /// `Error` when it failed.
+    pub message: Option<String>,
+}
+
+/// One step of it, on one machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActionEvent {
+    /// `<role>_<step>`, as `compute__do_build_and_run_instance`.
+    pub event: String,
+    pub start_time: DateTime<Utc>,
+    pub finish_time: Option<DateTime<Utc>>,
+    /// `Success` or `Error`.
+    pub result: Option<String>,
+    /// For administrators.
+    pub traceback: Option<String>,
+    pub host: Option<String>,
+    /// The fault's message, shown from 2.84.
+    pub details: Option<String>,
+}

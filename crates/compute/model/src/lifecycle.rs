@@ -1,0 +1,355 @@
+//! What may be done with a server, and when: one rule per action.
+//!
+//! Guards, the texts of 409 answers, the workflow that carries an action out, and recovery after a
+//! crash all read this table. A new action does not compile without its rule.
+
+use crate::server::{LockOwner, Server};
+use crate::state::{TaskState, VmState};
+use TaskState::*;
+use VmState::{Active, Building, Paused, Rescued, Resized, Stopped, Suspended};
+
+/// Something a user can ask of a server that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    Start,
+    Stop,
+    RebootSoft,
+    RebootHard,
+    Pause,
+    Unpause,
+    Suspend,
+    Resume,
+    Delete,
+}
+
+impl Action {
+    /// Every action.
+    pub const ALL: &'static [Action] = &[
+        Action::Start,
+        Action::Stop,
+        Action::RebootSoft,
+        Action::RebootHard,
+        Action::Pause,
+        Action::Unpause,
+        Action::Suspend,
+        Action::Resume,
+        Action::Delete,
+    ];
+}
+
+/// Which task states an action may interrupt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// Only when nothing is under way.
+    Idle,
+    /// Nothing, or one of these.
+    IdleOr(&'static [TaskState]),
+    /// Whatever is under way.
+    Any,
+}
+
+/// What becomes of the server when the action fails on its host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// It stays what it was.
+    Keep,
+    /// Nobody knows what it is: error.
+    Error,
+}
+
+/// The rule of one action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// The word in 409 messages.
+    pub word: &'static str,
+    /// The name in `os-instance-actions`.
+    pub record: &'static str,
+    /// Allowed vm states; empty means all.
+    pub from: &'static [VmState],
+    pub from_task: From,
+    /// Whether the guest must have been started once.
+    pub launched: bool,
+    /// The task state that accepting the action claims.
+    pub claims: TaskState,
+    /// The vm state that success settles in.
+    pub settles: VmState,
+    pub on_failure: OnFailure,
+}
+
+/// The table. Source: Nova's decorators on `compute.api.API` and the managers' task states, as
+/// collected in the reference of states.
+pub fn rule(action: Action) -> Rule {
+    let idle = Rule {
+        word: "",
+        record: "",
+        from: &[],
+        from_task: From::Idle,
+        launched: true,
+        claims: Deleting,
+        settles: Active,
+        on_failure: OnFailure::Keep,
+    };
+    match action {
+        Action::Start => Rule {
+            word: "start",
+            record: "start",
+            from: &[Stopped],
+            claims: PoweringOn,
+            settles: Active,
+            ..idle
+        },
+        Action::Stop => Rule {
+            word: "stop",
+            record: "stop",
+            from: &[Active, VmState::Error],
+            claims: PoweringOff,
+            settles: Stopped,
+            ..idle
+        },
+        Action::RebootSoft => Rule {
+            word: "reboot",
+            record: "reboot",
+            from: &[Active],
+            claims: Rebooting,
+            settles: Active,
+            on_failure: OnFailure::Error,
+            ..idle
+        },
+        Action::RebootHard => Rule {
+            word: "reboot",
+            record: "reboot",
+            from: &[Active, Stopped, Paused, Suspended, VmState::Error],
+            // The way out of an action that hangs.
+            from_task: From::IdleOr(&[
+                Rebooting,
+                RebootPending,
+                RebootStarted,
+                Resuming,
+                RebootingHard,
+                Unpausing,
+                Pausing,
+                Suspending,
+            ]),
+            claims: RebootingHard,
+            settles: Active,
+            on_failure: OnFailure::Error,
+            ..idle
+        },
+        Action::Pause => Rule {
+            word: "pause",
+            record: "pause",
+            from: &[Active],
+            claims: Pausing,
+            settles: Paused,
+            ..idle
+        },
+        Action::Unpause => Rule {
+            word: "unpause",
+            record: "unpause",
+            from: &[Paused],
+            claims: Unpausing,
+            settles: Active,
+            ..idle
+        },
+        Action::Suspend => Rule {
+            word: "suspend",
+            record: "suspend",
+            from: &[Active],
+            claims: Suspending,
+            settles: Suspended,
+            on_failure: OnFailure::Error,
+            ..idle
+        },
+        Action::Resume => Rule {
+            word: "resume",
+            record: "resume",
+            from: &[Suspended],
+            claims: Resuming,
+            settles: Active,
+            on_failure: OnFailure::Error,
+            ..idle
+        },
+        Action::Delete => Rule {
+            word: "delete",
+            record: "delete",
+            from_task: From::Any,
+            launched: false,
+            claims: Deleting,
+            settles: VmState::Deleted,
+            on_failure: OnFailure::Error,
+            ..idle
+        },
+    }
+}
+
+/// Why an action is refused. The texts are Nova's; all are 409.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("Instance {0} is locked")]
+    Locked(String),
+    #[error("Cannot '{word}' instance {id} while it is in {attribute} {state}")]
+    State {
+        word: &'static str,
+        id: String,
+        attribute: &'static str,
+        state: String,
+    },
+    #[error("Instance {id} is in an invalid state for '{word}'")]
+    NeverLaunched { word: &'static str, id: String },
+}
+
+/// Whether `action` may begin now; `admin` callers pass locks. The order of the checks is Nova's.
+pub fn admit(action: Action, server: &Server, admin: bool) -> Result<Rule, Refusal> {
+    let rule = rule(action);
+    unlocked(server, admin)?;
+    if !rule.from.is_empty() && !rule.from.contains(&server.vm_state) {
+        return Err(state_refusal(
+            rule.word,
+            server,
+            "vm_state",
+            server.vm_state.as_str(),
+        ));
+    }
+    if let Some(task) = server.task_state {
+        let allowed = match rule.from_task {
+            From::Idle => false,
+            From::IdleOr(tasks) => tasks.contains(&task),
+            From::Any => true,
+        };
+        if !allowed {
+            return Err(state_refusal(
+                rule.word,
+                server,
+                "task_state",
+                task.as_str(),
+            ));
+        }
+    }
+    if rule.launched && !server.launched() {
+        return Err(Refusal::NeverLaunched {
+            word: rule.word,
+            id: server.id.clone(),
+        });
+    }
+    Ok(rule)
+}
+
+/// Whether the server is unlocked for a caller.
+pub fn unlocked(server: &Server, admin: bool) -> Result<(), Refusal> {
+    match &server.lock {
+        Some(_) if !admin => Err(Refusal::Locked(server.id.clone())),
+        _ => Ok(()),
+    }
+}
+
+/// Vm states in which metadata, tags and the like of a server may change.
+pub const EDITABLE: &[VmState] = &[
+    Active,
+    Paused,
+    Suspended,
+    Stopped,
+    Rescued,
+    Resized,
+    Building,
+    VmState::Error,
+];
+
+/// Whether a caller may lift the lock of a server: everybody their own kind's, and
+/// `override_allowed` callers any.
+pub fn may_unlock(server: &Server, admin: bool, override_allowed: bool) -> bool {
+    match &server.lock {
+        None => true,
+        Some(lock) => {
+            let own = if admin {
+                LockOwner::Admin
+            } else {
+                LockOwner::Owner
+            };
+            lock.by == own || override_allowed
+        }
+    }
+}
+
+fn state_refusal(
+    word: &'static str,
+    server: &Server,
+    attribute: &'static str,
+    state: &str,
+) -> Refusal {
+    Refusal::State {
+        word,
+        id: server.id.clone(),
+        attribute,
+        state: state.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::{Lock, tests_support::server};
+
+    #[test]
+    fn a_stopped_server_cannot_be_paused_and_the_message_is_novas() {
+        let mut server = server("s1");
+        server.vm_state = Stopped;
+        let refusal = admit(Action::Pause, &server, true).expect_err("stopped");
+        assert_eq!(
+            refusal.to_string(),
+            "Cannot 'pause' instance s1 while it is in vm_state stopped"
+        );
+    }
+
+    #[test]
+    fn a_hard_reboot_gets_through_a_hanging_pause_but_not_through_itself_pending() {
+        let mut server = server("s1");
+        server.task_state = Some(Pausing);
+        assert!(admit(Action::RebootHard, &server, false).is_ok());
+        assert!(admit(Action::RebootSoft, &server, false).is_err());
+        server.task_state = Some(RebootPendingHard);
+        assert!(admit(Action::RebootHard, &server, false).is_err());
+    }
+
+    #[test]
+    fn a_lock_stops_owners_and_not_administrators() {
+        let mut server = server("s1");
+        server.lock = Some(Lock {
+            by: LockOwner::Owner,
+            reason: None,
+        });
+        let refusal = admit(Action::Stop, &server, false).expect_err("locked");
+        assert_eq!(refusal.to_string(), "Instance s1 is locked");
+        assert!(admit(Action::Stop, &server, true).is_ok());
+        assert!(may_unlock(&server, false, false));
+        assert!(!may_unlock(&server, true, false));
+    }
+
+    #[test]
+    fn deleting_is_always_possible() {
+        let mut server = server("s1");
+        server.vm_state = Building;
+        server.task_state = Some(Spawning);
+        server.launched_at = None;
+        assert!(admit(Action::Delete, &server, false).is_ok());
+    }
+
+    proptest::proptest! {
+        /// Whatever the state, an admitted action claims a task and settles in a state from which
+        /// the server can still be deleted.
+        #[test]
+        fn no_action_leads_into_a_corner(vm in 0..VmState::ALL.len(), task in 0..=TaskState::ALL.len()) {
+            let mut server = server("s1");
+            server.vm_state = VmState::ALL[vm];
+            server.task_state = TaskState::ALL.get(task).copied();
+            for action in Action::ALL {
+                if let Ok(rule) = admit(*action, &server, false) {
+                    let mut after = server.clone();
+                    after.vm_state = rule.settles;
+                    after.task_state = None;
+                    proptest::prop_assert!(admit(Action::Delete, &after, false).is_ok());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! A server, as its row holds it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Fault;
+use crate::flavor::Flavor;
+use crate::image::ServerImage;
+use crate::network::{NetworkRequest, Vif};
+use crate::state::{PowerState, TaskState, VmState};
+
+/// A server. One value, loaded with one query: what lists filter by has a column of its own in
+/// the table, the rest are documents.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Server {
+    /// Counts up with creation; gives `instance-%08x` and EC2 ids.
+    pub seq: i64,
+    pub id: String,
+    pub project_id: String,
+    pub user_id: String,
+    pub name: String,
+    pub hostname: String,
+    pub description: Option<String>,
+
+    pub vm_state: VmState,
+    pub task_state: Option<TaskState>,
+    pub power_state: PowerState,
+    /// Fencing number: counts up with every operation; a host refuses an older one.
+    pub epoch: i64,
+
+    pub flavor: Flavor,
+    pub image: Option<ServerImage>,
+    /// Where the guest runs; none before it is placed.
+    pub host: Option<String>,
+    pub node: Option<String>,
+    pub node_id: Option<String>,
+    /// Zone of the host, once there is one.
+    pub availability_zone: Option<String>,
+    /// Zone that the user asked for.
+    pub pinned_zone: Option<String>,
+
+    pub launch_index: i32,
+    pub reservation_id: String,
+    pub vifs: Vec<Vif>,
+    pub metadata: BTreeMap<String, String>,
+    pub tags: Vec<String>,
+    pub key: Option<ServerKey>,
+    /// As sent: base64.
+    pub user_data: Option<String>,
+    pub config_drive: bool,
+    /// Names, for showing; the ports hold the truth.
+    pub security_groups: Vec<String>,
+    pub access_ip_v4: Option<IpAddr>,
+    pub access_ip_v6: Option<IpAddr>,
+    /// Kept and shown (`OS-DCF:diskConfig`); without further effect, as with Nova's libvirt driver.
+    pub disk_config: DiskConfig,
+    pub hints: BTreeMap<String, serde_json::Value>,
+    pub trusted_certificates: Option<Vec<String>>,
+    pub root_device_name: Option<String>,
+    pub lock: Option<Lock>,
+    pub progress: u8,
+    pub fault: Option<Fault>,
+
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    pub launched_at: Option<DateTime<Utc>>,
+    pub terminated_at: Option<DateTime<Utc>>,
+    /// Set when the record is deleted; the row stays for those who may see deleted servers.
+    pub deleted_at: Option<DateTime<Utc>>,
+}
+
+impl Server {
+    /// The status users see.
+    pub fn status(&self) -> &'static str {
+        crate::status::of(self.vm_state, self.task_state, self.deleted_at.is_some())
+    }
+
+    /// Whether its guest was ever started.
+    pub fn launched(&self) -> bool {
+        self.launched_at.is_some()
+    }
+
+    /// The name a hypervisor knows it by (`OS-EXT-SRV-ATTR:instance_name`), by Nova's default
+    /// template.
+    pub fn instance_name(&self) -> String {
+        format!("instance-{:08x}", self.seq)
+    }
+}
+
+/// The key given at creation: a copy, so that deleting the pair does not change the server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServerKey {
+    pub name: String,
+    /// `ssh` or `x509`.
+    pub kind: String,
+    pub data: String,
+}
+
+/// `OS-DCF:diskConfig`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum DiskConfig {
+    Auto,
+    Manual,
+}
+
+impl DiskConfig {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DiskConfig::Auto => "AUTO",
+            DiskConfig::Manual => "MANUAL",
+        }
+    }
+}
+
+/// A lock against actions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    pub by: LockOwner,
+    pub reason: Option<String>,
+}
+
+/// Who holds a lock: an owner cannot lift an administrator's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LockOwner {
+    Owner,
+    Admin,
+}
+
+impl LockOwner {
+    /// The word in the database and in `locked_by` filters.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LockOwner::Owner => "owner",
+            LockOwner::Admin => "admin",
+        }
+    }
+}
+
+/// What creation needs beyond the server's own row, kept in the build workflow.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct BuildPlan {
+    /// Networks wanted; empty for none.
+    pub networks: Vec<NetworkRequest>,
+    /// Ids of security groups for new ports.
+    pub security_group_ids: Vec<String>,
+    pub host: Option<String>,
+    pub hypervisor_hostname: Option<String>,
+    pub forced_host: Option<String>,
+    pub forced_node: Option<String>,
+    /// For the config drive only; never stored with the server.
+    pub admin_password: Option<String>,
+    /// Files of `personality` (until 2.56): path and base64 content.
+    pub injected_files: Vec<(String, String)>,
+}
+
+/// The host name made from a display name, as Nova sanitises it: lower case letters, digits,
+/// hyphens; at most 63; `Server-<id>` when nothing is left.
+pub fn hostname_of(name: &str, id: &str) -> String {
+    let mut host = String::with_capacity(name.len());
+    for c in name.chars() {
+        match c {
+            ' ' | '_' | '.' => host.push('-'),
+            c if c.is_ascii_alphanumeric() || c == '-' => host.push(c.to_ascii_lowercase()),
+            _ => {}
+        }
+    }
+    let host: String = host.trim_matches(['-', '.']).chars().take(63).collect();
+    let host = host.trim_end_matches('-');
+    match host.is_empty() {
+        true => format!("Server-{id}"),
+        false => host.to_owned(),
+    }
+}
+
+/// A server to begin tests with: active, idle, on no host.
+#[cfg(test)]
+pub mod tests_support {
+    use super::*;
+
+    pub fn server(id: &str) -> Server {
+        let now = DateTime::<Utc>::UNIX_EPOCH;
+        Server {
+            seq: 1,
+            id: id.to_owned(),
+            project_id: "p".into(),
+            user_id: "u".into(),
+            name: "n".into(),
+            hostname: "n".into(),
+            description: None,
+            vm_state: VmState::Active,
+            task_state: None,
+            power_state: PowerState::Running,
+            epoch: 1,
+            flavor: Flavor {
+                id: "1".into(),
+                name: "tiny".into(),
+                ram: 64,
+                vcpus: 1,
+                disk: 1,
+                ephemeral: 0,
+                swap: 0,
+                rxtx_factor: 1.0,
+                is_public: true,
+                disabled: false,
+                description: None,
+                extra_specs: BTreeMap::new(),
+                created_at: None,
+                updated_at: None,
+            },
+            image: None,
+            host: None,
+            node: None,
+            node_id: None,
+            availability_zone: None,
+            pinned_zone: None,
+            launch_index: 0,
+            reservation_id: "r-1".into(),
+            vifs: Vec::new(),
+            metadata: BTreeMap::new(),
+            tags: Vec::new(),
+            key: None,
+            user_data: None,
+            config_drive: false,
+            security_groups: Vec::new(),
+            access_ip_v4: None,
+            access_ip_v6: None,
+            disk_config: DiskConfig::Manual,
+            hints: BTreeMap::new(),
+            trusted_certificates: None,
+            root_device_name: None,
+            lock: None,
+            progress: 0,
+            fault: None,
+            created_at: now,
+            updated_at: now,
+            launched_at: Some(now),
+            terminated_at: None,
+            deleted_at: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_display_name_becomes_a_valid_host_name() {
+        assert_eq!(hostname_of("My Server_1.x", "i"), "my-server-1-x");
+        assert_eq!(hostname_of("тест", "abc"), "Server-abc");
+        assert_eq!(hostname_of("--a--", "i"), "a");
+        assert_eq!(hostname_of(&"x".repeat(80), "i").len(), 63);
+    }
+}
