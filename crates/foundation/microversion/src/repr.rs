@@ -1,0 +1,107 @@
+//! Values as Python writes them: the validation texts of the original services are full of `repr()`.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+/// `repr(value)` of the Python value that the JSON stands for.
+pub fn python_repr(value: &Value) -> String {
+    let mut out = String::new();
+    write_value(&mut out, value);
+    out
+}
+
+/// `str(value)`: as [`python_repr`], but a bare text stays bare.
+pub(crate) fn python_str(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| python_repr(value), str::to_owned)
+}
+
+/// `repr()` of a text.
+pub(crate) fn text_repr(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    write_text(&mut out, text);
+    out
+}
+
+/// `'a', 'b'`.
+pub(crate) fn joined<'t>(texts: impl IntoIterator<Item = &'t str>) -> String {
+    texts
+        .into_iter()
+        .map(text_repr)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn write_value(out: &mut String, value: &Value) {
+    match value {
+        Value::Null => out.push_str("None"),
+        Value::Bool(true) => out.push_str("True"),
+        Value::Bool(false) => out.push_str("False"),
+        Value::Number(number) => out.push_str(&number.to_string()),
+        Value::String(text) => write_text(out, text),
+        Value::Array(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                out.push_str(if index > 0 { ", " } else { "" });
+                write_value(out, item);
+            }
+            out.push(']');
+        }
+        Value::Object(entries) => {
+            out.push('{');
+            for (index, (key, item)) in entries.iter().enumerate() {
+                out.push_str(if index > 0 { ", " } else { "" });
+                write_text(out, key);
+                out.push_str(": ");
+                write_value(out, item);
+            }
+            out.push('}');
+        }
+    }
+}
+
+fn write_text(out: &mut String, text: &str) {
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
+    out.push(quote);
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c == quote => {
+                out.push('\\');
+                out.push(c);
+            }
+            c if c.is_control() => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\x{:02x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push(quote);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_read_as_python_would_print_them() {
+        let value = json!({"a": [1, 1.5, null, true], "b": "it's", "c": "a\"b'\n\\\u{1}é"});
+        assert_eq!(
+            python_repr(&value),
+            r#"{'a': [1, 1.5, None, True], 'b': "it's", 'c': 'a"b\'\n\\\x01é'}"#
+        );
+        assert_eq!(python_str(&json!("x")), "x");
+    }
+}
