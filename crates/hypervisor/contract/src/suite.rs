@@ -1,1 +1,616 @@
-//! (the contract suite follows)
+//! What every driver must do, as tests that each driver runs on itself. A driver implements [`Subject`] in its tests
+//! and calls [`check`]; a failed expectation panics with the sentence it broke.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::broadcast;
+
+use crate::{
+    Cause, Driver, DriverError, EventKind, GuestEvent, Keep, Nic, PowerState, Reboot, ServerSpec,
+    StopHow,
+};
+
+/// A driver under test.
+#[async_trait]
+pub trait Subject: Send + Sync {
+    /// A new driver object over the same state every time, as after a restart of the agent.
+    async fn open(&self) -> Arc<dyn Driver>;
+
+    /// A description with a new id that this driver can run.
+    fn spec(&self) -> ServerSpec;
+
+    /// A folder for files that the suite makes.
+    fn scratch(&self) -> PathBuf;
+}
+
+/// Runs everything; prints each rule before it is checked.
+pub async fn check(subject: &dyn Subject) {
+    let driver = subject.open().await;
+    let driver = driver.as_ref();
+    for rule in RULES {
+        println!("  {}", rule.name());
+        match rule {
+            Rule::Lifecycle => a_server_runs_stops_and_goes(driver, subject.spec()).await,
+            Rule::Repeat => repeating_a_verb_is_harmless(driver, subject.spec()).await,
+            Rule::Epoch => an_older_epoch_is_refused(driver, subject.spec()).await,
+            Rule::Unknown => unknown_servers_are_not_invented(driver, subject.spec()).await,
+            Rule::BadId => an_id_that_is_no_uuid_is_refused(driver, subject.spec()).await,
+            Rule::Restart => a_new_driver_finds_the_guests(subject).await,
+            Rule::Reboot => a_reboot_ends_running(driver, subject.spec()).await,
+            Rule::KeepDisks => {
+                kept_disks_are_not_listed_but_used_again(driver, subject.spec()).await
+            }
+            Rule::Volumes => {
+                what_cannot_be_done_is_said_and_leaves_nothing(driver, subject.spec()).await
+            }
+            Rule::Pause => pausing_and_unpausing(driver, subject.spec()).await,
+            Rule::Suspend => suspending_and_resuming(driver, subject.spec()).await,
+            Rule::Console => consoles_and_the_log(driver, subject.spec()).await,
+            Rule::Snapshot => a_snapshot_is_a_whole_file(driver, subject).await,
+            Rule::Hotplug => cards_come_and_go(driver, subject.spec()).await,
+            Rule::Diagnostics => diagnostics_know_the_size(driver, subject.spec()).await,
+            Rule::Host => the_host_says_what_it_is(driver).await,
+        }
+    }
+    assert!(
+        driver.list().await.unwrap_or_default().is_empty(),
+        "the suite leaves no server behind"
+    );
+}
+
+#[derive(Clone, Copy)]
+enum Rule {
+    Lifecycle,
+    Repeat,
+    Epoch,
+    Unknown,
+    BadId,
+    Restart,
+    Reboot,
+    KeepDisks,
+    Volumes,
+    Pause,
+    Suspend,
+    Console,
+    Snapshot,
+    Hotplug,
+    Diagnostics,
+    Host,
+}
+
+const RULES: &[Rule] = &[
+    Rule::Lifecycle,
+    Rule::Repeat,
+    Rule::Epoch,
+    Rule::Unknown,
+    Rule::BadId,
+    Rule::Restart,
+    Rule::Reboot,
+    Rule::KeepDisks,
+    Rule::Volumes,
+    Rule::Pause,
+    Rule::Suspend,
+    Rule::Console,
+    Rule::Snapshot,
+    Rule::Hotplug,
+    Rule::Diagnostics,
+    Rule::Host,
+];
+
+impl Rule {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Lifecycle => "a server runs, stops and goes, and events tell it",
+            Self::Repeat => "repeating a verb is harmless",
+            Self::Epoch => "an older epoch is refused and changes nothing",
+            Self::Unknown => "unknown servers are not invented",
+            Self::BadId => "an id that is no UUID is refused",
+            Self::Restart => "a new driver finds the guests of the old one",
+            Self::Reboot => "a reboot ends running",
+            Self::KeepDisks => "kept disks are not listed, but used again",
+            Self::Volumes => "what cannot be done is said, and leaves nothing behind",
+            Self::Pause => "pausing and unpausing",
+            Self::Suspend => "suspending and resuming",
+            Self::Console => "consoles and the log",
+            Self::Snapshot => "a snapshot is a whole file",
+            Self::Hotplug => "network cards come and go",
+            Self::Diagnostics => "diagnostics know the server's size",
+            Self::Host => "the host says what it is",
+        }
+    }
+}
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// Unwraps with the error's text: the sentences of `check` are read by people.
+#[track_caller]
+fn ok<T>(result: crate::Result<T>, what: &str) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => panic!("{what}: {error} ({error:?})"),
+    }
+}
+
+async fn state(driver: &dyn Driver, id: &str) -> Option<PowerState> {
+    ok(driver.inspect(id).await, "inspect").map(|facts| facts.power_state)
+}
+
+async fn next(events: &mut broadcast::Receiver<GuestEvent>, id: &str) -> GuestEvent {
+    let wait = async {
+        loop {
+            match events.recv().await {
+                Ok(event) if event.id == id => return event,
+                Ok(_) => {}
+                Err(error) => panic!("the event stream ended: {error}"),
+            }
+        }
+    };
+    match tokio::time::timeout(SOON, wait).await {
+        Ok(event) => event,
+        Err(_) => panic!("no event for {id} came"),
+    }
+}
+
+async fn remove(driver: &dyn Driver, spec: &ServerSpec) {
+    ok(
+        driver.ensure_gone(&spec.id, u64::MAX, Keep::Nothing).await,
+        "ensure_gone",
+    );
+    assert_eq!(
+        state(driver, &spec.id).await,
+        None,
+        "a server that is gone is unknown"
+    );
+}
+
+async fn a_server_runs_stops_and_goes(driver: &dyn Driver, spec: ServerSpec) {
+    let mut events = driver.events();
+    let facts = ok(driver.ensure_running(&spec).await, "ensure_running");
+    assert_eq!(
+        (facts.power_state, facts.epoch, facts.id.as_str()),
+        (PowerState::Running, spec.epoch, spec.id.as_str())
+    );
+    assert_eq!(facts.name, spec.name);
+    assert!(
+        ok(driver.list().await, "list")
+            .iter()
+            .any(|guest| guest.id == spec.id),
+        "a running server is listed"
+    );
+    assert_eq!(
+        ok(driver.spec(&spec.id).await, "spec").as_ref(),
+        Some(&spec),
+        "the description is kept"
+    );
+    let event = next(&mut events, &spec.id).await;
+    assert_eq!(
+        (event.kind, event.cause),
+        (EventKind::Started, Cause::Command)
+    );
+    let facts = ok(
+        driver.ensure_stopped(&spec.id, 1, StopHow::Hard).await,
+        "ensure_stopped",
+    );
+    assert_eq!(facts.power_state, PowerState::Shutdown);
+    let event = next(&mut events, &spec.id).await;
+    assert_eq!(
+        (event.kind, event.cause),
+        (EventKind::Stopped, Cause::Command)
+    );
+    ok(
+        driver.ensure_running(&spec).await,
+        "a stopped server starts again",
+    );
+    assert_eq!(state(driver, &spec.id).await, Some(PowerState::Running));
+    remove(driver, &spec).await;
+    assert!(
+        ok(driver.list().await, "list")
+            .iter()
+            .all(|guest| guest.id != spec.id)
+    );
+}
+
+async fn repeating_a_verb_is_harmless(driver: &dyn Driver, spec: ServerSpec) {
+    let first = ok(driver.ensure_running(&spec).await, "ensure_running");
+    let second = ok(driver.ensure_running(&spec).await, "ensure_running again");
+    assert_eq!(
+        (first.pid, first.power_state),
+        (second.pid, second.power_state),
+        "a running guest is left alone"
+    );
+    for _ in 0..2 {
+        ok(
+            driver
+                .ensure_stopped(&spec.id, spec.epoch, StopHow::Hard)
+                .await,
+            "ensure_stopped",
+        );
+    }
+    for _ in 0..2 {
+        ok(
+            driver
+                .ensure_gone(&spec.id, spec.epoch, Keep::Nothing)
+                .await,
+            "ensure_gone",
+        );
+    }
+}
+
+async fn an_older_epoch_is_refused(driver: &dyn Driver, mut spec: ServerSpec) {
+    spec.epoch = 7;
+    ok(driver.ensure_running(&spec).await, "ensure_running");
+    let stop = driver.ensure_stopped(&spec.id, 6, StopHow::Hard).await;
+    assert!(
+        matches!(
+            stop,
+            Err(DriverError::StaleEpoch {
+                current: 7,
+                epoch: 6,
+                ..
+            })
+        ),
+        "{stop:?}"
+    );
+    let gone = driver.ensure_gone(&spec.id, 6, Keep::Nothing).await;
+    assert!(
+        matches!(gone, Err(DriverError::StaleEpoch { .. })),
+        "{gone:?}"
+    );
+    assert_eq!(
+        state(driver, &spec.id).await,
+        Some(PowerState::Running),
+        "a refused command changes nothing"
+    );
+    ok(
+        driver.ensure_stopped(&spec.id, 8, StopHow::Hard).await,
+        "a newer epoch",
+    );
+    let late = driver.ensure_running(&spec).await;
+    assert!(
+        matches!(late, Err(DriverError::StaleEpoch { .. })),
+        "a late start is refused: {late:?}"
+    );
+    assert_eq!(state(driver, &spec.id).await, Some(PowerState::Shutdown));
+    ok(
+        driver.ensure_gone(&spec.id, 9, Keep::Nothing).await,
+        "ensure_gone",
+    );
+    let late = driver.ensure_running(&spec).await;
+    assert!(
+        matches!(late, Err(DriverError::StaleEpoch { .. })),
+        "a late start raises no dead: {late:?}"
+    );
+    assert_eq!(state(driver, &spec.id).await, None);
+}
+
+async fn unknown_servers_are_not_invented(driver: &dyn Driver, spec: ServerSpec) {
+    assert_eq!(state(driver, &spec.id).await, None);
+    assert!(ok(driver.spec(&spec.id).await, "spec").is_none());
+    let stop = driver.ensure_stopped(&spec.id, 1, StopHow::Hard).await;
+    assert!(
+        matches!(stop, Err(DriverError::NotFound { .. })),
+        "{stop:?}"
+    );
+    if let Some(pause) = driver.pause() {
+        let paused = pause.pause(&spec.id, 1).await;
+        assert!(
+            matches!(paused, Err(DriverError::NotFound { .. })),
+            "{paused:?}"
+        );
+    }
+    ok(
+        driver.ensure_gone(&spec.id, 1, Keep::Nothing).await,
+        "deleting what is not there",
+    );
+}
+
+async fn an_id_that_is_no_uuid_is_refused(driver: &dyn Driver, mut spec: ServerSpec) {
+    for id in ["", "..", "../../etc", "a/b"] {
+        spec.id = id.to_owned();
+        assert!(driver.ensure_running(&spec).await.is_err(), "{id:?}");
+        assert!(!matches!(driver.inspect(id).await, Ok(Some(_))), "{id:?}");
+    }
+}
+
+async fn a_new_driver_finds_the_guests(subject: &dyn Subject) {
+    let (up, down) = (subject.spec(), subject.spec());
+    let old = subject.open().await;
+    let before = ok(old.ensure_running(&up).await, "ensure_running");
+    ok(old.ensure_running(&down).await, "ensure_running");
+    ok(
+        old.ensure_stopped(&down.id, 3, StopHow::Hard).await,
+        "ensure_stopped",
+    );
+    drop(old);
+    let new = subject.open().await;
+    let mut events = new.events();
+    let listed = ok(new.list().await, "list");
+    let find = |id: &str| listed.iter().find(|guest| guest.id == id).cloned();
+    let (Some(up_facts), Some(down_facts)) = (find(&up.id), find(&down.id)) else {
+        panic!("both servers are found again: {listed:?}")
+    };
+    assert_eq!(
+        (up_facts.power_state, up_facts.pid),
+        (PowerState::Running, before.pid)
+    );
+    assert_eq!(
+        (down_facts.power_state, down_facts.epoch),
+        (PowerState::Shutdown, 3),
+        "the epoch is kept"
+    );
+    ok(
+        new.ensure_stopped(&up.id, 2, StopHow::Hard).await,
+        "a found guest can be stopped",
+    );
+    assert_eq!(next(&mut events, &up.id).await.kind, EventKind::Stopped);
+    remove(new.as_ref(), &up).await;
+    remove(new.as_ref(), &down).await;
+}
+
+async fn a_reboot_ends_running(driver: &dyn Driver, spec: ServerSpec) {
+    ok(driver.ensure_running(&spec).await, "ensure_running");
+    // A guest that does not listen: power is cut after the timeout.
+    let soft = Reboot::Soft {
+        timeout: Duration::from_millis(300),
+    };
+    assert_eq!(
+        ok(driver.reboot(&spec, soft).await, "soft reboot").power_state,
+        PowerState::Running
+    );
+    assert_eq!(
+        ok(driver.reboot(&spec, Reboot::Hard).await, "hard reboot").power_state,
+        PowerState::Running
+    );
+    ok(
+        driver.ensure_stopped(&spec.id, 1, StopHow::Hard).await,
+        "ensure_stopped",
+    );
+    assert_eq!(
+        ok(driver.reboot(&spec, Reboot::Hard).await, "from stopped").power_state,
+        PowerState::Running
+    );
+    remove(driver, &spec).await;
+}
+
+async fn kept_disks_are_not_listed_but_used_again(driver: &dyn Driver, spec: ServerSpec) {
+    ok(driver.ensure_running(&spec).await, "ensure_running");
+    ok(
+        driver.ensure_gone(&spec.id, 1, Keep::Disks).await,
+        "ensure_gone keeping disks",
+    );
+    assert_eq!(
+        state(driver, &spec.id).await,
+        None,
+        "a server whose disks are kept is not on the host"
+    );
+    let facts = ok(
+        driver.ensure_running(&spec).await,
+        "ensure_running on kept disks",
+    );
+    assert!(facts.has_disks);
+    remove(driver, &spec).await;
+}
+
+async fn what_cannot_be_done_is_said_and_leaves_nothing(driver: &dyn Driver, mut spec: ServerSpec) {
+    spec.volumes.push(crate::VolumeAttachment {
+        volume_id: "4c5ba8ad-6f5e-4f2d-9b2b-000000000001".into(),
+        attachment_id: "4c5ba8ad-6f5e-4f2d-9b2b-000000000002".into(),
+        connection_info: serde_json::json!({"driver_volume_type": "no-such-kind", "data": {}}),
+        device: None,
+    });
+    let refused = driver.ensure_running(&spec).await;
+    assert!(
+        matches!(refused, Err(DriverError::Unsupported { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(state(driver, &spec.id).await, None);
+}
+
+async fn pausing_and_unpausing(driver: &dyn Driver, spec: ServerSpec) {
+    let Some(pause) = driver.pause() else { return };
+    ok(driver.ensure_running(&spec).await, "ensure_running");
+    let mut events = driver.events();
+    for _ in 0..2 {
+        assert_eq!(
+            ok(pause.pause(&spec.id, 1).await, "pause").power_state,
+            PowerState::Paused
+        );
+    }
+    assert_eq!(state(driver, &spec.id).await, Some(PowerState::Paused));
+    assert_eq!(next(&mut events, &spec.id).await.kind, EventKind::Paused);
+    assert_eq!(
+        ok(driver.ensure_running(&spec).await, "ensure_running").power_state,
+        PowerState::Paused
+    );
+    for _ in 0..2 {
+        assert_eq!(
+            ok(pause.unpause(&spec.id, 1).await, "unpause").power_state,
+            PowerState::Running
+        );
+    }
+    assert_eq!(next(&mut events, &spec.id).await.kind, EventKind::Resumed);
+    ok(pause.pause(&spec.id, 1).await, "pause");
+    ok(
+        driver.ensure_stopped(&spec.id, 1, StopHow::Hard).await,
+        "a paused guest can be stopped",
+    );
+    let stopped = pause.pause(&spec.id, 1).await;
+    assert!(
+        matches!(stopped, Err(DriverError::Busy { .. })),
+        "what does not run cannot be paused: {stopped:?}"
+    );
+    remove(driver, &spec).await;
+}
+
+async fn suspending_and_resuming(driver: &dyn Driver, spec: ServerSpec) {
+    let Some(suspend) = driver.suspend() else {
+        return;
+    };
+    ok(driver.ensure_running(&spec).await, "ensure_running");
+    let mut events = driver.events();
+    for _ in 0..2 {
+        assert_eq!(
+            ok(suspend.suspend(&spec.id, 1).await, "suspend").power_state,
+            PowerState::Suspended
+        );
+    }
+    assert_eq!(state(driver, &spec.id).await, Some(PowerState::Suspended));
+    assert_eq!(next(&mut events, &spec.id).await.kind, EventKind::Suspended);
+    for _ in 0..2 {
+        assert_eq!(
+            ok(suspend.resume(&spec.id, 1).await, "resume").power_state,
+            PowerState::Running
+        );
+    }
+    assert_eq!(next(&mut events, &spec.id).await.kind, EventKind::Resumed);
+    ok(suspend.suspend(&spec.id, 1).await, "suspend again");
+    let facts = ok(driver.ensure_running(&spec).await, "ensure_running resumes");
+    assert_eq!(facts.power_state, PowerState::Running);
+    ok(suspend.suspend(&spec.id, 1).await, "suspend a third time");
+    ok(
+        driver.ensure_stopped(&spec.id, 1, StopHow::Hard).await,
+        "stopping drops the saved memory",
+    );
+    assert_eq!(state(driver, &spec.id).await, Some(PowerState::Shutdown));
+    let nothing = suspend.resume(&spec.id, 1).await;
+    assert!(
+        matches!(nothing, Err(DriverError::Busy { .. })),
+        "{nothing:?}"
+    );
+    remove(driver, &spec).await;
+}
+
+async fn consoles_and_the_log(driver: &dyn Driver, spec: ServerSpec) {
+    let Some(console) = driver.console() else {
+        return;
+    };
+    ok(driver.ensure_running(&spec).await, "ensure_running");
+    let log = ok(console.log_tail(&spec.id, 1 << 20).await, "log_tail");
+    let tail = ok(console.log_tail(&spec.id, 3).await, "log_tail");
+    assert!(tail.len() <= 3, "no more than was asked for");
+    ok(
+        driver.ensure_stopped(&spec.id, 1, StopHow::Hard).await,
+        "ensure_stopped",
+    );
+    let after = ok(
+        console.log_tail(&spec.id, 1 << 20).await,
+        "log_tail after the end",
+    );
+    assert!(
+        after.starts_with(&log),
+        "the log stays when the guest stops"
+    );
+    assert!(
+        console.vnc(&spec.id).await.is_err(),
+        "a stopped guest has no screen"
+    );
+    remove(driver, &spec).await;
+    let unknown = console.log_tail(&spec.id, 10).await;
+    assert!(
+        matches!(unknown, Err(DriverError::NotFound { .. })),
+        "{unknown:?}"
+    );
+}
+
+async fn a_snapshot_is_a_whole_file(driver: &dyn Driver, subject: &dyn Subject) {
+    let Some(snapshot) = driver.snapshot() else {
+        return;
+    };
+    let spec = subject.spec();
+    if spec.root_disk.is_none() {
+        return;
+    }
+    ok(driver.ensure_running(&spec).await, "ensure_running");
+    let target = subject.scratch().join("snapshot.qcow2");
+    for live in [true, false] {
+        if !live {
+            ok(
+                driver.ensure_stopped(&spec.id, 1, StopHow::Hard).await,
+                "ensure_stopped",
+            );
+        }
+        let facts = ok(snapshot.export(&spec.id, 1, &target).await, "export");
+        let bytes = std::fs::read(&target).unwrap_or_default();
+        assert_eq!(facts.size, bytes.len() as u64);
+        assert_eq!(
+            (facts.disk_format.as_str(), bytes.get(..4)),
+            ("qcow2", Some(&b"QFI\xfb"[..]))
+        );
+        assert_eq!(bytes.get(8..16), Some(&[0_u8; 8][..]), "no backing file");
+        assert!(facts.virtual_size > 0);
+    }
+    let _ = std::fs::remove_file(&target);
+    remove(driver, &spec).await;
+}
+
+async fn cards_come_and_go(driver: &dyn Driver, spec: ServerSpec) {
+    let Some(hotplug) = driver.hotplug_nic() else {
+        return;
+    };
+    ok(driver.ensure_running(&spec).await, "ensure_running");
+    // Stopped: a guest in its boot loader would never let go of a card.
+    ok(
+        driver.ensure_stopped(&spec.id, 1, StopHow::Hard).await,
+        "ensure_stopped",
+    );
+    let nic = Nic {
+        port_id: "4c5ba8ad-6f5e-4f2d-9b2b-0000000000aa".into(),
+        mac: "fa:16:3e:00:00:aa".into(),
+        tap: None,
+        mtu: 1442,
+        model: None,
+    };
+    let ports =
+        |facts: Option<crate::GuestFacts>| facts.map(|facts| facts.port_ids).unwrap_or_default();
+    for _ in 0..2 {
+        ok(hotplug.attach_nic(&spec.id, 1, &nic).await, "attach_nic");
+    }
+    let with = ports(ok(driver.inspect(&spec.id).await, "inspect"));
+    assert_eq!(
+        with.iter().filter(|port| **port == nic.port_id).count(),
+        1,
+        "plugged once: {with:?}"
+    );
+    for _ in 0..2 {
+        ok(
+            hotplug.detach_nic(&spec.id, 1, &nic.port_id).await,
+            "detach_nic",
+        );
+    }
+    assert!(!ports(ok(driver.inspect(&spec.id).await, "inspect")).contains(&nic.port_id));
+    remove(driver, &spec).await;
+}
+
+async fn diagnostics_know_the_size(driver: &dyn Driver, spec: ServerSpec) {
+    let Some(diagnostics) = driver.diagnostics() else {
+        return;
+    };
+    ok(driver.ensure_running(&spec).await, "ensure_running");
+    let facts = ok(diagnostics.diagnostics(&spec.id).await, "diagnostics");
+    assert_eq!(
+        (facts.num_cpus, facts.state.as_str()),
+        (spec.vcpus, "running")
+    );
+    assert_eq!(facts.memory_details.maximum, Some(spec.memory_mb));
+    assert_eq!(facts.num_nics as usize, spec.nics.len());
+    remove(driver, &spec).await;
+}
+
+async fn the_host_says_what_it_is(driver: &dyn Driver) {
+    let facts = ok(driver.host_facts().await, "host_facts");
+    assert!(
+        facts.vcpus > 0 && facts.memory_mb > 0 && facts.disk_gb > 0,
+        "{facts:?}"
+    );
+    assert!(!facts.hypervisor_type.is_empty() && !facts.supported_instances.is_empty());
+    assert!(facts.cpu_info.is_object());
+    for name in &facts.traits {
+        let custom = name
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+        assert!(custom, "{name} is no trait name");
+    }
+}

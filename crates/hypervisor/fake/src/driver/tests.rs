@@ -1,0 +1,218 @@
+use std::path::PathBuf;
+
+use hypervisor::suite::{self, Subject};
+use hypervisor::{EventKind, ImageFormat, ImageRef, RootDisk};
+
+use super::*;
+use crate::{FailCall, Latencies};
+
+struct Fake {
+    dir: tempfile::TempDir,
+}
+
+#[async_trait]
+impl Subject for Fake {
+    async fn open(&self) -> Arc<dyn Driver> {
+        let settings = FakeSettings {
+            state_dir: Some(self.dir.path().join("host")),
+            ..FakeSettings::default()
+        };
+        Arc::new(FakeDriver::open(settings).unwrap())
+    }
+
+    fn spec(&self) -> ServerSpec {
+        spec("suite")
+    }
+
+    fn scratch(&self) -> PathBuf {
+        self.dir.path().to_owned()
+    }
+}
+
+fn spec(name: &str) -> ServerSpec {
+    let mut spec = ServerSpec::minimal(uuid::Uuid::new_v4().to_string(), name);
+    spec.root_disk = Some(RootDisk {
+        size_gb: 1,
+        image: None,
+    });
+    spec
+}
+
+fn faulty(faults: Faults) -> FakeDriver {
+    FakeDriver::open(FakeSettings {
+        faults,
+        ..FakeSettings::default()
+    })
+    .unwrap()
+}
+
+#[tokio::test]
+async fn the_fake_keeps_the_contract() {
+    suite::check(&Fake {
+        dir: tempfile::tempdir().unwrap(),
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_guest_configured_not_to_start_leaves_nothing_behind() {
+    let driver = faulty(Faults {
+        fail_start_of: Some("^bad".into()),
+        ..Faults::default()
+    });
+    let bad = spec("bad-one");
+    assert!(matches!(
+        driver.ensure_running(&bad).await,
+        Err(DriverError::GuestFailed { .. })
+    ));
+    assert!(driver.list().await.unwrap().is_empty());
+    driver.ensure_running(&spec("good")).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_nth_call_fails_and_the_next_succeeds() {
+    let fail_calls = vec![FailCall {
+        verb: Verb::EnsureRunning,
+        nth: 2,
+    }];
+    let driver = faulty(Faults {
+        fail_calls,
+        ..Faults::default()
+    });
+    let server = spec("x");
+    driver.ensure_running(&server).await.unwrap();
+    assert!(matches!(
+        driver.ensure_running(&server).await,
+        Err(DriverError::Hypervisor { .. })
+    ));
+    driver.ensure_running(&server).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lost_disk_is_noticed_at_the_next_start() {
+    let driver = faulty(Faults {
+        lose_disk_of: Some("fragile".into()),
+        ..Faults::default()
+    });
+    let server = spec("fragile");
+    driver.ensure_running(&server).await.unwrap();
+    assert!(
+        !driver
+            .ensure_stopped(&server.id, 1, StopHow::Hard)
+            .await
+            .unwrap()
+            .has_disks
+    );
+    assert!(matches!(
+        driver.ensure_running(&server).await,
+        Err(DriverError::GuestFailed { .. })
+    ));
+    assert!(
+        driver.inspect(&server.id).await.unwrap().is_some(),
+        "an old server is not removed by a failed start"
+    );
+}
+
+#[tokio::test]
+async fn guests_crash_and_power_off_on_their_own() {
+    let driver = faulty(Faults {
+        crash_of: Some("doomed".into()),
+        crash_after_ms: 1,
+        ..Faults::default()
+    });
+    let mut events = driver.events();
+    let doomed = spec("doomed");
+    driver.ensure_running(&doomed).await.unwrap();
+    assert_eq!(events.recv().await.unwrap().kind, EventKind::Started);
+    let crash = events.recv().await.unwrap();
+    assert_eq!(
+        (crash.kind, crash.cause),
+        (EventKind::Crashed, Cause::Guest)
+    );
+    assert_eq!(
+        driver
+            .inspect(&doomed.id)
+            .await
+            .unwrap()
+            .unwrap()
+            .power_state,
+        PowerState::Crashed
+    );
+    let calm = spec("calm");
+    driver.ensure_running(&calm).await.unwrap();
+    driver.power_off_from_inside(&calm.id).await.unwrap();
+    assert_eq!(
+        driver.inspect(&calm.id).await.unwrap().unwrap().power_state,
+        PowerState::Shutdown
+    );
+}
+
+#[tokio::test]
+async fn a_full_host_says_what_is_missing() {
+    let settings = FakeSettings {
+        memory_mb: 200,
+        refuse_overcommit: true,
+        ..FakeSettings::default()
+    };
+    let driver = FakeDriver::open(settings).unwrap();
+    driver.ensure_running(&spec("one")).await.unwrap();
+    let full = driver.ensure_running(&spec("two")).await;
+    assert!(
+        matches!(
+            full,
+            Err(DriverError::NoResources {
+                what: "memory_mb",
+                needed: 128,
+                available: 72
+            })
+        ),
+        "{full:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_image_larger_than_the_disk_is_refused() {
+    let driver = FakeDriver::open(FakeSettings::default()).unwrap();
+    let mut server = spec("big");
+    let image = ImageRef {
+        id: "i".into(),
+        path: "/i".into(),
+        format: ImageFormat::Qcow2,
+        virtual_size: 2 << 30,
+    };
+    server.root_disk = Some(RootDisk {
+        size_gb: 1,
+        image: Some(image),
+    });
+    assert!(matches!(
+        driver.ensure_running(&server).await,
+        Err(DriverError::ImageUnusable { .. })
+    ));
+}
+
+#[tokio::test]
+async fn latencies_pass_and_servers_do_not_wait_for_each_other() {
+    let latencies = Latencies {
+        start_ms: 300,
+        ..Latencies::default()
+    };
+    let driver = FakeDriver::open(FakeSettings {
+        latencies,
+        ..FakeSettings::default()
+    })
+    .unwrap();
+    let started = tokio::time::Instant::now();
+    let (a, b) = (spec("a"), spec("b"));
+    let (first, second) = tokio::join!(driver.ensure_running(&a), driver.ensure_running(&b));
+    first.unwrap();
+    second.unwrap();
+    let took = started.elapsed().as_millis();
+    assert!((300..590).contains(&took), "{took} ms");
+}
+
+#[test]
+fn settings_have_defaults_and_refuse_unknown_keys() {
+    let settings: FakeSettings = serde_json::from_str(r#"{"vcpus": 8}"#).unwrap();
+    assert_eq!((settings.vcpus, settings.memory_mb), (8, 800_000));
+    assert!(serde_json::from_str::<FakeSettings>(r#"{"vcpu": 8}"#).is_err());
+}

@@ -1,0 +1,130 @@
+//! Deciding which calls go wrong.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use hypervisor::{DriverError, Result};
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+
+use crate::settings::{FailCall, Faults};
+
+/// Verbs that can be told to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verb {
+    EnsureRunning,
+    EnsureStopped,
+    EnsureGone,
+    Reboot,
+    Inspect,
+    Pause,
+    Unpause,
+    Suspend,
+    Resume,
+    Snapshot,
+    AttachNic,
+    DetachNic,
+}
+
+impl Verb {
+    fn name(self) -> &'static str {
+        match self {
+            Self::EnsureRunning => "ensure_running",
+            Self::EnsureStopped => "ensure_stopped",
+            Self::EnsureGone => "ensure_gone",
+            Self::Reboot => "reboot",
+            Self::Inspect => "inspect",
+            Self::Pause => "pause",
+            Self::Unpause => "unpause",
+            Self::Suspend => "suspend",
+            Self::Resume => "resume",
+            Self::Snapshot => "snapshot",
+            Self::AttachNic => "attach_nic",
+            Self::DetachNic => "detach_nic",
+        }
+    }
+}
+
+/// Faults with their patterns compiled and calls counted.
+#[derive(Debug, Default)]
+pub(crate) struct FaultBox {
+    plan: Mutex<Plan>,
+}
+
+#[derive(Debug, Default)]
+struct Plan {
+    fail_start: Option<Regex>,
+    lose_disk: Option<Regex>,
+    crash: Option<Regex>,
+    crash_after_ms: u64,
+    calls: Vec<FailCall>,
+    counts: HashMap<Verb, u64>,
+}
+
+impl FaultBox {
+    /// Replaces the plan; counting of calls starts anew.
+    pub fn set(&self, faults: &Faults) -> Result<()> {
+        let compile = |pattern: &Option<String>| -> Result<Option<Regex>> {
+            let Some(pattern) = pattern else {
+                return Ok(None);
+            };
+            Regex::new(pattern)
+                .map(Some)
+                .map_err(|error| DriverError::BadSpec {
+                    why: format!("fault pattern {pattern:?}: {error}"),
+                })
+        };
+        let plan = Plan {
+            fail_start: compile(&faults.fail_start_of)?,
+            lose_disk: compile(&faults.lose_disk_of)?,
+            crash: compile(&faults.crash_of)?,
+            crash_after_ms: faults.crash_after_ms,
+            calls: faults.fail_calls.clone(),
+            counts: HashMap::new(),
+        };
+        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = plan;
+        Ok(())
+    }
+
+    /// Counts a call and fails it when the plan says so.
+    pub fn count(&self, verb: Verb) -> Result<()> {
+        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = plan.counts.entry(verb).or_insert(0);
+        *count += 1;
+        let nth = *count;
+        if plan.calls.contains(&FailCall { verb, nth }) {
+            let why = format!("call {nth} is configured to fail");
+            return Err(DriverError::Hypervisor {
+                what: verb.name().to_owned(),
+                why,
+            });
+        }
+        Ok(())
+    }
+
+    pub fn start_fails(&self, name: &str) -> bool {
+        self.matches(|plan| &plan.fail_start, name)
+    }
+
+    pub fn loses_disk(&self, name: &str) -> bool {
+        self.matches(|plan| &plan.lose_disk, name)
+    }
+
+    /// Milliseconds until a guest of this name crashes, if it does.
+    pub fn crash_after(&self, name: &str) -> Option<u64> {
+        let after = self
+            .plan
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .crash_after_ms;
+        self.matches(|plan| &plan.crash, name).then_some(after)
+    }
+
+    fn matches(&self, which: impl Fn(&Plan) -> &Option<Regex>, name: &str) -> bool {
+        let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        which(&plan)
+            .as_ref()
+            .is_some_and(|pattern| pattern.is_match(name))
+    }
+}
