@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::envelope::{self, Answer};
 use crate::memory::Hub;
 use crate::message::{Address, Context, Message, Options};
-use crate::rabbit::{self, Rabbit};
+use crate::rabbit::{Parcel, Place, Rabbit};
 use crate::service::Service;
 use crate::{CallError, ConnectError, TransportError};
 
@@ -56,7 +56,7 @@ impl Bus {
         if url == "memory:" || url.starts_with("memory://") {
             return Ok(Bus::over(Wire::Memory(Hub::default()), stop));
         }
-        let rabbit = Rabbit::connect(rabbit::Place::parse(url)?).await?;
+        let rabbit = Rabbit::connect(Place::parse(url)?).await?;
         Ok(Bus::over(Wire::Rabbit(rabbit), stop))
     }
 
@@ -122,7 +122,11 @@ impl Bus {
         let request = encode(&message, options.context, expires).map_err(lost)?;
         let answer = match &self.inner.wire {
             Wire::Memory(hub) => hub.call(address, request, expires).await,
-            Wire::Rabbit(rabbit) => rabbit.call(address, &request, expires, M::IDEMPOTENT).await,
+            Wire::Rabbit(rabbit) => {
+                rabbit
+                    .call(address, &parcel::<M>(&request, expires), M::IDEMPOTENT)
+                    .await
+            }
         };
         let answer = answer.map_err(lost)?;
         match serde_json::from_slice(&answer) {
@@ -146,7 +150,7 @@ impl Bus {
         let request = encode(&message, options.context, expires).map_err(lost)?;
         match &self.inner.wire {
             Wire::Memory(hub) => hub.cast(address, request, expires),
-            Wire::Rabbit(rabbit) => rabbit.cast(address, &request, expires).await,
+            Wire::Rabbit(rabbit) => rabbit.cast(address, &parcel::<M>(&request, expires)).await,
         }
         .map_err(lost)
     }
@@ -169,7 +173,10 @@ impl Bus {
                 hub.fanout(topic, request, expires);
                 Ok(())
             }
-            Wire::Rabbit(rabbit) => rabbit.fanout(topic, &request, expires).await.map_err(lost),
+            Wire::Rabbit(rabbit) => rabbit
+                .fanout(topic, &parcel::<M>(&request, expires))
+                .await
+                .map_err(lost),
         }
     }
 
@@ -242,6 +249,14 @@ fn encode<M: Message>(
     context.deadline = Some(expires);
     envelope::request(M::NAME, &context, message)
         .map_err(|error| WireError::Transport(TransportError::Encode(error)))
+}
+
+fn parcel<M: Message>(request: &[u8], expires: Instant) -> Parcel<'_> {
+    Parcel {
+        name: M::NAME,
+        request,
+        expires,
+    }
 }
 
 fn check(address: &Address) -> Result<(), TransportError> {

@@ -1,51 +1,189 @@
-//! The wire over RabbitMQ: not built yet, refused at start.
-use std::sync::Arc;
+//! The wire over RabbitMQ.
+//!
+//! The connection is supervised here, not by the client library: after any loss there is a new
+//! connection, everything is declared and consumed anew, and calls that waited fail, or are sent
+//! again when their message says [`crate::Message::IDEMPOTENT`] (see `supervisor`).
+//!
+//! Publishes are confirmed by the broker. Answers come by direct reply-to, so they cost no queue.
+//! Casts are acknowledged after their handler, so they are handled at least once; calls before it,
+//! so they are handled at most once, unless they are idempotent.
 
-use tokio::time::Instant;
+mod consume;
+mod link;
+mod place;
+mod supervisor;
+mod topology;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::handle::WireError;
+use crate::message::Options;
 use crate::service::Table;
 use crate::{Address, ConnectError, TransportError};
+use consume::Registration;
+use link::{Link, Trouble};
+pub use place::Place;
+use supervisor::Command;
 
-pub struct Place(());
-pub enum Rabbit {}
+/// How long the first connection is tried.
+const FIRST_CONNECT: Duration = Duration::from_secs(30);
+/// How long leaving the broker may take.
+const GOODBYE: Duration = Duration::from_secs(3);
 
-impl Place {
-    pub fn parse(_url: &str) -> Result<Place, ConnectError> {
-        Err(ConnectError::Url("only memory:// is built yet"))
-    }
+/// The sending half, and the way to the supervisor.
+pub struct Rabbit {
+    /// The connection of the moment; none while it is being made anew.
+    link: watch::Receiver<Option<Arc<Link>>>,
+    commands: mpsc::UnboundedSender<Command>,
+    closed: CancellationToken,
+    supervisor: TaskTracker,
+}
+
+/// A request with what the broker and the consumer want to know about it.
+pub struct Parcel<'a> {
+    pub name: &'static str,
+    pub request: &'a [u8],
+    pub expires: Instant,
 }
 
 impl Rabbit {
-    pub async fn connect(_place: Place) -> Result<Arc<Rabbit>, ConnectError> {
-        Err(ConnectError::Url("only memory:// is built yet"))
+    /// Connects, or says why it could not for half a minute.
+    pub async fn connect(place: Place) -> Result<Arc<Rabbit>, ConnectError> {
+        let closed = CancellationToken::new();
+        let first = supervisor::open_first(&place, FIRST_CONNECT).await?;
+        let (links, link) = watch::channel(Some(Arc::clone(&first)));
+        let (commands, inbox) = mpsc::unbounded_channel();
+        let supervisor = TaskTracker::new();
+        supervisor.spawn(supervisor::supervise(
+            place,
+            first,
+            links,
+            inbox,
+            closed.clone(),
+        ));
+        supervisor.close();
+        Ok(Arc::new(Rabbit {
+            link,
+            commands,
+            closed,
+            supervisor,
+        }))
     }
+
+    /// Sends a request and waits for the answer; sends it again after a lost connection if `repeat`.
     pub async fn call(
         &self,
-        _: &Address,
-        _: &[u8],
-        _: Instant,
-        _: bool,
+        address: &Address,
+        parcel: &Parcel<'_>,
+        repeat: bool,
     ) -> Result<Vec<u8>, WireError> {
-        match *self {}
+        loop {
+            let link = self.live(parcel.expires).await?;
+            let outcome = timeout_at(parcel.expires, link.ask(address, parcel)).await;
+            match outcome.unwrap_or(Err(Trouble::Final(WireError::Deadline))) {
+                Ok(answer) => return Ok(answer),
+                Err(Trouble::Final(error)) => return Err(error),
+                Err(Trouble::NotSent) => link.lose(),
+                Err(Trouble::Lost) if repeat => link.lose(),
+                Err(Trouble::Lost) => {
+                    return Err(WireError::Transport(TransportError::Disconnected));
+                }
+            }
+        }
     }
-    pub async fn cast(&self, _: &Address, _: &[u8], _: Instant) -> Result<(), WireError> {
-        match *self {}
+
+    /// Sends a request to be handled later. Returns when the broker has stored it.
+    pub async fn cast(&self, address: &Address, parcel: &Parcel<'_>) -> Result<(), WireError> {
+        let patience = patience(parcel.expires);
+        loop {
+            let link = self.live(patience).await?;
+            let outcome = timeout_at(patience, link.store(address, parcel)).await;
+            match outcome.unwrap_or(Err(Trouble::Final(WireError::Deadline))) {
+                Ok(()) => return Ok(()),
+                Err(Trouble::Final(error)) => return Err(error),
+                // It may have been stored: casts are handled at least once.
+                Err(Trouble::NotSent | Trouble::Lost) => link.lose(),
+            }
+        }
     }
-    pub async fn fanout(&self, _: &str, _: &[u8], _: Instant) -> Result<(), WireError> {
-        match *self {}
+
+    /// Sends a request to everyone who serves the topic now.
+    pub async fn fanout(&self, topic: &str, parcel: &Parcel<'_>) -> Result<(), WireError> {
+        let patience = patience(parcel.expires);
+        loop {
+            let link = self.live(patience).await?;
+            let outcome = timeout_at(patience, link.spread(topic, parcel)).await;
+            match outcome.unwrap_or(Err(Trouble::Final(WireError::Deadline))) {
+                Ok(()) => return Ok(()),
+                Err(Trouble::Final(error)) => return Err(error),
+                Err(Trouble::NotSent | Trouble::Lost) => link.lose(),
+            }
+        }
     }
+
+    /// Consumes from the address until `stop`, over this and every later connection.
     pub async fn serve(
         &self,
-        _: &Address,
-        _: Table,
-        _: usize,
-        _: CancellationToken,
-        _: &TaskTracker,
+        address: &Address,
+        table: Table,
+        concurrency: usize,
+        stop: CancellationToken,
+        running: &TaskTracker,
     ) -> Result<(), TransportError> {
-        match *self {}
+        // Present until the stop even while there is no connection.
+        running.spawn(stop.clone().cancelled_owned());
+        let registration =
+            Registration::new(address.clone(), table, concurrency, stop, running.clone());
+        let (done, ready) = oneshot::channel();
+        let command = Command {
+            registration: Arc::new(registration),
+            done,
+        };
+        self.commands
+            .send(command)
+            .map_err(|_| TransportError::Closed)?;
+        ready
+            .await
+            .map_err(|_| TransportError::Closed)?
+            .map_err(TransportError::Broker)
     }
-    pub async fn close(&self) {}
+
+    /// Leaves the broker; whoever still waits for an answer gets [`TransportError::Closed`].
+    pub async fn close(&self) {
+        self.closed.cancel();
+        // A broker that does not answer the goodbye is left anyway.
+        let _ = timeout(GOODBYE, self.supervisor.wait()).await;
+    }
+
+    /// The connection of the moment, waiting for one until `until`.
+    async fn live(&self, until: Instant) -> Result<Arc<Link>, WireError> {
+        let mut links = self.link.clone();
+        let alive = links.wait_for(|link| link.as_ref().is_some_and(|link| !link.is_lost()));
+        tokio::select! {
+            biased;
+            () = self.closed.cancelled() => Err(WireError::Transport(TransportError::Closed)),
+            found = timeout_at(until, alive) => match found {
+                Ok(Ok(link)) => link.clone().ok_or(WireError::Transport(TransportError::Disconnected)),
+                Ok(Err(_)) => Err(WireError::Transport(TransportError::Closed)),
+                Err(_) => Err(WireError::Transport(TransportError::Disconnected)),
+            },
+        }
+    }
+}
+
+impl Drop for Rabbit {
+    fn drop(&mut self) {
+        self.closed.cancel();
+    }
+}
+
+/// A cast may be kept long, but its sender does not wait longer for the broker than for a call.
+fn patience(expires: Instant) -> Instant {
+    expires.min(Instant::now() + Options::CALL_DEADLINE)
 }

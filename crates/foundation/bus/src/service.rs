@@ -153,12 +153,9 @@ impl Table {
         }
     }
 
-    /// Whether this request may be run again after a lost answer.
-    pub fn may_repeat(&self, request: &[u8]) -> bool {
-        serde_json::from_slice::<Incoming<'_>>(request)
-            .ok()
-            .and_then(|incoming| self.entries.get(incoming.name.as_ref()))
-            .is_some_and(|entry| entry.idempotent)
+    /// Whether a message of this name may be run again after a lost answer.
+    pub fn is_idempotent(&self, name: &str) -> bool {
+        self.entries.get(name).is_some_and(|entry| entry.idempotent)
     }
 }
 

@@ -9,7 +9,7 @@ use bus::{
     Address, Bus, CallError, Context, Failure, Message, Options, Service, TransportError, failure,
 };
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 /// `message!(Name { fields } -> Reply)`, only here: tests have many tiny messages.
@@ -38,7 +38,6 @@ pub struct State {
     pub running: AtomicUsize,
     pub most_running: AtomicUsize,
     pub finished: AtomicUsize,
-    pub gate: Semaphore,
 }
 
 impl State {
@@ -49,7 +48,6 @@ impl State {
             running: AtomicUsize::new(0),
             most_running: AtomicUsize::new(0),
             finished: AtomicUsize::new(0),
-            gate: Semaphore::new(0),
         })
     }
 
