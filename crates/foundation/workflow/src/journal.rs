@@ -1,0 +1,601 @@
+//! The journal's rows: writing and reading them, and the lease that a runner holds on one.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sql::sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use sql::sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+use sql::{Database, SqlError};
+
+use crate::entity::{Direction, Outcome, Status, step, workflow};
+
+/// A workflow could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkflowError {
+    #[error("the state of a workflow cannot be written as JSON")]
+    State(#[source] serde_json::Error),
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+}
+
+impl From<DbErr> for WorkflowError {
+    fn from(error: DbErr) -> Self {
+        WorkflowError::Sql(error.into())
+    }
+}
+
+impl sql::AsConflict for WorkflowError {
+    fn as_conflict(&self) -> bool {
+        matches!(self, WorkflowError::Sql(error) if error.is_conflict())
+    }
+}
+
+/// Names one workflow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WorkflowId(uuid::Uuid);
+
+impl fmt::Display for WorkflowId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for WorkflowId {
+    type Err = uuid::Error;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(WorkflowId(text.parse()?))
+    }
+}
+
+/// The kind to insert: its name, and the version of its state (1 when only a name is given).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    pub name: &'static str,
+    pub version: u16,
+}
+
+impl From<&'static str> for Kind {
+    fn from(name: &'static str) -> Self {
+        Kind { name, version: 1 }
+    }
+}
+
+/// A workflow as the journal has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    pub id: WorkflowId,
+    pub kind: String,
+    pub version: u16,
+    pub subject: String,
+    pub status: Status,
+    pub direction: Direction,
+    /// The step to do next; empty at the ending.
+    pub position: String,
+    pub state: Value,
+    /// Attempts at this step that asked to be retried.
+    pub attempts: u32,
+    /// Who holds the lease; empty when nobody does.
+    pub owner: String,
+    pub epoch: u64,
+    pub lease_until: DateTime<Utc>,
+    pub cancel: bool,
+    /// Why it is undone or stuck, or what the last attempt complained of.
+    pub error: Option<Value>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// One attempt at a step that ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepRecord {
+    pub seq: u32,
+    pub name: String,
+    pub outcome: Outcome,
+    pub started_at: DateTime<Utc>,
+    pub ended_at: DateTime<Utc>,
+    pub error: Option<Value>,
+}
+
+impl From<step::Model> for StepRecord {
+    fn from(row: step::Model) -> Self {
+        StepRecord {
+            seq: row.seq.unsigned_abs(),
+            name: row.name,
+            outcome: row.outcome,
+            started_at: row.started_at,
+            ended_at: row.ended_at,
+            error: row.error.map(document),
+        }
+    }
+}
+
+impl From<workflow::Model> for Record {
+    fn from(row: workflow::Model) -> Self {
+        Record {
+            id: WorkflowId(row.id.parse().unwrap_or_default()),
+            kind: row.kind,
+            version: u16::try_from(row.version).unwrap_or_default(),
+            subject: row.subject,
+            status: row.status,
+            direction: row.direction,
+            position: row.position,
+            state: document(row.state),
+            attempts: row.attempts.unsigned_abs(),
+            owner: row.owner,
+            epoch: row.epoch.unsigned_abs(),
+            lease_until: row.lease_until,
+            cancel: row.cancel,
+            error: row.error.map(document),
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+/// Text that is not JSON (nobody but us writes these columns) is shown as it is.
+fn document(text: String) -> Value {
+    serde_json::from_str(&text).unwrap_or(Value::String(text))
+}
+
+/// Writes a workflow into the journal, as part of the caller's own transaction; [`Runner::nudge`] it
+/// after the commit. It starts at its first step.
+///
+/// [`Runner::nudge`]: crate::Runner::nudge
+///
+/// # Errors
+/// The state is no JSON, or the database refuses.
+pub async fn insert<S: Serialize>(
+    tx: &impl ConnectionTrait,
+    kind: impl Into<Kind>,
+    subject: &str,
+    state: &S,
+) -> Result<WorkflowId, WorkflowError> {
+    let kind = kind.into();
+    let id = WorkflowId(uuid::Uuid::new_v4());
+    let now = sql::micros(Utc::now());
+    let row = workflow::ActiveModel {
+        id: Set(id.to_string()),
+        kind: Set(kind.name.to_owned()),
+        version: Set(i32::from(kind.version)),
+        subject: Set(subject.to_owned()),
+        state: Set(serde_json::to_string(state).map_err(WorkflowError::State)?),
+        direction: Set(Direction::Forward),
+        // Only the runner knows the steps; empty and forward is "the first".
+        position: Set(String::new()),
+        back_to: Set(None),
+        status: Set(Status::Running),
+        seq: Set(0),
+        owner: Set(String::new()),
+        epoch: Set(0),
+        lease_until: Set(now),
+        attempts: Set(0),
+        cancel: Set(false),
+        error: Set(None),
+        created_at: Set(now),
+        updated_at: Set(now),
+    };
+    workflow::Entity::insert(row)
+        .exec_without_returning(tx)
+        .await?;
+    Ok(id)
+}
+
+/// Which workflows [`list`] gives; every condition that is set must hold.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    pub subject: Option<String>,
+    pub kind: Option<String>,
+    pub status: Option<Status>,
+    /// At most so many, the newest first; 0 is no limit.
+    pub limit: u64,
+}
+
+/// Workflows of `filter`, the newest first.
+pub async fn list(
+    db: &impl ConnectionTrait,
+    filter: &Filter,
+) -> Result<Vec<Record>, WorkflowError> {
+    let mut query = workflow::Entity::find().order_by_desc(workflow::Column::CreatedAt);
+    if let Some(subject) = &filter.subject {
+        query = query.filter(workflow::Column::Subject.eq(subject));
+    }
+    if let Some(kind) = &filter.kind {
+        query = query.filter(workflow::Column::Kind.eq(kind));
+    }
+    if let Some(status) = filter.status {
+        query = query.filter(workflow::Column::Status.eq(status));
+    }
+    if filter.limit > 0 {
+        query = query.limit(filter.limit);
+    }
+    Ok(query.all(db).await?.into_iter().map(Record::from).collect())
+}
+
+/// Workflows about `subject` that have not ended (running or stuck), the newest first.
+pub async fn find(db: &impl ConnectionTrait, subject: &str) -> Result<Vec<Record>, WorkflowError> {
+    let rows = workflow::Entity::find()
+        .filter(workflow::Column::Subject.eq(subject))
+        .filter(workflow::Column::Status.is_in([Status::Running, Status::Stuck]))
+        .order_by_desc(workflow::Column::CreatedAt)
+        .all(db)
+        .await?;
+    Ok(rows.into_iter().map(Record::from).collect())
+}
+
+/// One workflow.
+pub async fn get(
+    db: &impl ConnectionTrait,
+    id: WorkflowId,
+) -> Result<Option<Record>, WorkflowError> {
+    let row = workflow::Entity::find_by_id(id.to_string()).one(db).await?;
+    Ok(row.map(Record::from))
+}
+
+/// The attempts at steps of a workflow, in order.
+pub async fn history(
+    db: &impl ConnectionTrait,
+    id: WorkflowId,
+) -> Result<Vec<StepRecord>, WorkflowError> {
+    let rows = step::Entity::find()
+        .filter(step::Column::WorkflowId.eq(id.to_string()))
+        .order_by_asc(step::Column::Seq)
+        .all(db)
+        .await?;
+    Ok(rows.into_iter().map(StepRecord::from).collect())
+}
+
+/// Asks every running workflow about `subject` to turn round and undo, and gives their ids: nudge
+/// them after the commit, so that a runner that is in the middle of a step hears of it at once.
+/// Kinds that are not [cancellable](crate::Workflow::CANCELLABLE) go on.
+pub async fn request_cancel(
+    tx: &impl ConnectionTrait,
+    subject: &str,
+) -> Result<Vec<WorkflowId>, WorkflowError> {
+    let running = Condition::all()
+        .add(workflow::Column::Subject.eq(subject))
+        .add(workflow::Column::Status.eq(Status::Running));
+    let changed = workflow::Entity::update_many()
+        .col_expr(workflow::Column::Cancel, Expr::value(true))
+        .filter(running.clone())
+        .exec(tx)
+        .await?;
+    if changed.rows_affected == 0 {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<String> = workflow::Entity::find()
+        .select_only()
+        .column(workflow::Column::Id)
+        .filter(running)
+        .into_tuple()
+        .all(tx)
+        .await?;
+    Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+}
+
+/// Sets a stuck workflow going again, at the step where it got stuck; false when it is not stuck.
+pub async fn resume(tx: &impl ConnectionTrait, id: WorkflowId) -> Result<bool, WorkflowError> {
+    let changed = workflow::Entity::update_many()
+        .col_expr(workflow::Column::Status, Expr::value(Status::Running))
+        .col_expr(workflow::Column::Attempts, Expr::value(0))
+        .col_expr(
+            workflow::Column::LeaseUntil,
+            Expr::value(sql::micros(Utc::now())),
+        )
+        .filter(workflow::Column::Id.eq(id.to_string()))
+        .filter(workflow::Column::Status.eq(Status::Stuck))
+        .exec(tx)
+        .await?;
+    Ok(changed.rows_affected == 1)
+}
+
+/// Forgets workflows that ended before `before`, with their history; gives how many. At most 1000
+/// at a time, so that the transaction stays short.
+pub async fn purge(db: &Database, before: DateTime<Utc>) -> Result<u64, WorkflowError> {
+    let ids: Vec<String> = workflow::Entity::find()
+        .select_only()
+        .column(workflow::Column::Id)
+        .filter(workflow::Column::Status.is_in([Status::Done, Status::Undone]))
+        .filter(workflow::Column::UpdatedAt.lt(sql::micros(before)))
+        .limit(1000)
+        .into_tuple()
+        .all(db.read())
+        .await?;
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let tx = db.begin().await?;
+    step::Entity::delete_many()
+        .filter(step::Column::WorkflowId.is_in(ids.clone()))
+        .exec(&tx)
+        .await?;
+    let gone = workflow::Entity::delete_many()
+        .filter(workflow::Column::Id.is_in(ids))
+        .exec(&tx)
+        .await?;
+    tx.commit().await?;
+    Ok(gone.rows_affected)
+}
+
+/// Running workflows of `kinds` that nobody works on, the longest waiting first.
+pub(crate) async fn abandoned(
+    db: &Database,
+    kinds: &[&str],
+    limit: u64,
+) -> Result<Vec<WorkflowId>, SqlError> {
+    let ids: Vec<String> = workflow::Entity::find()
+        .select_only()
+        .column(workflow::Column::Id)
+        .filter(workflow::Column::Status.eq(Status::Running))
+        .filter(workflow::Column::LeaseUntil.lte(sql::micros(Utc::now())))
+        .filter(workflow::Column::Kind.is_in(kinds.iter().copied()))
+        .order_by_asc(workflow::Column::LeaseUntil)
+        .limit(limit)
+        .into_tuple()
+        .all(db.read())
+        .await?;
+    Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+}
+
+/// Running workflows about `subject` other than `id`.
+pub(crate) async fn others(
+    db: &Database,
+    subject: &str,
+    id: WorkflowId,
+) -> Result<Vec<WorkflowId>, SqlError> {
+    let ids: Vec<String> = workflow::Entity::find()
+        .select_only()
+        .column(workflow::Column::Id)
+        .filter(workflow::Column::Subject.eq(subject))
+        .filter(workflow::Column::Status.eq(Status::Running))
+        .filter(workflow::Column::Id.ne(id.to_string()))
+        .into_tuple()
+        .all(db.read())
+        .await?;
+    Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+}
+
+/// Frees every lease whose owner starts with `prefix` except those of `keep`: what earlier lives of
+/// this runner left behind.
+pub(crate) async fn free_leases(db: &Database, owner: LeaseOwner<'_>) -> Result<u64, SqlError> {
+    let whose = match owner {
+        LeaseOwner::Exactly(owner) => Condition::all().add(workflow::Column::Owner.eq(owner)),
+        LeaseOwner::EarlierLivesOf { prefix, now } => Condition::all()
+            .add(workflow::Column::Owner.starts_with(prefix))
+            .add(workflow::Column::Owner.ne(now)),
+    };
+    let freed = workflow::Entity::update_many()
+        .col_expr(workflow::Column::Owner, Expr::value(""))
+        .col_expr(
+            workflow::Column::LeaseUntil,
+            Expr::value(sql::micros(Utc::now())),
+        )
+        .filter(whose)
+        .filter(workflow::Column::Status.eq(Status::Running))
+        .exec(db.write())
+        .await?;
+    Ok(freed.rows_affected)
+}
+
+/// Whose leases [`free_leases`] frees.
+pub(crate) enum LeaseOwner<'a> {
+    Exactly(&'a str),
+    EarlierLivesOf { prefix: &'a str, now: &'a str },
+}
+
+/// The right to work on one workflow, good for one epoch.
+#[derive(Debug, Clone)]
+pub(crate) struct Lease {
+    db: Database,
+    id: String,
+    owner: String,
+    epoch: i64,
+    length: Duration,
+}
+
+/// What a save changes besides the state.
+#[derive(Debug)]
+pub(crate) struct Save {
+    pub state: String,
+    pub direction: Direction,
+    pub position: String,
+    pub back_to: Option<String>,
+    pub status: Status,
+    pub attempts: u32,
+    pub error: Option<Value>,
+    pub seq: i32,
+    pub steps: Vec<step::ActiveModel>,
+    /// Keep working, or let go until a moment from now.
+    pub release: Option<Duration>,
+    /// Refuse when somebody asked to cancel since.
+    pub unless_cancelled: bool,
+}
+
+/// How a save went.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Saved {
+    Yes,
+    /// Nothing was written: turn round first.
+    Cancelled,
+    /// Nothing was written: another runner has it, or it is gone.
+    Lost,
+}
+
+impl Lease {
+    /// Takes the workflow if nobody holds it, raising its epoch; `None` when somebody does or it has ended.
+    pub async fn take(
+        db: &Database,
+        id: WorkflowId,
+        owner: &str,
+        length: Duration,
+    ) -> Result<Option<(Lease, workflow::Model)>, SqlError> {
+        let now = sql::micros(Utc::now());
+        let free = Condition::any()
+            .add(workflow::Column::Owner.eq(""))
+            .add(workflow::Column::LeaseUntil.lt(now));
+        let taken = workflow::Entity::update_many()
+            .col_expr(workflow::Column::Owner, Expr::value(owner))
+            .col_expr(
+                workflow::Column::Epoch,
+                Expr::col(workflow::Column::Epoch).add(1),
+            )
+            .col_expr(workflow::Column::LeaseUntil, Expr::value(now + length))
+            .filter(workflow::Column::Id.eq(id.to_string()))
+            .filter(workflow::Column::Status.eq(Status::Running))
+            .filter(free)
+            .exec(db.write())
+            .await?;
+        if taken.rows_affected == 0 {
+            return Ok(None);
+        }
+        let row = workflow::Entity::find_by_id(id.to_string())
+            .one(db.read())
+            .await?;
+        // Taken again by another between the two statements: theirs.
+        let Some(row) = row.filter(|row| row.owner == owner) else {
+            return Ok(None);
+        };
+        let lease = Lease {
+            db: db.clone(),
+            id: row.id.clone(),
+            owner: owner.to_owned(),
+            epoch: row.epoch,
+            length,
+        };
+        Ok(Some((lease, row)))
+    }
+
+    pub fn epoch(&self) -> u64 {
+        self.epoch.unsigned_abs()
+    }
+
+    pub fn length(&self) -> Duration {
+        self.length
+    }
+
+    fn mine(&self) -> Condition {
+        Condition::all()
+            .add(workflow::Column::Id.eq(&self.id))
+            .add(workflow::Column::Epoch.eq(self.epoch))
+            .add(workflow::Column::Owner.eq(&self.owner))
+            .add(workflow::Column::Status.eq(Status::Running))
+    }
+
+    /// Holds the lease for another length; false when it is lost.
+    pub async fn renew(&self) -> Result<bool, SqlError> {
+        let until = sql::micros(Utc::now()) + self.length;
+        let renewed = workflow::Entity::update_many()
+            .col_expr(workflow::Column::LeaseUntil, Expr::value(until))
+            .filter(self.mine())
+            .exec(self.db.write())
+            .await?;
+        Ok(renewed.rows_affected == 1)
+    }
+
+    /// Gives the workflow up untouched; whoever wants it may take it.
+    pub async fn let_go(&self) -> Result<(), SqlError> {
+        workflow::Entity::update_many()
+            .col_expr(workflow::Column::Owner, Expr::value(""))
+            .col_expr(
+                workflow::Column::LeaseUntil,
+                Expr::value(sql::micros(Utc::now())),
+            )
+            .filter(self.mine())
+            .exec(self.db.write())
+            .await?;
+        Ok(())
+    }
+
+    /// Whether somebody asked to cancel.
+    pub async fn is_cancelled(&self) -> Result<bool, SqlError> {
+        let flag: Option<bool> = workflow::Entity::find()
+            .select_only()
+            .column(workflow::Column::Cancel)
+            .filter(workflow::Column::Id.eq(&self.id))
+            .into_tuple()
+            .one(self.db.read())
+            .await?;
+        Ok(flag == Some(true))
+    }
+
+    /// Writes the state alone; false when the lease is lost.
+    pub async fn save_state(&self, json: String) -> Result<bool, SqlError> {
+        let now = sql::micros(Utc::now());
+        let saved = workflow::Entity::update_many()
+            .col_expr(workflow::Column::State, Expr::value(json))
+            .col_expr(workflow::Column::UpdatedAt, Expr::value(now))
+            .col_expr(workflow::Column::LeaseUntil, Expr::value(now + self.length))
+            .filter(self.mine())
+            .exec(self.db.write())
+            .await?;
+        Ok(saved.rows_affected == 1)
+    }
+
+    /// Writes everything a finished step changed, in one short transaction.
+    pub async fn save(&self, save: &Save) -> Result<Saved, SqlError> {
+        sql::retry(|| self.try_save(save)).await
+    }
+
+    async fn try_save(&self, save: &Save) -> Result<Saved, SqlError> {
+        let now = sql::micros(Utc::now());
+        let kept = save.release.is_none() && save.status == Status::Running;
+        let owner = if kept { self.owner.as_str() } else { "" };
+        let until = now
+            + save
+                .release
+                .unwrap_or(if kept { self.length } else { Duration::ZERO });
+        let mut mine = self.mine();
+        if save.unless_cancelled {
+            mine = mine.add(workflow::Column::Cancel.eq(false));
+        }
+        let tx = self.db.begin().await?;
+        let saved = workflow::Entity::update_many()
+            .col_expr(workflow::Column::State, Expr::value(save.state.as_str()))
+            .col_expr(workflow::Column::Direction, Expr::value(save.direction))
+            .col_expr(
+                workflow::Column::Position,
+                Expr::value(save.position.as_str()),
+            )
+            .col_expr(workflow::Column::BackTo, Expr::value(save.back_to.clone()))
+            .col_expr(workflow::Column::Status, Expr::value(save.status))
+            .col_expr(workflow::Column::Seq, Expr::value(save.seq))
+            .col_expr(workflow::Column::Owner, Expr::value(owner))
+            .col_expr(workflow::Column::LeaseUntil, Expr::value(until))
+            .col_expr(
+                workflow::Column::Attempts,
+                Expr::value(i64::from(save.attempts)),
+            )
+            .col_expr(
+                workflow::Column::Error,
+                Expr::value(save.error.as_ref().map(Value::to_string)),
+            )
+            .col_expr(workflow::Column::UpdatedAt, Expr::value(now))
+            .filter(mine)
+            .exec(&tx)
+            .await?;
+        if saved.rows_affected == 0 {
+            tx.rollback().await?;
+            let cancelled =
+                save.unless_cancelled && self.renew().await? && self.is_cancelled().await?;
+            return Ok(if cancelled {
+                Saved::Cancelled
+            } else {
+                Saved::Lost
+            });
+        }
+        if !save.steps.is_empty() {
+            step::Entity::insert_many(save.steps.clone())
+                .exec_without_returning(&tx)
+                .await?;
+        }
+        tx.commit().await?;
+        Ok(Saved::Yes)
+    }
+}

@@ -1,0 +1,305 @@
+//! The runner: takes workflows at a nudge or at a sweep and drives as many at once as it may.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt;
+use sql::{Database, SqlError};
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::drive::{Driver, Ended, Table};
+use crate::journal::{self, Lease, LeaseOwner, WorkflowId};
+use crate::meddle::Meddler;
+use crate::step::Workflow;
+
+/// How a runner works. The defaults suit a conductor.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How long a workflow stays with a runner that says nothing more; renewed at a third of it.
+    /// A killed runner's work is continued by others after this long.
+    pub lease: Duration,
+    /// How often to look for workflows whose lease ran out.
+    pub sweep: Duration,
+    /// Workflows driven at once.
+    pub concurrency: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            lease: Duration::from_secs(30),
+            sweep: Duration::from_secs(1),
+            concurrency: 64,
+        }
+    }
+}
+
+/// What one task of a runner needs; shared by all.
+pub(crate) struct Inner<E> {
+    pub db: Database,
+    pub env: Arc<E>,
+    pub owner: String,
+    pub options: Options,
+    kinds: HashMap<&'static str, Arc<dyn Driver<E>>>,
+    /// Workflows that a task of ours has in hand, with the bell that wakes it.
+    active: Mutex<HashMap<WorkflowId, Arc<Notify>>>,
+    permits: Semaphore,
+    tasks: TaskTracker,
+    /// No new work, and let go after the step in hand.
+    pub stopping: CancellationToken,
+    /// Let go now, in the middle of a step.
+    pub aborting: CancellationToken,
+    pub meddler: Meddler,
+}
+
+/// Drives workflows of the kinds that it was given. Cheap to clone.
+pub struct Runner<E>(Arc<Inner<E>>);
+
+impl<E> Clone for Runner<E> {
+    fn clone(&self) -> Self {
+        Runner(self.0.clone())
+    }
+}
+
+/// A runner that does not run yet.
+pub struct Builder<E> {
+    inner: Inner<E>,
+}
+
+impl<E: Send + Sync + 'static> Builder<E> {
+    /// Adds a kind.
+    ///
+    /// # Panics
+    /// When two kinds have one name, or two steps of a kind, or it has none: mistakes in a constant table.
+    #[must_use]
+    pub fn on<W: Workflow<Env = E>>(mut self) -> Self {
+        let earlier = self
+            .inner
+            .kinds
+            .insert(W::KIND, Arc::new(Table::<W>::new()));
+        assert!(earlier.is_none(), "two workflows are called {}", W::KIND);
+        self
+    }
+
+    /// Replaces the default options.
+    #[must_use]
+    pub fn options(mut self, options: Options) -> Self {
+        self.inner.permits = Semaphore::new(options.concurrency.max(1));
+        self.inner.options = options;
+        self
+    }
+
+    /// Disturbs the runner as a test asks.
+    #[cfg(feature = "testing")]
+    pub(crate) fn meddler(mut self, meddler: Meddler) -> Self {
+        self.inner.meddler = meddler;
+        self
+    }
+
+    /// Takes back what earlier lives of this runner held, and starts sweeping. Call within a tokio runtime.
+    pub fn start(self) -> Runner<E> {
+        let runner = Runner(Arc::new(self.inner));
+        let sweeper = runner.clone();
+        runner
+            .0
+            .tasks
+            .spawn(async move { sweeper.sweep_for_ever().await });
+        runner
+    }
+}
+
+impl<E: Send + Sync + 'static> Runner<E> {
+    /// Begins a runner called `name`, which must be unique among the processes that share the
+    /// database (`host:role`): whatever an earlier process of the same name left is taken over
+    /// at once instead of after its lease.
+    pub fn build(db: Database, name: &str, env: Arc<E>) -> Builder<E> {
+        let options = Options::default();
+        Builder {
+            inner: Inner {
+                db,
+                env,
+                owner: format!("{name}/{}", uuid::Uuid::new_v4().simple()),
+                permits: Semaphore::new(options.concurrency),
+                options,
+                kinds: HashMap::new(),
+                active: Mutex::default(),
+                tasks: TaskTracker::new(),
+                stopping: CancellationToken::new(),
+                aborting: CancellationToken::new(),
+                meddler: Meddler::default(),
+            },
+        }
+    }
+
+    /// Starts work on `id` now, without waiting for a sweep; if a step of it is running here, wakes
+    /// it ([`StepContext::nudged`](crate::StepContext::nudged)) and lets it see a request to cancel.
+    /// Harmless for a workflow that is unknown, ended or in other hands.
+    pub fn nudge(&self, id: WorkflowId) {
+        if self.0.stopping.is_cancelled() {
+            return;
+        }
+        let bell = Arc::new(Notify::new());
+        {
+            let mut active = self.0.active.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(bell) = active.get(&id) {
+                bell.notify_one();
+                return;
+            }
+            active.insert(id, bell.clone());
+        }
+        let runner = self.clone();
+        self.0
+            .tasks
+            .spawn(async move { runner.work_on(id, bell).await });
+    }
+
+    /// Stops: no new work; steps in hand get `grace` to end, then are dropped where they are. All
+    /// leases are released, so that others continue at once.
+    pub async fn stop(&self, grace: Duration) {
+        self.0.stopping.cancel();
+        self.0.tasks.close();
+        if tokio::time::timeout(grace, self.0.tasks.wait())
+            .await
+            .is_err()
+        {
+            self.0.aborting.cancel();
+            self.0.tasks.wait().await;
+        }
+        if let Err(error) =
+            journal::free_leases(&self.0.db, LeaseOwner::Exactly(&self.0.owner)).await
+        {
+            tracing::warn!(
+                error = crate::step::chain(&error),
+                "leases not released; others wait for them to run out"
+            );
+        }
+    }
+
+    /// Dies on the spot, as a killed process would: leases stay.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn die(&self) {
+        self.0.stopping.cancel();
+        self.0.aborting.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+
+    async fn work_on(self, id: WorkflowId, bell: Arc<Notify>) {
+        let held = Held { inner: &self.0, id };
+        let permit = tokio::select! {
+            permit = self.0.permits.acquire() => permit,
+            () = self.0.stopping.cancelled() => return,
+        };
+        let ended = self.take_and_drive(id, &bell).await;
+        drop((held, permit));
+        match ended {
+            // A nudge that came too late for the step is not lost.
+            Ok(Ended::Later(_)) if bell.notified().now_or_never().is_some() => self.nudge(id),
+            Ok(Ended::Later(after)) => self.nudge_after(id, after),
+            Ok(Ended::Finished { wake }) => wake.into_iter().for_each(|id| self.nudge(id)),
+            Ok(Ended::LetGo) => {}
+            // The lease runs out and a sweep tries again.
+            Err(error) => {
+                tracing::warn!(workflow = %id, error = crate::step::chain(&error), "database failed; the workflow waits");
+            }
+        }
+    }
+
+    async fn take_and_drive(&self, id: WorkflowId, bell: &Arc<Notify>) -> Result<Ended, SqlError> {
+        let take = || Lease::take(&self.0.db, id, &self.0.owner, self.0.options.lease);
+        let Some((lease, row)) = sql::retry(take).await? else {
+            return Ok(Ended::LetGo);
+        };
+        match self.0.kinds.get(row.kind.as_str()) {
+            Some(driver) => driver.drive(&self.0, lease, row, bell.clone()).await,
+            None => {
+                tracing::debug!(workflow = %id, kind = row.kind, "not a kind of this runner");
+                lease.let_go().await?;
+                Ok(Ended::LetGo)
+            }
+        }
+    }
+
+    fn nudge_after(&self, id: WorkflowId, after: Duration) {
+        let runner = self.clone();
+        self.0.tasks.spawn(async move {
+            tokio::select! {
+                () = tokio::time::sleep(after) => runner.nudge(id),
+                () = runner.0.stopping.cancelled() => {}
+            }
+        });
+    }
+
+    async fn sweep_for_ever(&self) {
+        let prefix = self.0.owner.rsplit_once('/').map_or("", |(name, _)| name);
+        let earlier = LeaseOwner::EarlierLivesOf {
+            prefix: &format!("{prefix}/"),
+            now: &self.0.owner,
+        };
+        match journal::free_leases(&self.0.db, earlier).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "continuing workflows of an earlier run"),
+            Err(error) => tracing::warn!(
+                error = crate::step::chain(&error),
+                "earlier leases are waited for"
+            ),
+        }
+        let kinds: Vec<&str> = self.0.kinds.keys().copied().collect();
+        let mut tick = tokio::time::interval(self.0.options.sweep);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {}
+                () = self.0.stopping.cancelled() => return,
+            }
+            // More than can be driven at once would only queue here instead of with other runners.
+            match journal::abandoned(&self.0.db, &kinds, self.0.options.concurrency as u64).await {
+                Ok(ids) => ids.into_iter().for_each(|id| self.nudge_idle(id)),
+                Err(error) => {
+                    tracing::warn!(
+                        error = crate::step::chain(&error),
+                        "cannot look for waiting workflows"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Like a nudge, but does not wake a step that is at work: nothing happened.
+    fn nudge_idle(&self, id: WorkflowId) {
+        let busy = self
+            .0
+            .active
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(&id);
+        if !busy {
+            self.nudge(id);
+        }
+    }
+}
+
+/// Removes a workflow from the active ones however its task ends.
+struct Held<'a, E> {
+    inner: &'a Inner<E>,
+    id: WorkflowId,
+}
+
+impl<E> Drop for Held<'_, E> {
+    fn drop(&mut self) {
+        let mut active = self
+            .inner
+            .active
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        active.remove(&self.id);
+    }
+}
+
+/// A future of a driver.
+pub(crate) type Driving<'a> = Pin<Box<dyn Future<Output = Result<Ended, SqlError>> + Send + 'a>>;

@@ -1,0 +1,611 @@
+//! A workflow about a small world of rooms and keys, on every engine.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sql::Database;
+use sql::sea_orm_migration::{MigrationTrait, MigratorTrait};
+
+use crate::testing::{World, torture, until, wait};
+use crate::{
+    Direction, Filter, Next, Options, Outcome, Runner, Status, Step, StepContext, StepError,
+    Workflow, WorkflowId,
+};
+
+struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(crate::Migration)]
+    }
+}
+
+/// A hotel: what exists in it is what a workflow left there.
+#[derive(Default)]
+struct Hotel {
+    things: Mutex<BTreeSet<String>>,
+    full: Mutex<BTreeSet<String>>,
+    told: Mutex<Vec<Value>>,
+    epochs: Mutex<Vec<u64>>,
+    /// Guests wait in the lobby until this is set.
+    open: tokio::sync::watch::Sender<bool>,
+    /// How often `forget` fails.
+    stubborn: Mutex<u32>,
+}
+
+impl Hotel {
+    fn put(&self, thing: &str) {
+        self.things.lock().expect("lock").insert(thing.to_owned());
+    }
+    fn take(&self, thing: &str) {
+        self.things.lock().expect("lock").remove(thing);
+    }
+    fn things(&self) -> Vec<String> {
+        self.things.lock().expect("lock").iter().cloned().collect()
+    }
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Stay {
+    rooms: Vec<String>,
+    room: Option<String>,
+    key: Option<String>,
+    /// Wait for the hotel to open.
+    patient: bool,
+}
+
+struct CheckIn;
+
+impl Workflow for CheckIn {
+    const KIND: &'static str = "check-in";
+    type State = Stay;
+    type Env = Hotel;
+
+    fn steps() -> Vec<Step<Hotel, Stay>> {
+        vec![
+            Step::new("choose", choose).pure(),
+            Step::new("room", room).undo(free_room),
+            Step::new("greet", greet).pure(),
+            Step::new("key", key).undo(take_key),
+            Step::new("lobby", lobby),
+            Step::new("register", register).undo(forget).attempts(3),
+        ]
+    }
+
+    async fn undone(
+        env: &Hotel,
+        _: &StepContext,
+        _: &mut Stay,
+        why: &Value,
+    ) -> Result<(), StepError> {
+        env.told.lock().expect("lock").push(why.clone());
+        Ok(())
+    }
+}
+
+async fn choose(_: &Hotel, _: &StepContext, stay: &mut Stay) -> Result<Next, StepError> {
+    stay.room = stay.rooms.first().cloned();
+    match stay.room {
+        Some(_) => Ok(Next::Go),
+        None => Err(StepError::Fail(json!({ "rooms": "none left" }))),
+    }
+}
+
+async fn room(hotel: &Hotel, cx: &StepContext, stay: &mut Stay) -> Result<Next, StepError> {
+    hotel.epochs.lock().expect("lock").push(cx.epoch());
+    let room = stay.room.clone().expect("chosen");
+    hotel.put(&format!("room {room}"));
+    Ok(Next::Go)
+}
+
+async fn free_room(hotel: &Hotel, _: &StepContext, stay: &mut Stay) -> Result<(), StepError> {
+    let Some(room) = stay.room.take() else {
+        return Ok(());
+    };
+    hotel.take(&format!("room {room}"));
+    stay.rooms.retain(|other| *other != room);
+    Ok(())
+}
+
+async fn greet(_: &Hotel, _: &StepContext, _: &mut Stay) -> Result<Next, StepError> {
+    tokio::task::yield_now().await;
+    Ok(Next::Go)
+}
+
+async fn key(hotel: &Hotel, _: &StepContext, stay: &mut Stay) -> Result<Next, StepError> {
+    let room = stay.room.clone().expect("chosen");
+    hotel.put(&format!("key {room}"));
+    stay.key = Some(room.clone());
+    if hotel.full.lock().expect("lock").contains(&room) {
+        return Ok(Next::Back {
+            to: "choose",
+            why: json!({ "occupied": room }),
+        });
+    }
+    Ok(Next::Go)
+}
+
+async fn take_key(hotel: &Hotel, _: &StepContext, stay: &mut Stay) -> Result<(), StepError> {
+    if let Some(key) = stay.key.take().or(stay.room.clone()) {
+        hotel.take(&format!("key {key}"));
+    }
+    Ok(())
+}
+
+async fn lobby(hotel: &Hotel, cx: &StepContext, stay: &mut Stay) -> Result<Next, StepError> {
+    let mut open = hotel.open.subscribe();
+    if stay.patient {
+        tokio::select! {
+            opened = open.wait_for(|open| *open) => { opened.map_err(|_| StepError::fail("closed for good"))?; }
+            () = cx.cancelled() => return Err(StepError::fail("left")),
+        }
+    }
+    Ok(Next::Go)
+}
+
+async fn register(hotel: &Hotel, cx: &StepContext, stay: &mut Stay) -> Result<Next, StepError> {
+    match stay.rooms.first().map(String::as_str) {
+        Some("panics") => panic!("no such page"),
+        Some("slow") if cx.attempt() < 2 => {
+            return Err(StepError::retry(Duration::from_millis(1), "pen is dry"));
+        }
+        Some("dry") => return Err(StepError::retry(Duration::from_millis(1), "pen is dry")),
+        _ => hotel.put(&format!("name of {}", cx.subject())),
+    }
+    Ok(Next::Go)
+}
+
+async fn forget(hotel: &Hotel, cx: &StepContext, _: &mut Stay) -> Result<(), StepError> {
+    let mut left = hotel.stubborn.lock().expect("lock");
+    if *left > 0 {
+        *left -= 1;
+        return Err(StepError::retry(
+            Duration::from_millis(1),
+            "ink does not come off",
+        ));
+    }
+    hotel.take(&format!("name of {}", cx.subject()));
+    Ok(())
+}
+
+async fn fresh(db: Database) -> Database {
+    db.migrate::<Migrator>().await.expect("migrate");
+    db
+}
+
+fn stay(rooms: &[&str]) -> Stay {
+    Stay {
+        rooms: rooms.iter().map(ToString::to_string).collect(),
+        ..Stay::default()
+    }
+}
+
+fn start(db: &Database, name: &str, hotel: &Arc<Hotel>) -> Runner<Hotel> {
+    let options = Options {
+        sweep: Duration::from_millis(20),
+        lease: Duration::from_millis(300),
+        ..Options::default()
+    };
+    Runner::build(db.clone(), name, hotel.clone())
+        .on::<CheckIn>()
+        .options(options)
+        .start()
+}
+
+async fn begin(db: &Database, runner: &Runner<Hotel>, stay: &Stay) -> WorkflowId {
+    let id = crate::insert(db.write(), CheckIn::KIND, "guest", stay)
+        .await
+        .expect("insert");
+    runner.nudge(id);
+    id
+}
+
+async fn position(db: &Database, id: WorkflowId) -> String {
+    crate::get(db.read(), id)
+        .await
+        .expect("read")
+        .expect("exists")
+        .position
+}
+
+#[tokio::test]
+async fn whatever_is_disturbed_a_workflow_leaves_all_or_nothing() {
+    for db in sql::testing::engines().await {
+        // Engines on servers are too slow to make a database for each of a hundred runs: share one.
+        let db = &fresh(db).await;
+        torture::<CheckIn>(
+            async || World {
+                db: db.clone(),
+                env: Arc::new(Hotel::default()),
+                subject: "guest".to_owned(),
+                state: stay(&["12"]),
+            },
+            async |trial, hotel, record| {
+                let left = hotel.things();
+                match record.status {
+                    Status::Done => {
+                        assert_eq!(left, ["key 12", "name of guest", "room 12"], "{trial:?}")
+                    }
+                    _ => {
+                        assert!(left.is_empty(), "{trial:?} left {left:?}");
+                        let told = hotel.told.lock().expect("lock").clone();
+                        assert_eq!(told.last(), Some(&json!("injected by a test")), "{trial:?}");
+                    }
+                }
+            },
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn an_alternative_is_tried_when_the_first_choice_fails() {
+    for db in sql::testing::engines().await {
+        let db = fresh(db).await;
+        let hotel = Arc::new(Hotel::default());
+        hotel.full.lock().expect("lock").insert("12".to_owned());
+        let runner = start(&db, "a", &hotel);
+        let id = begin(&db, &runner, &stay(&["12", "13"])).await;
+        assert_eq!(wait(&db, id).await.status, Status::Done);
+        assert_eq!(hotel.things(), ["key 13", "name of guest", "room 13"]);
+        let history = crate::history(db.read(), id).await.expect("history");
+        let steps: Vec<_> = history
+            .iter()
+            .map(|step| (step.name.as_str(), step.outcome))
+            .collect();
+        use Outcome::{Back, Done, Undone};
+        assert_eq!(
+            steps,
+            [
+                ("choose", Done),
+                ("room", Done),
+                ("greet", Done),
+                ("key", Back),
+                ("key", Undone),
+                ("room", Undone),
+                ("choose", Done),
+                ("room", Done),
+                ("greet", Done),
+                ("key", Done),
+                ("lobby", Done),
+                ("register", Done),
+            ]
+        );
+        runner.stop(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn without_alternatives_everything_is_undone_and_the_reason_told() {
+    let db = fresh(sql::testing::sqlite().await).await;
+    let hotel = Arc::new(Hotel::default());
+    hotel.full.lock().expect("lock").insert("12".to_owned());
+    let runner = start(&db, "a", &hotel);
+    let id = begin(&db, &runner, &stay(&["12"])).await;
+    let record = wait(&db, id).await;
+    assert_eq!(
+        (record.status, record.direction),
+        (Status::Undone, Direction::Undo)
+    );
+    assert_eq!(record.error, Some(json!({ "rooms": "none left" })));
+    assert_eq!(
+        *hotel.told.lock().expect("lock"),
+        [json!({ "rooms": "none left" })]
+    );
+    assert!(hotel.things().is_empty());
+}
+
+#[tokio::test]
+async fn a_step_that_asks_for_it_is_retried_until_it_has_had_its_attempts() {
+    let db = fresh(sql::testing::sqlite().await).await;
+    let hotel = Arc::new(Hotel::default());
+    let runner = start(&db, "a", &hotel);
+    let slow = begin(&db, &runner, &stay(&["slow"])).await;
+    assert_eq!(wait(&db, slow).await.status, Status::Done);
+    let dry = begin(&db, &runner, &stay(&["dry"])).await;
+    let record = wait(&db, dry).await;
+    assert_eq!(
+        (record.status, record.error),
+        (Status::Undone, Some(json!("pen is dry")))
+    );
+}
+
+#[tokio::test]
+async fn a_panic_is_a_failure_of_the_step_and_no_more() {
+    let db = fresh(sql::testing::sqlite().await).await;
+    let hotel = Arc::new(Hotel::default());
+    let runner = start(&db, "a", &hotel);
+    let id = begin(&db, &runner, &stay(&["panics"])).await;
+    let record = wait(&db, id).await;
+    assert_eq!(record.error, Some(json!({ "panic": "no such page" })));
+    assert!(hotel.things().is_empty());
+}
+
+#[tokio::test]
+async fn a_cancelled_workflow_turns_round_in_the_middle_of_a_step() {
+    for db in sql::testing::engines().await {
+        let db = fresh(db).await;
+        let hotel = Arc::new(Hotel::default());
+        let runner = start(&db, "a", &hotel);
+        let id = begin(
+            &db,
+            &runner,
+            &Stay {
+                patient: true,
+                ..stay(&["12"])
+            },
+        )
+        .await;
+        until(|| async { position(&db, id).await == "lobby" }).await;
+        let asked = Instant::now();
+        let told = crate::request_cancel(db.write(), "guest")
+            .await
+            .expect("cancel");
+        assert_eq!(told, [id]);
+        runner.nudge(id);
+        let record = wait(&db, id).await;
+        assert_eq!(record.status, Status::Undone);
+        assert!(
+            asked.elapsed() < Duration::from_millis(250),
+            "not at a renewal but at the nudge"
+        );
+        assert!(hotel.things().is_empty());
+        runner.stop(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_request_to_cancel_that_nobody_nudges_is_seen_at_the_next_save() {
+    let db = fresh(sql::testing::sqlite().await).await;
+    let hotel = Arc::new(Hotel::default());
+    let runner = Runner::build(db.clone(), "a", hotel.clone())
+        .on::<CheckIn>()
+        .start();
+    let id = begin(
+        &db,
+        &runner,
+        &Stay {
+            patient: true,
+            ..stay(&["12"])
+        },
+    )
+    .await;
+    until(|| async { position(&db, id).await == "lobby" }).await;
+    crate::request_cancel(db.write(), "guest")
+        .await
+        .expect("cancel");
+    hotel.open.send_replace(true);
+    let record = wait(&db, id).await;
+    assert_eq!(
+        (record.status, record.error),
+        (Status::Undone, Some(json!({ "cancelled": true })))
+    );
+    assert!(hotel.things().is_empty());
+}
+
+#[tokio::test]
+async fn the_work_of_a_killed_runner_is_continued_by_another_with_a_higher_epoch() {
+    for db in sql::testing::engines().await {
+        let db = fresh(db).await;
+        let hotel = Arc::new(Hotel::default());
+        let first = start(&db, "a", &hotel);
+        let id = begin(
+            &db,
+            &first,
+            &Stay {
+                patient: true,
+                ..stay(&["12"])
+            },
+        )
+        .await;
+        until(|| async { position(&db, id).await == "lobby" }).await;
+        first.die().await;
+        let second = start(&db, "b", &hotel);
+        hotel.open.send_replace(true);
+        let record = wait(&db, id).await;
+        assert_eq!((record.status, record.epoch), (Status::Done, 2));
+        second.stop(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_restarted_runner_does_not_wait_for_its_own_old_lease() {
+    let db = fresh(sql::testing::sqlite().await).await;
+    let hotel = Arc::new(Hotel::default());
+    let long = || {
+        Runner::build(db.clone(), "a", hotel.clone())
+            .on::<CheckIn>()
+            .start()
+    };
+    let first = long();
+    let id = begin(
+        &db,
+        &first,
+        &Stay {
+            patient: true,
+            ..stay(&["12"])
+        },
+    )
+    .await;
+    until(|| async { position(&db, id).await == "lobby" }).await;
+    first.die().await;
+    hotel.open.send_replace(true);
+    let begun = Instant::now();
+    let _second = long();
+    assert_eq!(wait(&db, id).await.status, Status::Done);
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_runner_that_lost_its_lease_cannot_save() {
+    for db in sql::testing::engines().await {
+        let db = fresh(db).await;
+        let id = crate::insert(db.write(), CheckIn::KIND, "guest", &stay(&["12"]))
+            .await
+            .expect("insert");
+        let short = Duration::from_millis(1);
+        let (old, _) = crate::journal::Lease::take(&db, id, "old", short)
+            .await
+            .expect("db")
+            .expect("free");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let (new, _) = crate::journal::Lease::take(&db, id, "new", short)
+            .await
+            .expect("db")
+            .expect("ran out");
+        assert!(new.epoch() > old.epoch());
+        assert!(!old.renew().await.expect("db"));
+        assert!(!old.save_state("{}".to_owned()).await.expect("db"));
+        assert!(new.save_state("{}".to_owned()).await.expect("db"));
+    }
+}
+
+#[tokio::test]
+async fn a_stopped_runner_leaves_its_work_to_others_at_once() {
+    let db = fresh(sql::testing::sqlite().await).await;
+    let hotel = Arc::new(Hotel::default());
+    let first = Runner::build(db.clone(), "a", hotel.clone())
+        .on::<CheckIn>()
+        .start();
+    let id = begin(
+        &db,
+        &first,
+        &Stay {
+            patient: true,
+            ..stay(&["12"])
+        },
+    )
+    .await;
+    until(|| async { position(&db, id).await == "lobby" }).await;
+    first.stop(Duration::from_millis(10)).await;
+    let record = crate::get(db.read(), id)
+        .await
+        .expect("read")
+        .expect("exists");
+    assert_eq!(
+        (record.status, record.owner.as_str()),
+        (Status::Running, "")
+    );
+    hotel.open.send_replace(true);
+    let _second = start(&db, "b", &hotel);
+    assert_eq!(wait(&db, id).await.status, Status::Done);
+}
+
+#[tokio::test]
+async fn an_undo_that_keeps_failing_is_stuck_until_an_operator_resumes_it() {
+    let db = fresh(sql::testing::sqlite().await).await;
+    let hotel = Arc::new(Hotel::default());
+    *hotel.stubborn.lock().expect("lock") = 3;
+    let runner = start(&db, "a", &hotel);
+    let id = begin(&db, &runner, &stay(&["dry"])).await;
+    let record = wait(&db, id).await;
+    assert_eq!(record.status, Status::Stuck);
+    assert_eq!(record.error.as_ref().expect("why")["why"], "pen is dry");
+    assert!(!hotel.things().is_empty());
+    assert!(crate::resume(db.write(), id).await.expect("resume"));
+    runner.nudge(id);
+    let record = wait(&db, id).await;
+    assert_eq!(
+        (record.status, record.error),
+        (Status::Undone, Some(json!("pen is dry")))
+    );
+    assert!(hotel.things().is_empty());
+}
+
+#[tokio::test]
+async fn a_state_that_this_program_cannot_read_is_stuck_not_lost() {
+    let db = fresh(sql::testing::sqlite().await).await;
+    let hotel = Arc::new(Hotel::default());
+    let newer = crate::Kind {
+        name: CheckIn::KIND,
+        version: 2,
+    };
+    let id = crate::insert(db.write(), newer, "guest", &json!({ "who": "knows" }))
+        .await
+        .expect("insert");
+    let _runner = start(&db, "a", &hotel);
+    let record = wait(&db, id).await;
+    assert_eq!(
+        (record.status, record.state),
+        (Status::Stuck, json!({ "who": "knows" }))
+    );
+}
+
+#[tokio::test]
+async fn a_workflow_that_rolled_back_with_its_transaction_never_runs() {
+    for db in sql::testing::engines().await {
+        let db = fresh(db).await;
+        let tx = db.begin().await.expect("begin");
+        crate::insert(&tx, CheckIn::KIND, "guest", &stay(&["12"]))
+            .await
+            .expect("insert");
+        tx.rollback().await.expect("rollback");
+        assert_eq!(
+            crate::list(db.read(), &Filter::default())
+                .await
+                .expect("list"),
+            []
+        );
+    }
+}
+
+#[tokio::test]
+async fn ended_workflows_are_forgotten_after_a_while() {
+    let db = fresh(sql::testing::sqlite().await).await;
+    let hotel = Arc::new(Hotel::default());
+    let runner = start(&db, "a", &hotel);
+    let id = begin(&db, &runner, &stay(&["12"])).await;
+    wait(&db, id).await;
+    let hour = chrono::Duration::hours(1);
+    assert_eq!(
+        crate::purge(&db, chrono::Utc::now() - hour)
+            .await
+            .expect("purge"),
+        0
+    );
+    assert_eq!(
+        crate::purge(&db, chrono::Utc::now() + hour)
+            .await
+            .expect("purge"),
+        1
+    );
+    assert!(
+        crate::history(db.read(), id)
+            .await
+            .expect("history")
+            .is_empty()
+    );
+}
+
+/// Prints what one workflow of six steps costs; run with `--nocapture`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workflow_of_six_steps_takes_little_time() {
+    for db in sql::testing::engines().await {
+        let db = fresh(db).await;
+        let hotel = Arc::new(Hotel::default());
+        let runner = start(&db, "a", &hotel);
+        let rounds = 100;
+        let begun = Instant::now();
+        for _ in 0..rounds {
+            let id = begin(&db, &runner, &stay(&["12"])).await;
+            while crate::get(db.read(), id)
+                .await
+                .expect("read")
+                .expect("exists")
+                .status
+                == Status::Running
+            {
+                tokio::time::sleep(Duration::from_micros(500)).await;
+            }
+        }
+        let each = begun.elapsed() / rounds;
+        println!("{:?}: {each:?} from insert to done", db.engine());
+        assert!(each < Duration::from_millis(200), "{each:?}");
+        runner.stop(Duration::from_secs(1)).await;
+    }
+}
