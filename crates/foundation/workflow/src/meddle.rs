@@ -32,15 +32,14 @@ pub(crate) use real::Meddler;
 mod real {
     use super::Crash;
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// What to disturb; clones share their counts.
     #[derive(Debug, Default, Clone)]
     pub(crate) struct Meddler {
         pub twice: bool,
-        /// The step that fails after it did its work, the first time.
+        /// The step that fails after it did its work.
         pub fail_at: Option<&'static str>,
-        pub failed: Arc<AtomicBool>,
         /// The save, counted from 0, at which the runner dies.
         pub crash_at: Option<(usize, Crash)>,
         pub saves: Arc<AtomicUsize>,
@@ -52,7 +51,7 @@ mod real {
         }
 
         pub fn fails(&self, step: &str) -> bool {
-            self.fail_at == Some(step) && !self.failed.swap(true, Ordering::SeqCst)
+            self.fail_at == Some(step)
         }
 
         /// Whether the runner died already.
