@@ -1,1 +1,39 @@
-//! (being built)
+//! The Compute API: what clients of Nova talk to.
+//!
+//! A request passes through [`dispatch`]: mount point, caller, microversion, route. The route table ([`routes`]) is the
+//! table of contents; a handler parses, calls a use case, and renders. Views and requests are structs with their
+//! history on their fields (`microversion::Versioned`); [`history`] lists every microversion and what became of it.
+//!
+//! What it promises: a route, field or value outside its microversions does not exist for the client; every error has
+//! the body, code and headers that clients of Nova expect; what is not built yet says so with a 501.
+
+pub mod call;
+pub mod dispatch;
+pub mod fault;
+pub mod history;
+mod lookup;
+pub mod routes;
+pub mod shapes;
+pub mod versions;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware;
+use web::Authenticator;
+
+/// What the handlers work with. One per process.
+pub struct Api {
+    /// Checks the tokens of callers.
+    pub authenticator: Arc<dyn Authenticator>,
+}
+
+/// The whole Compute API under `/`, `/v2` and `/v2.1`; the caller mounts it where clients expect it.
+pub fn router(api: Arc<Api>) -> Router {
+    Router::new()
+        .fallback(dispatch::serve)
+        .with_state(api)
+        .layer(middleware::from_fn(|request, next| {
+            web::request_id::layer(Some("x-compute-request-id"), request, next)
+        }))
+}

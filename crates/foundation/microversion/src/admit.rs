@@ -43,9 +43,6 @@ pub enum Refusal {
     /// Not JSON.
     #[error("Malformed request body")]
     Malformed(#[source] serde_json::Error),
-    /// JSON, but not an object.
-    #[error("Malformed request body")]
-    NotAnObject,
     /// A value breaks a rule of the table. `field` is what the text blames; nothing when it is the body as a whole.
     #[error("{message}")]
     Invalid {
@@ -67,9 +64,6 @@ pub fn admit_bytes<R: Versioned + DeserializeOwned>(body: &[u8], mode: Mode) -> 
 
 /// Checks `body` against the table of `R` at the version of `mode`, and reads it.
 pub fn admit<R: Versioned + DeserializeOwned>(body: Value, mode: Mode) -> Result<R, Refusal> {
-    if !body.is_object() {
-        return Err(Refusal::NotAnObject);
-    }
     let walk = Walk {
         mode,
         source: Source::Body,

@@ -1,0 +1,206 @@
+//! Every microversion: what it changed, and how far we are with it.
+//!
+//! A row marked [`Mark::Table`] is carried by annotations on fields, words and rules or by the range of a route; one
+//! marked [`Mark::Behaviour`] by a constant below, asked for in a handler. A test checks that each mark is true, so
+//! nothing is forgotten silently.
+
+use microversion::Version;
+
+/// Changes of behaviour, for `call.version.at_least(…)`.
+pub mod behaviour {
+    use microversion::Version;
+
+    /// Unknown words in a filter by status are refused; before, nothing was found.
+    pub const STATUS_FILTER_CHECKED: Version = Version::new(2, 38);
+
+    /// Every constant above, for the history's test.
+    pub const ALL: &[Version] = &[STATUS_FILTER_CHECKED];
+}
+
+/// One microversion.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Change {
+    pub version: Version,
+    /// What it touched: Q requests, R answers, B behaviour, C codes, X removals.
+    pub kinds: &'static str,
+    pub title: &'static str,
+    pub mark: Mark,
+}
+
+/// How far we are with a microversion.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mark {
+    /// Built, and carried by the tables of views, requests and routes.
+    Table,
+    /// Built, and carried by a constant of [`behaviour`].
+    Behaviour,
+    /// Nothing a client could see.
+    Invisible,
+    /// Not built, or only in part.
+    NotYet,
+}
+
+use Mark::{Invisible, NotYet, Table};
+
+const fn row(minor: u16, kinds: &'static str, title: &'static str, mark: Mark) -> Change {
+    Change {
+        version: Version::new(2, minor),
+        kinds,
+        title,
+        mark,
+    }
+}
+
+/// All of them, in order.
+#[rustfmt::skip]
+pub const HISTORY: &[Change] = &[
+    row(1, "", "Base: the surface of v2.0 with strict validation of bodies", Invisible),
+    row(2, "QRC", "Key pairs have a type; codes 201 and 204", NotYet),
+    row(3, "R", "Servers show the extended attributes and delete_on_termination of volumes", NotYet),
+    row(4, "R", "A fixed address shows whether it is reserved", NotYet),
+    row(5, "B", "Others than admins may filter servers by ip6", NotYet),
+    row(6, "QRX", "remote-consoles takes over from four console actions", NotYet),
+    row(7, "C", "Sharing a public flavor is a conflict", NotYet),
+    row(8, "Q", "Remote consoles of protocol mks", NotYet),
+    row(9, "R", "Servers show whether they are locked", NotYet),
+    row(10, "QR", "Key pairs of other users, for admins", NotYet),
+    row(11, "QR", "Services can be forced down", NotYet),
+    row(12, "R", "Virtual interfaces show their network", NotYet),
+    row(13, "R", "Server groups show their owner", NotYet),
+    row(14, "QR", "Evacuation works out itself whether storage is shared", NotYet),
+    row(15, "Q", "Soft policies of server groups", NotYet),
+    row(16, "R", "Servers show the state of their host", NotYet),
+    row(17, "Q", "Action trigger_crash_dump", NotYet),
+    row(18, "", "Project ids may be left out of URLs", Invisible),
+    row(19, "QR", "Servers have a description", NotYet),
+    row(20, "B", "Volumes come and go on shelved servers", NotYet),
+    row(21, "B", "Actions of deleted servers can be read", NotYet),
+    row(22, "Q", "A live migration can be forced to complete", NotYet),
+    row(23, "R", "Live migrations in progress can be seen", NotYet),
+    row(24, "Q", "A live migration can be aborted", NotYet),
+    row(25, "Q", "Live migration chooses itself whether to copy disks", NotYet),
+    row(26, "QR", "Servers have tags", NotYet),
+    row(27, "", "The header OpenStack-API-Version", Invisible),
+    row(28, "R", "Hypervisors show cpu_info as an object", NotYet),
+    row(29, "QB", "Evacuation to a chosen host is checked by the scheduler, unless forced", NotYet),
+    row(30, "QB", "Live migration to a chosen host is checked by the scheduler, unless forced", NotYet),
+    row(31, "B", "Console tokens of every type can be resolved", NotYet),
+    row(32, "Q", "Devices have tags at boot", NotYet),
+    row(33, "QB", "Hypervisors are listed in pages; disks lose their tags again", NotYet),
+    row(34, "B", "Live migration checks run in the background", NotYet),
+    row(35, "QR", "Key pairs are listed in pages", NotYet),
+    row(36, "X", "The proxies to network, volume, image and bare metal services end, with their quotas", NotYet),
+    row(37, "QB", "Networks must be chosen at boot, or auto or none; networks lose their tags again", NotYet),
+    row(38, "C", "An unknown status is refused in a filter", NotYet),
+    row(39, "X", "The proxy to image metadata ends, with its limit", NotYet),
+    row(40, "QR", "Usage is listed in pages", NotYet),
+    row(41, "R", "Aggregates have a uuid", NotYet),
+    row(42, "Q", "Devices have tags at boot again", NotYet),
+    row(43, "X", "os-hosts ends", Table),
+    row(44, "X", "Actions on addresses end, and os-virtual-interfaces", Table),
+    row(45, "R", "A snapshot's id comes in the body, not in Location", NotYet),
+    row(46, "", "X-OpenStack-Request-ID beside X-Compute-Request-ID", Invisible),
+    row(47, "R", "A server shows its flavor as it was at boot", NotYet),
+    row(48, "R", "Diagnostics have one form for all hypervisors", NotYet),
+    row(49, "Q", "Devices attached later have tags", NotYet),
+    row(50, "R", "Quota classes know server groups and forget networks", NotYet),
+    row(51, "QR", "External event volume-extended; owners see the events of an action", NotYet),
+    row(52, "Q", "Servers can be made with tags", NotYet),
+    row(53, "QRX", "Services and hypervisors are known by UUID; one PUT changes a service", NotYet),
+    row(54, "QR", "Rebuild changes the key pair", NotYet),
+    row(55, "QR", "Flavors have a description", NotYet),
+    row(56, "Q", "Cold migration to a chosen host", NotYet),
+    row(57, "QRX", "File injection ends; rebuild takes user_data", NotYet),
+    row(58, "QR", "Actions are listed in pages, and show when they changed", NotYet),
+    row(59, "QR", "Migrations are listed in pages, and have a uuid", NotYet),
+    row(60, "B", "Volumes can be attached to several servers", NotYet),
+    row(61, "R", "Flavors show their extra specs", NotYet),
+    row(62, "R", "Events of an action show their host", NotYet),
+    row(63, "QR", "Trusted certificates for images", NotYet),
+    row(64, "QR", "Server groups have one policy, with rules", NotYet),
+    row(65, "B", "Queued and preparing live migrations can be aborted", NotYet),
+    row(66, "Q", "Filter changes-before", NotYet),
+    row(67, "Q", "Volumes made at boot have a type", NotYet),
+    row(68, "QX", "Nothing can be forced past the scheduler any more", NotYet),
+    row(69, "RB", "Partial answers while a cell is down", NotYet),
+    row(70, "R", "Attached devices show their tag", NotYet),
+    row(71, "R", "Servers show their group", NotYet),
+    row(72, "B", "Ports with a guaranteed bandwidth at boot", NotYet),
+    row(73, "QR", "Locking takes a reason", NotYet),
+    row(74, "Q", "Servers can be made on a chosen host or node", NotYet),
+    row(75, "QR", "Unknown query and body keys are refused; answers of PUT and rebuild are complete", NotYet),
+    row(76, "Q", "External event power-update", NotYet),
+    row(77, "Q", "Unshelving into a chosen zone", NotYet),
+    row(78, "R", "The NUMA topology of a server can be seen", NotYet),
+    row(79, "QR", "Attached volumes can go with their server", NotYet),
+    row(80, "QR", "Migrations show who started them", NotYet),
+    row(81, "Q", "Images can be cached before they are needed", NotYet),
+    row(82, "Q", "External event accelerator-request-bound", NotYet),
+    row(83, "Q", "Others than admins may use most filters of servers", NotYet),
+    row(84, "R", "Events of an action have details", NotYet),
+    row(85, "Q", "Whether a volume goes with its server can be changed", NotYet),
+    row(86, "B", "Extra specs are checked when they are set", NotYet),
+    row(87, "B", "Servers with their root on a volume can be rescued", NotYet),
+    row(88, "RX", "Hypervisors lose what Placement knows, and gain uptime", NotYet),
+    row(89, "R", "Attached volumes show attachment and device ids", NotYet),
+    row(90, "QR", "The hostname can be chosen", NotYet),
+    row(91, "Q", "Unshelving onto a chosen host, or unpinned from its zone", NotYet),
+    row(92, "QC", "Key pairs must be imported; their names may have @ and .", NotYet),
+    row(93, "B", "Servers with their root on a volume can be rebuilt", NotYet),
+    row(94, "Q", "The hostname may be fully qualified", NotYet),
+    row(95, "B", "Evacuated servers stay stopped", NotYet),
+    row(96, "R", "Servers show the zone they are pinned to", NotYet),
+    row(97, "QR", "Shares of files can be attached", NotYet),
+    row(98, "R", "Servers show the properties of their image", NotYet),
+    row(99, "QR", "Direct SPICE consoles", NotYet),
+    row(100, "R", "Servers show their scheduler hints", NotYet),
+    row(101, "C", "Attaching a volume is asynchronous", NotYet),
+    row(102, "QRX", "Flavors can be filtered by name and lose rxtx_factor and disabled", NotYet),
+    row(103, "X", "os-volumes_boot ends", Table),
+    row(104, "QC", "The zone a server is pinned to can be changed", NotYet),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::versions::SERVICE;
+    use crate::{routes, shapes};
+
+    /// The versions at which some table says that something changed.
+    fn in_tables() -> BTreeSet<Version> {
+        let shapes = shapes::ALL
+            .iter()
+            .flat_map(|shape| microversion::changes(shape));
+        let routes = routes::all().flat_map(|route| [route.range.min, route.range.max.next()]);
+        let codes = routes::all().filter_map(routes::Route::code_changed);
+        shapes.chain(routes).chain(codes).collect()
+    }
+
+    #[test]
+    fn every_version_has_its_row() {
+        let expected = (SERVICE.min.minor..=SERVICE.max.minor).map(|minor| Version::new(2, minor));
+        assert!(HISTORY.iter().map(|change| change.version).eq(expected));
+    }
+
+    #[test]
+    fn what_is_marked_as_built_is_somewhere_in_the_code() {
+        let tables = in_tables();
+        for change in HISTORY {
+            match change.mark {
+                Mark::Table => assert!(
+                    tables.contains(&change.version),
+                    "{} is in no table",
+                    change.version
+                ),
+                Mark::Behaviour => assert!(
+                    behaviour::ALL.contains(&change.version),
+                    "{} has no constant",
+                    change.version
+                ),
+                Mark::Invisible | Mark::NotYet => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What operators and other services use: hosts, aggregates, hypervisors, migrations, events.
+
+use super::Access::Rule;
+use super::codes::{ACCEPTED, NO_CONTENT, OK};
+use super::methods::{DELETE, GET, POST, PUT};
+use super::{Route, not_built, row};
+
+#[rustfmt::skip]
+pub(super) const ROWS: &[Route] = &[
+    row(GET, "/os-aggregates", Rule("os_compute_api:os-aggregates:index"), OK, not_built),
+    row(POST, "/os-aggregates", Rule("os_compute_api:os-aggregates:create"), OK, not_built),
+    row(GET, "/os-aggregates/{id}", Rule("os_compute_api:os-aggregates:show"), OK, not_built),
+    row(PUT, "/os-aggregates/{id}", Rule("os_compute_api:os-aggregates:update"), OK, not_built),
+    row(DELETE, "/os-aggregates/{id}", Rule("os_compute_api:os-aggregates:delete"), OK, not_built),
+    row(POST, "/os-aggregates/{id}/action", Rule("os_compute_api:os-aggregates:add_host"), OK, not_built).action("add_host"),
+    row(POST, "/os-aggregates/{id}/action", Rule("os_compute_api:os-aggregates:remove_host"), OK, not_built).action("remove_host"),
+    row(POST, "/os-aggregates/{id}/action", Rule("os_compute_api:os-aggregates:set_metadata"), OK, not_built).action("set_metadata"),
+    row(POST, "/os-aggregates/{id}/images", Rule("compute:aggregates:images"), ACCEPTED, not_built).since(81),
+    row(POST, "/os-assisted-volume-snapshots", Rule("os_compute_api:os-assisted-volume-snapshots:create"), OK, not_built),
+    row(DELETE, "/os-assisted-volume-snapshots/{id}", Rule("os_compute_api:os-assisted-volume-snapshots:delete"), NO_CONTENT, not_built),
+    row(GET, "/os-console-auth-tokens/{id}", Rule("os_compute_api:os-console-auth-tokens"), OK, not_built),
+    row(GET, "/os-hosts", Rule("os_compute_api:os-hosts:list"), OK, not_built).until(42),
+    row(GET, "/os-hosts/{id}", Rule("os_compute_api:os-hosts:show"), OK, not_built).until(42),
+    row(PUT, "/os-hosts/{id}", Rule("os_compute_api:os-hosts:update"), OK, not_built).until(42),
+    row(GET, "/os-hosts/{id}/reboot", Rule("os_compute_api:os-hosts:reboot"), OK, not_built).until(42),
+    row(GET, "/os-hosts/{id}/shutdown", Rule("os_compute_api:os-hosts:shutdown"), OK, not_built).until(42),
+    row(GET, "/os-hosts/{id}/startup", Rule("os_compute_api:os-hosts:start"), OK, not_built).until(42),
+    row(GET, "/os-hypervisors", Rule("os_compute_api:os-hypervisors:list"), OK, not_built),
+    row(GET, "/os-hypervisors/detail", Rule("os_compute_api:os-hypervisors:list-detail"), OK, not_built),
+    row(GET, "/os-hypervisors/statistics", Rule("os_compute_api:os-hypervisors:statistics"), OK, not_built).until(87),
+    row(GET, "/os-hypervisors/{id}", Rule("os_compute_api:os-hypervisors:show"), OK, not_built),
+    row(GET, "/os-hypervisors/{id}/search", Rule("os_compute_api:os-hypervisors:search"), OK, not_built).until(52),
+    row(GET, "/os-hypervisors/{id}/servers", Rule("os_compute_api:os-hypervisors:servers"), OK, not_built).until(52),
+    row(GET, "/os-hypervisors/{id}/uptime", Rule("os_compute_api:os-hypervisors:uptime"), OK, not_built).until(87),
+    row(GET, "/os-instance_usage_audit_log", Rule("os_compute_api:os-instance-usage-audit-log:list"), OK, not_built),
+    row(GET, "/os-instance_usage_audit_log/{id}", Rule("os_compute_api:os-instance-usage-audit-log:show"), OK, not_built),
+    row(GET, "/os-migrations", Rule("os_compute_api:os-migrations:index"), OK, not_built),
+    row(GET, "/os-quota-class-sets/{id}", Rule("os_compute_api:os-quota-class-sets:show"), OK, not_built),
+    row(PUT, "/os-quota-class-sets/{id}", Rule("os_compute_api:os-quota-class-sets:update"), OK, not_built),
+    row(POST, "/os-server-external-events", Rule("os_compute_api:os-server-external-events:create"), OK, not_built),
+    row(GET, "/os-services", Rule("os_compute_api:os-services:list"), OK, not_built),
+    row(PUT, "/os-services/{id}", Rule("os_compute_api:os-services:update"), OK, not_built),
+    row(DELETE, "/os-services/{id}", Rule("os_compute_api:os-services:delete"), NO_CONTENT, not_built),
+];

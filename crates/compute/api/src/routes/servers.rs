@@ -1,0 +1,54 @@
+//! Servers and what hangs below them.
+
+use super::Access::Rule;
+use super::codes::{ACCEPTED, CREATED, NO_CONTENT, OK};
+use super::methods::{DELETE, GET, POST, PUT};
+use super::{Route, not_built, row};
+
+#[rustfmt::skip]
+pub(super) const ROWS: &[Route] = &[
+    row(GET, "/servers", Rule("os_compute_api:servers:index"), OK, not_built),
+    row(POST, "/servers", Rule("os_compute_api:servers:create"), ACCEPTED, not_built),
+    row(GET, "/servers/detail", Rule("os_compute_api:servers:detail"), OK, not_built),
+    row(GET, "/servers/{id}", Rule("os_compute_api:servers:show"), OK, not_built),
+    row(PUT, "/servers/{id}", Rule("os_compute_api:servers:update"), OK, not_built),
+    row(DELETE, "/servers/{id}", Rule("os_compute_api:servers:delete"), NO_CONTENT, not_built),
+    row(GET, "/servers/{server_id}/diagnostics", Rule("os_compute_api:os-server-diagnostics"), OK, not_built),
+    row(GET, "/servers/{server_id}/ips", Rule("os_compute_api:ips:index"), OK, not_built),
+    row(GET, "/servers/{server_id}/ips/{id}", Rule("os_compute_api:ips:show"), OK, not_built),
+    row(GET, "/servers/{server_id}/metadata", Rule("os_compute_api:server-metadata:index"), OK, not_built),
+    row(POST, "/servers/{server_id}/metadata", Rule("os_compute_api:server-metadata:create"), OK, not_built),
+    row(PUT, "/servers/{server_id}/metadata", Rule("os_compute_api:server-metadata:update_all"), OK, not_built),
+    row(GET, "/servers/{server_id}/metadata/{id}", Rule("os_compute_api:server-metadata:show"), OK, not_built),
+    row(PUT, "/servers/{server_id}/metadata/{id}", Rule("os_compute_api:server-metadata:update"), OK, not_built),
+    row(DELETE, "/servers/{server_id}/metadata/{id}", Rule("os_compute_api:server-metadata:delete"), NO_CONTENT, not_built),
+    row(GET, "/servers/{server_id}/migrations", Rule("os_compute_api:servers:migrations:index"), OK, not_built).since(23),
+    row(GET, "/servers/{server_id}/migrations/{id}", Rule("os_compute_api:servers:migrations:show"), OK, not_built).since(23),
+    row(DELETE, "/servers/{server_id}/migrations/{id}", Rule("os_compute_api:servers:migrations:delete"), ACCEPTED, not_built).since(24),
+    row(GET, "/servers/{server_id}/os-instance-actions", Rule("os_compute_api:os-instance-actions:list"), OK, not_built),
+    row(GET, "/servers/{server_id}/os-instance-actions/{id}", Rule("os_compute_api:os-instance-actions:show"), OK, not_built),
+    row(GET, "/servers/{server_id}/os-interface", Rule("os_compute_api:os-attach-interfaces:list"), OK, not_built),
+    row(POST, "/servers/{server_id}/os-interface", Rule("os_compute_api:os-attach-interfaces:create"), OK, not_built),
+    row(GET, "/servers/{server_id}/os-interface/{id}", Rule("os_compute_api:os-attach-interfaces:show"), OK, not_built),
+    row(DELETE, "/servers/{server_id}/os-interface/{id}", Rule("os_compute_api:os-attach-interfaces:delete"), ACCEPTED, not_built),
+    row(GET, "/servers/{server_id}/os-server-password", Rule("os_compute_api:os-server-password:show"), OK, not_built),
+    row(DELETE, "/servers/{server_id}/os-server-password", Rule("os_compute_api:os-server-password:clear"), NO_CONTENT, not_built),
+    row(GET, "/servers/{server_id}/os-volume_attachments", Rule("os_compute_api:os-volumes-attachments:index"), OK, not_built),
+    row(POST, "/servers/{server_id}/os-volume_attachments", Rule("os_compute_api:os-volumes-attachments:create"), ACCEPTED, not_built).before(101, OK),
+    row(GET, "/servers/{server_id}/os-volume_attachments/{id}", Rule("os_compute_api:os-volumes-attachments:show"), OK, not_built),
+    row(PUT, "/servers/{server_id}/os-volume_attachments/{id}", Rule("os_compute_api:os-volumes-attachments:update"), ACCEPTED, not_built),
+    row(DELETE, "/servers/{server_id}/os-volume_attachments/{id}", Rule("os_compute_api:os-volumes-attachments:delete"), ACCEPTED, not_built),
+    row(POST, "/servers/{server_id}/remote-consoles", Rule("os_compute_api:os-remote-consoles"), OK, not_built).since(6),
+    row(GET, "/servers/{server_id}/os-security-groups", Rule("os_compute_api:os-security-groups:list"), OK, not_built),
+    row(GET, "/servers/{server_id}/shares", Rule("os_compute_api:os-server-shares:index"), OK, not_built).since(97),
+    row(POST, "/servers/{server_id}/shares", Rule("os_compute_api:os-server-shares:create"), CREATED, not_built).since(97),
+    row(GET, "/servers/{server_id}/shares/{id}", Rule("os_compute_api:os-server-shares:show"), OK, not_built).since(97),
+    row(DELETE, "/servers/{server_id}/shares/{id}", Rule("os_compute_api:os-server-shares:delete"), OK, not_built).since(97),
+    row(GET, "/servers/{server_id}/tags", Rule("os_compute_api:os-server-tags:index"), OK, not_built).since(26),
+    row(PUT, "/servers/{server_id}/tags", Rule("os_compute_api:os-server-tags:update_all"), OK, not_built).since(26),
+    row(DELETE, "/servers/{server_id}/tags", Rule("os_compute_api:os-server-tags:delete_all"), NO_CONTENT, not_built).since(26),
+    row(GET, "/servers/{server_id}/tags/{id}", Rule("os_compute_api:os-server-tags:show"), NO_CONTENT, not_built).since(26),
+    row(PUT, "/servers/{server_id}/tags/{id}", Rule("os_compute_api:os-server-tags:update"), CREATED, not_built).since(26),
+    row(DELETE, "/servers/{server_id}/tags/{id}", Rule("os_compute_api:os-server-tags:delete"), NO_CONTENT, not_built).since(26),
+    row(GET, "/servers/{server_id}/topology", Rule("compute:server:topology:index"), OK, not_built).since(78),
+];

@@ -1,0 +1,3 @@
+//! The API's outer shell, over its real router.
+
+mod shell;
