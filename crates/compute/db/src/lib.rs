@@ -1,1 +1,24 @@
-//! (being built)
+//! The tables of compute and the queries on them, a file per noun.
+//!
+//! Queries are functions of a connection or transaction and return values of `compute-model`.
+//! A server is changed by locking its row in a transaction ([`servers::lock`]), deciding on what it
+//! says, and saving it: whoever loses a race sees the winner's state, never overwrites it.
+
+pub mod actions;
+pub mod claims;
+pub mod consoles;
+mod error;
+pub mod flavors;
+pub mod hosts;
+pub mod keypairs;
+mod migrations;
+pub mod quotas;
+pub mod servers;
+mod tables;
+
+pub use error::DbError;
+pub use migrations::Migrator;
+pub use sql::Database;
+
+/// The result of every query.
+pub type Result<T> = std::result::Result<T, DbError>;

@@ -9,6 +9,7 @@ pub mod host;
 pub mod image;
 pub mod keypair;
 pub mod lifecycle;
+pub mod listing;
 pub mod network;
 pub mod quota;
 pub mod request;

@@ -48,7 +48,7 @@ macro_rules! words {
         }
     };
 }
-pub(crate) use words;
+
 
 words! {
     /// What a server is, when nothing is under way.

@@ -149,6 +149,7 @@ fn tuned(options: sqlx::sqlite::SqliteConnectOptions) -> sqlx::sqlite::SqliteCon
     options
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)
+        .with_regexp()
         .busy_timeout(Duration::from_secs(10))
         .foreign_keys(true)
         .pragma("cache_size", "-4096")
@@ -167,11 +168,13 @@ async fn connect(
         .connect_timeout(Duration::from_secs(10))
         .min_connections(1);
     tune(&mut options);
-    Orm::connect(options).await.map_err(|source| SqlError::Open {
-        url: without_password(shown),
-        hint: hint(shown),
-        source,
-    })
+    Orm::connect(options)
+        .await
+        .map_err(|source| SqlError::Open {
+            url: without_password(shown),
+            hint: hint(shown),
+            source,
+        })
 }
 
 /// A read-only file opens without complaint and fails at the first write: find out now.
@@ -192,12 +195,15 @@ fn hint(url: &str) -> String {
         Some(file) => {
             let folder = Path::new(file).parent().unwrap_or(Path::new("."));
             if folder.is_dir() {
-                format!("check that this user may write {file} and its folder, and that the disk is not full")
+                format!(
+                    "check that this user may write {file} and its folder, and that the disk is not full"
+                )
             } else {
                 format!("the folder {} does not exist", folder.display())
             }
         }
-        None => "check that the server runs and that user, password and database name are right".to_owned(),
+        None => "check that the server runs and that user, password and database name are right"
+            .to_owned(),
     }
 }
 
@@ -224,7 +230,11 @@ mod tests {
         let error = Database::open("sqlite:/nowhere/at/all.sqlite")
             .await
             .expect_err("cannot open");
-        assert!(error.to_string().contains("the folder /nowhere/at does not exist"));
+        assert!(
+            error
+                .to_string()
+                .contains("the folder /nowhere/at does not exist")
+        );
     }
 
     #[tokio::test]
@@ -239,8 +249,13 @@ mod tests {
     async fn readers_do_not_wait_for_the_writer() {
         for db in crate::testing::engines().await {
             let tx = db.begin().await.expect("begin");
-            tx.execute_unprepared("CREATE TABLE t (a INT)").await.expect("create");
-            db.read().execute_unprepared("SELECT 1").await.expect("read");
+            tx.execute_unprepared("CREATE TABLE t (a INT)")
+                .await
+                .expect("create");
+            db.read()
+                .execute_unprepared("SELECT 1")
+                .await
+                .expect("read");
             tx.rollback().await.expect("rollback");
         }
     }

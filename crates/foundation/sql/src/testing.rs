@@ -15,7 +15,11 @@ pub async fn engines() -> Vec<Database> {
     for variable in SERVERS {
         #[allow(clippy::disallowed_methods)]
         if let Ok(server) = std::env::var(variable) {
-            all.push(Database::open(&fresh_url(&server).await).await.expect("fresh database"));
+            all.push(
+                Database::open(&fresh_url(&server).await)
+                    .await
+                    .expect("fresh database"),
+            );
         }
     }
     all
@@ -31,7 +35,9 @@ pub async fn sqlite() -> Database {
 /// Creates a database on `server` and gives its URL.
 pub async fn fresh_url(server: &str) -> String {
     let name = format!("kn_{}", uuid::Uuid::new_v4().simple());
-    let admin = Database::open(server).await.expect("database server answers");
+    let admin = Database::open(server)
+        .await
+        .expect("database server answers");
     admin
         .write()
         .execute_unprepared(&format!("CREATE DATABASE {name}"))

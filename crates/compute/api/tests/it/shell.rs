@@ -50,7 +50,7 @@ fn cloud() -> Router {
     let api = router(Arc::new(Api {
         authenticator: Arc::new(OneToken),
     }));
-    Router::new().nest("/compute", api)
+    Router::new().nest_service("/compute", api)
 }
 
 async fn ask(

@@ -1,0 +1,309 @@
+//! Services and hypervisors: who is alive, and what hosts offer.
+
+use chrono::{DateTime, Utc};
+use compute_model::host::{Node, NodeFacts, Service, Used};
+use sea_orm::prelude::*;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    DatabaseTransaction, QueryOrder,
+};
+
+use crate::tables::{inventory, node, service};
+use crate::{DbError, Result};
+
+/// The binary name of agents.
+pub const COMPUTE: &str = "nova-compute";
+
+/// Notes that a service is alive; makes its row at the first report.
+pub async fn seen(
+    tx: &DatabaseTransaction,
+    host: &str,
+    binary: &str,
+    now: DateTime<Utc>,
+) -> Result<Service> {
+    if let Some(found) = service_row(tx, host, binary).await? {
+        service::Entity::update_many()
+            .col_expr(service::Column::LastSeen, Expr::value(now))
+            .filter(service::Column::Seq.eq(found.seq))
+            .exec(tx)
+            .await?;
+        let mut found = service_value(found);
+        found.last_seen = Some(now);
+        return Ok(found);
+    }
+    let row = service::ActiveModel {
+        seq: NotSet,
+        id: Set(uuid::Uuid::new_v4().to_string()),
+        host: Set(host.to_owned()),
+        binary: Set(binary.to_owned()),
+        disabled: Set(false),
+        disabled_reason: Set(None),
+        forced_down: Set(false),
+        last_seen: Set(Some(now)),
+        created_at: Set(now),
+        updated_at: Set(None),
+    };
+    let row = row
+        .insert(tx)
+        .await
+        .map_err(|error| crate::error::duplicate(error, host))?;
+    Ok(service_value(row))
+}
+
+/// All services, by number.
+pub async fn services(conn: &impl ConnectionTrait) -> Result<Vec<Service>> {
+    let rows = service::Entity::find()
+        .order_by_asc(service::Column::Seq)
+        .all(conn)
+        .await?;
+    Ok(rows.into_iter().map(service_value).collect())
+}
+
+/// Writes what an administrator may change of a service: enabled, reason, forced down. Schedulers
+/// read the host's nodes anew.
+pub async fn save_service(tx: &DatabaseTransaction, changed: &Service) -> Result<()> {
+    let done = service::Entity::update_many()
+        .col_expr(service::Column::Disabled, Expr::value(changed.disabled))
+        .col_expr(
+            service::Column::DisabledReason,
+            Expr::value(changed.disabled_reason.clone()),
+        )
+        .col_expr(
+            service::Column::ForcedDown,
+            Expr::value(changed.forced_down),
+        )
+        .col_expr(
+            service::Column::UpdatedAt,
+            Expr::value(Some(sql::micros(Utc::now()))),
+        )
+        .filter(service::Column::Id.eq(&changed.id))
+        .exec(tx)
+        .await?;
+    if done.rows_affected == 0 {
+        return Err(DbError::NotFound(changed.id.clone()));
+    }
+    let nodes = node::Entity::find()
+        .filter(node::Column::Host.eq(&changed.host))
+        .all(tx)
+        .await?;
+    for row in nodes {
+        crate::claims::touch(tx, &row.id, 0).await?;
+    }
+    Ok(())
+}
+
+/// Forgets a service and its nodes.
+///
+/// # Errors
+/// [`DbError::NotFound`].
+pub async fn delete_service(tx: &DatabaseTransaction, id: &str) -> Result<()> {
+    let row = service::Entity::find()
+        .filter(service::Column::Id.eq(id))
+        .one(tx)
+        .await?
+        .ok_or_else(|| DbError::NotFound(id.to_owned()))?;
+    if row.binary == COMPUTE {
+        for gone in node::Entity::find()
+            .filter(node::Column::Host.eq(&row.host))
+            .all(tx)
+            .await?
+        {
+            inventory::Entity::delete_many()
+                .filter(inventory::Column::NodeId.eq(&gone.id))
+                .exec(tx)
+                .await?;
+            node::Entity::delete_by_id(gone.seq).exec(tx).await?;
+        }
+    }
+    service::Entity::delete_by_id(row.seq).exec(tx).await?;
+    Ok(())
+}
+
+/// Writes what a host reported of its hypervisor. Claims on it stay as they are, also where the
+/// host shrank below them.
+pub async fn report(
+    tx: &DatabaseTransaction,
+    host: &str,
+    name: &str,
+    node_id: &str,
+    facts: &NodeFacts,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let text = serde_json::to_string(facts).map_err(|source| DbError::Unreadable {
+        id: node_id.to_owned(),
+        source,
+    })?;
+    let known = node::Entity::find()
+        .filter(node::Column::Id.eq(node_id))
+        .one(tx)
+        .await?;
+    match known {
+        // Nothing new: the scheduler need not read it again.
+        Some(row) if row.facts == text && row.host == host && row.name == name => return Ok(()),
+        Some(row) => {
+            node::Entity::update_many()
+                .col_expr(node::Column::Facts, Expr::value(text))
+                .col_expr(node::Column::Host, Expr::value(host))
+                .col_expr(node::Column::Name, Expr::value(name))
+                .col_expr(node::Column::UpdatedAt, Expr::value(Some(now)))
+                .filter(node::Column::Seq.eq(row.seq))
+                .exec(tx)
+                .await?;
+        }
+        None => {
+            let row = node::ActiveModel {
+                seq: NotSet,
+                id: Set(node_id.to_owned()),
+                host: Set(host.to_owned()),
+                name: Set(name.to_owned()),
+                facts: Set(text),
+                servers: Set(0),
+                change: Set(0),
+                created_at: Set(now),
+                updated_at: Set(None),
+            };
+            row.insert(tx)
+                .await
+                .map_err(|error| crate::error::duplicate(error, name))?;
+        }
+    }
+    inventories(tx, node_id, facts).await?;
+    crate::claims::touch(tx, node_id, 0).await
+}
+
+async fn inventories(tx: &DatabaseTransaction, node_id: &str, facts: &NodeFacts) -> Result<()> {
+    let whole = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);
+    let rows = [
+        (
+            "VCPU",
+            i64::from(facts.vcpus),
+            i64::from(facts.reserved_vcpus),
+            facts.cpu_ratio,
+        ),
+        (
+            "MEMORY_MB",
+            whole(facts.memory_mb),
+            whole(facts.reserved_memory_mb),
+            facts.ram_ratio,
+        ),
+        (
+            "DISK_GB",
+            whole(facts.disk_gb),
+            whole(facts.reserved_disk_gb),
+            facts.disk_ratio,
+        ),
+    ];
+    for (class, total, reserved, ratio) in rows {
+        let row = inventory::ActiveModel {
+            node_id: Set(node_id.to_owned()),
+            class: Set(class.to_owned()),
+            total: Set(total),
+            reserved: Set(reserved),
+            ratio: Set(ratio),
+            used: Set(0),
+        };
+        inventory::Entity::insert(row)
+            .on_conflict(
+                OnConflict::columns([inventory::Column::NodeId, inventory::Column::Class])
+                    .update_columns([
+                        inventory::Column::Total,
+                        inventory::Column::Reserved,
+                        inventory::Column::Ratio,
+                    ])
+                    .to_owned(),
+            )
+            .exec_without_returning(tx)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Nodes with their services, by number; with `since`, only those changed after it.
+///
+/// Liveness is not a change: whoever judges it reads [`services`].
+pub async fn nodes(conn: &impl ConnectionTrait, since: Option<i64>) -> Result<Vec<Node>> {
+    let mut query = node::Entity::find().order_by_asc(node::Column::Seq);
+    if let Some(since) = since {
+        query = query.filter(node::Column::Change.gt(since));
+    }
+    let rows = query.all(conn).await?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let services = services(conn).await?;
+    let mut stock = inventory::Entity::find();
+    if since.is_some() {
+        let ids = rows.iter().map(|row| row.id.as_str());
+        stock = stock.filter(inventory::Column::NodeId.is_in(ids));
+    }
+    let stock = stock.all(conn).await?;
+    let mut nodes = Vec::with_capacity(rows.len());
+    for row in rows {
+        // A node whose service was just deleted is about to go too.
+        let Some(service) = services
+            .iter()
+            .find(|service| service.host == row.host && service.binary == COMPUTE)
+        else {
+            continue;
+        };
+        let used = |class: &str| {
+            let found = stock
+                .iter()
+                .find(|item| item.node_id == row.id && item.class == class);
+            found.map_or(0, |item| u64::try_from(item.used).unwrap_or_default())
+        };
+        let used = Used {
+            vcpus: used("VCPU"),
+            memory_mb: used("MEMORY_MB"),
+            disk_gb: used("DISK_GB"),
+            servers: u64::try_from(row.servers).unwrap_or_default(),
+        };
+        nodes.push(node_value(row, service.clone(), used)?);
+    }
+    Ok(nodes)
+}
+
+fn node_value(row: node::Model, service: Service, used: Used) -> Result<Node> {
+    let facts = serde_json::from_str(&row.facts).map_err(|source| DbError::Unreadable {
+        id: row.id.clone(),
+        source,
+    })?;
+    Ok(Node {
+        seq: row.seq,
+        id: row.id,
+        host: row.host,
+        name: row.name,
+        facts,
+        change: row.change,
+        service,
+        used,
+    })
+}
+
+async fn service_row(
+    conn: &impl ConnectionTrait,
+    host: &str,
+    binary: &str,
+) -> Result<Option<service::Model>> {
+    Ok(service::Entity::find()
+        .filter(service::Column::Host.eq(host))
+        .filter(service::Column::Binary.eq(binary))
+        .one(conn)
+        .await?)
+}
+
+fn service_value(row: service::Model) -> Service {
+    Service {
+        seq: row.seq,
+        id: row.id,
+        host: row.host,
+        binary: row.binary,
+        disabled: row.disabled,
+        disabled_reason: row.disabled_reason,
+        forced_down: row.forced_down,
+        last_seen: row.last_seen,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    }
+}

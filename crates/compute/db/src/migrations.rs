@@ -1,0 +1,21 @@
+//! How the tables come to be. Migrations that were released are never edited.
+
+mod m0001_initial;
+
+use sea_orm_migration::prelude::*;
+
+/// The migrations of the compute database, workflows included.
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(workflow::Migration),
+            Box::new(m0001_initial::Migration),
+        ]
+    }
+
+    fn migration_table_name() -> DynIden {
+        "compute_migrations".into_iden()
+    }
+}

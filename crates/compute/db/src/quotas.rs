@@ -1,0 +1,113 @@
+//! Limits that differ from the defaults.
+//!
+//! Precedence, as in Nova: project and user, project, the class `default`, the built-in default.
+
+use std::collections::BTreeMap;
+
+use compute_model::quota::{RESOURCES, Resource};
+use sea_orm::prelude::*;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveValue::Set, Condition, DatabaseTransaction};
+
+use crate::Result;
+use crate::tables::quota::{ActiveModel, Column, Entity};
+
+/// Whose limits: rows of a class have no project and the class's name in the user column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner<'a> {
+    Class(&'a str),
+    Project(&'a str),
+    User(&'a str, &'a str),
+}
+
+impl<'a> Owner<'a> {
+    fn key(self) -> (&'a str, &'a str) {
+        match self {
+            Owner::Class(class) => ("", class),
+            Owner::Project(project) => (project, ""),
+            Owner::User(project, user) => (project, user),
+        }
+    }
+}
+
+/// The limits that hold for `owner`, every resource named.
+pub async fn limits(
+    conn: &impl ConnectionTrait,
+    defaults: &BTreeMap<Resource, i64>,
+    owner: Owner<'_>,
+) -> Result<BTreeMap<Resource, i64>> {
+    let mut chain = vec![Owner::Class("default")];
+    match owner {
+        Owner::Class("default") => {}
+        Owner::Class(_) => chain.push(owner),
+        Owner::Project(_) => chain.push(owner),
+        Owner::User(project, _) => chain.extend([Owner::Project(project), owner]),
+    }
+    let mut rows_wanted = Condition::any();
+    for owner in &chain {
+        let (project, user) = owner.key();
+        rows_wanted = rows_wanted.add(
+            Condition::all()
+                .add(Column::ProjectId.eq(project))
+                .add(Column::UserId.eq(user)),
+        );
+    }
+    let rows = Entity::find().filter(rows_wanted).all(conn).await?;
+    let mut limits: BTreeMap<Resource, i64> = RESOURCES
+        .iter()
+        .map(|(resource, _, builtin)| {
+            (
+                *resource,
+                defaults.get(resource).copied().unwrap_or(*builtin),
+            )
+        })
+        .collect();
+    for owner in chain {
+        let (project, user) = owner.key();
+        for row in &rows {
+            if row.project_id == project && row.user_id == user {
+                if let Some(resource) = Resource::named(&row.resource) {
+                    limits.insert(resource, row.hard_limit);
+                }
+            }
+        }
+    }
+    Ok(limits)
+}
+
+/// Sets limits of `owner`.
+pub async fn set(
+    tx: &DatabaseTransaction,
+    owner: Owner<'_>,
+    limits: &BTreeMap<Resource, i64>,
+) -> Result<()> {
+    let (project, user) = owner.key();
+    for (resource, limit) in limits {
+        let row = ActiveModel {
+            project_id: Set(project.to_owned()),
+            user_id: Set(user.to_owned()),
+            resource: Set(resource.as_str().to_owned()),
+            hard_limit: Set(*limit),
+        };
+        Entity::insert(row)
+            .on_conflict(
+                OnConflict::columns([Column::ProjectId, Column::UserId, Column::Resource])
+                    .update_column(Column::HardLimit)
+                    .to_owned(),
+            )
+            .exec_without_returning(tx)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Returns to the defaults; for a project also those of its users.
+pub async fn reset(conn: &impl ConnectionTrait, owner: Owner<'_>) -> Result<()> {
+    let (project, user) = owner.key();
+    let mut rows = Entity::delete_many().filter(Column::ProjectId.eq(project));
+    if !matches!(owner, Owner::Project(_)) {
+        rows = rows.filter(Column::UserId.eq(user));
+    }
+    rows.exec(conn).await?;
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! Servers: insert, lock, save, find, list, count.
+
+mod filter;
+mod row;
+
+use compute_model::Server;
+use compute_model::listing::{Paging, ServerFilter};
+use compute_model::quota::ServerUsage;
+use compute_model::state::VmState;
+use sea_orm::prelude::*;
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ActiveValue, Condition, DatabaseTransaction, FromQueryResult, QueryOrder, QuerySelect,
+};
+
+use crate::tables::server::{self, Column, Entity};
+use crate::{DbError, Result};
+
+/// Adds a server; its `seq` comes from the database.
+///
+/// # Errors
+/// [`DbError::Duplicate`] when the id is taken.
+pub async fn insert(tx: &DatabaseTransaction, server: &Server) -> Result<Server> {
+    let mut model = row::active(server)?;
+    model.seq = ActiveValue::NotSet;
+    model
+        .insert(tx)
+        .await
+        .map_err(|error| crate::error::duplicate(error, &server.id))
+        .and_then(row::server)
+}
+
+/// The server, deleted or not.
+///
+/// # Errors
+/// [`DbError::NotFound`].
+pub async fn find_any(conn: &impl ConnectionTrait, id: &str) -> Result<Server> {
+    let found = Entity::find().filter(Column::Id.eq(id)).one(conn).await?;
+    found
+        .ok_or_else(|| DbError::NotFound(id.to_owned()))
+        .and_then(row::server)
+}
+
+/// The server, unless it is deleted.
+///
+/// # Errors
+/// [`DbError::NotFound`].
+pub async fn find(conn: &impl ConnectionTrait, id: &str) -> Result<Server> {
+    let server = find_any(conn, id).await?;
+    match server.deleted_at {
+        None => Ok(server),
+        Some(_) => Err(DbError::NotFound(id.to_owned())),
+    }
+}
+
+/// The server with its row locked until the transaction ends: what it says stays true while the
+/// caller decides. (On SQLite the transaction itself is the lock.)
+///
+/// # Errors
+/// [`DbError::NotFound`], also for deleted servers.
+pub async fn lock(tx: &DatabaseTransaction, id: &str) -> Result<Server> {
+    let found = Entity::find()
+        .filter(Column::Id.eq(id))
+        .filter(Column::DeletedAt.is_null())
+        .lock_exclusive()
+        .one(tx)
+        .await?;
+    found
+        .ok_or_else(|| DbError::NotFound(id.to_owned()))
+        .and_then(row::server)
+}
+
+/// Writes a server that was [`lock`]ed in this transaction and stamps its `updated_at`.
+pub async fn save(tx: &DatabaseTransaction, server: &mut Server) -> Result<()> {
+    server.updated_at = sql::micros(chrono::Utc::now());
+    let mut model = row::active(server)?;
+    model.seq = ActiveValue::NotSet;
+    Entity::update_many()
+        .set(model)
+        .filter(Column::Id.eq(&server.id))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// A page of servers in the order asked for.
+///
+/// # Errors
+/// [`DbError::Marker`] when the marker is no server that the filter's project could see;
+/// [`DbError::Pattern`] for a broken regular expression.
+pub async fn list(
+    conn: &impl ConnectionTrait,
+    wanted: &ServerFilter,
+    paging: &Paging,
+) -> Result<Vec<Server>> {
+    if paging.limit == 0 {
+        return Ok(Vec::new());
+    }
+    let engine = conn.get_database_backend();
+    let mut query = Entity::find().filter(filter::condition(engine, wanted)?);
+    let sort = filter::sort_columns(paging);
+    for (column, order) in &sort {
+        query = query.order_by(filter::sortable(column), order.clone());
+    }
+    if let Some(marker) = &paging.marker {
+        let at = marker_row(conn, wanted, marker).await?;
+        query = query.filter(filter::after(&sort, &at));
+    }
+    let rows = query.limit(paging.limit).all(conn).await?;
+    rows.into_iter().map(row::server).collect()
+}
+
+/// A marker may be a server that was deleted since the page before.
+async fn marker_row(
+    conn: &impl ConnectionTrait,
+    wanted: &ServerFilter,
+    marker: &str,
+) -> Result<server::Model> {
+    let mut query = Entity::find().filter(Column::Id.eq(marker));
+    if let Some(project) = &wanted.project_id {
+        query = query.filter(Column::ProjectId.eq(project));
+    }
+    let found = query.one(conn).await?;
+    found.ok_or_else(|| DbError::Marker(marker.to_owned()))
+}
+
+/// What a project's servers take; of one user when given. Soft-deleted servers count nothing.
+pub async fn usage(
+    conn: &impl ConnectionTrait,
+    project_id: &str,
+    user_id: Option<&str>,
+) -> Result<ServerUsage> {
+    #[derive(FromQueryResult)]
+    struct Sums {
+        servers: i64,
+        cores: Option<i64>,
+        ram: Option<i64>,
+    }
+    let whole = |column: Column| {
+        Expr::expr(column.sum()).cast_as(match conn.get_database_backend() {
+            sea_orm::DbBackend::MySql => "SIGNED",
+            _ => "BIGINT",
+        })
+    };
+    let mut live = Condition::all()
+        .add(Column::ProjectId.eq(project_id))
+        .add(Column::DeletedAt.is_null())
+        .add(Column::VmState.ne(VmState::SoftDeleted.as_str()));
+    if let Some(user) = user_id {
+        live = live.add(Column::UserId.eq(user));
+    }
+    let sums = Entity::find()
+        .select_only()
+        .column_as(Column::Seq.count(), "servers")
+        .expr_as(whole(Column::Vcpus), "cores")
+        .expr_as(whole(Column::MemoryMb), "ram")
+        .filter(live)
+        .into_model::<Sums>()
+        .one(conn)
+        .await?;
+    Ok(sums.map_or_else(ServerUsage::default, |sums| ServerUsage {
+        instances: sums.servers,
+        cores: sums.cores.unwrap_or_default(),
+        ram: sums.ram.unwrap_or_default(),
+    }))
+}
+
+/// Live servers of a host.
+pub async fn on_host(conn: &impl ConnectionTrait, host: &str) -> Result<Vec<Server>> {
+    let rows = Entity::find()
+        .filter(Column::Host.eq(host))
+        .filter(Column::DeletedAt.is_null())
+        .all(conn)
+        .await?;
+    rows.into_iter().map(row::server).collect()
+}
+
+/// Ids of live servers, for reconcilers and audits.
+pub async fn live_ids(conn: &impl ConnectionTrait) -> Result<Vec<String>> {
+    Ok(Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::DeletedAt.is_null())
+        .into_tuple()
+        .all(conn)
+        .await?)
+}
+
+/// Live servers with something under way, for the audit.
+pub async fn with_task(conn: &impl ConnectionTrait) -> Result<Vec<Server>> {
+    let rows = Entity::find()
+        .filter(Column::TaskState.is_not_null())
+        .filter(Column::DeletedAt.is_null())
+        .all(conn)
+        .await?;
+    rows.into_iter().map(row::server).collect()
+}

@@ -1,0 +1,290 @@
+//! A list's filter and order as SQL, on all three engines.
+
+use compute_model::listing::{Deleted, Direction, Paging, ServerFilter, SortKey, TextColumn};
+use sea_orm::prelude::*;
+use sea_orm::sea_query::extension::postgres::PgBinOper;
+use sea_orm::sea_query::{BinOper, Expr, ExprTrait, Func, LikeExpr, SimpleExpr};
+use sea_orm::{Condition, DbBackend, Order};
+
+use crate::tables::server::{Column, Model};
+use crate::{DbError, Result};
+
+/// The rows that `wanted` means.
+pub fn condition(engine: DbBackend, wanted: &ServerFilter) -> Result<Condition> {
+    let mut all = Condition::all();
+    all = match wanted.deleted {
+        Deleted::No => all.add(Column::DeletedAt.is_null()),
+        Deleted::Only => all.add(Column::DeletedAt.is_not_null()),
+        Deleted::Both => all,
+    };
+    let exact = [
+        (Column::ProjectId, &wanted.project_id),
+        (Column::UserId, &wanted.user_id),
+        (Column::FlavorId, &wanted.flavor_id),
+        (Column::ImageId, &wanted.image_id),
+    ];
+    for (column, value) in exact {
+        if let Some(value) = value {
+            all = all.add(column.eq(value));
+        }
+    }
+    if let Some(ids) = &wanted.ids {
+        all = all.add(Column::Id.is_in(ids));
+    }
+    if let Some(states) = &wanted.vm_states {
+        all = all.add(Column::VmState.is_in(states.iter().map(|state| state.as_str())));
+    }
+    if let Some(states) = &wanted.task_states {
+        all = all.add(Column::TaskState.is_in(states.iter().map(|state| state.as_str())));
+    }
+    if let Some(power) = wanted.power_state {
+        all = all.add(Column::PowerState.eq(i32::from(power.number())));
+    }
+    if let Some(value) = wanted.config_drive {
+        all = all.add(Column::ConfigDrive.eq(value));
+    }
+    if let Some(locked) = wanted.locked {
+        all = all.add(match locked {
+            true => Column::LockedBy.is_not_null(),
+            false => Column::LockedBy.is_null(),
+        });
+    }
+    if let Some(index) = wanted.launch_index {
+        all = all.add(Column::LaunchIndex.eq(index));
+    }
+    if let Some(progress) = wanted.progress {
+        all = all.add(Column::Progress.eq(progress));
+    }
+    for (column, value) in &wanted.equals {
+        all = all.add(text_column(*column).eq(value));
+    }
+    for (column, pattern) in &wanted.matches {
+        all = all.add(matches(engine, text_column(*column), pattern)?);
+    }
+    // As Nova does, an address of either version satisfies when both filters are given.
+    let mut address = Condition::any();
+    if let Some(pattern) = &wanted.ip4 {
+        address = address.add(matches(engine, Column::Ip4, pattern)?);
+    }
+    if let Some(pattern) = &wanted.ip6 {
+        address = address.add(matches(engine, Column::Ip6, pattern)?);
+    }
+    if !address.is_empty() {
+        all = all.add(address);
+    }
+    if let Some(since) = wanted.changes_since {
+        all = all.add(Column::UpdatedAt.gte(since));
+    }
+    if let Some(before) = wanted.changes_before {
+        all = all.add(Column::UpdatedAt.lte(before));
+    }
+    Ok(tagged(all, wanted))
+}
+
+fn tagged(mut all: Condition, wanted: &ServerFilter) -> Condition {
+    let each = |tags: &[String], mut condition: Condition| {
+        for tag in tags {
+            condition = condition.add(has_tag(tag));
+        }
+        condition
+    };
+    if !wanted.tags.is_empty() {
+        all = all.add(each(&wanted.tags, Condition::all()));
+    }
+    if !wanted.tags_any.is_empty() {
+        all = all.add(each(&wanted.tags_any, Condition::any()));
+    }
+    if !wanted.not_tags.is_empty() {
+        all = all.add(each(&wanted.not_tags, Condition::all()).not());
+    }
+    if !wanted.not_tags_any.is_empty() {
+        all = all.add(each(&wanted.not_tags_any, Condition::any()).not());
+    }
+    all
+}
+
+fn has_tag(tag: &str) -> SimpleExpr {
+    let escaped = tag.replace('!', "!!").replace('%', "!%").replace('_', "!_");
+    Expr::col(Column::Tags).like(LikeExpr::new(format!("%,{escaped},%")).escape('!'))
+}
+
+/// A regular expression, not anchored, without regard to case.
+fn matches(engine: DbBackend, column: Column, pattern: &str) -> Result<SimpleExpr> {
+    if !well_formed(pattern) {
+        return Err(DbError::Pattern(pattern.to_owned()));
+    }
+    let value = Expr::col(column);
+    Ok(match engine {
+        DbBackend::Postgres => value.binary(
+            BinOper::PgOperator(PgBinOper::RegexCaseInsensitive),
+            pattern,
+        ),
+        DbBackend::Sqlite => value.binary(BinOper::Custom("REGEXP"), format!("(?i){pattern}")),
+        _ => value.binary(BinOper::Custom("REGEXP"), pattern),
+    })
+}
+
+/// Databases fail in different words for a broken pattern: find the usual breakage first.
+fn well_formed(pattern: &str) -> bool {
+    let mut depth = 0i32;
+    let mut in_class = false;
+    let mut chars = pattern.chars();
+    let mut repeatable = false;
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' if chars.next().is_none() => return false,
+            '[' if !in_class => in_class = true,
+            ']' => in_class = false,
+            '(' if !in_class => depth += 1,
+            ')' if !in_class => depth -= 1,
+            '*' | '+' | '?' if !in_class && !repeatable => return false,
+            _ => {}
+        }
+        if depth < 0 {
+            return false;
+        }
+        repeatable = in_class || !matches!(c, '(' | '|' | '^');
+    }
+    depth == 0 && !in_class
+}
+
+fn text_column(column: TextColumn) -> Column {
+    match column {
+        TextColumn::AccessIpV4 => Column::AccessIpV4,
+        TextColumn::AccessIpV6 => Column::AccessIpV6,
+        TextColumn::AvailabilityZone => Column::AvailabilityZone,
+        TextColumn::Description => Column::Description,
+        TextColumn::Host => Column::Host,
+        TextColumn::Hostname => Column::Hostname,
+        TextColumn::KeyName => Column::KeyName,
+        TextColumn::Name => Column::Name,
+        TextColumn::Node => Column::Node,
+        TextColumn::ReservationId => Column::ReservationId,
+        TextColumn::RootDeviceName => Column::RootDeviceName,
+    }
+}
+
+fn sort_column(key: SortKey) -> Column {
+    match key {
+        SortKey::AccessIpV4 => Column::AccessIpV4,
+        SortKey::AccessIpV6 => Column::AccessIpV6,
+        SortKey::AvailabilityZone => Column::AvailabilityZone,
+        SortKey::ConfigDrive => Column::ConfigDrive,
+        SortKey::CreatedAt => Column::CreatedAt,
+        SortKey::Description => Column::Description,
+        SortKey::FlavorId => Column::FlavorId,
+        SortKey::Host => Column::Host,
+        SortKey::Hostname => Column::Hostname,
+        SortKey::Id => Column::Id,
+        SortKey::ImageId => Column::ImageId,
+        SortKey::KeyName => Column::KeyName,
+        SortKey::LaunchIndex => Column::LaunchIndex,
+        SortKey::LaunchedAt => Column::LaunchedAt,
+        SortKey::Locked | SortKey::LockedBy => Column::LockedBy,
+        SortKey::Name => Column::Name,
+        SortKey::Node => Column::Node,
+        SortKey::PowerState => Column::PowerState,
+        SortKey::Progress => Column::Progress,
+        SortKey::ProjectId => Column::ProjectId,
+        SortKey::RootDeviceName => Column::RootDeviceName,
+        SortKey::TaskState => Column::TaskState,
+        SortKey::TerminatedAt => Column::TerminatedAt,
+        SortKey::UpdatedAt => Column::UpdatedAt,
+        SortKey::UserId => Column::UserId,
+        SortKey::VmState => Column::VmState,
+    }
+}
+
+/// The whole order: what was asked for, then the sequence number so that pages neither repeat nor
+/// skip. Newest first unless the last asked direction is ascending.
+pub fn sort_columns(paging: &Paging) -> Vec<(Column, Order)> {
+    let mut columns: Vec<(Column, Order)> = paging
+        .sort
+        .iter()
+        .map(|(key, direction)| (sort_column(*key), order(*direction)))
+        .collect();
+    let last = match columns.last() {
+        Some((_, Order::Asc)) => Order::Asc,
+        _ => Order::Desc,
+    };
+    columns.push((Column::Seq, last));
+    columns
+}
+
+fn order(direction: Direction) -> Order {
+    match direction {
+        Direction::Ascending => Order::Asc,
+        Direction::Descending => Order::Desc,
+    }
+}
+
+/// The column made comparable: absent values count as the lowest on every engine.
+pub fn sortable(column: &Column) -> SimpleExpr {
+    let value = Expr::col(*column);
+    match lowest(column) {
+        Some(lowest) => Func::coalesce([value.into(), lowest]).into(),
+        None => value.into(),
+    }
+}
+
+/// A value below every real one, for columns that may be absent.
+fn lowest(column: &Column) -> Option<SimpleExpr> {
+    match column {
+        Column::LaunchedAt | Column::TerminatedAt => {
+            Some(Expr::val(chrono::DateTime::<chrono::Utc>::UNIX_EPOCH))
+        }
+        Column::Description
+        | Column::TaskState
+        | Column::Host
+        | Column::Node
+        | Column::AvailabilityZone
+        | Column::KeyName
+        | Column::LockedBy
+        | Column::ImageId
+        | Column::AccessIpV4
+        | Column::AccessIpV6
+        | Column::RootDeviceName => Some(Expr::val("")),
+        _ => None,
+    }
+}
+
+/// Rows that come after `at` in the order `sort`.
+pub fn after(sort: &[(Column, Order)], at: &Model) -> Condition {
+    let mut any = Condition::any();
+    for (position, (column, order)) in sort.iter().enumerate() {
+        let mut all = Condition::all();
+        for (earlier, _) in &sort[..position] {
+            all = all.add(sortable(earlier).eq(value_of(earlier, at)));
+        }
+        let value = value_of(column, at);
+        all = all.add(match order {
+            Order::Asc => sortable(column).gt(value),
+            _ => sortable(column).lt(value),
+        });
+        any = any.add(all);
+    }
+    any
+}
+
+fn value_of(column: &Column, at: &Model) -> SimpleExpr {
+    let value = at.get(*column);
+    match lowest(column) {
+        Some(lowest) => Func::coalesce([Expr::val(value), lowest]).into(),
+        None => Expr::val(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broken_patterns_are_found_before_the_database_sees_them() {
+        for good in ["", "web", "^web-[0-9]+$", "a(b|c)?", r"10\.0\.0\..*", "[*]"] {
+            assert!(well_formed(good), "{good}");
+        }
+        for bad in ["(", "a)", "[a", "*a", r"a\", "(+b)"] {
+            assert!(!well_formed(bad), "{bad}");
+        }
+    }
+}

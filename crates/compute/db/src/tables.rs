@@ -1,0 +1,15 @@
+//! The entities, a file per table.
+
+pub mod action;
+pub mod action_event;
+pub mod change;
+pub mod claim;
+pub mod console_token;
+pub mod flavor;
+pub mod flavor_access;
+pub mod inventory;
+pub mod keypair;
+pub mod node;
+pub mod quota;
+pub mod server;
+pub mod service;

@@ -1,0 +1,15 @@
+//! The queries on real databases: SQLite always, the others where the environment offers them.
+
+mod claims;
+mod servers;
+
+use compute_db::{Database, Migrator};
+
+/// Fresh databases with our tables.
+async fn databases() -> Vec<Database> {
+    let all = sql::testing::engines().await;
+    for db in &all {
+        db.migrate::<Migrator>().await.expect("migrate");
+    }
+    all
+}

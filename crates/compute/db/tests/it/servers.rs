@@ -1,0 +1,200 @@
+//! Servers: what is saved reads back; lists filter, sort and page.
+
+use std::collections::BTreeMap;
+
+use chrono::Utc;
+use compute_db::{Database, DbError, servers};
+use compute_model::listing::{Direction, Paging, ServerFilter, SortKey, TextColumn};
+use compute_model::server::{DiskConfig, Server};
+use compute_model::{Flavor, PowerState, TaskState, VmState};
+
+fn server(id: &str, name: &str) -> Server {
+    let now = sql::micros(Utc::now());
+    Server {
+        seq: 0,
+        id: id.into(),
+        project_id: "p".into(),
+        user_id: "u".into(),
+        name: name.into(),
+        hostname: name.into(),
+        description: None,
+        vm_state: VmState::Building,
+        task_state: Some(TaskState::Scheduling),
+        power_state: PowerState::NoState,
+        epoch: 1,
+        flavor: Flavor {
+            id: "1".into(),
+            name: "tiny".into(),
+            ram: 64,
+            vcpus: 2,
+            disk: 1,
+            ephemeral: 0,
+            swap: 0,
+            rxtx_factor: 1.0,
+            is_public: true,
+            disabled: false,
+            description: None,
+            extra_specs: BTreeMap::new(),
+            created_at: None,
+            updated_at: None,
+        },
+        image: None,
+        host: None,
+        node: None,
+        node_id: None,
+        availability_zone: None,
+        pinned_zone: None,
+        launch_index: 0,
+        reservation_id: "r-1".into(),
+        vifs: Vec::new(),
+        metadata: BTreeMap::from([("a".into(), "b".into())]),
+        tags: vec!["x_1".into()],
+        key: None,
+        user_data: Some("aGk=".into()),
+        config_drive: false,
+        security_groups: vec!["default".into()],
+        access_ip_v4: None,
+        access_ip_v6: None,
+        disk_config: DiskConfig::Manual,
+        hints: BTreeMap::new(),
+        trusted_certificates: None,
+        root_device_name: None,
+        lock: None,
+        progress: 0,
+        fault: None,
+        created_at: now,
+        updated_at: now,
+        launched_at: None,
+        terminated_at: None,
+        deleted_at: None,
+    }
+}
+
+async fn add(db: &Database, server: &Server) -> Server {
+    let tx = db.begin().await.expect("begin");
+    let added = servers::insert(&tx, server).await.expect("insert");
+    tx.commit().await.expect("commit");
+    added
+}
+
+#[tokio::test]
+async fn what_is_saved_reads_back() {
+    for db in super::databases().await {
+        let added = add(&db, &server("s1", "one")).await;
+        assert!(added.seq > 0);
+        assert_eq!(servers::find(db.read(), "s1").await.expect("find"), added);
+        let tx = db.begin().await.expect("begin");
+        let mut changed = servers::lock(&tx, "s1").await.expect("lock");
+        changed.vm_state = VmState::Active;
+        changed.task_state = None;
+        changed.tags.push("two".into());
+        servers::save(&tx, &mut changed).await.expect("save");
+        tx.commit().await.expect("commit");
+        assert_eq!(servers::find(db.read(), "s1").await.expect("find"), changed);
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_server_is_found_only_by_who_asks_for_it() {
+    for db in super::databases().await {
+        let mut gone = server("s1", "one");
+        gone.deleted_at = Some(gone.created_at);
+        add(&db, &gone).await;
+        let found = servers::find(db.read(), "s1").await;
+        assert!(matches!(found, Err(DbError::NotFound(_))));
+        assert!(servers::find_any(db.read(), "s1").await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn pages_neither_repeat_nor_skip() {
+    for db in super::databases().await {
+        for n in 0..7 {
+            // Equal names: the tie must be broken.
+            add(&db, &server(&format!("s{n}"), ["a", "b"][n % 2])).await;
+        }
+        let mut paging = Paging {
+            sort: vec![
+                (SortKey::Name, Direction::Ascending),
+                (SortKey::TaskState, Direction::Descending),
+            ],
+            limit: 3,
+            marker: None,
+        };
+        let mut seen = Vec::new();
+        loop {
+            let page = servers::list(db.read(), &ServerFilter::default(), &paging)
+                .await
+                .expect("list");
+            let Some(last) = page.last() else { break };
+            paging.marker = Some(last.id.clone());
+            seen.extend(page.into_iter().map(|server| server.id));
+        }
+        assert_eq!(
+            seen,
+            ["s6", "s4", "s2", "s0", "s5", "s3", "s1"],
+            "{:?}",
+            db.engine()
+        );
+        paging.marker = Some("nobody".into());
+        let lost = servers::list(db.read(), &ServerFilter::default(), &paging).await;
+        assert!(matches!(lost, Err(DbError::Marker(_))));
+    }
+}
+
+#[tokio::test]
+async fn filters_use_regular_expressions_and_whole_tags() {
+    for db in super::databases().await {
+        add(&db, &server("s1", "web-1")).await;
+        let mut other = server("s2", "db-1");
+        other.tags = vec!["x11".into()];
+        add(&db, &other).await;
+        let paging = Paging {
+            sort: vec![],
+            limit: 10,
+            marker: None,
+        };
+        let ids = async |filter: ServerFilter| {
+            let found = servers::list(db.read(), &filter, &paging)
+                .await
+                .expect("list");
+            found
+                .into_iter()
+                .map(|server| server.id)
+                .collect::<Vec<_>>()
+        };
+        let name = |pattern: &str| ServerFilter {
+            matches: vec![(TextColumn::Name, pattern.into())],
+            ..Default::default()
+        };
+        assert_eq!(ids(name("^WEB")).await, ["s1"], "{:?}", db.engine());
+        assert_eq!(ids(name("-1$")).await, ["s2", "s1"]);
+        // An underscore in a tag is no wildcard.
+        let tagged = ServerFilter {
+            tags: vec!["x_1".into()],
+            ..Default::default()
+        };
+        assert_eq!(ids(tagged).await, ["s1"]);
+        let without = ServerFilter {
+            not_tags_any: vec!["x_1".into()],
+            ..Default::default()
+        };
+        assert_eq!(ids(without).await, ["s2"]);
+        let broken = servers::list(db.read(), &name("("), &paging).await;
+        assert!(matches!(broken, Err(DbError::Pattern(_))));
+    }
+}
+
+#[tokio::test]
+async fn usage_counts_what_lives() {
+    for db in super::databases().await {
+        add(&db, &server("s1", "one")).await;
+        let mut gone = server("s2", "two");
+        gone.deleted_at = Some(gone.created_at);
+        add(&db, &gone).await;
+        let usage = servers::usage(db.read(), "p", None).await.expect("usage");
+        assert_eq!((usage.instances, usage.cores, usage.ram), (1, 2, 64));
+        let nobody = servers::usage(db.read(), "q", None).await.expect("usage");
+        assert_eq!(nobody.instances, 0);
+    }
+}

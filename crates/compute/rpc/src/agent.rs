@@ -1,0 +1,109 @@
+//! What the agent of a host is told: what must be true of a server, with its whole description and
+//! the operation's epoch. A repeated or late command is harmless, an older epoch is refused with
+//! [`crate::code::STALE`].
+
+use std::path::PathBuf;
+
+use bus::{Address, Message};
+use compute_model::lifecycle::Action;
+use compute_model::{PowerState, Server};
+use serde::{Deserialize, Serialize};
+
+/// The agent of `host`.
+pub fn address(host: &str) -> Address {
+    Address::host("compute", host)
+}
+
+/// The server must exist on this host and run: fetch its image, make its disks, start it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Build {
+    pub server: Box<Server>,
+    /// For the config drive.
+    pub admin_password: Option<String>,
+    /// Path and base64 content.
+    #[serde(default)]
+    pub injected_files: Vec<(String, String)>,
+}
+
+impl Message for Build {
+    const NAME: &'static str = "build";
+    const IDEMPOTENT: bool = true;
+    type Reply = Done;
+}
+
+/// The guest and everything of it on this host must be gone. A server that is not here is success.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Destroy {
+    pub server_id: String,
+    pub epoch: i64,
+}
+
+impl Message for Destroy {
+    const NAME: &'static str = "destroy";
+    const IDEMPOTENT: bool = true;
+    type Reply = Done;
+}
+
+/// Carry out one action on a server that is on this host.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Act {
+    pub action: Action,
+    pub server: Box<Server>,
+}
+
+impl Message for Act {
+    const NAME: &'static str = "act";
+    const IDEMPOTENT: bool = true;
+    type Reply = Done;
+}
+
+/// The command is fulfilled.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Done {
+    pub power_state: PowerState,
+}
+
+/// The end of a server's console log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ConsoleOutput {
+    pub server_id: String,
+    /// Lines from the end; all that is kept when absent.
+    pub lines: Option<usize>,
+}
+
+impl Message for ConsoleOutput {
+    const NAME: &'static str = "console_output";
+    const IDEMPOTENT: bool = true;
+    type Reply = String;
+}
+
+/// Where the console of a running server can be reached from this host.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ConsoleEndpoint {
+    pub server_id: String,
+    pub kind: ConsoleKind,
+}
+
+/// Kinds of console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConsoleKind {
+    Vnc,
+    Serial,
+}
+
+/// An address that a console proxy can connect to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Endpoint {
+    /// A socket file on the agent's machine.
+    Unix(PathBuf),
+    /// Host name or address, and port.
+    Tcp(String, u16),
+}
+
+impl Message for ConsoleEndpoint {
+    const NAME: &'static str = "console_endpoint";
+    const IDEMPOTENT: bool = true;
+    type Reply = Endpoint;
+}
