@@ -1,0 +1,115 @@
+//! Glance: what compute needs of images.
+
+use std::collections::BTreeMap;
+
+use http::Method;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{Reply, Result, Service};
+
+/// An image's record.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Image {
+    pub id: String,
+    #[serde(default)]
+    pub name: Option<String>,
+    pub status: String,
+    #[serde(default)]
+    pub disk_format: Option<String>,
+    #[serde(default)]
+    pub container_format: Option<String>,
+    /// Bytes; none before the upload.
+    #[serde(default)]
+    pub size: Option<u64>,
+    #[serde(default)]
+    pub virtual_size: Option<u64>,
+    /// GiB.
+    #[serde(default)]
+    pub min_disk: u32,
+    /// MiB.
+    #[serde(default)]
+    pub min_ram: u32,
+    /// The whole-file digest, by the algorithm named beside it.
+    #[serde(default)]
+    pub os_hash_value: Option<String>,
+    #[serde(default)]
+    pub os_hash_algo: Option<String>,
+    /// Where the file lies, when the service tells (only to services on the same machine).
+    #[serde(default)]
+    pub direct_url: Option<String>,
+    #[serde(flatten)]
+    pub rest: BTreeMap<String, Value>,
+}
+
+/// Members that are no custom properties although this client does not read them.
+const BASE: &[&str] = &[
+    "checksum",
+    "created_at",
+    "file",
+    "id",
+    "locations",
+    "member_status",
+    "os_hidden",
+    "owner",
+    "protected",
+    "schema",
+    "self",
+    "stores",
+    "tags",
+    "updated_at",
+    "visibility",
+];
+
+impl Image {
+    /// Custom properties: `hw_*`, `os_*` and others, as text.
+    pub fn properties(&self) -> BTreeMap<String, String> {
+        let custom = self
+            .rest
+            .iter()
+            .filter(|(name, _)| !BASE.contains(&name.as_str()));
+        custom
+            .filter_map(|(name, value)| match value {
+                Value::String(text) => Some((name.clone(), text.clone())),
+                Value::Null => None,
+                other => Some((name.clone(), other.to_string())),
+            })
+            .collect()
+    }
+}
+
+/// One image.
+///
+/// # Errors
+/// 404 for one that does not exist or that the caller may not see.
+pub async fn show(service: &Service, token: &str, id: &str) -> Result<Image> {
+    service
+        .json(
+            Method::GET,
+            &format!("/v2/images/{}", segment(id)),
+            token,
+            None,
+        )
+        .await
+}
+
+/// The data of an image, to be read as it comes. Status 204 means that there is none.
+pub async fn download(service: &Service, token: &str, id: &str) -> Result<Reply> {
+    let path = format!("/v2/images/{}/file", segment(id));
+    let headers = [("x-auth-token", token), ("accept", "*/*")];
+    service
+        .send(Method::GET, &path, &headers, bytes::Bytes::new())
+        .await?
+        .accepted()
+        .await
+}
+
+/// An id as a path segment: whatever a user sent as an id must not leave its place in the path.
+pub(crate) fn segment(id: &str) -> String {
+    const KEEP: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+    match id {
+        "." | ".." => "%2E".repeat(id.len()),
+        other => utf8_percent_encode(other, KEEP).to_string(),
+    }
+}
