@@ -1,0 +1,270 @@
+//! Typed values out of a section.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::interpolate::interpolate;
+use crate::source::Found;
+use crate::{Kind, Opt, Problem, Settings};
+
+/// Reads one section. Getters panic when asked for an option that the section's table does not
+/// have (a mistake that every start and every test meets); a value that does not parse is noted and
+/// read as the default.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    settings: &'a Settings,
+    section: &'static str,
+    options: &'static [Opt],
+    problems: Vec<Problem>,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(
+        settings: &'a Settings,
+        section: &'static str,
+        options: &'static [Opt],
+    ) -> Self {
+        Reader {
+            settings,
+            section,
+            options,
+            problems: Vec::new(),
+        }
+    }
+
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
+    /// A text; empty when not set.
+    pub fn text(&mut self, name: &str) -> String {
+        self.value(name, |text| Some(text.to_owned()))
+            .unwrap_or_default()
+    }
+
+    /// A text, `None` when not set.
+    pub fn optional(&mut self, name: &str) -> Option<String> {
+        Some(self.text(name)).filter(|text| !text.is_empty())
+    }
+
+    /// A whole number; 0 when not set and without default.
+    pub fn integer<T: TryFrom<i64> + Default>(&mut self, name: &str) -> T {
+        self.optional_integer(name).unwrap_or_default()
+    }
+
+    /// A whole number, `None` when not set.
+    pub fn optional_integer<T: TryFrom<i64>>(&mut self, name: &str) -> Option<T> {
+        let Kind::Integer { min, max } = self.opt(name).kind else {
+            panic!("[{}] {name} is no integer in its table", self.section)
+        };
+        self.value(name, |text| {
+            let number: i64 = text.parse().ok()?;
+            (min..=max)
+                .contains(&number)
+                .then_some(number)?
+                .try_into()
+                .ok()
+        })
+    }
+
+    /// A decimal number; 0 when not set and without default.
+    pub fn float(&mut self, name: &str) -> f64 {
+        self.optional_float(name).unwrap_or_default()
+    }
+
+    /// A decimal number, `None` when not set.
+    pub fn optional_float(&mut self, name: &str) -> Option<f64> {
+        let Kind::Float { min, max } = self.opt(name).kind else {
+            panic!("[{}] {name} is no float in its table", self.section)
+        };
+        self.value(name, |text| {
+            text.parse()
+                .ok()
+                .filter(|number| (min..=max).contains(number))
+        })
+    }
+
+    /// True or false, in any of oslo's spellings; false when not set and without default.
+    pub fn boolean(&mut self, name: &str) -> bool {
+        self.value(name, |text| match text.to_ascii_lowercase().as_str() {
+            "true" | "1" | "on" | "yes" => Some(true),
+            "false" | "0" | "off" | "no" => Some(false),
+            _ => None,
+        })
+        .unwrap_or_default()
+    }
+
+    /// A length of time, given in seconds; zero when not set and without default.
+    pub fn seconds(&mut self, name: &str) -> Duration {
+        self.value(name, |text| {
+            Duration::try_from_secs_f64(text.parse().ok()?).ok()
+        })
+        .unwrap_or_default()
+    }
+
+    /// Values separated by commas, without empty ones.
+    pub fn list(&mut self, name: &str) -> Vec<String> {
+        self.value(name, |text| Some(split(text)))
+            .unwrap_or_default()
+    }
+
+    /// `key:value` pairs separated by commas.
+    pub fn map(&mut self, name: &str) -> BTreeMap<String, String> {
+        self.value(name, |text| {
+            split(text)
+                .iter()
+                .map(|pair| {
+                    pair.split_once(':')
+                        .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
+                })
+                .collect()
+        })
+        .unwrap_or_default()
+    }
+
+    /// Every line of a repeatable option, weakest source first.
+    pub fn multi(&mut self, name: &str) -> Vec<String> {
+        let opt = self.opt(name);
+        let found = self.settings.lookup(self.section, opt);
+        let mut values = Vec::new();
+        for found in found.into_iter().filter(|found| !found.value.is_empty()) {
+            match self.interpolated(&found.value) {
+                Ok(value) => values.push(value),
+                Err(why) => self.note(opt, found, why),
+            }
+        }
+        values
+    }
+
+    /// A path; empty when not set.
+    pub fn path(&mut self, name: &str) -> PathBuf {
+        PathBuf::from(self.text(name))
+    }
+
+    /// A path, `None` when not set.
+    pub fn optional_path(&mut self, name: &str) -> Option<PathBuf> {
+        self.optional(name).map(PathBuf::from)
+    }
+
+    /// A text that does not show itself.
+    pub fn secret(&mut self, name: &str) -> SecretString {
+        assert!(
+            self.opt(name).secret,
+            "[{}] {name} is no secret in its table",
+            self.section
+        );
+        SecretString::from(self.text(name))
+    }
+
+    /// A secret, `None` when not set.
+    pub fn optional_secret(&mut self, name: &str) -> Option<SecretString> {
+        assert!(
+            self.opt(name).secret,
+            "[{}] {name} is no secret in its table",
+            self.section
+        );
+        self.optional(name).map(SecretString::from)
+    }
+
+    /// A value of a type of one's own, such as an address or an enum of choices; its error text
+    /// becomes the problem. `None` when not set or wrong.
+    pub fn parsed<T>(&mut self, name: &str) -> Option<T>
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        let opt = self.opt(name);
+        let (found, text) = self.effective(opt)?;
+        match text.parse() {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.note(opt, found, error.to_string());
+                opt.default.parse().ok()
+            }
+        }
+    }
+
+    /// Notes that an option's value is wrong for a reason that only its owner sees.
+    pub fn refuse(&mut self, name: &str, why: impl Into<String>) {
+        let opt = self.opt(name);
+        let found = self.settings.lookup(self.section, opt).pop();
+        self.note(opt, found.unwrap_or_else(|| default_of(opt)), why.into());
+    }
+
+    fn opt(&self, name: &str) -> &'static Opt {
+        self.options
+            .iter()
+            .find(|opt| opt.name == name)
+            .unwrap_or_else(|| panic!("[{}] has no option {name} in its table", self.section))
+    }
+
+    fn value<T>(&mut self, name: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let opt = self.opt(name);
+        let (found, text) = self.effective(opt)?;
+        let allowed = match opt.kind {
+            Kind::Choice(choices) => choices.contains(&text.as_str()),
+            _ => true,
+        };
+        match parse(&text).filter(|_| allowed) {
+            Some(value) => Some(value),
+            None => {
+                self.note(opt, found, format!("must be {}", opt.kind.allowed()));
+                parse(opt.default)
+            }
+        }
+    }
+
+    /// The value in effect with its references replaced; `None` when empty.
+    fn effective(&mut self, opt: &'static Opt) -> Option<(Found, String)> {
+        let found = self.settings.lookup(self.section, opt).pop();
+        let found = found.unwrap_or_else(|| default_of(opt));
+        match self.interpolated(&found.value) {
+            Ok(text) if text.is_empty() => None,
+            Ok(text) => Some((found, text)),
+            Err(why) => {
+                self.note(opt, found, why);
+                None
+            }
+        }
+    }
+
+    fn interpolated(&self, text: &str) -> Result<String, String> {
+        interpolate(text, self.section, &|section, key| {
+            self.settings.named(section, key)
+        })
+    }
+
+    fn note(&mut self, opt: &Opt, found: Found, why: String) {
+        self.problems.push(Problem {
+            place: found.place,
+            section: self.section.to_owned(),
+            key: opt.name.to_owned(),
+            value: if opt.secret {
+                "***".to_owned()
+            } else {
+                found.value
+            },
+            why,
+        });
+    }
+}
+
+fn default_of(opt: &Opt) -> Found {
+    Found {
+        place: "default".to_owned(),
+        value: opt.default.to_owned(),
+    }
+}
+
+fn split(text: &str) -> Vec<String> {
+    let parts = text.split([',', '\n']).map(str::trim);
+    parts
+        .filter(|part| !part.is_empty())
+        .map(ToOwned::to_owned)
+        .collect()
+}
