@@ -16,7 +16,7 @@ struct Merged {
 pub fn reference(sections: &[SectionInfo]) -> String {
     let mut merged: BTreeMap<(bool, &str), Merged> = BTreeMap::new();
     for info in sections {
-        let (about, options) = merged
+        let Merged { about, options } = merged
             .entry((info.name != "DEFAULT", info.name))
             .or_default();
         about.extend((!info.about.is_empty()).then_some(info.about));
@@ -61,10 +61,6 @@ fn row(text: &mut String, section: &str, opt: &Opt) {
         "| `{}` | {} | {default} | {doc} |",
         opt.name,
         cell(&value)
-    );
-    debug_assert!(
-        source::variable(section, opt.name).is_ascii(),
-        "option names are ASCII"
     );
 }
 
