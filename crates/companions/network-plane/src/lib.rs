@@ -13,16 +13,28 @@
 //! opens `/dev/net/tun` on a thread that entered the namespace, asks TUNSETIFF for the same name with the same three
 //! flags, and gives the descriptor to QEMU (`-netdev tap,fd=N`).
 
+mod apply;
+mod check;
+mod daemon;
+mod dhcp;
 mod error;
+mod firewall;
+mod kernel;
+mod layout;
+mod memory;
+mod metadata;
 mod names;
+mod numbers;
 mod plane;
 mod report;
+mod space;
 mod wanted;
 
 pub use error::PlaneError;
+pub use metadata::MetadataListener;
 pub use names::{
     bridge, dhcp_namespace, router_namespace, switch_namespace, tap_name, uplink_host,
 };
-pub use plane::{MetadataListener, Plane, PlaneSettings};
+pub use plane::{Plane, PlaneSettings};
 pub use report::{Failure, Object, Report};
 pub use wanted::*;

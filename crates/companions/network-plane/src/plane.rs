@@ -4,68 +4,167 @@
 //! and every caller gets its report.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
-use tokio::net::TcpListener;
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
-use crate::{PlaneError, Report, Wanted};
+use crate::apply::{self, Engine, sweep};
+use crate::daemon::Daemons;
+use crate::kernel::netns;
+use crate::layout::Layout;
+use crate::metadata::{Listeners, MetadataListener};
+use crate::{PlaneError, Report, Wanted, memory};
+
+/// How often dnsmasq processes are looked after.
+const SUPERVISION: Duration = Duration::from_millis(500);
 
 /// What a plane needs to know.
 #[derive(Clone, Debug)]
 pub struct PlaneSettings {
-    /// The plane's own directory: dnsmasq's files and leases, what was applied last.
+    /// The plane's own directory: dnsmasq's files and leases, what was applied last. An absolute path.
     pub state_dir: PathBuf,
     /// 1 to 8 letters or digits, unique among the clouds of this machine; part of every namespace's name.
     pub cloud_id: String,
 }
 
-/// The networks of one cloud on this host. Cheap to clone.
+/// The networks of one cloud on this host. Cheap to clone; what exists on the host outlives it.
 #[derive(Clone)]
 pub struct Plane {
-    settings: PlaneSettings,
+    inner: Arc<Inner>,
 }
 
-/// A listening socket on 169.254.169.254:80 inside a network. The peer's address is the guest's fixed IP.
-pub struct MetadataListener {
-    pub network_id: String,
-    pub listener: TcpListener,
-    /// Cancelled when the network went away or got a new listener: drop the socket then, it keeps the namespace alive.
-    pub closed: CancellationToken,
+struct Inner {
+    cloud_id: String,
+    /// The newest wanted state and its number.
+    newest: Mutex<(u64, Arc<Wanted>)>,
+    work: Arc<AsyncMutex<Work>>,
+}
+
+struct Work {
+    engine: Engine,
+    /// Number and report of the last successful apply.
+    done: Option<(u64, Report)>,
 }
 
 impl Plane {
     /// Opens the plane; the calling thread's network namespace becomes "the host". Changes nothing yet.
-    /// Must be called inside a tokio runtime.
+    /// Must be called inside a tokio runtime: a task that looks after dnsmasq is started and ends with the last handle.
+    ///
+    /// # Errors
+    /// [`PlaneError::NotRoot`], [`PlaneError::CloudId`], or an unusable path.
     pub async fn open(settings: PlaneSettings) -> Result<Plane, PlaneError> {
-        Ok(Plane { settings })
+        let id = &settings.cloud_id;
+        if !(1..=8).contains(&id.len()) || !id.chars().all(|c| c.is_ascii_alphanumeric()) {
+            return Err(PlaneError::CloudId(id.clone()));
+        }
+        if !nix::unistd::geteuid().is_root() {
+            return Err(PlaneError::NotRoot);
+        }
+        let state_dir = std::path::absolute(&settings.state_dir)
+            .map_err(|e| PlaneError::file(&settings.state_dir, e))?;
+        let engine = Engine {
+            cloud_id: id.clone(),
+            host: netns::current()?,
+            spaces: Default::default(),
+            memory: memory::load(&state_dir),
+            layout: Layout::new(),
+            daemons: Daemons::new(&state_dir),
+            listeners: Listeners::default(),
+            state_dir,
+        };
+        let inner = Arc::new(Inner {
+            cloud_id: id.clone(),
+            newest: Mutex::default(),
+            work: Arc::new(AsyncMutex::new(Work { engine, done: None })),
+        });
+        tokio::spawn(supervise(Arc::downgrade(&inner)));
+        Ok(Plane { inner })
     }
 
     /// Makes the host look as wanted. One object's failure does not stop the others: see [`Report::failures`].
-    /// `Err` is for what stops everything (not root, `nft` missing, no namespace).
-    pub async fn apply(&self, _wanted: &Wanted) -> Result<Report, PlaneError> {
-        Err(PlaneError::Gone)
+    /// Dropping the future does not stop an apply that has begun.
+    ///
+    /// # Errors
+    /// What stops everything: no switch namespace can be made, the state directory is unusable.
+    pub async fn apply(&self, wanted: &Wanted) -> Result<Report, PlaneError> {
+        let ticket = {
+            let mut newest = self
+                .inner
+                .newest
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            *newest = (newest.0 + 1, Arc::new(wanted.clone()));
+            newest.0
+        };
+        let mut work = self.inner.work.clone().lock_owned().await;
+        if let Some((_, report)) = work.done.as_ref().filter(|(number, _)| *number >= ticket) {
+            return Ok(report.clone());
+        }
+        let (number, wanted) = self
+            .inner
+            .newest
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        blocking(move || {
+            let report = apply::run(&mut work.engine, &wanted)?;
+            work.done = Some((number, report.clone()));
+            Ok(report)
+        })
+        .await
     }
 
-    /// The metadata listeners: those of the last apply come first, later ones when they are made. A second call ends
-    /// the first call's channel and starts with all listeners again.
+    /// The metadata listeners: those that exist come first, later ones when they are made. A second call ends the
+    /// first call's channel, cancels its listeners and starts with all of them again.
     pub async fn listeners(&self) -> Result<mpsc::UnboundedReceiver<MetadataListener>, PlaneError> {
-        Err(PlaneError::Gone)
+        self.inner.work.lock().await.engine.listeners.subscribe()
     }
 
-    /// Removes everything of this cloud from the host: namespaces, devices, dnsmasq processes, state files.
+    /// Removes everything of this cloud from the host: namespaces, devices, dnsmasq processes, their files.
     pub async fn remove_all(&self) -> Result<(), PlaneError> {
-        Err(PlaneError::Gone)
+        let mut work = self.inner.work.clone().lock_owned().await;
+        blocking(move || {
+            work.done = None;
+            sweep::everything(&mut work.engine)
+        })
+        .await
     }
 
     /// Describes everything on the host that belongs to this cloud and that the last applied state does not want.
-    /// After [`Plane::remove_all`]: everything that is left. Empty is good.
+    /// After [`Plane::remove_all`] (or before the first apply): everything there is. Empty is good.
     pub async fn audit(&self) -> Result<Vec<String>, PlaneError> {
-        Err(PlaneError::Gone)
+        let mut work = self.inner.work.clone().lock_owned().await;
+        blocking(move || sweep::audit(&mut work.engine)).await
     }
 
     /// The name of the namespace that holds the taps (`kn-<cloud id>`, under /run/netns).
     pub fn switch_namespace(&self) -> String {
-        crate::switch_namespace(&self.settings.cloud_id)
+        crate::switch_namespace(&self.inner.cloud_id)
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, PlaneError> + Send + 'static,
+) -> Result<T, PlaneError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or(Err(PlaneError::Gone))
+}
+
+/// Starts dnsmasq processes again that died, for as long as somebody holds the plane.
+async fn supervise(plane: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(SUPERVISION).await;
+        let Some(inner) = plane.upgrade() else { return };
+        let mut work = inner.work.clone().lock_owned().await;
+        drop(inner);
+        let looked = blocking(move || {
+            work.engine.daemons.supervise();
+            Ok(())
+        });
+        if looked.await.is_err() {
+            return;
+        }
     }
 }

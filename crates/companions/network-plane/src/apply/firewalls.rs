@@ -1,0 +1,192 @@
+//! Loads the rule sets and ends the connections that they no longer allow.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::net::IpAddr;
+use std::process::{Command, Stdio};
+
+use crate::PlaneError;
+use crate::apply::{Engine, Pass};
+use crate::firewall::{self, Table, flows::Judge};
+use crate::kernel::{conntrack, netns};
+use crate::layout::Key;
+use crate::memory::Loaded;
+use crate::report::Object;
+use crate::space;
+use crate::wanted::Wanted;
+
+/// Loads the switch's and all routers' rules. `true` if the switch's are as wanted.
+pub fn load(pass: &mut Pass<'_>) -> bool {
+    let tables = firewall::switch::tables(pass.wanted, &pass.engine.memory.numbers);
+    let guarded = match ensure(pass.engine, &Key::Switch, tables) {
+        Ok(outcome) => {
+            pass.report.changes += usize::from(outcome.changed);
+            if let Err(error) = end_revoked(pass.engine, pass.wanted, outcome.narrowed) {
+                pass.report.fail(Object::Plane, &error);
+            }
+            true
+        }
+        Err(error) => {
+            pass.report.fail(Object::Plane, &error);
+            false
+        }
+    };
+    for router in &pass.wanted.routers {
+        let key = Key::Router(crate::names::router_namespace(
+            &pass.engine.cloud_id,
+            &router.id,
+        ));
+        if !pass.now.contains_key(&key) {
+            continue;
+        }
+        let outcome = ensure(pass.engine, &key, firewall::router::tables(router));
+        match outcome.and_then(|o| end_moved(pass.engine, &key, &o).map(|()| o.changed)) {
+            Ok(changed) => pass.report.changes += usize::from(changed),
+            Err(error) => pass.report.fail(Object::Router(router.id.clone()), &error),
+        }
+    }
+    guarded
+}
+
+/// What loading a rule set did.
+struct Outcome {
+    changed: bool,
+    /// Something was taken away (or what was there is not known).
+    narrowed: bool,
+    before: Vec<Table>,
+    after: Vec<Table>,
+}
+
+fn ensure(engine: &mut Engine, key: &Key, tables: Vec<Table>) -> Result<Outcome, PlaneError> {
+    let name = space::name(&engine.cloud_id, key).ok_or(PlaneError::Gone)?;
+    let opened = engine.spaces.get_mut(key).ok_or(PlaneError::Gone)?;
+    let mut ask = || {
+        conntrack::generation(&mut opened.netfilter)
+            .map_err(|e| PlaneError::kernel("ask for the firewall's generation", e))
+    };
+    let generation = ask()?;
+    let loaded = engine.memory.firewalls.remove(&name);
+    let loaded = loaded.filter(|l| l.inode == opened.inode && l.generation == generation);
+    let text = match &loaded {
+        Some(loaded) => firewall::render_change(&loaded.tables, &tables),
+        None => format!("flush ruleset\n{}", firewall::render(&tables)),
+    };
+    let narrowed = text
+        .lines()
+        .any(|line| line.starts_with("flush") || line.starts_with("delete"));
+    let changed = !text.is_empty();
+    if changed {
+        nft(&opened.file, &text)?;
+    }
+    let generation = if changed { ask()? } else { generation };
+    let before = loaded.map(|l| l.tables).unwrap_or_default();
+    let after = tables.clone();
+    engine.memory.firewalls.insert(
+        name,
+        Loaded {
+            inode: opened.inode,
+            generation,
+            tables,
+        },
+    );
+    Ok(Outcome {
+        changed,
+        narrowed,
+        before,
+        after,
+    })
+}
+
+/// Loads rules in a namespace, all or nothing.
+fn nft(namespace: &std::fs::File, text: &str) -> Result<(), PlaneError> {
+    let missing = |e: std::io::Error| match e.kind() {
+        std::io::ErrorKind::NotFound => PlaneError::Missing {
+            program: "nft",
+            package: "nftables",
+        },
+        _ => PlaneError::kernel("run nft", e),
+    };
+    netns::inside(namespace, || {
+        let mut child = Command::new("nft")
+            .args(["-f", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(missing)?;
+        let mut input = child.stdin.take().expect("stdin is piped");
+        // nft reads everything before it says anything, so this cannot block for ever.
+        let written = input.write_all(text.as_bytes());
+        drop(input);
+        let output = child.wait_with_output().map_err(missing)?;
+        if output.status.success() {
+            return written.map_err(|e| PlaneError::kernel("talk to nft", e));
+        }
+        let stderr: String = String::from_utf8_lossy(&output.stderr)
+            .trim()
+            .chars()
+            .take(2000)
+            .collect();
+        Err(PlaneError::Program {
+            program: "nft",
+            stderr,
+        })
+    })
+}
+
+/// Ends connections in the switch that the rules of today would not let begin, and all of addresses that are gone.
+fn end_revoked(engine: &mut Engine, wanted: &Wanted, narrowed: bool) -> Result<(), PlaneError> {
+    let numbers = engine.memory.numbers.clone();
+    let addresses: BTreeSet<(u16, IpAddr)> = wanted
+        .ports
+        .iter()
+        .filter_map(|p| Some((numbers.network(&p.network_id)?, p)))
+        .flat_map(|(zone, p)| p.ips.iter().map(move |ip| (zone, *ip)))
+        .collect();
+    let gone: BTreeSet<_> = engine
+        .memory
+        .addresses
+        .difference(&addresses)
+        .copied()
+        .collect();
+    let judge = Judge::new(wanted, |network| numbers.network(network));
+    if narrowed || !gone.is_empty() {
+        forget(engine, &Key::Switch, |flow| {
+            gone.contains(&(flow.zone, flow.source))
+                || gone.contains(&(flow.zone, flow.destination))
+                || !judge.permits(flow)
+        })?;
+    }
+    engine.memory.addresses = addresses;
+    Ok(())
+}
+
+/// Ends connections of floating IPs that went away or moved to another port.
+fn end_moved(engine: &mut Engine, key: &Key, outcome: &Outcome) -> Result<(), PlaneError> {
+    let after = firewall::router::floating(&outcome.after);
+    let moved: BTreeSet<IpAddr> = firewall::router::floating(&outcome.before)
+        .iter()
+        .filter(|(floating, fixed)| after.get(*floating) != Some(fixed))
+        .filter_map(|(floating, _)| floating.parse().ok())
+        .collect();
+    if moved.is_empty() {
+        return Ok(());
+    }
+    forget(engine, key, |flow| {
+        moved.contains(&flow.destination) || moved.contains(&flow.reply_destination)
+    })
+}
+
+fn forget(
+    engine: &mut Engine,
+    key: &Key,
+    doomed: impl Fn(&conntrack::Flow) -> bool,
+) -> Result<(), PlaneError> {
+    let opened = engine.spaces.get_mut(key).ok_or(PlaneError::Gone)?;
+    let socket = &mut opened.netfilter;
+    let flows = conntrack::flows(socket).map_err(|e| PlaneError::kernel("list connections", e))?;
+    for flow in flows.iter().filter(|flow| doomed(flow)) {
+        conntrack::forget(socket, flow).map_err(|e| PlaneError::kernel("end a connection", e))?;
+    }
+    Ok(())
+}

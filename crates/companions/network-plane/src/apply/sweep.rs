@@ -1,0 +1,155 @@
+//! Takes away namespaces, dnsmasq processes and listeners that nothing wants any more, and says what is left.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+
+use crate::PlaneError;
+use crate::apply::{Engine, Pass};
+use crate::dhcp;
+use crate::kernel::{links, netns};
+use crate::layout::{Key, Layout};
+use crate::memory;
+use crate::space::{self, Opened};
+
+/// Removes what the pass's layout has no place for. What cannot be removed is noted with the plane.
+pub fn unwanted(pass: &mut Pass<'_>) -> Result<(), PlaneError> {
+    let metadata: BTreeSet<&str> = pass
+        .wanted
+        .networks
+        .iter()
+        .filter(|n| n.metadata)
+        .map(|n| n.id.as_str())
+        .collect();
+    pass.engine.listeners.retain(|id| metadata.contains(id));
+    let served: BTreeSet<&str> = pass
+        .wanted
+        .networks
+        .iter()
+        .filter(|n| dhcp::is_served(n))
+        .map(|n| n.id.as_str())
+        .collect();
+    pass.report.changes += pass.engine.daemons.retain(|id| served.contains(id))?;
+    for name in left_over_namespaces(pass.engine, pass.layout)? {
+        pass.attempt(&crate::report::Object::Plane, |engine| {
+            remove_namespace(engine, &name)
+        });
+    }
+    Ok(())
+}
+
+/// The cloud's namespaces that a layout does not have.
+fn left_over_namespaces(engine: &Engine, layout: &Layout) -> Result<Vec<String>, PlaneError> {
+    let wanted: BTreeSet<String> = layout
+        .keys()
+        .filter_map(|key| space::name(&engine.cloud_id, key))
+        .collect();
+    netns::list(|name| belongs(&engine.cloud_id, name) && !wanted.contains(name))
+}
+
+fn belongs(cloud_id: &str, name: &str) -> bool {
+    let switch = crate::names::switch_namespace(cloud_id);
+    name == switch
+        || name
+            .strip_prefix(&switch)
+            .is_some_and(|rest| rest.starts_with("-d-") || rest.starts_with("-r-"))
+}
+
+fn remove_namespace(engine: &mut Engine, name: &str) -> Result<(), PlaneError> {
+    engine
+        .spaces
+        .retain(|key, _| space::name(&engine.cloud_id, key).as_deref() != Some(name));
+    engine.memory.firewalls.remove(name);
+    if let Some(file) = netns::open(name)? {
+        clear(file)?;
+    }
+    netns::remove(name)
+}
+
+/// Removes all devices at once: a namespace that something still holds open keeps them otherwise, with their cables.
+fn clear(file: File) -> Result<(), PlaneError> {
+    let mut opened = Opened::new(file)?;
+    // Bridges last or first makes no difference; a cable's far end goes with it.
+    for link in opened
+        .links()?
+        .into_values()
+        .filter(|link| !link.kind.is_empty())
+    {
+        links::remove(&mut opened.route, link.index)
+            .map_err(|e| PlaneError::kernel(format!("remove the device {}", link.name), e))?;
+    }
+    Ok(())
+}
+
+/// Removes everything of the cloud.
+pub fn everything(engine: &mut Engine) -> Result<(), PlaneError> {
+    engine.listeners.retain(|_| false);
+    engine.daemons.retain(|_| false)?;
+    let layout = Layout::new();
+    for name in left_over_namespaces(engine, &layout)? {
+        remove_namespace(engine, &name)?;
+    }
+    let file = engine
+        .host
+        .try_clone()
+        .map_err(|e| PlaneError::file("/proc/self/ns/net", e))?;
+    let mut host = Opened::new(file)?;
+    for (name, link) in host
+        .links()?
+        .into_iter()
+        .filter(|(_, link)| link.alias == host_alias(&engine.cloud_id))
+    {
+        links::remove(&mut host.route, link.index)
+            .map_err(|e| PlaneError::kernel(format!("remove the device {name}"), e))?;
+    }
+    engine.spaces.clear();
+    engine.memory = memory::Memory::default();
+    engine.layout = layout;
+    memory::remove(&engine.state_dir)?;
+    let _ = fs::remove_dir(engine.state_dir.join("dhcp"));
+    Ok(())
+}
+
+/// What our devices in the host's namespace are labelled with.
+pub fn host_alias(cloud_id: &str) -> String {
+    format!("kilonova {cloud_id}")
+}
+
+/// Describes what belongs to the cloud and is not in the layout that was applied last.
+pub fn audit(engine: &mut Engine) -> Result<Vec<String>, PlaneError> {
+    let mut found = Vec::new();
+    for name in left_over_namespaces(engine, &engine.layout)? {
+        found.push(format!("namespace {name}"));
+    }
+    for key in engine.layout.keys() {
+        let Some(name) = space::name(&engine.cloud_id, key) else {
+            continue;
+        };
+        let Some(file) = netns::open(&name)? else {
+            continue;
+        };
+        let wanted = &engine.layout[key].devices;
+        let links = Opened::new(file)?.links()?;
+        let extra = links
+            .values()
+            .filter(|link| !link.kind.is_empty() && !wanted.contains_key(&link.name));
+        found.extend(extra.map(|link| format!("device {} in namespace {name}", link.name)));
+    }
+    let file = engine
+        .host
+        .try_clone()
+        .map_err(|e| PlaneError::file("/proc/self/ns/net", e))?;
+    let alias = host_alias(&engine.cloud_id);
+    let wanted = |name: &str| {
+        engine
+            .layout
+            .get(&Key::Host)
+            .is_some_and(|host| host.devices.contains_key(name))
+    };
+    for (name, link) in Opened::new(file)?.links()? {
+        if link.alias == alias && !wanted(&name) {
+            found.push(format!("device {name} on the host"));
+        }
+    }
+    found.extend(engine.daemons.strays()?);
+    Ok(found)
+}

@@ -1,0 +1,348 @@
+//! The dnsmasq processes: one for each network with DHCP, each in its network's DHCP namespace.
+//!
+//! They are daemons of their own and outlive us. A running one is found again by its pid file, its command line and
+//! its namespace; one that died is started again by [`Daemons::supervise`], with growing pauses.
+
+pub mod release;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::PlaneError;
+use crate::dhcp::{self, Files};
+use crate::kernel::netns;
+use crate::memory::replace;
+use crate::wanted::Network;
+
+/// First pause after a death; doubles up to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LAST_PAUSE: Duration = Duration::from_secs(30);
+/// A process that lived so long is forgiven its earlier deaths.
+const STEADY: Duration = Duration::from_secs(60);
+/// How long a process may take to end before it is killed.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The dnsmasq processes of a plane.
+pub struct Daemons {
+    directory: PathBuf,
+    /// Whom they become.
+    user: &'static str,
+    running: BTreeMap<String, Daemon>,
+}
+
+struct Daemon {
+    network: Network,
+    namespace: File,
+    inode: u64,
+    started: Instant,
+    pause: Duration,
+    next_try: Instant,
+}
+
+impl Daemons {
+    /// `state_dir` is the plane's.
+    pub fn new(state_dir: &Path) -> Daemons {
+        let directory = state_dir.join("dhcp");
+        let user = if open_to_all(state_dir) {
+            "nobody"
+        } else {
+            "root"
+        };
+        Daemons {
+            directory,
+            user,
+            running: BTreeMap::new(),
+        }
+    }
+
+    /// Makes a network's dnsmasq run with today's files. `true`: something had to be done.
+    pub fn ensure(
+        &mut self,
+        network: &Network,
+        namespace: &File,
+        inode: u64,
+    ) -> Result<bool, PlaneError> {
+        let directory = self.directory.join(&network.id);
+        let Some(files) = dhcp::files(network, &directory, self.user) else {
+            return Ok(false);
+        };
+        let changed = ensure(&directory, &files, network, namespace, inode)?;
+        let namespace = namespace
+            .try_clone()
+            .map_err(|e| PlaneError::file(&directory, e))?;
+        let now = Instant::now();
+        let (started, pause, next_try) = match self.running.get(&network.id) {
+            Some(known) => (known.started, known.pause, known.next_try),
+            None => (now, FIRST_PAUSE, now),
+        };
+        let daemon = Daemon {
+            network: network.clone(),
+            namespace,
+            inode,
+            started,
+            pause,
+            next_try,
+        };
+        self.running.insert(network.id.clone(), daemon);
+        Ok(changed)
+    }
+
+    /// Ends the processes of other networks and removes their files; the number of them.
+    pub fn retain(&mut self, wanted: impl Fn(&str) -> bool) -> Result<usize, PlaneError> {
+        self.running.retain(|id, _| wanted(id));
+        let mut ended = 0;
+        for (id, directory) in self
+            .directories()?
+            .into_iter()
+            .filter(|(id, _)| !wanted(id))
+        {
+            tracing::debug!(network = id, "DHCP is no longer wanted");
+            stop(&directory)?;
+            fs::remove_dir_all(&directory).map_err(|e| PlaneError::file(directory, e))?;
+            ended += 1;
+        }
+        Ok(ended)
+    }
+
+    /// Starts again what died. Meant to be called every half second.
+    pub fn supervise(&mut self) {
+        let (directory, user) = (&self.directory, self.user);
+        for (id, daemon) in &mut self.running {
+            let directory = directory.join(id);
+            if running(&directory, daemon.inode).is_some() {
+                if daemon.started.elapsed() > STEADY {
+                    daemon.pause = FIRST_PAUSE;
+                }
+                continue;
+            }
+            if Instant::now() < daemon.next_try {
+                continue;
+            }
+            daemon.next_try = Instant::now() + daemon.pause;
+            daemon.pause = (daemon.pause * 2).min(LAST_PAUSE);
+            daemon.started = Instant::now();
+            let Some(files) = dhcp::files(&daemon.network, &directory, user) else {
+                continue;
+            };
+            match ensure(
+                &directory,
+                &files,
+                &daemon.network,
+                &daemon.namespace,
+                daemon.inode,
+            ) {
+                Ok(_) => tracing::warn!(network = id, "dnsmasq had died and was started again"),
+                Err(error) => {
+                    tracing::error!(network = id, %error, "dnsmasq died and cannot be started")
+                }
+            }
+        }
+    }
+
+    /// Descriptions of processes and files of networks that are not wanted.
+    pub fn strays(&self) -> Result<Vec<String>, PlaneError> {
+        let known = |id: &String| self.running.contains_key(id);
+        let files = self.directories()?.into_iter().filter(|(id, _)| !known(id));
+        let mut strays: Vec<String> = files
+            .map(|(_, path)| format!("directory {}", path.display()))
+            .collect();
+        let entries = fs::read_dir("/proc").map_err(|e| PlaneError::file("/proc", e))?;
+        for pid in entries.filter_map(|e| e.ok()?.file_name().to_str()?.parse::<i32>().ok()) {
+            let Some(config) = config_of(pid) else {
+                continue;
+            };
+            let ours = Path::new(&config)
+                .strip_prefix(&self.directory)
+                .ok()
+                .and_then(|p| p.iter().next());
+            if let Some(id) = ours
+                .and_then(|id| id.to_str())
+                .filter(|id| !self.running.contains_key(*id))
+            {
+                strays.push(format!("dnsmasq process {pid} of network {id}"));
+            }
+        }
+        Ok(strays)
+    }
+
+    /// The networks that have files, with their directories.
+    fn directories(&self) -> Result<Vec<(String, PathBuf)>, PlaneError> {
+        let entries = match fs::read_dir(&self.directory) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(PlaneError::file(&self.directory, e)),
+        };
+        Ok(entries
+            .filter_map(|e| e.ok())
+            .filter_map(|e| Some((e.file_name().into_string().ok()?, e.path())))
+            .collect())
+    }
+}
+
+fn ensure(
+    dir: &Path,
+    files: &Files,
+    network: &Network,
+    namespace: &File,
+    inode: u64,
+) -> Result<bool, PlaneError> {
+    make_directory(dir)?;
+    let old_hosts = fs::read_to_string(dir.join("hosts")).unwrap_or_default();
+    let config_changed = write_changed(&dir.join("config"), &files.config)?;
+    let hosts_changed = write_changed(&dir.join("hosts"), &files.hosts)?;
+    let options_changed = write_changed(&dir.join("options"), &files.options)?;
+    let names_changed = write_changed(&dir.join("names"), &files.names)?;
+    let reload = hosts_changed || options_changed || names_changed;
+    match running(dir, inode) {
+        Some(pid) if !config_changed => {
+            if reload {
+                kill(pid, Signal::SIGHUP)
+                    .map_err(|e| PlaneError::kernel("tell dnsmasq to read its files", e))?;
+                if old_hosts != files.hosts {
+                    release::stale(dir, &files.hosts, network, namespace);
+                }
+            }
+            Ok(reload)
+        }
+        _ => {
+            stop(dir)?;
+            drop_stale_leases(dir, &files.hosts)?;
+            start(dir, namespace)?;
+            Ok(true)
+        }
+    }
+}
+
+fn make_directory(dir: &Path) -> Result<(), PlaneError> {
+    let open = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o755));
+    if dir.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(dir)
+        .and_then(|()| dir.parent().map_or(Ok(()), open))
+        .and_then(|()| open(dir))
+        .map_err(|e| PlaneError::file(dir, e))
+}
+
+fn write_changed(path: &Path, text: &str) -> Result<bool, PlaneError> {
+    if fs::read_to_string(path).is_ok_and(|old| old == text) {
+        return Ok(false);
+    }
+    replace(path, text).map(|()| true)
+}
+
+/// Leases whose reservation is gone would keep their addresses from new owners.
+fn drop_stale_leases(dir: &Path, hosts: &str) -> Result<(), PlaneError> {
+    let path = dir.join("leases");
+    let Ok(old) = fs::read_to_string(&path) else {
+        return Ok(());
+    };
+    let stale = dhcp::stale_leases(&old, hosts);
+    let is_stale = |line: &&str| {
+        stale
+            .iter()
+            .any(|l| dhcp::stale_leases(line, "").contains(l))
+    };
+    let kept: String = old
+        .lines()
+        .filter(|line| !is_stale(line))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    if kept == old {
+        Ok(())
+    } else {
+        replace(&path, &kept)
+    }
+}
+
+fn start(dir: &Path, namespace: &File) -> Result<(), PlaneError> {
+    let argument = format!("--conf-file={}", dir.join("config").display());
+    let output = netns::inside(namespace, || {
+        let command = Command::new("dnsmasq")
+            .arg(argument)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .output();
+        command.map_err(|e| match e.kind() {
+            ErrorKind::NotFound => PlaneError::Missing {
+                program: "dnsmasq",
+                package: "dnsmasq-base",
+            },
+            _ => PlaneError::kernel("run dnsmasq", e),
+        })
+    })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(PlaneError::Program {
+        program: "dnsmasq",
+        stderr,
+    })
+}
+
+/// The process of a network, if it is alive and in the right namespace.
+fn running(dir: &Path, inode: u64) -> Option<Pid> {
+    let pid = alive(dir)?;
+    let namespace = fs::metadata(format!("/proc/{pid}/ns/net")).ok()?;
+    (namespace.ino() == inode).then_some(pid)
+}
+
+/// The process of a network, wherever it is.
+fn alive(dir: &Path) -> Option<Pid> {
+    let pid: i32 = fs::read_to_string(dir.join("pid"))
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
+    (config_of(pid)? == dir.join("config").display().to_string()).then(|| Pid::from_raw(pid))
+}
+
+/// The configuration file that a process was started with, if it looks like one of our dnsmasqs.
+fn config_of(pid: i32) -> Option<String> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let line = String::from_utf8(line).ok()?;
+    let mut words = line.split('\0');
+    let program = words.next()?;
+    let argument = words.next()?.strip_prefix("--conf-file=")?;
+    program.ends_with("dnsmasq").then(|| argument.to_owned())
+}
+
+fn stop(dir: &Path) -> Result<(), PlaneError> {
+    let Some(pid) = alive(dir) else { return Ok(()) };
+    let begin = Instant::now();
+    let mut signal = Signal::SIGTERM;
+    while alive(dir).is_some() {
+        match kill(pid, signal) {
+            Ok(()) => {}
+            Err(nix::errno::Errno::ESRCH) => break,
+            Err(e) => return Err(PlaneError::kernel("end dnsmasq", e)),
+        }
+        if begin.elapsed() > PATIENCE {
+            signal = Signal::SIGKILL;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
+/// Whether everybody may pass through a directory: dnsmasq gives up root and must still reach its files.
+fn open_to_all(directory: &Path) -> bool {
+    let Ok(directory) = std::path::absolute(directory) else {
+        return false;
+    };
+    directory.ancestors().skip(1).all(|path| {
+        fs::metadata(path).map_or_else(
+            |e| e.kind() == ErrorKind::NotFound,
+            |m| m.permissions().mode() & 0o001 != 0,
+        )
+    })
+}

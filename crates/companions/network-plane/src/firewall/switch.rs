@@ -1,0 +1,335 @@
+//! Security groups and address guards of the switch namespace, as nftables.
+//!
+//! The kernel's bridge family knows ports (taps) but not connections; its inet family knows connections but not ports.
+//! So two tables work together, joined by the packet mark:
+//!
+//! 1. bridge/prerouting: by input tap, the guard: a guest sends only from its own MAC and addresses, is no DHCP server
+//!    and no IPv6 router. What passes is marked with the port's number.
+//! 2. inet/prerouting (by way of br_netfilter): each bridge is a conntrack zone of its own, since networks may use the
+//!    same addresses; then the egress rules of the port in the mark.
+//! 3. bridge/forward: the mark becomes the number of the output port (0 for cables).
+//! 4. inet/forward: the ingress rules of the port in the mark.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+
+use super::{Chain, Map, Table, disjoint, nft_name, nft_net};
+use crate::names;
+use crate::numbers::Numbers;
+use crate::wanted::{Direction, Ethertype, Matching, Port, Remote, Rule, Wanted};
+
+/// The switch namespace's tables. Every port and network must have its number.
+pub fn tables(wanted: &Wanted, numbers: &Numbers) -> Vec<Table> {
+    let mut bridge = bridge_table();
+    let mut inet = inet_table(wanted, numbers);
+    for port in &wanted.ports {
+        let tap = format!("\"{}\"", port.tap);
+        let guard = bridge
+            .maps
+            .get_mut("guards")
+            .expect("declared in bridge_table");
+        let (Some(rules), Some(mark)) = (&port.security, numbers.port(&port.id)) else {
+            guard.elements.insert(tap, "accept".into());
+            continue;
+        };
+        let name = nft_name(names::short(&port.id));
+        let mark = format!("0x{mark:08x}");
+        guard.elements.insert(tap.clone(), format!("goto g_{name}"));
+        bridge
+            .maps
+            .get_mut("marks")
+            .expect("declared in bridge_table")
+            .elements
+            .insert(tap, mark.clone());
+        bridge
+            .chains
+            .insert(format!("g_{name}"), Chain::plain(guard_rules(port, &mark)));
+        for (map, prefix, direction) in [
+            ("egress", "e", Direction::Egress),
+            ("ingress", "i", Direction::Ingress),
+        ] {
+            let map = inet.maps.get_mut(map).expect("declared in inet_table");
+            map.elements
+                .insert(mark.clone(), format!("goto {prefix}_{name}"));
+            inet.chains.insert(
+                format!("{prefix}_{name}"),
+                Chain::plain(port_rules(rules, direction)),
+            );
+        }
+    }
+    vec![bridge, inet]
+}
+
+fn bridge_table() -> Table {
+    let prerouting = vec![
+        "iifname vmap @guards".into(),
+        "iifname \"tap*\" drop".into(),
+    ];
+    let forward = vec![
+        "meta mark set 0x0".into(),
+        "meta mark set oifname map @marks".into(),
+    ];
+    Table {
+        name: "bridge kn".into(),
+        maps: BTreeMap::from([
+            ("guards".into(), Map::map("type ifname : verdict;")),
+            ("marks".into(), Map::map("type ifname : mark;")),
+        ]),
+        chains: BTreeMap::from([
+            (
+                "prerouting".into(),
+                Chain::base("type filter hook prerouting priority -300;", prerouting),
+            ),
+            (
+                "forward".into(),
+                Chain::base("type filter hook forward priority -200;", forward),
+            ),
+        ]),
+    }
+}
+
+fn inet_table(wanted: &Wanted, numbers: &Numbers) -> Table {
+    let mut zones = Map::map("typeof iifname : ct zone;");
+    for network in &wanted.networks {
+        if let Some(zone) = numbers.network(&network.id) {
+            zones.elements.insert(
+                format!("\"{}\"", names::bridge(&network.id)),
+                zone.to_string(),
+            );
+        }
+    }
+    let mut maps = BTreeMap::from([
+        ("zones".into(), zones),
+        ("egress".into(), Map::map("type mark : verdict;")),
+        ("ingress".into(), Map::map("type mark : verdict;")),
+    ]);
+    for set in &wanted.address_sets {
+        for (v4, kind) in [(true, "ipv4_addr"), (false, "ipv6_addr")] {
+            let mut map = Map::set(&format!("type {kind}; flags interval;"));
+            map.elements = disjoint(set.members.iter().copied(), v4)
+                .iter()
+                .map(|n| (element(n), String::new()))
+                .collect();
+            maps.insert(set_name(&set.id, v4), map);
+        }
+    }
+    let zone = vec!["ct zone set iifname map @zones".into()];
+    Table {
+        name: "inet kn".into(),
+        maps,
+        chains: BTreeMap::from([
+            (
+                "zone".into(),
+                Chain::base("type filter hook prerouting priority -300;", zone),
+            ),
+            (
+                "egress".into(),
+                Chain::base(
+                    "type filter hook prerouting priority -150;",
+                    vec!["meta mark vmap @egress".into()],
+                ),
+            ),
+            (
+                "ingress".into(),
+                Chain::base(
+                    "type filter hook forward priority 0;",
+                    vec!["meta mark vmap @ingress".into()],
+                ),
+            ),
+        ]),
+    }
+}
+
+/// A set's element. The whole address space must be written as a range.
+fn element(net: &IpNet) -> String {
+    if net.prefix_len() == 0 {
+        format!("{}-{}", net.network(), net.broadcast())
+    } else {
+        nft_net(net)
+    }
+}
+
+fn set_name(id: &str, v4: bool) -> String {
+    format!("s{}_{}", if v4 { 4 } else { 6 }, nft_name(id))
+}
+
+/// What a guest may send at all, whatever its security groups say.
+fn guard_rules(port: &Port, mark: &str) -> Vec<String> {
+    let senders = senders(port);
+    let accept = format!("meta mark set {mark} accept");
+    let mut rules = vec![
+        "udp sport 67 udp dport 68 drop".to_owned(),
+        "udp sport 547 udp dport 546 drop".to_owned(),
+        "icmpv6 type { nd-router-advert, nd-redirect } drop".to_owned(),
+    ];
+    for (mac, nets) in &senders {
+        let v4 = disjoint(nets.iter().copied(), true);
+        let same = format!("ether saddr {mac} arp saddr ether {mac}");
+        rules.push(format!(
+            "{same} arp saddr ip {} accept",
+            set(&v4, "0.0.0.0")
+        ));
+        rules.push(format!(
+            "ether saddr {mac} ip saddr 0.0.0.0 udp sport 68 udp dport 67 {accept}"
+        ));
+        if !v4.is_empty() {
+            rules.push(format!(
+                "ether saddr {mac} ip saddr {} {accept}",
+                set(&v4, "")
+            ));
+        }
+        let mut v6 = disjoint(nets.iter().copied(), false);
+        let own = link_local(mac).filter(|own| !v6.iter().any(|n| n.contains(own)));
+        v6.extend(own);
+        // The target of an advertisement starts at byte 8 of the ICMPv6 header; ranges cannot be compared so.
+        if v6.iter().all(|n| n.prefix_len() == 128) {
+            let targets: Vec<String> = v6.iter().map(raw_v6).collect();
+            let targets = targets.join(", ");
+            rules.push(format!("ether saddr {mac} icmpv6 type nd-neighbor-advert @th,64,128 != {{ {targets} }} drop"));
+        }
+        rules.push(format!(
+            "ether saddr {mac} ip6 saddr {} {accept}",
+            set(&v6, "")
+        ));
+        let solicits = "icmpv6 type { mld-listener-report, nd-router-solicit, nd-neighbor-solicit, mld2-listener-report }";
+        rules.push(format!(
+            "ether saddr {mac} ip6 saddr :: {solicits} {accept}"
+        ));
+    }
+    rules.push("drop".into());
+    rules
+}
+
+/// MAC addresses that the guest may use, each with its IP addresses.
+fn senders(port: &Port) -> BTreeMap<String, Vec<IpNet>> {
+    let mut senders = BTreeMap::from([(port.mac.to_lowercase(), Vec::new())]);
+    let own = port.ips.iter().map(|ip| (&port.mac, IpNet::from(*ip)));
+    let pairs = port
+        .allowed_address_pairs
+        .iter()
+        .map(|pair| (pair.mac.as_ref().unwrap_or(&port.mac), pair.ip));
+    for (mac, net) in own.chain(pairs) {
+        senders.entry(mac.to_lowercase()).or_default().push(net);
+    }
+    senders
+}
+
+/// An anonymous set of networks and one more address.
+fn set(nets: &[IpNet], extra: &str) -> String {
+    let inside = |net: &IpNet| {
+        extra
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|e| net.contains(&e))
+    };
+    let extra = (!extra.is_empty() && !nets.iter().any(inside)).then(|| extra.to_owned());
+    let elements: Vec<String> = nets.iter().map(element).chain(extra).collect();
+    format!("{{ {} }}", elements.join(", "))
+}
+
+/// The link-local address that is made from a MAC address (EUI-64).
+fn link_local(mac: &str) -> Option<IpNet> {
+    let m = crate::check::mac(mac).ok()?;
+    let tail = u64::from_be_bytes([m[0] ^ 2, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5]]);
+    let address = std::net::Ipv6Addr::from_bits((0xfe80 << 112) | u128::from(tail));
+    Some(IpNet::from(std::net::IpAddr::from(address)))
+}
+
+fn raw_v6(net: &IpNet) -> String {
+    match net.addr() {
+        std::net::IpAddr::V6(address) => format!("0x{:032x}", address.to_bits()),
+        std::net::IpAddr::V4(address) => format!("0x{:032x}", address.to_ipv6_mapped().to_bits()),
+    }
+}
+
+/// One direction of a port's security groups.
+fn port_rules(rules: &[Rule], direction: Direction) -> Vec<String> {
+    // Neighbour discovery is not tracked, so it goes first. A guest's own RA never gets here: see the guard.
+    let always: &[&str] = match direction {
+        Direction::Egress => &[
+            "icmpv6 type { mld-listener-report, mld-listener-done, nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert, mld2-listener-report } accept",
+            "ct state established,related accept",
+            "ct state invalid drop",
+            "udp sport 68 udp dport 67 accept",
+            "udp sport 546 udp dport 547 accept",
+            "ip daddr 169.254.169.254 tcp dport 80 accept",
+        ],
+        Direction::Ingress => &[
+            "icmpv6 type { mld-listener-query, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept",
+            "ct state established,related accept",
+            "ct state invalid drop",
+            "udp sport 67 udp dport 68 accept",
+            "udp sport 547 udp dport 546 accept",
+        ],
+    };
+    let mut sorted: Vec<&Rule> = rules.iter().filter(|r| r.direction == direction).collect();
+    sorted.sort();
+    sorted.dedup();
+    let texts = sorted.into_iter().map(rule_text);
+    always
+        .iter()
+        .map(|&r| r.to_owned())
+        .chain(texts)
+        .chain(["drop".to_owned()])
+        .collect()
+}
+
+fn rule_text(rule: &Rule) -> String {
+    let v4 = rule.ethertype == Ethertype::IPv4;
+    let side = if rule.direction == Direction::Ingress {
+        "saddr"
+    } else {
+        "daddr"
+    };
+    let ip = if v4 { "ip" } else { "ip6" };
+    let mut text = format!("meta nfproto {}", if v4 { "ipv4" } else { "ipv6" });
+    match &rule.remote {
+        Remote::Anywhere => {}
+        Remote::Cidr(net) if net.prefix_len() == 0 => {}
+        Remote::Cidr(net) => text.push_str(&format!(" {ip} {side} {}", nft_net(&net.trunc()))),
+        Remote::Set(id) => text.push_str(&format!(" {ip} {side} @{}", set_name(id, v4))),
+    }
+    let icmp = if v4 { "icmp" } else { "icmpv6" };
+    match (rule.matching, protocol(rule)) {
+        (Matching::Any, None) => {}
+        (Matching::Any, Some(number)) => text.push_str(&format!(" meta l4proto {number}")),
+        (Matching::Ports { min, max }, number) => {
+            let name = number
+                .and_then(port_protocol)
+                .expect("check.rs admits ports only where there are some");
+            let ports = if min == max {
+                min.to_string()
+            } else {
+                format!("{min}-{max}")
+            };
+            text.push_str(&format!(" {name} dport {ports}"));
+        }
+        (Matching::Icmp { kind, code }, _) => {
+            text.push_str(&format!(" {icmp} type {kind}"));
+            if let Some(code) = code {
+                text.push_str(&format!(" {icmp} code {code}"));
+            }
+        }
+    }
+    text + " accept"
+}
+
+/// The protocol that a rule means: icmp on IPv6 is icmpv6.
+pub fn protocol(rule: &Rule) -> Option<u8> {
+    match (rule.protocol, rule.ethertype) {
+        (Some(1), Ethertype::IPv6) => Some(58),
+        (other, _) => other,
+    }
+}
+
+/// nft's name of a protocol that has ports.
+pub fn port_protocol(number: u8) -> Option<&'static str> {
+    Some(match number {
+        6 => "tcp",
+        17 => "udp",
+        33 => "dccp",
+        132 => "sctp",
+        136 => "udplite",
+        _ => return None,
+    })
+}

@@ -1,0 +1,8 @@
+//! The thin edge to Linux: namespaces, devices, addresses, routes, taps, connection tracking. No decisions here.
+
+pub mod announce;
+pub mod conntrack;
+pub mod links;
+pub mod netlink;
+pub mod netns;
+pub mod tap;

@@ -1,0 +1,149 @@
+//! DHCP and metadata, as a guest sees them.
+
+use std::net::IpAddr;
+
+use network_plane::DhcpOption;
+
+use crate::lab::{self, eventually};
+use crate::make::*;
+
+#[test]
+fn a_guest_gets_its_address_routes_mtu_and_name() {
+    lab::run(|lab| async move {
+        let net = network("blue", 1);
+        let port = port("a", &net, "10.1.0.5");
+        let mut wanted = wanted(&[net], std::slice::from_ref(&port));
+        wanted.networks[0].dhcp_hosts[0].hostname = Some("web".into());
+        wanted.networks[0].dhcp_hosts[0].options = vec![DhcpOption {
+            name: "bootfile-name".into(),
+            value: "pxe.0".into(),
+            ip_version: 4,
+        }];
+        let report = lab.apply(&wanted).await;
+        assert_eq!(report.ready_ports, [port.id.as_str()]);
+        let guest = lab.guest(&port);
+        let lease = guest.dhcp().expect("a lease");
+        for line in [
+            "ip='10.1.0.5'",
+            "mask='24'",
+            "router='10.1.0.1'",
+            "dns='10.1.0.2'",
+            "mtu='1400'",
+            "hostname='web'",
+            "domain='openstacklocal'",
+            "staticroutes='169.254.169.254/32 10.1.0.2 0.0.0.0/0 10.1.0.1'",
+        ] {
+            assert!(lease.contains(line), "{line} is not in\n{lease}");
+        }
+        assert!(lease.contains("pxe.0"), "{lease}");
+        assert!(
+            guest
+                .output("busybox nslookup web.openstacklocal 10.1.0.2")
+                .contains("10.1.0.5")
+        );
+    });
+}
+
+#[test]
+fn metadata_knows_a_guest_by_its_fixed_address_even_where_networks_overlap() {
+    lab::run(|lab| async move {
+        let nets = [network("blue", 1), network("red", 1)];
+        let ports = [
+            port("a", &nets[0], "10.1.0.5"),
+            port("b", &nets[1], "10.1.0.5"),
+        ];
+        lab.apply(&wanted(&nets, &ports)).await;
+        let mut listeners = lab.plane.listeners().await.unwrap();
+        for _ in 0..2 {
+            let metadata = listeners.recv().await.unwrap();
+            let port = ports
+                .iter()
+                .find(|p| p.network_id == metadata.network_id)
+                .unwrap();
+            let guest = lab.guest(port);
+            guest.dhcp().expect("a lease");
+            let caller = std::thread::spawn(move || guest.connect("169.254.169.254:80").is_some());
+            let accepted = tokio::time::timeout(
+                std::time::Duration::from_secs(3),
+                metadata.listener.accept(),
+            )
+            .await;
+            let (_, peer) = accepted.expect("a connection").unwrap();
+            assert_eq!(peer.ip(), "10.1.0.5".parse::<IpAddr>().unwrap());
+            assert!(caller.join().unwrap());
+        }
+        let without: Vec<_> = nets
+            .iter()
+            .cloned()
+            .map(|n| network_plane::Network {
+                metadata: false,
+                ..n
+            })
+            .collect();
+        let mut again = lab.plane.listeners().await.unwrap();
+        let held = again.recv().await.unwrap();
+        lab.apply(&wanted(&without, &ports)).await;
+        assert!(held.closed.is_cancelled());
+    });
+}
+
+#[test]
+fn an_address_that_changes_hands_is_leased_to_its_new_owner_at_once() {
+    lab::run(|lab| async move {
+        let net = network("blue", 1);
+        let first = port("a", &net, "10.1.0.5");
+        lab.apply(&wanted(
+            std::slice::from_ref(&net),
+            std::slice::from_ref(&first),
+        ))
+        .await;
+        assert!(lab.guest(&first).dhcp().is_some());
+        let second = port("b", &net, "10.1.0.5");
+        lab.apply(&wanted(&[net], std::slice::from_ref(&second)))
+            .await;
+        let lease = lab.guest(&second).dhcp().expect("a lease");
+        assert!(lease.contains("ip='10.1.0.5'"), "{lease}");
+    });
+}
+
+#[test]
+fn a_dead_dnsmasq_is_started_again() {
+    lab::run(|lab| async move {
+        let net = network("blue", 1);
+        let port = port("a", &net, "10.1.0.5");
+        lab.apply(&wanted(
+            std::slice::from_ref(&net),
+            std::slice::from_ref(&port),
+        ))
+        .await;
+        let file = lab
+            .settings
+            .state_dir
+            .join("dhcp")
+            .join(&net.id)
+            .join("pid");
+        let pid = || {
+            std::fs::read_to_string(&file)
+                .unwrap_or_default()
+                .trim()
+                .to_owned()
+        };
+        let first = pid();
+        lab::sh(&format!("kill -9 {first}"));
+        tokio::task::spawn_blocking({
+            let file = file.clone();
+            move || {
+                eventually("another dnsmasq", || {
+                    let now = std::fs::read_to_string(&file)
+                        .unwrap_or_default()
+                        .trim()
+                        .to_owned();
+                    !now.is_empty() && now != first
+                });
+            }
+        })
+        .await
+        .unwrap();
+        assert!(lab.guest(&port).dhcp().is_some());
+    });
+}

@@ -1,0 +1,165 @@
+//! Routers: source NAT, floating IPs, routes.
+
+use std::net::{IpAddr, TcpListener};
+
+use network_plane::{Ethertype, Floating, Interface};
+
+use crate::lab::{self, carries, peer};
+use crate::make::*;
+
+#[test]
+fn guests_reach_the_outside_behind_the_routers_address() {
+    lab::run(|lab| async move {
+        let nets = [network("blue", 1), external("ext", 113)];
+        let port = port("a", &nets[0], "10.1.0.5");
+        let mut wanted = wanted(&nets, std::slice::from_ref(&port));
+        wanted.routers = vec![router("r", &nets[0], &nets[1])];
+        lab.apply(&wanted).await;
+        let guest = lab.guest(&port);
+        guest.dhcp().expect("a lease");
+        let outside = TcpListener::bind("203.0.113.1:8080").unwrap();
+        assert!(guest.connect("203.0.113.1:8080").is_some());
+        assert_eq!(peer(&outside), "203.0.113.10".parse::<IpAddr>().unwrap());
+        wanted.routers[0].admin_up = false;
+        lab.apply(&wanted).await;
+        assert!(guest.connect("203.0.113.1:8080").is_none());
+        wanted.routers[0].admin_up = true;
+        lab.apply(&wanted).await;
+        assert!(guest.connect("203.0.113.1:8080").is_some());
+    });
+}
+
+#[test]
+fn a_floating_ip_works_both_ways_and_ends_with_its_association() {
+    lab::run(|lab| async move {
+        let nets = [network("blue", 1), external("ext", 113)];
+        let mut ports = [
+            port("a", &nets[0], "10.1.0.5"),
+            port("b", &nets[0], "10.1.0.6"),
+        ];
+        let open = tcp(22, network_plane::Remote::Anywhere);
+        ports
+            .iter_mut()
+            .for_each(|p| p.security.as_mut().unwrap().push(open.clone()));
+        let mut wanted = wanted(&nets, &ports);
+        wanted.routers = vec![router("r", &nets[0], &nets[1])];
+        let floating: IpAddr = "203.0.113.50".parse().unwrap();
+        wanted.routers[0].floating = vec![Floating {
+            floating,
+            fixed: ports[0].ips[0],
+        }];
+        lab.apply(&wanted).await;
+        let (a, b) = (lab.guest(&ports[0]), lab.guest(&ports[1]));
+        a.dhcp().expect("a lease");
+        b.dhcp().expect("a lease");
+        let (at_a, at_b) = (a.listen("10.1.0.5:22"), b.listen("10.1.0.6:22"));
+        // In.
+        let mut near = lab::connect("203.0.113.50:22").expect("the floating IP answers");
+        let (mut far, from) = at_a.accept().unwrap();
+        assert_eq!(
+            from.ip(),
+            "203.0.113.1".parse::<IpAddr>().unwrap(),
+            "the guest sees who calls"
+        );
+        assert!(carries(&mut near, &mut far) && carries(&mut far, &mut near));
+        // Out.
+        let outside = TcpListener::bind("203.0.113.1:8080").unwrap();
+        assert!(a.connect("203.0.113.1:8080").is_some());
+        assert_eq!(peer(&outside), floating);
+        // From a neighbour, and from itself.
+        assert!(b.connect("203.0.113.50:22").is_some());
+        peer(&at_a);
+        // To another port: the old connection ends, the address leads to the new one.
+        wanted.routers[0].floating[0].fixed = ports[1].ips[0];
+        lab.apply(&wanted).await;
+        assert!(!carries(&mut near, &mut far));
+        assert!(lab::connect("203.0.113.50:22").is_some());
+        peer(&at_b);
+        wanted.routers[0].floating.clear();
+        lab.apply(&wanted).await;
+        assert!(lab::connect("203.0.113.50:22").is_none());
+    });
+}
+
+#[test]
+fn a_floating_ip_that_moves_to_another_router_is_found_there_at_once() {
+    lab::run(|lab| async move {
+        let nets = [network("blue", 1), network("red", 2), external("ext", 113)];
+        let mut ports = [
+            port("a", &nets[0], "10.1.0.5"),
+            port("b", &nets[1], "10.2.0.5"),
+        ];
+        ports
+            .iter_mut()
+            .for_each(|p| p.security.as_mut().unwrap().push(icmp(Ethertype::IPv4)));
+        let mut wanted = wanted(&nets, &ports);
+        wanted.routers = vec![
+            router("r", &nets[0], &nets[2]),
+            router("q", &nets[1], &nets[2]),
+        ];
+        let second = wanted.routers[1].gateway.as_mut().unwrap();
+        second.mac = "fa:16:3e:aa:00:03".into();
+        second.ips = vec!["203.0.113.11/24".parse().unwrap()];
+        let guests =
+            [lab.apply(&wanted).await; 1].map(|_| (lab.guest(&ports[0]), lab.guest(&ports[1])));
+        let (a, b) = &guests[0];
+        a.dhcp().expect("a lease");
+        b.dhcp().expect("a lease");
+        let floating: IpAddr = "203.0.113.50".parse().unwrap();
+        let pings = || lab::output("busybox ping -c 1 -W 1 203.0.113.50").0;
+        for (from, to) in [(1, 0), (0, 1), (1, 0)] {
+            wanted.routers[from].floating.clear();
+            wanted.routers[to].floating = vec![Floating {
+                floating,
+                fixed: ports[to].ips[0],
+            }];
+            lab.apply(&wanted).await;
+            assert!(pings());
+        }
+    });
+}
+
+#[test]
+fn a_router_joins_networks_and_extra_routes_come_and_go() {
+    lab::run(|lab| async move {
+        let nets = [network("blue", 1), network("red", 2), external("ext", 113)];
+        let mut ports = [
+            port("a", &nets[0], "10.1.0.5"),
+            port("b", &nets[1], "10.2.0.5"),
+        ];
+        ports[1]
+            .security
+            .as_mut()
+            .unwrap()
+            .push(icmp(Ethertype::IPv4));
+        let mut wanted = wanted(&nets, &ports);
+        let mut both = router("r", &nets[0], &nets[2]);
+        both.interfaces.push(Interface {
+            port_id: id("second"),
+            network_id: nets[1].id.clone(),
+            mac: "fa:16:3e:aa:00:09".into(),
+            ips: vec!["10.2.0.1/24".parse().unwrap()],
+        });
+        both.routes = vec![network_plane::HostRoute {
+            destination: "10.99.0.0/16".parse().unwrap(),
+            next_hop: "10.2.0.5".parse().unwrap(),
+        }];
+        wanted.routers = vec![both];
+        lab.apply(&wanted).await;
+        let (a, b) = (lab.guest(&ports[0]), lab.guest(&ports[1]));
+        a.dhcp().expect("a lease");
+        b.dhcp().expect("a lease");
+        assert!(a.pings("10.2.0.5"));
+        assert!(!b.pings("10.1.0.5"));
+        let namespace =
+            network_plane::router_namespace(&lab.settings.cloud_id, &wanted.routers[0].id);
+        assert!(
+            lab.inside(&namespace, "ip route")
+                .contains("10.99.0.0/16 via 10.2.0.5")
+        );
+        assert_eq!(lab.apply(&wanted).await.changes, 0);
+        wanted.routers[0].routes.clear();
+        lab.apply(&wanted).await;
+        assert!(!lab.inside(&namespace, "ip route").contains("10.99"));
+    });
+}
