@@ -1,1 +1,32 @@
-//! (being built)
+//! The use cases of compute: one file for each thing that a user can ask for.
+//!
+//! A use case checks policy, asks `compute-model` for the decision, and changes the database in one
+//! transaction in which the journal entry of a longer operation is written too; then it nudges
+//! whoever carries the operation out. It neither parses requests nor renders answers.
+
+mod context;
+mod error;
+pub mod settings;
+
+use bus::Bus;
+use clients::{Service, Session};
+use compute_db::Database;
+
+pub use context::Context;
+pub use error::ControlError;
+pub use settings::Settings;
+
+/// The result of every use case.
+pub type Result<T> = std::result::Result<T, ControlError>;
+
+/// What use cases work with. One per process.
+pub struct Control {
+    pub db: Database,
+    pub bus: Bus,
+    pub identity: Service,
+    pub image: Service,
+    pub network: Service,
+    /// Compute's own user, for what callers' tokens may not do.
+    pub session: Session,
+    pub settings: Settings,
+}

@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod conductor;
 pub mod scheduler;
+pub mod workflows;
 
 /// Failure codes that senders act on.
 pub mod code {

@@ -1,0 +1,72 @@
+//! Why a use case did not happen. The API's fault table gives each variant its code.
+
+use compute_db::DbError;
+use compute_model::lifecycle::Refusal;
+use compute_model::quota::Exceeded;
+
+/// A use case that was refused or failed. `why` and ids are for the user; sources are for the log.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// Something named in the URL does not exist, or is hidden from the caller: 404.
+    #[error("{why}")]
+    NotFound { why: String },
+    /// The policy rule that says no: 403.
+    #[error("Policy doesn't allow {rule} to be performed.")]
+    Denied { rule: String },
+    /// Not allowed for another reason: 403.
+    #[error("{why}")]
+    Forbidden { why: String },
+    /// A quota is used up: 403.
+    #[error(transparent)]
+    Quota(#[from] Exceeded),
+    /// The request makes no sense, or names in its body what does not exist: 400.
+    #[error("{why}")]
+    Invalid { why: String },
+    /// The server's state forbids it: 409.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Something else is in the way: 409.
+    #[error("{why}")]
+    Conflict { why: String },
+    /// Neither this cloud nor the server's hypervisor can do that: 501.
+    #[error("{why}")]
+    Unsupported { why: String },
+    /// A service that is needed does not answer: 503.
+    #[error("{why}")]
+    Unavailable { why: String },
+    /// The database failed: 500.
+    #[error("the database failed")]
+    Database(#[source] DbError),
+    /// A companion answered what makes no sense: 500.
+    #[error("a companion failed")]
+    Companion(#[source] clients::ClientError),
+}
+
+impl From<DbError> for ControlError {
+    fn from(error: DbError) -> Self {
+        ControlError::Database(error)
+    }
+}
+
+impl From<sql::SqlError> for ControlError {
+    fn from(error: sql::SqlError) -> Self {
+        ControlError::Database(error.into())
+    }
+}
+
+impl sql::AsConflict for ControlError {
+    fn as_conflict(&self) -> bool {
+        matches!(self, ControlError::Database(error) if error.as_conflict())
+    }
+}
+
+impl From<clients::ClientError> for ControlError {
+    fn from(error: clients::ClientError) -> Self {
+        match error.is_passing() {
+            true => ControlError::Unavailable {
+                why: error.to_string(),
+            },
+            false => ControlError::Companion(error),
+        }
+    }
+}

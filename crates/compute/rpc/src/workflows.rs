@@ -1,0 +1,107 @@
+//! The kinds of workflow and their states: what a use case writes into the journal and a conductor
+//! carries out. A state holds all that its steps know and learn.
+//!
+//! Rows of older releases must read: new fields get defaults.
+
+use compute_model::lifecycle::Action;
+use compute_model::request::{Choice, Explanation};
+use compute_model::server::BuildPlan;
+use serde::{Deserialize, Serialize};
+
+/// Who asked, kept for the record of the action and for log lines.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    pub request_id: String,
+    pub global_request_id: Option<String>,
+    pub user_id: Option<String>,
+    pub project_id: Option<String>,
+}
+
+impl Asked {
+    /// The same for messages.
+    pub fn context(&self) -> bus::Context {
+        let mut context = bus::Context::new(self.request_id.clone());
+        context.global_request_id.clone_from(&self.global_request_id);
+        context.user_id.clone_from(&self.user_id);
+        context.project_id.clone_from(&self.project_id);
+        context
+    }
+}
+
+impl From<&bus::Context> for Asked {
+    fn from(context: &bus::Context) -> Self {
+        Asked {
+            request_id: context.request_id.clone(),
+            global_request_id: context.global_request_id.clone(),
+            user_id: context.user_id.clone(),
+            project_id: context.project_id.clone(),
+        }
+    }
+}
+
+/// Kind of [`Build`].
+pub const BUILD: &str = "build";
+
+/// A new server is placed, plugged and started.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Build {
+    pub server_id: String,
+    pub asked: Asked,
+    pub plan: BuildPlan,
+    /// Hosts that were tried, the present one last.
+    #[serde(default)]
+    pub tried: Vec<String>,
+    /// Hosts that the scheduler named beside the chosen one.
+    #[serde(default)]
+    pub alternates: Vec<Choice>,
+    #[serde(default)]
+    pub explanation: Explanation,
+    /// Why the last host failed.
+    #[serde(default)]
+    pub last_failure: Option<String>,
+    /// The guest runs; only settling is left.
+    #[serde(default)]
+    pub power_state: Option<u8>,
+}
+
+impl Build {
+    /// A build that has not begun.
+    pub fn new(server_id: &str, asked: Asked, plan: BuildPlan) -> Self {
+        Build {
+            server_id: server_id.to_owned(),
+            asked,
+            plan,
+            tried: Vec::new(),
+            alternates: Vec::new(),
+            explanation: Explanation::default(),
+            last_failure: None,
+            power_state: None,
+        }
+    }
+}
+
+/// Kind of [`Delete`].
+pub const DELETE: &str = "delete";
+
+/// A server and all that belongs to it goes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Delete {
+    pub server_id: String,
+    pub asked: Asked,
+}
+
+/// Kind of [`Act`].
+pub const ACT: &str = "act";
+
+/// One action on a server's host: start, stop, reboot, pause, …
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Act {
+    pub server_id: String,
+    pub asked: Asked,
+    pub action: Action,
+    /// The server's epoch when the action claimed it. When the server has another one by now, a
+    /// newer operation took over and this one ends without effect.
+    pub epoch: i64,
+    #[serde(default)]
+    pub power_state: Option<u8>,
+}
