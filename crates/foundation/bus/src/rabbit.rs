@@ -1,8 +1,9 @@
 //! The wire over RabbitMQ.
 //!
-//! The connection is supervised here, not by the client library: after any loss there is a new
-//! connection, everything is declared and consumed anew, and calls that waited fail, or are sent
-//! again when their message says [`crate::Message::IDEMPOTENT`] (see `supervisor`).
+//! Connections are supervised here, not by the client library: after any loss there is a new one,
+//! everything is declared and consumed anew, and calls that waited fail, or are sent again when
+//! their message says [`crate::Message::IDEMPOTENT`]. One connection sends (see `supervisor`), and
+//! each served address has one of its own (see `consume`).
 //!
 //! Publishes are confirmed by the broker. Answers come by direct reply-to, so they cost no queue.
 //! Casts are acknowledged after their handler, so they are handled at least once; calls before it,
@@ -17,7 +18,7 @@ mod topology;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,18 +30,20 @@ use crate::{Address, ConnectError, TransportError};
 use consume::Registration;
 use link::{Link, Trouble};
 pub use place::Place;
-use supervisor::Command;
 
 /// How long the first connection is tried.
 const FIRST_CONNECT: Duration = Duration::from_secs(30);
 /// How long leaving the broker may take.
 const GOODBYE: Duration = Duration::from_secs(3);
 
-/// The sending half, and the way to the supervisor.
+/// How long serving waits for the broker before it goes on trying on its own.
+const SERVE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The sending half; what is served has connections of its own.
 pub struct Rabbit {
+    place: Arc<Place>,
     /// The connection of the moment; none while it is being made anew.
     link: watch::Receiver<Option<Arc<Link>>>,
-    commands: mpsc::UnboundedSender<Command>,
     closed: CancellationToken,
     supervisor: TaskTracker,
 }
@@ -58,19 +61,18 @@ impl Rabbit {
         let closed = CancellationToken::new();
         let first = supervisor::open_first(&place, FIRST_CONNECT).await?;
         let (links, link) = watch::channel(Some(Arc::clone(&first)));
-        let (commands, inbox) = mpsc::unbounded_channel();
+        let place = Arc::new(place);
         let supervisor = TaskTracker::new();
         supervisor.spawn(supervisor::supervise(
-            place,
+            Arc::clone(&place),
             first,
             links,
-            inbox,
             closed.clone(),
         ));
         supervisor.close();
         Ok(Arc::new(Rabbit {
+            place,
             link,
-            commands,
             closed,
             supervisor,
         }))
@@ -127,7 +129,8 @@ impl Rabbit {
         }
     }
 
-    /// Consumes from the address until `stop`, over this and every later connection.
+    /// Consumes from the address until `stop`. Returns when messages are taken; when the broker is
+    /// not ready for that within ten seconds, messages are taken later.
     pub async fn serve(
         &self,
         address: &Address,
@@ -141,17 +144,19 @@ impl Rabbit {
         let registration =
             Registration::new(address.clone(), table, concurrency, stop, running.clone());
         let (done, ready) = oneshot::channel();
-        let command = Command {
-            registration: Arc::new(registration),
+        running.spawn(consume::run(
+            Arc::clone(&self.place),
+            Arc::new(registration),
             done,
-        };
-        self.commands
-            .send(command)
-            .map_err(|_| TransportError::Closed)?;
-        ready
-            .await
-            .map_err(|_| TransportError::Closed)?
-            .map_err(TransportError::Broker)
+        ));
+        match timeout(SERVE_PATIENCE, ready).await {
+            Ok(Ok(outcome)) => outcome.map_err(TransportError::Broker),
+            Ok(Err(_)) => Err(TransportError::Closed),
+            Err(_) => {
+                tracing::warn!(%address, "the broker does not let us serve yet; trying on");
+                Ok(())
+            }
+        }
     }
 
     /// Leaves the broker; whoever still waits for an answer gets [`TransportError::Closed`].

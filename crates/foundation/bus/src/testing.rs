@@ -18,6 +18,8 @@ use tempfile::TempDir;
 const SCRIPTS: &str = "/usr/lib/rabbitmq/bin";
 /// A broker opens its port after about five seconds here; much longer on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(90);
+/// An orderly stop takes about two seconds here; after this it is killed.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// A running broker; it and its files are gone when this is dropped.
 pub struct Broker {
@@ -91,6 +93,18 @@ impl Broker {
     /// Ends the broker as a power failure does.
     pub fn kill(&mut self) {
         self.server = None;
+    }
+
+    /// Ends the broker in order, as an operator does.
+    pub async fn stop(&mut self) -> std::io::Result<()> {
+        if let Some(mut server) = self.server.take() {
+            server.signal(Signal::SIGTERM);
+            let until = Instant::now() + STOP_LIMIT;
+            while server.0.try_wait()?.is_none() && Instant::now() < until {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        Ok(())
     }
 
     /// Starts the broker again with the same port and files.
@@ -176,10 +190,14 @@ impl Group {
             .map(Group)
     }
 
-    fn end(&mut self) {
+    fn signal(&self, signal: Signal) {
         let group = i32::try_from(self.0.id()).expect("process ids fit");
-        // Both fail only if it ended already.
-        let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+        // Fails only if it ended already.
+        let _ = killpg(Pid::from_raw(group), signal);
+    }
+
+    fn end(&mut self) {
+        self.signal(Signal::SIGKILL);
         let _ = self.0.wait();
     }
 }

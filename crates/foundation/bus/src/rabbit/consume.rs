@@ -1,4 +1,4 @@
-//! Serving an address over one connection.
+//! Serving an address: a task with a connection of its own, made anew whenever it is lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,19 +11,21 @@ use lapin::options::{
     BasicPublishOptions, BasicQosOptions,
 };
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Consumer};
+use lapin::{BasicProperties, Channel, Connection, Consumer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::link::Link;
+use super::link::CHECK;
+use super::place::Place;
+use super::supervisor::{self, FIRST_WAIT, LONGEST_WAIT};
 use super::topology;
 use crate::Address;
 use crate::service::{Kind, Table};
 
-/// The wait before a queue that the broker took from us is consumed from again.
-const AGAIN: Duration = Duration::from_secs(1);
+/// How long the broker may take for each step of leaving.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A service at an address; outlives connections.
 pub struct Registration {
@@ -57,7 +59,7 @@ impl Registration {
     }
 }
 
-/// Why consuming ended on a connection that still lives.
+/// Why consuming ended although nobody stopped it.
 #[derive(Debug, thiserror::Error)]
 enum Interrupted {
     #[error(transparent)]
@@ -65,71 +67,103 @@ enum Interrupted {
     /// The queue was deleted, or the node that holds it went down.
     #[error("the broker cancelled the consumer")]
     Cancelled,
+    #[error("the connection was lost")]
+    Lost,
 }
 
-/// Consumes for the registration as a task, until it is stopped or the connection is lost.
-/// `done` hears of the first success; of a failure only if the broker refused.
-pub fn keep(
-    link: &Arc<Link>,
-    registration: &Arc<Registration>,
-    done: Option<oneshot::Sender<lapin::Result<()>>>,
+/// Serves until stopped, over as many connections as it takes. `done` hears of the first success,
+/// or of the broker's refusal, which ends the serving.
+pub async fn run(
+    place: Arc<Place>,
+    registration: Arc<Registration>,
+    done: oneshot::Sender<lapin::Result<()>>,
 ) {
-    let (link, registration) = (Arc::clone(link), Arc::clone(registration));
-    registration.running.clone().spawn(async move {
-        let mut done = done;
-        while let Err(interrupted) = consume(&link, &registration, &mut done).await {
-            let alive = !link.is_lost() && link.connection.status().connected();
-            match (done.take(), interrupted) {
-                (Some(done), Interrupted::Broker(error)) if alive => {
-                    registration.stop.cancel();
-                    // Whoever asked may have given up.
-                    let _ = done.send(Err(error));
-                    return;
-                }
-                (Some(done), _) => drop(done.send(Ok(()))),
-                (None, interrupted) if alive => {
-                    tracing::warn!(address = %registration.address, error = %interrupted, "serving was interrupted");
-                }
-                (None, _) => {}
+    let address = registration.address.to_string();
+    let mut done = Some(done);
+    let mut wait = FIRST_WAIT;
+    while !registration.stop.is_cancelled() {
+        let started = Instant::now();
+        let interrupted = match session(&place, &registration, &mut done).await {
+            Ok(()) => return,
+            Err(interrupted) => interrupted,
+        };
+        match (done.take(), interrupted) {
+            (Some(done), Interrupted::Broker(error)) if error.is_amqp_soft_error() => {
+                registration.stop.cancel();
+                // Whoever asked may have given up.
+                let _ = done.send(Err(error));
+                return;
             }
-            tokio::select! {
-                () = link.lost() => return,
-                () = registration.stop.cancelled() => return,
-                () = sleep(AGAIN) => {}
+            (waiting, interrupted) => {
+                tracing::warn!(address, error = %interrupted, "not serving at the moment");
+                done = waiting;
             }
         }
-    });
+        if started.elapsed() > LONGEST_WAIT {
+            wait = FIRST_WAIT;
+        }
+        tokio::select! {
+            () = registration.stop.cancelled() => return,
+            () = sleep(wait) => {}
+        }
+        wait = (wait * 2).min(LONGEST_WAIT);
+    }
 }
 
-async fn consume(
-    link: &Link,
+/// Serves over one connection, which belongs to this registration alone: a queue that makes the
+/// broker close the connection (a quorum queue without leader does) then harms nobody else.
+async fn session(
+    place: &Place,
     registration: &Arc<Registration>,
     done: &mut Option<oneshot::Sender<lapin::Result<()>>>,
 ) -> Result<(), Interrupted> {
-    let channel = link.connection.create_channel().await?;
+    let name = registration.address.to_string();
+    let connection = tokio::select! {
+        () = registration.stop.cancelled() => return Ok(()),
+        connection = supervisor::dial(place, &name) => connection?,
+    };
+    let outcome = tokio::select! {
+        outcome = consume(&connection, registration, done) => outcome,
+        () = unhealthy(&connection) => Err(Interrupted::Lost),
+    };
+    // A broker that does not answer the goodbye is left anyway.
+    let _ = timeout(GOODBYE, connection.close(200, "leaving".into())).await;
+    outcome
+}
+
+/// Ends when the connection has.
+async fn unhealthy(connection: &Connection) {
+    while connection.status().connected() {
+        sleep(CHECK).await;
+    }
+}
+
+async fn consume(
+    connection: &Connection,
+    registration: &Arc<Registration>,
+    done: &mut Option<oneshot::Sender<lapin::Result<()>>>,
+) -> Result<(), Interrupted> {
+    let channel = connection.create_channel().await?;
     let mut deliveries = subscribe(&channel, registration).await?;
     if let Some(done) = done.take() {
+        // Whoever asked may have given up.
         let _ = done.send(Ok(()));
     }
     loop {
         let slot = tokio::select! {
             biased;
             () = registration.stop.cancelled() => break,
-            () = link.lost() => return Ok(()),
             slot = Arc::clone(&registration.slots).acquire_owned() => slot.expect("the semaphore is never closed"),
         };
         let delivery = tokio::select! {
             biased;
             () = registration.stop.cancelled() => break,
-            () = link.lost() => return Ok(()),
             delivery = deliveries.next() => delivery.ok_or(Interrupted::Cancelled)??,
         };
-        let registration_ = Arc::clone(registration);
-        registration
-            .running
-            .spawn(handle(registration_, channel.clone(), delivery, slot));
+        let handling = handle(Arc::clone(registration), channel.clone(), delivery, slot);
+        registration.running.spawn(handling);
     }
-    leave(link, registration, &channel, deliveries).await;
+    leave(registration, &channel, deliveries).await;
     Ok(())
 }
 
@@ -160,7 +194,6 @@ async fn subscribe(
 
 /// Takes no more, gives back what has not begun, and lets running handlers answer.
 async fn leave(
-    link: &Link,
     registration: &Registration,
     channel: &Channel,
     mut deliveries: Select<Consumer, Consumer>,
@@ -185,11 +218,12 @@ async fn leave(
         }
     };
     // What could not be given back in time goes back when the channel closes.
-    let _ = timeout(AGAIN, give_back).await;
-    tokio::select! {
-        _ = registration.slots.acquire_many(u32::from(registration.concurrency)) => {}
-        () = link.lost() => return,
-    }
+    let _ = timeout(GOODBYE, give_back).await;
+    let all = registration
+        .slots
+        .acquire_many(u32::from(registration.concurrency))
+        .await;
+    drop(all.expect("the semaphore is never closed"));
     if let Err(error) = channel.close(200, "leaving".into()).await {
         tracing::debug!(%error, "the broker did not close the channel");
     }

@@ -12,11 +12,7 @@ use lapin::options::{
     BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
 };
 use lapin::types::{FieldTable, ShortString};
-use lapin::uri::AMQPUri;
-use lapin::{
-    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer,
-    PublisherConfirm,
-};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, Consumer, PublisherConfirm};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
@@ -32,11 +28,11 @@ const PROBE: Duration = Duration::from_secs(1);
 /// After a reconnection others get this long to be back as well, before they count as absent.
 const RETURN_TIME: Duration = Duration::from_secs(10);
 /// How often the connection's own state is looked at; a loss is mostly noticed earlier.
-const CHECK: Duration = Duration::from_millis(500);
+pub const CHECK: Duration = Duration::from_millis(500);
 
 /// A connection with one channel for publishing and the consumer of answers.
 pub struct Link {
-    pub connection: Connection,
+    connection: Connection,
     channel: Channel,
     waiting: Arc<Waiting>,
     lost: CancellationToken,
@@ -63,11 +59,8 @@ struct Waiting {
 }
 
 impl Link {
-    /// Connects and prepares the channel; `again` if there was a connection before.
-    pub async fn open(uri: &AMQPUri, again: bool) -> lapin::Result<Arc<Link>> {
-        let name = format!("kilonova:{}", std::process::id());
-        let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let connection = Connection::connect_uri(uri.clone(), properties).await?;
+    /// Prepares a connection for publishing; `again` if there was one before.
+    pub async fn open(connection: Connection, again: bool) -> lapin::Result<Arc<Link>> {
         let channel = connection.create_channel().await?;
         channel
             .confirm_select(ConfirmSelectOptions::default())

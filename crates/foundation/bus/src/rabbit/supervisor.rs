@@ -1,34 +1,29 @@
-//! Keeps one connection alive and everything served over it.
+//! Keeps one connection for publishing alive.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use lapin::uri::AMQPUri;
+use lapin::{Connection, ConnectionProperties};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::consume::{self, Registration};
 use super::link::Link;
 use super::place::Place;
 use crate::ConnectError;
 
 /// The wait between attempts to connect doubles from here ...
-const FIRST_WAIT: Duration = Duration::from_millis(100);
+pub const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// ... to here: quick enough to be back soon after a broker that restarts in seconds.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
-
-/// A service to consume for; `done` hears whether the broker let us.
-pub struct Command {
-    pub registration: Arc<Registration>,
-    pub done: oneshot::Sender<lapin::Result<()>>,
-}
+pub const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// The first connection, so that a wrong URL or a missing broker is told at start.
 pub async fn open_first(place: &Place, patience: Duration) -> Result<Arc<Link>, ConnectError> {
     let until = Instant::now() + patience;
     let mut wait = FIRST_WAIT;
     loop {
-        match open_any(place, false).await {
+        match open(place, false).await {
             Ok(link) => return Ok(link),
             Err(source) if Instant::now() + wait >= until || !is_worth_retrying(&source) => {
                 return Err(ConnectError::Broker {
@@ -45,36 +40,23 @@ pub async fn open_first(place: &Place, patience: Duration) -> Result<Arc<Link>, 
     }
 }
 
-/// Runs until `closed`: serves over the connection, and makes another one whenever it is lost.
+/// Runs until `closed`: makes another connection whenever the last one is lost.
 pub async fn supervise(
-    place: Place,
+    place: Arc<Place>,
     first: Arc<Link>,
     links: watch::Sender<Option<Arc<Link>>>,
-    mut inbox: mpsc::UnboundedReceiver<Command>,
     closed: CancellationToken,
 ) {
-    let mut served: Vec<Arc<Registration>> = Vec::new();
     let mut link = first;
     loop {
-        served.retain(|registration| !registration.stop.is_cancelled());
-        for registration in &served {
-            consume::keep(&link, registration, None);
-        }
         links.send_replace(Some(Arc::clone(&link)));
-        loop {
-            tokio::select! {
-                () = closed.cancelled() => {
-                    links.send_replace(None);
-                    link.close().await;
-                    return;
-                }
-                () = link.lost() => break,
-                Some(Command { registration, done }) = inbox.recv() => {
-                    served.retain(|registration| !registration.stop.is_cancelled());
-                    consume::keep(&link, &registration, Some(done));
-                    served.push(registration);
-                }
+        tokio::select! {
+            () = closed.cancelled() => {
+                links.send_replace(None);
+                link.close().await;
+                return;
             }
+            () = link.lost() => {}
         }
         links.send_replace(None);
         tracing::warn!(
@@ -100,7 +82,7 @@ async fn reopen(place: &Place, closed: &CancellationToken) -> Option<Arc<Link>> 
     let mut wait = FIRST_WAIT;
     loop {
         let attempt = async {
-            let opened = open_any(place, true).await;
+            let opened = open(place, true).await;
             if opened.is_err() {
                 sleep(wait).await;
             }
@@ -117,18 +99,28 @@ async fn reopen(place: &Place, closed: &CancellationToken) -> Option<Arc<Link>> 
     }
 }
 
-/// The first broker of the list that answers; else what the last one said.
-async fn open_any(place: &Place, again: bool) -> lapin::Result<Arc<Link>> {
+async fn open(place: &Place, again: bool) -> lapin::Result<Arc<Link>> {
+    Link::open(dial(place, "sender").await?, again).await
+}
+
+/// A connection to the first broker of the list that answers; else what the last one said. The name
+/// is for the people who look at the broker.
+pub async fn dial(place: &Place, name: &str) -> lapin::Result<Connection> {
+    let name = format!("kilonova {} {name}", std::process::id());
+    let connect = |uri: &AMQPUri| {
+        let properties = ConnectionProperties::default().with_connection_name(name.clone().into());
+        Connection::connect_uri(uri.clone(), properties)
+    };
     let (last, others) = place
         .brokers
         .split_last()
         .expect("a place has at least one broker");
     for uri in others {
-        if let Ok(link) = Link::open(uri, again).await {
-            return Ok(link);
+        if let Ok(connection) = connect(uri).await {
+            return Ok(connection);
         }
     }
-    Link::open(last, again).await
+    connect(last).await
 }
 
 /// Wrong credentials or a missing virtual host do not get better.

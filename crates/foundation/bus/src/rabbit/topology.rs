@@ -9,6 +9,10 @@
 //!
 //! Hosts get no quorum queues: there may be thousands, each a Raft group, and what a host misses
 //! while its queue's node is down is found again by the workflows' sweep.
+//!
+//! Known of RabbitMQ 3.10: a quorum queue whose only node loses power within seconds of the queue's
+//! making may come back without a leader. Then nothing is taken from or stored in that one queue
+//! until the broker restarts; senders see their deadline, and other addresses are not harmed.
 
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};

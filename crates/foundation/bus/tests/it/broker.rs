@@ -60,12 +60,13 @@ async fn the_bus_survives_whatever_happens_to_the_broker() {
     let Some(mut broker) = Broker::start().await.unwrap() else {
         return;
     };
+    let later = casts_for_later(&broker).await;
     wrong_credentials_are_told_at_start(&broker).await;
     idempotent_calls_survive_closed_connections(&broker).await;
     a_consumer_process_that_dies_leaves_its_casts_to_others(&broker).await;
     a_role_whose_last_server_died_is_no_such_service(&broker).await;
     a_full_queue_refuses(&broker).await;
-    traffic_survives_a_broker_that_is_killed(&mut broker).await;
+    traffic_survives_a_broker_that_is_killed(&mut broker, &later).await;
 }
 
 async fn wrong_credentials_are_told_at_start(broker: &Broker) {
@@ -146,9 +147,28 @@ async fn idempotent_calls_survive_closed_connections(broker: &Broker) {
         .unwrap_err();
 }
 
-async fn traffic_survives_a_broker_that_is_killed(broker: &mut Broker) {
-    let topic = unique("outage");
-    let address = Address::topic(topic.clone());
+/// Casts to a topic without server: must survive the outage. Sent long before it, because
+/// RabbitMQ 3.10 loses the leader of a quorum queue that was made seconds before a power failure.
+async fn casts_for_later(broker: &Broker) -> Address {
+    let bus = Bus::connect(&broker.url()).await.unwrap();
+    let later = Address::topic(unique("later"));
+    for _ in 0..50 {
+        bus.cast(
+            &later,
+            Note {
+                text: "durable".into(),
+            },
+            Options::default(),
+        )
+        .await
+        .unwrap();
+    }
+    bus.shutdown(Duration::from_secs(5)).await.unwrap();
+    later
+}
+
+async fn traffic_survives_a_broker_that_is_killed(broker: &mut Broker, later: &Address) {
+    let address = Address::host(unique("outage"), "node1");
     let (client, server) = (
         Bus::connect(&broker.url()).await.unwrap(),
         Bus::connect(&broker.url()).await.unwrap(),
@@ -161,20 +181,6 @@ async fn traffic_survives_a_broker_that_is_killed(broker: &mut Broker) {
         .await
         .unwrap();
 
-    // Stored while its server does not exist yet: must survive the outage.
-    let later = Address::topic(unique("later"));
-    for _ in 0..50 {
-        client
-            .cast(
-                &later,
-                Note {
-                    text: "durable".into(),
-                },
-                Options::default(),
-            )
-            .await
-            .unwrap();
-    }
     let casts = tokio::spawn({
         let (client, address) = (client.clone(), address.clone());
         async move {
@@ -233,11 +239,15 @@ async fn traffic_survives_a_broker_that_is_killed(broker: &mut Broker) {
     // Every confirmed cast is handled, at least once.
     state.reaches(100).await;
     let late = State::new();
-    server.serve(&later, service(&late), 4).await.unwrap();
+    server.serve(later, service(&late), 4).await.unwrap();
     late.reaches(50).await;
     let before = state.notes.load(Ordering::SeqCst);
     client
-        .fanout(&topic, Note { text: "all".into() }, Options::default())
+        .fanout(
+            address.topic_name(),
+            Note { text: "all".into() },
+            Options::default(),
+        )
         .await
         .unwrap();
     state.reaches(before + 1).await;
