@@ -7,14 +7,28 @@
 //! What it promises: a route, field or value outside its microversions does not exist for the client; every error has
 //! the body, code and headers that clients of Nova expect; what is not built yet says so with a 501.
 
+pub mod availability_zones;
 pub mod call;
+pub mod consoles;
 pub mod dispatch;
 pub mod fault;
+pub mod flavors;
 pub mod history;
+pub mod hypervisors;
+pub mod instance_actions;
+pub mod interfaces;
+pub mod keypairs;
+pub mod limits;
 mod lookup;
+pub mod metadata;
+pub mod quota_sets;
 pub mod routes;
+pub mod servers;
+pub mod services;
 pub mod shapes;
+pub mod tags;
 pub mod versions;
+pub mod words;
 
 use std::sync::Arc;
 

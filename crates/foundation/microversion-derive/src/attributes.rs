@@ -15,7 +15,7 @@ pub struct Era {
     pub unknown_refused_since: Option<TokenStream>,
     pub wire: Option<LitStr>,
     pub opaque: bool,
-    pub rest: bool,
+    pub whole: bool,
     pub open: bool,
     /// `field: value` pairs of a `Rules`.
     pub rules: Vec<TokenStream>,
@@ -61,7 +61,7 @@ fn read(era: &mut Era, meta: &ParseNestedMeta) -> syn::Result<()> {
         "wire" => era.wire = Some(meta.value()?.parse()?),
         "key_pattern" => era.key_pattern = Some(meta.value()?.parse()?),
         "opaque" => era.opaque = true,
-        "rest" => era.rest = true,
+        "whole" => era.whole = true,
         "open" => era.open = true,
         "nullable" | "lenient" | "unique_items" => {
             let name = format_ident!("{name}");

@@ -5,7 +5,7 @@
 //!
 //! | on | attributes |
 //! |---|---|
-//! | a field | `since`, `until`, `wire`, `required_since`, `opaque`, `rest` and the rules |
+//! | a field | `since`, `until`, `wire`, `required_since`, `opaque`, `whole` and the rules |
 //! | a variant | `since`, `until`, `wire` |
 //! | a struct | `open`, `unknown_refused_since`, `key_pattern` |
 //! | a newtype | the rules |
@@ -13,6 +13,7 @@
 //! Rules: `min_length`, `max_length`, `minimum`, `maximum`, `min_items`, `max_items`, `unique_items`,
 //! `min_properties`, `max_properties`, `pattern`, `key_pattern`, `format`, `one_of("a", "b")`, `nullable`, `lenient`.
 //!
+//! `whole` marks the field of an open struct that receives the object as it was sent, for handing on.
 //! Several `#[mv(…)]` on one field are its eras: each with a later `since` replaces all rules of the one before.
 //! Of serde's attributes `rename`, `rename_all` (on enums), `default`, `skip` and `untagged` are understood;
 //! `flatten` is refused, since it hides fields from the table.

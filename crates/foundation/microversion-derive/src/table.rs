@@ -60,7 +60,7 @@ fn object(
         .clone()
         .unwrap_or_else(|| input.ident.to_string());
     let mut rows = Vec::new();
-    let mut rest = quote!(::core::option::Option::None);
+    let mut whole = quote!(::core::option::Option::None);
     for each in &fields.named {
         let (eras, field_told) = (eras(&each.attrs)?, serde(&each.attrs)?);
         if field_told.flatten {
@@ -72,9 +72,9 @@ fn object(
         if field_told.skip {
             continue;
         }
-        if eras.iter().any(|era| era.rest) {
+        if eras.iter().any(|era| era.whole) {
             let key = key(each, &field_told);
-            rest = quote!(::core::option::Option::Some(#key));
+            whole = quote!(::core::option::Option::Some(#key));
             continue;
         }
         rows.push(field(each, &eras, &field_told, told.default)?);
@@ -91,7 +91,7 @@ fn object(
             name: #name,
             fields: &[#(#rows,)*],
             open: #open,
-            rest: #rest,
+            whole: #whole,
             unknown_refused_since: #refused,
             key_pattern: #pattern,
         })

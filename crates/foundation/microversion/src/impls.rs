@@ -21,7 +21,8 @@ shapes! {
     Boolean: bool;
     Integer: u8, u16, u32, u64, usize, i8, i16, i32, i64, isize;
     Number: f32, f64;
-    Any: serde_json::Value, ();
+    Any: serde_json::Value;
+    Null: ();
 }
 
 /// The types that are only a way to hold another.

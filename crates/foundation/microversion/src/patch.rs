@@ -18,6 +18,11 @@ impl<T> Patch<T> {
         !matches!(self, Patch::Absent)
     }
 
+    /// For `skip_serializing_if`.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Patch::Absent)
+    }
+
     /// The outer option says whether the field is mentioned, the inner one its value.
     pub fn into_option(self) -> Option<Option<T>> {
         match self {

@@ -64,6 +64,7 @@ impl<T: Serialize + ?Sized> Serialize for Rendering<'_, T> {
         match shape {
             // Nothing to leave out below these: step aside.
             Shape::Any
+            | Shape::Null
             | Shape::Text
             | Shape::Boolean
             | Shape::Integer

@@ -10,6 +10,7 @@ use crate::version::{Range, Version};
 pub enum Shape {
     /// Anything; neither checked nor filtered.
     Any,
+    Null,
     Text,
     Boolean,
     Integer,
@@ -33,8 +34,8 @@ pub struct Object {
     pub fields: &'static [Field],
     /// Whether keys beyond the fields are taken.
     pub open: bool,
-    /// The field (by its Rust name) that receives the keys of an open struct that are no field of it.
-    pub rest: Option<&'static str>,
+    /// The field (by its Rust name) that receives the whole object as it was sent.
+    pub whole: Option<&'static str>,
     /// For query strings: unknown keys are dropped before this version and refused from it on.
     pub unknown_refused_since: Version,
     /// For query strings: the pattern that the original lists when it refuses an unknown key.
@@ -172,7 +173,12 @@ pub fn changes(shape: &'static Shape) -> BTreeSet<Version> {
 
 fn collect(shape: &'static Shape, found: &mut BTreeSet<Version>) {
     match shape {
-        Shape::Any | Shape::Text | Shape::Boolean | Shape::Integer | Shape::Number => {}
+        Shape::Any
+        | Shape::Null
+        | Shape::Text
+        | Shape::Boolean
+        | Shape::Integer
+        | Shape::Number => {}
         Shape::List(inner) | Shape::Map(inner) => collect(inner, found),
         Shape::Ruled(inner, eras) => {
             found.extend(eras.iter().map(|(since, _)| *since));

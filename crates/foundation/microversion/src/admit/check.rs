@@ -27,16 +27,12 @@ impl Walk {
         }
         match shape {
             Shape::Any => Ok(()),
+            Shape::Null if value.is_null() => Ok(()),
+            Shape::Null => mistyped(value, &["null"], rules),
             Shape::Text => self.text(value, rules),
             Shape::Boolean => self.boolean(value, rules),
             Shape::Integer => self.integer(value, rules),
-            Shape::Number => {
-                if value.is_number() {
-                    Ok(())
-                } else {
-                    mistyped(value, &["number"], rules)
-                }
-            }
+            Shape::Number => self.number(value, rules),
             Shape::List(item) => self.list(value, item, rules),
             Shape::Map(entry) => self.map(value, entry, rules),
             Shape::Object(object) => self.object(value, object, rules),
@@ -144,6 +140,15 @@ impl Walk {
             return mistyped(value, &["integer", "string"], rules);
         }
         mistyped(value, &["integer"], rules)
+    }
+
+    fn number(&self, value: &Value, rules: &Rules) -> Checked {
+        match value {
+            Value::Number(_) => Ok(()),
+            Value::String(text) if self.lenient(rules) => self.characters(value, text, rules),
+            _ if self.lenient(rules) => mistyped(value, &["number", "string"], rules),
+            _ => mistyped(value, &["number"], rules),
+        }
     }
 
     fn choice(&self, value: &Value, choice: &Choice, rules: &Rules) -> Checked {

@@ -22,6 +22,10 @@ impl Walk {
                 Err(_) => Value::String(digits),
             },
             (Shape::Integer, Value::Number(number)) if number.is_f64() => whole(&number),
+            (Shape::Number, Value::String(text)) => match text.parse::<f64>() {
+                Ok(number) => Value::from(number),
+                Err(_) => Value::String(text),
+            },
             (Shape::List(item), Value::Array(items)) => items
                 .into_iter()
                 .map(|each| self.convert(each, item, &Rules::NONE))
@@ -44,6 +48,9 @@ impl Walk {
     fn fields(&self, object: &Object, mut sent: Map<String, Value>) -> Value {
         let version = self.mode.version();
         let mut read = Map::new();
+        if let Some(whole) = object.whole {
+            read.insert(whole.to_owned(), Value::Object(sent.clone()));
+        }
         for field in object
             .fields
             .iter()
@@ -56,9 +63,6 @@ impl Walk {
                     self.convert(value, field.shape, rules_at(field.rules, version)),
                 );
             }
-        }
-        if let Some(rest) = object.rest {
-            read.insert(rest.to_owned(), Value::Object(sent));
         }
         Value::Object(read)
     }

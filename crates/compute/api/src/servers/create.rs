@@ -1,0 +1,219 @@
+//! `POST /servers`: what a new server may be asked to be.
+
+use std::collections::BTreeMap;
+
+use microversion::{Patch, Versioned};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::words::{
+    Certificates, Flag, FlavorRef, Fqdn, Id, InjectedFile, Metadata, Name, OneOrMany, Tag,
+};
+
+#[derive(Debug, Deserialize, Versioned)]
+pub struct CreateServer {
+    pub server: NewServer,
+    #[mv(wire = "os:scheduler_hints")]
+    pub hints: Option<SchedulerHints>,
+    /// An older name for the same; the other one wins.
+    #[mv(wire = "OS-SCH-HNT:scheduler_hints")]
+    pub hints_by_old_name: Option<SchedulerHints>,
+}
+
+#[derive(Debug, Deserialize, Versioned)]
+pub struct NewServer {
+    pub name: Name,
+    #[mv(wire = "imageRef", format = "uuid_or_empty")]
+    pub image_ref: Option<String>,
+    #[mv(wire = "flavorRef")]
+    pub flavor_ref: FlavorRef,
+    #[mv(wire = "adminPass")]
+    pub admin_pass: Option<String>,
+    pub metadata: Option<Metadata>,
+    #[mv(wire = "networks", until = "2.36")]
+    pub networks_listed: Option<Vec<NewNic>>,
+    #[mv(since = "2.37", required_since = "2.37")]
+    pub networks: Option<Networks>,
+    #[mv(wire = "OS-DCF:diskConfig", one_of("AUTO", "MANUAL"))]
+    pub disk_config: Option<String>,
+    #[mv(wire = "accessIPv4", format = "ipv4")]
+    pub access_ip_v4: Option<String>,
+    #[mv(wire = "accessIPv6", format = "ipv6")]
+    pub access_ip_v6: Option<String>,
+    #[mv(until = "2.56")]
+    pub personality: Option<Vec<InjectedFile>>,
+    pub availability_zone: Option<Name>,
+    pub block_device_mapping: Option<Vec<OldBlockDevice>>,
+    pub block_device_mapping_v2: Option<Vec<BlockDevice>>,
+    pub config_drive: Option<Flag>,
+    pub key_name: Option<Name>,
+    #[mv(lenient, minimum = 1)]
+    pub min_count: Option<u32>,
+    #[mv(lenient, minimum = 1)]
+    pub max_count: Option<u32>,
+    pub return_reservation_id: Option<Flag>,
+    pub security_groups: Option<Vec<GroupName>>,
+    // The legacy face takes null.
+    #[mv(format = "base64", max_length = 65535, nullable)]
+    #[mv(since = "2.1", format = "base64", max_length = 65535)]
+    pub user_data: Option<String>,
+    #[mv(since = "2.19", format = "description", max_length = 255, nullable)]
+    #[serde(default)]
+    pub description: Patch<String>,
+    #[mv(since = "2.52", max_items = 50)]
+    pub tags: Option<Vec<Tag>>,
+    #[mv(since = "2.63", nullable)]
+    pub trusted_image_certificates: Option<Certificates>,
+    #[mv(since = "2.74")]
+    pub host: Option<Fqdn>,
+    #[mv(since = "2.74")]
+    pub hypervisor_hostname: Option<Fqdn>,
+    #[mv(
+        since = "2.90",
+        pattern = "^[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+$",
+        min_length = 2,
+        max_length = 63
+    )]
+    #[mv(
+        since = "2.94",
+        pattern = "^[a-zA-Z0-9-._]*$",
+        min_length = 1,
+        max_length = 255
+    )]
+    pub hostname: Option<String>,
+}
+
+/// The networks of a new server since 2.37.
+#[derive(Debug, Deserialize, Versioned)]
+#[serde(untagged)]
+pub enum Networks {
+    List(Vec<NewNic>),
+    Word(NetworksWord),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Versioned)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworksWord {
+    None,
+    Auto,
+}
+
+#[derive(Debug, Deserialize, Versioned)]
+pub struct NewNic {
+    #[mv(format = "ip")]
+    pub fixed_ip: Option<String>,
+    #[mv(format = "uuid", nullable)]
+    pub port: Option<String>,
+    #[mv()]
+    #[mv(since = "2.37", format = "uuid")]
+    pub uuid: Option<String>,
+    /// Came with 2.32, was lost from 2.37 to 2.41.
+    #[mv(wire = "tag", since = "2.32", until = "2.36")]
+    pub tag_at_first: Option<Tag>,
+    #[mv(since = "2.42")]
+    pub tag: Option<Tag>,
+}
+
+#[derive(Debug, Deserialize, Versioned)]
+pub struct GroupName {
+    pub name: Option<Name>,
+}
+
+/// A device in the older notation.
+#[derive(Debug, Deserialize, Versioned)]
+pub struct OldBlockDevice {
+    #[mv(max_length = 255)]
+    pub virtual_name: Option<String>,
+    pub volume_id: Option<Id>,
+    pub snapshot_id: Option<Id>,
+    #[mv(lenient, pattern = "^[0-9]+$", minimum = 1, maximum = 0x7FFF_FFFF)]
+    pub volume_size: Option<u32>,
+    #[mv(min_length = 1, max_length = 255, pattern = "^[a-zA-Z0-9._/-]*$")]
+    pub device_name: Option<String>,
+    pub delete_on_termination: Option<Flag>,
+    pub no_device: Option<Value>,
+    #[mv(max_length = 16_777_215)]
+    pub connection_info: Option<String>,
+}
+
+/// A device of a new server.
+#[derive(Debug, Deserialize, Versioned)]
+pub struct BlockDevice {
+    #[mv(max_length = 255)]
+    pub virtual_name: Option<String>,
+    pub volume_id: Option<Id>,
+    pub snapshot_id: Option<Id>,
+    #[mv(lenient, pattern = "^[0-9]+$", minimum = 1, maximum = 0x7FFF_FFFF)]
+    pub volume_size: Option<u32>,
+    #[mv(min_length = 1, max_length = 255, pattern = "^[a-zA-Z0-9._/-]*$")]
+    pub device_name: Option<String>,
+    pub delete_on_termination: Option<Flag>,
+    pub no_device: Option<Value>,
+    #[mv(max_length = 16_777_215)]
+    pub connection_info: Option<String>,
+    pub source_type: Option<SourceType>,
+    #[mv(min_length = 1, max_length = 255, pattern = "^[a-zA-Z0-9._-]*$")]
+    pub uuid: Option<String>,
+    pub image_id: Option<Id>,
+    pub destination_type: Option<DestinationType>,
+    #[mv(max_length = 255)]
+    pub guest_format: Option<String>,
+    #[mv(max_length = 255)]
+    pub device_type: Option<String>,
+    #[mv(max_length = 255)]
+    pub disk_bus: Option<String>,
+    /// `null` as well as a negative number: not bootable.
+    #[mv(lenient, nullable, pattern = "^-?[0-9]+$")]
+    #[serde(default)]
+    pub boot_index: Patch<i64>,
+    /// Came with 2.32, was lost from 2.33 to 2.41.
+    #[mv(wire = "tag", since = "2.32", until = "2.32")]
+    pub tag_at_first: Option<Tag>,
+    #[mv(since = "2.42")]
+    pub tag: Option<Tag>,
+    #[mv(since = "2.67", max_length = 255, nullable)]
+    pub volume_type: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Versioned)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceType {
+    Volume,
+    Image,
+    Snapshot,
+    Blank,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Versioned)]
+#[serde(rename_all = "lowercase")]
+pub enum DestinationType {
+    Local,
+    Volume,
+}
+
+/// Wishes to the scheduler: a few that are checked, and whatever its filters may know.
+#[derive(Debug, Deserialize, Versioned)]
+#[mv(open)]
+pub struct SchedulerHints {
+    pub group: Option<OneOrMany<Id>>,
+    pub different_host: Option<OneOrMany<Id>>,
+    pub same_host: Option<OneOrMany<Id>>,
+    pub query: Option<Query>,
+    pub target_cell: Option<Name>,
+    pub different_cell: Option<OneOrMany<String>>,
+    #[mv(format = "ip")]
+    pub build_near_host_ip: Option<String>,
+    #[mv(pattern = "^/[0-9a-f.:]+$")]
+    pub cidr: Option<String>,
+    /// All hints as they were sent: what is stored and scheduled by.
+    #[mv(whole)]
+    pub all: BTreeMap<String, Value>,
+}
+
+/// The JSON filter's expression, as text or as it is.
+#[derive(Debug, Deserialize, Versioned)]
+#[serde(untagged)]
+pub enum Query {
+    Text(String),
+    Expression(BTreeMap<String, Value>),
+}
