@@ -70,6 +70,8 @@ impl Plan {
         fs::write(&plugins, "[].\n")?;
         let mut command = Command::new(&self.server);
         command
+            // One process instead of a shell that waits for one.
+            .env("RUNNING_UNDER_SYSTEMD", "1")
             .env("HOME", &self.folder)
             .env("ERL_EPMD_PORT", self.mapper.to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")

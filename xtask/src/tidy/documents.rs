@@ -1,0 +1,69 @@
+//! Generated documents that are checked in: each must be what its generator says.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::layers::Graph;
+
+/// A document and how it is made.
+struct Document {
+    path: &'static str,
+    make: Make,
+}
+
+/// How a document is made.
+enum Make {
+    /// From the graph of crates.
+    Graph(fn(&Graph) -> String),
+    /// By a command that prints it; for what only a crate of ours knows.
+    #[allow(
+        dead_code,
+        reason = "the settings reference and the table of routes come with the binary"
+    )]
+    Command(&'static [&'static str]),
+}
+
+/// All of them. A new one is a row here.
+const DOCUMENTS: &[Document] = &[Document {
+    path: "docs/crates.txt",
+    make: Make::Graph(Graph::listing),
+}];
+
+/// Compares (or, with `fix`, rewrites) every document.
+pub fn check(root: &Path, graph: &Graph, fix: bool) -> Result<Vec<String>> {
+    let mut complaints = Vec::new();
+    for document in DOCUMENTS {
+        let wanted = match document.make {
+            Make::Graph(make) => make(graph),
+            Make::Command(command) => super::output(root, command)?,
+        };
+        let path = root.join(document.path);
+        let found = std::fs::read_to_string(&path).unwrap_or_default();
+        if found == wanted {
+            continue;
+        }
+        if fix {
+            std::fs::create_dir_all(path.parent().context("a document lies in a folder")?)?;
+            std::fs::write(&path, wanted)?;
+        } else {
+            complaints.extend(differences(document.path, &found, &wanted));
+            complaints.push(format!(
+                "{}: not up to date; look, then `cargo xtask tidy --fix`",
+                document.path
+            ));
+        }
+    }
+    Ok(complaints)
+}
+
+/// Lines of one that the other lacks.
+fn differences(path: &str, found: &str, wanted: &str) -> Vec<String> {
+    let lacking = |one: &str, other: &str, sign: char| -> Vec<String> {
+        let lines = one
+            .lines()
+            .filter(|line| !other.lines().any(|other| other == *line));
+        lines.map(|line| format!("{path}: {sign} {line}")).collect()
+    };
+    [lacking(found, wanted, '-'), lacking(wanted, found, '+')].concat()
+}
