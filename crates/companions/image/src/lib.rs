@@ -1,1 +1,40 @@
-//! (being built)
+//! An embedded Glance: the Image API v2 with metadata in a database and data in files.
+//!
+//! Promises:
+//! - an image is `active` exactly when its data is complete, on disk and accepted by the inspector
+//!   ([`inspect`]); whatever fails or is killed on the way ends in `queued` with nothing left;
+//! - uploads and downloads stream in constant memory;
+//! - a published file is never written again, so compute hosts on this machine may link to it:
+//!   [`Images::local_file`] in process, `direct_url` and `GET /v2/images/{id}/locations` (for
+//!   administrators and services) over HTTP.
+
+mod api;
+mod attributes;
+mod db;
+mod fault;
+mod import;
+pub mod inspect;
+mod listing;
+mod migrations;
+mod model;
+mod patch;
+mod policy;
+mod service;
+mod settings;
+mod store;
+mod tables;
+mod upload;
+mod view;
+
+use std::sync::Arc;
+
+pub use fault::Fault;
+pub use service::{Audit, Images, OpenError};
+pub use settings::{Settings, WebDownload};
+
+impl Images {
+    /// The REST face: `/`, `/versions` and `/v2/…`, to be mounted under a prefix of choice.
+    pub fn router(&self, authenticator: Arc<dyn web::Authenticator>) -> axum::Router {
+        api::router(self.clone(), authenticator)
+    }
+}

@@ -1,0 +1,302 @@
+//! Images: create, list, show, update, delete.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use chrono::Utc;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+use uuid::Uuid;
+use web::auth::Authenticated;
+use web::{Caller, Query};
+
+use super::{find, json_body};
+use crate::attributes;
+use crate::db;
+use crate::fault::Fault;
+use crate::import::METHODS;
+use crate::listing::{Listing, Pages};
+use crate::model::{Image, STORE, Viewer};
+use crate::patch::{self, Change};
+use crate::policy;
+use crate::service::Images;
+use crate::store::Place;
+use crate::tables::{Status, Visibility, Word, image};
+use crate::{upload, view};
+
+/// `POST /v2/images`.
+pub async fn create(
+    State(images): State<Images>,
+    Authenticated(caller): Authenticated,
+    body: Body,
+) -> Result<Response, Fault> {
+    let body = json_body(body).await?;
+    let image = described(&body, &caller, &images)?;
+    let target = policy::target(&image.row, &caller, false);
+    if !caller.is_admin() && image.row.owner != caller.project_id {
+        return Err(Fault::Forbidden(format!(
+            "You are not permitted to create images owned by '{}'.",
+            image.row.owner.as_deref().unwrap_or_default()
+        )));
+    }
+    policy::allow(&images, "add_image", &caller, &target)?;
+    policy::visibility(&images, &caller, &target, image.row.visibility)?;
+    attributes::limits(&image, images.settings())?;
+    add(&images, &image).await?;
+    let mut response = web::body::json(StatusCode::CREATED, &shown(&images, &caller, &image));
+    let location = format!("/v2/images/{}", image.row.id);
+    let headers = response.headers_mut();
+    if let Ok(location) = HeaderValue::try_from(location) {
+        headers.insert(header::LOCATION, location);
+    }
+    if let Ok(methods) = HeaderValue::try_from(METHODS.join(",")) {
+        headers.insert(
+            HeaderName::from_static("openstack-image-import-methods"),
+            methods,
+        );
+    }
+    headers.insert(
+        HeaderName::from_static("openstack-image-store-ids"),
+        HeaderValue::from_static(STORE),
+    );
+    Ok(response)
+}
+
+/// The image that a create request describes.
+fn described(body: &Value, caller: &Caller, images: &Images) -> Result<Image, Fault> {
+    let Some(body) = body.as_object() else {
+        return Err(Fault::BadRequest(
+            "Body expected in request: a JSON object.".to_owned(),
+        ));
+    };
+    let now = sql::micros(Utc::now());
+    let mut image = Image {
+        row: image::Model {
+            id: Uuid::new_v4().to_string(),
+            name: None,
+            status: Status::Queued,
+            visibility: Visibility::Shared,
+            owner: caller.project_id.clone(),
+            disk_format: None,
+            container_format: None,
+            size: None,
+            virtual_size: None,
+            min_disk: 0,
+            min_ram: 0,
+            protected: false,
+            os_hidden: false,
+            checksum: None,
+            os_hash_algo: None,
+            os_hash_value: None,
+            data: None,
+            created_at: now,
+            updated_at: now,
+        },
+        properties: BTreeMap::new(),
+        tags: BTreeSet::new(),
+    };
+    for (name, value) in body {
+        attributes::writable(name, true)?;
+        attributes::check(name, value, images.settings())?;
+        attributes::assign(&mut image, name, value);
+    }
+    Ok(image)
+}
+
+async fn add(images: &Images, image: &Image) -> Result<(), Fault> {
+    let added = sql::retry(|| async {
+        let tx = images.db().begin().await?;
+        db::images::add(&tx, image).await?;
+        tx.commit().await?;
+        Ok::<_, Fault>(())
+    })
+    .await;
+    match added {
+        Err(Fault::Database(error)) if error.is_duplicate() => Err(Fault::Conflict(format!(
+            "Image ID {} already exists!",
+            image.row.id
+        ))),
+        other => other,
+    }
+}
+
+/// `GET /v2/images`.
+pub async fn list(
+    State(images): State<Images>,
+    Authenticated(caller): Authenticated,
+    query: Query,
+) -> Result<Response, Fault> {
+    let target = policy::owned_by(caller.project_id.as_deref());
+    policy::allow(&images, "get_images", &caller, &target)?;
+    let settings = images.settings();
+    let pages = Pages {
+        default: settings.default_page,
+        max: settings.max_page,
+    };
+    let listing = Listing::parse(&query, pages)?;
+    let db = images.db().read();
+    let marker = match &listing.marker {
+        None => None,
+        Some(id) => match find(&images, &caller, id, "get_image").await {
+            Ok(seen) => Some(seen.image.row),
+            Err(fault @ Fault::NotFound(_)) => return Err(Fault::BadRequest(fault.to_string())),
+            Err(fault) => return Err(fault),
+        },
+    };
+    let rows = match listing.limit {
+        0 => Vec::new(),
+        _ => db::listing::page(db, &listing, &Viewer::of(&caller), marker.as_ref()).await?,
+    };
+    let full = !rows.is_empty() && rows.len() as u64 == listing.limit;
+    let found = db::images::gather(db, rows).await?;
+    let first = query.without("marker");
+    let link = |query: &Query| match query.encode() {
+        text if text.is_empty() => "/v2/images".to_owned(),
+        text => format!("/v2/images?{text}"),
+    };
+    let mut body = json!({
+        "images": found.iter().map(|image| shown(&images, &caller, image)).collect::<Vec<_>>(),
+        "first": link(&first),
+        "schema": "/v2/schemas/images",
+    });
+    if let Some(last) = found.last().filter(|_| full) {
+        body["next"] = json!(link(&first.with("marker", &last.row.id)));
+    }
+    Ok(web::body::json(StatusCode::OK, &body))
+}
+
+/// `GET /v2/images/{id}`.
+pub async fn show(
+    State(images): State<Images>,
+    Authenticated(caller): Authenticated,
+    Path(id): Path<String>,
+) -> Result<Response, Fault> {
+    let seen = find(&images, &caller, &id, "get_image").await?;
+    Ok(web::body::json(
+        StatusCode::OK,
+        &shown(&images, &caller, &seen.image),
+    ))
+}
+
+/// The view of an image; where its data lies is told to administrators and services only.
+fn shown(images: &Images, caller: &Caller, image: &Image) -> Value {
+    let service = caller
+        .service_roles
+        .iter()
+        .any(|role| role.eq_ignore_ascii_case("service"));
+    let told = images.settings().show_direct_url
+        && (service
+            || policy::allow(
+                images,
+                "get_image_location",
+                caller,
+                &policy::owned_by(image.row.owner.as_deref()),
+            )
+            .is_ok());
+    let url = images
+        .published(&image.row)
+        .filter(|_| told)
+        .and_then(|path| url::Url::from_file_path(path).ok());
+    view::image(image, url.map(String::from))
+}
+
+/// `PATCH /v2/images/{id}`.
+pub async fn update(
+    State(images): State<Images>,
+    Authenticated(caller): Authenticated,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Fault> {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let draft = patch::draft(kind.unwrap_or_default())?;
+    let changes = patch::parse(&json_body(body).await?, draft, images.settings())?;
+    let seen = find(&images, &caller, &id, "modify_image").await?;
+    if changes.is_empty() {
+        return Ok(web::body::json(
+            StatusCode::OK,
+            &shown(&images, &caller, &seen.image),
+        ));
+    }
+    let changed = sql::retry(|| change(&images, &caller, &id, &changes)).await?;
+    Ok(web::body::json(
+        StatusCode::OK,
+        &shown(&images, &caller, &changed),
+    ))
+}
+
+/// Applies all changes or none, on the image as it is now.
+async fn change(
+    images: &Images,
+    caller: &Caller,
+    id: &str,
+    changes: &[Change],
+) -> Result<Image, Fault> {
+    let tx = images.db().begin().await?;
+    let mut image = db::images::locked(&tx, id)
+        .await?
+        .ok_or_else(|| Fault::no_image(id))?;
+    // The owner may have changed since the image was found: ask about the locked one.
+    let locked = image.row.clone();
+    let target = policy::target(&locked, caller, false);
+    policy::allow(images, "modify_image", caller, &target)?;
+    for change in changes {
+        if change.name == "owner" && !caller.is_admin() {
+            return Err(Fault::Forbidden(
+                "Owner can't be updated by non admin.".to_owned(),
+            ));
+        }
+        let wanted = change.value.as_str().and_then(Visibility::from_word);
+        if let Some(wanted) = wanted.filter(|_| change.name == "visibility") {
+            policy::visibility(images, caller, &target, wanted)?;
+        }
+        patch::apply(&mut image, change)?;
+    }
+    attributes::limits(&image, images.settings())?;
+    image.row.updated_at = sql::micros(Utc::now());
+    db::images::save(&tx, &image).await?;
+    tx.commit().await?;
+    Ok(image)
+}
+
+/// `DELETE /v2/images/{id}`.
+pub async fn delete(
+    State(images): State<Images>,
+    Authenticated(caller): Authenticated,
+    Path(id): Path<String>,
+) -> Result<Response, Fault> {
+    let seen = find(&images, &caller, &id, "delete_image").await?;
+    let protected = || Fault::Forbidden(format!("Image {id} is protected and cannot be deleted."));
+    if seen.image.row.protected {
+        return Err(protected());
+    }
+    // The row first: a file without image is found at the next start, the reverse is a lie.
+    let gone = sql::retry(|| async {
+        let tx = images.db().begin().await?;
+        let row = db::images::locked(&tx, &id).await?;
+        let gone = db::images::remove(&tx, &id).await?;
+        tx.commit().await?;
+        Ok::<_, Fault>(row.map(|row| (row, gone)))
+    })
+    .await?;
+    match gone {
+        None => Err(Fault::no_image(&id)),
+        Some((_, false)) => Err(protected()),
+        Some((image, true)) => {
+            // Data that is still coming in is removed by the upload when it finds the image gone.
+            if let Some(data) = image.row.data {
+                upload::in_store(&images, move |store| {
+                    store.remove_from(Place::Staging, &data);
+                    store.remove_from(Place::Published, &data);
+                    Ok(())
+                })
+                .await?;
+            }
+            Ok(StatusCode::NO_CONTENT.into_response())
+        }
+    }
+}

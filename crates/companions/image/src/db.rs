@@ -1,0 +1,6 @@
+//! Queries, a file per noun. All are functions of a connection or transaction.
+
+pub mod images;
+pub mod listing;
+pub mod members;
+pub mod tasks;

@@ -1,0 +1,18 @@
+//! How the tables came to be, step by step.
+
+use sea_orm_migration::prelude::*;
+
+mod m0001_images;
+
+/// The migrations of the image service; its own table remembers which ran.
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_images::Step)]
+    }
+
+    fn migration_table_name() -> DynIden {
+        Alias::new("image_migrations").into_iden()
+    }
+}

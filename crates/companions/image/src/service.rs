@@ -1,0 +1,204 @@
+//! The service: its database, files, settings and rules; how it starts, and how it is audited.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sql::{Database, SqlError};
+use web::policy::{Policy, PolicyError};
+
+use crate::db;
+use crate::fault::Fault;
+use crate::import;
+use crate::migrations::Migrator;
+use crate::model::has_data;
+use crate::policy;
+use crate::settings::Settings;
+use crate::store::{Place, Store};
+use crate::tables::{Status, TaskStatus};
+
+/// The image service. Cheap to clone.
+#[derive(Clone)]
+pub struct Images(Arc<Inner>);
+
+struct Inner {
+    db: Database,
+    store: Store,
+    settings: Settings,
+    policy: Policy,
+}
+
+/// Why the service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("the image database cannot be used")]
+    Database(#[from] SqlError),
+    #[error("the image folder {} cannot be used; check that this user may write it", folder.display())]
+    Folder {
+        folder: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the image policy cannot be used")]
+    Policy(#[from] PolicyError),
+    #[error("uploads that a crash left could not be cleaned up")]
+    Cleanup(#[source] Fault),
+}
+
+/// Where database and files disagree. Empty means nothing is lost and nothing leaks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// Images that promise data which is not on disk.
+    pub images_without_file: Vec<String>,
+    /// Files that belong to no image, as paths.
+    pub files_without_image: Vec<PathBuf>,
+}
+
+impl Audit {
+    /// Whether everything agrees.
+    pub fn is_clean(&self) -> bool {
+        self.images_without_file.is_empty() && self.files_without_image.is_empty()
+    }
+}
+
+impl Images {
+    /// Opens the service: brings the tables up to date and ends what a crash left - uploads are
+    /// given up, staged imports are taken up again, files without image are removed.
+    ///
+    /// One process at a time may use a database and its folder: a second one would take the
+    /// uploads of the first for left ones.
+    pub async fn open(db: Database, settings: Settings) -> Result<Self, OpenError> {
+        db.migrate::<Migrator>().await?;
+        let store = Store::open(&settings.image_dir, settings.keep_free).map_err(|source| {
+            OpenError::Folder {
+                folder: settings.image_dir.clone(),
+                source,
+            }
+        })?;
+        let policy = Policy::load(&[policy::RULES], settings.policy_file.as_deref())?;
+        let images = Images(Arc::new(Inner {
+            db,
+            store,
+            settings,
+            policy,
+        }));
+        images.recover().await.map_err(OpenError::Cleanup)?;
+        Ok(images)
+    }
+
+    pub(crate) fn db(&self) -> &Database {
+        &self.0.db
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.0.policy
+    }
+
+    /// Where the data of an image lies on this machine, when it is complete. For roles in the same
+    /// process; others learn it from `direct_url` or `GET /v2/images/{id}/locations`. The file is
+    /// read-only and never written again: link to it or copy it. Who may see the image is not
+    /// asked here, and the checksum is the caller's to verify.
+    pub async fn local_file(&self, image_id: &str) -> Result<Option<PathBuf>, SqlError> {
+        let image = db::images::find(self.db().read(), image_id).await?;
+        Ok(image.and_then(|image| self.published(&image.row)))
+    }
+
+    pub(crate) fn published(&self, row: &crate::tables::image::Model) -> Option<PathBuf> {
+        let data = row.data.as_deref().filter(|_| has_data(row.status))?;
+        Some(self.store().path(Place::Published, data))
+    }
+
+    /// Compares database and files. Uploads under way look like leaks: ask a quiet service.
+    pub async fn audit(&self) -> Result<Audit, Fault> {
+        let rows = db::images::with_data(self.db().read()).await?;
+        let mut wanted = BTreeSet::new();
+        let mut audit = Audit::default();
+        for row in rows {
+            let Some(data) = row.data else { continue };
+            let place = match row.status {
+                Status::Active | Status::Deactivated => Place::Published,
+                _ => Place::Staging,
+            };
+            let path = self.store().path(place, &data);
+            if !path.is_file() {
+                audit.images_without_file.push(row.id);
+            }
+            wanted.insert(path);
+        }
+        for place in [Place::Incoming, Place::Staging, Place::Published] {
+            for name in self.store().names(place)? {
+                let path = self.store().path(place, &name);
+                if !wanted.contains(&path) {
+                    audit.files_without_image.push(path);
+                }
+            }
+        }
+        Ok(audit)
+    }
+
+    /// Ends what a crash left. See [`Images::open`].
+    async fn recover(&self) -> Result<(), Fault> {
+        db::tasks::forget_expired(self.db().write()).await?;
+        for name in self.store().names(Place::Incoming)? {
+            self.store().remove(&name);
+        }
+        let tasks = db::tasks::unfinished(self.db().read()).await?;
+        for row in db::images::with_data(self.db().read()).await? {
+            let Some(data) = row.data.as_deref().filter(|_| !has_data(row.status)) else {
+                continue;
+            };
+            let staged = self.store().path(Place::Staging, data).is_file();
+            let task = tasks.iter().find(|task| task.image_id == row.id);
+            match (row.status, task) {
+                (Status::Uploading, _) if staged => {}
+                (Status::Importing, Some(task)) if staged => import::resume(self, &row, task),
+                _ => {
+                    tracing::warn!(
+                        image = row.id,
+                        "giving up an upload that a crash interrupted"
+                    );
+                    import::failed(
+                        self,
+                        &row.id,
+                        data,
+                        task.map(|task| task.id.as_str()),
+                        INTERRUPTED,
+                    )
+                    .await;
+                }
+            }
+        }
+        let known: BTreeSet<_> = db::images::with_data(self.db().read())
+            .await?
+            .into_iter()
+            .map(|row| row.id)
+            .collect();
+        for task in tasks.iter().filter(|task| !known.contains(&task.image_id)) {
+            let ttl = self.settings().task_ttl;
+            db::tasks::end(
+                self.db().write(),
+                &task.id,
+                TaskStatus::Failure,
+                INTERRUPTED,
+                ttl,
+            )
+            .await?;
+        }
+        for path in self.audit().await?.files_without_image {
+            tracing::warn!(path = %path.display(), "removing image data that belongs to no image");
+            std::fs::remove_file(path)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a task that a crash ended says.
+const INTERRUPTED: &str = "The image service was restarted while the import ran.";
