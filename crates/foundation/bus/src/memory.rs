@@ -213,6 +213,14 @@ impl State {
             waiting, workers, ..
         } = self;
         let worker = workers.iter_mut().find(|worker| worker.hands.id == id)?;
+        let now = Instant::now();
+        while worker
+            .fanouts
+            .front()
+            .is_some_and(|frame| frame.expires <= now)
+        {
+            worker.fanouts.pop_front();
+        }
         let next = worker.fanouts.pop_front().or_else(|| waiting.pop_front());
         if next.is_none() {
             worker.free += 1;

@@ -198,6 +198,12 @@ impl Default for Options {
     }
 }
 
+impl From<&Context> for Options {
+    fn from(context: &Context) -> Options {
+        Options::within(context)
+    }
+}
+
 impl From<Context> for Options {
     fn from(context: Context) -> Options {
         Options {

@@ -46,13 +46,6 @@ impl Broker {
             eprintln!("SKIPPED: no rabbitmq-server is installed in {SCRIPTS}");
             return Ok(None);
         }
-        tokio::task::spawn_blocking(Broker::start_blocking)
-            .await
-            .map_err(std::io::Error::other)?
-            .map(Some)
-    }
-
-    fn start_blocking() -> std::io::Result<Broker> {
         let dir = TempDir::new()?;
         let ports = Ports {
             amqp: free_port()?,
@@ -76,8 +69,8 @@ impl Broker {
             epmd,
             server: None,
         };
-        broker.start_server()?;
-        Ok(broker)
+        broker.start_again().await?;
+        Ok(Some(broker))
     }
 
     /// The `transport_url` of this broker.
@@ -107,9 +100,22 @@ impl Broker {
         Ok(())
     }
 
-    /// Starts the broker again with the same port and files.
+    /// Starts the broker, again with the same port and files, and waits until it takes connections.
     pub async fn start_again(&mut self) -> std::io::Result<()> {
-        tokio::task::block_in_place(|| self.start_server())
+        let log = self.dir.path().join("server.log");
+        let mut server = Group::spawn(&mut self.command("rabbitmq-server"), &log)?;
+        let until = Instant::now() + START_LIMIT;
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.ports.amqp)).is_err() {
+            if let Some(status) = server.0.try_wait()? {
+                return Err(self.complain(&format!("the broker ended at start: {status}"), &log));
+            }
+            if Instant::now() > until {
+                return Err(self.complain("the broker does not open its port", &log));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.server = Some(server);
+        Ok(())
     }
 
     /// Has the broker close every connection, as an operator can.
@@ -123,23 +129,6 @@ impl Broker {
         } else {
             Err(std::io::Error::other(format!("rabbitmqctl: {status}")))
         }
-    }
-
-    fn start_server(&mut self) -> std::io::Result<()> {
-        let log = self.dir.path().join("server.log");
-        let mut server = Group::spawn(&mut self.command("rabbitmq-server"), &log)?;
-        let until = Instant::now() + START_LIMIT;
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.ports.amqp)).is_err() {
-            if let Some(status) = server.0.try_wait()? {
-                return Err(self.complain(&format!("the broker ended at start: {status}"), &log));
-            }
-            if Instant::now() > until {
-                return Err(self.complain("the broker does not open its port", &log));
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        self.server = Some(server);
-        Ok(())
     }
 
     fn command(&self, script: &str) -> Command {

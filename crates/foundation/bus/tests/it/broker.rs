@@ -65,7 +65,6 @@ async fn the_bus_survives_whatever_happens_to_the_broker() {
     idempotent_calls_survive_closed_connections(&broker).await;
     a_consumer_process_that_dies_leaves_its_casts_to_others(&broker).await;
     a_role_whose_last_server_died_is_no_such_service(&broker).await;
-    a_full_queue_refuses(&broker).await;
     traffic_survives_a_broker_that_is_killed(&mut broker, &later).await;
 }
 
@@ -353,35 +352,5 @@ async fn a_role_whose_last_server_died_is_no_such_service(broker: &Broker) {
         "{:?}",
         started.elapsed()
     );
-    bus.shutdown(Duration::from_secs(5)).await.unwrap();
-}
-
-async fn a_full_queue_refuses(broker: &Broker) {
-    let address = Address::host(unique("full"), "node1");
-    let bus = Bus::connect(&broker.url()).await.unwrap();
-    let mut refused = 0;
-    // 10,000 fit; the broker counts in batches, so a few more may.
-    for _ in 0..12 {
-        let casts = (0..1000).map(|_| {
-            bus.cast(
-                &address,
-                Note {
-                    text: String::new(),
-                },
-                within(60),
-            )
-        });
-        for outcome in futures::future::join_all(casts).await {
-            match outcome {
-                Ok(()) => {}
-                Err(CallError::Transport {
-                    source: TransportError::Overfull,
-                    ..
-                }) => refused += 1,
-                Err(other) => panic!("{other:?}"),
-            }
-        }
-    }
-    assert!(refused > 500, "{refused} of 2000 too many were refused");
     bus.shutdown(Duration::from_secs(5)).await.unwrap();
 }

@@ -135,6 +135,7 @@ pub async fn run<F: Future<Output = Bus>>(connect: impl Fn() -> F) {
     concurrency_is_a_limit(&bus).await;
     a_large_message_arrives_whole(&bus).await;
     a_bad_address_is_refused(&bus).await;
+    a_full_queue_refuses(&bus).await;
     stopping_lets_running_handlers_end(&bus).await;
     bus.shutdown(Duration::from_secs(5)).await.unwrap();
     shutdown_drains_and_says_what_it_could_not_drain(&connect().await).await;
@@ -476,4 +477,32 @@ async fn shutdown_drains_and_says_what_it_could_not_drain(bus: &Bus) {
     let undrained = bus.shutdown(Duration::from_millis(600)).await.unwrap_err();
     assert!(undrained.running >= 1, "{undrained}");
     assert_eq!(state.finished.load(Ordering::SeqCst), 1);
+}
+
+async fn a_full_queue_refuses(bus: &Bus) {
+    let address = Address::host(unique("full"), "node1");
+    let mut refused = 0;
+    // 10,000 fit; the broker counts in batches, so a few more may.
+    for _ in 0..12 {
+        let casts = (0..1000).map(|_| {
+            bus.cast(
+                &address,
+                Note {
+                    text: String::new(),
+                },
+                within(60),
+            )
+        });
+        for outcome in futures::future::join_all(casts).await {
+            match outcome {
+                Ok(()) => {}
+                Err(CallError::Transport {
+                    source: TransportError::Overfull,
+                    ..
+                }) => refused += 1,
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+    }
+    assert!(refused > 500, "{refused} of 2000 too many were refused");
 }
