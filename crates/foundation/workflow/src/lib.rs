@@ -21,10 +21,13 @@
 //! The clocks of processes that share a database may differ by less than the lease
 //! ([`Options::lease`]); a larger difference costs double work, never a wrong save.
 
+mod conclude;
+mod course;
 mod cursor;
 mod drive;
 mod entity;
 mod journal;
+mod lease;
 mod meddle;
 pub mod migration;
 mod runner;

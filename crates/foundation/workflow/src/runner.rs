@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::drive::{Driver, Ended, Table};
-use crate::journal::{self, Lease, LeaseOwner, WorkflowId};
+use crate::journal::{self, WorkflowId};
+use crate::lease::{Lease, LeaseOwner, free_leases};
 use crate::meddle::Meddler;
 use crate::step::Workflow;
 
@@ -170,9 +171,7 @@ impl<E: Send + Sync + 'static> Runner<E> {
             self.0.aborting.cancel();
             self.0.tasks.wait().await;
         }
-        if let Err(error) =
-            journal::free_leases(&self.0.db, LeaseOwner::Exactly(&self.0.owner)).await
-        {
+        if let Err(error) = free_leases(&self.0.db, LeaseOwner::Exactly(&self.0.owner)).await {
             tracing::warn!(
                 error = crate::step::chain(&error),
                 "leases not released; others wait for them to run out"
@@ -241,7 +240,7 @@ impl<E: Send + Sync + 'static> Runner<E> {
             prefix: &format!("{prefix}/"),
             now: &self.0.owner,
         };
-        match journal::free_leases(&self.0.db, earlier).await {
+        match free_leases(&self.0.db, earlier).await {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "continuing workflows of an earlier run"),
             Err(error) => tracing::warn!(

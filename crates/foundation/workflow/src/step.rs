@@ -10,7 +10,8 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::journal::{Lease, WorkflowId};
+use crate::journal::WorkflowId;
+use crate::lease::Lease;
 
 /// How often a step is tried, when it asks to be retried, before it counts as failed.
 const ATTEMPTS: u32 = 10;

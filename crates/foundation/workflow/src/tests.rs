@@ -449,12 +449,12 @@ async fn a_runner_that_lost_its_lease_cannot_save() {
             .await
             .expect("insert");
         let short = Duration::from_millis(1);
-        let (old, _) = crate::journal::Lease::take(&db, id, "old", short)
+        let (old, _) = crate::lease::Lease::take(&db, id, "old", short)
             .await
             .expect("db")
             .expect("free");
         tokio::time::sleep(Duration::from_millis(5)).await;
-        let (new, _) = crate::journal::Lease::take(&db, id, "new", short)
+        let (new, _) = crate::lease::Lease::take(&db, id, "new", short)
             .await
             .expect("db")
             .expect("ran out");
