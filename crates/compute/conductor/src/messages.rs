@@ -1,0 +1,37 @@
+//! What conductors are told, a file per sender's noun.
+
+pub mod guests;
+pub mod hosts;
+pub mod ports;
+
+use std::sync::Arc;
+
+use bus::{Context, Failure};
+use compute_db::DbError;
+use compute_rpc::conductor::Nudge;
+use workflow::Runner;
+
+use crate::env::Env;
+
+/// What handlers work with.
+pub struct Desk {
+    pub env: Arc<Env>,
+    pub runner: Runner<Env>,
+}
+
+/// A workflow waits in the journal.
+pub async fn nudge(desk: Arc<Desk>, _context: Context, message: Nudge) -> Result<(), Failure> {
+    match message.workflow_id.parse() {
+        Ok(id) => {
+            desk.runner.nudge(id);
+            Ok(())
+        }
+        Err(_) => Err(Failure::new("bad_request", "that is no workflow id")),
+    }
+}
+
+/// A failed query as an answer: the sender may try again.
+fn database(error: DbError) -> Failure {
+    tracing::error!(%error, "the database failed under a message");
+    Failure::new("database", error.to_string()).retryable()
+}

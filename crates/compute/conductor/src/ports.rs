@@ -1,0 +1,310 @@
+//! A server's ports: made or taken over, described, given back.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use clients::ClientError;
+use clients::network::{self, Binding, NewPort, Port, Subnet};
+use compute_model::Server;
+use compute_model::network::{FixedAddress, NetworkRequest, Route, Vif};
+use compute_model::server::BuildPlan;
+use workflow::StepError;
+
+use crate::env::Env;
+
+/// Makes sure that the server has the ports that `plan` asks for, bound to its host. Ports that an
+/// earlier, interrupted run made are taken up again.
+pub async fn ensure(env: &Env, server: &Server, plan: &BuildPlan) -> Result<Vec<Vif>, StepError> {
+    if plan.networks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut found = call(env, |token| async move {
+        network::ports_of(&env.network, &token, &server.id).await
+    })
+    .await?;
+    let binding = binding(server);
+    let mut vifs = Vec::with_capacity(plan.networks.len());
+    for request in &plan.networks {
+        let (port, preexisting, tag) = match request {
+            NetworkRequest::Port { id, tag } => {
+                let bound = call(env, |token| {
+                    let binding = &binding;
+                    async move { network::bind_port(&env.network, &token, id, binding).await }
+                })
+                .await?;
+                (bound, true, tag)
+            }
+            NetworkRequest::Network { id, fixed_ip, tag } => {
+                let port = match take_up(&mut found, id, plan) {
+                    Some(port) => rebound(env, port, &binding).await?,
+                    None => {
+                        let new = NewPort {
+                            network_id: id.clone(),
+                            project_id: server.project_id.clone(),
+                            fixed_ip: *fixed_ip,
+                            security_groups: plan.security_group_ids.clone(),
+                            binding: binding.clone(),
+                        };
+                        call(env, |token| {
+                            let new = &new;
+                            async move { network::create_port(&env.network, &token, new).await }
+                        })
+                        .await?
+                    }
+                };
+                (port, false, tag)
+            }
+        };
+        vifs.push((port, preexisting, tag.clone()));
+    }
+    describe(env, vifs).await
+}
+
+/// A port of an earlier run on this network, if there is one left.
+fn take_up(found: &mut Vec<Port>, network_id: &str, plan: &BuildPlan) -> Option<Port> {
+    let given = |port: &Port| {
+        plan.networks
+            .iter()
+            .any(|request| matches!(request, NetworkRequest::Port { id, .. } if *id == port.id))
+    };
+    let position = found
+        .iter()
+        .position(|port| port.network_id == network_id && !given(port))?;
+    Some(found.swap_remove(position))
+}
+
+async fn rebound(env: &Env, port: Port, binding: &Binding) -> Result<Port, StepError> {
+    if port.host_id == binding.host {
+        return Ok(port);
+    }
+    call(env, |token| {
+        let id = &port.id;
+        async move { network::bind_port(&env.network, &token, id, binding).await }
+    })
+    .await
+}
+
+fn binding(server: &Server) -> Binding {
+    Binding {
+        server_id: server.id.clone(),
+        owner: format!(
+            "compute:{}",
+            server.availability_zone.as_deref().unwrap_or_default()
+        ),
+        host: server.host.clone().unwrap_or_default(),
+        dns_name: None,
+    }
+}
+
+/// Asks the network service once more how the ports are; the order stays.
+pub async fn refresh(env: &Env, server: &Server) -> Result<Vec<Vif>, StepError> {
+    let mut ports = call(env, |token| async move {
+        network::ports_of(&env.network, &token, &server.id).await
+    })
+    .await?;
+    let mut known = Vec::with_capacity(server.vifs.len());
+    for vif in &server.vifs {
+        if let Some(position) = ports.iter().position(|port| port.id == vif.port_id) {
+            known.push((
+                ports.swap_remove(position),
+                vif.preexisting,
+                vif.tag.clone(),
+            ));
+        }
+    }
+    describe(env, known).await
+}
+
+/// Gives ports back: those that we made are deleted, the others are unbound. Repeating it is fine.
+pub async fn release(env: &Env, server: &Server) -> Result<(), StepError> {
+    let ports = call(env, |token| async move {
+        network::ports_of(&env.network, &token, &server.id).await
+    })
+    .await?;
+    for port in ports {
+        let preexisting = server
+            .vifs
+            .iter()
+            .any(|vif| vif.port_id == port.id && vif.preexisting);
+        give_back(env, &port.id, preexisting).await?;
+    }
+    Ok(())
+}
+
+/// As [`release`], for a build whose ports are not all in the server's row yet.
+pub async fn release_planned(
+    env: &Env,
+    server_id: &str,
+    plan: &BuildPlan,
+) -> Result<(), StepError> {
+    let ports = call(env, |token| async move {
+        network::ports_of(&env.network, &token, server_id).await
+    })
+    .await?;
+    for port in ports {
+        let given = plan
+            .networks
+            .iter()
+            .any(|request| matches!(request, NetworkRequest::Port { id, .. } if *id == port.id));
+        give_back(env, &port.id, given).await?;
+    }
+    Ok(())
+}
+
+async fn give_back(env: &Env, port_id: &str, preexisting: bool) -> Result<(), StepError> {
+    let done = call(env, |token| async move {
+        match preexisting {
+            true => network::unbind_port(&env.network, &token, port_id)
+                .await
+                .map(|_| ()),
+            false => network::delete_port(&env.network, &token, port_id).await,
+        }
+    })
+    .await;
+    match done {
+        // Somebody else removed it meanwhile.
+        Err(StepError::Fail(why)) if why["status"] == 404 => Ok(()),
+        other => other,
+    }
+}
+
+/// The ports with what guests and users need to know of their networks.
+async fn describe(
+    env: &Env,
+    ports: Vec<(Port, bool, Option<String>)>,
+) -> Result<Vec<Vif>, StepError> {
+    let networks = by_id(env, &ports).await?;
+    let subnets = subnets(env, &ports).await?;
+    let ids: Vec<String> = ports.iter().map(|(port, _, _)| port.id.clone()).collect();
+    let floating = call(env, |token| {
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        async move { network::floating_ips(&env.network, &token, &ids).await }
+    })
+    .await?;
+    let vifs = ports.into_iter().map(|(port, preexisting, tag)| {
+        let net = networks.get(&port.network_id);
+        let addresses = port.fixed_ips.iter().map(|fixed| {
+            let mut address = described(fixed, subnets.get(&fixed.subnet_id));
+            address.floating = floating
+                .iter()
+                .filter(|floating| {
+                    floating.port_id.as_ref() == Some(&port.id)
+                        && floating.fixed_ip_address == Some(fixed.ip_address)
+                })
+                .map(|floating| floating.floating_ip_address)
+                .collect();
+            address
+        });
+        let detail = |name: &str| {
+            let value = port.vif_details.get(name)?;
+            value.as_str().map(str::to_owned)
+        };
+        Vif {
+            addresses: addresses.collect(),
+            network_name: net.map(|net| net.name.clone()).unwrap_or_default(),
+            mtu: net.map_or(0, |net| net.mtu),
+            active: port.status == "ACTIVE",
+            tap: detail("tap"),
+            netns: detail("netns"),
+            vnic_type: match port.vnic_type.as_str() {
+                "" => "normal".to_owned(),
+                other => other.to_owned(),
+            },
+            port_id: port.id,
+            network_id: port.network_id,
+            mac: port.mac_address,
+            preexisting,
+            tag,
+        }
+    });
+    Ok(vifs.collect())
+}
+
+fn described(fixed: &network::FixedIp, subnet: Option<&Subnet>) -> FixedAddress {
+    FixedAddress {
+        address: fixed.ip_address,
+        subnet_id: fixed.subnet_id.clone(),
+        cidr: subnet.map(|subnet| subnet.cidr.clone()).unwrap_or_default(),
+        gateway: subnet.and_then(|subnet| subnet.gateway_ip),
+        dns: subnet
+            .map(|subnet| subnet.dns_nameservers.clone())
+            .unwrap_or_default(),
+        routes: subnet
+            .map(|subnet| {
+                let routes = subnet.host_routes.iter();
+                routes
+                    .map(|route| Route {
+                        destination: route.destination.clone(),
+                        nexthop: route.nexthop,
+                    })
+                    .collect()
+            })
+            .unwrap_or_default(),
+        dhcp: subnet.is_some_and(|subnet| subnet.enable_dhcp),
+        floating: Vec::new(),
+    }
+}
+
+async fn by_id(
+    env: &Env,
+    ports: &[(Port, bool, Option<String>)],
+) -> Result<BTreeMap<String, network::Network>, StepError> {
+    let mut ids: Vec<&str> = ports
+        .iter()
+        .map(|(port, _, _)| port.network_id.as_str())
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let query: Vec<String> = ids.iter().map(|id| format!("id={id}")).collect();
+    let query = query.join("&");
+    let networks = call(env, |token| {
+        let query = &query;
+        async move { network::networks(&env.network, &token, query).await }
+    })
+    .await?;
+    Ok(networks
+        .into_iter()
+        .map(|net| (net.id.clone(), net))
+        .collect())
+}
+
+async fn subnets(
+    env: &Env,
+    ports: &[(Port, bool, Option<String>)],
+) -> Result<BTreeMap<String, Subnet>, StepError> {
+    let mut ids: Vec<&str> = ports
+        .iter()
+        .flat_map(|(port, _, _)| port.fixed_ips.iter().map(|fixed| fixed.subnet_id.as_str()))
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let subnets = call(env, |token| {
+        let ids = &ids;
+        async move { network::subnets(&env.network, &token, ids).await }
+    })
+    .await?;
+    Ok(subnets
+        .into_iter()
+        .map(|subnet| (subnet.id.clone(), subnet))
+        .collect())
+}
+
+/// Asks the network service with our own token. What passes is tried again; a refusal fails the
+/// step with what the service said.
+async fn call<T, F, Fut>(env: &Env, call: F) -> Result<T, StepError>
+where
+    F: Fn(String) -> Fut,
+    Fut: Future<Output = clients::Result<T>>,
+{
+    env.session.with(call).await.map_err(trouble)
+}
+
+fn trouble(error: ClientError) -> StepError {
+    match error.is_passing() {
+        true => StepError::retry(Duration::from_millis(500), error),
+        false => StepError::Fail(serde_json::json!({
+            "message": error.message(),
+            "status": error.status().map(|status| status.as_u16()),
+        })),
+    }
+}

@@ -1,0 +1,99 @@
+//! Changing a server's row within a workflow, with the record of the action beside it.
+
+use chrono::{DateTime, Utc};
+use compute_db::{DbError, actions, servers};
+use compute_model::action::ActionEvent;
+use compute_model::{Fault, Server};
+use compute_rpc::workflows::Asked;
+use sql::SqlError;
+use std::time::Duration;
+use workflow::StepError;
+
+use crate::env::Env;
+
+/// A server's row that a step changed, or that had been taken over or deleted meanwhile.
+pub enum Changed {
+    Yes(Box<Server>),
+    Overtaken,
+}
+
+/// Locks a server, lets `change` decide, and saves it. `change` answers false to leave it alone.
+///
+/// # Errors
+/// A database that does not answer: the step is tried again.
+pub async fn change(
+    env: &Env,
+    server_id: &str,
+    event: Option<(&Asked, ActionEvent)>,
+    change: impl Fn(&mut Server) -> bool + Send + Sync,
+) -> Result<Changed, StepError> {
+    let done = sql::retry(|| async {
+        let tx = env.db.begin().await?;
+        let mut server = match servers::lock(&tx, server_id).await {
+            Err(DbError::NotFound(_)) => return Ok(Changed::Overtaken),
+            other => other?,
+        };
+        if !change(&mut server) {
+            return Ok(Changed::Overtaken);
+        }
+        servers::save(&tx, &mut server).await?;
+        if let Some((asked, event)) = &event {
+            actions::event(&tx, server_id, &asked.request_id, event).await?;
+        }
+        tx.commit().await?;
+        Ok::<Changed, DbError>(Changed::Yes(Box::new(server)))
+    })
+    .await;
+    done.map_err(database)
+}
+
+/// The server, or nothing when it is gone.
+pub async fn load(env: &Env, server_id: &str) -> Result<Option<Server>, StepError> {
+    match servers::find(env.db.read(), server_id).await {
+        Ok(server) => Ok(Some(server)),
+        Err(DbError::NotFound(_)) => Ok(None),
+        Err(error) => Err(database(error)),
+    }
+}
+
+/// A database failure as a step's: it is waited for.
+pub fn database(error: DbError) -> StepError {
+    match error {
+        DbError::Sql(error) => error.into(),
+        DbError::Unreadable { .. } => StepError::Fatal(error.to_string()),
+        other => StepError::retry(Duration::from_secs(1), other),
+    }
+}
+
+/// As [`database`], for plain transactions.
+pub fn sql(error: SqlError) -> StepError {
+    error.into()
+}
+
+/// An event that ended well or badly.
+pub fn event(
+    name: &str,
+    host: Option<&str>,
+    started: DateTime<Utc>,
+    failed: Option<&str>,
+) -> ActionEvent {
+    ActionEvent {
+        event: name.to_owned(),
+        start_time: started,
+        finish_time: Some(now()),
+        result: Some(if failed.is_some() { "Error" } else { "Success" }.to_owned()),
+        traceback: failed.map(str::to_owned),
+        host: host.map(str::to_owned),
+        details: failed.map(str::to_owned),
+    }
+}
+
+/// A fault of now.
+pub fn fault(message: &str, details: Option<String>) -> Fault {
+    Fault::new(message, details, now())
+}
+
+/// The present moment as our tables keep it.
+pub fn now() -> DateTime<Utc> {
+    sql::micros(Utc::now())
+}

@@ -1,0 +1,37 @@
+//! What an operator decides about conductors. Names and defaults are Nova's where Nova has them.
+
+use std::time::Duration;
+
+/// Settings of a conductor.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// This machine's name (`host`).
+    pub host: String,
+    /// Workflows driven at once.
+    pub concurrency: usize,
+    /// Hosts tried for one build (`[scheduler] max_attempts`).
+    pub max_attempts: usize,
+    /// How long ports may take to carry traffic (`vif_plugging_timeout`); zero does not wait.
+    pub vif_plugging_timeout: Duration,
+    /// Whether a build fails when they do not (`vif_plugging_is_fatal`).
+    pub vif_plugging_is_fatal: bool,
+    /// How long a host may take to fetch an image and start a guest (`long_rpc_timeout`).
+    pub build_timeout: Duration,
+    /// How long a host may take for one action. A graceful stop waits for the guest
+    /// (`shutdown_timeout`, 60 s), so this must be longer.
+    pub action_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            host: "localhost".to_owned(),
+            concurrency: 64,
+            max_attempts: 3,
+            vif_plugging_timeout: Duration::from_secs(300),
+            vif_plugging_is_fatal: true,
+            build_timeout: Duration::from_secs(1800),
+            action_timeout: Duration::from_secs(300),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! One action on a server's host: start, stop, reboot, pause, unpause, suspend, resume.
+//!
+//! The use case claimed the server: its task state, and an epoch of its own. Whoever claims it
+//! anew raises the epoch, and then this workflow ends without effect.
+
+use std::time::Duration;
+
+use bus::Options;
+use compute_model::lifecycle::{self, OnFailure};
+use compute_model::{PowerState, Server, VmState};
+use compute_rpc::agent;
+use compute_rpc::workflows::{ACT, Act as State};
+use serde_json::Value;
+use workflow::{Next, Step, StepContext, StepError, Workflow};
+
+use crate::env::{AgentTrouble, Env};
+use crate::records;
+
+/// How long a host that does not answer is waited for: longer than an agent's restart.
+const AWAY: Duration = Duration::from_secs(2);
+
+/// See the module.
+pub struct Act;
+
+impl Workflow for Act {
+    const KIND: &'static str = ACT;
+    type State = State;
+    type Env = Env;
+
+    fn steps() -> Vec<Step<Env, State>> {
+        vec![
+            Step::new("act", act).attempts(15),
+            Step::new("settle", settle),
+        ]
+    }
+
+    async fn undone(
+        env: &Env,
+        _cx: &StepContext,
+        state: &mut State,
+        why: &Value,
+    ) -> Result<(), StepError> {
+        failed(env, state, why).await
+    }
+}
+
+async fn act(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    let Some(server) = current(env, state).await? else {
+        return Ok(Next::Go);
+    };
+    let Some(host) = server.host.clone() else {
+        return Err(StepError::fail("the server is on no host"));
+    };
+    let message = agent::Act {
+        action: state.action,
+        server: Box::new(server),
+    };
+    let options = Options::from(state.asked.context()).deadline(env.settings.action_timeout);
+    match env.bus.call(&agent::address(&host), message, options).await {
+        Ok(done) => {
+            state.power_state = Some(done.power_state.number());
+            Ok(Next::Go)
+        }
+        Err(error) => match AgentTrouble::of(&error) {
+            AgentTrouble::Away(why) | AgentTrouble::Busy(why) => Err(StepError::retry(AWAY, why)),
+            AgentTrouble::Stale => Ok(Next::Go),
+            AgentTrouble::Host(why) | AgentTrouble::Request(why) => Err(StepError::fail(why)),
+        },
+    }
+}
+
+async fn settle(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    let rule = lifecycle::rule(state.action);
+    let Some(number) = state.power_state else {
+        return Ok(Next::Go);
+    };
+    let power = PowerState::try_from(number).unwrap_or_default();
+    let host = current(env, state).await?.and_then(|server| server.host);
+    let name = format!("compute_{}_instance", rule.record);
+    let event = records::event(&name, host.as_deref(), records::now(), None);
+    records::change(
+        env,
+        &state.server_id,
+        Some((&state.asked, event)),
+        |server| {
+            if server.epoch != state.epoch {
+                return false;
+            }
+            server.vm_state = rule.settles;
+            server.task_state = None;
+            server.power_state = power;
+            if rule.settles == VmState::Active {
+                server.launched_at = server.launched_at.or(Some(records::now()));
+                server.fault = None;
+            }
+            true
+        },
+    )
+    .await?;
+    Ok(Next::Go)
+}
+
+async fn failed(env: &Env, state: &State, why: &Value) -> Result<(), StepError> {
+    let rule = lifecycle::rule(state.action);
+    let text = text_of(why);
+    let name = format!("compute_{}_instance", rule.record);
+    let event = records::event(&name, None, records::now(), Some(&text));
+    records::change(
+        env,
+        &state.server_id,
+        Some((&state.asked, event)),
+        |server| {
+            if server.epoch != state.epoch {
+                return false;
+            }
+            server.task_state = None;
+            server.fault = Some(records::fault(&text, None));
+            if rule.on_failure == OnFailure::Error {
+                server.vm_state = VmState::Error;
+            }
+            true
+        },
+    )
+    .await?;
+    Ok(())
+}
+
+/// The server while this operation still holds it.
+async fn current(env: &Env, state: &State) -> Result<Option<Server>, StepError> {
+    let server = records::load(env, &state.server_id).await?;
+    Ok(server.filter(|server| server.epoch == state.epoch))
+}
+
+/// The text of a failure document.
+pub(crate) fn text_of(why: &Value) -> String {
+    why.as_str()
+        .or_else(|| why["message"].as_str())
+        .map(str::to_owned)
+        .unwrap_or_else(|| why.to_string())
+}

@@ -1,0 +1,426 @@
+//! A new server: **place** (a host, with a durable claim), **ports** (made and bound to it),
+//! **plugged** (they carry traffic), **spawn** (the host's agent starts the guest), **settle**.
+//!
+//! When a host fails, everything is undone back to *place* and the next alternate is tried; when
+//! none is left the server is in error with a fault that says why each host was turned away.
+
+use std::time::Duration;
+
+use bus::Options;
+use compute_db::{DbError, claims, servers};
+use compute_model::request::{self, Choice, PlacementRequest};
+use compute_model::{PowerState, Server, TaskState, VmState};
+use compute_rpc::workflows::{BUILD, Build as State};
+use compute_rpc::{agent, scheduler};
+use serde_json::{Value, json};
+use workflow::{Next, Step, StepContext, StepError, Workflow};
+
+use super::act::text_of;
+use crate::env::{AgentTrouble, Env};
+use crate::records::{self, Changed};
+use crate::{ports, records::change};
+
+/// How often ports are looked at when no event comes: events are only nudges.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How long an undo waits for the agent: one that is down cleans up when it returns.
+const DESTROY: Duration = Duration::from_secs(20);
+
+/// See the module.
+pub struct Build;
+
+impl Workflow for Build {
+    const KIND: &'static str = BUILD;
+    type State = State;
+    type Env = Env;
+
+    fn steps() -> Vec<Step<Env, State>> {
+        vec![
+            Step::new("place", place).undo(unplace),
+            Step::new("ports", make_ports).undo(drop_ports),
+            Step::new("plugged", plugged),
+            Step::new("spawn", spawn).undo(destroy),
+            Step::new("settle", settle),
+        ]
+    }
+
+    async fn undone(
+        env: &Env,
+        _cx: &StepContext,
+        state: &mut State,
+        why: &Value,
+    ) -> Result<(), StepError> {
+        failed(env, state, why).await
+    }
+}
+
+async fn place(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    let Some(server) = records::load(env, &state.server_id).await? else {
+        return Err(StepError::fail("the server was deleted"));
+    };
+    if server.host.is_some() && claimed(env, &server).await? {
+        // An earlier run got this far and its save was lost.
+        note(state, server.host.clone());
+        return Ok(Next::Go);
+    }
+    if state.tried.len() >= env.settings.max_attempts {
+        return Err(no_host(state, "Exceeded maximum number of retries."));
+    }
+    let wanted = wanted(&server, state);
+    let amounts = request::resources(&wanted);
+    let mut choices = std::mem::take(&mut state.alternates);
+    if choices.is_empty() {
+        choices = select(env, state, wanted).await?;
+    }
+    while !choices.is_empty() {
+        let choice = choices.remove(0);
+        if take(env, state, &choice, &amounts).await? {
+            state.alternates = choices;
+            note(state, Some(choice.host));
+            return Ok(Next::Go);
+        }
+    }
+    // The hosts filled up between the choice and the claim.
+    Err(StepError::retry(
+        Duration::from_millis(20),
+        "every chosen host was taken by others",
+    ))
+}
+
+fn note(state: &mut State, host: Option<String>) {
+    if let Some(host) = host {
+        if state.tried.last() != Some(&host) {
+            state.tried.push(host);
+        }
+    }
+}
+
+async fn claimed(env: &Env, server: &Server) -> Result<bool, StepError> {
+    let held = claims::of_consumer(env.db.read(), &server.id)
+        .await
+        .map_err(records::database)?;
+    Ok(held
+        .iter()
+        .any(|(node, _)| Some(node) == server.node_id.as_ref()))
+}
+
+fn wanted(server: &Server, state: &State) -> PlacementRequest {
+    PlacementRequest {
+        server_id: server.id.clone(),
+        project_id: server.project_id.clone(),
+        flavor: server.flavor.clone(),
+        image: server.image.clone(),
+        availability_zone: server.pinned_zone.clone(),
+        host: state.plan.host.clone(),
+        hypervisor_hostname: state.plan.hypervisor_hostname.clone(),
+        forced_host: state.plan.forced_host.clone(),
+        forced_node: state.plan.forced_node.clone(),
+        ignore_hosts: state.tried.clone(),
+        hints: server.hints.clone(),
+        volume_backed: false,
+    }
+}
+
+async fn select(
+    env: &Env,
+    state: &mut State,
+    request: PlacementRequest,
+) -> Result<Vec<Choice>, StepError> {
+    let message = scheduler::SelectHost {
+        request,
+        alternates: env.settings.max_attempts - 1,
+    };
+    let asked = Options::from(state.asked.context()).deadline(Duration::from_secs(60));
+    let selection = env
+        .bus
+        .call(&scheduler::address(), message, asked)
+        .await
+        .map_err(|error| StepError::retry(Duration::from_secs(1), error))?;
+    if state.tried.is_empty() {
+        state.explanation = selection.explanation.clone();
+    }
+    if selection.choices.is_empty() {
+        let why = selection.explanation.sentence();
+        return Err(no_host(state, &why));
+    }
+    Ok(selection.choices)
+}
+
+fn no_host(state: &State, why: &str) -> StepError {
+    let last = match &state.last_failure {
+        Some(failure) => format!(" The last host failed: {failure}"),
+        None => String::new(),
+    };
+    StepError::Fail(json!({
+        "message": format!("No valid host was found. {why}{last}"),
+        "explanation": state.explanation,
+    }))
+}
+
+/// Claims a host and writes it into the server's row, together. False when the host filled up.
+async fn take(
+    env: &Env,
+    state: &State,
+    choice: &Choice,
+    amounts: &request::Resources,
+) -> Result<bool, StepError> {
+    let taken = sql::retry(|| async {
+        let tx = env.db.begin().await?;
+        let mut server = servers::lock(&tx, &state.server_id).await?;
+        claims::claim(&tx, &server.id, &choice.node_id, amounts).await?;
+        server.host = Some(choice.host.clone());
+        server.node = Some(choice.node.clone());
+        server.node_id = Some(choice.node_id.clone());
+        server.availability_zone = Some(choice.availability_zone.clone());
+        if server.task_state == Some(TaskState::Scheduling) {
+            server.task_state = Some(TaskState::Networking);
+        }
+        servers::save(&tx, &mut server).await?;
+        tx.commit().await?;
+        Ok::<(), DbError>(())
+    })
+    .await;
+    match taken {
+        Ok(()) => Ok(true),
+        Err(DbError::NoRoom { .. }) => Ok(false),
+        Err(DbError::NotFound(_)) => Err(StepError::fail("the server was deleted")),
+        Err(error) => Err(records::database(error)),
+    }
+}
+
+async fn unplace(env: &Env, _cx: &StepContext, state: &mut State) -> Result<(), StepError> {
+    sql::retry(|| async {
+        let tx = env.db.begin().await?;
+        claims::release(&tx, &state.server_id).await?;
+        match servers::lock(&tx, &state.server_id).await {
+            Ok(mut server) => {
+                server.host = None;
+                server.node = None;
+                server.node_id = None;
+                server.availability_zone = None;
+                if building(&server) {
+                    server.task_state = Some(TaskState::Scheduling);
+                }
+                servers::save(&tx, &mut server).await?;
+            }
+            Err(DbError::NotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
+        tx.commit().await?;
+        Ok::<(), DbError>(())
+    })
+    .await
+    .map_err(records::database)
+}
+
+async fn make_ports(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    let Some(server) = records::load(env, &state.server_id).await? else {
+        return Err(StepError::fail("the server was deleted"));
+    };
+    // Known to the waiter before the first event can come.
+    env.waiting.bell(&state.server_id);
+    let vifs = ports::ensure(env, &server, &state.plan).await?;
+    change(env, &state.server_id, None, |server| {
+        server.vifs.clone_from(&vifs);
+        if building(server) {
+            server.task_state = Some(TaskState::Spawning);
+        }
+        true
+    })
+    .await?;
+    Ok(Next::Go)
+}
+
+async fn drop_ports(env: &Env, _cx: &StepContext, state: &mut State) -> Result<(), StepError> {
+    env.waiting.forget(&state.server_id);
+    ports::release_planned(env, &state.server_id, &state.plan).await?;
+    change(env, &state.server_id, None, |server| {
+        server.vifs.clear();
+        true
+    })
+    .await?;
+    Ok(())
+}
+
+/// Waits until the network service says of every port that it carries traffic.
+async fn plugged(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    let limit = env.settings.vif_plugging_timeout;
+    let started = tokio::time::Instant::now();
+    let bell = env.waiting.bell(&state.server_id);
+    loop {
+        let Some(server) = records::load(env, &state.server_id).await? else {
+            return Err(StepError::fail("the server was deleted"));
+        };
+        if server.vifs.iter().all(|vif| vif.active) || limit.is_zero() {
+            break;
+        }
+        if started.elapsed() > limit {
+            if env.settings.vif_plugging_is_fatal {
+                return Err(StepError::fail("Virtual Interface creation failed"));
+            }
+            break;
+        }
+        tokio::select! {
+            () = bell.notified() => {}
+            () = tokio::time::sleep(LOOK) => {}
+            () = cx.cancelled() => return Err(StepError::fail("cancelled")),
+        }
+        let vifs = ports::refresh(env, &server).await?;
+        if vifs != server.vifs {
+            change(env, &state.server_id, None, |server| {
+                server.vifs.clone_from(&vifs);
+                true
+            })
+            .await?;
+        }
+    }
+    env.waiting.forget(&state.server_id);
+    Ok(Next::Go)
+}
+
+async fn spawn(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    let Some(server) = records::load(env, &state.server_id).await? else {
+        return Err(StepError::fail("the server was deleted"));
+    };
+    let host = server.host.clone().unwrap_or_default();
+    let message = agent::Build {
+        server: Box::new(server),
+        admin_password: state.plan.admin_password.clone(),
+        injected_files: state.plan.injected_files.clone(),
+    };
+    let options = Options::from(state.asked.context()).deadline(env.settings.build_timeout);
+    let address = agent::address(&host);
+    let called = tokio::select! {
+        called = env.bus.call(&address, message, options) => called,
+        // A delete need not wait for the image.
+        () = cx.cancelled() => return Err(StepError::fail("cancelled")),
+    };
+    match called {
+        Ok(done) => {
+            state.power_state = Some(done.power_state.number());
+            state.plan.admin_password = None;
+            Ok(Next::Go)
+        }
+        Err(error) => match AgentTrouble::of(&error) {
+            AgentTrouble::Busy(why) => Err(StepError::retry(Duration::from_secs(1), why)),
+            AgentTrouble::Away(why) if cx.attempt() < 3 => {
+                Err(StepError::retry(Duration::from_secs(1), why))
+            }
+            AgentTrouble::Request(why) => Err(StepError::fail(why)),
+            AgentTrouble::Stale => Err(StepError::fail("a newer operation took over")),
+            AgentTrouble::Host(why) | AgentTrouble::Away(why) => {
+                tracing::warn!(
+                    server = state.server_id,
+                    host,
+                    why,
+                    "a host failed, trying another"
+                );
+                state.last_failure = Some(why.clone());
+                Ok(Next::Back {
+                    to: "place",
+                    why: json!({"host": host, "why": why}),
+                })
+            }
+        },
+    }
+}
+
+async fn destroy(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
+    let Some(server) = records::load(env, &state.server_id).await? else {
+        return Ok(());
+    };
+    let Some(host) = &server.host else {
+        return Ok(());
+    };
+    let message = agent::Destroy {
+        server_id: server.id.clone(),
+        epoch: server.epoch,
+    };
+    let options = Options::from(state.asked.context()).deadline(DESTROY);
+    let Err(error) = env.bus.call(&agent::address(host), message, options).await else {
+        return Ok(());
+    };
+    match AgentTrouble::of(&error) {
+        AgentTrouble::Stale => Ok(()),
+        AgentTrouble::Away(why) if cx.attempt() >= 2 => {
+            tracing::warn!(
+                server = server.id,
+                host,
+                why,
+                "its host will clean up when it returns"
+            );
+            Ok(())
+        }
+        other => Err(StepError::retry(Duration::from_secs(1), other.why())),
+    }
+}
+
+async fn settle(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    let power = state
+        .power_state
+        .and_then(|number| PowerState::try_from(number).ok())
+        .unwrap_or_default();
+    let host = state.tried.last().map(String::as_str);
+    let event = records::event(
+        "compute__do_build_and_run_instance",
+        host,
+        records::now(),
+        None,
+    );
+    let changed = change(
+        env,
+        &state.server_id,
+        Some((&state.asked, event)),
+        |server| {
+            if !building(server) {
+                // A delete claimed it meanwhile.
+                return false;
+            }
+            server.vm_state = VmState::Active;
+            server.task_state = None;
+            server.power_state = power;
+            server.launched_at = Some(records::now());
+            true
+        },
+    )
+    .await?;
+    match changed {
+        Changed::Yes(_) => Ok(Next::Go),
+        Changed::Overtaken => Err(StepError::fail("a newer operation took over")),
+    }
+}
+
+async fn failed(env: &Env, state: &State, why: &Value) -> Result<(), StepError> {
+    if why["cancelled"] == json!(true) {
+        return Ok(());
+    }
+    let text = text_of(why);
+    let details = why.get("explanation").map(Value::to_string);
+    let event = records::event(
+        "conductor_schedule_and_build_instances",
+        None,
+        records::now(),
+        Some(&text),
+    );
+    change(
+        env,
+        &state.server_id,
+        Some((&state.asked, event)),
+        |server| {
+            if !building(server) {
+                return false;
+            }
+            server.vm_state = VmState::Error;
+            server.task_state = None;
+            server.fault = Some(records::fault(&text, details.clone()));
+            true
+        },
+    )
+    .await?;
+    Ok(())
+}
+
+/// Whether the server is still this workflow's: being built, and not being deleted.
+fn building(server: &Server) -> bool {
+    server.vm_state == VmState::Building && server.task_state != Some(TaskState::Deleting)
+}

@@ -1,0 +1,142 @@
+//! A server and all that belongs to it goes: build under way, guest, ports, tokens, claims, record.
+//!
+//! It cannot be cancelled and has no undo: each step removes something, and removing what is gone
+//! is success. A host that is down keeps its guest's files until its agent returns; the agent then
+//! hears from the conductor that nobody wants them.
+
+use std::time::Duration;
+
+use bus::Options;
+use compute_db::{DbError, actions, claims, consoles, hosts, servers};
+use compute_model::{PowerState, VmState};
+use compute_rpc::agent;
+use compute_rpc::workflows::{DELETE, Delete as State};
+use workflow::{Next, Step, StepContext, StepError, Workflow};
+
+use crate::env::{AgentTrouble, Env};
+use crate::{ports, records};
+
+/// How often an operation that was asked to turn round is looked at: each look is one query.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How long an agent that does not answer is waited for before its host counts as down.
+const AGENT_TRIES: u32 = 5;
+
+/// See the module.
+pub struct Delete;
+
+impl Workflow for Delete {
+    const KIND: &'static str = DELETE;
+    const CANCELLABLE: bool = false;
+    type State = State;
+    type Env = Env;
+
+    fn steps() -> Vec<Step<Env, State>> {
+        vec![
+            Step::new("quiet", quiet).attempts(u32::MAX),
+            Step::new("guest", guest).attempts(u32::MAX),
+            Step::new("ports", release_ports).attempts(u32::MAX),
+            Step::new("record", record).attempts(u32::MAX),
+        ]
+    }
+}
+
+/// Waits until no other operation works on the server. The use case asked them to turn round.
+async fn quiet(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    let running = workflow::find(env.db.read(), &state.server_id)
+        .await
+        .map_err(|error| StepError::retry(Duration::from_secs(1), error))?;
+    let others = running
+        .iter()
+        .filter(|other| other.id != cx.id() && other.status == workflow::Status::Running)
+        // Of two deletes of one server, the older goes on.
+        .filter(|other| other.kind != DELETE || other.id.to_string() < cx.id().to_string());
+    match others.count() {
+        0 => Ok(Next::Go),
+        count => Err(StepError::retry(LOOK, format!("{count} other operations"))),
+    }
+}
+
+async fn guest(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    let Some(server) = records::load(env, &state.server_id).await? else {
+        return Ok(Next::Go);
+    };
+    let Some(host) = server.host.clone() else {
+        return Ok(Next::Go);
+    };
+    let message = agent::Destroy {
+        server_id: server.id.clone(),
+        epoch: server.epoch,
+    };
+    let options = Options::from(state.asked.context()).deadline(env.settings.action_timeout);
+    let Err(error) = env.bus.call(&agent::address(&host), message, options).await else {
+        return Ok(Next::Go);
+    };
+    match AgentTrouble::of(&error) {
+        AgentTrouble::Stale => Ok(Next::Go),
+        AgentTrouble::Away(why) if cx.attempt() >= AGENT_TRIES && !is_up(env, &host).await? => {
+            tracing::warn!(server = server.id, host, why, "deleting without its host");
+            Ok(Next::Go)
+        }
+        other => Err(StepError::retry(Duration::from_secs(1), other.why())),
+    }
+}
+
+async fn is_up(env: &Env, host: &str) -> Result<bool, StepError> {
+    let services = hosts::services(env.db.read())
+        .await
+        .map_err(records::database)?;
+    let down_time = chrono::TimeDelta::seconds(60);
+    Ok(services.iter().any(|service| {
+        service.host == host
+            && service.binary == hosts::COMPUTE
+            && service.is_up(chrono::Utc::now(), down_time)
+    }))
+}
+
+async fn release_ports(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    if let Some(server) = records::load(env, &state.server_id).await? {
+        ports::release(env, &server).await.map_err(patient)?;
+    }
+    Ok(Next::Go)
+}
+
+/// A delete never gives up: what the network service refuses now is asked again later.
+fn patient(error: StepError) -> StepError {
+    match error {
+        StepError::Fail(why) => StepError::retry(Duration::from_secs(5), why),
+        other => other,
+    }
+}
+
+async fn record(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    sql::retry(|| async {
+        let tx = env.db.begin().await?;
+        let mut server = match servers::lock(&tx, &state.server_id).await {
+            Err(DbError::NotFound(_)) => return Ok(()),
+            other => other?,
+        };
+        claims::release(&tx, &server.id).await?;
+        consoles::forget(&tx, &server.id).await?;
+        let now = records::now();
+        let event = records::event(
+            "compute_terminate_instance",
+            server.host.as_deref(),
+            now,
+            None,
+        );
+        server.vm_state = VmState::Deleted;
+        server.task_state = None;
+        server.power_state = PowerState::NoState;
+        server.vifs.clear();
+        server.terminated_at = Some(now);
+        server.deleted_at = Some(now);
+        servers::save(&tx, &mut server).await?;
+        actions::event(&tx, &server.id, &state.asked.request_id, &event).await?;
+        tx.commit().await?;
+        Ok::<(), DbError>(())
+    })
+    .await
+    .map_err(records::database)?;
+    Ok(Next::Go)
+}
