@@ -82,9 +82,9 @@ pub struct NewPassword {
 #[derive(Debug, Deserialize, Versioned)]
 pub struct LockServer {
     /// Whatever was sent, until 2.72.
-    #[mv(wire = "lock", until = "2.72")]
+    #[mv(wire = "lock", until = "2.72", required_since = "2.0")]
     pub ignored: Option<Value>,
-    #[mv(since = "2.73", nullable)]
+    #[mv(since = "2.73", required_since = "2.73", nullable)]
     #[serde(default)]
     pub lock: Patch<LockReason>,
 }
@@ -97,7 +97,7 @@ pub struct LockReason {
 
 #[derive(Debug, Deserialize, Versioned)]
 pub struct RescueServer {
-    #[mv(nullable)]
+    #[mv(nullable, required_since = "2.0")]
     #[serde(default)]
     pub rescue: Patch<Rescue>,
 }
@@ -145,9 +145,9 @@ pub struct Evacuate {
 #[derive(Debug, Deserialize, Versioned)]
 pub struct MigrateServer {
     /// Whatever was sent, until 2.55.
-    #[mv(wire = "migrate", until = "2.55")]
+    #[mv(wire = "migrate", until = "2.55", required_since = "2.0")]
     pub ignored: Option<Value>,
-    #[mv(since = "2.56", nullable)]
+    #[mv(since = "2.56", required_since = "2.56", nullable)]
     #[serde(default)]
     pub migrate: Patch<MigrateTo>,
 }
@@ -197,9 +197,9 @@ pub enum Auto {
 #[derive(Debug, Deserialize, Versioned)]
 pub struct UnshelveServer {
     /// Whatever was sent, until 2.76.
-    #[mv(wire = "unshelve", until = "2.76")]
+    #[mv(wire = "unshelve", until = "2.76", required_since = "2.0")]
     pub ignored: Option<Value>,
-    #[mv(since = "2.77", nullable)]
+    #[mv(since = "2.77", required_since = "2.77", nullable)]
     #[serde(default)]
     pub unshelve: Patch<Unshelve>,
 }

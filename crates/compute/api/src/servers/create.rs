@@ -23,8 +23,8 @@ pub struct CreateServer {
 #[derive(Debug, Deserialize, Versioned)]
 pub struct NewServer {
     pub name: Name,
-    #[mv(wire = "imageRef", format = "uuid_or_empty")]
-    pub image_ref: Option<String>,
+    #[mv(wire = "imageRef")]
+    pub image_ref: Option<ImageRef>,
     #[mv(wire = "flavorRef")]
     pub flavor_ref: FlavorRef,
     #[mv(wire = "adminPass")]
@@ -197,7 +197,7 @@ pub enum DestinationType {
 pub struct SchedulerHints {
     pub group: Option<OneOrMany<Id>>,
     pub different_host: Option<OneOrMany<Id>>,
-    pub same_host: Option<OneOrMany<Id>>,
+    pub same_host: Option<SameHost>,
     pub query: Option<Query>,
     pub target_cell: Option<Name>,
     pub different_cell: Option<OneOrMany<String>>,
@@ -216,4 +216,35 @@ pub struct SchedulerHints {
 pub enum Query {
     Text(String),
     Expression(BTreeMap<String, Value>),
+}
+
+/// Unlike a list of them, a single id is not checked.
+#[derive(Debug, Deserialize, Versioned)]
+#[serde(untagged)]
+pub enum SameHost {
+    Many(Vec<Id>),
+    One(String),
+}
+
+/// An image, or an empty text: the root disk is a volume.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Versioned)]
+#[serde(untagged)]
+pub enum ImageRef {
+    Id(Id),
+    Nothing(Empty),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Versioned)]
+#[mv(max_length = 0)]
+pub struct Empty(String);
+
+impl ImageRef {
+    /// The image's id, if there is one.
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            // Serde takes the first variant that reads, and an empty text reads as an id.
+            ImageRef::Id(Id(id)) if !id.is_empty() => Some(id),
+            ImageRef::Id(_) | ImageRef::Nothing(_) => None,
+        }
+    }
 }

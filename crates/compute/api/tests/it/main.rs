@@ -1,3 +1,4 @@
-//! The API's outer shell, over its real router.
+//! The API's outer shell over its real router, and its requests against foreign judgements.
 
+mod oracle;
 mod shell;
