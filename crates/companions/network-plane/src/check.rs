@@ -242,3 +242,6 @@ pub fn mac(text: &str) -> Result<[u8; 6], PlaneError> {
 fn wrong(why: String) -> PlaneError {
     PlaneError::Wanted(why)
 }
+
+#[cfg(test)]
+mod tests;

@@ -154,23 +154,37 @@ impl Daemons {
         let mut strays: Vec<String> = files
             .map(|(_, path)| format!("directory {}", path.display()))
             .collect();
-        let entries = fs::read_dir("/proc").map_err(|e| PlaneError::file("/proc", e))?;
-        for pid in entries.filter_map(|e| e.ok()?.file_name().to_str()?.parse::<i32>().ok()) {
-            let Some(config) = config_of(pid) else {
-                continue;
-            };
-            let ours = Path::new(&config)
-                .strip_prefix(&self.directory)
-                .ok()
-                .and_then(|p| p.iter().next());
-            if let Some(id) = ours
-                .and_then(|id| id.to_str())
-                .filter(|id| !self.running.contains_key(*id))
-            {
-                strays.push(format!("dnsmasq process {pid} of network {id}"));
-            }
+        for (pid, id) in self.all()?.into_iter().filter(|(_, id)| !known(id)) {
+            strays.push(format!("dnsmasq process {pid} of network {id}"));
         }
         Ok(strays)
+    }
+
+    /// All processes of this plane, with their networks.
+    fn all(&self) -> Result<Vec<(Pid, String)>, PlaneError> {
+        let network = |config: &Path| {
+            Some(
+                config
+                    .strip_prefix(&self.directory)
+                    .ok()?
+                    .iter()
+                    .next()?
+                    .to_str()?
+                    .to_owned(),
+            )
+        };
+        Ok(processes()?
+            .into_iter()
+            .filter_map(|(pid, config)| Some((pid, network(&config)?)))
+            .collect())
+    }
+
+    /// Ends all processes of this plane and removes their files.
+    pub fn remove_all(&mut self) -> Result<(), PlaneError> {
+        for (pid, _) in self.all()? {
+            end(pid)?;
+        }
+        self.retain(|_| false).map(drop)
     }
 
     /// The networks that have files, with their directories.
@@ -303,31 +317,53 @@ fn alive(dir: &Path) -> Option<Pid> {
         .trim()
         .parse()
         .ok()?;
-    (config_of(pid)? == dir.join("config").display().to_string()).then(|| Pid::from_raw(pid))
+    let pid = Pid::from_raw(pid);
+    (config_of(pid.as_raw())? == dir.join("config")).then_some(pid)
 }
 
 /// The configuration file that a process was started with, if it looks like one of our dnsmasqs.
-fn config_of(pid: i32) -> Option<String> {
+fn config_of(pid: i32) -> Option<PathBuf> {
     let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let line = String::from_utf8(line).ok()?;
     let mut words = line.split('\0');
     let program = words.next()?;
     let argument = words.next()?.strip_prefix("--conf-file=")?;
-    program.ends_with("dnsmasq").then(|| argument.to_owned())
+    program.ends_with("dnsmasq").then(|| argument.into())
 }
 
+/// Ends every process that runs with a directory's files, also one whose pid file is lost.
 fn stop(dir: &Path) -> Result<(), PlaneError> {
-    let Some(pid) = alive(dir) else { return Ok(()) };
+    for (pid, _) in processes()?
+        .into_iter()
+        .filter(|(_, config)| *config == dir.join("config"))
+    {
+        end(pid)?;
+    }
+    Ok(())
+}
+
+/// dnsmasq processes with the configuration file that each was started with.
+fn processes() -> Result<Vec<(Pid, PathBuf)>, PlaneError> {
+    let entries = fs::read_dir("/proc").map_err(|e| PlaneError::file("/proc", e))?;
+    let pids = entries.filter_map(|e| e.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    Ok(pids
+        .filter_map(|pid| Some((Pid::from_raw(pid), config_of(pid)?)))
+        .collect())
+}
+
+/// Ends a process, kindly at first, and waits until it is gone.
+fn end(pid: Pid) -> Result<(), PlaneError> {
     let begin = Instant::now();
-    let mut signal = Signal::SIGTERM;
-    while alive(dir).is_some() {
+    while config_of(pid.as_raw()).is_some() {
+        let signal = if begin.elapsed() > PATIENCE {
+            Signal::SIGKILL
+        } else {
+            Signal::SIGTERM
+        };
         match kill(pid, signal) {
             Ok(()) => {}
             Err(nix::errno::Errno::ESRCH) => break,
             Err(e) => return Err(PlaneError::kernel("end dnsmasq", e)),
-        }
-        if begin.elapsed() > PATIENCE {
-            signal = Signal::SIGKILL;
         }
         std::thread::sleep(Duration::from_millis(2));
     }

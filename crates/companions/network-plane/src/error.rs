@@ -12,6 +12,9 @@ pub enum PlaneError {
     /// A cloud id that cannot be part of a namespace name.
     #[error("the cloud id {0:?} must be 1 to 8 letters or digits")]
     CloudId(String),
+    /// Without it security groups would let everything pass.
+    #[error("the kernel has no br_netfilter (try: modprobe br_netfilter)")]
+    NoBridgeFilter,
     /// A program that the plane needs is not installed.
     #[error("the program {program} is not installed (Debian package {package})")]
     Missing {

@@ -62,3 +62,20 @@ fn assign<'a, N: Copy + Ord + TryFrom<u64>>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::assign;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_number_stays_with_its_id_and_free_ones_are_used_again() {
+        let mut numbers = BTreeMap::new();
+        assign(&mut numbers, ["a", "b", "c"].into_iter(), u16::MAX);
+        assert_eq!(numbers["c"], 3);
+        assign(&mut numbers, ["b", "c", "d"].into_iter(), u16::MAX);
+        assert_eq!((numbers["b"], numbers["c"], numbers["d"]), (2, 3, 1));
+        assign(&mut numbers, ["b", "c", "d", "e"].into_iter(), 3);
+        assert!(!numbers.contains_key("e"), "there is none left");
+    }
+}

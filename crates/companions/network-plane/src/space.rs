@@ -132,6 +132,9 @@ fn prepare(key: &Key) -> Result<(), PlaneError> {
         if !path.exists() && (file.starts_with("ipv6/") || file.contains("arptables")) {
             continue;
         }
+        if !path.exists() && file.starts_with("bridge/") {
+            return Err(PlaneError::NoBridgeFilter);
+        }
         fs::write(&path, value).map_err(|e| PlaneError::file(path, e))?;
     }
     Ok(())

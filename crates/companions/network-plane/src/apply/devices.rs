@@ -1,5 +1,7 @@
 //! Devices, addresses and routes: the difference between the layout and what is there, and its repair.
 
+use std::collections::BTreeSet;
+
 use crate::PlaneError;
 use crate::apply::sweep::host_alias;
 use crate::apply::{Engine, Pass};
@@ -11,6 +13,7 @@ use crate::space::Opened;
 
 /// Removes devices that are not wanted (or are of the wrong kind), and addresses that are not.
 pub fn remove(pass: &mut Pass<'_>) {
+    let torn = torn(pass);
     for (key, space) in pass.layout {
         let Some(snapshot) = pass.now.get(key) else {
             continue;
@@ -27,7 +30,8 @@ pub fn remove(pass: &mut Pass<'_>) {
                 space
                     .devices
                     .get(&link.name)
-                    .is_none_or(|device| unfit(pass, device, link))
+                    .is_none_or(|device| link.kind != device.kind.kernel())
+                    || torn.contains(&(key.clone(), link.name.clone()))
             })
             .cloned()
             .collect();
@@ -44,16 +48,23 @@ pub fn remove(pass: &mut Pass<'_>) {
     }
 }
 
-/// A device of the right name and the wrong kind, or a cable whose other end is lost.
-fn unfit(pass: &Pass<'_>, device: &Device, link: &Link) -> bool {
-    let torn = match &device.kind {
-        Kind::Cable { space, far } => pass
-            .now
-            .get(space)
-            .is_some_and(|s| !s.links.contains_key(far)),
-        _ => false,
+/// The ends of cables whose other end is lost (somebody took its namespace's name away).
+fn torn(pass: &Pass<'_>) -> BTreeSet<(Key, String)> {
+    let there = |key: &Key, name: &str| {
+        pass.now
+            .get(key)
+            .is_some_and(|s| s.links.contains_key(name))
     };
-    torn || link.kind != device.kind.kernel()
+    let mut torn = BTreeSet::new();
+    for (near, device) in &pass.layout[&Key::Switch].devices {
+        let Kind::Cable { space, far } = &device.kind else {
+            continue;
+        };
+        if there(&Key::Switch, near) != there(space, far) {
+            torn.extend([(Key::Switch, near.clone()), (space.clone(), far.clone())]);
+        }
+    }
+    torn
 }
 
 fn remove_addresses(pass: &mut Pass<'_>, key: &Key) {

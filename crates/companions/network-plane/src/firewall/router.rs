@@ -54,7 +54,7 @@ pub fn tables(router: &Router) -> Vec<Table> {
         maps: BTreeMap::from([("inward".into(), inward), ("outward".into(), outward)]),
         chains: BTreeMap::from([
             (
-                "mark".into(),
+                "outside".into(),
                 Chain::base(
                     "type filter hook prerouting priority -150;",
                     vec![format!("iifname \"{device}\" meta mark set {FROM_OUTSIDE}")],

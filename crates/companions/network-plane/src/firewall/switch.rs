@@ -246,7 +246,10 @@ fn raw_v6(net: &IpNet) -> String {
 fn port_rules(rules: &[Rule], direction: Direction) -> Vec<String> {
     // Neighbour discovery is not tracked, so it goes first. A guest's own RA never gets here: see the guard.
     let always: &[&str] = match direction {
+        // The guard drops the first two as well, but cannot see through fragments; here they are whole.
         Direction::Egress => &[
+            "udp sport { 67, 547 } udp dport { 68, 546 } drop",
+            "icmpv6 type { nd-router-advert, nd-redirect } drop",
             "icmpv6 type { mld-listener-report, mld-listener-done, nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert, mld2-listener-report } accept",
             "ct state established,related accept",
             "ct state invalid drop",

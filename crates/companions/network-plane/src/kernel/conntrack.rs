@@ -35,9 +35,29 @@ pub struct Flow {
     /// Where replies go: differs from `source` behind SNAT.
     pub reply_destination: IpAddr,
     /// What names the entry to the kernel.
-    family: u8,
-    tuple: Vec<u8>,
-    id: Vec<u8>,
+    pub family: u8,
+    pub tuple: Vec<u8>,
+    pub id: Vec<u8>,
+}
+
+#[cfg(test)]
+impl Default for Flow {
+    fn default() -> Flow {
+        let nobody = IpAddr::from([0, 0, 0, 0]);
+        Flow {
+            zone: 0,
+            source: nobody,
+            destination: nobody,
+            protocol: 0,
+            port: 0,
+            source_port: 0,
+            icmp: None,
+            reply_destination: nobody,
+            family: 0,
+            tuple: Vec::new(),
+            id: Vec::new(),
+        }
+    }
 }
 
 /// A number that changes with every change to the namespace's firewall rules.

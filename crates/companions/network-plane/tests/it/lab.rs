@@ -22,7 +22,6 @@ use nix::sched::{CloneFlags, setns, unshare};
 pub struct Lab {
     pub plane: Plane,
     pub settings: PlaneSettings,
-    _directory: tempfile::TempDir,
 }
 
 /// Runs a test in a namespace of its own that plays the host. Without root it only says so.
@@ -52,15 +51,11 @@ pub fn run<F: Future<Output = ()>>(body: impl FnOnce(Arc<Lab>) -> F + Send + 'st
         let cleanup = Cleanup {
             settings: settings.clone(),
             runtime,
+            _directory: directory,
         };
         cleanup.runtime.block_on(async {
             let plane = Plane::open(settings.clone()).await.unwrap();
-            body(Arc::new(Lab {
-                plane,
-                settings,
-                _directory: directory,
-            }))
-            .await;
+            body(Arc::new(Lab { plane, settings })).await;
         });
     });
     if let Err(panic) = host.join() {
@@ -72,6 +67,7 @@ pub fn run<F: Future<Output = ()>>(body: impl FnOnce(Arc<Lab>) -> F + Send + 'st
 struct Cleanup {
     settings: PlaneSettings,
     runtime: tokio::runtime::Runtime,
+    _directory: tempfile::TempDir,
 }
 
 impl Drop for Cleanup {

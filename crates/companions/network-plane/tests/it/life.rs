@@ -104,7 +104,7 @@ fn what_others_break_is_repaired() {
             (
                 &router,
                 "ip addr flush dev $(ip -br link | grep -o '^rg[^@]*')".to_owned(),
-                "ip -br addr; ip route",
+                "ip -4 -br addr; ip route",
             ),
             (&router, "ip route del default".to_owned(), "ip route"),
             (&router, "nft flush ruleset".to_owned(), "nft list ruleset"),

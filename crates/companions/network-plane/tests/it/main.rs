@@ -1,5 +1,7 @@
 //! The data plane against the real kernel, nft and dnsmasq. Needs root; says so and passes otherwise.
 
+#![allow(clippy::unwrap_used)]
+
 mod addresses;
 mod lab;
 mod life;
