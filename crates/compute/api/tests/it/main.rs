@@ -1,4 +1,5 @@
 //! The API's outer shell over its real router, and its requests against foreign judgements.
 
 mod oracle;
+mod samples;
 mod shell;
