@@ -1,1 +1,60 @@
-//! (being built)
+//! The scheduler: chooses hosts for servers, and says why it turned the others away.
+//!
+//! All hosts are kept in memory ([`Hosts`]), refreshed by the change sequence of the database. A
+//! decision ([`decide`]) is a pure function of them: filters, then weighers. Nothing is claimed
+//! here; whoever asked claims in its own transaction, so any number of schedulers is safe.
+
+pub mod decide;
+mod filters;
+mod hosts;
+pub mod settings;
+mod weighers;
+
+use std::sync::Arc;
+
+use bus::{Bus, Context, Failure, Service, Serving, TransportError};
+use compute_db::Database;
+use compute_rpc::scheduler::{SelectHost, Selection, address};
+
+pub use filters::names as filter_names;
+pub use hosts::{Host, Hosts};
+pub use settings::Settings;
+
+/// Decisions made at once; each is processor work without waiting, apart from the refresh.
+const CONCURRENCY: usize = 64;
+
+struct Scheduler {
+    hosts: Hosts,
+    settings: Settings,
+}
+
+/// Begins to answer placement questions.
+///
+/// # Errors
+/// The bus cannot be served.
+pub async fn serve(bus: &Bus, db: Database, settings: Settings) -> Result<Serving, TransportError> {
+    let scheduler = Scheduler {
+        hosts: Hosts::new(db, settings.service_down_time),
+        settings,
+    };
+    let service = Service::new(scheduler).on(select_host);
+    bus.serve(&address(), service, CONCURRENCY).await
+}
+
+async fn select_host(
+    scheduler: Arc<Scheduler>,
+    _context: Context,
+    message: SelectHost,
+) -> Result<Selection, Failure> {
+    let hosts = scheduler.hosts.current().await.map_err(|error| {
+        tracing::error!(%error, "cannot read the hosts");
+        Failure::new("database", error.to_string()).retryable()
+    })?;
+    Ok(decide::decide(
+        &hosts,
+        &message.request,
+        message.alternates,
+        &scheduler.settings,
+        &mut rand::rng(),
+    ))
+}

@@ -41,7 +41,9 @@ pub struct Caller {
 impl Caller {
     /// Whether the caller has this role; names compare without regard to case.
     pub fn has_role(&self, name: &str) -> bool {
-        self.roles.iter().any(|role| role.eq_ignore_ascii_case(name))
+        self.roles
+            .iter()
+            .any(|role| role.eq_ignore_ascii_case(name))
     }
 
     /// Whether the caller has the role `admin`.
@@ -160,7 +162,9 @@ pub fn refuse(error: &AuthError, identity_url: &str) -> Response {
     if status == StatusCode::UNAUTHORIZED {
         let value = format!("Keystone uri=\"{identity_url}\"");
         if let Ok(value) = value.parse() {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, value);
         }
     }
     response

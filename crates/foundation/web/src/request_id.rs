@@ -84,7 +84,10 @@ mod tests {
     #[test]
     fn only_a_well_formed_global_id_is_taken() {
         let mut headers = HeaderMap::new();
-        headers.insert(HEADER, HeaderValue::from_static("req-x\u{7f}".trim_end_matches('\u{7f}')));
+        headers.insert(
+            HEADER,
+            HeaderValue::from_static("req-x\u{7f}".trim_end_matches('\u{7f}')),
+        );
         assert_eq!(RequestId::of(&headers).global, None);
         let good = "req-2c50b1a0-6e8c-4d3a-8c56-0c9c3a3b7c11";
         headers.insert(HEADER, HeaderValue::from_static(good));

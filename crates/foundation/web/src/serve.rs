@@ -12,7 +12,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 /// Answers requests on `listener` until `stop` is cancelled, then finishes those under way.
 ///
 /// A handler that panics answers 500 and costs only its own request.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    stop: CancellationToken,
+) -> io::Result<()> {
     let router = router.layer(CatchPanicLayer::custom(panicked));
     axum::serve(listener, router)
         .with_graceful_shutdown(async move { stop.cancelled().await })

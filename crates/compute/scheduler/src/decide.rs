@@ -1,0 +1,85 @@
+//! The decision: every host through every filter, the rest weighed, and a tally of refusals.
+
+use compute_model::request::{self, Choice, Explanation, PlacementRequest};
+use compute_rpc::scheduler::Selection;
+use rand::Rng;
+use rand::seq::SliceRandom;
+
+use crate::filters::{self, Question};
+use crate::settings::Settings;
+use crate::{Host, weighers};
+
+/// Chooses hosts for `request`, best first, `alternates` more than one.
+pub fn decide(
+    hosts: &[Host],
+    request: &PlacementRequest,
+    alternates: usize,
+    settings: &Settings,
+    random: &mut impl Rng,
+) -> Selection {
+    let question = Question {
+        request,
+        resources: request::resources(request),
+        settings,
+    };
+    let mut explanation = Explanation {
+        hosts: hosts.len(),
+        ..Explanation::default()
+    };
+    let mut left: Vec<&Host> = hosts.iter().collect();
+    for filter in filters::for_request(&question) {
+        let before = left.len();
+        let mut example = String::new();
+        left.retain(|host| match (filter.passes)(host, &question) {
+            Ok(()) => true,
+            Err(why) => {
+                if example.is_empty() {
+                    example = why;
+                }
+                false
+            }
+        });
+        let refused = before - left.len();
+        if refused > 0 {
+            explanation
+                .refused
+                .push((filter.name.to_owned(), refused, example));
+        }
+    }
+    explanation.left = left.len();
+    let ranked = rank(left, settings, random);
+    let choices = ranked.into_iter().take(alternates + 1).map(|host| Choice {
+        host: host.node.host.clone(),
+        node: host.node.name.clone(),
+        node_id: host.node.id.clone(),
+        availability_zone: zone(host, settings),
+    });
+    Selection {
+        choices: choices.collect(),
+        explanation,
+    }
+}
+
+/// The zone of a host.
+pub(crate) fn zone(host: &Host, settings: &Settings) -> String {
+    host.availability_zone
+        .clone()
+        .unwrap_or_else(|| settings.default_availability_zone.clone())
+}
+
+/// Best first; equals in random order, so that simultaneous questions spread; then one of the
+/// `host_subset_size` best is moved to the front.
+fn rank<'a>(mut hosts: Vec<&'a Host>, settings: &Settings, random: &mut impl Rng) -> Vec<&'a Host> {
+    hosts.shuffle(random);
+    let scores = weighers::scores(&hosts, settings);
+    let mut order: Vec<usize> = (0..hosts.len()).collect();
+    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+    let subset = settings.host_subset_size.clamp(1, order.len().max(1));
+    if subset > 1 {
+        order[..subset].shuffle(random);
+    }
+    order.into_iter().map(|index| hosts[index]).collect()
+}
+
+#[cfg(test)]
+mod tests;
