@@ -8,11 +8,12 @@ pub mod devices;
 pub mod firewalls;
 pub mod sweep;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+use crate::adverts::{self, Adverts};
 use crate::daemon::Daemons;
 use crate::kernel::netns;
 use crate::layout::{self, Key, Layout};
@@ -35,6 +36,7 @@ pub struct Engine {
     pub layout: Layout,
     pub daemons: Daemons,
     pub listeners: Listeners,
+    pub adverts: Adverts,
 }
 
 /// One pass.
@@ -75,6 +77,7 @@ pub fn run(engine: &mut Engine, wanted: &Wanted) -> Result<Report, PlaneError> {
     devices::adjust(&mut pass);
     pass.daemons();
     pass.listeners();
+    pass.adverts();
     if guarded {
         pass.ready_ports();
     }
@@ -192,6 +195,33 @@ impl Pass<'_> {
                     .fail(Object::Network(network.id.clone()), &error),
             }
         }
+    }
+
+    fn adverts(&mut self) {
+        let mut kept = BTreeSet::new();
+        for router in &self.wanted.routers {
+            let name = crate::names::router_namespace(&self.engine.cloud_id, &router.id);
+            let key = Key::Router(name.clone());
+            for (device, advert) in adverts::adverts(router, self.wanted) {
+                let link = self.now.get(&key).and_then(|s| s.links.get(&device));
+                let (Some(link), Some(opened)) = (link, self.engine.spaces.get(&key)) else {
+                    continue;
+                };
+                let place = (opened.inode, link.index);
+                match self
+                    .engine
+                    .adverts
+                    .ensure((&name, &device), &advert, &opened.file, place)
+                {
+                    Ok(changed) => self.report.changes += usize::from(changed),
+                    Err(error) => self.report.fail(Object::Router(router.id.clone()), &error),
+                }
+                kept.insert((name.clone(), device));
+            }
+        }
+        let is_kept =
+            |name: &str, device: &str| kept.contains(&(name.to_owned(), device.to_owned()));
+        self.engine.adverts.retain(is_kept);
     }
 
     /// Ports whose tap is as wanted. Called only when the firewall is.

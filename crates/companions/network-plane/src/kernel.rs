@@ -2,6 +2,7 @@
 
 pub mod announce;
 pub mod conntrack;
+pub mod icmpv6;
 pub mod links;
 pub mod netlink;
 pub mod netns;

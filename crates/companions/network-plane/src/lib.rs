@@ -13,6 +13,7 @@
 //! opens `/dev/net/tun` on a thread that entered the namespace, asks TUNSETIFF for the same name with the same three
 //! flags, and gives the descriptor to QEMU (`-netdev tap,fd=N`).
 
+mod adverts;
 mod apply;
 mod check;
 mod daemon;

@@ -71,6 +71,7 @@ impl Plane {
             layout: Layout::new(),
             daemons: Daemons::new(&state_dir),
             listeners: Listeners::default(),
+            adverts: Default::default(),
             state_dir,
         };
         let inner = Arc::new(Inner {

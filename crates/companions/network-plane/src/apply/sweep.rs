@@ -83,6 +83,7 @@ fn clear(file: File) -> Result<(), PlaneError> {
 /// Removes everything of the cloud.
 pub fn everything(engine: &mut Engine) -> Result<(), PlaneError> {
     engine.listeners.retain(|_| false);
+    engine.adverts.retain(|_, _| false);
     engine.daemons.remove_all()?;
     let layout = Layout::new();
     for name in left_over_namespaces(engine, &layout)? {

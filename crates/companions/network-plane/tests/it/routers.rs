@@ -163,3 +163,81 @@ fn a_router_joins_networks_and_extra_routes_come_and_go() {
         assert!(!lab.inside(&namespace, "ip route").contains("10.99"));
     });
 }
+
+#[test]
+fn guests_learn_their_ipv6_address_and_route_from_the_router() {
+    lab::run(|lab| async move {
+        let mut nets = [network("blue", 1), network("red", 2), external("ext", 113)];
+        for (n, net) in nets.iter_mut().take(2).enumerate() {
+            net.subnets.push(network_plane::Subnet {
+                id: id(&format!("six {n}")),
+                cidr: format!("fd0{n}::/64").parse().unwrap(),
+                gateway: Some(format!("fd0{n}::1").parse().unwrap()),
+                dhcp: true,
+                dns: vec![],
+                host_routes: vec![],
+                ipv6_mode: Some(network_plane::Ipv6Mode::Slaac),
+            });
+        }
+        let mut ports = [
+            port("a", &nets[0], "10.1.0.5"),
+            port("b", &nets[1], "10.2.0.5"),
+        ];
+        for (n, port) in ports.iter_mut().enumerate() {
+            port.ips.push(slaac(n, &port.mac).parse().unwrap());
+            port.security.as_mut().unwrap().push(icmp(Ethertype::IPv6));
+        }
+        let mut wanted = wanted(&nets, &ports);
+        let mut both = router("r", &nets[0], &nets[2]);
+        both.interfaces[0].ips.push("fd00::1/64".parse().unwrap());
+        both.interfaces.push(Interface {
+            port_id: id("second"),
+            network_id: nets[1].id.clone(),
+            mac: "fa:16:3e:aa:00:09".into(),
+            ips: vec![
+                "10.2.0.1/24".parse().unwrap(),
+                "fd01::1/64".parse().unwrap(),
+            ],
+        });
+        wanted.routers = vec![both];
+        lab.apply(&wanted).await;
+        let (a, b) = (lab.guest(&ports[0]), lab.guest(&ports[1]));
+        tokio::task::spawn_blocking(move || {
+            for (guest, port) in [(&a, &ports[0]), (&b, &ports[1])] {
+                let own = port.ips[1].to_string();
+                lab::eventually("an address", || guest.output("ip -6 addr").contains(&own));
+                lab::eventually("a route", || {
+                    guest.output("ip -6 route").contains("default via fe80::")
+                });
+            }
+            lab::eventually("duplicates are looked for", || {
+                !a.output("ip -6 addr").contains("tentative")
+            });
+            lab::eventually("duplicates are looked for", || {
+                !b.output("ip -6 addr").contains("tentative")
+            });
+            assert!(a.pings(&ports[1].ips[1].to_string()));
+        })
+        .await
+        .unwrap();
+        assert_eq!(lab.apply(&wanted).await.changes, 0);
+    });
+}
+
+/// The address that a guest makes of the prefix fd0N::/64 and its MAC.
+fn slaac(n: usize, mac: &str) -> String {
+    let bytes: Vec<u8> = mac
+        .split(':')
+        .map(|b| u8::from_str_radix(b, 16).unwrap())
+        .collect();
+    let [a, b, c, d, e, f] = bytes[..] else {
+        panic!("six bytes")
+    };
+    format!(
+        "fd0{n}::{:x}:{:x}:{:x}:{:x}",
+        u16::from_be_bytes([a ^ 2, b]),
+        u16::from_be_bytes([c, 0xff]),
+        u16::from_be_bytes([0xfe, d]),
+        u16::from_be_bytes([e, f])
+    )
+}
