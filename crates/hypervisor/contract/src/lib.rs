@@ -18,6 +18,7 @@ pub mod driver;
 pub mod error;
 pub mod facts;
 pub mod guard;
+pub mod qcow2;
 pub mod spec;
 #[cfg(feature = "suite")]
 pub mod suite;

@@ -11,7 +11,6 @@ mod driver;
 mod facts;
 mod faults;
 mod guests;
-mod qcow2;
 pub mod settings;
 
 pub use driver::FakeDriver;

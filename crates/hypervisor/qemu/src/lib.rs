@@ -1,1 +1,36 @@
-//! (being built)
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+//! Runs servers with QEMU, talking to each by its own QMP socket: no daemon between, nothing to install but QEMU.
+//!
+//! Everything of a server lies in its own directory `<state>/servers/<id>/` (see [`layout`]): what must be true
+//! (`spec.json`, with the epoch), disks, sockets, console log, pid file. Guests run in a session of their own and
+//! outlive this process; a new driver finds them by these directories and goes on.
+//!
+//! | module | what |
+//! |---|---|
+//! | `args` | the command line, a pure function of the description |
+//! | `qmp` | the protocol client |
+//! | `process` | starting, finding again, ending |
+//! | `disks`, `config_drive`, `tap` | what a guest is made of |
+//! | `record`, `layout` | what is kept on disk |
+//! | `guest` | one running guest: connection and watcher |
+//! | `driver` | the contract's verbs |
+
+mod args;
+mod cgroup;
+mod config_drive;
+mod console_log;
+mod disks;
+mod driver;
+mod guest;
+mod host;
+pub mod layout;
+mod probe;
+mod process;
+mod qmp;
+mod record;
+pub mod settings;
+mod tap;
+
+pub use driver::QemuDriver;
+pub use probe::{Accel, Probe, probe};
+pub use settings::{QemuSettings, VirtType};

@@ -1,0 +1,314 @@
+//! The disks of a server: made when missing, grown when too small, never shrunk, never formatted over.
+
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use hypervisor::qcow2::{self, Backing};
+use hypervisor::{DriverError, Result, RootDisk};
+
+use crate::layout::Layout;
+use crate::record::{Base, Record};
+use crate::settings::QemuSettings;
+
+/// Makes everything that the description asks for. Blocking.
+///
+/// # Errors
+/// `ImageUnusable` when the base is missing or larger than the disk; `Io`.
+pub(crate) fn ensure(layout: &Layout, record: &mut Record, settings: &QemuSettings) -> Result<()> {
+    if let Some(root) = record.spec.root_disk.clone() {
+        ensure_root(layout, record, &root, settings)?;
+    }
+    for (number, disk) in record.spec.ephemeral.iter().enumerate() {
+        ensure_size(
+            &layout.ephemeral(number),
+            disk.size_gb << 30,
+            None,
+            settings,
+        )?;
+    }
+    if record.spec.swap_mb > 0 && !layout.swap().exists() {
+        let path = layout.swap();
+        make_swap(&path, record.spec.swap_mb << 20)
+            .map_err(DriverError::io(format!("make {}", path.display())))?;
+    }
+    if let Some(drive) = &record.spec.config_drive {
+        let path = layout.config_drive();
+        let image = crate::config_drive::image(drive)?;
+        crate::record::replace(&path, &image)
+            .map_err(DriverError::io(format!("write {}", path.display())))?;
+    }
+    Ok(())
+}
+
+/// Is the root disk there (or none wanted)?
+pub(crate) fn present(layout: &Layout, record: &Record) -> bool {
+    record.spec.root_disk.is_none() || layout.root_disk().exists()
+}
+
+fn ensure_root(
+    layout: &Layout,
+    record: &mut Record,
+    root: &RootDisk,
+    settings: &QemuSettings,
+) -> Result<()> {
+    let path = layout.root_disk();
+    if path.exists() {
+        if let Some(base) = &record.base {
+            check_base(&base.path, &base.path.display().to_string())?;
+        }
+        return ensure_size(&path, root.size_gb << 30, None, settings);
+    }
+    let Some(image) = &root.image else {
+        record.base = None;
+        return ensure_size(&path, root.size_gb << 30, None, settings);
+    };
+    let name = if image.id.is_empty() {
+        image.path.display().to_string()
+    } else {
+        image.id.clone()
+    };
+    check_base(&image.path, &name)?;
+    let wanted = root.size_gb << 30;
+    if wanted > 0 && image.virtual_size > wanted {
+        let why = format!(
+            "it needs {} bytes, the disk has {} GiB",
+            image.virtual_size, root.size_gb
+        );
+        return Err(DriverError::ImageUnusable { image: name, why });
+    }
+    let path_of_base = std::path::absolute(&image.path)
+        .map_err(DriverError::io("resolve the path of the image"))?;
+    record.base = Some(Base {
+        path: path_of_base.clone(),
+        format: image.format,
+    });
+    let backing = Backing {
+        path: &path_of_base,
+        format: image.format.as_str(),
+    };
+    ensure_size(
+        &path,
+        wanted.max(image.virtual_size),
+        Some(backing),
+        settings,
+    )
+}
+
+fn check_base(path: &Path, name: &str) -> Result<()> {
+    match std::fs::File::open(path) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let why = format!("cannot open {}: {error}", path.display());
+            Err(DriverError::ImageUnusable {
+                image: name.to_owned(),
+                why,
+            })
+        }
+    }
+}
+
+/// A qcow2 of at least `size` bytes at `path`.
+fn ensure_size(
+    path: &Path,
+    size: u64,
+    backing: Option<Backing<'_>>,
+    settings: &QemuSettings,
+) -> Result<()> {
+    match qcow2::virtual_size(path) {
+        Ok(have) if have >= size => Ok(()),
+        Ok(_) => grow(path, size, settings),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            // Made under another name: a half-written header must never be taken for a disk.
+            let fresh = path.with_extension("new");
+            let fail = || DriverError::io(format!("make {}", path.display()));
+            let _ = std::fs::remove_file(&fresh);
+            qcow2::create(&fresh, size, backing).map_err(fail())?;
+            std::fs::rename(&fresh, path).map_err(fail())
+        }
+        Err(error) => Err(DriverError::io(format!("read {}", path.display()))(error)),
+    }
+}
+
+fn grow(path: &Path, size: u64, settings: &QemuSettings) -> Result<()> {
+    let mut command = Command::new(&settings.qemu_img);
+    command
+        .args(["resize", "-q", "-f", "qcow2"])
+        .arg(path)
+        .arg(size.to_string());
+    run(&mut command, "grow the disk")
+}
+
+/// Copies a stopped server's root disk, with everything below it, into a file of its own. Blocking.
+pub(crate) fn export(
+    layout: &Layout,
+    record: &Record,
+    target: &Path,
+    settings: &QemuSettings,
+) -> Result<()> {
+    let source = format!(
+        "json:{}",
+        crate::args::root_node(layout, record.base.as_ref(), true)
+    );
+    let mut command = Command::new(&settings.qemu_img);
+    command
+        .args(["convert", "-q", "-O", "qcow2"])
+        .arg(source)
+        .arg(target);
+    run(&mut command, "export the disk")
+}
+
+fn run(command: &mut Command, what: &str) -> Result<()> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(DriverError::io(format!("run qemu-img to {what}")))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(DriverError::Hypervisor {
+        what: what.to_owned(),
+        why,
+    })
+}
+
+/// A swap area as `mkswap` makes it: version 1, pages of 4 KiB, label `swap0`.
+fn make_swap(path: &Path, size: u64) -> std::io::Result<()> {
+    let fresh = path.with_extension("new");
+    let _ = std::fs::remove_file(&fresh);
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&fresh)?;
+    file.set_len(size)?;
+    let last_page = u32::try_from((size / 4096).saturating_sub(1)).unwrap_or(u32::MAX);
+    file.write_all_at(&1_u32.to_le_bytes(), 1024)?;
+    file.write_all_at(&last_page.to_le_bytes(), 1028)?;
+    file.write_all_at(b"swap0", 1052)?;
+    file.write_all_at(b"SWAPSPACE2", 4086)?;
+    file.flush()?;
+    std::fs::rename(&fresh, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use hypervisor::{Ephemeral, ImageFormat, ImageRef, ServerSpec};
+
+    use super::*;
+
+    fn server(root: RootDisk) -> (tempfile::TempDir, Layout, Record) {
+        let dir = tempfile::tempdir().unwrap();
+        let id = "0d7b1a2c-6a3e-4f0e-9f41-000000000001";
+        let layout = Layout::new(dir.path(), id).unwrap();
+        std::fs::create_dir_all(layout.dir()).unwrap();
+        let mut spec = ServerSpec::minimal(id, "disks");
+        spec.root_disk = Some(root);
+        (dir, layout, Record::new(&spec))
+    }
+
+    fn image(dir: &Path, size: u64) -> ImageRef {
+        let path = dir.join("base.raw");
+        std::fs::File::create(&path).unwrap().set_len(size).unwrap();
+        ImageRef {
+            id: "img".into(),
+            path,
+            format: ImageFormat::Raw,
+            virtual_size: size,
+        }
+    }
+
+    #[test]
+    fn a_root_disk_takes_the_flavors_size_or_the_images_and_grows_later() {
+        let settings = QemuSettings::default();
+        let (dir, layout, mut record) = server(RootDisk {
+            size_gb: 0,
+            image: None,
+        });
+        record.spec.root_disk = Some(RootDisk {
+            size_gb: 0,
+            image: Some(image(dir.path(), 5 << 20)),
+        });
+        ensure(&layout, &mut record, &settings).unwrap();
+        assert_eq!(qcow2::virtual_size(&layout.root_disk()).unwrap(), 5 << 20);
+        assert_eq!(record.base.as_ref().unwrap().format, ImageFormat::Raw);
+        if Command::new("qemu-img").arg("--version").output().is_err() {
+            println!("skipped: qemu-img is not installed");
+            return;
+        }
+        record.spec.root_disk = Some(RootDisk {
+            size_gb: 2,
+            image: None,
+        });
+        ensure(&layout, &mut record, &settings).unwrap();
+        assert_eq!(qcow2::virtual_size(&layout.root_disk()).unwrap(), 2 << 30);
+        record.spec.root_disk = Some(RootDisk {
+            size_gb: 1,
+            image: None,
+        });
+        ensure(&layout, &mut record, &settings).unwrap();
+        assert_eq!(
+            qcow2::virtual_size(&layout.root_disk()).unwrap(),
+            2 << 30,
+            "a disk never shrinks"
+        );
+    }
+
+    #[test]
+    fn an_image_that_is_missing_or_too_large_is_named() {
+        let settings = QemuSettings::default();
+        let (dir, layout, mut record) = server(RootDisk {
+            size_gb: 1,
+            image: None,
+        });
+        let large = image(dir.path(), (1 << 30) + 512);
+        let missing = ImageRef {
+            path: dir.path().join("none"),
+            virtual_size: 1,
+            ..large.clone()
+        };
+        for image in [large, missing] {
+            record.spec.root_disk = Some(RootDisk {
+                size_gb: 1,
+                image: Some(image),
+            });
+            let refused = ensure(&layout, &mut record, &settings);
+            assert!(
+                matches!(&refused, Err(DriverError::ImageUnusable { image, .. }) if image == "img"),
+                "{refused:?}"
+            );
+            assert!(!layout.root_disk().exists());
+        }
+    }
+
+    #[test]
+    fn swap_and_ephemeral_disks_are_made_once() {
+        let settings = QemuSettings::default();
+        let (_dir, layout, mut record) = server(RootDisk {
+            size_gb: 1,
+            image: None,
+        });
+        record.spec.swap_mb = 8;
+        record.spec.ephemeral = vec![Ephemeral {
+            size_gb: 3,
+            guest_format: None,
+        }];
+        ensure(&layout, &mut record, &settings).unwrap();
+        assert_eq!(qcow2::virtual_size(&layout.ephemeral(0)).unwrap(), 3 << 30);
+        let mut swap = std::fs::read(layout.swap()).unwrap();
+        assert_eq!(
+            (swap.len(), &swap[4086..4096]),
+            (8 << 20, &b"SWAPSPACE2"[..])
+        );
+        swap[9000] = 1;
+        std::fs::write(layout.swap(), &swap).unwrap();
+        ensure(&layout, &mut record, &settings).unwrap();
+        assert_eq!(
+            std::fs::read(layout.swap()).unwrap()[9000],
+            1,
+            "what the guest wrote stays"
+        );
+    }
+}

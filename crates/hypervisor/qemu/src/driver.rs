@@ -1,0 +1,359 @@
+//! The contract's verbs on QEMU guests.
+
+mod abilities;
+mod hotplug;
+mod recover;
+mod snapshot;
+mod start;
+mod suspend;
+mod watch;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use chrono::Utc;
+use hypervisor::guard::{Graves, ServerLocks, admit};
+use hypervisor::{
+    Cause, Console, Diagnostics, Driver, DriverError, EventKind, GuestEvent, GuestFacts, HostFacts,
+    HotplugNic, Keep, Pause, PowerState, Reboot, Result, ServerSpec, Snapshot, StopHow, Suspend,
+    parse_id,
+};
+use tokio::sync::broadcast;
+use tokio::task::AbortHandle;
+
+use crate::guest::Guest;
+use crate::layout::{Layout, servers};
+use crate::probe::Probe;
+use crate::record::Record;
+use crate::settings::QemuSettings;
+use crate::{args, disks, host, record};
+
+/// Events kept for a slow reader; it lists again when it lags more.
+const EVENTS: usize = 4096;
+
+/// The QEMU driver of one host.
+#[derive(Debug)]
+pub struct QemuDriver {
+    host: Arc<Host>,
+    /// Keeps logs bounded while the driver lives.
+    trimmer: AbortHandle,
+}
+
+impl Drop for QemuDriver {
+    fn drop(&mut self) {
+        self.trimmer.abort();
+    }
+}
+
+/// What the verbs and the watchers share.
+#[derive(Debug)]
+pub(crate) struct Host {
+    settings: QemuSettings,
+    probe: Probe,
+    hostname: String,
+    locks: ServerLocks,
+    graves: Graves,
+    events: broadcast::Sender<GuestEvent>,
+    guests: Mutex<HashMap<String, Arc<Guest>>>,
+}
+
+impl Host {
+    fn layout(&self, id: &str) -> Result<Layout> {
+        Layout::new(&self.settings.state_path, id)
+    }
+
+    fn lock_guests(&self) -> MutexGuard<'_, HashMap<String, Arc<Guest>>> {
+        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The running guest, if we are connected to it and it lives.
+    fn guest(&self, id: &str) -> Option<Arc<Guest>> {
+        self.lock_guests()
+            .get(id)
+            .filter(|guest| guest.process.alive())
+            .cloned()
+    }
+
+    fn forget(&self, id: &str) {
+        self.lock_guests().remove(id);
+    }
+
+    fn emit(&self, id: &str, kind: EventKind, cause: Cause, detail: Option<String>) {
+        tracing::debug!(server = id, ?kind, ?cause, ?detail, "guest event");
+        // No receiver is no error: nobody wants to know.
+        let _ = self.events.send(GuestEvent {
+            id: id.to_owned(),
+            kind,
+            cause,
+            at: Utc::now(),
+            detail,
+        });
+    }
+
+    /// The record of a server that is on this host.
+    fn known(&self, layout: &Layout) -> Result<Record> {
+        let record = record::read(layout)?.filter(|record| !record.away);
+        record.ok_or_else(|| DriverError::NotFound {
+            id: layout.id().to_owned(),
+        })
+    }
+
+    /// The record with a command's epoch taken.
+    fn admitted(&self, layout: &Layout, epoch: u64) -> Result<Record> {
+        let mut record = self.known(layout)?;
+        record.admit(epoch)?;
+        Ok(record)
+    }
+
+    async fn facts(&self, layout: &Layout, record: &Record) -> GuestFacts {
+        let guest = self.guest(layout.id());
+        let power_state = match &guest {
+            Some(guest) => guest.power().await,
+            None => match record.power {
+                // Written while it ran; it does not any more, or is being started right now.
+                PowerState::Running | PowerState::Paused | PowerState::NoState => {
+                    PowerState::Shutdown
+                }
+                other => other,
+            },
+        };
+        GuestFacts {
+            id: layout.id().to_owned(),
+            name: record.spec.name.clone(),
+            power_state,
+            since: record.since,
+            epoch: record.epoch,
+            pid: guest.map(|guest| guest.process.pid),
+            has_disks: disks::present(layout, record),
+            port_ids: record
+                .spec
+                .nics
+                .iter()
+                .map(|nic| nic.port_id.clone())
+                .collect(),
+            metadata: record.spec.metadata.clone(),
+        }
+    }
+
+    /// Brings a guest down, if it is up. The caller writes the record afterwards.
+    async fn halt(
+        self: &Arc<Self>,
+        layout: &Layout,
+        record: &mut Record,
+        how: StopHow,
+    ) -> Result<()> {
+        let id = layout.id();
+        if let Some(guest) = self.reach(layout).await? {
+            guest.expect_end();
+            if let StopHow::Graceful { timeout } = how
+                && guest.power().await == PowerState::Running
+            {
+                guest.power_button(timeout).await;
+            }
+            if let Err(error) = guest.end().await {
+                guest.expect_no_end();
+                return Err(error);
+            }
+            self.forget(id);
+            self.emit(id, EventKind::Stopped, Cause::Command, None);
+        }
+        self.clear_runtime(layout);
+        record.take(PowerState::Shutdown);
+        Ok(())
+    }
+
+    /// Removes what only a running guest needs, and saved memory.
+    fn clear_runtime(&self, layout: &Layout) {
+        for path in [
+            layout.qmp(),
+            layout.vnc(),
+            layout.serial(),
+            layout.pid(),
+            layout.memory(),
+        ] {
+            let _ = std::fs::remove_file(path); // mostly not there
+        }
+        crate::cgroup::remove(layout.id());
+    }
+
+    fn servers(&self) -> PathBuf {
+        servers(&self.settings.state_path)
+    }
+}
+
+fn busy(id: &str, what: impl Into<String>) -> DriverError {
+    DriverError::Busy {
+        id: id.to_owned(),
+        what: what.into(),
+    }
+}
+
+#[async_trait]
+impl Driver for QemuDriver {
+    fn name(&self) -> &'static str {
+        "qemu"
+    }
+
+    async fn host_facts(&self) -> Result<HostFacts> {
+        Ok(host::facts(
+            &self.host.hostname,
+            &self.host.servers(),
+            &self.host.probe,
+        ))
+    }
+
+    async fn ensure_running(&self, spec: &ServerSpec) -> Result<GuestFacts> {
+        let host = &self.host;
+        let id = parse_id(&spec.id)?;
+        let layout = host.layout(id)?;
+        let _held = host.locks.lock(id).await;
+        let known = record::read(&layout)?;
+        admit(
+            id,
+            spec.epoch,
+            known
+                .as_ref()
+                .map(|record| record.epoch)
+                .max(host.graves.epoch(id)),
+        )?;
+        args::check(spec)?;
+        let Some(mut record) = known else {
+            return host.create(&layout, spec).await;
+        };
+        record.describe(spec);
+        record.away = false;
+        record::write(&layout, &record)?;
+        if host.reach(&layout).await?.is_some() {
+            return Ok(host.facts(&layout, &record).await);
+        }
+        if record.power == PowerState::Suspended && layout.memory().exists() {
+            return host.wake(&layout, record).await;
+        }
+        host.start(&layout, record, EventKind::Started).await
+    }
+
+    async fn ensure_stopped(&self, id: &str, epoch: u64, how: StopHow) -> Result<GuestFacts> {
+        let host = &self.host;
+        let layout = host.layout(id)?;
+        let _held = host.locks.lock(id).await;
+        let mut record = host.admitted(&layout, epoch)?;
+        record::write(&layout, &record)?;
+        host.halt(&layout, &mut record, how).await?;
+        record::write(&layout, &record)?;
+        Ok(host.facts(&layout, &record).await)
+    }
+
+    async fn ensure_gone(&self, id: &str, epoch: u64, keep: Keep) -> Result<()> {
+        let host = &self.host;
+        let Ok(layout) = host.layout(id) else {
+            return Ok(());
+        };
+        let _held = host.locks.lock(id).await;
+        let known = record::read(&layout)?;
+        admit(
+            id,
+            epoch,
+            known
+                .as_ref()
+                .map(|record| record.epoch)
+                .max(host.graves.epoch(id)),
+        )?;
+        let Some(mut record) = known else {
+            return Ok(());
+        };
+        record.epoch = epoch;
+        record::write(&layout, &record)?;
+        host.halt(&layout, &mut record, StopHow::Hard).await?;
+        match keep {
+            Keep::Nothing => {
+                start::remove(&layout).await?;
+                host.graves.bury(id, epoch);
+            }
+            Keep::Disks => {
+                record.away = true;
+                record::write(&layout, &record)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn reboot(&self, spec: &ServerSpec, how: Reboot) -> Result<GuestFacts> {
+        let host = &self.host;
+        let layout = host.layout(&spec.id)?;
+        let _held = host.locks.lock(&spec.id).await;
+        let mut record = host.admitted(&layout, spec.epoch)?;
+        args::check(spec)?;
+        record.describe(spec);
+        record::write(&layout, &record)?;
+        let how = match how {
+            Reboot::Soft { timeout } => StopHow::Graceful { timeout },
+            Reboot::Hard => StopHow::Hard,
+        };
+        host.halt(&layout, &mut record, how).await?;
+        host.start(&layout, record, EventKind::Started).await
+    }
+
+    async fn inspect(&self, id: &str) -> Result<Option<GuestFacts>> {
+        let Ok(layout) = self.host.layout(id) else {
+            return Ok(None);
+        };
+        match record::read(&layout)?.filter(|record| !record.away) {
+            Some(record) => Ok(Some(self.host.facts(&layout, &record).await)),
+            None => Ok(None),
+        }
+    }
+
+    async fn spec(&self, id: &str) -> Result<Option<ServerSpec>> {
+        let Ok(layout) = self.host.layout(id) else {
+            return Ok(None);
+        };
+        let record = record::read(&layout)?.filter(|record| !record.away);
+        Ok(record.map(|record| record.spec))
+    }
+
+    async fn list(&self) -> Result<Vec<GuestFacts>> {
+        let mut all = Vec::new();
+        for layout in recover::layouts(&self.host.settings.state_path)? {
+            match record::read(&layout) {
+                Ok(Some(record)) if !record.away => {
+                    all.push(self.host.facts(&layout, &record).await)
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(server = layout.id(), %error, "a server's record cannot be read")
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    fn events(&self) -> broadcast::Receiver<GuestEvent> {
+        self.host.events.subscribe()
+    }
+
+    fn pause(&self) -> Option<&dyn Pause> {
+        Some(self)
+    }
+
+    fn suspend(&self) -> Option<&dyn Suspend> {
+        Some(self)
+    }
+
+    fn console(&self) -> Option<&dyn Console> {
+        Some(self)
+    }
+
+    fn snapshot(&self) -> Option<&dyn Snapshot> {
+        Some(self)
+    }
+
+    fn hotplug_nic(&self) -> Option<&dyn HotplugNic> {
+        Some(self)
+    }
+
+    fn diagnostics(&self) -> Option<&dyn Diagnostics> {
+        Some(self)
+    }
+}

@@ -1,0 +1,131 @@
+//! Exporting a root disk as one file: by QEMU's backup job while the guest runs, by qemu-img when it does not.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hypervisor::{DriverError, Result, Snapshot, SnapshotFacts, qcow2};
+use serde_json::{Value, json};
+
+use super::QemuDriver;
+use crate::guest::Guest;
+use crate::layout::Layout;
+use crate::{args, disks, record};
+
+const ASK: Duration = Duration::from_millis(20);
+const JOB: &str = "snapshot";
+
+#[async_trait]
+impl Snapshot for QemuDriver {
+    async fn export(&self, id: &str, epoch: u64, target: &Path) -> Result<SnapshotFacts> {
+        let host = &self.host;
+        let layout = host.layout(id)?;
+        let _held = host.locks.lock(id).await;
+        let known = host.admitted(&layout, epoch)?;
+        record::write(&layout, &known)?;
+        if known.spec.root_disk.is_none() {
+            return Err(DriverError::Unsupported {
+                what: "a snapshot of a server without a local disk".to_owned(),
+            });
+        }
+        let target =
+            std::path::absolute(target).map_err(DriverError::io("resolve the snapshot's path"))?;
+        let part = part_of(&target);
+        let _ = std::fs::remove_file(&part);
+        let fail = || DriverError::io(format!("write {}", target.display()));
+        let result = match host.reach(&layout).await? {
+            Some(guest) => live(&layout, &guest, &part).await,
+            None => {
+                let (layout, settings, part) =
+                    (layout.clone(), host.settings.clone(), part.clone());
+                let copy = tokio::task::spawn_blocking(move || {
+                    disks::export(&layout, &known, &part, &settings)
+                });
+                copy.await
+                    .unwrap_or_else(|error| Err(fail()(std::io::Error::other(error))))
+            }
+        };
+        if let Err(error) = result {
+            let _ = std::fs::remove_file(&part);
+            return Err(error);
+        }
+        let size = std::fs::metadata(&part).map_err(fail())?.len();
+        let virtual_size = qcow2::virtual_size(&part).map_err(fail())?;
+        std::fs::rename(&part, &target).map_err(fail())?;
+        Ok(SnapshotFacts {
+            disk_format: "qcow2".to_owned(),
+            size,
+            virtual_size,
+        })
+    }
+}
+
+/// The name a snapshot has until it is whole.
+fn part_of(target: &Path) -> PathBuf {
+    let mut name = target.as_os_str().to_owned();
+    name.push(".part");
+    PathBuf::from(name)
+}
+
+/// Copies what the guest sees at this moment, while it runs on.
+async fn live(layout: &Layout, guest: &Guest, part: &Path) -> Result<()> {
+    let size =
+        qcow2::virtual_size(&layout.root_disk()).map_err(DriverError::io("read the root disk"))?;
+    qcow2::create(part, size, None).map_err(DriverError::io(format!("make {}", part.display())))?;
+    let during = |error: crate::qmp::QmpError| error.during("export the disk");
+    let file = args::file_node(part, false);
+    let node = json!({"driver": "qcow2", "node-name": "export", "discard": "unmap", "file": file, "backing": null});
+    guest
+        .qmp
+        .execute("blockdev-add", node)
+        .await
+        .map_err(during)?;
+    let result = backup(guest).await;
+    let closed = guest
+        .qmp
+        .execute("blockdev-del", json!({"node-name": "export"}))
+        .await
+        .map_err(during);
+    result.and(closed.map(drop))
+}
+
+async fn backup(guest: &Guest) -> Result<()> {
+    let during = |error: crate::qmp::QmpError| error.during("export the disk");
+    let job = json!({
+        "job-id": JOB, "device": "root", "target": "export", "sync": "full",
+        "auto-finalize": true, "auto-dismiss": false,
+    });
+    guest
+        .qmp
+        .execute("blockdev-backup", job)
+        .await
+        .map_err(during)?;
+    loop {
+        let jobs = guest
+            .qmp
+            .execute("query-jobs", json!({}))
+            .await
+            .map_err(during)?;
+        let jobs = jobs.as_array().map(Vec::as_slice).unwrap_or_default();
+        let job = jobs
+            .iter()
+            .find(|job| job.get("id").and_then(Value::as_str) == Some(JOB));
+        let text = |key: &str| job.and_then(|job| job.get(key)).and_then(Value::as_str);
+        if text("status") == Some("concluded") || job.is_none() {
+            let error = text("error").map(str::to_owned);
+            guest
+                .qmp
+                .execute("job-dismiss", json!({"id": JOB}))
+                .await
+                .map_err(during)?;
+            return match error {
+                Some(why) => Err(DriverError::Hypervisor {
+                    what: "export the disk".to_owned(),
+                    why,
+                }),
+                None => Ok(()),
+            };
+        }
+        tokio::time::sleep(ASK).await;
+    }
+}

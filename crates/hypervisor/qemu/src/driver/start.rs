@@ -1,0 +1,240 @@
+//! Making a server and starting its QEMU.
+
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hypervisor::{
+    Cause, DriverError, EventKind, Firmware, GuestFacts, PowerState, Result, ServerSpec,
+};
+
+use super::{Host, watch};
+use crate::args::{self, Inputs};
+use crate::guest::{self, Guest};
+use crate::layout::Layout;
+use crate::record::{self, Record};
+use crate::settings::QemuSettings;
+use crate::{cgroup, disks, process, tap};
+
+/// Everything that a start needs, made beforehand.
+struct Prepared {
+    args: Vec<String>,
+    fds: Vec<OwnedFd>,
+    record: Record,
+}
+
+impl Host {
+    /// A server that this host did not know. Any error leaves nothing behind.
+    pub(super) async fn create(
+        self: &Arc<Self>,
+        layout: &Layout,
+        spec: &ServerSpec,
+    ) -> Result<GuestFacts> {
+        self.probe.require()?;
+        let record = Record::new(spec);
+        make_dir(layout)?;
+        let result = match record::write(layout, &record) {
+            Ok(()) => self.start(layout, record, EventKind::Started).await,
+            Err(error) => Err(error),
+        };
+        if result.is_err()
+            && let Err(error) = remove(layout).await
+        {
+            tracing::error!(server = layout.id(), %error, "a failed server could not be removed");
+        }
+        result
+    }
+
+    /// Starts a server that has a record. Any error leaves it stopped.
+    pub(super) async fn start(
+        self: &Arc<Self>,
+        layout: &Layout,
+        record: Record,
+        kind: EventKind,
+    ) -> Result<GuestFacts> {
+        let began = Instant::now();
+        let mut record = self.launch(layout, record, None).await?.1;
+        record.take(PowerState::Running);
+        if let Err(error) = record::write(layout, &record) {
+            self.end_failed(layout).await;
+            return Err(error);
+        }
+        tracing::info!(
+            server = layout.id(),
+            ms = began.elapsed().as_millis() as u64,
+            "guest started"
+        );
+        self.emit(layout.id(), kind, Cause::Command, None);
+        Ok(self.facts(layout, &record).await)
+    }
+
+    /// Starts QEMU, connects to it and watches it. With saved memory it waits for it to be loaded, and does not run.
+    pub(super) async fn launch(
+        self: &Arc<Self>,
+        layout: &Layout,
+        record: Record,
+        memory: Option<OwnedFd>,
+    ) -> Result<(Arc<Guest>, Record)> {
+        self.probe.require()?;
+        let began = Instant::now();
+        let (task_host, task_layout) = (self.clone(), layout.clone());
+        let prepared =
+            tokio::task::spawn_blocking(move || prepare(&task_host, &task_layout, record, memory))
+                .await;
+        let prepared = prepared.map_err(|error| {
+            DriverError::io("prepare the start")(std::io::Error::other(error))
+        })??;
+        let prepared_ms = began.elapsed().as_millis() as u64;
+        let process = Arc::new(process::start(
+            &self.settings.qemu_binary,
+            &prepared.args,
+            layout,
+            &prepared.fds,
+        )?);
+        let executed_ms = began.elapsed().as_millis() as u64;
+        drop(prepared.fds); // QEMU has its own copies
+        self.limit(layout, &prepared.record, process.pid);
+        let limit = Duration::from_secs(self.settings.start_timeout_s);
+        match guest::connect(process.clone(), layout, limit).await {
+            Ok((guest, events)) => {
+                let guest = Arc::new(guest);
+                watch::begin(self, layout, &guest, events);
+                self.lock_guests()
+                    .insert(layout.id().to_owned(), guest.clone());
+                let ready_ms = began.elapsed().as_millis() as u64;
+                tracing::debug!(
+                    server = layout.id(),
+                    prepared_ms,
+                    executed_ms,
+                    ready_ms,
+                    "QEMU is up"
+                );
+                Ok((guest, prepared.record))
+            }
+            Err(error) => {
+                if let Err(kill) = process.kill().await {
+                    tracing::error!(server = layout.id(), error = %kill, "a QEMU that failed to start cannot be killed");
+                }
+                self.clear_sockets(layout);
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends a guest whose start could not be completed.
+    pub(super) async fn end_failed(&self, layout: &Layout) {
+        if let Some(guest) = self.guest(layout.id())
+            && let Err(error) = guest.end().await
+        {
+            tracing::error!(server = layout.id(), %error, "a guest that failed to start cannot be ended");
+        }
+        self.forget(layout.id());
+        self.clear_sockets(layout);
+    }
+
+    /// Removes what only a running guest needs; saved memory stays.
+    pub(super) fn clear_sockets(&self, layout: &Layout) {
+        for path in [layout.qmp(), layout.vnc(), layout.serial(), layout.pid()] {
+            let _ = std::fs::remove_file(path); // mostly not there
+        }
+        cgroup::remove(layout.id());
+    }
+
+    /// Best effort: a host that cannot limit says so, and the guest runs.
+    fn limit(&self, layout: &Layout, record: &Record, pid: u32) {
+        let limits = &record.spec.cpu_limits;
+        if *limits == hypervisor::CpuLimits::default() {
+            return;
+        }
+        if !self.settings.cgroups {
+            tracing::warn!(
+                server = layout.id(),
+                "processor limits are switched off by settings"
+            );
+        } else if let Err(error) = cgroup::limit(layout.id(), pid, limits, record.spec.vcpus) {
+            tracing::warn!(server = layout.id(), %error, "processor limits cannot be enforced");
+        }
+    }
+}
+
+/// Disks, taps, sockets and the command line. Blocking.
+fn prepare(
+    host: &Host,
+    layout: &Layout,
+    mut record: Record,
+    memory: Option<OwnedFd>,
+) -> Result<Prepared> {
+    disks::ensure(layout, &mut record, &host.settings)?;
+    ensure_nvram(layout, &record, &host.settings)?;
+    record.machine = Some(args::machine_type(&record, &host.settings).to_owned());
+    record::write(layout, &record)?;
+    let mut fds: Vec<OwnedFd> = vec![guest::listen(&layout.qmp())?.into()];
+    let qmp = fds[0].as_raw_fd();
+    let mut taps: Vec<Option<RawFd>> = Vec::new();
+    for nic in &record.spec.nics {
+        taps.push(match &nic.tap {
+            Some(tap) => {
+                let fd = tap::open(tap)?;
+                let number = fd.as_raw_fd();
+                fds.push(fd);
+                Some(number)
+            }
+            None => None,
+        });
+    }
+    let incoming = memory.as_ref().map(AsRawFd::as_raw_fd);
+    fds.extend(memory);
+    let inputs = Inputs {
+        layout,
+        record: &record,
+        settings: &host.settings,
+        accel: host.probe.accel,
+        qmp,
+        taps: &taps,
+        incoming,
+    };
+    let args = args::build(&inputs)?;
+    Ok(Prepared { args, fds, record })
+}
+
+/// A server with UEFI has variables of its own.
+fn ensure_nvram(layout: &Layout, record: &Record, settings: &QemuSettings) -> Result<()> {
+    let path = layout.nvram();
+    if record.spec.firmware != Firmware::Uefi || path.exists() {
+        return Ok(());
+    }
+    let template =
+        std::fs::read(&settings.ovmf_vars).map_err(|error| DriverError::Unsupported {
+            what: format!(
+                "UEFI firmware ({}: {error}; package ovmf)",
+                settings.ovmf_vars.display()
+            ),
+        })?;
+    record::replace(&path, &template).map_err(DriverError::io(format!("write {}", path.display())))
+}
+
+fn make_dir(layout: &Layout) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let dir = layout.dir();
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(DriverError::io(format!("create {}", dir.display())))
+}
+
+/// Removes a server's directory: first out of sight, then for good, so that half a removal is never taken for a server.
+pub(super) async fn remove(layout: &Layout) -> Result<()> {
+    let (dir, trash) = (layout.dir().to_owned(), layout.trash());
+    let what = format!("remove {}", dir.display());
+    let done = tokio::task::spawn_blocking(move || {
+        if trash.exists() {
+            std::fs::remove_dir_all(&trash)?;
+        }
+        std::fs::rename(&dir, &trash)?;
+        std::fs::remove_dir_all(&trash)
+    });
+    done.await
+        .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+        .map_err(DriverError::io(what))
+}

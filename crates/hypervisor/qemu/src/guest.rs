@@ -1,0 +1,297 @@
+//! One running guest: its process, its QMP connection, and what its end means.
+
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hypervisor::{DriverError, EventKind, PowerState, Result};
+use serde_json::{Value, json};
+use tokio::sync::broadcast;
+use tokio::task::AbortHandle;
+
+use crate::layout::Layout;
+use crate::process::Process;
+use crate::qmp::{Event, Qmp, QmpError};
+
+/// QEMU ends within some 20 ms of `quit`; with dirty disks on a slow host it may take a while.
+const QUIT_WAIT: Duration = Duration::from_secs(5);
+/// How much of QEMU's own words goes into an error.
+const STDERR_TAIL: u64 = 2048;
+
+/// A guest we are connected to. Dropping it lets go of the connection; the guest runs on.
+#[derive(Debug)]
+pub(crate) struct Guest {
+    pub qmp: Qmp,
+    pub process: Arc<Process>,
+    /// A command is about to end it: its end is no news.
+    ending: AtomicBool,
+    /// Task that listens to it, once there is one.
+    watcher: std::sync::OnceLock<AbortHandle>,
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        if let Some(watcher) = self.watcher.get() {
+            watcher.abort();
+        }
+    }
+}
+
+impl Guest {
+    pub fn watched_by(&self, watcher: AbortHandle) {
+        if let Err(second) = self.watcher.set(watcher) {
+            second.abort();
+        }
+    }
+
+    /// From now on its end is what a command wanted.
+    pub fn expect_end(&self) {
+        self.ending.store(true, Ordering::SeqCst);
+    }
+
+    /// The command gave up ending it.
+    pub fn expect_no_end(&self) {
+        self.ending.store(false, Ordering::SeqCst);
+    }
+
+    pub fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::SeqCst)
+    }
+
+    /// QEMU's word for the state: `running`, `paused`, `postmigrate`, ...
+    pub async fn status(&self) -> std::result::Result<String, QmpError> {
+        let status = self.qmp.execute("query-status", json!({})).await?;
+        match status.get("status").and_then(Value::as_str) {
+            Some(word) => Ok(word.to_owned()),
+            None => Err(QmpError::Protocol(status.to_string())),
+        }
+    }
+
+    /// The state now. `NoState` when it lives but does not answer.
+    pub async fn power(&self) -> PowerState {
+        match self.status().await {
+            Ok(word) => power(&word),
+            Err(_) if !self.process.alive() => PowerState::Shutdown,
+            Err(error) => {
+                tracing::warn!(pid = self.process.pid, %error, "a guest does not answer");
+                PowerState::NoState
+            }
+        }
+    }
+
+    /// Asks for a shutdown by the power button and waits; true when the guest ended.
+    pub async fn power_button(&self, limit: Duration) -> bool {
+        let ask = async {
+            // A guest that is still booting misses the first press.
+            loop {
+                if let Err(error) = self.qmp.execute("system_powerdown", json!({})).await {
+                    tracing::debug!(pid = self.process.pid, %error, "the power button does not work");
+                }
+                tokio::time::sleep(Duration::from_secs(3)).await;
+            }
+        };
+        tokio::select! {
+            () = self.process.exited() => true,
+            () = ask => false,
+            () = tokio::time::sleep(limit) => !self.process.alive(),
+        }
+    }
+
+    /// Ends it now: by command, so that disks are flushed, else by signal.
+    pub async fn end(&self) -> Result<()> {
+        self.expect_end();
+        if self.process.alive() {
+            let _ = self.qmp.execute("quit", json!({})).await; // the connection may close before the answer
+            if !self.process.exits_within(QUIT_WAIT).await {
+                self.process.kill().await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A listening QMP socket, made before QEMU starts: connecting to it needs no waiting and no polling.
+pub(crate) fn listen(path: &Path) -> Result<UnixListener> {
+    let _ = std::fs::remove_file(path);
+    UnixListener::bind(path).map_err(DriverError::io(format!("bind {}", path.display())))
+}
+
+/// Waits until a QEMU that was just started is ready.
+///
+/// # Errors
+/// `GuestFailed` with its last words when it ended instead, `Hypervisor` when it says nothing.
+pub(crate) async fn connect(
+    process: Arc<Process>,
+    layout: &Layout,
+    limit: Duration,
+) -> Result<(Guest, broadcast::Receiver<Event>)> {
+    let path = layout.qmp();
+    let answer = tokio::select! {
+        biased;
+        answer = tokio::time::timeout(limit, Qmp::connect(&path)) => answer,
+        () = process.exited() => Ok(Err(QmpError::Closed)),
+    };
+    match answer {
+        Ok(Ok((qmp, events))) => Ok((
+            Guest {
+                qmp,
+                process,
+                ending: AtomicBool::new(false),
+                watcher: std::sync::OnceLock::new(),
+            },
+            events,
+        )),
+        Ok(Err(_)) if process.exits_within(Duration::from_secs(1)).await => {
+            Err(DriverError::GuestFailed {
+                stderr: last_words(layout),
+            })
+        }
+        Ok(Err(error)) => Err(error.during("connect to the guest")),
+        Err(_) => Err(QmpError::Timeout("the start".to_owned()).during("start the guest")),
+    }
+}
+
+/// The end of what QEMU wrote to its log.
+pub(crate) fn last_words(layout: &Layout) -> String {
+    let bytes = crate::console_log::read_end(&layout.qemu_log(), STDERR_TAIL).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes).trim().to_owned();
+    if text.is_empty() {
+        "QEMU ended without a word".to_owned()
+    } else {
+        text
+    }
+}
+
+/// QEMU's run states as ours.
+fn power(status: &str) -> PowerState {
+    match status {
+        "running" | "watchdog" | "colo" => PowerState::Running,
+        "guest-panicked" | "internal-error" => PowerState::Crashed,
+        "shutdown" => PowerState::Shutdown,
+        // S3: the guest put itself to sleep; any key wakes it.
+        "suspended" => PowerState::Suspended,
+        // paused, prelaunch, inmigrate, postmigrate, finish-migrate, save-vm, restore-vm, debug, io-error
+        _ => PowerState::Paused,
+    }
+}
+
+/// What a watcher heard so far.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    panicked: bool,
+    /// QEMU's reason for a shutdown.
+    shutdown: Option<String>,
+}
+
+impl Heard {
+    /// Takes an event in; the change to report, if it is one that nobody commanded.
+    pub fn take(&mut self, event: &Event) -> Option<EventKind> {
+        match event.name.as_str() {
+            "GUEST_PANICKED" => self.panicked = true,
+            "SHUTDOWN" => {
+                let reason = event
+                    .data
+                    .get("reason")
+                    .and_then(Value::as_str)
+                    .unwrap_or("unknown");
+                self.shutdown = Some(reason.to_owned());
+            }
+            "RESET" => self.panicked = false,
+            "STOP" if !event.commanded && self.shutdown.is_none() => {
+                return Some(EventKind::Paused);
+            }
+            "RESUME" if !event.commanded => return Some(EventKind::Resumed),
+            _ => {}
+        }
+        None
+    }
+
+    /// What it means that the process ended.
+    pub fn verdict(&self) -> (PowerState, EventKind, String) {
+        match (&self.shutdown, self.panicked) {
+            (_, true) => (
+                PowerState::Crashed,
+                EventKind::Crashed,
+                "the guest's kernel panicked".to_owned(),
+            ),
+            (Some(reason), false) => (PowerState::Shutdown, EventKind::Stopped, reason.clone()),
+            (None, false) => (
+                PowerState::Crashed,
+                EventKind::Crashed,
+                "QEMU ended unexpectedly".to_owned(),
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(name: &str, data: Value, commanded: bool) -> Event {
+        Event {
+            name: name.to_owned(),
+            data,
+            commanded,
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_guest_is_read_from_what_it_said_before() {
+        let mut heard = Heard::default();
+        assert_eq!(heard.verdict().1, EventKind::Crashed, "killed from outside");
+        assert_eq!(
+            heard.take(&event(
+                "SHUTDOWN",
+                json!({"guest": true, "reason": "guest-shutdown"}),
+                false
+            )),
+            None
+        );
+        assert_eq!(
+            heard.take(&event("STOP", Value::Null, false)),
+            None,
+            "the stop before the end is no pause"
+        );
+        assert_eq!(
+            heard.verdict(),
+            (
+                PowerState::Shutdown,
+                EventKind::Stopped,
+                "guest-shutdown".to_owned()
+            )
+        );
+        heard.take(&event("GUEST_PANICKED", json!({"action": "pause"}), false));
+        assert_eq!(heard.verdict().0, PowerState::Crashed);
+    }
+
+    #[test]
+    fn only_uncommanded_changes_are_news() {
+        let mut heard = Heard::default();
+        assert_eq!(heard.take(&event("STOP", Value::Null, true)), None);
+        assert_eq!(heard.take(&event("RESUME", Value::Null, true)), None);
+        assert_eq!(
+            heard.take(&event("STOP", Value::Null, false)),
+            Some(EventKind::Paused)
+        );
+        assert_eq!(
+            heard.take(&event("RESUME", Value::Null, false)),
+            Some(EventKind::Resumed)
+        );
+    }
+
+    #[test]
+    fn run_states_become_power_states() {
+        for (word, state) in [
+            ("running", PowerState::Running),
+            ("paused", PowerState::Paused),
+            ("io-error", PowerState::Paused),
+            ("guest-panicked", PowerState::Crashed),
+            ("shutdown", PowerState::Shutdown),
+        ] {
+            assert_eq!(power(word), state, "{word}");
+        }
+    }
+}

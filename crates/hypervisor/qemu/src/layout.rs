@@ -1,0 +1,140 @@
+//! Names of the files of one server.
+
+use std::path::{Path, PathBuf};
+
+use hypervisor::{DriverError, Result, parse_id};
+
+/// The longest path that a unix socket can have on Linux.
+const SOCKET_PATH: usize = 107;
+
+/// The directory of one server. Only made from ids that passed [`parse_id`].
+#[derive(Clone, Debug)]
+pub struct Layout {
+    dir: PathBuf,
+    id: String,
+}
+
+impl Layout {
+    /// # Errors
+    /// `NotFound` when `id` is no UUID.
+    pub fn new(state_path: &Path, id: &str) -> Result<Self> {
+        let id = parse_id(id)?.to_owned();
+        Ok(Self {
+            dir: servers(state_path).join(&id),
+            id,
+        })
+    }
+
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Description, epoch, last known state.
+    pub fn record(&self) -> PathBuf {
+        self.dir.join("spec.json")
+    }
+
+    pub fn root_disk(&self) -> PathBuf {
+        self.dir.join("disk.qcow2")
+    }
+
+    pub fn ephemeral(&self, number: usize) -> PathBuf {
+        self.dir.join(format!("ephemeral{number}.qcow2"))
+    }
+
+    pub fn swap(&self) -> PathBuf {
+        self.dir.join("swap.raw")
+    }
+
+    pub fn config_drive(&self) -> PathBuf {
+        self.dir.join("config.iso")
+    }
+
+    /// UEFI variables.
+    pub fn nvram(&self) -> PathBuf {
+        self.dir.join("nvram.fd")
+    }
+
+    pub fn pid(&self) -> PathBuf {
+        self.dir.join("pid")
+    }
+
+    pub fn qmp(&self) -> PathBuf {
+        self.dir.join("qmp")
+    }
+
+    pub fn vnc(&self) -> PathBuf {
+        self.dir.join("vnc")
+    }
+
+    pub fn serial(&self) -> PathBuf {
+        self.dir.join("serial")
+    }
+
+    pub fn console_log(&self) -> PathBuf {
+        self.dir.join("console.log")
+    }
+
+    /// What QEMU itself says.
+    pub fn qemu_log(&self) -> PathBuf {
+        self.dir.join("qemu.log")
+    }
+
+    /// The memory of a suspended guest.
+    pub fn memory(&self) -> PathBuf {
+        self.dir.join("memory")
+    }
+
+    /// Where the directory goes before it is removed, so that a removal cut short is never taken for a server.
+    pub fn trash(&self) -> PathBuf {
+        self.dir.with_extension("gone")
+    }
+}
+
+/// The folder of all servers.
+pub fn servers(state_path: &Path) -> PathBuf {
+    state_path.join("servers")
+}
+
+/// Refuses a state folder whose sockets could not be bound.
+///
+/// # Errors
+/// `Unsupported`, saying by how much it is too long.
+pub fn check_length(state_path: &Path) -> Result<()> {
+    let longest = servers(state_path).as_os_str().len()
+        + "/00000000-0000-0000-0000-000000000000/serial".len();
+    if longest > SOCKET_PATH {
+        let what = format!(
+            "a state path as long as {}: use one {} bytes shorter",
+            state_path.display(),
+            longest - SOCKET_PATH
+        );
+        return Err(DriverError::Unsupported { what });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_uuids_name_directories() {
+        assert!(Layout::new(Path::new("/s"), "../../etc").is_err());
+        let layout = Layout::new(Path::new("/s"), "0d7b1a2c-6a3e-4f0e-9f41-000000000001").unwrap();
+        assert_eq!(
+            layout.root_disk(),
+            Path::new("/s/servers/0d7b1a2c-6a3e-4f0e-9f41-000000000001/disk.qcow2")
+        );
+    }
+
+    #[test]
+    fn a_state_path_too_long_for_sockets_is_refused_at_once() {
+        assert!(check_length(Path::new("/var/lib/kilonova")).is_ok());
+        assert!(check_length(&Path::new("/").join("x".repeat(80))).is_err());
+    }
+}

@@ -1,0 +1,230 @@
+//! QEMU processes: started in a session of their own, found again by a later driver, ended for certain. All through
+//! pidfds, so that a reused process number is never taken for a guest.
+
+use std::io::{Error, ErrorKind, Result};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use hypervisor::DriverError;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use crate::layout::Layout;
+
+/// A process cannot outlive SIGKILL for long, unless it hangs in the kernel on a dead disk.
+const KILL_WAIT: Duration = Duration::from_secs(15);
+
+/// A running QEMU.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub pid: u32,
+    fd: AsyncFd<OwnedFd>,
+}
+
+impl Process {
+    fn open(pid: u32) -> Result<Self> {
+        // SAFETY: the call takes two integers and returns a new descriptor or -1.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) };
+        let fd = RawFd::try_from(fd).map_err(Error::other)?;
+        if fd < 0 {
+            return Err(Error::last_os_error());
+        }
+        // SAFETY: the kernel just gave us this descriptor and nobody else knows it.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        // SAFETY: an OwnedFd keeps one open descriptor and always names it, until it is dropped with the AsyncFd.
+        let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
+        Ok(Self {
+            pid,
+            fd: fd.map_err(|error| error.into_parts().1)?,
+        })
+    }
+
+    /// Waits until the process ended.
+    pub async fn exited(&self) {
+        // A pidfd becomes readable when its process ends, and stays so.
+        if let Err(error) = self.fd.readable().await {
+            tracing::warn!(pid = self.pid, %error, "cannot wait for the process");
+        }
+    }
+
+    /// Waits at most this long; true when it ended.
+    pub async fn exits_within(&self, limit: Duration) -> bool {
+        tokio::time::timeout(limit, self.exited()).await.is_ok()
+    }
+
+    pub fn alive(&self) -> bool {
+        let mut poll = libc::pollfd {
+            fd: self.fd.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one valid pollfd is given, with its count.
+        unsafe { libc::poll(&mut poll, 1, 0) == 0 }
+    }
+
+    /// Kills and waits.
+    pub async fn kill(&self) -> hypervisor::Result<()> {
+        // SAFETY: a valid pidfd, a signal number, no siginfo, no flags.
+        let sent = unsafe {
+            libc::syscall(
+                libc::SYS_pidfd_send_signal,
+                self.fd.as_raw_fd(),
+                libc::SIGKILL,
+                std::ptr::null::<u8>(),
+                0,
+            )
+        };
+        let error = Error::last_os_error();
+        if sent != 0 && error.raw_os_error() != Some(libc::ESRCH) {
+            return Err(DriverError::io(format!("kill process {}", self.pid))(error));
+        }
+        if self.exits_within(KILL_WAIT).await {
+            return Ok(());
+        }
+        let why = format!("process {} does not end although killed", self.pid);
+        Err(DriverError::Hypervisor {
+            what: "stop the guest".to_owned(),
+            why,
+        })
+    }
+}
+
+/// The process of a server, by its pid file; None when there is none, or the number belongs to somebody else now.
+pub(crate) fn find(layout: &Layout) -> Option<Process> {
+    let pid = std::fs::read_to_string(layout.pid())
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
+    take(pid, layout)
+}
+
+/// The same by looking at every process: for a QEMU whose starter died before the pid file was there.
+pub(crate) fn search(layout: &Layout) -> Option<Process> {
+    let pids = std::fs::read_dir("/proc").ok()?.flatten();
+    pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .find_map(|pid| take(pid, layout))
+}
+
+/// Takes hold of a process, then looks whether it is the server's: in this order the answer stays true.
+fn take(pid: u32, layout: &Layout) -> Option<Process> {
+    let cmdline = |pid| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    if !belongs(&cmdline(pid), layout) {
+        return None;
+    }
+    let process = Process::open(pid).ok()?;
+    (belongs(&cmdline(pid), layout) && process.alive()).then_some(process)
+}
+
+/// Is this the command line of the server's QEMU? The pid file's path tells clouds with equal ids apart.
+fn belongs(cmdline: &[u8], layout: &Layout) -> bool {
+    let words: Vec<&[u8]> = cmdline.split(|byte| *byte == 0).collect();
+    let has = |option: &[u8], value: &[u8]| {
+        words
+            .windows(2)
+            .any(|pair| pair[0] == option && pair[1] == value)
+    };
+    has(b"-uuid", layout.id().as_bytes())
+        && has(b"-pidfile", layout.pid().as_os_str().as_encoded_bytes())
+}
+
+/// Starts QEMU with the given descriptors open at the same numbers. What it says goes to `qemu.log`.
+pub(crate) fn start(
+    program: &Path,
+    args: &[String],
+    layout: &Layout,
+    fds: &[OwnedFd],
+) -> hypervisor::Result<Process> {
+    let log = layout.qemu_log();
+    let fail = || DriverError::io(format!("open {}", log.display()));
+    let _ = std::fs::remove_file(&log);
+    let out = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(&log)
+        .map_err(fail())?;
+    let err = out.try_clone().map_err(fail())?;
+    let numbers: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+    let mut command = tokio::process::Command::new(program);
+    command
+        .args(args)
+        .current_dir(layout.dir())
+        .stdin(Stdio::null())
+        .stdout(out)
+        .stderr(err)
+        .kill_on_drop(false);
+    // The environment may hold credentials of the cloud.
+    command
+        .env_clear()
+        .envs(std::env::vars().filter(|(name, _)| name == "PATH" || name == "TMPDIR"));
+    // SAFETY: between fork and exec only setsid and fcntl run, both safe there, on memory made before.
+    unsafe {
+        command.pre_exec(move || {
+            if libc::setsid() < 0 {
+                return Err(Error::last_os_error());
+            }
+            for number in &numbers {
+                if libc::fcntl(*number, libc::F_SETFD, 0) < 0 {
+                    return Err(Error::last_os_error());
+                }
+            }
+            Ok(())
+        });
+    }
+    let mut child = command.spawn().map_err(|error| missing(program, error))?;
+    let pid = child
+        .id()
+        .ok_or_else(|| DriverError::io("start QEMU")(Error::other("it has no process number")))?;
+    let process = Process::open(pid).map_err(DriverError::io("watch QEMU"))?;
+    tokio::spawn(async move {
+        match child.wait().await {
+            Ok(status) => tracing::debug!(pid, %status, "QEMU ended"),
+            Err(error) => tracing::warn!(pid, %error, "cannot collect QEMU's exit status"),
+        }
+    });
+    Ok(process)
+}
+
+fn missing(program: &Path, error: Error) -> DriverError {
+    if error.kind() == ErrorKind::NotFound {
+        return DriverError::Unsupported {
+            what: format!(
+                "{} is not installed (package qemu-system-x86)",
+                program.display()
+            ),
+        };
+    }
+    DriverError::io(format!("start {}", program.display()))(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_a_servers_only_with_its_id_and_its_pid_file() {
+        let layout = Layout::new(Path::new("/s"), "0d7b1a2c-6a3e-4f0e-9f41-000000000001").unwrap();
+        let line =
+            |id: &str, pid: &str| format!("qemu\0-uuid\0{id}\0-pidfile\0{pid}\0").into_bytes();
+        let pid = layout.pid().display().to_string();
+        assert!(belongs(&line(layout.id(), &pid), &layout));
+        assert!(!belongs(&line(layout.id(), "/other/pid"), &layout));
+        assert!(!belongs(
+            &line("0d7b1a2c-6a3e-4f0e-9f41-000000000002", &pid),
+            &layout
+        ));
+        assert!(!belongs(b"", &layout), "a zombie has no command line");
+    }
+
+    #[tokio::test]
+    async fn a_reused_process_number_is_never_taken_for_a_guest() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path(), "0d7b1a2c-6a3e-4f0e-9f41-000000000001").unwrap();
+        std::fs::create_dir_all(layout.dir()).unwrap();
+        std::fs::write(layout.pid(), format!("{}\n", std::process::id())).unwrap();
+        assert!(find(&layout).is_none());
+        assert!(search(&layout).is_none());
+    }
+}

@@ -1,0 +1,169 @@
+//! What the tests share: a state folder, descriptions, waiting.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use hypervisor::{
+    ConfigDrive, ConfigFile, Driver, GuestEvent, ImageFormat, ImageRef, RootDisk, ServerSpec,
+};
+use hypervisor_qemu::{QemuDriver, QemuSettings};
+use tokio::sync::broadcast;
+
+/// Emulated guests on a busy machine are slow; a healthy one boots in six seconds.
+pub const BOOT: Duration = Duration::from_secs(120);
+
+/// Is QEMU here? Says so when it is not.
+pub fn qemu_is_here() -> bool {
+    let here = Command::new("qemu-system-x86_64")
+        .arg("--version")
+        .output()
+        .is_ok();
+    if !here {
+        println!("skipped: qemu-system-x86_64 (package qemu-system-x86) is not installed");
+    }
+    here
+}
+
+/// The demo image, built once by the project's own script.
+pub fn demo_image() -> ImageRef {
+    static IMAGE: OnceLock<PathBuf> = OnceLock::new();
+    let path = IMAGE.get_or_init(|| {
+        let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("demo-image");
+        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../tools/demo-image.sh");
+        let built = Command::new(&script).arg(&out).output().unwrap();
+        assert!(
+            built.status.success(),
+            "demo-image.sh: {}",
+            String::from_utf8_lossy(&built.stderr)
+        );
+        out.join("kilonova-demo.qcow2")
+    });
+    let virtual_size = hypervisor::qcow2::virtual_size(path).unwrap();
+    ImageRef {
+        id: "demo".into(),
+        path: path.clone(),
+        format: ImageFormat::Qcow2,
+        virtual_size,
+    }
+}
+
+/// A host of its own; guests left over by a failed test are ended when it goes.
+pub struct Cloud {
+    pub dir: tempfile::TempDir,
+}
+
+impl Cloud {
+    pub fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub fn settings(&self) -> QemuSettings {
+        QemuSettings {
+            state_path: self.dir.path().to_owned(),
+            ..QemuSettings::default()
+        }
+    }
+
+    pub async fn driver(&self) -> QemuDriver {
+        QemuDriver::open(self.settings()).await.unwrap()
+    }
+
+    /// Every process that names this cloud's folder.
+    pub fn processes(&self) -> Vec<u32> {
+        let folder = self.dir.path().display().to_string();
+        let pids = std::fs::read_dir("/proc").unwrap().flatten();
+        pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+            .filter(|pid| *pid != std::process::id())
+            .filter(|pid| {
+                let cmdline = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                cmdline.starts_with(b"qemu") && String::from_utf8_lossy(&cmdline).contains(&folder)
+            })
+            .collect()
+    }
+
+    /// Nothing of any server is left.
+    pub fn assert_empty(&self) {
+        assert_eq!(self.processes(), Vec::<u32>::new(), "no process is left");
+        let left: Vec<_> = std::fs::read_dir(self.dir.path().join("servers"))
+            .unwrap()
+            .flatten()
+            .collect();
+        assert!(left.is_empty(), "no file is left: {left:?}");
+    }
+}
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        for pid in self.processes() {
+            let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+        }
+    }
+}
+
+/// A server of the demo image, with a config drive that carries this user data.
+pub fn demo_server(name: &str, user_data: &str) -> ServerSpec {
+    let id = uuid::Uuid::new_v4().to_string();
+    let meta =
+        format!("{{\"uuid\": \"{id}\", \"hostname\": \"{name}.novalocal\", \"name\": \"{name}\"}}");
+    let file = |path: &str, text: &str| ConfigFile {
+        path: path.into(),
+        bytes: text.as_bytes().to_vec().into(),
+    };
+    let mut spec = ServerSpec::minimal(id, name);
+    spec.memory_mb = 192;
+    spec.root_disk = Some(RootDisk {
+        size_gb: 1,
+        image: Some(demo_image()),
+    });
+    spec.config_drive = Some(ConfigDrive {
+        files: vec![
+            file("openstack/latest/meta_data.json", &meta),
+            file("openstack/latest/user_data", user_data),
+        ],
+    });
+    spec
+}
+
+pub async fn log(driver: &dyn Driver, id: &str) -> String {
+    let bytes = driver
+        .console()
+        .unwrap()
+        .log_tail(id, 1 << 20)
+        .await
+        .unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Waits until the guest wrote `text` at least `times` times.
+pub async fn says(driver: &dyn Driver, id: &str, text: &str, times: usize) {
+    let began = Instant::now();
+    while log(driver, id).await.matches(text).count() < times {
+        assert!(
+            began.elapsed() < BOOT,
+            "the guest never said {text:?}: {}",
+            log(driver, id).await
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The next event of a server.
+pub async fn event(events: &mut broadcast::Receiver<GuestEvent>, id: &str) -> GuestEvent {
+    let next = async {
+        loop {
+            let event = events.recv().await.unwrap();
+            if event.id == id {
+                return event;
+            }
+        }
+    };
+    tokio::time::timeout(BOOT, next)
+        .await
+        .expect("an event comes")
+}
+
+pub const READY: &str = "=== kilonova demo guest ready ===";

@@ -1,0 +1,61 @@
+//! The suite that every driver passes, on guests that only reach their firmware.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hypervisor::suite::{self, Subject};
+use hypervisor::{Driver, ImageFormat, ImageRef, RootDisk, ServerSpec};
+
+use crate::cloud::{Cloud, qemu_is_here};
+
+struct Qemu {
+    cloud: Cloud,
+    base: PathBuf,
+}
+
+#[async_trait]
+impl Subject for Qemu {
+    async fn open(&self) -> Arc<dyn Driver> {
+        Arc::new(self.cloud.driver().await)
+    }
+
+    fn spec(&self) -> ServerSpec {
+        let mut spec = ServerSpec::minimal(uuid::Uuid::new_v4().to_string(), "suite, with comma");
+        spec.memory_mb = 32;
+        let virtual_size = 8 << 20;
+        let image = ImageRef {
+            id: "base".into(),
+            path: self.base.clone(),
+            format: ImageFormat::Raw,
+            virtual_size,
+        };
+        spec.root_disk = Some(RootDisk {
+            size_gb: 1,
+            image: Some(image),
+        });
+        spec
+    }
+
+    fn scratch(&self) -> PathBuf {
+        self.cloud.dir.path().to_owned()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_qemu_driver_keeps_the_contract() {
+    if !qemu_is_here() {
+        return;
+    }
+    let cloud = Cloud::new();
+    let base = cloud.dir.path().join("base.raw");
+    std::fs::write(&base, vec![0x5a_u8; 8 << 20]).unwrap();
+    let subject = Qemu { cloud, base };
+    suite::check(&subject).await;
+    subject.cloud.assert_empty();
+    assert_eq!(
+        std::fs::read(&subject.base).unwrap(),
+        vec![0x5a_u8; 8 << 20],
+        "a base image is never written"
+    );
+}

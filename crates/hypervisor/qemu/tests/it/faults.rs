@@ -1,0 +1,203 @@
+//! Broken machines and broken guests.
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use hypervisor::{
+    Cause, CpuLimits, Driver, DriverError, EventKind, Keep, PowerState, RootDisk, ServerSpec,
+};
+use hypervisor_qemu::{QemuDriver, QemuSettings};
+
+use crate::cloud::{Cloud, event, qemu_is_here};
+
+fn small(name: &str) -> ServerSpec {
+    let mut spec = ServerSpec::minimal(uuid::Uuid::new_v4().to_string(), name);
+    spec.memory_mb = 32;
+    spec.root_disk = Some(RootDisk {
+        size_gb: 1,
+        image: None,
+    });
+    spec
+}
+
+#[tokio::test]
+async fn a_missing_qemu_is_named_and_leaves_nothing() {
+    let cloud = Cloud::new();
+    let driver = QemuDriver::open(QemuSettings {
+        qemu_binary: "/nonexistent/qemu".into(),
+        ..cloud.settings()
+    })
+    .await
+    .unwrap();
+    let refused = driver.ensure_running(&small("x")).await;
+    assert!(
+        matches!(&refused, Err(DriverError::Unsupported { what }) if what.contains("qemu-system-x86")),
+        "{refused:?}"
+    );
+    cloud.assert_empty();
+}
+
+#[tokio::test]
+async fn a_qemu_that_dies_at_start_is_quoted_and_leaves_nothing() {
+    if !qemu_is_here() {
+        return;
+    }
+    let cloud = Cloud::new();
+    let script = cloud.dir.path().join("qemu");
+    let text = "#!/bin/sh\n[ \"$1\" = --version ] && exec qemu-system-x86_64 --version\necho 'out of luck today' >&2\nexit 1\n";
+    std::fs::write(&script, text).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let driver = QemuDriver::open(QemuSettings {
+        qemu_binary: script,
+        ..cloud.settings()
+    })
+    .await
+    .unwrap();
+    let failed = driver.ensure_running(&small("x")).await;
+    assert!(
+        matches!(&failed, Err(DriverError::GuestFailed { stderr }) if stderr.contains("out of luck")),
+        "{failed:?}"
+    );
+    cloud.assert_empty();
+    // Real QEMU's own words come through as well.
+    let driver = cloud.driver().await;
+    let mut odd = small("odd");
+    odd.machine_type = Some("no-such-machine".into());
+    let failed = driver.ensure_running(&odd).await;
+    assert!(
+        matches!(&failed, Err(DriverError::GuestFailed { stderr }) if stderr.contains("machine type")),
+        "{failed:?}"
+    );
+    cloud.assert_empty();
+}
+
+#[tokio::test]
+async fn a_killed_guest_is_a_crash_and_can_be_started_again() {
+    if !qemu_is_here() {
+        return;
+    }
+    let cloud = Cloud::new();
+    let driver = cloud.driver().await;
+    let mut events = driver.events();
+    let spec = small("victim");
+    let pid = driver.ensure_running(&spec).await.unwrap().pid.unwrap();
+    assert_eq!(event(&mut events, &spec.id).await.kind, EventKind::Started);
+    std::process::Command::new("kill")
+        .args(["-9", &pid.to_string()])
+        .status()
+        .unwrap();
+    let crash = event(&mut events, &spec.id).await;
+    assert_eq!(
+        (crash.kind, crash.cause),
+        (EventKind::Crashed, Cause::Guest)
+    );
+    assert_eq!(
+        driver.inspect(&spec.id).await.unwrap().unwrap().power_state,
+        PowerState::Crashed
+    );
+    assert_eq!(
+        driver.ensure_running(&spec).await.unwrap().power_state,
+        PowerState::Running
+    );
+    driver
+        .ensure_gone(&spec.id, 1, Keep::Nothing)
+        .await
+        .unwrap();
+    cloud.assert_empty();
+}
+
+#[tokio::test]
+async fn a_guest_that_ended_while_no_driver_was_there_is_found_stopped() {
+    if !qemu_is_here() {
+        return;
+    }
+    let cloud = Cloud::new();
+    let driver = cloud.driver().await;
+    let spec = small("alone");
+    let pid = driver.ensure_running(&spec).await.unwrap().pid.unwrap();
+    drop(driver);
+    std::process::Command::new("kill")
+        .args(["-9", &pid.to_string()])
+        .status()
+        .unwrap();
+    while cloud.processes().contains(&pid) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // The number now belongs to somebody else.
+    let folder = cloud.dir.path().join("servers").join(&spec.id);
+    std::fs::write(folder.join("pid"), std::process::id().to_string()).unwrap();
+    let driver = cloud.driver().await;
+    let facts = driver.inspect(&spec.id).await.unwrap().unwrap();
+    assert_eq!((facts.power_state, facts.pid), (PowerState::Shutdown, None));
+    driver
+        .ensure_gone(&spec.id, 1, Keep::Nothing)
+        .await
+        .unwrap();
+    cloud.assert_empty();
+}
+
+#[tokio::test]
+async fn a_guest_without_a_pid_file_is_found_by_its_command_line() {
+    if !qemu_is_here() {
+        return;
+    }
+    let cloud = Cloud::new();
+    let driver = cloud.driver().await;
+    let spec = small("early");
+    let pid = driver.ensure_running(&spec).await.unwrap().pid;
+    drop(driver);
+    std::fs::remove_file(cloud.dir.path().join("servers").join(&spec.id).join("pid")).unwrap();
+    let driver = cloud.driver().await;
+    assert_eq!(driver.inspect(&spec.id).await.unwrap().unwrap().pid, pid);
+    driver
+        .ensure_gone(&spec.id, 1, Keep::Nothing)
+        .await
+        .unwrap();
+    cloud.assert_empty();
+}
+
+#[tokio::test]
+async fn work_cut_short_is_swept_away() {
+    let cloud = Cloud::new();
+    let servers = cloud.dir.path().join("servers");
+    std::fs::create_dir_all(servers.join("0d7b1a2c-6a3e-4f0e-9f41-000000000001.gone")).unwrap();
+    std::fs::write(
+        servers.join("0d7b1a2c-6a3e-4f0e-9f41-000000000001.gone/disk.qcow2"),
+        "x",
+    )
+    .unwrap();
+    std::fs::create_dir_all(servers.join("0d7b1a2c-6a3e-4f0e-9f41-000000000002")).unwrap();
+    let driver = cloud.driver().await;
+    assert!(driver.list().await.unwrap().is_empty());
+    cloud.assert_empty();
+}
+
+#[tokio::test]
+async fn processor_limits_reach_the_control_group() {
+    if !qemu_is_here() {
+        return;
+    }
+    let cloud = Cloud::new();
+    let driver = cloud.driver().await;
+    if !driver.probe().cgroups {
+        println!("skipped: control groups cannot be written here");
+        return;
+    }
+    let mut spec = small("limited");
+    spec.cpu_limits = CpuLimits {
+        shares: Some(512),
+        period_us: None,
+        quota_us: Some(50_000),
+    };
+    let pid = driver.ensure_running(&spec).await.unwrap().pid.unwrap();
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    assert!(
+        groups.contains(&format!("/kilonova/{}", spec.id)),
+        "{groups}"
+    );
+    driver
+        .ensure_gone(&spec.id, 1, Keep::Nothing)
+        .await
+        .unwrap();
+    cloud.assert_empty();
+}

@@ -1,0 +1,188 @@
+//! The demo image, booted.
+
+use std::time::{Duration, Instant};
+
+use hypervisor::{Cause, Driver, Endpoint, EventKind, Keep, PowerState, Reboot, StopHow};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+use crate::cloud::{Cloud, READY, demo_server, event, log, qemu_is_here, says};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_demo_guest_lives_through_everything() {
+    if !qemu_is_here() {
+        return;
+    }
+    let cloud = Cloud::new();
+    let driver = cloud.driver().await;
+    let spec = demo_server("hero", "#!/bin/sh\necho user data of $(hostname) ran\n");
+    let id = spec.id.as_str();
+
+    let began = Instant::now();
+    driver.ensure_running(&spec).await.unwrap();
+    println!(
+        "from request to a running guest: {} ms",
+        began.elapsed().as_millis()
+    );
+    says(&driver, id, READY, 1).await;
+    println!("to ready: {} ms", began.elapsed().as_millis());
+    let text = log(&driver, id).await;
+    for words in [
+        "datasource config-drive",
+        id,
+        "user data of hero ran",
+        "grew /dev/vda2",
+        "login:",
+    ] {
+        assert!(text.contains(words), "{words:?} is missing: {text}");
+    }
+
+    let console = driver.console().unwrap();
+    let Endpoint::Unix(vnc) = console.vnc(id).await.unwrap() else {
+        panic!("a unix socket")
+    };
+    let mut greeting = [0; 4];
+    UnixStream::connect(vnc)
+        .await
+        .unwrap()
+        .read_exact(&mut greeting)
+        .await
+        .unwrap();
+    assert_eq!(&greeting, b"RFB ", "the screen speaks VNC");
+    let Endpoint::Unix(serial) = console.serial(id).await.unwrap() else {
+        panic!("a unix socket")
+    };
+    let mut line = UnixStream::connect(serial).await.unwrap();
+    line.write_all(b"cloud\n").await.unwrap();
+    says(&driver, id, "Password:", 1).await;
+    line.write_all(b"cloud\n").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    line.write_all(b"echo typed $((6*7)); echo before > /tmp/mark\n")
+        .await
+        .unwrap();
+    says(&driver, id, "typed 42", 1).await;
+
+    let pause = driver.pause().unwrap();
+    assert_eq!(
+        pause.pause(id, 1).await.unwrap().power_state,
+        PowerState::Paused
+    );
+    assert_eq!(
+        pause.unpause(id, 1).await.unwrap().power_state,
+        PowerState::Running
+    );
+
+    let began = Instant::now();
+    let suspend = driver.suspend().unwrap();
+    drop(line);
+    assert_eq!(
+        suspend.suspend(id, 1).await.unwrap().power_state,
+        PowerState::Suspended
+    );
+    println!("suspend: {} ms", began.elapsed().as_millis());
+    assert!(
+        cloud.processes().is_empty(),
+        "a suspended guest has no process"
+    );
+
+    // The agent dies and comes back; the guest sleeps on.
+    drop(driver);
+    let driver = cloud.driver().await;
+    assert_eq!(
+        driver.inspect(id).await.unwrap().unwrap().power_state,
+        PowerState::Suspended
+    );
+    let began = Instant::now();
+    driver.suspend().unwrap().resume(id, 1).await.unwrap();
+    println!("resume: {} ms", began.elapsed().as_millis());
+    let serial = cloud.dir.path().join("servers").join(id).join("serial");
+    let mut line = UnixStream::connect(serial).await.unwrap();
+    line.write_all(b"\necho it is $(cat /tmp/mark) still\n")
+        .await
+        .unwrap();
+    says(&driver, id, "it is before still", 1).await;
+
+    // The agent dies while the guest runs.
+    let pid = driver.inspect(id).await.unwrap().unwrap().pid;
+    drop(driver);
+    let driver = cloud.driver().await;
+    let found = driver.inspect(id).await.unwrap().unwrap();
+    assert_eq!((found.power_state, found.pid), (PowerState::Running, pid));
+
+    let began = Instant::now();
+    let soft = Reboot::Soft {
+        timeout: Duration::from_secs(60),
+    };
+    driver.reboot(&spec, soft).await.unwrap();
+    println!("soft reboot: {} ms", began.elapsed().as_millis());
+    says(&driver, id, "demo: power button", 1).await;
+    says(&driver, id, READY, 2).await;
+    assert_eq!(
+        log(&driver, id)
+            .await
+            .matches("user data of hero ran")
+            .count(),
+        1,
+        "user data runs once"
+    );
+
+    let began = Instant::now();
+    let how = StopHow::Graceful {
+        timeout: Duration::from_secs(60),
+    };
+    assert_eq!(
+        driver.ensure_stopped(id, 1, how).await.unwrap().power_state,
+        PowerState::Shutdown
+    );
+    println!("graceful stop: {} ms", began.elapsed().as_millis());
+    says(&driver, id, "demo: power button", 2).await;
+    driver.ensure_running(&spec).await.unwrap();
+    driver.ensure_gone(id, 1, Keep::Nothing).await.unwrap();
+    cloud.assert_empty();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_powers_itself_off_is_noticed_by_an_event() {
+    if !qemu_is_here() {
+        return;
+    }
+    let cloud = Cloud::new();
+    let driver = cloud.driver().await;
+    let mut events = driver.events();
+    let spec = demo_server("brief", "#!/bin/sh\npoweroff\n");
+    driver.ensure_running(&spec).await.unwrap();
+    assert_eq!(event(&mut events, &spec.id).await.kind, EventKind::Started);
+    let end = event(&mut events, &spec.id).await;
+    assert_eq!(
+        (end.kind, end.cause, end.detail.as_deref()),
+        (EventKind::Stopped, Cause::Guest, Some("guest-shutdown"))
+    );
+    assert_eq!(
+        driver.inspect(&spec.id).await.unwrap().unwrap().power_state,
+        PowerState::Shutdown
+    );
+    // A snapshot of it is a disk that boots as another server.
+    let copy = cloud.dir.path().join("copy.qcow2");
+    let facts = driver
+        .snapshot()
+        .unwrap()
+        .export(&spec.id, 1, &copy)
+        .await
+        .unwrap();
+    assert_eq!(facts.virtual_size, 1 << 30);
+    driver
+        .ensure_gone(&spec.id, 1, Keep::Nothing)
+        .await
+        .unwrap();
+    let mut second = demo_server("second", "");
+    let root = second.root_disk.as_mut().unwrap();
+    let image = root.image.as_mut().unwrap();
+    (image.path, image.virtual_size) = (copy, facts.virtual_size);
+    driver.ensure_running(&second).await.unwrap();
+    says(&driver, &second.id, READY, 1).await;
+    driver
+        .ensure_gone(&second.id, 1, Keep::Nothing)
+        .await
+        .unwrap();
+    cloud.assert_empty();
+}

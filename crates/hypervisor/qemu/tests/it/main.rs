@@ -1,0 +1,8 @@
+//! The driver on real QEMU. Skipped, with a message, only where QEMU is not installed.
+#![allow(clippy::unwrap_used)]
+
+mod cloud;
+mod contract;
+mod faults;
+mod live;
+mod network;
