@@ -10,6 +10,7 @@ pub mod image;
 pub mod keypair;
 pub mod lifecycle;
 pub mod listing;
+pub mod metadata;
 pub mod network;
 pub mod quota;
 pub mod request;

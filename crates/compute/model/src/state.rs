@@ -49,7 +49,6 @@ macro_rules! words {
     };
 }
 
-
 words! {
     /// What a server is, when nothing is under way.
     VmState, "vm state", {
