@@ -1,1 +1,105 @@
-//! (being built)
+//! The identity service: the Identity API v3 of OpenStack (Keystone) in one crate, with its logic,
+//! tables and migrations.
+//!
+//! Promises:
+//! - a token that ended before its time (revoked, password changed, user, project or domain disabled,
+//!   role taken away) is refused at once by this process, and within
+//!   [`Settings::token_cache_seconds`] by others that share the database;
+//! - tokens survive a restart, and are understood by every process that shares the key folder;
+//! - nobody learns from an answer, nor from its time, which part of wrong credentials was wrong.
+
+use std::sync::Arc;
+
+use axum::Router;
+use sql::{Database, SqlError};
+use web::Authenticator;
+
+mod api;
+mod authenticator;
+pub mod bootstrap;
+mod fault;
+mod filter;
+mod grants;
+mod http;
+mod keys;
+mod login;
+mod migrations;
+mod passwords;
+mod payload;
+mod policy;
+mod record;
+mod revocation;
+pub mod routes;
+mod schema;
+mod session;
+mod settings;
+mod simple;
+mod snapshot;
+mod state;
+mod tables;
+mod tokens;
+
+pub use bootstrap::{Bootstrap, Endpoint, Interface};
+pub use keys::KeyError;
+pub use settings::Settings;
+
+/// Why the service cannot start or be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    #[error("the identity database failed")]
+    Database(#[from] SqlError),
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    #[error("the first users, roles and endpoints could not be made: {0}")]
+    Bootstrap(String),
+}
+
+/// The identity service.
+#[derive(Clone)]
+pub struct Identity {
+    state: Arc<state::State>,
+}
+
+impl Identity {
+    /// Brings the tables up to date and opens, or makes, the keys.
+    ///
+    /// # Errors
+    /// When the database or a key folder cannot be used; the text says what to do.
+    pub async fn open(db: Database, settings: Settings) -> Result<Self, IdentityError> {
+        db.migrate::<migrations::Migrations>().await?;
+        let state = state::State::new(db, settings)?;
+        Ok(Identity {
+            state: Arc::new(state),
+        })
+    }
+
+    /// The HTTP face: `/` and `/v3/…`, with request ids on every answer.
+    pub fn router(&self) -> Router {
+        http::router(self.state.clone())
+    }
+
+    /// Checks tokens in this process, for the services beside us: no HTTP, and no database for a
+    /// token that was seen since the last change.
+    pub fn authenticator(&self) -> Arc<dyn Authenticator> {
+        Arc::new(authenticator::Local(self.state.clone()))
+    }
+
+    /// Makes what every cloud has; finds it made when called again.
+    ///
+    /// # Errors
+    /// When the database fails, or what exists contradicts.
+    pub async fn bootstrap(&self, wanted: &Bootstrap) -> Result<(), IdentityError> {
+        bootstrap::run(&self.state, wanted)
+            .await
+            .map_err(|fault| IdentityError::Bootstrap(fault.to_string()))
+    }
+
+    /// Makes the staged key of tokens the primary one (`keystone-manage fernet_rotate`). Tokens made
+    /// before stay good as long as their key is kept: `max_active_keys - 2` rotations.
+    ///
+    /// # Errors
+    /// When the key folder cannot be written.
+    pub fn rotate_token_keys(&self) -> Result<(), IdentityError> {
+        Ok(self.state.token_keys.rotate()?)
+    }
+}

@@ -1,0 +1,170 @@
+//! `/v3/credentials`: secrets of users, encrypted at rest.
+
+use base64::Engine;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use sql::sea_orm::{EntityTrait, QueryOrder};
+
+use crate::fault::{Answer, Fault};
+use crate::http::{Ctx, done};
+use crate::policy::Target;
+use crate::record::{self, Object};
+use crate::schema::{Field, Kind, may, must};
+use crate::state::State;
+use crate::tables::credentials;
+
+const NEW: &[Field] = &[
+    must("blob", Kind::Text(0, 65_535)),
+    must("type", Kind::Text(1, 255)),
+    may("project_id", Kind::MaybeId),
+    may("user_id", Kind::Id),
+];
+
+/// Encrypts a blob for the database.
+pub fn seal(state: &State, blob: &str) -> Result<String, Fault> {
+    state
+        .credential_keys
+        .encrypt(blob.as_bytes())
+        .map_err(|error| Fault::Internal(error.to_string()))
+}
+
+/// Decrypts a blob of the database.
+pub fn open(state: &State, sealed: &str) -> Result<String, Fault> {
+    let bytes = state.credential_keys.decrypt(sealed);
+    bytes
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or_else(|| {
+            Fault::Internal("a credential was encrypted with a key that is gone".to_owned())
+        })
+}
+
+fn view(state: &State, row: &credentials::Model) -> Result<Object, Fault> {
+    let mut view = record::view(row);
+    view.insert("blob".to_owned(), open(state, &row.blob)?.into());
+    Ok(view)
+}
+
+fn target(user_id: &str) -> Target {
+    Target::default().with("target.credential.user_id", Some(user_id))
+}
+
+async fn load(ctx: &Ctx) -> Result<credentials::Model, Fault> {
+    let id = ctx.param("credential_id");
+    match credentials::Entity::find_by_id(id.to_owned())
+        .one(ctx.state.db.read())
+        .await?
+    {
+        Some(row) => ctx.allow(target(&row.user_id)).map(|()| row),
+        None => {
+            ctx.allow(Target::default())?;
+            Err(Fault::not_found("credential", id))
+        }
+    }
+}
+
+/// The id of an EC2 credential is the hash of its access key, so that the key finds it.
+pub fn ec2_id(access: &str) -> String {
+    hex::encode(Sha256::digest(access.as_bytes()))
+}
+
+fn id_for(body: &Object) -> Result<String, Fault> {
+    let text = |key: &str| body.get(key).and_then(Value::as_str).unwrap_or_default();
+    if text("type") != "ec2" {
+        return Ok(record::new_id());
+    }
+    let blob: Object = serde_json::from_str(text("blob"))
+        .map_err(|_| Fault::BadRequest("Invalid blob in credential".to_owned()))?;
+    match blob.get("access").and_then(Value::as_str) {
+        Some(access) => Ok(ec2_id(access)),
+        None => Err(Fault::BadRequest("Invalid blob in credential".to_owned())),
+    }
+}
+
+pub async fn create(ctx: Ctx) -> Answer {
+    let mut body = ctx.new_object("credential", NEW)?;
+    let own = ctx.session()?.user.id.clone();
+    let user_id = body
+        .get("user_id")
+        .and_then(Value::as_str)
+        .unwrap_or(&own)
+        .to_owned();
+    ctx.allow(target(&user_id))?;
+    if body.get("type").and_then(Value::as_str) == Some("ec2") && !body.contains_key("project_id") {
+        return Err(Fault::expecting("project_id", "credential"));
+    }
+    let id = id_for(&body)?;
+    let blob = body
+        .get("blob")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    body.insert("user_id".to_owned(), user_id.into());
+    body.insert("blob".to_owned(), seal(&ctx.state, &blob)?.into());
+    let columns =
+        json!({"id": id, "user_id": "", "project_id": null, "type": "", "blob": "", "extra": "{}"});
+    let row: credentials::Model = record::build(columns, &body, NEW)?;
+    let tx = ctx.state.begin().await?;
+    record::insert::<credentials::Entity>(&tx, row.clone())
+        .await
+        .map_err(|fault| fault.or_duplicate("credential", &id))?;
+    ctx.state.commit(tx).await?;
+    ctx.created("credential", "credentials", view(&ctx.state, &row)?)
+}
+
+pub async fn list(ctx: Ctx) -> Answer {
+    let own = ctx.session()?.user.id.clone();
+    ctx.allow(target(&own))?;
+    let rows = credentials::Entity::find()
+        .order_by_asc(credentials::Column::Id)
+        .all(ctx.state.db.read())
+        .await?;
+    let mut items = Vec::new();
+    for row in rows {
+        if ctx.may("get_credential", target(&row.user_id))? {
+            items.push(view(&ctx.state, &row)?);
+        }
+    }
+    ctx.list("credentials", "credentials", items, &["type", "user_id"])
+}
+
+pub async fn show(ctx: Ctx) -> Answer {
+    let row = load(&ctx).await?;
+    ctx.shown("credential", "credentials", view(&ctx.state, &row)?)
+}
+
+pub async fn update(ctx: Ctx) -> Answer {
+    let old = load(&ctx).await?;
+    let mut body = ctx.changes("credential", NEW)?;
+    if let Some(user_id) = body.get("user_id").and_then(Value::as_str) {
+        // Nobody gives a credential to somebody for whom they could not make one.
+        ctx.allow(target(user_id))?;
+    }
+    if let Some(blob) = body.get("blob").and_then(Value::as_str).map(str::to_owned) {
+        body.insert("blob".to_owned(), seal(&ctx.state, &blob)?.into());
+    }
+    let row: credentials::Model = record::change(&old, &body, NEW)?;
+    let tx = ctx.state.begin().await?;
+    record::update::<credentials::Entity>(&tx, row.clone()).await?;
+    ctx.state.commit(tx).await?;
+    ctx.shown("credential", "credentials", view(&ctx.state, &row)?)
+}
+
+pub async fn delete(ctx: Ctx) -> Answer {
+    let row = load(&ctx).await?;
+    let tx = ctx.state.begin().await?;
+    credentials::Entity::delete_by_id(row.id).exec(&tx).await?;
+    ctx.state.commit(tx).await?;
+    done()
+}
+
+/// A random secret of `bytes` bytes in URL-safe letters.
+pub fn random_secret(bytes: usize) -> String {
+    let mut raw = Vec::with_capacity(bytes);
+    while raw.len() < bytes {
+        raw.extend_from_slice(uuid::Uuid::new_v4().as_bytes());
+    }
+    raw.truncate(bytes);
+    // A version-4 UUID has six fixed bits; hashing spreads what is random over all of them.
+    let mixed = sha2::Sha512::digest(&raw);
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(mixed)
+}

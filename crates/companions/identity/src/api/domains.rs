@@ -1,0 +1,190 @@
+//! `/v3/domains`. A domain is a row of `projects` with `is_domain`.
+
+use serde_json::json;
+use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+
+use crate::fault::{Answer, Fault};
+use crate::http::{Ctx, done};
+use crate::policy::Target;
+use crate::record::{self, Object};
+use crate::revocation::{self, Reason};
+use crate::schema::{Field, Kind, may, must};
+use crate::tables::{assignments, domain_configs, groups, projects, roles, users};
+
+use super::projects as project_api;
+use super::users as user_api;
+
+/// The domain of domains. Not an id: it never leaves this service.
+pub const ROOT: &str = "<<keystone.domain.root>>";
+
+const NEW: &[Field] = &[
+    must("name", Kind::Text(1, 64)),
+    may("description", Kind::MaybeText(65_535)),
+    may("enabled", Kind::Flag),
+    may("explicit_domain_id", Kind::Id),
+    may("options", Kind::Object),
+    may("tags", Kind::Tags),
+];
+
+/// A domain as clients see it.
+pub fn view(row: &projects::Model) -> Object {
+    let mut view = record::view(row);
+    for hidden in ["domain_id", "parent_id", "is_domain"] {
+        view.remove(hidden);
+    }
+    view
+}
+
+/// The attributes that rules ask about.
+pub fn target(row: &projects::Model) -> Target {
+    Target::default().with("target.domain.id", Some(&row.id))
+}
+
+/// The domain with this id, or 404.
+pub async fn find(db: &impl ConnectionTrait, id: &str) -> Result<projects::Model, Fault> {
+    let row = projects::Entity::find_by_id(id.to_owned()).one(db).await?;
+    row.filter(|row| row.is_domain)
+        .ok_or_else(|| Fault::not_found("domain", id))
+}
+
+/// Adds a domain. A body may choose the id; nobody else does.
+pub async fn make(db: &impl ConnectionTrait, body: &Object) -> Result<projects::Model, Fault> {
+    let mut body = body.clone();
+    let chosen = body.remove("explicit_domain_id");
+    let id = chosen
+        .and_then(|id| id.as_str().map(str::to_owned))
+        .unwrap_or_else(record::new_id);
+    let columns = json!({
+        "id": id, "domain_id": ROOT, "name": "", "description": "", "enabled": true, "is_domain": true,
+        "parent_id": null, "tags": "[]", "options": "{}", "extra": "{}",
+    });
+    let row: projects::Model = record::build(columns, &body, NEW)?;
+    record::insert::<projects::Entity>(db, row.clone())
+        .await
+        .map_err(|fault| fault.or_duplicate("domain", &row.name))?;
+    Ok(row)
+}
+
+pub async fn create(ctx: Ctx) -> Answer {
+    ctx.allow(Target::default())?;
+    let body = ctx.new_object("domain", NEW)?;
+    let tx = ctx.state.begin().await?;
+    let row = make(&tx, &body).await?;
+    ctx.state.commit(tx).await?;
+    ctx.created("domain", "domains", view(&row))
+}
+
+pub async fn list(ctx: Ctx) -> Answer {
+    let own = ctx.session()?.caller.domain_id.clone();
+    ctx.allow(Target::default().with("target.domain.id", own.as_deref()))?;
+    let mut query = projects::Entity::find().filter(projects::Column::IsDomain.eq(true));
+    if let Some(own) = own {
+        query = query.filter(projects::Column::Id.eq(own));
+    }
+    let rows = query
+        .order_by_asc(projects::Column::Name)
+        .all(ctx.state.db.read())
+        .await?;
+    ctx.list(
+        "domains",
+        "domains",
+        rows.iter().map(view).collect(),
+        &["name", "enabled"],
+    )
+}
+
+pub async fn show(ctx: Ctx) -> Answer {
+    let row = projects::Entity::find_by_id(ctx.param("domain_id").to_owned())
+        .one(ctx.state.db.read())
+        .await?;
+    match row.filter(|row| row.is_domain) {
+        Some(row) => {
+            ctx.allow(target(&row))?;
+            ctx.shown("domain", "domains", view(&row))
+        }
+        None => {
+            ctx.allow(Target::default())?;
+            Err(Fault::not_found("domain", ctx.param("domain_id")))
+        }
+    }
+}
+
+pub async fn update(ctx: Ctx) -> Answer {
+    ctx.allow(Target::default().with("target.domain.id", Some(ctx.param("domain_id"))))?;
+    let body = ctx.changes("domain", NEW)?;
+    let tx = ctx.state.begin().await?;
+    let old = find(&tx, ctx.param("domain_id")).await?;
+    let row: projects::Model = record::change(&old, &body, NEW)?;
+    record::update::<projects::Entity>(&tx, row.clone())
+        .await
+        .map_err(|fault| fault.or_duplicate("domain", &row.name))?;
+    if old.enabled && !row.enabled {
+        revocation::revoke(
+            &tx,
+            Reason::Domain(&row.id),
+            ctx.state.settings.token_expiration,
+        )
+        .await?;
+    }
+    ctx.state.commit(tx).await?;
+    ctx.shown("domain", "domains", view(&row))
+}
+
+pub async fn delete(ctx: Ctx) -> Answer {
+    ctx.allow(Target::default().with("target.domain.id", Some(ctx.param("domain_id"))))?;
+    let tx = ctx.state.begin().await?;
+    let row = find(&tx, ctx.param("domain_id")).await?;
+    if row.enabled {
+        return Err(Fault::ForbiddenBecause(
+            "Cannot delete a domain that is enabled, please disable it first.".to_owned(),
+        ));
+    }
+    remove(&tx, &row.id, ctx.state.settings.token_expiration).await?;
+    ctx.state.commit(tx).await?;
+    done()
+}
+
+/// Removes a domain with all that it owns.
+async fn remove(tx: &impl ConnectionTrait, id: &str, token_life: i64) -> Result<(), Fault> {
+    for user in users::Entity::find()
+        .filter(users::Column::DomainId.eq(id))
+        .all(tx)
+        .await?
+    {
+        user_api::remove(tx, &user.id, token_life).await?;
+    }
+    for project in projects::Entity::find()
+        .filter(projects::Column::DomainId.eq(id))
+        .all(tx)
+        .await?
+    {
+        project_api::remove(tx, &project.id, token_life).await?;
+    }
+    for group in groups::Entity::find()
+        .filter(groups::Column::DomainId.eq(id))
+        .all(tx)
+        .await?
+    {
+        super::groups::remove(tx, &group.id).await?;
+    }
+    for role in roles::Entity::find()
+        .filter(roles::Column::DomainId.eq(id))
+        .all(tx)
+        .await?
+    {
+        super::roles::remove(tx, &role.id).await?;
+    }
+    let there = Condition::all()
+        .add(assignments::Column::TargetKind.eq("domain"))
+        .add(assignments::Column::TargetId.eq(id));
+    assignments::Entity::delete_many()
+        .filter(there)
+        .exec(tx)
+        .await?;
+    domain_configs::Entity::delete_many()
+        .filter(domain_configs::Column::DomainId.eq(id))
+        .exec(tx)
+        .await?;
+    project_api::remove(tx, id, token_life).await?;
+    revocation::revoke(tx, Reason::Domain(id), token_life).await
+}

@@ -1,0 +1,252 @@
+//! Roles of users and groups on projects, domains and the system, direct (`…/roles/{role_id}`) and
+//! inherited (`/v3/OS-INHERIT/…/inherited_to_projects`). The path says which.
+
+use serde_json::json;
+use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter};
+
+use crate::fault::{Answer, Fault};
+use crate::grants::SYSTEM;
+use crate::http::{Ctx, done};
+use crate::policy::Target;
+use crate::record;
+use crate::revocation::{self, Reason};
+use crate::tables::{assignments, groups, projects, users};
+
+use super::domains;
+use super::roles as role_api;
+
+/// What a path names: whose role, where.
+struct Place {
+    actor_kind: &'static str,
+    actor_id: String,
+    target_kind: &'static str,
+    target_id: String,
+    inherited: bool,
+}
+
+impl Place {
+    fn assignment(&self, role_id: &str) -> assignments::Model {
+        assignments::Model {
+            actor_kind: self.actor_kind.to_owned(),
+            actor_id: self.actor_id.clone(),
+            target_kind: self.target_kind.to_owned(),
+            target_id: self.target_id.clone(),
+            role_id: role_id.to_owned(),
+            inherited: self.inherited,
+        }
+    }
+}
+
+/// Reads the path, asks the policy, and checks that everything named exists.
+async fn place(ctx: &Ctx) -> Result<Place, Fault> {
+    let db = ctx.state.db.read();
+    let mut about = Target::default();
+    let mut missing = None;
+    let mut note = |kind, id: &str| {
+        missing.get_or_insert((kind, id.to_owned()));
+    };
+    let (user_id, group_id) = (
+        ctx.param("user_id").to_owned(),
+        ctx.param("group_id").to_owned(),
+    );
+    let (actor_kind, actor_id) = if group_id.is_empty() {
+        match users::Entity::find_by_id(user_id.clone()).one(db).await? {
+            Some(user) => {
+                about = about
+                    .with("target.user.id", Some(&user.id))
+                    .with("target.user.domain_id", Some(&user.domain_id))
+            }
+            // A role may be taken from a user who is gone from another system.
+            None => note("user", &user_id),
+        }
+        ("user", user_id)
+    } else {
+        match groups::Entity::find_by_id(group_id.clone()).one(db).await? {
+            Some(group) => {
+                about = about
+                    .with("target.group.id", Some(&group.id))
+                    .with("target.group.domain_id", Some(&group.domain_id))
+            }
+            None => note("group", &group_id),
+        }
+        ("group", group_id)
+    };
+    let (project_id, domain_id) = (ctx.param("project_id"), ctx.param("domain_id"));
+    let (target_kind, target_id) = if !project_id.is_empty() {
+        match projects::Entity::find_by_id(project_id.to_owned())
+            .one(db)
+            .await?
+        {
+            Some(row) => {
+                let domain = (!row.is_domain).then_some(row.domain_id.as_str());
+                about = about
+                    .with("target.project.id", Some(&row.id))
+                    .with("target.project.domain_id", domain);
+            }
+            None => note("project", project_id),
+        }
+        ("project", project_id)
+    } else if !domain_id.is_empty() {
+        match domains::find(db, domain_id).await {
+            Ok(row) => about = about.with("target.domain.id", Some(&row.id)),
+            Err(Fault::NotFound { .. }) => note("domain", domain_id),
+            Err(other) => return Err(other),
+        }
+        ("domain", domain_id)
+    } else {
+        (SYSTEM, SYSTEM)
+    };
+    if !ctx.param("role_id").is_empty() {
+        match role_api::find(db, ctx.param("role_id")).await {
+            Ok(role) => {
+                about = about
+                    .with("target.role.id", Some(&role.id))
+                    .with("target.role.name", Some(&role.name))
+                    .with("target.role.domain_id", role_api::domain_of(&role));
+            }
+            Err(Fault::NotFound { .. }) => note("role", ctx.param("role_id")),
+            Err(other) => return Err(other),
+        }
+    } else {
+        about = about.with("target.role.domain_id", None);
+    }
+    ctx.allow(about)?;
+    if let Some((kind, id)) = missing {
+        return Err(Fault::not_found(kind, id));
+    }
+    Ok(Place {
+        actor_kind,
+        actor_id,
+        target_kind,
+        target_id: target_id.to_owned(),
+        inherited: ctx.is_inherited(),
+    })
+}
+
+fn same(row: &assignments::Model) -> Condition {
+    Condition::all()
+        .add(assignments::Column::ActorKind.eq(row.actor_kind.as_str()))
+        .add(assignments::Column::ActorId.eq(row.actor_id.as_str()))
+        .add(assignments::Column::TargetKind.eq(row.target_kind.as_str()))
+        .add(assignments::Column::TargetId.eq(row.target_id.as_str()))
+        .add(assignments::Column::Inherited.eq(row.inherited))
+}
+
+/// Gives a role; giving it twice changes nothing.
+pub async fn give(tx: &impl ConnectionTrait, row: assignments::Model) -> Result<(), Fault> {
+    let there = same(&row).add(assignments::Column::RoleId.eq(row.role_id.as_str()));
+    if assignments::Entity::find()
+        .filter(there)
+        .one(tx)
+        .await?
+        .is_none()
+    {
+        record::insert::<assignments::Entity>(tx, row).await?;
+    }
+    Ok(())
+}
+
+pub async fn create(ctx: Ctx) -> Answer {
+    let place = place(&ctx).await?;
+    let role = role_api::find(ctx.state.db.read(), ctx.param("role_id")).await?;
+    check_home(&ctx, &place, role_api::domain_of(&role)).await?;
+    let tx = ctx.state.begin().await?;
+    give(&tx, place.assignment(&role.id)).await?;
+    ctx.state.commit(tx).await?;
+    done()
+}
+
+/// A domain's role is only good inside that domain, and never on the system.
+async fn check_home(ctx: &Ctx, place: &Place, role_domain: Option<&str>) -> Result<(), Fault> {
+    let Some(role_domain) = role_domain else {
+        return Ok(());
+    };
+    let home = match place.target_kind {
+        "project" => {
+            record::find::<projects::Entity>(ctx.state.db.read(), "project", &place.target_id)
+                .await?
+                .domain_id
+        }
+        _ => place.target_id.clone(),
+    };
+    if home == role_domain {
+        return Ok(());
+    }
+    Err(Fault::ForbiddenBecause(
+        "Project or domain, and role, must belong to the same domain for a domain specific role."
+            .to_owned(),
+    ))
+}
+
+pub async fn check(ctx: Ctx) -> Answer {
+    let place = place(&ctx).await?;
+    let row = place.assignment(ctx.param("role_id"));
+    let there = same(&row).add(assignments::Column::RoleId.eq(row.role_id.as_str()));
+    match assignments::Entity::find()
+        .filter(there)
+        .one(ctx.state.db.read())
+        .await?
+    {
+        Some(_) => done(),
+        None => Err(no_assignment(&row)),
+    }
+}
+
+fn no_assignment(row: &assignments::Model) -> Fault {
+    let what = format!(
+        "role {}, {} {} on {} {}",
+        row.role_id, row.actor_kind, row.actor_id, row.target_kind, row.target_id
+    );
+    Fault::not_found("role assignment with", what)
+}
+
+pub async fn delete(ctx: Ctx) -> Answer {
+    let place = place(&ctx).await?;
+    let row = place.assignment(ctx.param("role_id"));
+    let tx = ctx.state.begin().await?;
+    let there = same(&row).add(assignments::Column::RoleId.eq(row.role_id.as_str()));
+    if assignments::Entity::delete_many()
+        .filter(there)
+        .exec(&tx)
+        .await?
+        .rows_affected
+        == 0
+    {
+        return Err(no_assignment(&row));
+    }
+    // A token shows its roles as they are now; one without roles is void already. The event is for
+    // services that only read events.
+    if row.actor_kind == "user" && row.target_kind == "project" && !row.inherited {
+        let reason = Reason::UserOnProject(&row.actor_id, &row.target_id);
+        revocation::revoke(&tx, reason, ctx.state.settings.token_expiration).await?;
+    }
+    ctx.state.commit(tx).await?;
+    done()
+}
+
+pub async fn list(ctx: Ctx) -> Answer {
+    let place = place(&ctx).await?;
+    let row = place.assignment("");
+    let rows = assignments::Entity::find()
+        .filter(same(&row))
+        .all(ctx.state.db.read())
+        .await?;
+    let snapshot = ctx.state.snapshot().await?;
+    let mut roles: Vec<_> = rows
+        .iter()
+        .filter_map(|row| snapshot.roles.get(&row.role_id))
+        .collect();
+    roles.sort_by(|a, b| a.name.cmp(&b.name));
+    let items = roles
+        .into_iter()
+        .map(|role| {
+            let mut view = role_api::view(role);
+            view.insert(
+                "links".to_owned(),
+                json!({"self": format!("{}/v3/roles/{}", ctx.base, role.id)}),
+            );
+            view
+        })
+        .collect();
+    ctx.list_as_is("roles", items, &["name"])
+}

@@ -1,0 +1,28 @@
+//! `/v3/policies`: documents kept for other services, of no meaning here.
+
+use serde_json::{Value, json};
+
+use crate::http::Ctx;
+use crate::record;
+use crate::schema::{Field, Kind, must};
+use crate::simple::Plain;
+use crate::tables::policies;
+
+/// The description of `/v3/policies`.
+pub struct Policies;
+
+impl Plain for Policies {
+    type Entity = policies::Entity;
+    const ONE: &'static str = "policy";
+    const MANY: &'static str = "policies";
+    const ID: &'static str = "policy_id";
+    const FIELDS: &'static [Field] = &[
+        must("blob", Kind::Text(0, 65_535)),
+        must("type", Kind::Text(1, 255)),
+    ];
+    const FILTERS: &'static [&'static str] = &["type"];
+
+    fn columns(_ctx: &Ctx) -> Value {
+        json!({"id": record::new_id(), "type": "", "blob": "", "extra": "{}"})
+    }
+}

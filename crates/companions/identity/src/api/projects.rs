@@ -1,0 +1,395 @@
+//! `/v3/projects`: a tree below each domain.
+
+use serde_json::{Value, json};
+use sql::sea_orm::sea_query::Expr;
+use sql::sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+};
+use web::Query;
+
+use crate::fault::{Answer, Fault};
+use crate::filter;
+use crate::grants;
+use crate::http::{Ctx, done};
+use crate::policy::Target;
+use crate::record::{self, Object};
+use crate::revocation::{self, Reason};
+use crate::schema::{Field, Kind, may, must};
+use crate::tables::{
+    application_credentials, assignments, credentials, limits, projects, trusts, users,
+};
+
+use super::domains::{self, ROOT};
+
+const NEW: &[Field] = &[
+    must("name", Kind::Text(1, 64)),
+    may("description", Kind::MaybeText(65_535)),
+    may("domain_id", Kind::MaybeId),
+    may("enabled", Kind::Flag),
+    may("is_domain", Kind::Flag),
+    may("options", Kind::Object),
+    may("parent_id", Kind::MaybeId),
+    may("tags", Kind::Tags),
+];
+
+/// Fields that lists filter by (tags have their own rules).
+const FILTERS: &[&str] = &["domain_id", "enabled", "name", "parent_id"];
+
+/// A project as clients see it.
+pub fn view(row: &projects::Model) -> Object {
+    let mut view = record::view(row);
+    if row.is_domain {
+        view.insert("domain_id".to_owned(), Value::Null);
+    }
+    view
+}
+
+/// The attributes that rules ask about.
+pub fn target(row: &projects::Model) -> Target {
+    let domain = (!row.is_domain).then_some(row.domain_id.as_str());
+    Target::default()
+        .with("target.project.id", Some(&row.id))
+        .with("target.project.domain_id", domain)
+}
+
+/// Loads a project and asks the policy of the route about it. Who may not see a project is not told
+/// whether it exists, except by a policy that would allow any.
+pub async fn load(ctx: &Ctx, id: &str) -> Result<projects::Model, Fault> {
+    match projects::Entity::find_by_id(id.to_owned())
+        .one(ctx.state.db.read())
+        .await?
+    {
+        Some(row) => ctx.allow(target(&row)).map(|()| row),
+        None => {
+            ctx.allow(Target::default())?;
+            Err(Fault::not_found("project", id))
+        }
+    }
+}
+
+/// The domain that a new thing belongs to when the body does not say: that of the caller's scope.
+pub fn default_domain(ctx: &Ctx) -> Result<String, Fault> {
+    let caller = &ctx.session()?.caller;
+    let scope = caller
+        .domain_id
+        .clone()
+        .or_else(|| caller.project_domain_id.clone());
+    Ok(scope.unwrap_or_else(|| "default".to_owned()))
+}
+
+/// Where a new project hangs.
+struct Place {
+    domain_id: String,
+    parent_id: String,
+}
+
+async fn place(ctx: &Ctx, body: &Object) -> Result<Place, Fault> {
+    let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
+    let db = ctx.state.db.read();
+    let asked = text("domain_id");
+    let Some(parent_id) = text("parent_id") else {
+        let domain_id = asked.map_or_else(|| default_domain(ctx), Ok)?;
+        domains::find(db, &domain_id).await?;
+        return Ok(Place {
+            parent_id: domain_id.clone(),
+            domain_id,
+        });
+    };
+    let parent: projects::Model =
+        record::find::<projects::Entity>(db, "project", &parent_id).await?;
+    let home = if parent.is_domain {
+        parent.id.clone()
+    } else {
+        parent.domain_id.clone()
+    };
+    let domain_id = asked.unwrap_or_else(|| home.clone());
+    if domain_id != home {
+        return Err(Fault::BadRequest(format!(
+            "Cannot create project, since it specifies its domain_id {domain_id}, but specifies a parent \
+             in a different domain ({home})."
+        )));
+    }
+    if !parent.enabled {
+        return Err(Fault::ForbiddenBecause(format!(
+            "cannot create a project in a branch containing a disabled project: {parent_id}"
+        )));
+    }
+    let depth = if parent.is_domain {
+        0
+    } else {
+        1 + grants::ancestors(db, &parent).await?.len()
+    };
+    if depth >= ctx.state.settings.max_project_tree_depth {
+        return Err(Fault::ForbiddenBecause(format!(
+            "Max hierarchy depth reached for {parent_id} branch."
+        )));
+    }
+    Ok(Place {
+        domain_id,
+        parent_id,
+    })
+}
+
+pub async fn create(ctx: Ctx) -> Answer {
+    let mut body = ctx.new_object("project", NEW)?;
+    if body.get("is_domain") == Some(&Value::Bool(true)) {
+        ctx.allow_rule("create_domain", Target::default())?;
+        let tx = ctx.state.begin().await?;
+        let row = domains::make(&tx, &body).await?;
+        ctx.state.commit(tx).await?;
+        return ctx.created("project", "projects", view(&row));
+    }
+    let asked = body
+        .get("domain_id")
+        .and_then(Value::as_str)
+        .map(str::to_owned);
+    let likely = asked.map_or_else(|| default_domain(&ctx), Ok)?;
+    ctx.allow(Target::default().with("target.project.domain_id", Some(&likely)))?;
+    let place = place(&ctx, &body).await?;
+    ctx.allow(Target::default().with("target.project.domain_id", Some(&place.domain_id)))?;
+    body.insert("domain_id".to_owned(), place.domain_id.into());
+    body.insert("parent_id".to_owned(), place.parent_id.into());
+    let row: projects::Model = record::build(new_columns(), &body, NEW)?;
+    let tx = ctx.state.begin().await?;
+    record::insert::<projects::Entity>(&tx, row.clone())
+        .await
+        .map_err(|fault| fault.or_duplicate("project", &row.name))?;
+    ctx.state.commit(tx).await?;
+    ctx.created("project", "projects", view(&row))
+}
+
+/// A project's columns before a body fills them.
+pub fn new_columns() -> Value {
+    json!({
+        "id": record::new_id(), "domain_id": ROOT, "name": "", "description": "", "enabled": true,
+        "is_domain": false, "parent_id": null, "tags": "[]", "options": "{}", "extra": "{}",
+    })
+}
+
+pub async fn list(ctx: Ctx) -> Answer {
+    let own = ctx.session()?.caller.domain_id.clone();
+    ctx.allow(Target::default().with("target.domain_id", own.as_deref()))?;
+    let domains_wanted = filter::flag(&ctx.query, "is_domain");
+    let mut query = projects::Entity::find().filter(projects::Column::IsDomain.eq(domains_wanted));
+    if let Some(domain) = own.as_deref().or_else(|| ctx.query.last("domain_id")) {
+        query = query.filter(projects::Column::DomainId.eq(domain));
+    }
+    if let Some(name) = ctx.query.last("name") {
+        query = query.filter(projects::Column::Name.eq(name));
+    }
+    let rows = query
+        .order_by_asc(projects::Column::Name)
+        .all(ctx.state.db.read())
+        .await?;
+    let items = rows
+        .iter()
+        .map(view)
+        .filter(|item| has_tags(item, &ctx.query))
+        .collect();
+    ctx.list("projects", "projects", items, FILTERS)
+}
+
+/// `tags` (all of), `tags-any`, `not-tags` (not all of), `not-tags-any`.
+fn has_tags(item: &Object, query: &Query) -> bool {
+    let have = item.get("tags").and_then(Value::as_array);
+    let has = |tag: &str| have.is_some_and(|have| have.iter().any(|one| one == tag));
+    let wanted = |key: &str| {
+        query
+            .last(key)
+            .map(|text| text.split(',').map(str::to_owned).collect::<Vec<_>>())
+    };
+    let all = |tags: &[String]| tags.iter().all(|tag| has(tag));
+    let any = |tags: &[String]| tags.iter().any(|tag| has(tag));
+    wanted("tags").is_none_or(|tags| all(&tags))
+        && wanted("tags-any").is_none_or(|tags| any(&tags))
+        && wanted("not-tags").is_none_or(|tags| !all(&tags))
+        && wanted("not-tags-any").is_none_or(|tags| !any(&tags))
+}
+
+pub async fn show(ctx: Ctx) -> Answer {
+    let row = load(&ctx, ctx.param("project_id")).await?;
+    let mut view = view(&row);
+    let asked = |key: &str| ctx.query.has(key) && ctx.query.last(key).is_some_and(filter::is_true);
+    if asked("parents_as_list") || asked("parents_as_ids") {
+        let above = grants::ancestors(ctx.state.db.read(), &row).await?;
+        let parents = if asked("parents_as_list") {
+            above
+                .iter()
+                .map(|row| json!({"project": ctx.linked("projects", self::view(row))}))
+                .collect()
+        } else {
+            above
+                .iter()
+                .rev()
+                .fold(Value::Null, |inner, row| json!({row.id.clone(): inner}))
+        };
+        view.insert("parents".to_owned(), parents);
+    }
+    if asked("subtree_as_list") || asked("subtree_as_ids") {
+        let family = family(ctx.state.db.read(), &row).await?;
+        let subtree = if asked("subtree_as_list") {
+            let below = below(&row.id, &family);
+            below
+                .into_iter()
+                .map(|row| json!({"project": ctx.linked("projects", self::view(row))}))
+                .collect()
+        } else {
+            tree(&row.id, &family)
+        };
+        view.insert("subtree".to_owned(), subtree);
+    }
+    ctx.shown("project", "projects", view)
+}
+
+/// All projects of the domain of `row`.
+pub async fn family(
+    db: &impl ConnectionTrait,
+    row: &projects::Model,
+) -> Result<Vec<projects::Model>, Fault> {
+    let domain = if row.is_domain {
+        &row.id
+    } else {
+        &row.domain_id
+    };
+    Ok(projects::Entity::find()
+        .filter(projects::Column::DomainId.eq(domain))
+        .all(db)
+        .await?)
+}
+
+/// The projects below `id` among `family`.
+pub fn below<'a>(id: &str, family: &'a [projects::Model]) -> Vec<&'a projects::Model> {
+    let mut found: Vec<&projects::Model> = Vec::new();
+    let mut open = vec![id];
+    while let Some(parent) = open.pop() {
+        for row in family
+            .iter()
+            .filter(|row| row.parent_id.as_deref() == Some(parent))
+        {
+            open.push(&row.id);
+            found.push(row);
+        }
+    }
+    found
+}
+
+fn tree(id: &str, family: &[projects::Model]) -> Value {
+    let children = family
+        .iter()
+        .filter(|row| row.parent_id.as_deref() == Some(id));
+    let nested: Object = children
+        .map(|row| (row.id.clone(), tree(&row.id, family)))
+        .collect();
+    if nested.is_empty() {
+        Value::Null
+    } else {
+        Value::Object(nested)
+    }
+}
+
+pub async fn update(ctx: Ctx) -> Answer {
+    let old = load(&ctx, ctx.param("project_id")).await?;
+    let body = ctx.changes("project", NEW)?;
+    for fixed in ["domain_id", "is_domain", "parent_id"] {
+        if body
+            .get(fixed)
+            .is_some_and(|value| view(&old).get(fixed) != Some(value))
+        {
+            return Err(match fixed {
+                "parent_id" => {
+                    Fault::ForbiddenBecause("Update of `parent_id` is not allowed.".to_owned())
+                }
+                _ => Fault::BadRequest(format!("Cannot change '{fixed}' of a project.")),
+            });
+        }
+    }
+    let mut row: projects::Model = record::change(&old, &body, NEW)?;
+    row.domain_id.clone_from(&old.domain_id);
+    let tx = ctx.state.begin().await?;
+    if old.enabled && !row.enabled {
+        let family = family(&tx, &row).await?;
+        if !row.is_domain && below(&row.id, &family).iter().any(|below| below.enabled) {
+            return Err(Fault::ForbiddenBecause(format!(
+                "Cannot disable project {} since its subtree contains enabled projects.",
+                row.id
+            )));
+        }
+        revocation::revoke(
+            &tx,
+            Reason::Project(&row.id),
+            ctx.state.settings.token_expiration,
+        )
+        .await?;
+    }
+    if !old.enabled && row.enabled {
+        let above = grants::ancestors(&tx, &row).await?;
+        if above.iter().any(|above| !above.enabled) {
+            return Err(Fault::ForbiddenBecause(format!(
+                "Cannot enable project {} since it has disabled parents",
+                row.id
+            )));
+        }
+    }
+    record::update::<projects::Entity>(&tx, row.clone())
+        .await
+        .map_err(|fault| fault.or_duplicate("project", &row.name))?;
+    ctx.state.commit(tx).await?;
+    ctx.shown("project", "projects", view(&row))
+}
+
+pub async fn delete(ctx: Ctx) -> Answer {
+    let row = load(&ctx, ctx.param("project_id")).await?;
+    if row.is_domain {
+        return Err(Fault::ForbiddenBecause(
+            "A project that acts as a domain is deleted by /v3/domains.".to_owned(),
+        ));
+    }
+    let tx = ctx.state.begin().await?;
+    let children = projects::Entity::find()
+        .filter(projects::Column::ParentId.eq(row.id.as_str()))
+        .count(&tx)
+        .await?;
+    if children > 0 {
+        return Err(Fault::ForbiddenBecause(format!(
+            "Cannot delete the project {} since it is not a leaf in the hierarchy. Use the cascade option \
+             if you want to delete a whole subtree.",
+            row.id
+        )));
+    }
+    remove(&tx, &row.id, ctx.state.settings.token_expiration).await?;
+    ctx.state.commit(tx).await?;
+    done()
+}
+
+/// Removes a project and all that hangs on it.
+pub async fn remove(tx: &impl ConnectionTrait, id: &str, token_life: i64) -> Result<(), Fault> {
+    assignments::Entity::delete_many()
+        .filter(assignments::Column::TargetId.eq(id))
+        .exec(tx)
+        .await?;
+    credentials::Entity::delete_many()
+        .filter(credentials::Column::ProjectId.eq(id))
+        .exec(tx)
+        .await?;
+    application_credentials::Entity::delete_many()
+        .filter(application_credentials::Column::ProjectId.eq(id))
+        .exec(tx)
+        .await?;
+    trusts::Entity::delete_many()
+        .filter(trusts::Column::ProjectId.eq(id))
+        .exec(tx)
+        .await?;
+    limits::Entity::delete_many()
+        .filter(limits::Column::ProjectId.eq(id))
+        .exec(tx)
+        .await?;
+    users::Entity::update_many()
+        .col_expr(users::Column::DefaultProjectId, Expr::value(None::<String>))
+        .filter(users::Column::DefaultProjectId.eq(id))
+        .exec(tx)
+        .await?;
+    projects::Entity::delete_by_id(id.to_owned())
+        .exec(tx)
+        .await?;
+    revocation::revoke(tx, Reason::Project(id), token_life).await
+}

@@ -1,0 +1,326 @@
+//! `/v3/users`, and the change of one's own password.
+
+use chrono::{Duration, Utc};
+use serde_json::{Value, json};
+use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+
+use crate::fault::{Answer, Fault};
+use crate::grants;
+use crate::http::{Ctx, done};
+use crate::policy::Target;
+use crate::record::{self, Object};
+use crate::revocation::{self, Reason};
+use crate::schema::{self, Field, Kind, may, must};
+use crate::state::State;
+use crate::tables::{
+    access_rules, application_credentials, assignments, credentials, groups, memberships, projects,
+    trusts, users,
+};
+
+use super::auth;
+use super::domains;
+use super::projects as project_api;
+
+const NEW: &[Field] = &[
+    must("name", Kind::Text(1, 255)),
+    may("default_project_id", Kind::MaybeId),
+    may("description", Kind::MaybeText(65_535)),
+    may("domain_id", Kind::Id),
+    may("enabled", Kind::Flag),
+    may("options", Kind::Object),
+    may("password", Kind::MaybeText(4096)),
+];
+
+const PASSWORD: &[Field] = &[
+    must("password", Kind::Text(1, 4096)),
+    must("original_password", Kind::Text(0, 4096)),
+];
+
+/// Fields that lists filter by.
+const FILTERS: &[&str] = &[
+    "default_project_id",
+    "domain_id",
+    "email",
+    "enabled",
+    "name",
+];
+
+/// A user as clients see it: never the hash.
+pub fn view(row: &users::Model) -> Object {
+    let mut view = record::view(row);
+    for hidden in [
+        "password_hash",
+        "password_created_at",
+        "failed_attempts",
+        "failed_at",
+    ] {
+        view.remove(hidden);
+    }
+    let expires = row.password_expires_at.map(web::time::naive_micros);
+    view.insert("password_expires_at".to_owned(), expires.into());
+    if row.default_project_id.is_none() {
+        view.remove("default_project_id");
+    }
+    view
+}
+
+/// The attributes that rules ask about.
+pub fn target(row: &users::Model) -> Target {
+    Target::default()
+        .with("target.user.id", Some(&row.id))
+        .with("target.user.domain_id", Some(&row.domain_id))
+}
+
+/// Loads a user and asks the policy of the route.
+pub async fn load(ctx: &Ctx, id: &str) -> Result<users::Model, Fault> {
+    match users::Entity::find_by_id(id.to_owned())
+        .one(ctx.state.db.read())
+        .await?
+    {
+        Some(row) => ctx.allow(target(&row)).map(|()| row),
+        None => {
+            ctx.allow(Target::default().with("target.user.id", Some(id)))?;
+            Err(Fault::not_found("user", id))
+        }
+    }
+}
+
+/// A user's columns before a body fills them.
+pub fn new_columns(domain_id: &str) -> Value {
+    json!({
+        "id": record::new_id(), "domain_id": domain_id, "name": "", "enabled": true, "default_project_id": null,
+        "options": "{}", "extra": "{}", "password_hash": null, "password_created_at": null,
+        "password_expires_at": null, "failed_attempts": 0, "failed_at": null,
+    })
+}
+
+/// Gives a user a new password; `None` takes it away. Hashing is slow: never call in a transaction.
+pub async fn set_password(
+    state: &State,
+    row: &mut users::Model,
+    password: Option<&str>,
+) -> Result<(), Fault> {
+    let now = sql::micros(Utc::now());
+    row.password_hash = match password {
+        Some(password) => Some(state.hasher.hash(checked(state, password)?).await?),
+        None => None,
+    };
+    row.password_created_at = password.map(|_| now);
+    let days = state
+        .settings
+        .password_expires_days
+        .filter(|_| password.is_some());
+    row.password_expires_at = days.map(|days| now + Duration::days(days));
+    row.failed_attempts = 0;
+    row.failed_at = None;
+    Ok(())
+}
+
+fn checked<'a>(state: &State, password: &'a str) -> Result<&'a str, Fault> {
+    let longest = state.settings.max_password_length;
+    if password.chars().count() > longest {
+        return Err(Fault::BadRequest(format!(
+            "The password length must be less than or equal to {longest}. The server could not comply with \
+             the request because the password is invalid."
+        )));
+    }
+    Ok(password)
+}
+
+/// Takes the password out of a body: it must not end up among the other fields.
+fn take_password(body: &mut Object) -> Option<Option<String>> {
+    body.remove("original_password");
+    body.remove("password")
+        .map(|value| value.as_str().map(str::to_owned))
+}
+
+async fn check_default_project(ctx: &Ctx, body: &Object) -> Result<(), Fault> {
+    let Some(id) = body.get("default_project_id").and_then(Value::as_str) else {
+        return Ok(());
+    };
+    let row = projects::Entity::find_by_id(id.to_owned())
+        .one(ctx.state.db.read())
+        .await?;
+    if row.is_some_and(|row| row.is_domain) {
+        return Err(Fault::BadRequest(format!(
+            "User's default project ID cannot be a domain ID: {id}"
+        )));
+    }
+    Ok(())
+}
+
+pub async fn create(ctx: Ctx) -> Answer {
+    let mut body = ctx.new_object("user", NEW)?;
+    let asked = body
+        .get("domain_id")
+        .and_then(Value::as_str)
+        .map(str::to_owned);
+    let domain_id = asked.map_or_else(|| project_api::default_domain(&ctx), Ok)?;
+    ctx.allow(Target::default().with("target.user.domain_id", Some(&domain_id)))?;
+    domains::find(ctx.state.db.read(), &domain_id).await?;
+    check_default_project(&ctx, &body).await?;
+    let password = take_password(&mut body).flatten();
+    let mut row: users::Model = record::build(new_columns(&domain_id), &body, NEW)?;
+    set_password(&ctx.state, &mut row, password.as_deref()).await?;
+    let tx = ctx.state.begin().await?;
+    record::insert::<users::Entity>(&tx, row.clone())
+        .await
+        .map_err(|fault| fault.or_duplicate("user", &row.name))?;
+    ctx.state.commit(tx).await?;
+    ctx.created("user", "users", view(&row))
+}
+
+pub async fn list(ctx: Ctx) -> Answer {
+    let own = ctx.session()?.caller.domain_id.clone();
+    ctx.allow(Target::default().with("target.domain_id", own.as_deref()))?;
+    let mut query = users::Entity::find();
+    if let Some(domain) = own.as_deref().or_else(|| ctx.query.last("domain_id")) {
+        query = query.filter(users::Column::DomainId.eq(domain));
+    }
+    if let Some(name) = ctx.query.last("name") {
+        query = query.filter(users::Column::Name.eq(name));
+    }
+    let rows = query
+        .order_by_asc(users::Column::Name)
+        .all(ctx.state.db.read())
+        .await?;
+    ctx.list("users", "users", rows.iter().map(view).collect(), FILTERS)
+}
+
+pub async fn show(ctx: Ctx) -> Answer {
+    let row = load(&ctx, ctx.param("user_id")).await?;
+    ctx.shown("user", "users", view(&row))
+}
+
+pub async fn update(ctx: Ctx) -> Answer {
+    let old = load(&ctx, ctx.param("user_id")).await?;
+    let mut body = ctx.changes("user", NEW)?;
+    if body
+        .get("domain_id")
+        .is_some_and(|domain| domain != old.domain_id.as_str())
+    {
+        return Err(Fault::BadRequest("Cannot change Domain ID".to_owned()));
+    }
+    check_default_project(&ctx, &body).await?;
+    let password = take_password(&mut body);
+    let mut row: users::Model = record::change(&old, &body, NEW)?;
+    if let Some(password) = &password {
+        set_password(&ctx.state, &mut row, password.as_deref()).await?;
+    }
+    let tx = ctx.state.begin().await?;
+    record::update::<users::Entity>(&tx, row.clone())
+        .await
+        .map_err(|fault| fault.or_duplicate("user", &row.name))?;
+    if password.is_some() || (old.enabled && !row.enabled) {
+        revocation::revoke(
+            &tx,
+            Reason::User(&row.id),
+            ctx.state.settings.token_expiration,
+        )
+        .await?;
+    }
+    ctx.state.commit(tx).await?;
+    ctx.shown("user", "users", view(&row))
+}
+
+/// `POST /v3/users/{user_id}/password`: needs no token, since who knows the old password may, also
+/// after it has expired.
+pub async fn change_password(ctx: Ctx) -> Answer {
+    let body = ctx.under("user")?;
+    schema::check_new(&body, PASSWORD)?;
+    let text = |key: &str| body.get(key).and_then(Value::as_str).unwrap_or_default();
+    let row = users::Entity::find_by_id(ctx.param("user_id").to_owned())
+        .one(ctx.state.db.read())
+        .await?;
+    let row = row.filter(|row| row.enabled);
+    let hash = row.as_ref().and_then(|row| row.password_hash.as_deref());
+    if !ctx
+        .state
+        .hasher
+        .verify(text("original_password"), hash)
+        .await?
+    {
+        return Err(Fault::Unauthorized);
+    }
+    let mut row = row.ok_or(Fault::Unauthorized)?;
+    if text("password") == text("original_password") {
+        return Err(Fault::BadRequest(
+            "The new password cannot be identical to a previous password. The total number which includes \
+             the new password must be unique is 1."
+                .to_owned(),
+        ));
+    }
+    set_password(&ctx.state, &mut row, Some(text("password"))).await?;
+    let tx = ctx.state.begin().await?;
+    let id = row.id.clone();
+    record::update::<users::Entity>(&tx, row).await?;
+    revocation::revoke(&tx, Reason::User(&id), ctx.state.settings.token_expiration).await?;
+    ctx.state.commit(tx).await?;
+    done()
+}
+
+pub async fn delete(ctx: Ctx) -> Answer {
+    let row = load(&ctx, ctx.param("user_id")).await?;
+    let tx = ctx.state.begin().await?;
+    remove(&tx, &row.id, ctx.state.settings.token_expiration).await?;
+    ctx.state.commit(tx).await?;
+    done()
+}
+
+/// Removes a user and all that is theirs.
+pub async fn remove(tx: &impl ConnectionTrait, id: &str, token_life: i64) -> Result<(), Fault> {
+    let theirs = Condition::all()
+        .add(assignments::Column::ActorKind.eq("user"))
+        .add(assignments::Column::ActorId.eq(id));
+    assignments::Entity::delete_many()
+        .filter(theirs)
+        .exec(tx)
+        .await?;
+    memberships::Entity::delete_many()
+        .filter(memberships::Column::UserId.eq(id))
+        .exec(tx)
+        .await?;
+    credentials::Entity::delete_many()
+        .filter(credentials::Column::UserId.eq(id))
+        .exec(tx)
+        .await?;
+    application_credentials::Entity::delete_many()
+        .filter(application_credentials::Column::UserId.eq(id))
+        .exec(tx)
+        .await?;
+    access_rules::Entity::delete_many()
+        .filter(access_rules::Column::UserId.eq(id))
+        .exec(tx)
+        .await?;
+    let either = Condition::any()
+        .add(trusts::Column::TrustorUserId.eq(id))
+        .add(trusts::Column::TrusteeUserId.eq(id));
+    trusts::Entity::delete_many()
+        .filter(either)
+        .exec(tx)
+        .await?;
+    users::Entity::delete_by_id(id.to_owned()).exec(tx).await?;
+    revocation::revoke(tx, Reason::User(id), token_life).await
+}
+
+pub async fn projects(ctx: Ctx) -> Answer {
+    let row = load(&ctx, ctx.param("user_id")).await?;
+    let rows = auth::reachable_projects(&ctx, &row.id).await?;
+    ctx.list(
+        "projects",
+        "projects",
+        rows.iter().map(project_api::view).collect(),
+        &["domain_id", "enabled", "name"],
+    )
+}
+
+pub async fn groups(ctx: Ctx) -> Answer {
+    let row = load(&ctx, ctx.param("user_id")).await?;
+    let ids = grants::groups_of(ctx.state.db.read(), &row.id).await?;
+    let rows = groups::Entity::find()
+        .filter(groups::Column::Id.is_in(ids))
+        .order_by_asc(groups::Column::Name)
+        .all(ctx.state.db.read())
+        .await?;
+    ctx.list("groups", "groups", crate::http::views(&rows), &["name"])
+}

@@ -1,0 +1,67 @@
+//! The fast path of all embedded services: checks a token in this process, without HTTP.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use web::{AuthError, Authenticator, Caller};
+
+use crate::fault::Fault;
+use crate::session::{self, Session};
+use crate::state::State;
+
+/// Checks tokens against the identity service in this process.
+pub struct Local(pub(crate) Arc<State>);
+
+#[async_trait]
+impl Authenticator for Local {
+    async fn authenticate(
+        &self,
+        token: &str,
+        service_token: Option<&str>,
+    ) -> Result<Arc<Caller>, AuthError> {
+        let service = match service_token {
+            Some(token) => Some(
+                session::of_token(&self.0, token, false)
+                    .await
+                    .map_err(told)?,
+            ),
+            None => None,
+        };
+        let by_service = service
+            .as_ref()
+            .is_some_and(|session| session.caller.has_role("service"));
+        let session = session::of_token(&self.0, token, by_service)
+            .await
+            .map_err(told)?;
+        if has_access_rules(&session) {
+            // The rules name paths of services; nobody here can hold the request against them.
+            return Err(AuthError::Unauthorized);
+        }
+        match service {
+            None => Ok(session.caller.clone()),
+            Some(service) => Ok(Arc::new(Caller {
+                service_roles: service.caller.roles.clone(),
+                ..Caller::clone(&session.caller)
+            })),
+        }
+    }
+
+    fn identity_url(&self) -> String {
+        self.0.settings.public_url.clone()
+    }
+}
+
+/// Whether the token may only be used for some requests, by its application credential.
+fn has_access_rules(session: &Session) -> bool {
+    let credential = session.application_credential.as_ref();
+    credential.is_some_and(|credential| {
+        credential.access_rules != "[]" && credential.access_rules != "null"
+    })
+}
+
+fn told(fault: Fault) -> AuthError {
+    match fault {
+        Fault::Unauthorized | Fault::Refused(_) => AuthError::Unauthorized,
+        other => AuthError::Unavailable(other.to_string()),
+    }
+}

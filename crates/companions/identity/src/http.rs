@@ -1,0 +1,312 @@
+//! From the table of routes to a router: one dispatcher reads the request, finds the caller, runs the
+//! handler and renders its answer or fault.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{FromRequestParts, OriginalUri, RawPathParams, Request};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter};
+use futures::future::BoxFuture;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde_json::{Value, json};
+use web::body::BodyError;
+use web::{BaseUrl, Query};
+
+use crate::fault::{Answer, Fault};
+use crate::filter;
+use crate::policy::{self, Target};
+use crate::record::{self, Object};
+use crate::routes::{self, Row};
+use crate::schema::{self, Field};
+use crate::session::{self, Session};
+use crate::state::State;
+
+/// A handler, as the table of routes holds it.
+pub type Handler = Arc<dyn Fn(Ctx) -> BoxFuture<'static, Answer> + Send + Sync>;
+
+/// A request on its way through a handler.
+#[derive(Clone)]
+pub struct Ctx {
+    pub state: Arc<State>,
+    pub query: Query,
+    pub headers: HeaderMap,
+    /// `http://host/prefix` as the client used it.
+    pub base: String,
+    rule: Option<&'static str>,
+    path: String,
+    params: HashMap<String, String>,
+    body: Bytes,
+    session: Option<Arc<Session>>,
+}
+
+impl Ctx {
+    /// A parameter of the path; the route's own pattern guarantees it.
+    pub fn param(&self, name: &str) -> &str {
+        self.params.get(name).map_or("", String::as_str)
+    }
+
+    /// Whether the path speaks of roles that are inherited by projects below.
+    pub fn is_inherited(&self) -> bool {
+        self.path
+            .trim_end_matches('/')
+            .ends_with("inherited_to_projects")
+    }
+
+    /// Who asks.
+    pub fn session(&self) -> Result<&Arc<Session>, Fault> {
+        self.session.as_ref().ok_or(Fault::Unauthorized)
+    }
+
+    /// Asks the policy of this route about a target; parameters of the path are part of it.
+    pub fn allow(&self, target: Target) -> Result<(), Fault> {
+        self.allow_rule(self.rule.unwrap_or_default(), target)
+    }
+
+    /// Asks a policy by name.
+    pub fn allow_rule(&self, rule: &str, target: Target) -> Result<(), Fault> {
+        if self.may(rule, target)? {
+            return Ok(());
+        }
+        Err(Fault::Forbidden(format!("identity:{rule}")))
+    }
+
+    /// Whether a policy would allow this.
+    pub fn may(&self, rule: &str, target: Target) -> Result<bool, Fault> {
+        let session = self.session()?;
+        let target = self.params.iter().fold(target, |target, (name, value)| {
+            target.with(name.as_str(), Some(value))
+        });
+        Ok(policy::allows(rule, session.as_ref(), &target))
+    }
+
+    /// The body as a JSON object.
+    pub fn object(&self) -> Result<Object, Fault> {
+        match serde_json::from_slice(&self.body) {
+            Ok(Value::Object(object)) => Ok(object),
+            Ok(_) => Err(Fault::expecting("a JSON object", "the request body")),
+            Err(_) => Err(Fault::BadRequest(
+                "Expecting to find valid JSON in request body. The server could not comply with the \
+                 request since it is either malformed or otherwise incorrect. The client is assumed \
+                 to be in error."
+                    .to_owned(),
+            )),
+        }
+    }
+
+    /// The object under `key` of the body.
+    pub fn under(&self, key: &str) -> Result<Object, Fault> {
+        match self.object()?.remove(key) {
+            Some(Value::Object(inner)) => Ok(inner),
+            Some(_) => Err(Fault::BadRequest(format!(
+                "Invalid input for field '{key}': not of type 'object'"
+            ))),
+            None => Err(Fault::BadRequest(format!("'{key}' is a required property"))),
+        }
+    }
+
+    /// The object under `key`, checked for creation.
+    pub fn new_object(&self, key: &str, fields: &[Field]) -> Result<Object, Fault> {
+        let body = self.under(key)?;
+        schema::check_new(&body, fields)?;
+        Ok(body)
+    }
+
+    /// The object under `key`, checked for update.
+    pub fn changes(&self, key: &str, fields: &[Field]) -> Result<Object, Fault> {
+        let body = self.under(key)?;
+        schema::check_change(&body, fields)?;
+        Ok(body)
+    }
+
+    /// `view` with a link to itself below `/v3/`.
+    pub fn linked(&self, place: &str, mut view: Object) -> Object {
+        let id = view.get("id").and_then(Value::as_str).unwrap_or_default();
+        let link = format!("{}/v3/{place}/{id}", self.base);
+        view.insert("links".to_owned(), json!({"self": link}));
+        view
+    }
+
+    /// 200 with one thing.
+    pub fn shown(&self, key: &str, place: &str, view: Object) -> Answer {
+        Ok(reply(
+            StatusCode::OK,
+            json!({key: self.linked(place, view)}),
+        ))
+    }
+
+    /// 201 with the thing made.
+    pub fn created(&self, key: &str, place: &str, view: Object) -> Answer {
+        Ok(reply(
+            StatusCode::CREATED,
+            json!({key: self.linked(place, view)}),
+        ))
+    }
+
+    /// 200 with the page of a list that the query asks for; `known` are the fields it may filter by.
+    pub fn list(&self, key: &str, place: &str, items: Vec<Object>, known: &[&str]) -> Answer {
+        let linked: Vec<Object> = items
+            .into_iter()
+            .map(|item| self.linked(place, item))
+            .collect();
+        self.list_as_is(key, linked, known)
+    }
+
+    /// [`Ctx::list`] of things that have their links already.
+    pub fn list_as_is(&self, key: &str, items: Vec<Object>, known: &[&str]) -> Answer {
+        let page = filter::page(filter::keep(items, &self.query, known), &self.query);
+        let mut links = self.list_links();
+        if page.truncated
+            && let Some(last) = page
+                .items
+                .last()
+                .and_then(|item| item.get("id"))
+                .and_then(Value::as_str)
+        {
+            let next = self.query.with("marker", last).encode();
+            links["next"] = format!("{}{}?{next}", self.base, self.path).into();
+        }
+        let mut body = json!({key: page.items, "links": links});
+        if page.truncated {
+            body["truncated"] = true.into();
+        }
+        Ok(reply(StatusCode::OK, body))
+    }
+
+    /// `links` of a list's body.
+    pub fn list_links(&self) -> Value {
+        let query = self.query.encode();
+        let mark = if query.is_empty() { "" } else { "?" };
+        json!({"next": null, "self": format!("{}{}{mark}{query}", self.base, self.path), "previous": null})
+    }
+}
+
+/// A JSON answer that depends on the token.
+pub fn reply(status: StatusCode, body: Value) -> Response {
+    let mut response = web::body::json(status, &body);
+    response
+        .headers_mut()
+        .insert(header::VARY, HeaderValue::from_static("X-Auth-Token"));
+    response
+}
+
+/// 204.
+pub fn done() -> Answer {
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Builds the router from the table of routes.
+pub fn router(state: Arc<State>) -> Router {
+    let mut by_path: Vec<(&'static str, MethodRouter)> = Vec::new();
+    for row in routes::table() {
+        let path = row.path;
+        let verb = MethodFilter::try_from(row.verb.clone()).expect("the table uses plain verbs");
+        let (state, row) = (state.clone(), Arc::new(row));
+        let handler = move |request: Request| dispatch(state.clone(), row.clone(), request);
+        match by_path.iter_mut().find(|(known, _)| *known == path) {
+            Some((_, methods)) => *methods = std::mem::take(methods).on(verb, handler),
+            None => by_path.push((path, MethodRouter::new().on(verb, handler))),
+        }
+    }
+    let mut router = Router::new();
+    for (path, methods) in by_path {
+        router = router.route(path, methods);
+    }
+    router
+        .method_not_allowed_fallback(|| async { Fault::NoSuchVerb })
+        .fallback(|| async { Fault::NoSuchPath })
+        .layer(axum::middleware::from_fn(|request, next| {
+            web::request_id::layer(None, request, next)
+        }))
+}
+
+async fn dispatch(state: Arc<State>, row: Arc<Row>, request: Request) -> Response {
+    let url = state.settings.public_url.clone();
+    let mut response = match answer(state, &row, request).await {
+        Ok(response) => response,
+        Err(fault) => fault.into_response(),
+    };
+    if response.status() == StatusCode::UNAUTHORIZED
+        && let Ok(value) = HeaderValue::from_str(&format!("Keystone uri=\"{url}\""))
+    {
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, value);
+    }
+    response
+}
+
+async fn answer(state: Arc<State>, row: &Row, request: Request) -> Answer {
+    let (mut parts, body) = request.into_parts();
+    let Some(handler) = &row.handler else {
+        return Err(Fault::NotBuilt);
+    };
+    let raw = RawPathParams::from_request_parts(&mut parts, &()).await;
+    let params = raw.map(|raw| {
+        raw.iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    });
+    let original = parts
+        .extensions
+        .get::<OriginalUri>()
+        .map_or_else(|| parts.uri.clone(), |uri| uri.0.clone());
+    let session = match (&row.rule, token(&parts.headers)) {
+        (None, _) => None,
+        (Some(_), None) => return Err(Fault::Unauthorized),
+        (Some(_), Some(token)) => Some(session::of_token(&state, token, false).await?),
+    };
+    let body = web::body::read(body, web::body::MAX_REQUEST_BODY)
+        .await
+        .map_err(|error| match error {
+            BodyError::TooLarge => Fault::TooLarge,
+            BodyError::Broken(why) => Fault::BadRequest(why),
+        })?;
+    let ctx = Ctx {
+        state,
+        query: Query::parse(parts.uri.query().unwrap_or_default()),
+        base: BaseUrl::of(&original, &parts.uri, &parts.headers).0,
+        headers: parts.headers,
+        rule: row.rule,
+        path: parts.uri.path().to_owned(),
+        params: params.unwrap_or_default(),
+        body,
+        session,
+    };
+    // A handler is one transaction at most, so a lost race is healed by running it again.
+    sql::retry(|| handler(ctx.clone())).await
+}
+
+fn token(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get("x-auth-token")
+        .and_then(|value| value.to_str().ok())
+        .filter(|token| !token.is_empty())
+}
+
+/// A row of the table of routes whose handler is built. `rule` guards it; none: no token is needed.
+pub fn built<F, Fut>(
+    verb: Method,
+    path: &'static str,
+    rule: Option<&'static str>,
+    handler: F,
+) -> Row
+where
+    F: Fn(Ctx) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Answer> + Send + 'static,
+{
+    let handler: Handler = Arc::new(move |ctx| Box::pin(handler(ctx)));
+    Row {
+        verb,
+        path,
+        rule,
+        handler: Some(handler),
+    }
+}
+
+/// Shows rows in order, each as it is.
+pub fn views<M: serde::Serialize>(rows: &[M]) -> Vec<Object> {
+    rows.iter().map(record::view).collect()
+}

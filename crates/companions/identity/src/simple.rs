@@ -1,0 +1,119 @@
+//! The five verbs of a plain resource: a table with an id, fields, `extra`, and nothing that depends
+//! on it but what its `Plain::remove` says. Each resource is one description.
+
+use std::future::Future;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use sql::sea_orm::{
+    ActiveModelTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, PrimaryKeyTrait,
+};
+
+use crate::fault::{Answer, Fault};
+use crate::http::{Ctx, done};
+use crate::policy::Target;
+use crate::record::{self, Object};
+use crate::schema::Field;
+
+/// A row of a plain resource.
+pub trait Row: Serialize + DeserializeOwned + Clone + Send + Sync {}
+impl<T: Serialize + DeserializeOwned + Clone + Send + Sync> Row for T {}
+
+/// The description of a plain resource.
+pub trait Plain: Send + Sync + 'static {
+    type Entity: EntityTrait<
+            Model: Row + IntoActiveModel<<Self::Entity as EntityTrait>::ActiveModel>,
+            ActiveModel: ActiveModelTrait<Entity = Self::Entity> + Send,
+            PrimaryKey: PrimaryKeyTrait<ValueType: From<String>>,
+        >;
+    /// The key of one in bodies, and the kind in messages.
+    const ONE: &'static str;
+    /// The key of a list, and the place in paths.
+    const MANY: &'static str;
+    /// The parameter of the path that holds the id.
+    const ID: &'static str;
+    const FIELDS: &'static [Field];
+    /// Fields that lists filter by.
+    const FILTERS: &'static [&'static str];
+
+    /// Every column with its default.
+    fn columns(ctx: &Ctx) -> Value;
+
+    /// Changes what clients see of a row.
+    fn view(row: &<Self::Entity as EntityTrait>::Model) -> Object {
+        record::view(row)
+    }
+
+    /// Whether a row may be stored; references must exist.
+    fn check(
+        _tx: &DatabaseTransaction,
+        _row: &<Self::Entity as EntityTrait>::Model,
+    ) -> impl Future<Output = Result<(), Fault>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Removes what depends on a row, or says why it may not go.
+    fn release(
+        _tx: &DatabaseTransaction,
+        _id: &str,
+    ) -> impl Future<Output = Result<(), Fault>> + Send {
+        async { Ok(()) }
+    }
+}
+
+pub async fn create<P: Plain>(ctx: Ctx) -> Answer {
+    ctx.allow(Target::default())?;
+    let body = ctx.new_object(P::ONE, P::FIELDS)?;
+    let row = record::build(P::columns(&ctx), &body, P::FIELDS)?;
+    let shown = P::view(&row);
+    let tx = ctx.state.begin().await?;
+    P::check(&tx, &row).await?;
+    let name = shown.get("id").and_then(Value::as_str).unwrap_or_default();
+    record::insert::<P::Entity>(&tx, row)
+        .await
+        .map_err(|fault| fault.or_duplicate(P::ONE, name))?;
+    ctx.state.commit(tx).await?;
+    ctx.created(P::ONE, P::MANY, shown)
+}
+
+pub async fn list<P: Plain>(ctx: Ctx) -> Answer {
+    ctx.allow(Target::default())?;
+    let rows = P::Entity::find().all(ctx.state.db.read()).await?;
+    ctx.list(
+        P::MANY,
+        P::MANY,
+        rows.iter().map(P::view).collect(),
+        P::FILTERS,
+    )
+}
+
+pub async fn show<P: Plain>(ctx: Ctx) -> Answer {
+    ctx.allow(Target::default())?;
+    let row = record::find::<P::Entity>(ctx.state.db.read(), P::ONE, ctx.param(P::ID)).await?;
+    ctx.shown(P::ONE, P::MANY, P::view(&row))
+}
+
+pub async fn update<P: Plain>(ctx: Ctx) -> Answer {
+    ctx.allow(Target::default())?;
+    let body = ctx.changes(P::ONE, P::FIELDS)?;
+    let tx = ctx.state.begin().await?;
+    let old = record::find::<P::Entity>(&tx, P::ONE, ctx.param(P::ID)).await?;
+    let row = record::change(&old, &body, P::FIELDS)?;
+    P::check(&tx, &row).await?;
+    let shown = P::view(&row);
+    record::update::<P::Entity>(&tx, row).await?;
+    ctx.state.commit(tx).await?;
+    ctx.shown(P::ONE, P::MANY, shown)
+}
+
+pub async fn delete<P: Plain>(ctx: Ctx) -> Answer {
+    ctx.allow(Target::default())?;
+    let id = ctx.param(P::ID);
+    let tx = ctx.state.begin().await?;
+    record::find::<P::Entity>(&tx, P::ONE, id).await?;
+    P::release(&tx, id).await?;
+    P::Entity::delete_by_id(id.to_owned()).exec(&tx).await?;
+    ctx.state.commit(tx).await?;
+    done()
+}
