@@ -57,6 +57,8 @@ struct Stay {
     key: Option<String>,
     /// Wait for the hotel to open.
     patient: bool,
+    /// Takes longer than the step allows.
+    dawdles: bool,
 }
 
 struct CheckIn;
@@ -73,6 +75,9 @@ impl Workflow for CheckIn {
             Step::new("greet", greet).pure(),
             Step::new("key", key).undo(take_key),
             Step::new("lobby", lobby),
+            Step::new("luggage", luggage)
+                .within(Duration::from_millis(50))
+                .pure(),
             Step::new("register", register).undo(forget).attempts(3),
         ]
     }
@@ -144,6 +149,14 @@ async fn lobby(hotel: &Hotel, cx: &StepContext, stay: &mut Stay) -> Result<Next,
             opened = open.wait_for(|open| *open) => { opened.map_err(|_| StepError::fail("closed for good"))?; }
             () = cx.cancelled() => return Err(StepError::fail("left")),
         }
+    }
+    Ok(Next::Go)
+}
+
+async fn luggage(_: &Hotel, cx: &StepContext, stay: &mut Stay) -> Result<Next, StepError> {
+    assert!(cx.deadline().is_some());
+    if stay.dawdles {
+        std::future::pending::<()>().await;
     }
     Ok(Next::Go)
 }
@@ -273,6 +286,7 @@ async fn an_alternative_is_tried_when_the_first_choice_fails() {
                 ("greet", Done),
                 ("key", Done),
                 ("lobby", Done),
+                ("luggage", Done),
                 ("register", Done),
             ]
         );
@@ -463,6 +477,69 @@ async fn a_runner_that_lost_its_lease_cannot_save() {
         assert!(!old.save_state("{}".to_owned()).await.expect("db"));
         assert!(new.save_state("{}".to_owned()).await.expect("db"));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_runners_never_have_one_workflow_in_hand_at_once() {
+    for db in sql::testing::engines().await {
+        let db = fresh(db).await;
+        let hotel = Arc::new(Hotel::default());
+        let (first, second) = (start(&db, "a", &hotel), start(&db, "b", &hotel));
+        let mut ids = Vec::new();
+        for _ in 0..40 {
+            let id = begin(&db, &first, &stay(&["12"])).await;
+            second.nudge(id);
+            ids.push(id);
+        }
+        for id in ids {
+            let record = wait(&db, id).await;
+            assert_eq!((record.status, record.epoch), (Status::Done, 1));
+            let steps = crate::history(db.read(), id).await.expect("history").len();
+            assert_eq!(steps, 7, "each step once");
+        }
+        first.stop(Duration::from_secs(1)).await;
+        second.stop(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_step_that_takes_too_long_is_dropped_and_undone() {
+    let db = fresh(sql::testing::sqlite().await).await;
+    let hotel = Arc::new(Hotel::default());
+    let runner = start(&db, "a", &hotel);
+    let mut slow = stay(&["12"]);
+    slow.dawdles = true;
+    let id = begin(&db, &runner, &slow).await;
+    let record = wait(&db, id).await;
+    assert_eq!(record.error, Some(json!({ "timeout": 0.05 })));
+    assert!(hotel.things().is_empty());
+}
+
+#[tokio::test]
+async fn what_a_step_saved_in_the_middle_survives_a_crash() {
+    let db = fresh(sql::testing::sqlite().await).await;
+    let id = crate::insert(db.write(), CheckIn::KIND, "guest", &stay(&["12"]))
+        .await
+        .expect("insert");
+    let long = Duration::from_secs(30);
+    let taken = crate::lease::Lease::take(&db, id, "a", long).await;
+    let (lease, _) = taken.expect("db").expect("free");
+    let cx = StepContext {
+        id,
+        subject: "guest".to_owned(),
+        attempt: 0,
+        undoing: false,
+        deadline: None,
+        lease,
+        cancelled: tokio_util::sync::CancellationToken::new(),
+        nudged: Arc::default(),
+    };
+    cx.save(&stay(&["13"])).await.expect("ours");
+    let record = crate::get(db.read(), id)
+        .await
+        .expect("read")
+        .expect("exists");
+    assert_eq!(record.state["rooms"], json!(["13"]));
 }
 
 #[tokio::test]
