@@ -1,6 +1,7 @@
 //! Errors as clients of Nova know them: one code, one name, one text.
 
 use axum::response::{IntoResponse, Response};
+use compute_control::ControlError;
 use http::{HeaderValue, StatusCode, header};
 use microversion::{NegotiationError, Refusal};
 
@@ -131,6 +132,26 @@ impl IntoResponse for Fault {
 impl From<Refusal> for Fault {
     fn from(refusal: Refusal) -> Self {
         Self::bad_request(refusal.to_string())
+    }
+}
+
+/// The one table from what happened to what clients are told.
+impl From<ControlError> for Fault {
+    fn from(error: ControlError) -> Self {
+        let code = match &error {
+            ControlError::NotFound { .. } => StatusCode::NOT_FOUND,
+            ControlError::Denied { .. }
+            | ControlError::Forbidden { .. }
+            | ControlError::Quota(_) => StatusCode::FORBIDDEN,
+            ControlError::Invalid { .. } => StatusCode::BAD_REQUEST,
+            ControlError::Refused(_) | ControlError::Conflict { .. } => StatusCode::CONFLICT,
+            ControlError::Unsupported { .. } => StatusCode::NOT_IMPLEMENTED,
+            ControlError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            ControlError::Database(_) | ControlError::Journal(_) | ControlError::Companion(_) => {
+                return Self::unexpected(&error);
+            }
+        };
+        Self::new(code, error.to_string())
     }
 }
 

@@ -34,12 +34,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware;
+use compute_control::Control;
 use web::Authenticator;
 
 /// What the handlers work with. One per process.
 pub struct Api {
     /// Checks the tokens of callers.
     pub authenticator: Arc<dyn Authenticator>,
+    pub control: Arc<Control>,
 }
 
 /// The whole Compute API under `/`, `/v2` and `/v2.1`; the caller mounts it where clients expect it.

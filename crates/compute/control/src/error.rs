@@ -37,6 +37,9 @@ pub enum ControlError {
     /// The database failed: 500.
     #[error("the database failed")]
     Database(#[source] DbError),
+    /// The journal could not be written: 500.
+    #[error("the journal failed")]
+    Journal(#[source] workflow::WorkflowError),
     /// A companion answered what makes no sense: 500.
     #[error("a companion failed")]
     Companion(#[source] clients::ClientError),
@@ -45,6 +48,15 @@ pub enum ControlError {
 impl From<DbError> for ControlError {
     fn from(error: DbError) -> Self {
         ControlError::Database(error)
+    }
+}
+
+impl From<workflow::WorkflowError> for ControlError {
+    fn from(error: workflow::WorkflowError) -> Self {
+        match error {
+            workflow::WorkflowError::Sql(error) => error.into(),
+            other @ workflow::WorkflowError::State(_) => ControlError::Journal(other),
+        }
     }
 }
 

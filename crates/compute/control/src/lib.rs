@@ -6,7 +6,13 @@
 
 mod context;
 mod error;
+pub mod policy;
+pub mod servers;
 pub mod settings;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+use std::sync::Arc;
 
 use bus::Bus;
 use clients::{Service, Session};
@@ -28,5 +34,7 @@ pub struct Control {
     pub network: Service,
     /// Compute's own user, for what callers' tokens may not do.
     pub session: Session,
+    /// Who may do what ([`policy`]).
+    pub policy: Arc<web::policy::Policy>,
     pub settings: Settings,
 }

@@ -46,9 +46,12 @@ impl Authenticator for OneToken {
     }
 }
 
-fn cloud() -> Router {
+async fn cloud() -> Router {
+    let none = Router::new;
+    let control = compute_control::testing::control(none(), none(), none()).await;
     let api = router(Arc::new(Api {
         authenticator: Arc::new(OneToken),
+        control: Arc::new(control),
     }));
     Router::new().nest_service("/compute", api)
 }
@@ -71,6 +74,7 @@ async fn ask(
         .body(Body::from(body.to_owned()))
         .expect("a request");
     let (parts, body) = cloud()
+        .await
         .oneshot(request)
         .await
         .expect("an answer")

@@ -1,0 +1,43 @@
+//! What operators and other services do.
+
+use super::{ADMIN, MANAGER, Rule, SERVICE, rule};
+
+#[rustfmt::skip]
+pub(super) const RULES: &[Rule] = &[
+    rule("compute:aggregates:images", ADMIN, "ask hosts of the aggregate to pre-cache images"),
+    rule("os_compute_api:os-aggregates:add_host", ADMIN, "add a compute host"),
+    rule("os_compute_api:os-aggregates:create", ADMIN, "create an aggregate"),
+    rule("os_compute_api:os-aggregates:delete", ADMIN, "delete an empty aggregate"),
+    rule("os_compute_api:os-aggregates:index", ADMIN, "list host aggregates"),
+    rule("os_compute_api:os-aggregates:remove_host", ADMIN, "remove a compute host"),
+    rule("os_compute_api:os-aggregates:set_metadata", ADMIN, "merge metadata; null value removes a key"),
+    rule("os_compute_api:os-aggregates:show", ADMIN, "show an aggregate"),
+    rule("os_compute_api:os-aggregates:update", ADMIN, "rename / change availability_zone"),
+    rule("os_compute_api:os-assisted-volume-snapshots:create", SERVICE, "Cinder asks for a hypervisor-assisted volume snapshot"),
+    rule("os_compute_api:os-assisted-volume-snapshots:delete", SERVICE, "delete such a snapshot"),
+    rule("os_compute_api:os-console-auth-tokens", ADMIN, "resolve a console token to host/port/path; tls_port for spice-direct since 2.99"),
+    rule("os_compute_api:os-hosts:list", ADMIN, "list hosts with service and zone"),
+    rule("os_compute_api:os-hosts:reboot", ADMIN, "host power action"),
+    rule("os_compute_api:os-hosts:show", ADMIN, "resource summary of a host"),
+    rule("os_compute_api:os-hosts:shutdown", ADMIN, "host power action"),
+    rule("os_compute_api:os-hosts:start", ADMIN, "host power action"),
+    rule("os_compute_api:os-hosts:update", ADMIN, "set status enable/disable and/or maintenance_mode"),
+    rule("os_compute_api:os-hypervisors:list", ADMIN, "list hypervisors"),
+    rule("os_compute_api:os-hypervisors:list-detail", ADMIN, "list with details"),
+    rule("os_compute_api:os-hypervisors:search", ADMIN, "find by hostname substring"),
+    rule("os_compute_api:os-hypervisors:servers", ADMIN, "find by hostname substring, with their servers"),
+    rule("os_compute_api:os-hypervisors:show", ADMIN, "show one"),
+    rule("os_compute_api:os-hypervisors:statistics", ADMIN, "cloud-wide totals"),
+    rule("os_compute_api:os-hypervisors:uptime", ADMIN, "uptime line of the host"),
+    rule("os_compute_api:os-instance-usage-audit-log:list", ADMIN, "state of the audit task for the last complete period"),
+    rule("os_compute_api:os-instance-usage-audit-log:show", ADMIN, "same, for the period before the timestamp given"),
+    rule("os_compute_api:os-migrations:index", MANAGER, "list migrations"),
+    rule("os_compute_api:os-migrations:index:all_projects", ADMIN, "list migrations of all projects"),
+    rule("os_compute_api:os-migrations:index:host", ADMIN, "see hosts of migrations"),
+    rule("os_compute_api:os-quota-class-sets:show", ADMIN, "default quotas of a class"),
+    rule("os_compute_api:os-quota-class-sets:update", ADMIN, "change default quotas"),
+    rule("os_compute_api:os-server-external-events:create", SERVICE, "events from Neutron/Cinder/Ironic/Cyborg"),
+    rule("os_compute_api:os-services:delete", ADMIN, "delete service"),
+    rule("os_compute_api:os-services:list", ADMIN, "list services"),
+    rule("os_compute_api:os-services:update", ADMIN, "before 2.53 id is the verb enable/disable/disable-log-reason/force-down; since 2.53 UUID + body status/disabled_reason/forced_down"),
+];

@@ -1,0 +1,1 @@
+//! Servers: what users ask of them.
