@@ -174,3 +174,6 @@ fn agree(
         found: found.map_or("raw".to_owned(), |format| format.to_string()),
     })
 }
+
+#[cfg(test)]
+mod tests;

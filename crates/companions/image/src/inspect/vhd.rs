@@ -12,6 +12,9 @@ const FOOTER: usize = 512;
 /// Entries of the block table: 8 Mi blocks of 2 MiB are 16 TiB; the format itself ends at 2 TiB.
 const MOST_BLOCKS: u32 = 8 << 20;
 
+/// Sectors of the largest geometry.
+const MOST_GEOMETRY: u64 = 65_535 * 16 * 255;
+
 /// The footer as far as it matters.
 struct Footer {
     kind: u32,
@@ -36,13 +39,16 @@ fn footer(bytes: &[u8], format: Format) -> Result<Footer, Refusal> {
         return Err(Refusal::Parent);
     }
     // QEMU takes the size from the geometry or from the size field, depending on who made the
-    // image: the larger one counts. The geometry ends at 65535 x 16 x 255 sectors.
+    // image: the larger one counts, unless the geometry is at its end and says nothing.
     let (cylinders, heads, sectors) = (be32(bytes, 56) >> 16, bytes[58], bytes[59]);
-    let geometry = u64::from(cylinders) * u64::from(heads) * u64::from(sectors) * 512;
+    let mut geometry = u64::from(cylinders) * u64::from(heads) * u64::from(sectors);
+    if geometry == MOST_GEOMETRY {
+        geometry = 0;
+    }
     Ok(Footer {
         kind,
         table: be64(bytes, 16),
-        disk: be64(bytes, 48).max(geometry),
+        disk: be64(bytes, 48).max(geometry * 512),
     })
 }
 

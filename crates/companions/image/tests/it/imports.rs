@@ -1,0 +1,231 @@
+//! Imports: staged data and data from the web.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Redirect;
+use axum::routing::get;
+use md5::{Digest, Md5};
+use serde_json::{Value, json};
+
+use super::{ADMIN, ALICE, BOB, Glance, until};
+
+async fn web() -> SocketAddr {
+    let router = Router::new()
+        .route("/image", get(|| async { "from the web" }))
+        .route("/moved", get(|| async { Redirect::temporary("/image") }))
+        .route(
+            "/inward",
+            get(|| async { Redirect::temporary("http://169.254.169.254/latest") }),
+        )
+        .route("/loop", get(|| async { Redirect::temporary("/loop") }));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("port");
+    let address = listener.local_addr().expect("address");
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+async fn with_web() -> (Glance, SocketAddr) {
+    let db = sql::testing::sqlite().await;
+    let glance = Glance::on(db, |settings| {
+        settings.web_download.ports = Vec::new();
+        settings.web_download.local_addresses = true;
+        settings.web_download.refused_hosts = vec!["169.254.169.254".to_owned()];
+    })
+    .await;
+    (glance, web().await)
+}
+
+fn download(uri: &str) -> Value {
+    json!({"method": {"name": "web-download", "uri": uri}})
+}
+
+async fn task(glance: &Glance, id: &str) -> Value {
+    let tasks = glance
+        .get(ALICE, &format!("/v2/images/{id}/tasks"))
+        .await
+        .is(200)
+        .json();
+    tasks["tasks"][0].clone()
+}
+
+#[tokio::test]
+async fn staged_data_becomes_the_image() {
+    for db in sql::testing::engines().await {
+        let glance = Glance::on(db, |_| {}).await;
+        let id = glance.create(ALICE, json!({})).await;
+        let import = format!("/v2/images/{id}/import");
+        let direct = json!({"method": {"name": "glance-direct"}});
+        glance.post(ALICE, &import, direct.clone()).await.is(409);
+        glance
+            .data(ALICE, &id, "stage", Body::from("staged"))
+            .await
+            .is(204);
+        let image = glance.show(ALICE, &id).await;
+        assert_eq!(
+            (&image["status"], &image["size"]),
+            (&json!("uploading"), &json!(6))
+        );
+        glance
+            .data(ALICE, &id, "stage", Body::from("again"))
+            .await
+            .is(409);
+        glance.is_clean().await;
+        let answer = glance.post(ALICE, &import, direct.clone()).await.is(202);
+        let image = until(&glance, &id, |image| image["status"] == "active").await;
+        assert_eq!(image["checksum"], hex::encode(Md5::digest(b"staged")));
+        assert_eq!(
+            glance
+                .get(ALICE, &format!("/v2/images/{id}/file"))
+                .await
+                .bytes,
+            b"staged"
+        );
+        until(&glance, &id, |image| {
+            image.get("os_glance_import_task").is_none()
+        })
+        .await;
+        let task = task(&glance, &id).await;
+        let request = answer.headers["x-openstack-request-id"]
+            .to_str()
+            .expect("text");
+        assert_eq!(task["request_id"], request);
+        assert_eq!(
+            task["input"]["import_req"]["method"]["name"],
+            "glance-direct"
+        );
+        glance.post(ALICE, &import, direct).await.is(409);
+        glance.is_clean().await;
+    }
+}
+
+#[tokio::test]
+async fn data_is_fetched_from_the_web_also_after_a_redirect() {
+    let (glance, web) = with_web().await;
+    for path in ["image", "moved"] {
+        let id = glance.create(ALICE, json!({})).await;
+        let import = format!("/v2/images/{id}/import");
+        glance
+            .post(BOB, &import, download(&format!("http://{web}/{path}")))
+            .await
+            .is(404);
+        glance
+            .post(ALICE, &import, download(&format!("http://{web}/{path}")))
+            .await
+            .is(202);
+        let image = until(&glance, &id, |image| image["status"] == "active").await;
+        assert_eq!(image["size"], 12);
+    }
+    glance.is_clean().await;
+}
+
+#[tokio::test]
+async fn a_failed_download_returns_the_image_to_queued_and_says_why() {
+    let (glance, web) = with_web().await;
+    for path in ["missing", "inward", "loop"] {
+        let id = glance.create(ALICE, json!({})).await;
+        let import = format!("/v2/images/{id}/import");
+        glance
+            .post(ALICE, &import, download(&format!("http://{web}/{path}")))
+            .await
+            .is(202);
+        let image = until(&glance, &id, |image| {
+            image.get("os_glance_failed_import").is_some()
+        })
+        .await;
+        assert_eq!(image["status"], "queued");
+        let mut ended = task(&glance, &id).await;
+        for _ in 0..100 {
+            if ended["status"] == "failure" {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            ended = task(&glance, &id).await;
+        }
+        assert_eq!(ended["status"], "failure", "{path}");
+        assert!(!ended["message"].as_str().expect("text").is_empty());
+        let listed = glance
+            .get(ADMIN, "/v2/tasks?status=failure")
+            .await
+            .is(200)
+            .json();
+        assert!(
+            listed["tasks"]
+                .as_array()
+                .is_some_and(|tasks| !tasks.is_empty())
+        );
+    }
+    glance.get(ALICE, "/v2/tasks").await.is(403);
+    glance.is_clean().await;
+}
+
+#[tokio::test]
+async fn a_disguised_download_is_refused() {
+    let (glance, web) = with_web().await;
+    let id = glance.create(ALICE, json!({"disk_format": "qcow2"})).await;
+    let import = format!("/v2/images/{id}/import");
+    glance
+        .post(ALICE, &import, download(&format!("http://{web}/image")))
+        .await
+        .is(202);
+    let image = until(&glance, &id, |image| {
+        image.get("os_glance_failed_import").is_some()
+    })
+    .await;
+    assert_eq!(image["status"], "queued");
+    glance.is_clean().await;
+}
+
+#[tokio::test]
+async fn imports_that_make_no_sense_are_refused_at_once() {
+    let glance = Glance::start().await;
+    let id = glance.create(ALICE, json!({})).await;
+    let import = format!("/v2/images/{id}/import");
+    for (body, status) in [
+        (json!({}), 400),
+        (json!({"method": {}}), 400),
+        (json!({"method": {"name": "magic"}}), 400),
+        (
+            json!({"method": {"name": "glance-direct"}, "all_stores": "yes"}),
+            400,
+        ),
+        (
+            json!({"method": {"name": "glance-direct"}, "stores": ["moon"]}),
+            409,
+        ),
+        (json!({"method": {"name": "copy-image"}}), 501),
+        (download("http://127.0.0.1/x"), 400),
+        (download("http://[::1]/x"), 400),
+        (download("http://images.example:22/x"), 400),
+        (download("bad://url"), 400),
+    ] {
+        glance.post(ALICE, &import, body.clone()).await.is(status);
+    }
+    // A host name that leads to this machine is found out when it is asked.
+    glance
+        .post(ALICE, &import, download("http://localhost/x"))
+        .await
+        .is(202);
+    let image = until(&glance, &id, |image| {
+        image.get("os_glance_failed_import").is_some()
+    })
+    .await;
+    assert_eq!(image["status"], "queued");
+}
+
+#[tokio::test]
+async fn the_ways_to_import_are_told() {
+    let glance = Glance::start().await;
+    let info = glance.get(ALICE, "/v2/info/import").await.is(200).json();
+    assert_eq!(
+        info["import-methods"]["value"],
+        json!(["glance-direct", "web-download"])
+    );
+    let stores = glance.get(ALICE, "/v2/info/stores").await.is(200).json();
+    assert_eq!(stores["stores"][0]["id"], "file");
+    glance.get(ALICE, "/v2/info/stores/detail").await.is(403);
+    glance.get(ADMIN, "/v2/info/stores/detail").await.is(200);
+}
