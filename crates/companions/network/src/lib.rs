@@ -1,1 +1,47 @@
-//! (being built)
+//! The network service: the OpenStack Networking API v2.0 (Neutron), its tables, and the glue to the data plane.
+//!
+//! Promises:
+//! - an address is handed out once, whatever runs side by side ([`addresses`]);
+//! - what compute must hear ([`EventSink`]) is written down with the change itself, and sent until acknowledged;
+//! - the host's networks are a function of the tables: the reconciler makes them so, at any time and again.
+//!
+//! Use: [`Networks::open`], [`Networks::set_event_sink`], [`Networks::router`], [`Networks::start`].
+
+mod access;
+mod addresses;
+mod agents;
+mod attributes;
+mod availability;
+mod binding;
+mod core;
+mod dhcp;
+mod events;
+mod extensions;
+mod fault;
+mod floatingips;
+mod http;
+mod jobs;
+mod list;
+mod migrations;
+mod networks;
+mod pools;
+mod ports;
+mod quotas;
+mod ranges;
+mod rbac;
+mod resources;
+mod routers;
+mod rules;
+mod security_groups;
+mod service;
+mod settings;
+mod store;
+mod subnets;
+mod tables;
+mod topology;
+mod views;
+
+pub use access::RULES as POLICY_RULES;
+pub use events::{EventSink, SinkError};
+pub use service::{Networks, OpenError};
+pub use settings::{PlaneKind, Settings};

@@ -1,0 +1,301 @@
+//! Who may do what: Neutron's default rules.
+//!
+//! Objects that a caller does not see are 404 before policy is asked; policy decides about those it sees, and about
+//! single attributes (`create_port:binding:host_id`).
+
+use std::path::Path;
+
+use serde_json::Value;
+use web::Caller;
+use web::policy::{Policy, PolicyError, Rule, Target};
+
+use crate::core::View;
+use crate::fault::{Fault, Result};
+
+/// The rules in force.
+pub struct Access {
+    policy: Policy,
+}
+
+impl Access {
+    /// The defaults with an operator's changes.
+    pub fn load(file: Option<&Path>) -> Result<Self, PolicyError> {
+        Ok(Access {
+            policy: Policy::load(&[RULES], file)?,
+        })
+    }
+
+    /// Asks about an object; a rule that is not listed allows (as for an attribute without a rule in Neutron).
+    ///
+    /// # Errors
+    /// [`Fault::Forbidden`] naming the rule.
+    pub fn check(&self, rule: &str, caller: &Caller, target: &View) -> Result<()> {
+        if !RULES.iter().any(|known| known.name == rule) {
+            return Ok(());
+        }
+        let denied = |_| Fault::Forbidden(rule.to_owned());
+        self.policy
+            .enforce(rule, caller, &facts(target))
+            .map_err(denied)
+    }
+}
+
+/// What rules may ask about an object.
+const FACTS: &[&str] = &[
+    "project_id",
+    "tenant_id",
+    "network:tenant_id",
+    "shared",
+    "router:external",
+    "device_owner",
+];
+
+fn facts(target: &View) -> Target<'_> {
+    let mut facts = Target::new();
+    for name in FACTS {
+        match target.get(*name) {
+            Some(Value::String(text)) => facts = facts.with(*name, text.as_str()),
+            Some(Value::Bool(flag)) => facts = facts.with_bool(*name, *flag),
+            _ => {}
+        }
+    }
+    // The language has no prefixes, so the fact is spelled out.
+    let device = target.get("device_owner").and_then(Value::as_str);
+    facts.with_bool(
+        "network_device",
+        device.is_some_and(|owner| owner.starts_with("network:")),
+    )
+}
+
+const fn r(name: &'static str, check: &'static str) -> Rule {
+    Rule {
+        name,
+        check,
+        scope_types: &[],
+        description: "",
+        operations: &[],
+    }
+}
+
+const ANY: &str = "";
+const ADMIN: &str = "rule:admin_only";
+const MEMBER: &str = "rule:admin_only or rule:project_member";
+const READER: &str = "rule:admin_only or rule:project_reader";
+const NET_OWNER: &str = "rule:admin_only or rule:context_is_advsvc or rule:network_owner";
+const NET_OWNER_OR_SHARED: &str =
+    "rule:admin_only or rule:context_is_advsvc or rule:network_owner or rule:shared";
+
+/// All rules with their checks.
+pub static RULES: &[Rule] = &[
+    r("context_is_admin", "role:admin"),
+    r("context_is_advsvc", "role:advsvc"),
+    r("admin_only", "rule:context_is_admin"),
+    r("owner", "tenant_id:%(tenant_id)s"),
+    r("admin_or_owner", "rule:context_is_admin or rule:owner"),
+    r("network_owner", "tenant_id:%(network:tenant_id)s"),
+    r(
+        "project_member",
+        "role:member and project_id:%(project_id)s",
+    ),
+    r(
+        "project_reader",
+        "role:reader and project_id:%(project_id)s",
+    ),
+    r("regular_user", ANY),
+    r("shared", "'True':%(shared)s"),
+    r("external", "'True':%(router:external)s"),
+    r("network_device", "'True':%(network_device)s"),
+    r("default", "rule:admin_or_owner"),
+    // Networks
+    r("create_network", MEMBER),
+    r("create_network:shared", ADMIN),
+    r("create_network:router:external", ADMIN),
+    r("create_network:is_default", ADMIN),
+    r("create_network:provider:network_type", ADMIN),
+    r("create_network:provider:physical_network", ADMIN),
+    r("create_network:provider:segmentation_id", ADMIN),
+    r(
+        "get_network",
+        "rule:admin_only or rule:project_reader or rule:shared or rule:external or rule:context_is_advsvc",
+    ),
+    r("get_network:provider:network_type", ADMIN),
+    r("get_network:provider:physical_network", ADMIN),
+    r("get_network:provider:segmentation_id", ADMIN),
+    r("update_network", MEMBER),
+    r("update_network:shared", ADMIN),
+    r("update_network:router:external", ADMIN),
+    r("update_network:is_default", ADMIN),
+    r("update_network:provider:network_type", ADMIN),
+    r("update_network:provider:physical_network", ADMIN),
+    r("update_network:provider:segmentation_id", ADMIN),
+    r("delete_network", MEMBER),
+    // Subnets: the owner of the network decides, also where others may use it.
+    r(
+        "create_subnet",
+        "rule:admin_only or (role:member and rule:network_owner)",
+    ),
+    r("create_subnet:service_types", ADMIN),
+    r(
+        "get_subnet",
+        "rule:admin_only or rule:project_reader or rule:shared or rule:network_owner",
+    ),
+    r("get_subnet:segment_id", ADMIN),
+    r(
+        "update_subnet",
+        "rule:admin_only or rule:project_member or (role:member and rule:network_owner)",
+    ),
+    r("update_subnet:service_types", ADMIN),
+    r(
+        "delete_subnet",
+        "rule:admin_only or rule:project_member or (role:member and rule:network_owner)",
+    ),
+    // Ports
+    r(
+        "create_port",
+        "rule:admin_only or rule:context_is_advsvc or rule:project_member",
+    ),
+    r(
+        "create_port:device_owner",
+        "not rule:network_device or rule:admin_only or rule:context_is_advsvc or rule:network_owner",
+    ),
+    r("create_port:mac_address", NET_OWNER),
+    r("create_port:fixed_ips", NET_OWNER_OR_SHARED),
+    r("create_port:fixed_ips:ip_address", NET_OWNER),
+    r("create_port:fixed_ips:subnet_id", NET_OWNER_OR_SHARED),
+    r("create_port:port_security_enabled", NET_OWNER),
+    r("create_port:binding:host_id", ADMIN),
+    r("create_port:binding:profile", ADMIN),
+    r(
+        "create_port:allowed_address_pairs",
+        "rule:admin_only or rule:network_owner",
+    ),
+    r(
+        "get_port",
+        "rule:admin_only or rule:context_is_advsvc or rule:project_reader or rule:network_owner",
+    ),
+    r("get_port:binding:vif_type", ADMIN),
+    r("get_port:binding:vif_details", ADMIN),
+    r("get_port:binding:host_id", ADMIN),
+    r("get_port:binding:profile", ADMIN),
+    r(
+        "update_port",
+        "rule:admin_only or rule:project_member or rule:context_is_advsvc",
+    ),
+    r(
+        "update_port:device_owner",
+        "not rule:network_device or rule:admin_only or rule:context_is_advsvc or rule:network_owner",
+    ),
+    r(
+        "update_port:mac_address",
+        "rule:admin_only or rule:context_is_advsvc",
+    ),
+    r("update_port:fixed_ips", NET_OWNER),
+    r("update_port:fixed_ips:ip_address", NET_OWNER),
+    r("update_port:fixed_ips:subnet_id", NET_OWNER_OR_SHARED),
+    r("update_port:port_security_enabled", NET_OWNER),
+    r("update_port:binding:host_id", ADMIN),
+    r("update_port:binding:profile", ADMIN),
+    r(
+        "update_port:allowed_address_pairs",
+        "rule:admin_only or rule:network_owner",
+    ),
+    r(
+        "delete_port",
+        "rule:admin_only or rule:context_is_advsvc or rule:project_member or (role:member and rule:network_owner)",
+    ),
+    r("create_port_binding", ADMIN),
+    r("get_port_binding", ADMIN),
+    r("update_port_binding", ADMIN),
+    r("activate", ADMIN),
+    r("delete_port_binding", ADMIN),
+    // Security groups
+    r("create_security_group", MEMBER),
+    r(
+        "get_security_group",
+        "rule:admin_only or rule:project_reader or rule:shared",
+    ),
+    r("update_security_group", MEMBER),
+    r("delete_security_group", MEMBER),
+    r("create_security_group_rule", MEMBER),
+    r("get_security_group_rule", READER),
+    r("delete_security_group_rule", MEMBER),
+    // Routers
+    r("create_router", MEMBER),
+    r("create_router:distributed", ADMIN),
+    r("create_router:ha", ADMIN),
+    r("create_router:external_gateway_info", MEMBER),
+    r("create_router:external_gateway_info:enable_snat", ADMIN),
+    r(
+        "create_router:external_gateway_info:external_fixed_ips",
+        ADMIN,
+    ),
+    r("get_router", READER),
+    r("get_router:distributed", ADMIN),
+    r("get_router:ha", ADMIN),
+    r("update_router", MEMBER),
+    r("update_router:distributed", ADMIN),
+    r("update_router:ha", ADMIN),
+    r("update_router:external_gateway_info:enable_snat", ADMIN),
+    r(
+        "update_router:external_gateway_info:external_fixed_ips",
+        ADMIN,
+    ),
+    r("delete_router", MEMBER),
+    r("add_router_interface", MEMBER),
+    r("remove_router_interface", MEMBER),
+    r("add_extraroutes", MEMBER),
+    r("remove_extraroutes", MEMBER),
+    // Floating addresses
+    r("create_floatingip", MEMBER),
+    r("create_floatingip:floating_ip_address", ADMIN),
+    r("get_floatingip", READER),
+    r("update_floatingip", MEMBER),
+    r("delete_floatingip", MEMBER),
+    // Pools and scopes
+    r("create_subnetpool", MEMBER),
+    r("create_subnetpool:shared", ADMIN),
+    r("create_subnetpool:is_default", ADMIN),
+    r(
+        "get_subnetpool",
+        "rule:admin_only or rule:project_reader or rule:shared",
+    ),
+    r("update_subnetpool", MEMBER),
+    r("update_subnetpool:is_default", ADMIN),
+    r("delete_subnetpool", MEMBER),
+    r("create_address_scope", MEMBER),
+    r("create_address_scope:shared", ADMIN),
+    r(
+        "get_address_scope",
+        "rule:admin_only or rule:project_reader or rule:shared",
+    ),
+    r("update_address_scope", MEMBER),
+    r("update_address_scope:shared", ADMIN),
+    r("delete_address_scope", MEMBER),
+    // Sharing: only an operator opens an object to everybody (see `create_rbac_policy:target_tenant:all`).
+    r("create_rbac_policy", MEMBER),
+    r("create_rbac_policy:target_tenant:all", ADMIN),
+    r("get_rbac_policy", READER),
+    r("update_rbac_policy", MEMBER),
+    r("update_rbac_policy:target_tenant:all", ADMIN),
+    r("delete_rbac_policy", MEMBER),
+    // The rest
+    r("get_agent", ADMIN),
+    r("update_agent", ADMIN),
+    r("delete_agent", ADMIN),
+    r("get_network_ip_availability", ADMIN),
+    r("get_quota", ADMIN),
+    r("update_quota", ADMIN),
+    r("delete_quota", ADMIN),
+    r("get_auto_allocated_topology", READER),
+    r("delete_auto_allocated_topology", MEMBER),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_rules_can_be_read() {
+        Access::load(None).expect("all rules are in the language");
+    }
+}

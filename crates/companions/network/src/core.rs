@@ -1,0 +1,61 @@
+//! What every request needs at hand: the database, settings, policy, and who asks.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Map, Value};
+use sql::Database;
+use tokio::sync::{Notify, RwLock};
+use web::Caller;
+
+use crate::access::Access;
+use crate::events::EventSink;
+use crate::fault::Result;
+use crate::settings::Settings;
+
+/// One object as the API shows it.
+pub type View = Map<String, Value>;
+
+/// The shared insides of the service.
+pub struct Core {
+    pub db: Database,
+    pub settings: Settings,
+    pub access: Access,
+    /// Rung when something changed that the data plane should know.
+    pub changed: Notify,
+    /// Rung when there is an event for compute.
+    pub told: Notify,
+    /// Who tells compute; events wait in the database until there is one.
+    pub sink: RwLock<Option<Arc<dyn EventSink>>>,
+    /// Per subnet, the address handed out last: a hint where to look for the next, never the truth.
+    pub cursors: Mutex<HashMap<String, u128>>,
+}
+
+/// A request's view of the service: who asks, with what rights.
+#[derive(Clone, Copy)]
+pub struct Cx<'a> {
+    pub core: &'a Core,
+    pub caller: &'a Caller,
+}
+
+impl Cx<'_> {
+    /// The project that the caller acts for; empty for a token without one.
+    pub fn project(&self) -> &str {
+        self.caller.project_id.as_deref().unwrap_or_default()
+    }
+
+    /// Whether the caller sees and may touch every project's objects.
+    pub fn is_admin(&self) -> bool {
+        self.caller.is_admin()
+    }
+
+    /// Asks policy; see [`Access::check`].
+    pub fn check(&self, rule: &str, target: &View) -> Result<()> {
+        self.core.access.check(rule, self.caller, target)
+    }
+
+    /// Whether policy allows.
+    pub fn may(&self, rule: &str, target: &View) -> bool {
+        self.check(rule, target).is_ok()
+    }
+}

@@ -1,0 +1,312 @@
+//! Floating addresses.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use serde_json::{Value, json};
+use sql::sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel,
+    QueryFilter,
+};
+
+use crate::addresses::{self, Receiver, Wish};
+use crate::attributes::Attrs;
+use crate::core::{Core, Cx, View};
+use crate::events::{self, Event};
+use crate::fault::{Fault, Result, kinds, missing};
+use crate::ports::{self, NewPort};
+use crate::routers::INTERFACE_OWNER;
+use crate::store::{self, Standard, Tx, among};
+use crate::tables::{allocations, floatingips, ports as port_table, routers};
+use crate::{networks, views};
+
+/// Owner of the port that holds a floating address on its external network.
+pub const OWNER: &str = "network:floatingip";
+
+/// Which floating addresses the caller sees.
+pub fn scope(cx: &Cx<'_>) -> Condition {
+    if cx.is_admin() {
+        Condition::all()
+    } else {
+        Condition::all().add(floatingips::Column::ProjectId.eq(cx.project()))
+    }
+}
+
+/// Takes an address of an external network, and associates it if a port is named.
+pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<floatingips::Model> {
+    let network = networks::visible(cx, tx, &attrs.text("floating_network_id")).await?;
+    if !networks::is_external(tx, &network.id).await? {
+        return Err(Fault::NotExternal(network.id));
+    }
+    let id = store::new_id();
+    let new = NewPort {
+        owner: OWNER,
+        device_id: &id,
+        project: "",
+    };
+    let port = ports::make_own(tx, cx.core, &network, new).await?;
+    let ip = take_address(cx.core, tx, &port, attrs).await?;
+    let now = store::now();
+    let mut row = floatingips::Model {
+        id,
+        project_id: attrs.text("project_id"),
+        description: attrs.text("description"),
+        floating_network_id: network.id,
+        floating_ip_address: ip.to_string(),
+        floating_port_id: port.id,
+        port_id: None,
+        fixed_ip_address: None,
+        router_id: None,
+        status: "DOWN".to_owned(),
+        dns_name: attrs.text("dns_name"),
+        dns_domain: attrs.text("dns_domain"),
+        tags: "[]".to_owned(),
+        created_at: now,
+        updated_at: now,
+        revision: 1,
+    };
+    if let Some(port) = attrs.opt_text("port_id") {
+        associate(cx, tx, &mut row, &port, attrs.opt_text("fixed_ip_address")).await?;
+    } else if attrs.opt_text("fixed_ip_address").is_some() {
+        return Err(Fault::BadRequest(
+            "fixed_ip_address cannot be specified without a port_id".to_owned(),
+        ));
+    }
+    store::insert(tx, row.clone()).await?;
+    Ok(row)
+}
+
+/// An IPv4 address of the external network; the wished one if there is a wish.
+async fn take_address(
+    core: &Core,
+    tx: &Tx,
+    port: &port_table::Model,
+    attrs: &Attrs,
+) -> Result<IpAddr> {
+    let mut subnets = addresses::subnets_locked(tx, &port.network_id).await?;
+    subnets.retain(|subnet| subnet.ip_version == 4);
+    if subnets.is_empty() {
+        return Err(Fault::BadRequest(format!(
+            "Network {} does not contain any IPv4 subnet",
+            port.network_id
+        )));
+    }
+    let wish = Wish {
+        subnet_id: attrs.opt_text("subnet_id"),
+        ip_address: attrs
+            .opt_text("floating_ip_address")
+            .and_then(|ip| ip.parse().ok()),
+    };
+    let wishes = (wish.subnet_id.is_some() || wish.ip_address.is_some()).then(|| vec![wish]);
+    let receiver = Receiver {
+        port_id: &port.id,
+        network_id: &port.network_id,
+        mac: &port.mac_address,
+        device_owner: &port.device_owner,
+    };
+    let given = addresses::choose(tx, core, &receiver, &subnets, wishes).await?;
+    addresses::record(tx, &receiver, &given).await?;
+    let first = given.first().map(|one| one.ip);
+    first.ok_or_else(|| Fault::IpAddressGenerationFailure(port.network_id.clone()))
+}
+
+/// Ties the address to a fixed one of a port. The row is not saved here.
+async fn associate(
+    cx: &Cx<'_>,
+    tx: &Tx,
+    row: &mut floatingips::Model,
+    port_id: &str,
+    fixed: Option<String>,
+) -> Result<()> {
+    let port = store::get::<port_table::Entity>(tx, &kinds::PORT, port_id).await?;
+    if !cx.is_admin() && port.project_id != cx.project() {
+        return Err(missing(&kinds::PORT, port_id));
+    }
+    if port.project_id != row.project_id && !cx.is_admin() {
+        return Err(Fault::BadRequest(format!(
+            "Port {port_id} is associated with a different tenant than Floating IP {} and therefore cannot be bound",
+            row.id
+        )));
+    }
+    let held = addresses::of_port(tx, &port.id).await?;
+    let is_v4 = |held: &&allocations::Model| {
+        held.ip_address
+            .parse::<IpAddr>()
+            .is_ok_and(|ip| ip.is_ipv4())
+    };
+    let v4: Vec<&allocations::Model> = held.iter().filter(is_v4).collect();
+    let target = match (&fixed, v4.as_slice()) {
+        (Some(ip), _) => *v4
+            .iter()
+            .find(|held| held.ip_address == *ip)
+            .ok_or_else(|| {
+                Fault::BadRequest(format!("Port {port_id} does not have fixed ip {ip}"))
+            })?,
+        (None, [one]) => one,
+        (None, []) => {
+            return Err(Fault::BadRequest(format!(
+                "Cannot add floating IP to port {port_id} that has no fixed IPv4 addresses"
+            )));
+        }
+        (None, _) => {
+            return Err(Fault::BadRequest(format!(
+                "Port {port_id} has multiple fixed IPv4 addresses. Must provide a specific IPv4 address when assigning a floating IP"
+            )));
+        }
+    };
+    let taken = floatingips::Entity::find()
+        .filter(floatingips::Column::PortId.eq(port_id))
+        .filter(floatingips::Column::FixedIpAddress.eq(target.ip_address.as_str()))
+        .filter(floatingips::Column::Id.ne(&row.id))
+        .one(tx)
+        .await?;
+    if taken.is_some() {
+        return Err(Fault::FixedIpInUse {
+            ip: row.floating_ip_address.clone(),
+            id: row.id.clone(),
+            port: port_id.to_owned(),
+            fixed: target.ip_address.clone(),
+            net: row.floating_network_id.clone(),
+        });
+    }
+    let router = way_out(tx, &target.subnet_id, &row.floating_network_id).await?;
+    let router = router.ok_or_else(|| Fault::NoExternalGateway {
+        net: row.floating_network_id.clone(),
+        subnet: target.subnet_id.clone(),
+        port: port_id.to_owned(),
+    })?;
+    row.port_id = Some(port.id.clone());
+    row.fixed_ip_address = Some(target.ip_address.clone());
+    row.router_id = Some(router);
+    row.status = "ACTIVE".to_owned();
+    events::tell(tx, cx.core, Event::Changed, &port).await
+}
+
+/// The router that joins the subnet with the external network.
+async fn way_out(tx: &Tx, subnet_id: &str, external: &str) -> Result<Option<String>> {
+    let held = allocations::Entity::find()
+        .filter(allocations::Column::SubnetId.eq(subnet_id))
+        .all(tx)
+        .await?;
+    let ids: Vec<String> = held.into_iter().map(|held| held.port_id).collect();
+    let on_routers = port_table::Entity::find()
+        .filter(among(port_table::Column::Id, &ids))
+        .filter(port_table::Column::DeviceOwner.eq(INTERFACE_OWNER))
+        .all(tx)
+        .await?;
+    for port in &on_routers {
+        if !ids.contains(&port.id) {
+            continue;
+        }
+        let router = store::find::<routers::Entity>(tx, &port.device_id).await?;
+        if let Some(router) =
+            router.filter(|router| router.gateway_network_id.as_deref() == Some(external))
+        {
+            return Ok(Some(router.id));
+        }
+    }
+    Ok(None)
+}
+
+/// Changes a floating address: description, and what it is tied to.
+pub async fn update(
+    cx: &Cx<'_>,
+    tx: &Tx,
+    mut row: floatingips::Model,
+    attrs: &Attrs,
+) -> Result<floatingips::Model> {
+    attrs.put_text("description", &mut row.description);
+    if let Some(value) = attrs.get("port_id") {
+        if let Some(old) = row.port_id.clone()
+            && value.as_str() != Some(old.as_str())
+        {
+            tell_port(cx.core, tx, &old).await?;
+        }
+        untie(&mut row);
+        if let Some(port) = value.as_str() {
+            associate(cx, tx, &mut row, port, attrs.opt_text("fixed_ip_address")).await?;
+        }
+    } else if let Some(fixed) = attrs.opt_text("fixed_ip_address") {
+        let port = row.port_id.clone();
+        let port = port.ok_or_else(|| {
+            Fault::BadRequest("fixed_ip_address cannot be specified without a port_id".to_owned())
+        })?;
+        associate(cx, tx, &mut row, &port, Some(fixed)).await?;
+    }
+    store::save(tx, row).await
+}
+
+fn untie(row: &mut floatingips::Model) {
+    row.port_id = None;
+    row.fixed_ip_address = None;
+    row.router_id = None;
+    row.status = "DOWN".to_owned();
+}
+
+async fn tell_port(core: &Core, tx: &Tx, port_id: &str) -> Result<()> {
+    match store::find::<port_table::Entity>(tx, port_id).await? {
+        Some(port) => events::tell(tx, core, Event::Changed, &port).await,
+        None => Ok(()),
+    }
+}
+
+/// Unties floating addresses from a port that goes away, or from one of its addresses.
+pub async fn release_fixed(tx: &Tx, port_id: &str, fixed: Option<&str>) -> Result<()> {
+    let mut on_port = floatingips::Entity::find().filter(floatingips::Column::PortId.eq(port_id));
+    if let Some(ip) = fixed {
+        on_port = on_port.filter(floatingips::Column::FixedIpAddress.eq(ip));
+    }
+    for mut row in on_port.all(tx).await? {
+        untie(&mut row);
+        row.touch();
+        floatingips::Entity::update(row.into_active_model().reset_all())
+            .exec(tx)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Gives the address back.
+pub async fn delete(cx: &Cx<'_>, tx: &Tx, row: &floatingips::Model) -> Result<()> {
+    if let Some(port) = &row.port_id {
+        tell_port(cx.core, tx, port).await?;
+    }
+    store::delete::<floatingips::Entity>(tx, &row.id).await?;
+    if let Some(port) = store::find::<port_table::Entity>(tx, &row.floating_port_id).await? {
+        ports::remove(tx, &port).await?;
+    }
+    Ok(())
+}
+
+/// Floating addresses as shown.
+pub async fn show(db: &impl ConnectionTrait, rows: Vec<floatingips::Model>) -> Result<Vec<View>> {
+    let ids: Vec<String> = rows.iter().filter_map(|row| row.port_id.clone()).collect();
+    let mut details: HashMap<String, Value> = HashMap::new();
+    if !ids.is_empty() {
+        for port in port_table::Entity::find()
+            .filter(among(port_table::Column::Id, &ids))
+            .all(db)
+            .await?
+        {
+            details.insert(port.id, json!({
+                "name": port.name, "network_id": port.network_id, "mac_address": port.mac_address,
+                "admin_state_up": port.admin_state_up, "status": port.status,
+                "device_id": port.device_id, "device_owner": port.device_owner,
+            }));
+        }
+    }
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let mut view = views::standard(&row);
+            views::fill(&mut view, json!({
+                "description": row.description, "floating_network_id": row.floating_network_id,
+                "floating_ip_address": row.floating_ip_address, "port_id": row.port_id,
+                "fixed_ip_address": row.fixed_ip_address, "router_id": row.router_id, "status": row.status,
+                "port_details": row.port_id.as_ref().and_then(|port| details.get(port)),
+                "dns_name": row.dns_name, "dns_domain": row.dns_domain,
+            }));
+            view
+        })
+        .collect())
+}

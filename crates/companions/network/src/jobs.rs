@@ -1,0 +1,386 @@
+//! Changes: each request that writes is one [`Job`], done in one transaction that is tried again when it lost a race.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use serde_json::{Map, Value, json};
+use sql::AsConflict;
+
+use crate::attributes::{Attrs, Verb, admit, tables as attribute_tables};
+use crate::core::{Cx, View};
+use crate::fault::{Fault, Result, kinds};
+use crate::resources::{self, Resource, Tagging, What};
+use crate::store::{self, Tx};
+use crate::tables::{ports, routers};
+use crate::{binding, quotas, routers as router_logic, topology};
+
+/// A change that a request asks for.
+pub enum Job<'a> {
+    Create {
+        resource: &'static Resource,
+        bodies: Vec<Map<String, Value>>,
+    },
+    Update {
+        resource: &'static Resource,
+        id: &'a str,
+        body: Map<String, Value>,
+        revision: Option<i64>,
+    },
+    Delete {
+        resource: &'static Resource,
+        id: &'a str,
+        revision: Option<i64>,
+    },
+    Tag {
+        resource: &'static Resource,
+        id: &'a str,
+        change: Tagging,
+    },
+    RouterAction {
+        id: &'a str,
+        action: &'a str,
+        body: Map<String, Value>,
+    },
+    Bind {
+        port: &'a str,
+        body: Map<String, Value>,
+    },
+    ChangeBinding {
+        port: &'a str,
+        host: &'a str,
+        body: Map<String, Value>,
+    },
+    ActivateBinding {
+        port: &'a str,
+        host: &'a str,
+    },
+    DeleteBinding {
+        port: &'a str,
+        host: &'a str,
+    },
+    SetQuota {
+        project: &'a str,
+        body: Map<String, Value>,
+    },
+    ResetQuota {
+        project: &'a str,
+    },
+    Topology {
+        project: &'a str,
+    },
+    RehearseTopology,
+    DeleteTopology {
+        project: &'a str,
+    },
+}
+
+/// How often a change is tried before its conflict is reported. With waits of up to 20 ms that is long enough for
+/// fifty side-by-side requests for addresses of one subnet.
+const ATTEMPTS: u32 = 12;
+
+/// Does a job; the views of what was made or changed.
+///
+/// Boxed, as [`perform`] is: the compiler cannot see through so deep a nest of futures that it may move between threads.
+pub fn run<'a>(cx: &'a Cx<'a>, job: &'a Job<'a>) -> BoxFuture<'a, Result<Vec<View>>> {
+    Box::pin(tried(cx, job))
+}
+
+async fn tried<'a>(cx: &'a Cx<'a>, job: &'a Job<'a>) -> Result<Vec<View>> {
+    let mut attempt = 1;
+    loop {
+        match once(cx, job).await {
+            Err(error) if attempt < ATTEMPTS && (error.as_conflict() || error.is_duplicate()) => {
+                attempt += 1;
+                let millis = u64::from(rand::random::<u8>() % 20);
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+            }
+            Err(error) if error.is_duplicate() => return Err(Fault::Stale),
+            ended => return ended,
+        }
+    }
+}
+
+async fn once<'a>(cx: &'a Cx<'a>, job: &'a Job<'a>) -> Result<Vec<View>> {
+    let tx = cx.core.db.begin().await?;
+    match perform(cx, &tx, job).await {
+        Ok(views) => {
+            tx.commit().await?;
+            cx.core.changed.notify_one();
+            cx.core.told.notify_one();
+            Ok(views)
+        }
+        Err(error) => {
+            tx.rollback().await?;
+            Err(error)
+        }
+    }
+}
+
+fn perform<'a>(cx: &'a Cx<'a>, tx: &'a Tx, job: &'a Job<'a>) -> BoxFuture<'a, Result<Vec<View>>> {
+    Box::pin(performed(cx, tx, job))
+}
+
+async fn performed<'a>(cx: &'a Cx<'a>, tx: &'a Tx, job: &'a Job<'a>) -> Result<Vec<View>> {
+    match job {
+        Job::Create { resource, bodies } => create(cx, tx, resource, bodies).await,
+        Job::Update {
+            resource,
+            id,
+            body,
+            revision,
+        } => {
+            let old = resources::view(cx, tx, resource, id).await?;
+            at_revision(&old, *revision)?;
+            let attrs = admit(resource.table, Verb::Put, body)?;
+            let mut target = old;
+            resources::add_network_facts(tx, &mut target).await?;
+            authorise(cx, "update", resource, &mut target, &attrs)?;
+            let mut view = resources::update(cx, tx, resource, id, &attrs).await?;
+            resources::hide(cx, resource, &mut view);
+            Ok(vec![view])
+        }
+        Job::Delete {
+            resource,
+            id,
+            revision,
+        } => {
+            let mut target = resources::view(cx, tx, resource, id).await?;
+            at_revision(&target, *revision)?;
+            resources::add_network_facts(tx, &mut target).await?;
+            cx.check(&format!("delete_{}", resource.name), &target)?;
+            resources::delete(cx, tx, resource, id).await?;
+            Ok(Vec::new())
+        }
+        Job::Tag {
+            resource,
+            id,
+            change,
+        } => {
+            let target = resources::view(cx, tx, resource, id).await?;
+            cx.check(&format!("update_{}", resource.name), &target)?;
+            let tags = resources::tag(tx, resource, id, change).await?;
+            let mut view = View::new();
+            view.insert("tags".to_owned(), json!(tags));
+            Ok(vec![view])
+        }
+        Job::RouterAction { id, action, body } => router_action(cx, tx, id, action, body)
+            .await
+            .map(|view| vec![view]),
+        Job::Bind { port, body } => {
+            let port = bound_port(cx, tx, "create_port_binding", port).await?;
+            let attrs = admit(attribute_tables::PORT_BINDING, Verb::Post, body)?;
+            Ok(vec![binding::create(tx, cx.core, port, &attrs).await?])
+        }
+        Job::ChangeBinding { port, host, body } => {
+            let port = bound_port(cx, tx, "update_port_binding", port).await?;
+            let attrs = admit(attribute_tables::PORT_BINDING, Verb::Put, body)?;
+            Ok(vec![
+                binding::update(tx, cx.core, port, host, &attrs).await?,
+            ])
+        }
+        Job::ActivateBinding { port, host } => {
+            let port = bound_port(cx, tx, "activate", port).await?;
+            Ok(vec![binding::activate(tx, cx.core, port, host).await?])
+        }
+        Job::DeleteBinding { port, host } => {
+            let port = bound_port(cx, tx, "delete_port_binding", port).await?;
+            binding::delete(tx, cx.core, port, host).await?;
+            Ok(Vec::new())
+        }
+        Job::SetQuota { project, body } => {
+            cx.check("update_quota", &View::new())?;
+            Ok(vec![quotas::set(tx, project, body).await?])
+        }
+        Job::ResetQuota { project } => {
+            cx.check("delete_quota", &View::new())?;
+            quotas::reset(tx, project).await?;
+            Ok(Vec::new())
+        }
+        Job::Topology { project } => {
+            cx.check(
+                "get_auto_allocated_topology",
+                &crate::views::owned(project, project),
+            )?;
+            Ok(vec![topology::ensure(cx, tx, project).await?])
+        }
+        Job::RehearseTopology => Ok(vec![topology::rehearse(cx, tx).await?]),
+        Job::DeleteTopology { project } => {
+            cx.check(
+                "delete_auto_allocated_topology",
+                &crate::views::owned(project, project),
+            )?;
+            topology::delete(tx, project).await?;
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// The condition of an `If-Match: revision_number=N`.
+fn at_revision(view: &View, wanted: Option<i64>) -> Result<()> {
+    let found = view.get("revision_number").and_then(Value::as_i64);
+    match (wanted, found) {
+        (Some(wanted), Some(found)) if wanted != found => {
+            let id = view
+                .get("id")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned();
+            Err(Fault::WrongRevision { id, found })
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn create(
+    cx: &Cx<'_>,
+    tx: &Tx,
+    resource: &'static Resource,
+    bodies: &[Map<String, Value>],
+) -> Result<Vec<View>> {
+    let mut all = Vec::with_capacity(bodies.len());
+    for body in bodies {
+        all.push(own(cx, admit(resource.table, Verb::Post, body)?)?);
+    }
+    for attrs in &all {
+        let mut target = attrs.values().clone();
+        target.insert("tenant_id".to_owned(), json!(attrs.text("project_id")));
+        resources::add_network_facts(tx, &mut target).await?;
+        authorise(cx, "create", resource, &mut target, attrs)?;
+    }
+    if quotas::DEFAULTS
+        .iter()
+        .any(|(name, _)| *name == resource.name)
+        && let Some(first) = all.first()
+    {
+        quotas::admit(
+            tx,
+            resource.name,
+            &first.text("project_id"),
+            all.len() as u64,
+        )
+        .await?;
+    }
+    let mut views = Vec::with_capacity(all.len());
+    for attrs in &all {
+        let mut view = resources::create(cx, tx, resource, attrs).await?;
+        resources::hide(cx, resource, &mut view);
+        views.push(view);
+    }
+    Ok(views)
+}
+
+/// Fills in whose object it will be: the caller's, unless an admin says otherwise.
+fn own(cx: &Cx<'_>, mut attrs: Attrs) -> Result<Attrs> {
+    let wanted = attrs
+        .opt_text("project_id")
+        .filter(|project| !project.is_empty());
+    match wanted {
+        Some(project) if project != cx.project() && !cx.is_admin() => Err(Fault::BadRequest(
+            "Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin \
+             privileges"
+                .to_owned(),
+        )),
+        Some(_) => Ok(attrs),
+        None => {
+            attrs.set("project_id", cx.project());
+            Ok(attrs)
+        }
+    }
+}
+
+/// Asks policy about the request and about each attribute that it names.
+fn authorise(
+    cx: &Cx<'_>,
+    verb: &str,
+    resource: &Resource,
+    target: &mut View,
+    attrs: &Attrs,
+) -> Result<()> {
+    let rule = format!("{verb}_{}", resource.name);
+    cx.check(&rule, target)?;
+    for name in &attrs.named {
+        let value = attrs.get(name).unwrap_or(&Value::Null);
+        // To spell out what holds anyway is no privilege.
+        let idle = match value {
+            Value::Null => true,
+            Value::Bool(flag) => !flag,
+            Value::Array(items) => items.is_empty(),
+            Value::Object(map) => map.is_empty(),
+            Value::String(text) => text.is_empty(),
+            Value::Number(_) => false,
+        };
+        if verb == "create" && idle && name != "port_security_enabled" {
+            continue;
+        }
+        if name == "device_owner" {
+            target.insert(name.clone(), value.clone());
+        }
+        cx.check(&format!("{rule}:{name}"), target)?;
+        for part in parts(value) {
+            cx.check(&format!("{rule}:{name}:{part}"), target)?;
+        }
+        if resource.what == What::Rbac && name == "target_tenant" && value == "*" {
+            cx.check(&format!("{rule}:target_tenant:all"), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// The members of a structured attribute, about which policy has rules of their own.
+fn parts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Object(map) => map.keys().map(String::as_str).collect(),
+        Value::Array(items) => items
+            .iter()
+            .flat_map(|item| match item {
+                Value::Object(map) => map.keys().map(String::as_str).collect(),
+                _ => Vec::new(),
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+async fn bound_port(cx: &Cx<'_>, tx: &Tx, rule: &str, id: &str) -> Result<ports::Model> {
+    let resource = resources::at("ports").expect("ports are in the table");
+    let view = resources::view(cx, tx, resource, id).await?;
+    cx.check(rule, &view)?;
+    store::get::<ports::Entity>(tx, &kinds::PORT, id).await
+}
+
+async fn router_action(
+    cx: &Cx<'_>,
+    tx: &Tx,
+    id: &str,
+    action: &str,
+    body: &Map<String, Value>,
+) -> Result<View> {
+    let resource = resources::at("routers").expect("routers are in the table");
+    let view = resources::view(cx, tx, resource, id).await?;
+    cx.check(action, &view)?;
+    let row = store::get::<routers::Entity>(tx, &kinds::ROUTER, id).await?;
+    match action {
+        "add_router_interface" => {
+            quotas::admit(tx, "port", &row.project_id, 1).await?;
+            router_logic::add_interface(cx, tx, row, body).await
+        }
+        "remove_router_interface" => router_logic::remove_interface(tx, row, body).await,
+        "add_extraroutes" | "remove_extraroutes" => {
+            let inner = body
+                .get("router")
+                .and_then(Value::as_object)
+                .cloned()
+                .unwrap_or_default();
+            let row = router_logic::change_routes(cx, tx, row, &inner, action == "add_extraroutes")
+                .await?;
+            let shown = router_logic::show(cx, tx, vec![row])
+                .await?
+                .pop()
+                .unwrap_or_default();
+            let mut wrapped = View::new();
+            wrapped.insert("router".to_owned(), Value::Object(shown));
+            Ok(wrapped)
+        }
+        _ => Err(Fault::NoSuchRoute),
+    }
+}

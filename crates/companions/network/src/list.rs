@@ -1,0 +1,382 @@
+//! Lists: filters on every attribute, sorting, paging, and trimming of members, over the objects as shown.
+//!
+//! The database narrows by what it has columns for ([`pushed`]); everything else, and the exact comparison, happens
+//! here, so that all engines agree to the letter.
+
+use std::cmp::Ordering;
+use std::str::FromStr;
+
+use serde_json::{Value, json};
+use sql::sea_orm::{ColumnTrait, Condition, EntityTrait};
+use web::Query;
+
+use crate::attributes::Attribute;
+use crate::core::View;
+use crate::fault::{Fault, Result};
+
+/// Query keys that are no filters.
+const CONTROL: &[&str] = &[
+    "fields",
+    "limit",
+    "marker",
+    "page_reverse",
+    "sort_key",
+    "sort_dir",
+];
+
+/// Filters on tags.
+const TAGS: &[&str] = &["tags", "tags-any", "not-tags", "not-tags-any"];
+
+/// What a list request asks for.
+pub struct Page {
+    /// Objects of this page.
+    pub items: Vec<View>,
+    /// Links to the neighbours, when a limit was given.
+    pub links: Option<Vec<Value>>,
+}
+
+/// Refuses query keys that are no attribute (extension `filter-validation`).
+pub fn validate(query: &Query, table: &[Attribute]) -> Result<()> {
+    let known = |key: &str| {
+        CONTROL.contains(&key)
+            || TAGS.contains(&key)
+            || matches!(
+                key,
+                "tenant_id" | "changed_since" | "ip_address" | "subnet_id"
+            )
+            || table.iter().any(|row| row.name == key)
+    };
+    let unknown: Vec<&str> = query
+        .0
+        .iter()
+        .map(|(key, _)| key.as_str())
+        .filter(|key| !known(key))
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    Err(Fault::BadRequest(format!(
+        "[{:?}] is invalid attribute for filtering",
+        unknown.join("', '")
+    )))
+}
+
+/// The part of the filters that the columns of `E` can answer: equality on those named in `columns`.
+pub fn pushed<E: EntityTrait>(query: &Query, columns: &[(&str, &str)]) -> Condition
+where
+    E::Column: FromStr,
+{
+    let mut all = Condition::all();
+    for (key, column) in columns {
+        let values: Vec<&str> = query.all(key).filter(|value| !value.is_empty()).collect();
+        if values.is_empty() {
+            continue;
+        }
+        if let Ok(column) = E::Column::from_str(column) {
+            all = all.add(column.is_in(values));
+        }
+    }
+    all
+}
+
+/// Filters, sorts and cuts `items`; `url` is the list's own address for links.
+pub fn page(mut items: Vec<View>, query: &Query, url: &str, most: usize) -> Result<Page> {
+    items.retain(|item| matches(item, query));
+    sort(&mut items, query)?;
+    let limit = match query.last("limit") {
+        Some(text) => match text.parse::<i64>() {
+            Ok(limit) if limit >= 0 => limit as usize,
+            _ => {
+                return Err(Fault::BadRequest(format!(
+                    "Bad limit '{text}': must be a non-negative integer"
+                )));
+            }
+        },
+        None => 0,
+    };
+    let size = match (limit, most) {
+        (0, most) => most,
+        (limit, 0) => limit,
+        (limit, most) => limit.min(most),
+    };
+    let backwards = query
+        .last("page_reverse")
+        .is_some_and(|word| word.eq_ignore_ascii_case("true"));
+    let marker = query.last("marker").filter(|marker| !marker.is_empty());
+    let at = match marker {
+        Some(id) => Some(
+            items
+                .iter()
+                .position(|item| item.get("id").and_then(Value::as_str) == Some(id))
+                .ok_or_else(|| {
+                    Fault::BadRequest(format!("The marker '{id}' could not be found."))
+                })?,
+        ),
+        None => None,
+    };
+    let (start, end) = window(items.len(), at, size, backwards);
+    let more = (start > 0, end < items.len());
+    let items: Vec<View> = items.drain(start..end).collect();
+    let links = (size > 0).then(|| links(&items, more, query, url));
+    Ok(Page { items, links })
+}
+
+/// Which part of `count` items a page shows.
+fn window(count: usize, marker: Option<usize>, size: usize, backwards: bool) -> (usize, usize) {
+    let size = if size == 0 { count } else { size };
+    if backwards {
+        let end = marker.unwrap_or(count);
+        (end.saturating_sub(size), end)
+    } else {
+        let start = marker.map_or(0, |at| at + 1);
+        (start, (start + size).min(count))
+    }
+}
+
+/// The id of an object, for a link.
+fn id(item: Option<&View>) -> Option<&str> {
+    item.and_then(|item| item.get("id")).and_then(Value::as_str)
+}
+
+fn links(items: &[View], (before, after): (bool, bool), query: &Query, url: &str) -> Vec<Value> {
+    let mut links = Vec::new();
+    let base = query.without("page_reverse");
+    if let (Some(last), true) = (id(items.last()), after) {
+        links.push(
+            json!({"rel": "next", "href": format!("{url}?{}", base.with("marker", last).encode())}),
+        );
+    }
+    if let (Some(first), true) = (id(items.first()), before) {
+        let back = base.with("marker", first).with("page_reverse", "True");
+        links.push(json!({"rel": "previous", "href": format!("{url}?{}", back.encode())}));
+    }
+    links
+}
+
+/// Keeps only the members that `fields` names, if it names any.
+pub fn trim(item: View, query: &Query) -> View {
+    let fields: Vec<&str> = query
+        .all("fields")
+        .filter(|field| !field.is_empty())
+        .collect();
+    if fields.is_empty() {
+        return item;
+    }
+    item.into_iter()
+        .filter(|(name, _)| fields.contains(&name.as_str()))
+        .collect()
+}
+
+fn sort(items: &mut [View], query: &Query) -> Result<()> {
+    let keys: Vec<&str> = query.all("sort_key").collect();
+    let dirs: Vec<&str> = query.all("sort_dir").collect();
+    if keys.len() != dirs.len() && !dirs.is_empty() {
+        return Err(Fault::BadRequest(
+            "The number of sort_keys and sort_dirs must be same".to_owned(),
+        ));
+    }
+    if let Some(bad) = dirs.iter().find(|dir| !["asc", "desc"].contains(dir)) {
+        return Err(Fault::BadRequest(format!(
+            "{bad} is invalid value for sort_dirs, value must be asc or desc"
+        )));
+    }
+    if let (Some(first), Some(bad)) = (
+        items.first(),
+        keys.iter()
+            .find(|key| items.first().is_some_and(|item| !item.contains_key(**key))),
+    ) {
+        debug_assert!(!first.contains_key(*bad));
+        return Err(Fault::BadRequest(format!(
+            "{bad} is invalid attribute for sort_keys"
+        )));
+    }
+    items.sort_by(|a, b| {
+        for (at, key) in keys.iter().enumerate() {
+            let order = compare(a.get(*key), b.get(*key));
+            let order = if dirs.get(at) == Some(&"desc") {
+                order.reverse()
+            } else {
+                order
+            };
+            if order != Ordering::Equal {
+                return order;
+            }
+        }
+        compare(a.get("id"), b.get("id"))
+    });
+    Ok(())
+}
+
+fn compare(a: Option<&Value>, b: Option<&Value>) -> Ordering {
+    match (a, b) {
+        (Some(Value::Number(a)), Some(Value::Number(b))) => a
+            .as_f64()
+            .partial_cmp(&b.as_f64())
+            .unwrap_or(Ordering::Equal),
+        (Some(Value::Bool(a)), Some(Value::Bool(b))) => a.cmp(b),
+        (a, b) => spelled(a).cmp(&spelled(b)),
+    }
+}
+
+fn spelled(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// Whether an object passes all filters: keys are joined by *and*, repeated values by *or*.
+fn matches(item: &View, query: &Query) -> bool {
+    let mut seen: Vec<&str> = Vec::new();
+    for (key, _) in &query.0 {
+        let key = key.as_str();
+        if CONTROL.contains(&key) || seen.contains(&key) {
+            continue;
+        }
+        seen.push(key);
+        let values: Vec<&str> = query.all(key).collect();
+        let passes = match key {
+            "tags" | "tags-any" | "not-tags" | "not-tags-any" => tags_match(item, key, &values),
+            "changed_since" => values.iter().all(|since| changed_since(item, since)),
+            "fixed_ips" => values.iter().all(|wish| fixed_ip_matches(item, wish)),
+            "ip_address" | "subnet_id" if item.contains_key("fixed_ips") => values
+                .iter()
+                .any(|value| fixed_ip_matches(item, &format!("{key}={value}"))),
+            _ => match item.get(key) {
+                Some(value) => values.iter().any(|wanted| equals(value, wanted)),
+                None => true,
+            },
+        };
+        if !passes {
+            return false;
+        }
+    }
+    true
+}
+
+fn equals(value: &Value, wanted: &str) -> bool {
+    match value {
+        Value::String(text) => text == wanted,
+        Value::Bool(flag) => match wanted.to_lowercase().as_str() {
+            "true" | "1" => *flag,
+            "false" | "0" => !*flag,
+            _ => false,
+        },
+        Value::Number(number) => number.to_string() == wanted,
+        Value::Null => wanted.is_empty() || wanted.eq_ignore_ascii_case("null") || wanted == "None",
+        Value::Array(items) => items.iter().any(|item| equals(item, wanted)),
+        Value::Object(map) => match wanted.split_once('=') {
+            Some((name, wanted)) => map.get(name).is_some_and(|value| equals(value, wanted)),
+            None => map.is_empty() && wanted.is_empty(),
+        },
+    }
+}
+
+/// `ip_address=…`, `subnet_id=…` or `ip_address_substr=…` against any of the port's addresses.
+fn fixed_ip_matches(item: &View, wish: &str) -> bool {
+    let Some((name, wanted)) = wish.split_once('=') else {
+        return false;
+    };
+    let Some(Value::Array(ips)) = item.get("fixed_ips") else {
+        return false;
+    };
+    ips.iter().any(|ip| match name {
+        "ip_address_substr" => ip["ip_address"]
+            .as_str()
+            .is_some_and(|text| text.contains(wanted)),
+        _ => ip[name].as_str() == Some(wanted),
+    })
+}
+
+fn changed_since(item: &View, since: &str) -> bool {
+    let at = |text: &str| chrono::DateTime::parse_from_rfc3339(text).ok();
+    let since = at(since).or_else(|| at(&format!("{since}Z")));
+    let updated = item.get("updated_at").and_then(Value::as_str).and_then(at);
+    matches!((since, updated), (Some(since), Some(updated)) if updated >= since)
+}
+
+fn tags_match(item: &View, key: &str, values: &[&str]) -> bool {
+    let has = |tag: &str| match item.get("tags") {
+        Some(Value::Array(tags)) => tags.iter().any(|have| have.as_str() == Some(tag)),
+        _ => false,
+    };
+    let mut wanted = values
+        .iter()
+        .flat_map(|value| value.split(','))
+        .filter(|tag| !tag.is_empty());
+    match key {
+        "tags" => wanted.all(has),
+        "tags-any" => wanted.any(has),
+        "not-tags" => !wanted.all(has),
+        _ => !wanted.any(has),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn items() -> Vec<View> {
+        (0..5)
+            .map(|n| json!({"id": format!("{n}"), "name": format!("n{}", n % 2), "tags": ["a"]}))
+            .map(|value| value.as_object().cloned().expect("an object"))
+            .collect()
+    }
+
+    fn ids(page: &Page) -> String {
+        page.items
+            .iter()
+            .filter_map(|item| item["id"].as_str())
+            .collect()
+    }
+
+    #[test]
+    fn pages_link_to_both_neighbours() {
+        let second = page(items(), &Query::parse("limit=2&marker=1"), "u", 0).expect("a page");
+        assert_eq!(ids(&second), "23");
+        let links = second.links.expect("links");
+        assert_eq!(links[0]["href"], "u?limit=2&marker=3");
+        assert_eq!(links[1]["href"], "u?limit=2&marker=2&page_reverse=True");
+        let back = page(
+            items(),
+            &Query::parse("limit=2&marker=2&page_reverse=True"),
+            "u",
+            0,
+        )
+        .expect("a page");
+        assert_eq!(ids(&back), "01");
+    }
+
+    #[test]
+    fn repeated_values_are_alternatives_and_keys_are_joined() {
+        let found = page(items(), &Query::parse("id=1&id=2&name=n0"), "u", 0).expect("a page");
+        assert_eq!(ids(&found), "2");
+        assert!(found.links.is_none());
+    }
+
+    #[test]
+    fn sorting_goes_key_by_key() {
+        let query = Query::parse("sort_key=name&sort_dir=desc&sort_key=id&sort_dir=asc");
+        assert_eq!(
+            ids(&page(items(), &query, "u", 0).expect("a page")),
+            "13024"
+        );
+        assert!(page(items(), &Query::parse("sort_key=colour"), "u", 0).is_err());
+    }
+
+    #[test]
+    fn tags_filter_in_four_ways() {
+        let count = |text: &str| {
+            page(items(), &Query::parse(text), "u", 0)
+                .expect("a page")
+                .items
+                .len()
+        };
+        assert_eq!(count("tags=a"), 5);
+        assert_eq!(count("tags=a,b"), 0);
+        assert_eq!(count("tags-any=a,b"), 5);
+        assert_eq!(count("not-tags=a,b"), 5);
+        assert_eq!(count("not-tags-any=a,b"), 0);
+    }
+}

@@ -1,0 +1,316 @@
+//! Networks.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::{Value, json};
+use sql::sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+};
+
+use crate::attributes::Attrs;
+use crate::core::{Cx, View};
+use crate::fault::{Fault, Result, kinds};
+use crate::rbac::{self, Access};
+use crate::settings::PlaneKind;
+use crate::store::{self, Tx, among};
+use crate::tables::{networks, ports, rbac_policies, subnetpools, subnets};
+use crate::views;
+
+/// The owner of a network's DHCP port.
+pub const DHCP_OWNER: &str = "network:dhcp";
+
+/// Which networks the caller sees beside its own: shared with it, or external.
+pub async fn scope(cx: &Cx<'_>, db: &impl ConnectionTrait) -> Result<Condition> {
+    if cx.is_admin() {
+        return Ok(Condition::all());
+    }
+    let given = rbac::given(db, "network", cx.project()).await?;
+    Ok(Condition::any()
+        .add(networks::Column::ProjectId.eq(cx.project()))
+        .add(
+            networks::Column::Id.is_in(given.into_iter().map(|(id, _)| id).collect::<HashSet<_>>()),
+        ))
+}
+
+/// The network, if the caller sees it.
+pub async fn visible(cx: &Cx<'_>, db: &impl ConnectionTrait, id: &str) -> Result<networks::Model> {
+    let row = store::get::<networks::Entity>(db, &kinds::NETWORK, id).await?;
+    if cx.is_admin() || row.project_id == cx.project() {
+        return Ok(row);
+    }
+    let given = rbac::of_object(db, id).await?;
+    let open = given
+        .iter()
+        .any(|policy| rbac::reaches(policy, cx.project()));
+    if open {
+        Ok(row)
+    } else {
+        Err(crate::fault::missing(&kinds::NETWORK, id))
+    }
+}
+
+/// Makes a network.
+pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<networks::Model> {
+    let settings = &cx.core.settings;
+    let now = store::now();
+    let mut row = networks::Model {
+        id: store::new_id(),
+        project_id: attrs.text("project_id"),
+        name: attrs.text("name"),
+        description: attrs.text("description"),
+        admin_state_up: attrs.flag("admin_state_up", true),
+        status: "ACTIVE".to_owned(),
+        mtu: attrs
+            .number("mtu")
+            .filter(|mtu| *mtu > 0)
+            .map_or(settings.mtu, |mtu| mtu as i32),
+        port_security_enabled: attrs.flag("port_security_enabled", true),
+        is_default: attrs.flag("is_default", false),
+        network_type: "local".to_owned(),
+        physical_network: None,
+        segmentation_id: None,
+        dns_domain: attrs.text("dns_domain"),
+        availability_zone_hints: attrs
+            .get("availability_zone_hints")
+            .unwrap_or(&json!([]))
+            .to_string(),
+        tags: "[]".to_owned(),
+        created_at: now,
+        updated_at: now,
+        revision: 1,
+    };
+    take_provider(cx, attrs, &mut row)?;
+    if row.mtu < 68 {
+        return Err(Fault::InvalidInput(
+            "Requested MTU is too small: at least 68".to_owned(),
+        ));
+    }
+    store::insert(tx, row.clone()).await?;
+    if row.is_default {
+        only_default(tx, &row.id).await?;
+    }
+    for (name, access) in [
+        ("shared", Access::Shared),
+        ("router:external", Access::External),
+    ] {
+        if attrs.flag(name, false) {
+            rbac::open_to_all(tx, &row.project_id, "network", &row.id, access).await?;
+        }
+    }
+    Ok(row)
+}
+
+/// Reads provider attributes: what kind of wire the network is.
+fn take_provider(cx: &Cx<'_>, attrs: &Attrs, row: &mut networks::Model) -> Result<()> {
+    if let Some(kind) = attrs.opt_text("provider:network_type") {
+        let known: &[&str] = match cx.core.settings.plane {
+            PlaneKind::Linux => &["local", "flat", "vxlan"],
+            PlaneKind::None => &["local", "flat", "vlan", "vxlan", "gre", "geneve"],
+        };
+        if !known.contains(&kind.as_str()) {
+            return Err(Fault::NetworkType(kind));
+        }
+        row.network_type = kind;
+    }
+    if attrs.has("provider:physical_network") {
+        row.physical_network = attrs.opt_text("provider:physical_network");
+    }
+    if attrs.has("provider:segmentation_id") {
+        row.segmentation_id = attrs.number("provider:segmentation_id").map(|id| id as i32);
+    }
+    let wired = matches!(row.network_type.as_str(), "flat" | "vlan");
+    if wired && row.physical_network.is_none() {
+        let kind = &row.network_type;
+        return Err(Fault::InvalidInput(format!(
+            "physical_network required for {kind} provider network"
+        )));
+    }
+    if !wired && row.physical_network.is_some() {
+        let kind = &row.network_type;
+        return Err(Fault::InvalidInput(format!(
+            "provider:physical_network specified for {kind} network"
+        )));
+    }
+    let most = match row.network_type.as_str() {
+        "vlan" => 4094,
+        "vxlan" | "geneve" => (1 << 24) - 1,
+        "gre" => i32::MAX,
+        _ => 0,
+    };
+    match row.segmentation_id {
+        Some(id) if id < 1 || id > most => Err(Fault::InvalidInput(format!(
+            "segmentation_id out of range (1 through {most})"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Makes this the only default network.
+async fn only_default(tx: &Tx, id: &str) -> Result<()> {
+    let others = networks::Entity::find()
+        .filter(networks::Column::IsDefault.eq(true))
+        .filter(networks::Column::Id.ne(id))
+        .all(tx)
+        .await?;
+    if others.is_empty() {
+        return Ok(());
+    }
+    Err(Fault::InvalidInput(format!(
+        "A default external network already exists: {}",
+        others[0].id
+    )))
+}
+
+/// Changes a network.
+pub async fn update(
+    _cx: &Cx<'_>,
+    tx: &Tx,
+    mut row: networks::Model,
+    attrs: &Attrs,
+) -> Result<networks::Model> {
+    attrs.put_text("name", &mut row.name);
+    attrs.put_text("description", &mut row.description);
+    attrs.put_text("dns_domain", &mut row.dns_domain);
+    attrs.put_flag("admin_state_up", &mut row.admin_state_up);
+    attrs.put_flag("port_security_enabled", &mut row.port_security_enabled);
+    attrs.put_flag("is_default", &mut row.is_default);
+    if let Some(mtu) = attrs.number("mtu") {
+        if mtu < 68 {
+            return Err(Fault::InvalidInput(
+                "Requested MTU is too small: at least 68".to_owned(),
+            ));
+        }
+        row.mtu = mtu as i32;
+    }
+    if [
+        "provider:network_type",
+        "provider:physical_network",
+        "provider:segmentation_id",
+    ]
+    .iter()
+    .any(|a| attrs.has(a))
+    {
+        return Err(Fault::InvalidInput(
+            "Plugin does not support updating provider attributes".to_owned(),
+        ));
+    }
+    if row.is_default {
+        only_default(tx, &row.id).await?;
+    }
+    if let Some(shared) = attrs.get("shared").and_then(Value::as_bool) {
+        rbac::set_open(tx, &row.project_id, &row.id, Access::Shared, shared).await?;
+    }
+    if let Some(external) = attrs.get("router:external").and_then(Value::as_bool) {
+        rbac::set_open(tx, &row.project_id, &row.id, Access::External, external).await?;
+    }
+    store::save(tx, row).await
+}
+
+/// Removes a network with its subnets and its DHCP port.
+pub async fn delete(tx: &Tx, row: &networks::Model) -> Result<()> {
+    let on_it = ports::Entity::find()
+        .filter(ports::Column::NetworkId.eq(&row.id))
+        .all(tx)
+        .await?;
+    if on_it.iter().any(|port| port.device_owner != DHCP_OWNER) {
+        return Err(Fault::NetworkInUse(row.id.clone()));
+    }
+    for port in &on_it {
+        crate::ports::remove(tx, port).await?;
+    }
+    subnets::Entity::delete_many()
+        .filter(subnets::Column::NetworkId.eq(&row.id))
+        .exec(tx)
+        .await?;
+    rbac_policies::Entity::delete_many()
+        .filter(rbac_policies::Column::ObjectId.eq(&row.id))
+        .exec(tx)
+        .await?;
+    store::delete::<networks::Entity>(tx, &row.id).await
+}
+
+/// Whether the network is external.
+pub async fn is_external(db: &impl ConnectionTrait, id: &str) -> Result<bool> {
+    Ok(rbac_policies::Entity::find()
+        .filter(rbac_policies::Column::ObjectId.eq(id))
+        .filter(rbac_policies::Column::Action.eq(Access::External.word()))
+        .count(db)
+        .await?
+        > 0)
+}
+
+/// The networks as shown to this caller.
+pub async fn show(
+    cx: &Cx<'_>,
+    db: &impl ConnectionTrait,
+    rows: Vec<networks::Model>,
+) -> Result<Vec<View>> {
+    let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
+    let mut subnets_of: HashMap<String, Vec<subnets::Model>> = HashMap::new();
+    let found = subnets::Entity::find()
+        .filter(among(subnets::Column::NetworkId, &ids))
+        .order_by_asc(subnets::Column::CreatedAt)
+        .all(db)
+        .await?;
+    for subnet in found {
+        subnets_of
+            .entry(subnet.network_id.clone())
+            .or_default()
+            .push(subnet);
+    }
+    let scopes = pool_scopes(db, &subnets_of).await?;
+    let policies = rbac::of_objects(db, &ids).await?;
+    let zone = json!([cx.core.settings.availability_zone]);
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let open = policies.get(&row.id).map(Vec::as_slice).unwrap_or_default();
+            let mine = subnets_of.get(&row.id).map(Vec::as_slice).unwrap_or_default();
+            let scope = |version: i32| {
+                let of_version = mine.iter().filter(|subnet| subnet.ip_version == version);
+                let pools = of_version.filter_map(|subnet| subnet.subnetpool_id.as_ref());
+                pools.filter_map(|pool| scopes.get(pool)).next()
+            };
+            let mut view = views::standard(&row);
+            views::fill(&mut view, json!({
+                "name": row.name, "description": row.description, "admin_state_up": row.admin_state_up,
+                "status": row.status, "mtu": row.mtu, "port_security_enabled": row.port_security_enabled,
+                "shared": open.iter().any(|p| p.action == Access::Shared.word() && rbac::reaches(p, cx.project())),
+                "router:external": open.iter().any(|p| p.action == Access::External.word()),
+                "subnets": mine.iter().map(|subnet| subnet.id.as_str()).collect::<Vec<_>>(),
+                "dns_domain": row.dns_domain,
+                "availability_zone_hints": views::json(&row.availability_zone_hints),
+                "availability_zones": zone,
+                "ipv4_address_scope": scope(4), "ipv6_address_scope": scope(6),
+                "is_default": row.is_default,
+                "provider:network_type": row.network_type,
+                "provider:physical_network": row.physical_network,
+                "provider:segmentation_id": row.segmentation_id,
+            }));
+            view
+        })
+        .collect())
+}
+
+/// The address scopes of the pools that these subnets came from.
+async fn pool_scopes(
+    db: &impl ConnectionTrait,
+    subnets_of: &HashMap<String, Vec<subnets::Model>>,
+) -> Result<HashMap<String, String>> {
+    let pools: HashSet<String> = subnets_of
+        .values()
+        .flatten()
+        .filter_map(|s| s.subnetpool_id.clone())
+        .collect();
+    if pools.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = subnetpools::Entity::find()
+        .filter(subnetpools::Column::Id.is_in(pools))
+        .all(db)
+        .await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| Some((row.id, row.address_scope_id?)))
+        .collect())
+}

@@ -1,0 +1,537 @@
+//! Ports.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::{Value, json};
+use sql::sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+
+use crate::addresses::{self, Given, Receiver, Wish};
+use crate::attributes::Attrs;
+use crate::binding;
+use crate::core::{Core, Cx, View};
+use crate::events::{self, Event};
+use crate::fault::{Fault, Result};
+use crate::settings::PlaneKind;
+use crate::store::{self, Tx, among, read_json};
+use crate::tables::{allocations, networks, port_bindings, port_security_groups, ports};
+use crate::{floatingips, security_groups, views};
+
+/// The ids of the caller's own networks.
+pub async fn own_networks(cx: &Cx<'_>, db: &impl ConnectionTrait) -> Result<Vec<String>> {
+    Ok(networks::Entity::find()
+        .select_only()
+        .column(networks::Column::Id)
+        .filter(networks::Column::ProjectId.eq(cx.project()))
+        .into_tuple()
+        .all(db)
+        .await?)
+}
+
+/// Which ports the caller sees: its own, and all on its networks.
+pub async fn scope(cx: &Cx<'_>, db: &impl ConnectionTrait) -> Result<Condition> {
+    if cx.is_admin() {
+        return Ok(Condition::all());
+    }
+    Ok(Condition::any()
+        .add(ports::Column::ProjectId.eq(cx.project()))
+        .add(ports::Column::NetworkId.is_in(own_networks(cx, db).await?)))
+}
+
+/// Makes a port, with addresses, guards and binding, in one go.
+pub async fn create(
+    cx: &Cx<'_>,
+    tx: &Tx,
+    network: &networks::Model,
+    attrs: &Attrs,
+) -> Result<ports::Model> {
+    let core = cx.core;
+    let subnets = addresses::subnets_locked(tx, &network.id).await?;
+    let now = store::now();
+    let mut row = ports::Model {
+        id: store::new_id(),
+        project_id: attrs.text("project_id"),
+        network_id: network.id.clone(),
+        name: attrs.text("name"),
+        description: attrs.text("description"),
+        mac_address: attrs.opt_text("mac_address").unwrap_or_else(random_mac),
+        admin_state_up: attrs.flag("admin_state_up", true),
+        status: "DOWN".to_owned(),
+        device_id: attrs.text("device_id"),
+        device_owner: attrs.text("device_owner"),
+        port_security_enabled: attrs.flag("port_security_enabled", network.port_security_enabled),
+        dns_name: attrs.text("dns_name"),
+        dns_domain: attrs.text("dns_domain"),
+        allowed_address_pairs: "[]".to_owned(),
+        extra_dhcp_opts: "[]".to_owned(),
+        host: attrs.text("binding:host_id"),
+        vnic_type: attrs
+            .opt_text("binding:vnic_type")
+            .unwrap_or_else(|| "normal".to_owned()),
+        vif_type: String::new(),
+        vif_details: String::new(),
+        profile: attrs
+            .get("binding:profile")
+            .unwrap_or(&json!({}))
+            .to_string(),
+        tags: attrs.get("tags").unwrap_or(&json!([])).to_string(),
+        created_at: now,
+        updated_at: now,
+        revision: 1,
+    };
+    if binding::is_service_port(&row.device_owner) && !attrs.has("port_security_enabled") {
+        row.port_security_enabled = false;
+    }
+    if attrs.has("mac_address") {
+        mac_is_free(tx, &row).await?;
+    }
+    take_lists(core, attrs, &mut row)?;
+    let wishes: Option<Vec<Wish>> = match attrs.get("fixed_ips") {
+        None | Some(Value::Null) => None,
+        Some(_) => Some(attrs.read("fixed_ips")?),
+    };
+    let receiver = receiver(&row);
+    let given = addresses::choose(tx, core, &receiver, &subnets, wishes).await?;
+    let groups = guards(cx, tx, attrs, &row, !given.is_empty()).await?;
+    addresses::record(tx, &receiver, &given).await?;
+    binding::bind(core, &mut row);
+    store::insert(tx, row.clone()).await?;
+    set_groups(tx, &row.id, &groups).await?;
+    binding::tell_status(tx, core, "DOWN", &row).await?;
+    Ok(row)
+}
+
+fn receiver(row: &ports::Model) -> Receiver<'_> {
+    Receiver {
+        port_id: &row.id,
+        network_id: &row.network_id,
+        mac: &row.mac_address,
+        device_owner: &row.device_owner,
+    }
+}
+
+/// A port that the service makes for itself.
+pub struct NewPort<'a> {
+    pub owner: &'a str,
+    pub device_id: &'a str,
+    pub project: &'a str,
+}
+
+/// Makes a port of the service itself, without addresses or guards. ACTIVE when nothing wires it.
+pub async fn make_own(
+    tx: &Tx,
+    core: &Core,
+    network: &networks::Model,
+    new: NewPort<'_>,
+) -> Result<ports::Model> {
+    let now = store::now();
+    let active = core.settings.plane == PlaneKind::None;
+    let row = ports::Model {
+        id: store::new_id(),
+        project_id: new.project.to_owned(),
+        network_id: network.id.clone(),
+        name: String::new(),
+        description: String::new(),
+        mac_address: random_mac(),
+        admin_state_up: true,
+        status: if active { "ACTIVE" } else { "DOWN" }.to_owned(),
+        device_id: new.device_id.to_owned(),
+        device_owner: new.owner.to_owned(),
+        port_security_enabled: false,
+        dns_name: String::new(),
+        dns_domain: String::new(),
+        allowed_address_pairs: "[]".to_owned(),
+        extra_dhcp_opts: "[]".to_owned(),
+        host: if new.owner == floatingips::OWNER {
+            String::new()
+        } else {
+            core.settings.host.clone()
+        },
+        vnic_type: "normal".to_owned(),
+        vif_type: if new.owner == floatingips::OWNER {
+            "unbound"
+        } else {
+            "bridge"
+        }
+        .to_owned(),
+        vif_details: "{}".to_owned(),
+        profile: "{}".to_owned(),
+        tags: "[]".to_owned(),
+        created_at: now,
+        updated_at: now,
+        revision: 1,
+    };
+    store::insert(tx, row.clone()).await?;
+    Ok(row)
+}
+
+/// A MAC address under Neutron's default prefix.
+fn random_mac() -> String {
+    let [a, b, c]: [u8; 3] = rand::random();
+    format!("fa:16:3e:{a:02x}:{b:02x}:{c:02x}")
+}
+
+async fn mac_is_free(tx: &Tx, row: &ports::Model) -> Result<()> {
+    let other = ports::Entity::find()
+        .filter(ports::Column::NetworkId.eq(&row.network_id))
+        .filter(ports::Column::MacAddress.eq(&row.mac_address))
+        .filter(ports::Column::Id.ne(&row.id))
+        .one(tx)
+        .await?;
+    match other {
+        Some(_) => Err(Fault::MacAddressInUse {
+            network: row.network_id.clone(),
+            mac: row.mac_address.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Address pairs and DHCP options.
+fn take_lists(core: &Core, attrs: &Attrs, row: &mut ports::Model) -> Result<()> {
+    if let Some(pairs) = attrs.get("allowed_address_pairs").and_then(Value::as_array) {
+        if pairs.len() > core.settings.max_address_pairs {
+            let most = core.settings.max_address_pairs;
+            return Err(Fault::InvalidInput(format!(
+                "Exceeded maximum number of allowed address pairs {most}"
+            )));
+        }
+        let mut filled: Vec<Value> = Vec::new();
+        for pair in pairs {
+            let mut pair = pair.clone();
+            if pair.get("mac_address").is_none() {
+                pair["mac_address"] = json!(row.mac_address);
+            }
+            if filled.contains(&pair) {
+                let text = |name: &str| pair[name].as_str().unwrap_or_default().to_owned();
+                return Err(Fault::DuplicatePair(
+                    text("mac_address"),
+                    text("ip_address"),
+                ));
+            }
+            filled.push(pair);
+        }
+        if !filled.is_empty() && !row.port_security_enabled {
+            return Err(Fault::PairsNeedPortSecurity);
+        }
+        row.allowed_address_pairs = Value::Array(filled).to_string();
+    }
+    if attrs.has("extra_dhcp_opts") {
+        let mut options: Vec<Value> = read_json(&row.extra_dhcp_opts)?;
+        for wanted in attrs.read::<Vec<Value>>("extra_dhcp_opts")? {
+            let mut wanted = wanted;
+            if wanted.get("ip_version").is_none() {
+                wanted["ip_version"] = json!(4);
+            }
+            options.retain(|have| {
+                have["opt_name"] != wanted["opt_name"] || have["ip_version"] != wanted["ip_version"]
+            });
+            if !wanted["opt_value"].is_null() {
+                options.push(wanted);
+            }
+        }
+        row.extra_dhcp_opts = Value::Array(options).to_string();
+    }
+    Ok(())
+}
+
+/// The security groups of a new port.
+async fn guards(
+    cx: &Cx<'_>,
+    tx: &Tx,
+    attrs: &Attrs,
+    row: &ports::Model,
+    addressed: bool,
+) -> Result<Vec<String>> {
+    match attrs.get("security_groups") {
+        Some(_) => {
+            let ids: Vec<String> = attrs.read("security_groups")?;
+            if !ids.is_empty() && !row.port_security_enabled {
+                return Err(Fault::GroupsNeedPortSecurity);
+            }
+            security_groups::usable(cx, tx, &ids, &row.project_id).await?;
+            Ok(ids)
+        }
+        None if row.port_security_enabled && !row.device_owner.starts_with("network:") => {
+            let _ = addressed;
+            Ok(vec![
+                security_groups::ensure_default(tx, &row.project_id).await?,
+            ])
+        }
+        None => Ok(Vec::new()),
+    }
+}
+
+async fn set_groups(tx: &Tx, port_id: &str, groups: &[String]) -> Result<()> {
+    let rows = groups.iter().map(|group| {
+        port_security_groups::Model {
+            port_id: port_id.to_owned(),
+            group_id: group.clone(),
+        }
+        .into_active_model()
+    });
+    if !groups.is_empty() {
+        port_security_groups::Entity::insert_many(rows)
+            .exec_without_returning(tx)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn clear_groups(tx: &Tx, port_id: &str) -> Result<()> {
+    port_security_groups::Entity::delete_many()
+        .filter(port_security_groups::Column::PortId.eq(port_id))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// Changes a port.
+pub async fn update(
+    cx: &Cx<'_>,
+    tx: &Tx,
+    before: ports::Model,
+    attrs: &Attrs,
+) -> Result<ports::Model> {
+    let core = cx.core;
+    let mut row = before.clone();
+    for (name, slot) in [
+        ("name", &mut row.name),
+        ("description", &mut row.description),
+        ("device_id", &mut row.device_id),
+        ("device_owner", &mut row.device_owner),
+        ("dns_name", &mut row.dns_name),
+        ("dns_domain", &mut row.dns_domain),
+        ("mac_address", &mut row.mac_address),
+        ("binding:host_id", &mut row.host),
+        ("binding:vnic_type", &mut row.vnic_type),
+    ] {
+        attrs.put_text(name, slot);
+    }
+    attrs.put_flag("admin_state_up", &mut row.admin_state_up);
+    attrs.put_flag("port_security_enabled", &mut row.port_security_enabled);
+    attrs.put_json("binding:profile", &mut row.profile);
+    if row.mac_address != before.mac_address {
+        if !before.host.is_empty() && before.vif_type != "binding_failed" {
+            return Err(Fault::PortInUse {
+                port: row.id,
+                network: row.network_id,
+                device: before.device_id,
+            });
+        }
+        mac_is_free(tx, &row).await?;
+    }
+    take_lists(core, attrs, &mut row)?;
+    update_guards(cx, tx, attrs, &row).await?;
+    let moved = match attrs.get("fixed_ips") {
+        None | Some(Value::Null) => false,
+        Some(_) => readdress(core, tx, &row, attrs.read("fixed_ips")?).await?,
+    };
+    let rebound = row.host != before.host || row.vnic_type != before.vnic_type;
+    if rebound && !binding::is_service_port(&row.device_owner) {
+        binding::bind(core, &mut row);
+    } else if row.admin_state_up != before.admin_state_up {
+        reflect_admin_state(core, &mut row);
+    }
+    tell_changes(tx, core, &before, &row, moved).await?;
+    store::save(tx, row).await
+}
+
+fn reflect_admin_state(core: &Core, row: &mut ports::Model) {
+    let wired = core.settings.plane == PlaneKind::None && !row.host.is_empty();
+    row.status = if row.admin_state_up && wired {
+        "ACTIVE"
+    } else {
+        "DOWN"
+    }
+    .to_owned();
+}
+
+async fn tell_changes(
+    tx: &Tx,
+    core: &Core,
+    before: &ports::Model,
+    row: &ports::Model,
+    moved: bool,
+) -> Result<()> {
+    // The server that lost the port hears of it under its own id.
+    if before.status == "ACTIVE" && row.status != "ACTIVE" {
+        return events::tell(tx, core, Event::Unplugged, before).await;
+    }
+    binding::tell_status(tx, core, &before.status, row).await?;
+    if moved || row.mac_address != before.mac_address {
+        events::tell(tx, core, Event::Changed, row).await?;
+    }
+    Ok(())
+}
+
+async fn update_guards(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs, row: &ports::Model) -> Result<()> {
+    if attrs.has("security_groups") {
+        let ids: Vec<String> = attrs.read("security_groups")?;
+        if !ids.is_empty() && !row.port_security_enabled {
+            return Err(Fault::GroupsNeedPortSecurity);
+        }
+        security_groups::usable(cx, tx, &ids, &row.project_id).await?;
+        clear_groups(tx, &row.id).await?;
+        return set_groups(tx, &row.id, &ids).await;
+    }
+    if !row.port_security_enabled {
+        let guarded = port_security_groups::Entity::find()
+            .filter(port_security_groups::Column::PortId.eq(&row.id))
+            .one(tx)
+            .await?;
+        if guarded.is_some() {
+            return Err(Fault::GroupsNeedPortSecurity);
+        }
+        if row.allowed_address_pairs != "[]" {
+            return Err(Fault::PairsNeedPortSecurity);
+        }
+    }
+    Ok(())
+}
+
+/// Gives the port the wished addresses, keeping those that stay. Whether anything changed.
+async fn readdress(
+    core: &Core,
+    tx: &Tx,
+    row: &ports::Model,
+    mut wishes: Vec<Wish>,
+) -> Result<bool> {
+    let subnets = addresses::subnets_locked(tx, &row.network_id).await?;
+    let held = addresses::of_port(tx, &row.id).await?;
+    // A wish for "any address of this subnet" is met by what the port already has there.
+    let mut free: Vec<&allocations::Model> = held.iter().collect();
+    for wish in &mut wishes {
+        let fits = |have: &&allocations::Model| {
+            wish.subnet_id
+                .as_ref()
+                .is_none_or(|id| *id == have.subnet_id)
+                && wish
+                    .ip_address
+                    .is_none_or(|ip| ip.to_string() == have.ip_address)
+        };
+        if let Some(at) = free.iter().position(fits) {
+            let have = free.remove(at);
+            wish.subnet_id = Some(have.subnet_id.clone());
+            wish.ip_address = have.ip_address.parse().ok();
+        }
+    }
+    let receiver = receiver(row);
+    let given = addresses::choose(tx, core, &receiver, &subnets, Some(wishes)).await?;
+    let key = |subnet: &str, ip: &str| format!("{subnet} {ip}");
+    let old: BTreeSet<String> = held
+        .iter()
+        .map(|have| key(&have.subnet_id, &have.ip_address))
+        .collect();
+    let new: BTreeSet<String> = given
+        .iter()
+        .map(|one: &Given| key(&one.subnet_id, &one.ip.to_string()))
+        .collect();
+    if old == new {
+        return Ok(false);
+    }
+    for have in &held {
+        if !new.contains(&key(&have.subnet_id, &have.ip_address)) {
+            floatingips::release_fixed(tx, &row.id, Some(&have.ip_address)).await?;
+        }
+    }
+    addresses::release(tx, &row.id).await?;
+    addresses::record(tx, &receiver, &given).await?;
+    Ok(true)
+}
+
+/// Removes a port on a user's wish.
+pub async fn delete(tx: &Tx, core: &Core, row: &ports::Model) -> Result<()> {
+    let owner = row.device_owner.as_str();
+    if addresses::is_router(owner) || owner == floatingips::OWNER {
+        let reason = format!("has device owner {owner}");
+        return Err(Fault::ServicePortInUse {
+            id: row.id.clone(),
+            reason,
+        });
+    }
+    events::tell(tx, core, Event::Deleted, row).await?;
+    remove(tx, row).await
+}
+
+/// Removes a port and all that hangs on it.
+pub async fn remove(tx: &Tx, row: &ports::Model) -> Result<()> {
+    floatingips::release_fixed(tx, &row.id, None).await?;
+    addresses::release(tx, &row.id).await?;
+    clear_groups(tx, &row.id).await?;
+    port_bindings::Entity::delete_many()
+        .filter(port_bindings::Column::PortId.eq(&row.id))
+        .exec(tx)
+        .await?;
+    store::delete::<ports::Entity>(tx, &row.id).await
+}
+
+/// Ports as shown to this caller.
+pub async fn show(
+    cx: &Cx<'_>,
+    db: &impl ConnectionTrait,
+    rows: Vec<ports::Model>,
+) -> Result<Vec<View>> {
+    let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
+    let mut ips: HashMap<String, Vec<allocations::Model>> = HashMap::new();
+    let held = allocations::Entity::find()
+        .filter(among(allocations::Column::PortId, &ids))
+        .order_by_asc(allocations::Column::Position)
+        .all(db)
+        .await?;
+    for one in held {
+        ips.entry(one.port_id.clone()).or_default().push(one);
+    }
+    let mut groups: HashMap<String, Vec<String>> = HashMap::new();
+    let links = port_security_groups::Entity::find()
+        .filter(among(port_security_groups::Column::PortId, &ids))
+        .order_by_asc(port_security_groups::Column::GroupId)
+        .all(db)
+        .await?;
+    for link in links {
+        groups.entry(link.port_id).or_default().push(link.group_id);
+    }
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let mine = ips.remove(&row.id).unwrap_or_default();
+            let guards = groups.remove(&row.id).unwrap_or_default();
+            one_view(cx.core, row, &mine, &guards)
+        })
+        .collect())
+}
+
+fn one_view(core: &Core, row: ports::Model, ips: &[allocations::Model], groups: &[String]) -> View {
+    let mut view = views::standard(&row);
+    let assigned = ips.iter().map(|ip| {
+        let name = match row.dns_name.as_str() {
+            "" => format!("host-{}", ip.ip_address.replace(['.', ':'], "-")),
+            name => name.to_owned(),
+        };
+        let domain = &core.settings.dns_domain;
+        json!({"ip_address": ip.ip_address, "hostname": name, "fqdn": format!("{name}.{domain}.")})
+    });
+    views::fill(
+        &mut view,
+        json!({
+            "name": row.name, "description": row.description, "network_id": row.network_id,
+            "mac_address": row.mac_address, "admin_state_up": row.admin_state_up, "status": row.status,
+            "device_id": row.device_id, "device_owner": row.device_owner,
+            "fixed_ips": ips.iter().map(|ip| json!({"subnet_id": ip.subnet_id, "ip_address": ip.ip_address})).collect::<Vec<_>>(),
+            "security_groups": groups,
+            "port_security_enabled": row.port_security_enabled,
+            "allowed_address_pairs": views::json(&row.allowed_address_pairs),
+            "extra_dhcp_opts": views::json(&row.extra_dhcp_opts),
+            "dns_name": row.dns_name, "dns_domain": row.dns_domain,
+            "dns_assignment": assigned.collect::<Vec<_>>(),
+            "binding:vnic_type": row.vnic_type,
+            "binding:host_id": row.host,
+            "binding:vif_type": row.vif_type,
+            "binding:vif_details": views::json(&row.vif_details),
+            "binding:profile": views::json(&row.profile),
+        }),
+    );
+    view
+}

@@ -1,0 +1,285 @@
+//! Who besides the owner may use an object: sharing, and which networks are external.
+
+use std::collections::HashMap;
+
+use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter};
+
+use crate::attributes::Attrs;
+use crate::core::{Cx, View};
+use crate::fault::{Fault, Result, kinds, missing};
+use crate::store::{self, Tx, among};
+use crate::tables::{
+    floatingips, networks, ports, rbac_policies, routers, security_groups, subnetpools, subnets,
+};
+use crate::views;
+
+/// What a policy allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    Shared,
+    External,
+}
+
+impl Access {
+    /// As the API spells it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Access::Shared => "access_as_shared",
+            Access::External => "access_as_external",
+        }
+    }
+}
+
+/// The target that means everybody.
+pub const EVERYBODY: &str = "*";
+
+/// Whether a policy is for this project.
+pub fn reaches(policy: &rbac_policies::Model, project: &str) -> bool {
+    policy.target_project == EVERYBODY || policy.target_project == project
+}
+
+/// Objects of a type that the project may use, with the action.
+pub async fn given(
+    db: &impl ConnectionTrait,
+    kind: &str,
+    project: &str,
+) -> Result<Vec<(String, String)>> {
+    let rows = rbac_policies::Entity::find()
+        .filter(rbac_policies::Column::ObjectType.eq(kind))
+        .filter(rbac_policies::Column::TargetProject.is_in([EVERYBODY, project]))
+        .all(db)
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.object_id, row.action))
+        .collect())
+}
+
+/// The policies of one object.
+pub async fn of_object(db: &impl ConnectionTrait, id: &str) -> Result<Vec<rbac_policies::Model>> {
+    Ok(rbac_policies::Entity::find()
+        .filter(rbac_policies::Column::ObjectId.eq(id))
+        .all(db)
+        .await?)
+}
+
+/// The policies of several objects, by object.
+pub async fn of_objects(
+    db: &impl ConnectionTrait,
+    ids: &[String],
+) -> Result<HashMap<String, Vec<rbac_policies::Model>>> {
+    let mut by_object: HashMap<String, Vec<rbac_policies::Model>> = HashMap::new();
+    let rows = rbac_policies::Entity::find()
+        .filter(among(rbac_policies::Column::ObjectId, ids))
+        .all(db)
+        .await?;
+    for row in rows {
+        by_object
+            .entry(row.object_id.clone())
+            .or_default()
+            .push(row);
+    }
+    Ok(by_object)
+}
+
+/// Opens an object to everybody.
+pub async fn open_to_all(tx: &Tx, owner: &str, kind: &str, id: &str, access: Access) -> Result<()> {
+    let row = rbac_policies::Model {
+        id: store::new_id(),
+        project_id: owner.to_owned(),
+        object_type: kind.to_owned(),
+        object_id: id.to_owned(),
+        action: access.word().to_owned(),
+        target_project: EVERYBODY.to_owned(),
+    };
+    store::insert(tx, row).await
+}
+
+/// Opens a network to everybody or closes it again.
+pub async fn set_open(
+    tx: &Tx,
+    owner: &str,
+    network: &str,
+    access: Access,
+    open: bool,
+) -> Result<()> {
+    let policies = of_object(tx, network).await?;
+    let to_all =
+        |p: &&rbac_policies::Model| p.action == access.word() && p.target_project == EVERYBODY;
+    match (policies.iter().find(to_all), open) {
+        (None, true) => open_to_all(tx, owner, "network", network, access).await,
+        (Some(policy), false) => {
+            free_of_use(tx, policy, &policies).await?;
+            store::delete::<rbac_policies::Entity>(tx, &policy.id).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses to take away what somebody uses.
+async fn free_of_use(
+    tx: &Tx,
+    policy: &rbac_policies::Model,
+    all: &[rbac_policies::Model],
+) -> Result<()> {
+    if policy.object_type != "network" {
+        return Ok(());
+    }
+    let network = &policy.object_id;
+    if policy.action == Access::External.word() {
+        let gateways = routers::Entity::find()
+            .filter(routers::Column::GatewayNetworkId.eq(network.as_str()))
+            .one(tx)
+            .await?;
+        let addresses = floatingips::Entity::find()
+            .filter(floatingips::Column::FloatingNetworkId.eq(network.as_str()))
+            .one(tx)
+            .await?;
+        let used = gateways.is_some() || addresses.is_some();
+        return if used {
+            Err(Fault::ExternalInUse(network.clone()))
+        } else {
+            Ok(())
+        };
+    }
+    let Some(owner) = store::find::<networks::Entity>(tx, network).await? else {
+        return Ok(());
+    };
+    let still_open = |project: &str| {
+        all.iter()
+            .any(|p| p.id != policy.id && p.action == policy.action && reaches(p, project))
+    };
+    let strangers = Condition::all()
+        .add(ports::Column::NetworkId.eq(network.as_str()))
+        .add(ports::Column::ProjectId.is_not_in([owner.project_id.as_str(), ""]));
+    let users = ports::Entity::find().filter(strangers).all(tx).await?;
+    let on_subnets = subnets::Entity::find()
+        .filter(subnets::Column::NetworkId.eq(network.as_str()))
+        .filter(subnets::Column::ProjectId.ne(&owner.project_id))
+        .all(tx)
+        .await?;
+    let projects = users
+        .iter()
+        .filter(|port| !port.device_owner.starts_with("network:"))
+        .map(|port| &port.project_id)
+        .chain(on_subnets.iter().map(|subnet| &subnet.project_id));
+    let mut hit = projects.filter(|project| reaches(policy, project) && !still_open(project));
+    if hit.next().is_some() {
+        return Err(Fault::InvalidSharedSetting(owner.name));
+    }
+    Ok(())
+}
+
+/// The policies that the caller sees: its own and those for it.
+pub fn scope(cx: &Cx<'_>) -> Condition {
+    if cx.is_admin() {
+        return Condition::all();
+    }
+    Condition::any()
+        .add(rbac_policies::Column::ProjectId.eq(cx.project()))
+        .add(rbac_policies::Column::TargetProject.eq(cx.project()))
+}
+
+/// Makes a policy.
+pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<rbac_policies::Model> {
+    let row = rbac_policies::Model {
+        id: store::new_id(),
+        project_id: attrs.text("project_id"),
+        object_type: attrs.text("object_type"),
+        object_id: attrs.text("object_id"),
+        action: attrs.text("action"),
+        target_project: attrs.text("target_tenant"),
+    };
+    let actions: &[&str] = match row.object_type.as_str() {
+        "network" => &["access_as_shared", "access_as_external"],
+        "security_group" | "subnetpool" | "address_scope" => &["access_as_shared"],
+        other => {
+            return Err(Fault::InvalidInput(format!(
+                "'{other}' is not a valid RBAC object type"
+            )));
+        }
+    };
+    if !actions.contains(&row.action.as_str()) {
+        return Err(Fault::InvalidInput(format!(
+            "Invalid action '{}' for object type '{}'. Valid actions: {actions:?}",
+            row.action, row.object_type
+        )));
+    }
+    let owner = owner_of(tx, &row.object_type, &row.object_id).await?;
+    if !cx.is_admin() && owner != cx.project() {
+        return Err(missing(&kinds::RBAC, row.object_id));
+    }
+    let same = of_object(tx, &row.object_id).await?;
+    if same
+        .iter()
+        .any(|p| p.action == row.action && p.target_project == row.target_project)
+    {
+        return Err(Fault::DuplicateRbac);
+    }
+    store::insert(tx, row.clone()).await?;
+    Ok(row)
+}
+
+async fn owner_of(tx: &Tx, kind: &str, id: &str) -> Result<String> {
+    use crate::tables::address_scopes;
+    Ok(match kind {
+        "network" => {
+            store::get::<networks::Entity>(tx, &kinds::NETWORK, id)
+                .await?
+                .project_id
+        }
+        "security_group" => {
+            store::get::<security_groups::Entity>(tx, &kinds::SECURITY_GROUP, id)
+                .await?
+                .project_id
+        }
+        "subnetpool" => {
+            store::get::<subnetpools::Entity>(tx, &kinds::SUBNETPOOL, id)
+                .await?
+                .project_id
+        }
+        _ => {
+            store::get::<address_scopes::Entity>(tx, &kinds::ADDRESS_SCOPE, id)
+                .await?
+                .project_id
+        }
+    })
+}
+
+/// Changes whom a policy is for.
+pub async fn update(
+    tx: &Tx,
+    mut row: rbac_policies::Model,
+    attrs: &Attrs,
+) -> Result<rbac_policies::Model> {
+    use sql::sea_orm::{ActiveModelTrait, IntoActiveModel};
+    let target = attrs.text("target_tenant");
+    if target != row.target_project {
+        free_of_use(tx, &row, &of_object(tx, &row.object_id).await?).await?;
+        row.target_project = target;
+        let values = row.clone().into_active_model().reset_all();
+        rbac_policies::Entity::update(values).exec(tx).await?;
+    }
+    Ok(row)
+}
+
+/// Removes a policy that nobody depends on.
+pub async fn delete(tx: &Tx, row: &rbac_policies::Model) -> Result<()> {
+    match free_of_use(tx, row, &of_object(tx, &row.object_id).await?).await {
+        Ok(()) => store::delete::<rbac_policies::Entity>(tx, &row.id).await,
+        Err(error) => Err(Fault::RbacInUse(row.object_id.clone(), error.to_string())),
+    }
+}
+
+/// A policy as shown.
+pub fn show(row: rbac_policies::Model) -> View {
+    let mut view = views::owned(&row.id, &row.project_id);
+    views::fill(
+        &mut view,
+        serde_json::json!({
+            "object_type": row.object_type, "object_id": row.object_id,
+            "action": row.action, "target_tenant": row.target_project,
+        }),
+    );
+    view
+}

@@ -1,0 +1,604 @@
+//! The resources with the usual five requests: one row each, and the match that leads to their logic.
+
+use futures::future::BoxFuture;
+use serde_json::{Value, json};
+use sql::sea_orm::{Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use web::Query;
+
+use crate::attributes::{Attribute, Attrs, tables as attribute_tables};
+use crate::core::{Cx, View};
+use crate::fault::{Fault, Kind, Result, kinds, missing};
+use crate::list::pushed;
+use crate::store::{self, Standard, Tx, read_json};
+use crate::tables::*;
+use crate::{
+    agents as agent_logic, floatingips as fip, networks as net, pools, ports as port_logic, rbac,
+    routers as router_logic, rules, security_groups as groups, subnets as subnet_logic,
+};
+
+/// Which resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    Network,
+    Subnet,
+    Port,
+    SecurityGroup,
+    Rule,
+    Router,
+    FloatingIp,
+    SubnetPool,
+    AddressScope,
+    Rbac,
+    Agent,
+}
+
+/// A resource as requests see it.
+pub struct Resource {
+    pub what: What,
+    /// Name of one, in bodies and in policy rules.
+    pub name: &'static str,
+    /// Name of several, in bodies.
+    pub plural: &'static str,
+    /// The path below `/v2.0/`.
+    pub path: &'static str,
+    pub table: &'static [Attribute],
+    pub kind: &'static Kind,
+    /// Members that only some may see; policy is asked about each.
+    pub guarded: &'static [&'static str],
+    /// Filters that the database answers: the query's key and our column.
+    pub pushed: &'static [(&'static str, &'static str)],
+    pub taggable: bool,
+    pub creatable: bool,
+    pub updatable: bool,
+}
+
+const COMMON: &[(&str, &str)] = &[
+    ("id", "id"),
+    ("project_id", "project_id"),
+    ("tenant_id", "project_id"),
+    ("name", "name"),
+];
+const NO_NAME: &[(&str, &str)] = &[
+    ("id", "id"),
+    ("project_id", "project_id"),
+    ("tenant_id", "project_id"),
+];
+const OF_SUBNET: &[(&str, &str)] = &[
+    ("id", "id"),
+    ("project_id", "project_id"),
+    ("tenant_id", "project_id"),
+    ("name", "name"),
+    ("network_id", "network_id"),
+    ("subnetpool_id", "subnetpool_id"),
+];
+const OF_PORT: &[(&str, &str)] = &[
+    ("id", "id"),
+    ("project_id", "project_id"),
+    ("tenant_id", "project_id"),
+    ("name", "name"),
+    ("network_id", "network_id"),
+    ("device_id", "device_id"),
+    ("device_owner", "device_owner"),
+    ("mac_address", "mac_address"),
+];
+const OF_FLOATINGIP: &[(&str, &str)] = &[
+    ("id", "id"),
+    ("project_id", "project_id"),
+    ("tenant_id", "project_id"),
+    ("port_id", "port_id"),
+    ("router_id", "router_id"),
+    ("floating_network_id", "floating_network_id"),
+    ("floating_ip_address", "floating_ip_address"),
+    ("fixed_ip_address", "fixed_ip_address"),
+];
+const OF_RULE: &[(&str, &str)] = &[
+    ("id", "id"),
+    ("project_id", "project_id"),
+    ("tenant_id", "project_id"),
+    ("security_group_id", "security_group_id"),
+];
+
+const fn plain(
+    what: What,
+    [name, plural, path]: [&'static str; 3],
+    table: &'static [Attribute],
+    kind: &'static Kind,
+    pushed: &'static [(&'static str, &'static str)],
+) -> Resource {
+    let (taggable, creatable, updatable) = (true, true, true);
+    Resource {
+        what,
+        name,
+        plural,
+        path,
+        table,
+        kind,
+        guarded: &[],
+        pushed,
+        taggable,
+        creatable,
+        updatable,
+    }
+}
+
+/// The table of resources.
+pub static RESOURCES: &[Resource] = &[
+    Resource {
+        guarded: &[
+            "provider:network_type",
+            "provider:physical_network",
+            "provider:segmentation_id",
+        ],
+        ..plain(
+            What::Network,
+            ["network", "networks", "networks"],
+            attribute_tables::NETWORK,
+            &kinds::NETWORK,
+            COMMON,
+        )
+    },
+    Resource {
+        guarded: &["segment_id"],
+        ..plain(
+            What::Subnet,
+            ["subnet", "subnets", "subnets"],
+            attribute_tables::SUBNET,
+            &kinds::SUBNET,
+            OF_SUBNET,
+        )
+    },
+    Resource {
+        guarded: &[
+            "binding:vif_type",
+            "binding:vif_details",
+            "binding:host_id",
+            "binding:profile",
+        ],
+        ..plain(
+            What::Port,
+            ["port", "ports", "ports"],
+            attribute_tables::PORT,
+            &kinds::PORT,
+            OF_PORT,
+        )
+    },
+    plain(
+        What::SecurityGroup,
+        ["security_group", "security_groups", "security-groups"],
+        attribute_tables::SECURITY_GROUP,
+        &kinds::SECURITY_GROUP,
+        COMMON,
+    ),
+    Resource {
+        updatable: false,
+        ..plain(
+            What::Rule,
+            [
+                "security_group_rule",
+                "security_group_rules",
+                "security-group-rules",
+            ],
+            attribute_tables::SECURITY_GROUP_RULE,
+            &kinds::RULE,
+            OF_RULE,
+        )
+    },
+    Resource {
+        guarded: &["distributed", "ha"],
+        ..plain(
+            What::Router,
+            ["router", "routers", "routers"],
+            attribute_tables::ROUTER,
+            &kinds::ROUTER,
+            COMMON,
+        )
+    },
+    plain(
+        What::FloatingIp,
+        ["floatingip", "floatingips", "floatingips"],
+        attribute_tables::FLOATINGIP,
+        &kinds::FLOATINGIP,
+        OF_FLOATINGIP,
+    ),
+    plain(
+        What::SubnetPool,
+        ["subnetpool", "subnetpools", "subnetpools"],
+        attribute_tables::SUBNETPOOL,
+        &kinds::SUBNETPOOL,
+        COMMON,
+    ),
+    Resource {
+        taggable: false,
+        ..plain(
+            What::AddressScope,
+            ["address_scope", "address_scopes", "address-scopes"],
+            attribute_tables::ADDRESS_SCOPE,
+            &kinds::ADDRESS_SCOPE,
+            COMMON,
+        )
+    },
+    Resource {
+        taggable: false,
+        ..plain(
+            What::Rbac,
+            ["rbac_policy", "rbac_policies", "rbac-policies"],
+            attribute_tables::RBAC_POLICY,
+            &kinds::RBAC,
+            NO_NAME,
+        )
+    },
+    Resource {
+        taggable: false,
+        creatable: false,
+        ..plain(
+            What::Agent,
+            ["agent", "agents", "agents"],
+            attribute_tables::AGENT,
+            &kinds::AGENT,
+            &[("id", "id"), ("host", "host")],
+        )
+    },
+];
+
+/// The resource at a path, if there is one.
+pub fn at(path: &str) -> Option<&'static Resource> {
+    RESOURCES.iter().find(|resource| resource.path == path)
+}
+
+/// The objects that the caller sees and that pass `narrow`, as shown to it.
+pub async fn list<C: ConnectionTrait>(
+    cx: &Cx<'_>,
+    db: &C,
+    resource: &Resource,
+    query: &Query,
+) -> Result<Vec<View>> {
+    /// Reads the rows of one table in the order they were made; the types differ, the statement does not.
+    macro_rules! rows {
+        ($table:ident, $scope:expr) => {
+            $table::Entity::find()
+                .filter(pushed::<$table::Entity>(query, resource.pushed))
+                .filter($scope)
+                .order_by_asc($table::Column::Id)
+                .all(db)
+                .await?
+        };
+    }
+    let mut views = match resource.what {
+        What::Network => net::show(cx, db, rows!(networks, net::scope(cx, db).await?)).await?,
+        What::Subnet => {
+            let rows = rows!(subnets, subnet_logic::scope(cx, db).await?);
+            rows.into_iter().map(subnet_logic::show).collect()
+        }
+        What::Port => {
+            let scope = port_logic::scope(cx, db).await?;
+            port_logic::show(cx, db, rows!(ports, scope)).await?
+        }
+        What::SecurityGroup => {
+            groups::show(cx, db, rows!(security_groups, groups::scope(cx, db).await?)).await?
+        }
+        What::Rule => {
+            let rows = rows!(security_group_rules, rules::scope(cx, db).await?);
+            rows.into_iter().map(rules::show).collect()
+        }
+        What::Router => router_logic::show(cx, db, rows!(routers, router_logic::scope(cx))).await?,
+        What::FloatingIp => fip::show(db, rows!(floatingips, fip::scope(cx))).await?,
+        What::SubnetPool => {
+            let rows = rows!(subnetpools, pools::scope(cx, db).await?);
+            rows.into_iter().map(pools::show).collect()
+        }
+        What::AddressScope => {
+            let rows = rows!(address_scopes, pools::scopes_scope(cx));
+            rows.into_iter().map(pools::show_scope).collect()
+        }
+        What::Rbac => rows!(rbac_policies, rbac::scope(cx))
+            .into_iter()
+            .map(rbac::show)
+            .collect(),
+        What::Agent => {
+            let nobody = Condition::all();
+            rows!(agents, nobody)
+                .into_iter()
+                .map(agent_logic::show)
+                .collect()
+        }
+    };
+    for view in &mut views {
+        hide(cx, resource, view);
+    }
+    Ok(views)
+}
+
+/// Takes away what the caller may not see of an object.
+pub fn hide(cx: &Cx<'_>, resource: &Resource, view: &mut View) {
+    if cx.is_admin() {
+        return;
+    }
+    for member in resource.guarded {
+        if !cx.may(&format!("get_{}:{member}", resource.name), view) {
+            view.remove(*member);
+        }
+    }
+}
+
+/// One object, if the caller sees it.
+pub async fn view(
+    cx: &Cx<'_>,
+    db: &impl ConnectionTrait,
+    resource: &Resource,
+    id: &str,
+) -> Result<View> {
+    let query = Query(vec![("id".to_owned(), id.to_owned())]);
+    let found = list(cx, db, resource, &query).await?;
+    let exact = found
+        .into_iter()
+        .find(|view| view.get("id").and_then(Value::as_str) == Some(id));
+    exact.ok_or_else(|| missing(resource.kind, id))
+}
+
+/// Adds what rules ask about an object's network.
+pub async fn add_network_facts(db: &impl ConnectionTrait, target: &mut View) -> Result<()> {
+    let Some(id) = target.get("network_id").and_then(Value::as_str) else {
+        return Ok(());
+    };
+    if let Some(network) = store::find::<networks::Entity>(db, id).await? {
+        let shared = rbac::of_object(db, id)
+            .await?
+            .iter()
+            .any(|p| p.action == rbac::Access::Shared.word());
+        target.insert("network:tenant_id".to_owned(), json!(network.project_id));
+        target.insert("shared".to_owned(), json!(shared));
+    }
+    Ok(())
+}
+
+/// Makes one object.
+pub fn create<'a>(
+    cx: &'a Cx<'a>,
+    tx: &'a Tx,
+    resource: &'a Resource,
+    attrs: &'a Attrs,
+) -> BoxFuture<'a, Result<View>> {
+    Box::pin(async move {
+        let view = match resource.what {
+            What::Network => {
+                let row = net::create(cx, tx, attrs).await?;
+                net::show(cx, tx, vec![row]).await?.pop()
+            }
+            What::Subnet => {
+                let network = net::visible(cx, tx, &attrs.text("network_id")).await?;
+                Some(subnet_logic::show(
+                    subnet_logic::create(cx, tx, &network, attrs).await?,
+                ))
+            }
+            What::Port => {
+                let network = net::visible(cx, tx, &attrs.text("network_id")).await?;
+                let row = port_logic::create(cx, tx, &network, attrs).await?;
+                port_logic::show(cx, tx, vec![row]).await?.pop()
+            }
+            What::SecurityGroup => {
+                let row = groups::create(cx, tx, attrs).await?;
+                groups::show(cx, tx, vec![row]).await?.pop()
+            }
+            What::Rule => Some(rules::show(rules::create(cx, tx, attrs).await?)),
+            What::Router => {
+                let row = router_logic::create(cx, tx, attrs).await?;
+                router_logic::show(cx, tx, vec![row]).await?.pop()
+            }
+            What::FloatingIp => {
+                let row = fip::create(cx, tx, attrs).await?;
+                fip::show(tx, vec![row]).await?.pop()
+            }
+            What::SubnetPool => Some(pools::show(pools::create(cx, tx, attrs).await?)),
+            What::AddressScope => Some(pools::show_scope(pools::create_scope(tx, attrs).await?)),
+            What::Rbac => Some(rbac::show(rbac::create(cx, tx, attrs).await?)),
+            What::Agent => return Err(Fault::NoSuchRoute),
+        };
+        view.ok_or_else(|| Fault::Broken("a new object has no view".to_owned()))
+    })
+}
+
+/// Changes one object that the caller sees.
+pub fn update<'a>(
+    cx: &'a Cx<'a>,
+    tx: &'a Tx,
+    resource: &'a Resource,
+    id: &'a str,
+    attrs: &'a Attrs,
+) -> BoxFuture<'a, Result<View>> {
+    Box::pin(async move {
+        let view = match resource.what {
+            What::Network => {
+                let row = store::get::<networks::Entity>(tx, resource.kind, id).await?;
+                let row = net::update(cx, tx, row, attrs).await?;
+                net::show(cx, tx, vec![row]).await?.pop()
+            }
+            What::Subnet => {
+                let row = store::get::<subnets::Entity>(tx, resource.kind, id).await?;
+                Some(subnet_logic::show(
+                    subnet_logic::update(cx, tx, row, attrs).await?,
+                ))
+            }
+            What::Port => {
+                let row = store::get::<ports::Entity>(tx, resource.kind, id).await?;
+                let row = port_logic::update(cx, tx, row, attrs).await?;
+                port_logic::show(cx, tx, vec![row]).await?.pop()
+            }
+            What::SecurityGroup => {
+                let row = store::get::<security_groups::Entity>(tx, resource.kind, id).await?;
+                let row = groups::update(tx, row, attrs).await?;
+                groups::show(cx, tx, vec![row]).await?.pop()
+            }
+            What::Router => {
+                let row = store::get::<routers::Entity>(tx, resource.kind, id).await?;
+                let row = router_logic::update(cx, tx, row, attrs).await?;
+                router_logic::show(cx, tx, vec![row]).await?.pop()
+            }
+            What::FloatingIp => {
+                let row = store::get::<floatingips::Entity>(tx, resource.kind, id).await?;
+                let row = fip::update(cx, tx, row, attrs).await?;
+                fip::show(tx, vec![row]).await?.pop()
+            }
+            What::SubnetPool => {
+                let row = store::get::<subnetpools::Entity>(tx, resource.kind, id).await?;
+                Some(pools::show(pools::update(cx, tx, row, attrs).await?))
+            }
+            What::AddressScope => {
+                let row = store::get::<address_scopes::Entity>(tx, resource.kind, id).await?;
+                Some(pools::show_scope(
+                    pools::update_scope(tx, row, attrs).await?,
+                ))
+            }
+            What::Rbac => {
+                let row = store::get::<rbac_policies::Entity>(tx, resource.kind, id).await?;
+                Some(rbac::show(rbac::update(tx, row, attrs).await?))
+            }
+            What::Agent => {
+                let row = store::get::<agents::Entity>(tx, resource.kind, id).await?;
+                Some(agent_logic::show(
+                    agent_logic::update(tx, row, attrs).await?,
+                ))
+            }
+            What::Rule => return Err(Fault::NoSuchRoute),
+        };
+        view.ok_or_else(|| Fault::Broken("a changed object has no view".to_owned()))
+    })
+}
+
+/// Removes one object that the caller sees.
+pub fn delete<'a>(
+    cx: &'a Cx<'a>,
+    tx: &'a Tx,
+    resource: &'a Resource,
+    id: &'a str,
+) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        let kind = resource.kind;
+        match resource.what {
+            What::Network => {
+                net::delete(tx, &store::get::<networks::Entity>(tx, kind, id).await?).await
+            }
+            What::Subnet => {
+                subnet_logic::delete(
+                    cx.core,
+                    tx,
+                    &store::get::<subnets::Entity>(tx, kind, id).await?,
+                )
+                .await
+            }
+            What::Port => {
+                port_logic::delete(
+                    tx,
+                    cx.core,
+                    &store::get::<ports::Entity>(tx, kind, id).await?,
+                )
+                .await
+            }
+            What::SecurityGroup => {
+                groups::delete(
+                    cx,
+                    tx,
+                    &store::get::<security_groups::Entity>(tx, kind, id).await?,
+                )
+                .await
+            }
+            What::Rule => {
+                rules::delete(
+                    tx,
+                    &store::get::<security_group_rules::Entity>(tx, kind, id).await?,
+                )
+                .await
+            }
+            What::Router => {
+                router_logic::delete(tx, &store::get::<routers::Entity>(tx, kind, id).await?).await
+            }
+            What::FloatingIp => {
+                fip::delete(
+                    cx,
+                    tx,
+                    &store::get::<floatingips::Entity>(tx, kind, id).await?,
+                )
+                .await
+            }
+            What::SubnetPool => {
+                pools::delete(tx, &store::get::<subnetpools::Entity>(tx, kind, id).await?).await
+            }
+            What::AddressScope => {
+                pools::delete_scope(
+                    tx,
+                    &store::get::<address_scopes::Entity>(tx, kind, id).await?,
+                )
+                .await
+            }
+            What::Rbac => {
+                rbac::delete(
+                    tx,
+                    &store::get::<rbac_policies::Entity>(tx, kind, id).await?,
+                )
+                .await
+            }
+            What::Agent => store::delete::<agents::Entity>(tx, id).await,
+        }
+    })
+}
+
+/// What is done to an object's tags.
+#[derive(Clone, Debug)]
+pub enum Tagging {
+    Add(String),
+    Remove(String),
+    Replace(Vec<String>),
+}
+
+/// Changes the tags of an object; gives the tags it has then.
+pub fn tag<'a>(
+    tx: &'a Tx,
+    resource: &'a Resource,
+    id: &'a str,
+    change: &'a Tagging,
+) -> BoxFuture<'a, Result<Vec<String>>> {
+    Box::pin(async move {
+        match resource.what {
+            What::Network => tag_row::<networks::Model>(tx, resource, id, change).await,
+            What::Subnet => tag_row::<subnets::Model>(tx, resource, id, change).await,
+            What::Port => tag_row::<ports::Model>(tx, resource, id, change).await,
+            What::SecurityGroup => {
+                tag_row::<security_groups::Model>(tx, resource, id, change).await
+            }
+            What::Rule => tag_row::<security_group_rules::Model>(tx, resource, id, change).await,
+            What::Router => tag_row::<routers::Model>(tx, resource, id, change).await,
+            What::FloatingIp => tag_row::<floatingips::Model>(tx, resource, id, change).await,
+            What::SubnetPool => tag_row::<subnetpools::Model>(tx, resource, id, change).await,
+            What::AddressScope | What::Rbac | What::Agent => Err(Fault::NoSuchRoute),
+        }
+    })
+}
+
+async fn tag_row<M>(tx: &Tx, resource: &Resource, id: &str, change: &Tagging) -> Result<Vec<String>>
+where
+    M: Standard
+        + Clone
+        + sql::sea_orm::IntoActiveModel<<M::Entity as EntityTrait>::ActiveModel>
+        + Send
+        + Sync,
+    M::Entity: EntityTrait<Model = M>,
+    <M::Entity as EntityTrait>::ActiveModel: Send,
+{
+    let row = M::find_by(id).one(tx).await?;
+    let mut row = row.ok_or_else(|| missing(resource.kind, id))?;
+    let mut tags: Vec<String> = read_json(row.tags())?;
+    match change {
+        Tagging::Add(tag) if tags.contains(tag) => return Ok(tags),
+        Tagging::Add(tag) => tags.push(tag.clone()),
+        Tagging::Remove(tag) => {
+            let before = tags.len();
+            tags.retain(|have| have != tag);
+            if tags.len() == before {
+                return Err(missing(&kinds::TAG, tag));
+            }
+        }
+        Tagging::Replace(all) => tags = all.clone(),
+    }
+    row.set_tags(json!(tags).to_string());
+    store::save(tx, row).await?;
+    Ok(tags)
+}

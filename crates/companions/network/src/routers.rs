@@ -1,0 +1,576 @@
+//! Routers: their gateways, interfaces and extra routes.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde_json::{Value, json};
+use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+
+use crate::addresses::{self, Receiver, Wish, range};
+use crate::attributes::Attrs;
+use crate::core::{Core, Cx, View};
+use crate::fault::{Fault, Result, kinds};
+use crate::ports::{self, NewPort};
+use crate::ranges::Route;
+use crate::store::{self, Tx, among, read_json};
+use crate::tables::{allocations, floatingips, networks, ports as port_table, routers, subnets};
+use crate::{networks as network_logic, views};
+
+/// Owner of a router's port on an internal network.
+pub const INTERFACE_OWNER: &str = "network:router_interface";
+/// Owner of a router's port on its external network.
+pub const GATEWAY_OWNER: &str = "network:router_gateway";
+
+/// Which routers the caller sees.
+pub fn scope(cx: &Cx<'_>) -> Condition {
+    if cx.is_admin() {
+        Condition::all()
+    } else {
+        Condition::all().add(routers::Column::ProjectId.eq(cx.project()))
+    }
+}
+
+/// Makes a router, with its gateway if one is given.
+pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<routers::Model> {
+    refuse_unbuilt(attrs)?;
+    let now = store::now();
+    let mut row = routers::Model {
+        id: store::new_id(),
+        project_id: attrs.text("project_id"),
+        name: attrs.text("name"),
+        description: attrs.text("description"),
+        admin_state_up: attrs.flag("admin_state_up", true),
+        status: "ACTIVE".to_owned(),
+        gateway_network_id: None,
+        gateway_port_id: None,
+        enable_snat: true,
+        routes: "[]".to_owned(),
+        availability_zone_hints: attrs
+            .get("availability_zone_hints")
+            .unwrap_or(&json!([]))
+            .to_string(),
+        tags: "[]".to_owned(),
+        created_at: now,
+        updated_at: now,
+        revision: 1,
+    };
+    if let Some(Value::Object(_)) = attrs.get("external_gateway_info") {
+        set_gateway(cx, tx, &mut row, attrs).await?;
+    }
+    store::insert(tx, row.clone()).await?;
+    Ok(row)
+}
+
+fn refuse_unbuilt(attrs: &Attrs) -> Result<()> {
+    for name in ["distributed", "ha"] {
+        if attrs.flag(name, false) {
+            return Err(Fault::NotBuilt(format!(
+                "Routers with '{name}' are not built."
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Changes a router.
+pub async fn update(
+    cx: &Cx<'_>,
+    tx: &Tx,
+    mut row: routers::Model,
+    attrs: &Attrs,
+) -> Result<routers::Model> {
+    refuse_unbuilt(attrs)?;
+    attrs.put_text("name", &mut row.name);
+    attrs.put_text("description", &mut row.description);
+    attrs.put_flag("admin_state_up", &mut row.admin_state_up);
+    match attrs.get("external_gateway_info") {
+        None => {}
+        Some(Value::Null) => clear_gateway(tx, &mut row).await?,
+        Some(_) => set_gateway(cx, tx, &mut row, attrs).await?,
+    }
+    if attrs.has("routes") {
+        let routes: Vec<Route> = attrs.read("routes")?;
+        check_routes(cx, tx, &row, &routes).await?;
+        attrs.put_json("routes", &mut row.routes);
+    }
+    store::save(tx, row).await
+}
+
+/// Extra routes must lead to a neighbour of the router that is not the router itself.
+async fn check_routes(cx: &Cx<'_>, tx: &Tx, row: &routers::Model, routes: &[Route]) -> Result<()> {
+    let text = || serde_json::to_string(routes).unwrap_or_default();
+    let refused = |reason: String| {
+        Err(Fault::InvalidRoutes {
+            routes: text(),
+            reason,
+        })
+    };
+    if routes.len() > cx.core.settings.max_routes {
+        return refused(format!(
+            "exceeds the maximum of {}",
+            cx.core.settings.max_routes
+        ));
+    }
+    let (ranges, own) = neighbourhood(tx, row).await?;
+    for route in routes {
+        if own.contains(&route.nexthop) {
+            return refused(format!("the nexthop {} is used by router", route.nexthop));
+        }
+        if !ranges.iter().any(|range| range.contains(&route.nexthop)) {
+            return refused("the nexthop is not connected with router".to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// The ranges that a router touches, and its own addresses.
+async fn neighbourhood(tx: &Tx, row: &routers::Model) -> Result<(Vec<IpNet>, Vec<IpAddr>)> {
+    let mut ranges = Vec::new();
+    let mut own = Vec::new();
+    for port in device_ports(tx, &row.id).await? {
+        for held in addresses::of_port(tx, &port.id).await? {
+            let subnet = store::get::<subnets::Entity>(tx, &kinds::SUBNET, &held.subnet_id).await?;
+            ranges.push(range(&subnet)?);
+            own.extend(held.ip_address.parse::<IpAddr>());
+        }
+    }
+    Ok((ranges, own))
+}
+
+/// All ports of a router.
+pub async fn device_ports(
+    db: &impl ConnectionTrait,
+    router_id: &str,
+) -> Result<Vec<port_table::Model>> {
+    Ok(port_table::Entity::find()
+        .filter(port_table::Column::DeviceId.eq(router_id))
+        .filter(port_table::Column::DeviceOwner.is_in([INTERFACE_OWNER, GATEWAY_OWNER]))
+        .order_by_asc(port_table::Column::CreatedAt)
+        .all(db)
+        .await?)
+}
+
+async fn interfaces(db: &impl ConnectionTrait, router_id: &str) -> Result<Vec<port_table::Model>> {
+    let all = device_ports(db, router_id).await?;
+    Ok(all
+        .into_iter()
+        .filter(|port| port.device_owner == INTERFACE_OWNER)
+        .collect())
+}
+
+/// Sets or changes the gateway as `external_gateway_info` says.
+async fn set_gateway(cx: &Cx<'_>, tx: &Tx, row: &mut routers::Model, attrs: &Attrs) -> Result<()> {
+    let info = attrs
+        .get("external_gateway_info")
+        .cloned()
+        .unwrap_or(Value::Null);
+    let network_id = info["network_id"].as_str().unwrap_or_default().to_owned();
+    let network = network_logic::visible(cx, tx, &network_id).await?;
+    if !network_logic::is_external(tx, &network.id).await? {
+        return Err(Fault::BadRouter(format!(
+            "Network {network_id} is not an external network"
+        )));
+    }
+    row.enable_snat = info["enable_snat"].as_bool().unwrap_or(true);
+    let wishes: Option<Vec<Wish>> = match info.get("external_fixed_ips") {
+        Some(list) if list.as_array().is_some_and(|list| !list.is_empty()) => {
+            Some(serde_json::from_value(list.clone()).map_err(|error| {
+                crate::fault::invalid("external_gateway_info", error.to_string())
+            })?)
+        }
+        _ => None,
+    };
+    if row.gateway_network_id.as_deref() == Some(network_id.as_str()) {
+        if let (Some(wishes), Some(port_id)) = (wishes, row.gateway_port_id.clone()) {
+            let port = store::get::<port_table::Entity>(tx, &kinds::PORT, &port_id).await?;
+            addresses::release(tx, &port.id).await?;
+            give(tx, cx.core, &port, Some(wishes)).await?;
+        }
+        return Ok(());
+    }
+    no_overlap_with_interfaces(tx, &row.id, &network.id).await?;
+    clear_gateway(tx, row).await?;
+    // As in Neutron, the port belongs to nobody: its project does not see it.
+    let new = NewPort {
+        owner: GATEWAY_OWNER,
+        device_id: &row.id,
+        project: "",
+    };
+    let port = ports::make_own(tx, cx.core, &network, new).await?;
+    give(tx, cx.core, &port, wishes).await?;
+    row.gateway_network_id = Some(network.id);
+    row.gateway_port_id = Some(port.id);
+    Ok(())
+}
+
+async fn no_overlap_with_interfaces(tx: &Tx, router_id: &str, network_id: &str) -> Result<()> {
+    let on_router: Vec<String> = interfaces(tx, router_id)
+        .await?
+        .into_iter()
+        .map(|port| port.id)
+        .collect();
+    let held = allocations::Entity::find()
+        .filter(allocations::Column::PortId.is_in(on_router))
+        .all(tx)
+        .await?;
+    let ids = held.into_iter().map(|held| held.subnet_id);
+    let inside = subnets::Entity::find()
+        .filter(subnets::Column::Id.is_in(ids))
+        .all(tx)
+        .await?;
+    let outside = subnets::Entity::find()
+        .filter(subnets::Column::NetworkId.eq(network_id))
+        .all(tx)
+        .await?;
+    for a in &inside {
+        for b in &outside {
+            refuse_overlap(a, b)?;
+        }
+    }
+    Ok(())
+}
+
+fn refuse_overlap(new: &subnets::Model, old: &subnets::Model) -> Result<()> {
+    let (a, b) = (range(new)?, range(old)?);
+    if a.contains(&b) || b.contains(&a) {
+        return Err(Fault::BadRouter(format!(
+            "Cidr {a} of subnet {} overlaps with cidr {b} of subnet {}",
+            new.id, old.id
+        )));
+    }
+    Ok(())
+}
+
+/// Gives a port of the router addresses.
+async fn give(
+    tx: &Tx,
+    core: &Core,
+    port: &port_table::Model,
+    wishes: Option<Vec<Wish>>,
+) -> Result<()> {
+    let subnets = addresses::subnets_locked(tx, &port.network_id).await?;
+    let receiver = Receiver {
+        port_id: &port.id,
+        network_id: &port.network_id,
+        mac: &port.mac_address,
+        device_owner: &port.device_owner,
+    };
+    let given = addresses::choose(tx, core, &receiver, &subnets, wishes).await?;
+    addresses::record(tx, &receiver, &given).await
+}
+
+/// Takes the gateway away; floating addresses must not need it.
+async fn clear_gateway(tx: &Tx, row: &mut routers::Model) -> Result<()> {
+    let (Some(network), Some(port)) = (row.gateway_network_id.clone(), row.gateway_port_id.clone())
+    else {
+        return Ok(());
+    };
+    let needing = floatingips::Entity::find()
+        .filter(floatingips::Column::RouterId.eq(row.id.as_str()))
+        .filter(floatingips::Column::FloatingNetworkId.eq(&network))
+        .one(tx)
+        .await?;
+    if needing.is_some() {
+        return Err(Fault::GatewayInUseByFloatingIp(row.id.clone(), network));
+    }
+    if let Some(port) = store::find::<port_table::Entity>(tx, &port).await? {
+        ports::remove(tx, &port).await?;
+    }
+    row.gateway_network_id = None;
+    row.gateway_port_id = None;
+    Ok(())
+}
+
+/// Removes a router that has no interfaces.
+pub async fn delete(tx: &Tx, row: &routers::Model) -> Result<()> {
+    if !interfaces(tx, &row.id).await?.is_empty() {
+        return Err(Fault::RouterInUse {
+            id: row.id.clone(),
+            reason: "still has ports".to_owned(),
+        });
+    }
+    let mut row = row.clone();
+    clear_gateway(tx, &mut row).await?;
+    store::delete::<routers::Entity>(tx, &row.id).await
+}
+
+/// Connects a router with a subnet, by the subnet or by a port that exists.
+pub async fn add_interface(cx: &Cx<'_>, tx: &Tx, row: routers::Model, body: &View) -> Result<View> {
+    let (subnet_id, port_id) = interface_body(body)?;
+    let existing = connected(tx, &row.id).await?;
+    let port = match (subnet_id, port_id) {
+        (Some(_), Some(_)) => {
+            return Err(Fault::BadRouter(
+                "Cannot specify both subnet-id and port-id".to_owned(),
+            ));
+        }
+        (Some(id), None) => {
+            let subnet = store::get::<subnets::Entity>(tx, &kinds::SUBNET, &id).await?;
+            let network = network_logic::visible(cx, tx, &subnet.network_id).await?;
+            if let Some((_, old)) = existing.iter().find(|(_, old)| old.id == subnet.id) {
+                return Err(Fault::BadRouter(format!(
+                    "Router already has a port on subnet {}",
+                    old.id
+                )));
+            }
+            for (_, old) in &existing {
+                refuse_overlap(&subnet, old)?;
+            }
+            let gateway = subnet.gateway_ip.as_ref().and_then(|ip| ip.parse().ok());
+            let Some(ip) = gateway else {
+                return Err(Fault::BadRouter(
+                    "Subnet for router interface must have a gateway IP".to_owned(),
+                ));
+            };
+            let new = NewPort {
+                owner: INTERFACE_OWNER,
+                device_id: &row.id,
+                project: &row.project_id,
+            };
+            let port = ports::make_own(tx, cx.core, &network, new).await?;
+            let wish = Wish {
+                subnet_id: Some(subnet.id),
+                ip_address: Some(ip),
+            };
+            give(tx, cx.core, &port, Some(vec![wish])).await?;
+            port
+        }
+        (None, Some(id)) => take_port(cx, tx, &row, &existing, &id).await?,
+        (None, None) => {
+            return Err(Fault::BadRouter(
+                "Either subnet_id or port_id must be specified".to_owned(),
+            ));
+        }
+    };
+    interface_view(tx, &row, &port).await
+}
+
+fn interface_body(body: &View) -> Result<(Option<String>, Option<String>)> {
+    let read = |name: &str| -> Result<Option<String>> {
+        match body.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => {
+                let parsed = crate::attributes::kinds::uuid(value)
+                    .map_err(|why| crate::fault::invalid(name, why))?;
+                Ok(parsed.as_str().map(str::to_owned))
+            }
+        }
+    };
+    Ok((read("subnet_id")?, read("port_id")?))
+}
+
+/// Makes an existing port an interface of the router.
+async fn take_port(
+    cx: &Cx<'_>,
+    tx: &Tx,
+    row: &routers::Model,
+    existing: &[(port_table::Model, subnets::Model)],
+    id: &str,
+) -> Result<port_table::Model> {
+    let mut port = store::get::<port_table::Entity>(tx, &kinds::PORT, id).await?;
+    if !cx.is_admin() && port.project_id != cx.project() {
+        return Err(crate::fault::missing(&kinds::PORT, id));
+    }
+    if !port.device_id.is_empty() && port.device_id != row.id {
+        return Err(Fault::PortInUse {
+            port: port.id,
+            network: port.network_id,
+            device: port.device_id,
+        });
+    }
+    let held = addresses::of_port(tx, &port.id).await?;
+    if held.is_empty() {
+        return Err(Fault::BadRouter(format!(
+            "Port {id} has no fixed IPs assigned"
+        )));
+    }
+    for one in &held {
+        let subnet = store::get::<subnets::Entity>(tx, &kinds::SUBNET, &one.subnet_id).await?;
+        for (other, old) in existing {
+            if other.id != port.id {
+                refuse_overlap(&subnet, old)?;
+            }
+        }
+    }
+    port.device_id = row.id.clone();
+    port.device_owner = INTERFACE_OWNER.to_owned();
+    port.port_security_enabled = false;
+    port.host = cx.core.settings.host.clone();
+    port.vif_type = "bridge".to_owned();
+    if cx.core.settings.plane == crate::settings::PlaneKind::None {
+        port.status = "ACTIVE".to_owned();
+    }
+    store::save(tx, port).await
+}
+
+/// The subnets that a router serves, with the port on each.
+async fn connected(tx: &Tx, router_id: &str) -> Result<Vec<(port_table::Model, subnets::Model)>> {
+    let mut found = Vec::new();
+    for port in interfaces(tx, router_id).await? {
+        for held in addresses::of_port(tx, &port.id).await? {
+            let subnet = store::get::<subnets::Entity>(tx, &kinds::SUBNET, &held.subnet_id).await?;
+            found.push((port.clone(), subnet));
+        }
+    }
+    Ok(found)
+}
+
+async fn interface_view(tx: &Tx, row: &routers::Model, port: &port_table::Model) -> Result<View> {
+    let held = addresses::of_port(tx, &port.id).await?;
+    let subnets: Vec<&str> = held.iter().map(|held| held.subnet_id.as_str()).collect();
+    let mut view = views::owned(&row.id, &row.project_id);
+    views::fill(
+        &mut view,
+        json!({
+            "port_id": port.id, "network_id": port.network_id,
+            "subnet_id": subnets.first(), "subnet_ids": subnets,
+            "tags": [],
+        }),
+    );
+    Ok(view)
+}
+
+/// Disconnects a router from a subnet, or from the subnets of a port.
+pub async fn remove_interface(tx: &Tx, row: routers::Model, body: &View) -> Result<View> {
+    let (subnet_id, port_id) = interface_body(body)?;
+    let existing = connected(tx, &row.id).await?;
+    let port = match (&subnet_id, &port_id) {
+        (_, Some(id)) => {
+            let found = existing.iter().find(|(port, _)| &port.id == id);
+            let (port, subnet) =
+                found.ok_or_else(|| Fault::RouterInterfaceNotFound(row.id.clone(), id.clone()))?;
+            if subnet_id
+                .as_ref()
+                .is_some_and(|wanted| *wanted != subnet.id)
+            {
+                return Err(Fault::BadRouter(
+                    "subnet_id does not match the port's".to_owned(),
+                ));
+            }
+            port
+        }
+        (Some(id), None) => {
+            let found = existing
+                .iter()
+                .find(|(_, subnet)| &subnet.id == id)
+                .map(|(port, _)| port);
+            found.ok_or_else(|| {
+                Fault::RouterInterfaceNotFoundForSubnet(row.id.clone(), id.clone())
+            })?
+        }
+        (None, None) => {
+            return Err(Fault::BadRouter(
+                "Either subnet_id or port_id must be specified".to_owned(),
+            ));
+        }
+    };
+    for (other, subnet) in &existing {
+        if other.id == port.id {
+            still_needed(tx, &row, subnet).await?;
+        }
+    }
+    let view = interface_view(tx, &row, port).await?;
+    ports::remove(tx, port).await?;
+    Ok(view)
+}
+
+async fn still_needed(tx: &Tx, row: &routers::Model, subnet: &subnets::Model) -> Result<()> {
+    let range = range(subnet)?;
+    let carried = floatingips::Entity::find()
+        .filter(floatingips::Column::RouterId.eq(row.id.as_str()))
+        .all(tx)
+        .await?;
+    let fixed = carried
+        .iter()
+        .filter_map(|ip| ip.fixed_ip_address.as_ref()?.parse::<IpAddr>().ok());
+    if fixed.into_iter().any(|ip| range.contains(&ip)) {
+        return Err(Fault::RouterInterfaceInUseByFloatingIp {
+            router: row.id.clone(),
+            subnet: subnet.id.clone(),
+        });
+    }
+    let routes: Vec<Route> = read_json(&row.routes)?;
+    if routes.iter().any(|route| range.contains(&route.nexthop)) {
+        return Err(Fault::RouterInterfaceInUseByRoute {
+            router: row.id.clone(),
+            subnet: subnet.id.clone(),
+        });
+    }
+    Ok(())
+}
+
+/// Adds or removes extra routes (`add_extraroutes`, `remove_extraroutes`).
+pub async fn change_routes(
+    cx: &Cx<'_>,
+    tx: &Tx,
+    mut row: routers::Model,
+    body: &View,
+    add: bool,
+) -> Result<routers::Model> {
+    let given = body.get("routes").cloned().unwrap_or(json!([]));
+    let parsed = crate::attributes::kinds::routes(&given)
+        .map_err(|why| crate::fault::invalid("routes", why))?;
+    let wanted: Vec<Route> = serde_json::from_value(parsed)
+        .map_err(|error| crate::fault::invalid("routes", error.to_string()))?;
+    let mut routes: Vec<Route> = read_json(&row.routes)?;
+    routes.retain(|route| !wanted.contains(route));
+    if add {
+        routes.extend(wanted);
+        check_routes(cx, tx, &row, &routes).await?;
+    }
+    row.routes = serde_json::to_string(&routes).expect("routes are written as text");
+    store::save(tx, row).await
+}
+
+/// Routers as shown to this caller.
+pub async fn show(
+    cx: &Cx<'_>,
+    db: &impl ConnectionTrait,
+    rows: Vec<routers::Model>,
+) -> Result<Vec<View>> {
+    let ports: Vec<String> = rows
+        .iter()
+        .filter_map(|row| row.gateway_port_id.clone())
+        .collect();
+    let mut ips: HashMap<String, Vec<Value>> = HashMap::new();
+    if !ports.is_empty() {
+        let held = allocations::Entity::find()
+            .filter(among(allocations::Column::PortId, &ports))
+            .all(db)
+            .await?;
+        for one in held {
+            let value = json!({"subnet_id": one.subnet_id, "ip_address": one.ip_address});
+            ips.entry(one.port_id).or_default().push(value);
+        }
+    }
+    let zone = json!([cx.core.settings.availability_zone]);
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let gateway = row.gateway_network_id.as_ref().map(|network| {
+                let held = row.gateway_port_id.as_ref().and_then(|port| ips.get(port)).cloned();
+                json!({
+                    "network_id": network, "enable_snat": row.enable_snat,
+                    "external_fixed_ips": held.unwrap_or_default(),
+                })
+            });
+            let mut view = views::standard(&row);
+            views::fill(&mut view, json!({
+                "name": row.name, "description": row.description, "admin_state_up": row.admin_state_up,
+                "status": row.status, "external_gateway_info": gateway, "routes": views::json(&row.routes),
+                "availability_zone_hints": views::json(&row.availability_zone_hints),
+                "availability_zones": zone, "flavor_id": null, "distributed": false, "ha": false,
+            }));
+            view
+        })
+        .collect())
+}
+
+/// The external network of a router, for those who look for a way out.
+pub async fn network_of_gateway(tx: &Tx, row: &routers::Model) -> Result<Option<networks::Model>> {
+    match &row.gateway_network_id {
+        Some(id) => store::find::<networks::Entity>(tx, id).await,
+        None => Ok(None),
+    }
+}

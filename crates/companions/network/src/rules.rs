@@ -1,0 +1,354 @@
+//! Rules of security groups.
+
+use ipnet::IpNet;
+use serde_json::json;
+use sql::sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect,
+};
+
+use crate::attributes::Attrs;
+use crate::core::{Cx, View};
+use crate::fault::{Fault, Result, kinds};
+use crate::store::{self, Tx};
+use crate::tables::{security_group_rules, security_groups};
+use crate::views;
+
+/// Names of protocols and their IANA numbers, as Neutron knows them.
+pub const PROTOCOLS: &[(&str, u8)] = &[
+    ("ah", 51),
+    ("dccp", 33),
+    ("egp", 8),
+    ("esp", 50),
+    ("gre", 47),
+    ("hopopt", 0),
+    ("icmp", 1),
+    ("icmpv6", 58),
+    ("igmp", 2),
+    ("ip", 0),
+    ("ipip", 4),
+    ("ipv6-encap", 41),
+    ("ipv6-frag", 44),
+    ("ipv6-icmp", 58),
+    ("ipv6-nonxt", 59),
+    ("ipv6-opts", 60),
+    ("ipv6-route", 43),
+    ("ospf", 89),
+    ("pgm", 113),
+    ("rsvp", 46),
+    ("sctp", 132),
+    ("tcp", 6),
+    ("udp", 17),
+    ("udplite", 136),
+    ("vrrp", 112),
+];
+
+/// The number of a protocol given by name or number.
+pub fn protocol_number(text: &str) -> Option<u8> {
+    let named = PROTOCOLS
+        .iter()
+        .find(|(name, _)| *name == text)
+        .map(|(_, number)| *number);
+    named.or_else(|| text.parse().ok())
+}
+
+/// What a rule matches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Match {
+    pub direction: String,
+    pub ethertype: String,
+    pub protocol: Option<String>,
+    pub port_range_min: Option<i32>,
+    pub port_range_max: Option<i32>,
+    pub remote_ip_prefix: Option<String>,
+    pub remote_group_id: Option<String>,
+}
+
+impl Match {
+    /// Everything in one direction.
+    pub fn all(direction: &str, ethertype: &str) -> Self {
+        Match {
+            direction: direction.to_owned(),
+            ethertype: ethertype.to_owned(),
+            ..Match::default()
+        }
+    }
+
+    /// The same text for all ways to write the same match.
+    fn fingerprint(&self) -> String {
+        let word = |text: &Option<String>| text.clone().unwrap_or_default();
+        let number = |n: Option<i32>| n.map(|n| n.to_string()).unwrap_or_default();
+        let protocol = self
+            .protocol
+            .as_deref()
+            .map(|text| match protocol_number(text) {
+                // ICMP on IPv6 is ICMPv6.
+                Some(1) if self.ethertype == "IPv6" => "58".to_owned(),
+                Some(number) => number.to_string(),
+                None => text.to_owned(),
+            });
+        [
+            self.direction.clone(),
+            self.ethertype.clone(),
+            protocol.unwrap_or_default(),
+            number(self.port_range_min),
+            number(self.port_range_max),
+            word(&self.remote_ip_prefix),
+            word(&self.remote_group_id),
+        ]
+        .join("|")
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.remote_group_id.is_some() && self.remote_ip_prefix.is_some() {
+            return Err(Fault::RuleRemotes);
+        }
+        if let Some(prefix) = &self.remote_ip_prefix {
+            let v4 = prefix
+                .parse::<IpNet>()
+                .is_ok_and(|net| net.addr().is_ipv4());
+            if v4 != (self.ethertype == "IPv4") {
+                return Err(Fault::RuleEthertype(self.ethertype.clone(), prefix.clone()));
+            }
+        }
+        let (min, max) = (self.port_range_min, self.port_range_max);
+        let Some(protocol) = &self.protocol else {
+            let ranged = min.is_some() || max.is_some();
+            return if ranged {
+                Err(Fault::RuleProtocolRequired)
+            } else {
+                Ok(())
+            };
+        };
+        let number =
+            protocol_number(protocol).ok_or_else(|| Fault::RuleProtocol(protocol.clone()))?;
+        let v6_only = protocol.starts_with("ipv6-") || protocol == "icmpv6" || number == 58;
+        if v6_only && self.ethertype == "IPv4" {
+            return Err(Fault::RuleEthertypeProtocol(
+                self.ethertype.clone(),
+                protocol.clone(),
+            ));
+        }
+        match number {
+            1 | 58 => check_icmp(min, max),
+            6 | 17 | 33 | 132 | 136 => check_ports(min, max),
+            _ if min.is_some() || max.is_some() => Err(Fault::InvalidInput(format!(
+                "port_range_min and port_range_max cannot be used with protocol {protocol}"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_icmp(kind: Option<i32>, code: Option<i32>) -> Result<()> {
+    for (field, attribute, value) in [
+        ("type", "port_range_min", kind),
+        ("code", "port_range_max", code),
+    ] {
+        if let Some(value) = value
+            && !(0..=255).contains(&value)
+        {
+            return Err(Fault::RuleIcmp {
+                field,
+                attribute,
+                value: value.into(),
+            });
+        }
+    }
+    match (kind, code) {
+        (None, Some(code)) => Err(Fault::RuleIcmpType(code.into())),
+        _ => Ok(()),
+    }
+}
+
+fn check_ports(min: Option<i32>, max: Option<i32>) -> Result<()> {
+    match (min, max) {
+        (None, None) => Ok(()),
+        (Some(min), Some(max)) => {
+            if min > max {
+                return Err(Fault::RulePortRange);
+            }
+            for (port, name) in [(min, "port_range_min"), (max, "port_range_max")] {
+                if !(1..=65535).contains(&port) {
+                    return Err(Fault::RulePort(port.into(), name));
+                }
+            }
+            Ok(())
+        }
+        _ => Err(Fault::RulePortRange),
+    }
+}
+
+/// Adds a rule to a group.
+pub async fn add(
+    tx: &Tx,
+    group: &security_groups::Model,
+    matching: Match,
+    description: &str,
+) -> Result<security_group_rules::Model> {
+    let now = store::now();
+    let fingerprint = matching.fingerprint();
+    let row = security_group_rules::Model {
+        id: store::new_id(),
+        project_id: group.project_id.clone(),
+        security_group_id: group.id.clone(),
+        direction: matching.direction,
+        ethertype: matching.ethertype,
+        protocol: matching.protocol,
+        port_range_min: matching.port_range_min,
+        port_range_max: matching.port_range_max,
+        remote_ip_prefix: matching.remote_ip_prefix,
+        remote_group_id: matching.remote_group_id,
+        description: description.to_owned(),
+        fingerprint,
+        tags: "[]".to_owned(),
+        created_at: now,
+        updated_at: now,
+        revision: 1,
+    };
+    store::insert(tx, row.clone()).await?;
+    Ok(row)
+}
+
+/// Makes a rule on a user's wish.
+pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<security_group_rules::Model> {
+    let group_id = attrs.text("security_group_id");
+    let group =
+        store::get::<security_groups::Entity>(tx, &kinds::SECURITY_GROUP, &group_id).await?;
+    if !cx.is_admin() && group.project_id != cx.project() {
+        return Err(crate::fault::missing(&kinds::SECURITY_GROUP, group_id));
+    }
+    let port = |name: &str| {
+        attrs
+            .number(name)
+            .map(|n| i32::try_from(n).unwrap_or(i32::MAX))
+    };
+    let matching = Match {
+        direction: attrs.text("direction"),
+        ethertype: attrs.text("ethertype"),
+        protocol: attrs.opt_text("protocol"),
+        port_range_min: port("port_range_min"),
+        port_range_max: port("port_range_max"),
+        remote_ip_prefix: attrs.opt_text("remote_ip_prefix"),
+        remote_group_id: attrs.opt_text("remote_group_id"),
+    };
+    matching.check()?;
+    if let Some(remote) = &matching.remote_group_id {
+        crate::security_groups::usable(cx, tx, std::slice::from_ref(remote), &group.project_id)
+            .await?;
+    }
+    let same = security_group_rules::Entity::find()
+        .filter(security_group_rules::Column::SecurityGroupId.eq(&group.id))
+        .filter(security_group_rules::Column::Fingerprint.eq(matching.fingerprint()))
+        .one(tx)
+        .await?;
+    if let Some(same) = same {
+        return Err(Fault::RuleExists(same.id));
+    }
+    let row = add(tx, &group, matching, &attrs.text("description")).await?;
+    store::save(tx, group).await?;
+    Ok(row)
+}
+
+/// Removes a rule; its group counts as changed.
+pub async fn delete(tx: &Tx, row: &security_group_rules::Model) -> Result<()> {
+    store::delete::<security_group_rules::Entity>(tx, &row.id).await?;
+    if let Some(group) = store::find::<security_groups::Entity>(tx, &row.security_group_id).await? {
+        store::save(tx, group).await?;
+    }
+    Ok(())
+}
+
+/// Which rules the caller sees: those of its groups.
+pub async fn scope(cx: &Cx<'_>, db: &impl ConnectionTrait) -> Result<Condition> {
+    if cx.is_admin() {
+        return Ok(Condition::all());
+    }
+    let groups: Vec<String> = security_groups::Entity::find()
+        .select_only()
+        .column(security_groups::Column::Id)
+        .filter(crate::security_groups::scope(cx, db).await?)
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(Condition::any()
+        .add(security_group_rules::Column::ProjectId.eq(cx.project()))
+        .add(security_group_rules::Column::SecurityGroupId.is_in(groups)))
+}
+
+/// A rule as shown.
+pub fn show(row: security_group_rules::Model) -> View {
+    let mut view = views::standard(&row);
+    views::fill(
+        &mut view,
+        json!({
+            "security_group_id": row.security_group_id, "direction": row.direction, "ethertype": row.ethertype,
+            "protocol": row.protocol, "port_range_min": row.port_range_min, "port_range_max": row.port_range_max,
+            "remote_ip_prefix": row.remote_ip_prefix, "normalized_cidr": row.remote_ip_prefix,
+            "remote_group_id": row.remote_group_id, "remote_address_group_id": null,
+            "description": row.description,
+        }),
+    );
+    view
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tcp(min: Option<i32>, max: Option<i32>) -> Match {
+        Match {
+            protocol: Some("tcp".to_owned()),
+            port_range_min: min,
+            port_range_max: max,
+            ..Match::all("ingress", "IPv4")
+        }
+    }
+
+    #[test]
+    fn a_protocol_by_name_and_by_number_is_the_same_rule() {
+        let by_number = Match {
+            protocol: Some("6".to_owned()),
+            ..tcp(Some(22), Some(22))
+        };
+        assert_eq!(
+            tcp(Some(22), Some(22)).fingerprint(),
+            by_number.fingerprint()
+        );
+    }
+
+    #[test]
+    fn port_ranges_must_make_sense() {
+        assert!(tcp(Some(1), Some(65535)).check().is_ok());
+        assert!(tcp(None, None).check().is_ok());
+        assert!(tcp(Some(2), Some(1)).check().is_err());
+        assert!(tcp(Some(0), Some(1)).check().is_err());
+        assert!(tcp(Some(1), None).check().is_err());
+        assert!(tcp(Some(1), Some(65536)).check().is_err());
+    }
+
+    #[test]
+    fn an_icmp_code_needs_a_type_and_an_unknown_protocol_is_refused() {
+        let icmp = |kind, code| Match {
+            protocol: Some("icmp".to_owned()),
+            ..tcp(kind, code)
+        };
+        assert!(icmp(Some(8), Some(0)).check().is_ok());
+        assert!(icmp(None, Some(0)).check().is_err());
+        assert!(
+            Match {
+                protocol: Some("bad".to_owned()),
+                ..tcp(None, None)
+            }
+            .check()
+            .is_err()
+        );
+        assert!(
+            Match {
+                protocol: Some("256".to_owned()),
+                ..tcp(None, None)
+            }
+            .check()
+            .is_err()
+        );
+    }
+}

@@ -1,0 +1,82 @@
+//! What the service has to be told.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+/// What makes the virtual networks real.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PlaneKind {
+    /// Bridges, taps, namespaces and nftables on this host, by crate `network-plane`. Needs root.
+    Linux,
+    /// Nothing: ports that are bound become ACTIVE at once. For the fake driver and for tests with many hosts.
+    #[default]
+    None,
+}
+
+/// Settings of the network service.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Name of this host as compute spells it in `binding:host_id`. Default: the machine's host name.
+    pub host: String,
+    /// What makes the networks real.
+    pub plane: PlaneKind,
+    /// 1 to 8 letters or digits, part of every namespace's name; must differ between clouds of one machine.
+    pub cloud_id: String,
+    /// Where the data plane keeps its files.
+    pub state_dir: PathBuf,
+    /// Whether servers reach a metadata service at 169.254.169.254. Only with the Linux plane.
+    pub metadata: bool,
+    /// The secret shared with the metadata service, by which it knows that the proxy spoke.
+    pub metadata_secret: SecretString,
+    /// MTU of new networks, bytes. 1500 suits networks that never leave this host; lower it for tunnels.
+    pub mtu: i32,
+    /// Domain of the names that DHCP hands out.
+    pub dns_domain: String,
+    /// Availability zone of networks and routers.
+    pub availability_zone: String,
+    /// Seconds between two rounds of the reconciler when nobody nudges it.
+    pub reconcile_seconds: u64,
+    /// Largest page of a list, and the page size when none is asked for; 0 is no limit (Neutron's default).
+    pub max_page: usize,
+    /// Largest number of subnet DNS servers (Neutron's `max_dns_nameservers`).
+    pub max_dns_nameservers: usize,
+    /// Largest number of subnet host routes (Neutron's `max_subnet_host_routes`).
+    pub max_host_routes: usize,
+    /// Largest number of fixed addresses of a port (Neutron's `max_fixed_ips_per_port`, 9 here for v4 and v6 mixes).
+    pub max_fixed_ips: usize,
+    /// Largest number of extra routes of a router (Neutron's `max_routes`).
+    pub max_routes: usize,
+    /// Largest number of address pairs of a port (Neutron's `max_allowed_address_pair`).
+    pub max_address_pairs: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            host: machine_name(),
+            plane: PlaneKind::None,
+            cloud_id: "local".to_owned(),
+            state_dir: PathBuf::from("./var/network"),
+            metadata: true,
+            metadata_secret: SecretString::default(),
+            mtu: 1500,
+            dns_domain: "openstacklocal".to_owned(),
+            availability_zone: "nova".to_owned(),
+            reconcile_seconds: 30,
+            max_page: 0,
+            max_dns_nameservers: 5,
+            max_host_routes: 20,
+            max_fixed_ips: 9,
+            max_routes: 30,
+            max_address_pairs: 10,
+        }
+    }
+}
+
+fn machine_name() -> String {
+    nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_else(|| "localhost".to_owned())
+}

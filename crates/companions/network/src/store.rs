@@ -1,0 +1,157 @@
+//! Rows in and out of the tables: the few shapes of statement that every noun uses.
+//!
+//! A changed row is written only if nobody changed it since it was read: the revision is part of the condition, and
+//! a miss is [`Fault::Stale`], upon which the whole transaction is tried again.
+
+use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
+use sql::sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, ModelTrait,
+    PrimaryKeyTrait, QueryFilter,
+};
+
+use crate::fault::{Fault, Kind, Result, missing};
+use crate::tables::*;
+
+/// A transaction for writing.
+pub type Tx = sql::sea_orm::DatabaseTransaction;
+
+/// Now, as tables keep it.
+pub fn now() -> DateTime<Utc> {
+    sql::micros(Utc::now())
+}
+
+/// A new random id.
+pub fn new_id() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+/// Adds a row.
+pub async fn insert<M>(db: &impl ConnectionTrait, row: M) -> Result<()>
+where
+    M: ModelTrait + IntoActiveModel<<M::Entity as EntityTrait>::ActiveModel>,
+    <M::Entity as EntityTrait>::Model: IntoActiveModel<<M::Entity as EntityTrait>::ActiveModel>,
+{
+    M::Entity::insert(row.into_active_model())
+        .exec_without_returning(db)
+        .await?;
+    Ok(())
+}
+
+/// The row with this id, if there is one.
+pub async fn find<E>(db: &impl ConnectionTrait, id: &str) -> Result<Option<E::Model>>
+where
+    E: EntityTrait,
+    <E::PrimaryKey as PrimaryKeyTrait>::ValueType: From<String>,
+{
+    Ok(E::find_by_id(id.to_owned()).one(db).await?)
+}
+
+/// The row with this id; a 404 of this kind when there is none.
+pub async fn get<E>(db: &impl ConnectionTrait, kind: &'static Kind, id: &str) -> Result<E::Model>
+where
+    E: EntityTrait,
+    <E::PrimaryKey as PrimaryKeyTrait>::ValueType: From<String>,
+{
+    find::<E>(db, id).await?.ok_or_else(|| missing(kind, id))
+}
+
+/// Removes the row with this id.
+pub async fn delete<E>(db: &impl ConnectionTrait, id: &str) -> Result<()>
+where
+    E: EntityTrait,
+    <E::PrimaryKey as PrimaryKeyTrait>::ValueType: From<String>,
+{
+    E::delete_by_id(id.to_owned()).exec(db).await?;
+    Ok(())
+}
+
+/// Reads a list or object that a column keeps as JSON text.
+pub fn read_json<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|error| Fault::Broken(format!("{text:?}: {error}")))
+}
+
+/// What every revisioned resource has.
+pub trait Standard: ModelTrait + Sized {
+    fn id(&self) -> &str;
+    fn project(&self) -> &str;
+    fn times(&self) -> (DateTime<Utc>, DateTime<Utc>);
+    fn revision(&self) -> i64;
+    fn tags(&self) -> &str;
+    fn set_tags(&mut self, tags: String);
+    /// Marks the row as changed now.
+    fn touch(&mut self);
+    fn id_column() -> <Self::Entity as EntityTrait>::Column;
+    fn revision_column() -> <Self::Entity as EntityTrait>::Column;
+    fn find_by(id: &str) -> sql::sea_orm::Select<Self::Entity>;
+}
+
+/// The accessors are the same few lines for every table that has the standard columns; a function cannot write them.
+macro_rules! standard {
+    ($($table:ident),*) => {$(
+        impl Standard for $table::Model {
+            fn id(&self) -> &str { &self.id }
+            fn project(&self) -> &str { &self.project_id }
+            fn times(&self) -> (DateTime<Utc>, DateTime<Utc>) { (self.created_at, self.updated_at) }
+            fn revision(&self) -> i64 { self.revision }
+            fn tags(&self) -> &str { &self.tags }
+            fn set_tags(&mut self, tags: String) { self.tags = tags; }
+            fn touch(&mut self) { self.revision += 1; self.updated_at = now(); }
+            fn id_column() -> $table::Column { $table::Column::Id }
+            fn revision_column() -> $table::Column { $table::Column::Revision }
+            fn find_by(id: &str) -> sql::sea_orm::Select<$table::Entity> {
+                $table::Entity::find_by_id(id.to_owned())
+            }
+        }
+    )*};
+}
+
+standard!(
+    networks,
+    subnets,
+    ports,
+    security_groups,
+    security_group_rules,
+    routers,
+    floatingips,
+    subnetpools
+);
+
+/// Writes a changed row and gives it back with its new revision and time.
+///
+/// # Errors
+/// [`Fault::Stale`] when somebody else changed the row since it was read.
+pub async fn save<M>(db: &impl ConnectionTrait, mut row: M) -> Result<M>
+where
+    M: Standard + Clone + IntoActiveModel<<M::Entity as EntityTrait>::ActiveModel>,
+    <M::Entity as EntityTrait>::ActiveModel: Send,
+{
+    let read_at = row.revision();
+    row.touch();
+    let values = row.clone().into_active_model().reset_all();
+    let done = M::Entity::update_many()
+        .set(values)
+        .filter(M::id_column().eq(row.id()))
+        .filter(M::revision_column().eq(read_at))
+        .exec(db)
+        .await?;
+    if done.rows_affected == 1 {
+        Ok(row)
+    } else {
+        Err(Fault::Stale)
+    }
+}
+
+/// Above so many parents their children are read without naming the parents: the statement would outgrow the
+/// engines' limits on parameters, and nearly the whole table is wanted anyway.
+pub const NAMED_PARENTS: usize = 500;
+
+/// The condition "`column` is one of `ids`", or no condition when there are very many.
+pub fn among<C: ColumnTrait>(column: C, ids: &[String]) -> sql::sea_orm::Condition {
+    let all = sql::sea_orm::Condition::all();
+    if ids.len() > NAMED_PARENTS {
+        all
+    } else {
+        all.add(column.is_in(ids.iter().cloned()))
+    }
+}

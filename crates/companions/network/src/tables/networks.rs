@@ -1,0 +1,36 @@
+//! Layer-2 networks. Who else may use one is in `rbac_policies`.
+
+use chrono::{DateTime, Utc};
+use sql::sea_orm;
+use sql::sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "net_networks")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub project_id: String,
+    pub name: String,
+    pub description: String,
+    pub admin_state_up: bool,
+    pub status: String,
+    pub mtu: i32,
+    pub port_security_enabled: bool,
+    pub is_default: bool,
+    pub network_type: String,
+    pub physical_network: Option<String>,
+    pub segmentation_id: Option<i32>,
+    pub dns_domain: String,
+    #[sea_orm(column_type = "Text")]
+    pub availability_zone_hints: String,
+    #[sea_orm(column_type = "Text")]
+    pub tags: String,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    pub revision: i64,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
