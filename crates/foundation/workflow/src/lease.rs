@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use serde_json::Value;
-use sql::sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use sql::sea_orm::sea_query::{Condition, Expr, ExprTrait, LikeExpr};
 use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use sql::{Database, SqlError};
 
@@ -16,7 +16,7 @@ pub(crate) async fn free_leases(db: &Database, owner: LeaseOwner<'_>) -> Result<
     let whose = match owner {
         LeaseOwner::Exactly(owner) => Condition::all().add(workflow::Column::Owner.eq(owner)),
         LeaseOwner::EarlierLivesOf { prefix, now } => Condition::all()
-            .add(workflow::Column::Owner.starts_with(prefix))
+            .add(Expr::col(workflow::Column::Owner).like(starting_with(prefix)))
             .add(workflow::Column::Owner.ne(now)),
     };
     let freed = workflow::Entity::update_many()
@@ -30,6 +30,15 @@ pub(crate) async fn free_leases(db: &Database, owner: LeaseOwner<'_>) -> Result<
         .exec(db.write())
         .await?;
     Ok(freed.rows_affected)
+}
+
+/// A pattern for texts that start with `prefix`, whatever characters it has.
+fn starting_with(prefix: &str) -> LikeExpr {
+    let escaped = prefix
+        .replace('!', "!!")
+        .replace('%', "!%")
+        .replace('_', "!_");
+    LikeExpr::new(format!("{escaped}%")).escape('!')
 }
 
 /// Whose leases [`free_leases`] frees.

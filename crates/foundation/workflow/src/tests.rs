@@ -479,6 +479,32 @@ async fn a_runner_that_lost_its_lease_cannot_save() {
     }
 }
 
+#[tokio::test]
+async fn a_runner_takes_nothing_from_one_with_a_similar_name() {
+    use crate::lease::{Lease, LeaseOwner, free_leases};
+    for db in sql::testing::engines().await {
+        let db = fresh(db).await;
+        let long = Duration::from_secs(30);
+        for owner in ["host_1/a", "hostX1/a"] {
+            let guest = stay(&["12"]);
+            let id = crate::insert(db.write(), CheckIn::KIND, owner, &guest)
+                .await
+                .expect("insert");
+            Lease::take(&db, id, owner, long)
+                .await
+                .expect("db")
+                .expect("free");
+        }
+        let earlier = LeaseOwner::EarlierLivesOf {
+            prefix: "host_1/",
+            now: "host_1/b",
+        };
+        assert_eq!(free_leases(&db, earlier).await.expect("db"), 1);
+        let other = crate::find(db.read(), "hostX1/a").await.expect("find");
+        assert_eq!(other[0].owner, "hostX1/a");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_runners_never_have_one_workflow_in_hand_at_once() {
     for db in sql::testing::engines().await {
