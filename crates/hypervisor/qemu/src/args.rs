@@ -26,6 +26,12 @@ pub(crate) struct Inputs<'a> {
     pub incoming: Option<RawFd>,
 }
 
+/// Node of the config drive.
+const CONFIG: &str = "config";
+
+/// Root ports a q35 server has for cards plugged in later. Each costs a little firmware time.
+pub(crate) const SPARE_PORTS: usize = 8;
+
 /// Buses a disk can sit on.
 #[derive(Clone, Copy, PartialEq)]
 enum Bus {
@@ -148,7 +154,29 @@ fn machine(args: &mut Args, inputs: &Inputs<'_>) -> Result<()> {
     );
     args.option("-rtc", "base=utc");
     args.option("-boot", "strict=on");
+    if is_q35(machine_type(inputs.record, settings)) {
+        for port in 0..SPARE_PORTS {
+            let slot = port + 1;
+            args.option(
+                "-device",
+                format!(
+                    "pcie-root-port,id={},chassis={slot},slot={slot}",
+                    spare_port(port)
+                ),
+            );
+        }
+    }
     Ok(())
+}
+
+/// Does this machine plug cards into root ports only? `pc` takes them on its one bus.
+pub(crate) fn is_q35(machine: &str) -> bool {
+    machine.contains("q35")
+}
+
+/// Name of a root port that waits for a card.
+pub(crate) fn spare_port(number: usize) -> String {
+    format!("spare{number}")
 }
 
 /// The machine type this server has, or gets at its first start.
@@ -179,7 +207,11 @@ fn firmware(args: &mut Args, inputs: &Inputs<'_>) -> Result<()> {
 
 fn disks(args: &mut Args, inputs: &Inputs<'_>) -> Result<()> {
     let (spec, layout) = (&inputs.record.spec, inputs.layout);
-    let bus = bus(spec.disk_bus.as_deref())?;
+    let bus = match bus(spec.disk_bus.as_deref())? {
+        // q35 has no IDE; its disks of that kind sit on SATA.
+        Bus::Ide if is_q35(machine_type(inputs.record, inputs.settings)) => Bus::Sata,
+        bus => bus,
+    };
     match bus {
         Bus::Scsi => args.option("-device", "virtio-scsi-pci,id=scsi0"),
         Bus::Sata => args.option("-device", "ich9-ahci,id=sata0"),
@@ -208,9 +240,9 @@ fn disks(args: &mut Args, inputs: &Inputs<'_>) -> Result<()> {
     if spec.config_drive.is_some() {
         let file = file_node(&layout.config_drive(), true);
         args.blockdev(
-            &json!({"driver": "raw", "node-name": "config", "read-only": true, "file": file}),
+            &json!({"driver": "raw", "node-name": CONFIG, "read-only": true, "file": file}),
         );
-        plug(args, "config", false);
+        plug(args, CONFIG, false);
     }
     Ok(())
 }
@@ -259,12 +291,14 @@ fn bus(name: Option<&str>) -> Result<Bus> {
     }
 }
 
+/// The device for a node. The config drive is a CD where the bus has such: IDE disks cannot be read-only.
 fn disk_device(bus: Bus, slot: usize, node: &str, boot: bool) -> String {
+    let kind = if node == CONFIG { "cd" } else { "hd" };
     let device = match bus {
         Bus::Virtio => "virtio-blk-pci".to_owned(),
-        Bus::Scsi => format!("scsi-hd,bus=scsi0.0,scsi-id={slot}"),
-        Bus::Ide => format!("ide-hd,bus=ide.{},unit={}", slot / 2, slot % 2),
-        Bus::Sata => format!("ide-hd,bus=sata0.{slot}"),
+        Bus::Scsi => format!("scsi-{kind},bus=scsi0.0,scsi-id={slot}"),
+        Bus::Ide => format!("ide-{kind},bus=ide.{},unit={}", slot / 2, slot % 2),
+        Bus::Sata => format!("ide-{kind},bus=sata0.{slot}"),
     };
     let boot = if boot { ",bootindex=1" } else { "" };
     format!("{device},drive={node},id=disk-{node}{boot}")
@@ -384,9 +418,14 @@ pub(crate) fn check(spec: &ServerSpec) -> Result<()> {
             why: "a server needs a processor and memory".to_owned(),
         });
     }
-    let disks = spec.ephemeral.len() + 3;
-    if bus(spec.disk_bus.as_deref())? == Bus::Ide && disks > 6 {
-        return unsupported("that many IDE disks");
+    let disks = spec.ephemeral.len()
+        + usize::from(spec.root_disk.is_some())
+        + usize::from(spec.swap_mb > 0)
+        + usize::from(spec.config_drive.is_some());
+    match bus(spec.disk_bus.as_deref())? {
+        Bus::Ide if disks > 4 => return unsupported("more than four IDE disks"),
+        Bus::Sata if disks > 6 => return unsupported("more than six SATA disks"),
+        _ => {}
     }
     video(spec.video_model.as_deref())?;
     spec.nics

@@ -82,7 +82,7 @@ mod tests {
             .open(layout.console_log())
             .unwrap();
         for number in 0..100 {
-            write!(writer, "line {number:04}\n").unwrap();
+            writeln!(writer, "line {number:04}").unwrap();
             trim(&layout, 100).unwrap();
             assert!(length(&layout.console_log()) <= 210);
         }

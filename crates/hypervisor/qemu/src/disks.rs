@@ -161,6 +161,7 @@ pub(crate) fn export(
 
 fn run(command: &mut Command, what: &str) -> Result<()> {
     let output = command
+        .env("PATH", crate::process::PATH)
         .stdin(Stdio::null())
         .output()
         .map_err(DriverError::io(format!("run qemu-img to {what}")))?;

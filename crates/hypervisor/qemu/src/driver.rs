@@ -21,14 +21,14 @@ use hypervisor::{
     parse_id,
 };
 use tokio::sync::broadcast;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::guest::Guest;
 use crate::layout::{Layout, servers};
 use crate::probe::Probe;
 use crate::record::Record;
 use crate::settings::QemuSettings;
-use crate::{args, disks, host, record};
+use crate::{args, disks, host, process, record};
 
 /// Events kept for a slow reader; it lists again when it lags more.
 const EVENTS: usize = 4096;
@@ -145,19 +145,32 @@ impl Host {
         how: StopHow,
     ) -> Result<()> {
         let id = layout.id();
-        if let Some(guest) = self.reach(layout).await? {
-            guest.expect_end();
-            if let StopHow::Graceful { timeout } = how
-                && guest.power().await == PowerState::Running
-            {
-                guest.power_button(timeout).await;
+        match self.reach(layout).await {
+            Ok(None) => {}
+            Ok(Some(guest)) => {
+                guest.expect_end();
+                if let StopHow::Graceful { timeout } = how
+                    && guest.power().await == PowerState::Running
+                {
+                    guest.power_button(timeout).await;
+                }
+                if let Err(error) = guest.end().await {
+                    guest.expect_no_end();
+                    return Err(error);
+                }
+                self.forget(id);
+                self.emit(id, EventKind::Stopped, Cause::Command, None);
             }
-            if let Err(error) = guest.end().await {
-                guest.expect_no_end();
-                return Err(error);
+            Err(error) => {
+                // It does not answer: that is no reason to let it live.
+                let Some(process) = process::find(layout) else {
+                    return Err(error);
+                };
+                tracing::warn!(server = id, %error, "killing a guest that does not answer");
+                process.kill().await?;
+                self.forget(id);
+                self.emit(id, EventKind::Stopped, Cause::Command, None);
             }
-            self.forget(id);
-            self.emit(id, EventKind::Stopped, Cause::Command, None);
         }
         self.clear_runtime(layout);
         record.take(PowerState::Shutdown);
@@ -225,8 +238,15 @@ impl Driver for QemuDriver {
         record.describe(spec);
         record.away = false;
         record::write(&layout, &record)?;
-        if host.reach(&layout).await?.is_some() {
-            return Ok(host.facts(&layout, &record).await);
+        if let Some(guest) = host.reach(&layout).await? {
+            match guest.power().await {
+                // It cannot go on: start it anew.
+                PowerState::Crashed => host.halt(&layout, &mut record, StopHow::Hard).await?,
+                PowerState::Paused if record.power == PowerState::Suspended => {
+                    return host.go_on(&layout, &guest, record).await;
+                }
+                _ => return Ok(host.facts(&layout, &record).await),
+            }
         }
         if record.power == PowerState::Suspended && layout.memory().exists() {
             return host.wake(&layout, record).await;
@@ -314,11 +334,12 @@ impl Driver for QemuDriver {
     }
 
     async fn list(&self) -> Result<Vec<GuestFacts>> {
-        let mut all = Vec::new();
+        let mut asked = JoinSet::new();
         for layout in recover::layouts(&self.host.settings.state_path)? {
             match record::read(&layout) {
                 Ok(Some(record)) if !record.away => {
-                    all.push(self.host.facts(&layout, &record).await)
+                    let host = self.host.clone();
+                    asked.spawn(async move { host.facts(&layout, &record).await });
                 }
                 Ok(_) => {}
                 Err(error) => {
@@ -326,6 +347,8 @@ impl Driver for QemuDriver {
                 }
             }
         }
+        let mut all = asked.join_all().await;
+        all.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(all)
     }
 

@@ -17,6 +17,8 @@ use crate::qmp::{Event, Qmp, QmpError};
 
 /// QEMU ends within some 20 ms of `quit`; with dirty disks on a slow host it may take a while.
 const QUIT_WAIT: Duration = Duration::from_secs(5);
+/// A state asked for a list of all guests: one that hangs must not hold up the others for long.
+const STATUS_WAIT: Duration = Duration::from_secs(3);
 /// How much of QEMU's own words goes into an error.
 const STDERR_TAIL: u64 = 2048;
 
@@ -71,7 +73,8 @@ impl Guest {
 
     /// The state now. `NoState` when it lives but does not answer.
     pub async fn power(&self) -> PowerState {
-        match self.status().await {
+        let status = tokio::time::timeout(STATUS_WAIT, self.status()).await;
+        match status.unwrap_or_else(|_| Err(QmpError::Timeout("query-status".to_owned()))) {
             Ok(word) => power(&word),
             Err(_) if !self.process.alive() => PowerState::Shutdown,
             Err(error) => {
@@ -103,8 +106,12 @@ impl Guest {
     pub async fn end(&self) -> Result<()> {
         self.expect_end();
         if self.process.alive() {
-            let _ = self.qmp.execute("quit", json!({})).await; // the connection may close before the answer
-            if !self.process.exits_within(QUIT_WAIT).await {
+            // The connection may close before the answer, and a QEMU that hangs never answers.
+            let quit = async {
+                let _ = self.qmp.execute("quit", json!({})).await;
+                self.process.exited().await;
+            };
+            if tokio::time::timeout(QUIT_WAIT, quit).await.is_err() {
                 self.process.kill().await?;
             }
         }

@@ -16,6 +16,9 @@ use crate::layout::Layout;
 /// A process cannot outlive SIGKILL for long, unless it hangs in the kernel on a dead disk.
 const KILL_WAIT: Duration = Duration::from_secs(15);
 
+/// Where programs are looked for that settings name without a folder.
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// A running QEMU.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -155,10 +158,8 @@ pub(crate) fn start(
         .stdout(out)
         .stderr(err)
         .kill_on_drop(false);
-    // The environment may hold credentials of the cloud.
-    command
-        .env_clear()
-        .envs(std::env::vars().filter(|(name, _)| name == "PATH" || name == "TMPDIR"));
+    // Not ours: the environment may hold credentials of the cloud.
+    command.env_clear().env("PATH", PATH);
     // SAFETY: between fork and exec only setsid and fcntl run, both safe there, on memory made before.
     unsafe {
         command.pre_exec(move || {

@@ -75,7 +75,8 @@ enum Line {
     },
 }
 
-type Answers = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<Value, (String, String)>>>>>;
+type Waiting = HashMap<u64, oneshot::Sender<Result<Value, (String, String)>>>;
+type Answers = Arc<Mutex<Waiting>>;
 
 /// A connection to one QEMU. Dropping it closes the socket; the guest runs on.
 #[derive(Debug)]
@@ -221,10 +222,7 @@ impl Qmp {
         Ok(())
     }
 
-    fn lock_answers(
-        &self,
-    ) -> std::sync::MutexGuard<'_, HashMap<u64, oneshot::Sender<Result<Value, (String, String)>>>>
-    {
+    fn lock_answers(&self) -> std::sync::MutexGuard<'_, Waiting> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

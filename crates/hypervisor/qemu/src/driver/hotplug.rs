@@ -32,7 +32,8 @@ impl HotplugNic for QemuDriver {
         }
         args::nic_properties(nic, false)?;
         if let Some(guest) = host.reach(&layout).await? {
-            plug(&guest, nic).await?;
+            let q35 = args::is_q35(args::machine_type(&known, &host.settings));
+            plug(&guest, nic, q35).await?;
         }
         known.spec.nics.push(nic.clone());
         record::write(&layout, &known)
@@ -52,7 +53,7 @@ impl HotplugNic for QemuDriver {
     }
 }
 
-async fn plug(guest: &Guest, nic: &Nic) -> Result<()> {
+async fn plug(guest: &Guest, nic: &Nic, q35: bool) -> Result<()> {
     let during = |error: QmpError| error.during("plug the network card");
     let netdev = args::netdev_id(&nic.port_id);
     if let Some(tap) = nic.tap.clone() {
@@ -76,13 +77,42 @@ async fn plug(guest: &Guest, nic: &Nic) -> Result<()> {
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))
         .collect();
-    if let Err(error) = guest.qmp.execute("device_add", Value::Object(device)).await {
+    if let Err(error) = add_device(guest, device, q35).await {
         if nic.tap.is_some() {
             let _ = guest.qmp.execute("netdev_del", json!({"id": netdev})).await;
         }
         return Err(during(error));
     }
     Ok(())
+}
+
+/// Adds a device; on q35 at the first root port that is free.
+async fn add_device(
+    guest: &Guest,
+    mut device: Map<String, Value>,
+    q35: bool,
+) -> std::result::Result<(), QmpError> {
+    if !q35 {
+        return guest
+            .qmp
+            .execute("device_add", Value::Object(device))
+            .await
+            .map(drop);
+    }
+    let mut last = QmpError::Closed;
+    for port in 0..args::SPARE_PORTS {
+        device.insert("bus".to_owned(), Value::from(args::spare_port(port)));
+        match guest
+            .qmp
+            .execute("device_add", Value::Object(device.clone()))
+            .await
+        {
+            Ok(_) => return Ok(()),
+            Err(error @ QmpError::Refused { .. }) => last = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last)
 }
 
 async fn unplug(guest: &Guest, port_id: &str) -> Result<()> {

@@ -12,6 +12,7 @@ use super::{Host, watch};
 use crate::args::{self, Inputs};
 use crate::guest::{self, Guest};
 use crate::layout::Layout;
+use crate::probe::probe;
 use crate::record::{self, Record};
 use crate::settings::QemuSettings;
 use crate::{cgroup, disks, process, tap};
@@ -30,7 +31,7 @@ impl Host {
         layout: &Layout,
         spec: &ServerSpec,
     ) -> Result<GuestFacts> {
-        self.probe.require()?;
+        self.require().await?;
         let record = Record::new(spec);
         make_dir(layout)?;
         let result = match record::write(layout, &record) {
@@ -75,7 +76,7 @@ impl Host {
         record: Record,
         memory: Option<OwnedFd>,
     ) -> Result<(Arc<Guest>, Record)> {
-        self.probe.require()?;
+        self.require().await?;
         let began = Instant::now();
         let (task_host, task_layout) = (self.clone(), layout.clone());
         let prepared =
@@ -119,6 +120,14 @@ impl Host {
                 Err(error)
             }
         }
+    }
+
+    /// Are the programs there? Looked at again when something was missing, since it may have been installed.
+    async fn require(&self) -> Result<()> {
+        if self.probe.problems.is_empty() {
+            return Ok(());
+        }
+        probe(&self.settings).await.require()
     }
 
     /// Ends a guest whose start could not be completed.

@@ -103,7 +103,8 @@ impl Host {
         self.go_on(layout, &guest, record).await
     }
 
-    async fn go_on(
+    /// Lets a loaded guest run.
+    pub(super) async fn go_on(
         &self,
         layout: &Layout,
         guest: &Guest,

@@ -173,6 +173,99 @@ async fn work_cut_short_is_swept_away() {
 }
 
 #[tokio::test]
+async fn a_guest_that_hangs_is_killed_all_the_same() {
+    if !qemu_is_here() {
+        return;
+    }
+    let cloud = Cloud::new();
+    let driver = cloud.driver().await;
+    let spec = small("hung");
+    let pid = driver.ensure_running(&spec).await.unwrap().pid.unwrap();
+    std::process::Command::new("kill")
+        .args(["-STOP", &pid.to_string()])
+        .status()
+        .unwrap();
+    assert_eq!(
+        driver.list().await.unwrap()[0].power_state,
+        PowerState::NoState,
+        "it says nothing"
+    );
+    driver
+        .ensure_gone(&spec.id, 1, Keep::Nothing)
+        .await
+        .unwrap();
+    cloud.assert_empty();
+}
+
+#[tokio::test]
+async fn real_qemu_takes_every_machine_bus_screen_and_card_we_offer() {
+    if !qemu_is_here() {
+        return;
+    }
+    let cloud = Cloud::new();
+    let driver = cloud.driver().await;
+    let mut specs = Vec::new();
+    for machine in ["pc", "q35"] {
+        for bus in ["virtio", "scsi", "ide", "sata"] {
+            let mut spec = small(bus);
+            spec.machine_type = Some(machine.into());
+            spec.disk_bus = Some(bus.into());
+            spec.swap_mb = 8;
+            spec.config_drive = Some(hypervisor::ConfigDrive::default());
+            specs.push(spec);
+        }
+    }
+    for video in ["std", "vga", "cirrus", "virtio", "bochs", "none"] {
+        let mut spec = small(video);
+        spec.video_model = Some(video.into());
+        specs.push(spec);
+    }
+    for (number, model) in [
+        "virtio", "e1000", "e1000e", "rtl8139", "vmxnet3", "ne2k_pci", "pcnet",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let mut spec = small(model);
+        spec.nics = vec![hypervisor::Nic {
+            port_id: uuid::Uuid::new_v4().to_string(),
+            mac: format!("fa:16:3e:00:01:{number:02x}"),
+            tap: None,
+            mtu: 0,
+            model: Some((*model).into()),
+        }];
+        specs.push(spec);
+    }
+    for spec in specs {
+        let facts = driver.ensure_running(&spec).await;
+        assert!(
+            facts.is_ok(),
+            "{:?} {}: {facts:?}",
+            spec.machine_type,
+            spec.name
+        );
+        let card = hypervisor::Nic {
+            port_id: uuid::Uuid::new_v4().to_string(),
+            mac: "fa:16:3e:00:02:01".into(),
+            tap: None,
+            mtu: 1400,
+            model: None,
+        };
+        driver
+            .hotplug_nic()
+            .unwrap()
+            .attach_nic(&spec.id, 1, &card)
+            .await
+            .unwrap();
+        driver
+            .ensure_gone(&spec.id, 1, Keep::Nothing)
+            .await
+            .unwrap();
+    }
+    cloud.assert_empty();
+}
+
+#[tokio::test]
 async fn processor_limits_reach_the_control_group() {
     if !qemu_is_here() {
         return;

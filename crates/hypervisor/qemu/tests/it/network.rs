@@ -104,7 +104,7 @@ async fn cards_on_taps_in_a_namespace_carry_traffic_and_come_and_go() {
         .unwrap();
     assert_eq!(
         driver.inspect(&spec.id).await.unwrap().unwrap().port_ids,
-        [first.port_id.clone()]
+        std::slice::from_ref(&first.port_id)
     );
     // The tap is free again: the same card can come back.
     hotplug.attach_nic(&spec.id, 1, &second).await.unwrap();
