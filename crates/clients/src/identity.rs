@@ -89,10 +89,11 @@ impl Authenticator for Keystone {
             None => Vec::new(),
         };
         let trusted = service_roles.iter().any(|role| role == "service");
-        if let Some(known) = self.known.get(token).await {
-            if service_roles.is_empty() && known.expires_at > Utc::now() {
-                return Ok(known);
-            }
+        if let Some(known) = self.known.get(token).await
+            && service_roles.is_empty()
+            && known.expires_at > Utc::now()
+        {
+            return Ok(known);
         }
         let mut caller = self.ask(token, trusted).await?;
         caller.service_roles = service_roles;

@@ -29,8 +29,11 @@ pub struct Login {
 pub struct Session {
     identity: Service,
     login: Login,
-    token: Arc<Mutex<Option<(String, DateTime<Utc>)>>>,
+    token: Arc<Mutex<Option<Token>>>,
 }
+
+/// A token and when it ends.
+type Token = (String, DateTime<Utc>);
 
 impl Session {
     /// A session that logs in when a token is first needed.
@@ -45,10 +48,10 @@ impl Session {
     /// A token that is valid for a while yet.
     pub async fn token(&self) -> Result<String> {
         let mut kept = self.token.lock().await;
-        if let Some((token, expires)) = kept.as_ref() {
-            if *expires - MARGIN > Utc::now() {
-                return Ok(token.clone());
-            }
+        if let Some((token, expires)) = kept.as_ref()
+            && *expires - MARGIN > Utc::now()
+        {
+            return Ok(token.clone());
         }
         let (token, expires) = self.log_in().await?;
         *kept = Some((token.clone(), expires));
@@ -75,7 +78,7 @@ impl Session {
         }
     }
 
-    async fn log_in(&self) -> Result<(String, DateTime<Utc>)> {
+    async fn log_in(&self) -> Result<Token> {
         let domain = json!({"name": self.login.domain});
         let body = json!({"auth": {
             "identity": {"methods": ["password"], "password": {"user": {

@@ -13,7 +13,6 @@ mod attributes;
 mod db;
 mod fault;
 mod import;
-pub mod inspect;
 mod listing;
 mod migrations;
 mod model;

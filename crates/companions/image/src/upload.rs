@@ -15,11 +15,11 @@ use uuid::Uuid;
 use crate::db;
 use crate::db::images::Filled;
 use crate::fault::Fault;
-use crate::inspect::{self, Declared, Inspected, Refusal};
 use crate::model::{Image, no_way};
 use crate::service::Images;
 use crate::store::{Incoming, Limits, Place, ReceiveError, Store};
 use crate::tables::{Status, image};
+use disk_image::{Declared, Inspected, Refusal};
 
 /// Receives the data of an image; afterwards it is active.
 pub async fn upload(
@@ -259,7 +259,7 @@ pub async fn inspected(
 
 fn inspect_file(path: &Path, declared: &Declared, most: u64) -> Result<Inspected, Refusal> {
     let mut file = std::fs::File::open(path)?;
-    inspect::inspect(&mut file, declared, most)
+    disk_image::inspect(&mut file, declared, most)
 }
 
 /// Runs file work where it may block.

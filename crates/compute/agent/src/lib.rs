@@ -1,1 +1,94 @@
-//! (being built)
+//! The agent of a host (nova-compute): makes true what it is told about servers, and reports.
+//!
+//! It holds no database credentials: it hears commands with whole descriptions and tells conductors
+//! what it sees. Guests outlive it; after a restart it finds them again through the driver and
+//! reports them before it takes commands.
+
+mod act;
+mod build;
+mod consoles;
+mod failure;
+mod images;
+mod report;
+pub mod settings;
+mod spec;
+
+use std::sync::Arc;
+
+use bus::{Bus, Service, Serving, TransportError};
+use clients::Session;
+use compute_rpc::agent;
+use hypervisor::Driver;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use images::ImageCache;
+pub use settings::Settings;
+
+/// Commands worked on at once; builds are bounded by a setting of their own.
+const CONCURRENCY: usize = 256;
+
+/// What handlers work with.
+pub(crate) struct Host {
+    pub driver: Arc<dyn Driver>,
+    pub bus: Bus,
+    pub images: ImageCache,
+    pub settings: Settings,
+    pub builds: Semaphore,
+}
+
+/// A running agent.
+pub struct Agent {
+    serving: Serving,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Agent {
+    /// Begins to report and to take commands.
+    ///
+    /// # Errors
+    /// The bus cannot be served.
+    pub async fn start(
+        driver: Arc<dyn Driver>,
+        bus: Bus,
+        image: clients::Service,
+        session: Session,
+        settings: Settings,
+    ) -> Result<Self, TransportError> {
+        let images = ImageCache::new(image, session, settings.image_cache.clone());
+        let host = Arc::new(Host {
+            builds: Semaphore::new(settings.max_concurrent_builds.max(1)),
+            driver,
+            bus: bus.clone(),
+            images,
+            settings,
+        });
+        let service = Service::new(host.clone())
+            .on(build::build)
+            .on(build::destroy)
+            .on(act::act)
+            .on(consoles::output)
+            .on(consoles::endpoint);
+        let address = agent::address(&host.settings.host);
+        let serving = bus.serve(&address, service, CONCURRENCY).await?;
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        tasks.spawn(report::guests(host.clone(), stop.clone()));
+        tasks.spawn(report::host(host, stop.clone()));
+        tasks.close();
+        Ok(Agent {
+            serving,
+            stop,
+            tasks,
+        })
+    }
+
+    /// Ends after the commands in hand. Guests go on.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        self.serving.stop().await;
+        self.tasks.wait().await;
+    }
+}

@@ -13,7 +13,7 @@ use crate::env::Env;
 
 /// A server's row that a step changed, or that had been taken over or deleted meanwhile.
 pub enum Changed {
-    Yes(Box<Server>),
+    Yes,
     Overtaken,
 }
 
@@ -41,7 +41,7 @@ pub async fn change(
             actions::event(&tx, server_id, &asked.request_id, event).await?;
         }
         tx.commit().await?;
-        Ok::<Changed, DbError>(Changed::Yes(Box::new(server)))
+        Ok::<Changed, DbError>(Changed::Yes)
     })
     .await;
     done.map_err(database)

@@ -65,10 +65,11 @@ pub async fn limits(
     for owner in chain {
         let (project, user) = owner.key();
         for row in &rows {
-            if row.project_id == project && row.user_id == user {
-                if let Some(resource) = Resource::named(&row.resource) {
-                    limits.insert(resource, row.hard_limit);
-                }
+            if row.project_id == project
+                && row.user_id == user
+                && let Some(resource) = Resource::named(&row.resource)
+            {
+                limits.insert(resource, row.hard_limit);
             }
         }
     }

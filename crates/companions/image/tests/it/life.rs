@@ -2,7 +2,9 @@
 
 use axum::body::Body;
 use http::{Method, Request};
+use http_body_util::BodyExt;
 use serde_json::json;
+use tower::ServiceExt;
 
 use super::{ADMIN, ALICE, BOB, Glance, READER, SERVICE};
 
@@ -22,6 +24,18 @@ async fn version_documents_need_no_token_and_carry_the_clients_own_address() {
         root["versions"][0]["links"][0]["href"],
         "http://cloud:8774/v2/"
     );
+    let mounted = axum::Router::new().nest("/image", glance.router());
+    for path in ["/image", "/image/", "/image/versions"] {
+        let answer = mounted
+            .clone()
+            .oneshot(ask(path))
+            .await
+            .expect("infallible");
+        let body = answer.into_body().collect().await.expect("body").to_bytes();
+        let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        let link = &body["versions"][0]["links"][0]["href"];
+        assert_eq!(link, "http://cloud:8774/image/v2/", "{path}");
+    }
     glance.send(ask("/versions")).await.is(200);
     let refused = glance.send(ask("/v2/images")).await.is(401);
     assert!(refused.headers.contains_key("www-authenticate"));

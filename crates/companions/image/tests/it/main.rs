@@ -120,6 +120,10 @@ impl Glance {
         self.router = self.images.router(Arc::new(Tokens));
     }
 
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let response = self
             .router

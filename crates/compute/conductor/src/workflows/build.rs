@@ -88,10 +88,10 @@ async fn place(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, 
 }
 
 fn note(state: &mut State, host: Option<String>) {
-    if let Some(host) = host {
-        if state.tried.last() != Some(&host) {
-            state.tried.push(host);
-        }
+    if let Some(host) = host
+        && state.tried.last() != Some(&host)
+    {
+        state.tried.push(host);
     }
 }
 
@@ -385,7 +385,7 @@ async fn settle(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next,
     )
     .await?;
     match changed {
-        Changed::Yes(_) => Ok(Next::Go),
+        Changed::Yes => Ok(Next::Go),
         Changed::Overtaken => Err(StepError::fail("a newer operation took over")),
     }
 }

@@ -222,8 +222,8 @@ fn order(direction: Direction) -> Order {
 pub fn sortable(column: &Column) -> SimpleExpr {
     let value = Expr::col(*column);
     match lowest(column) {
-        Some(lowest) => Func::coalesce([value.into(), lowest]).into(),
-        None => value.into(),
+        Some(lowest) => Func::coalesce([value, lowest]).into(),
+        None => value,
     }
 }
 

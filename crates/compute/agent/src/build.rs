@@ -1,0 +1,63 @@
+//! A server must exist here and run; or it must be gone.
+
+use std::sync::Arc;
+
+use bus::{Context, Failure};
+use compute_model::PowerState;
+use compute_rpc::agent::{Build, Destroy, Done};
+use hypervisor::Keep;
+
+use crate::failure::of_driver;
+use crate::spec::{self, Extras};
+use crate::{Host, images};
+
+/// Fetches the image, makes the disks, starts the guest. A server that runs already is success.
+pub async fn build(host: Arc<Host>, _context: Context, message: Build) -> Result<Done, Failure> {
+    let permit = host.builds.acquire().await;
+    let server = &message.server;
+    let image = match &server.image {
+        Some(image) => {
+            Some(images::ready(&host.images, image, host.settings.max_image_disk).await?)
+        }
+        None => None,
+    };
+    let extras = Extras {
+        admin_password: message.admin_password.as_deref(),
+        files: &message.injected_files,
+    };
+    let described = spec::new(server, image, &extras, &host.settings)?;
+    let facts = host
+        .driver
+        .ensure_running(&described)
+        .await
+        .map_err(|error| of_driver(&error))?;
+    drop(permit);
+    Ok(Done {
+        power_state: power(facts.power_state),
+    })
+}
+
+/// Removes the guest and everything of it. One that is not here is success.
+pub async fn destroy(
+    host: Arc<Host>,
+    _context: Context,
+    message: Destroy,
+) -> Result<Done, Failure> {
+    host.driver
+        .ensure_gone(&message.server_id, epoch(message.epoch), Keep::Nothing)
+        .await
+        .map_err(|error| of_driver(&error))?;
+    Ok(Done {
+        power_state: PowerState::NoState,
+    })
+}
+
+/// The driver's power state in the model's words; both have Nova's numbers.
+pub(crate) fn power(state: hypervisor::PowerState) -> PowerState {
+    PowerState::try_from(state.number()).unwrap_or_default()
+}
+
+/// Epochs are counted up from one; a negative one never existed.
+pub(crate) fn epoch(epoch: i64) -> u64 {
+    u64::try_from(epoch).unwrap_or_default()
+}

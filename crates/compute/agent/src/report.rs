@@ -1,0 +1,187 @@
+//! What the agent tells conductors: that the host is alive, what it offers, what its guests do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::Options;
+use compute_model::host::NodeFacts;
+use compute_rpc::conductor::{self, GuestChanged, GuestReport, GuestSeen, HostReport};
+use hypervisor::{Cause, GuestEvent, HostFacts, Keep};
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+use crate::Host;
+use crate::build::{epoch, power};
+use crate::failure::chain;
+
+/// How long a report waits for a conductor; the next one comes anyway.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Wait after a report that no conductor took.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// Reports the host at once and then at every interval.
+pub async fn host(host: Arc<Host>, stop: CancellationToken) {
+    let mut started = true;
+    loop {
+        let wait = match report_host(&host, started).await {
+            Ok(()) => {
+                started = false;
+                host.settings.report_interval
+            }
+            Err(why) => {
+                tracing::debug!(why, "no conductor took the host's report");
+                AGAIN
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+async fn report_host(host: &Host, started: bool) -> Result<(), String> {
+    let facts = host
+        .driver
+        .host_facts()
+        .await
+        .map_err(|error| chain(&error))?;
+    let report = HostReport {
+        host: host.settings.host.clone(),
+        node: facts.hypervisor_hostname.clone(),
+        node_id: host.settings.node_id.clone(),
+        facts: node_facts(host, &facts),
+        started,
+    };
+    let options = Options::default().deadline(PATIENCE);
+    let sent = host.bus.call(&conductor::address(), report, options).await;
+    sent.map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn node_facts(host: &Host, facts: &HostFacts) -> NodeFacts {
+    let settings = &host.settings;
+    NodeFacts {
+        hypervisor_type: facts.hypervisor_type.clone(),
+        hypervisor_version: facts.hypervisor_version,
+        host_ip: settings.my_ip.clone(),
+        vcpus: facts.vcpus,
+        memory_mb: facts.memory_mb,
+        disk_gb: facts.disk_gb,
+        reserved_memory_mb: settings.reserved_memory_mb,
+        reserved_vcpus: settings.reserved_vcpus,
+        reserved_disk_gb: settings.reserved_disk_gb,
+        cpu_ratio: settings.cpu_ratio,
+        ram_ratio: settings.ram_ratio,
+        disk_ratio: settings.disk_ratio,
+        cpu_info: facts.cpu_info.clone(),
+        traits: facts.traits.iter().cloned().collect(),
+        supported: facts
+            .supported_instances
+            .iter()
+            .map(|kind| {
+                [
+                    kind.arch.clone(),
+                    kind.hv_type.clone(),
+                    kind.vm_mode.clone(),
+                ]
+            })
+            .collect(),
+        // Seconds would make every report a change that schedulers must read: the minute will do,
+        // and only what is shown to people depends on it.
+        uptime: None,
+    }
+}
+
+/// Reports all guests at once, then each change, and all again at every interval or when changes
+/// were missed.
+pub async fn guests(host: Arc<Host>, stop: CancellationToken) {
+    let mut events = host.driver.events();
+    let mut all = true;
+    loop {
+        if all && !report_guests(&host).await {
+            tokio::select! {
+                () = tokio::time::sleep(AGAIN) => continue,
+                () = stop.cancelled() => return,
+            }
+        }
+        all = tokio::select! {
+            event = events.recv() => match event {
+                Ok(event) => !report_event(&host, &event).await,
+                Err(RecvError::Lagged(_)) => true,
+                Err(RecvError::Closed) => return,
+            },
+            () = tokio::time::sleep(host.settings.sync_interval) => true,
+            () = stop.cancelled() => return,
+        };
+    }
+}
+
+/// One change. What was commanded is answered to whoever commanded it.
+async fn report_event(host: &Host, event: &GuestEvent) -> bool {
+    if event.cause == Cause::Command {
+        return true;
+    }
+    let facts = match host.driver.inspect(&event.id).await {
+        Ok(Some(facts)) => facts,
+        Ok(None) => return true,
+        Err(error) => {
+            tracing::warn!(
+                server = event.id,
+                error = chain(&error),
+                "cannot inspect a guest"
+            );
+            return false;
+        }
+    };
+    tracing::info!(server = event.id, kind = ?event.kind, detail = ?event.detail, "a guest changed");
+    let message = GuestChanged {
+        host: host.settings.host.clone(),
+        server_id: event.id.clone(),
+        power_state: power(facts.power_state),
+        at: event.at,
+        epoch: i64::try_from(facts.epoch).unwrap_or(i64::MAX),
+    };
+    let options = Options::default().deadline(PATIENCE);
+    host.bus
+        .call(&conductor::address(), message, options)
+        .await
+        .is_ok()
+}
+
+/// All guests; removes those that nobody wants. False when no conductor answered.
+async fn report_guests(host: &Host) -> bool {
+    let guests = match host.driver.list().await {
+        Ok(guests) => guests,
+        Err(error) => {
+            tracing::warn!(error = chain(&error), "cannot list the guests");
+            return false;
+        }
+    };
+    let report = GuestReport {
+        host: host.settings.host.clone(),
+        guests: guests
+            .iter()
+            .map(|guest| GuestSeen {
+                server_id: guest.id.clone(),
+                power_state: power(guest.power_state),
+                epoch: i64::try_from(guest.epoch).unwrap_or(i64::MAX),
+            })
+            .collect(),
+    };
+    let options = Options::default().deadline(PATIENCE);
+    let Ok(unwanted) = host.bus.call(&conductor::address(), report, options).await else {
+        return false;
+    };
+    for (id, number) in unwanted.servers {
+        tracing::warn!(server = id, "removing a guest that nobody wants");
+        if let Err(error) = host
+            .driver
+            .ensure_gone(&id, epoch(number), Keep::Nothing)
+            .await
+        {
+            tracing::error!(server = id, error = chain(&error), "cannot remove a guest");
+        }
+    }
+    true
+}
