@@ -70,7 +70,8 @@ fn check_source(path: &str, text: &str, excepted: bool) -> Vec<String> {
         .lines()
         .find(|line| !line.trim().is_empty())
         .unwrap_or_default();
-    if !first.starts_with("//!") {
+    // A file of tests beside its module says by its name what it is for.
+    if !first.starts_with("//!") && !path.ends_with("/tests.rs") {
         complaints.push(format!(
             "{path}:1: begin with `//!`: what the module is for and what it promises"
         ));
