@@ -12,6 +12,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv6Net};
+use tokio::io::unix::AsyncFd;
 use tokio_util::sync::CancellationToken;
 
 use crate::PlaneError;
@@ -205,7 +206,7 @@ impl Adverts {
 /// Advertises until told to stop. A device that is down or gone is no reason to end: it may come up again, and the
 /// next apply sees to one that was replaced.
 async fn advertise(socket: OwnedFd, packet: &[u8], stop: &CancellationToken) -> io::Result<()> {
-    let socket = tokio::io::unix::AsyncFd::new(socket)?;
+    let socket = register(socket)?;
     let mut sent = 0u32;
     loop {
         if let Err(error) = icmpv6::send_to_all(socket.get_ref(), packet) {
@@ -225,6 +226,11 @@ async fn advertise(socket: OwnedFd, packet: &[u8], stop: &CancellationToken) -> 
             }
         }
     }
+}
+
+fn register(socket: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: the descriptor is owned by the `AsyncFd` from here on, so it stays open for as long as it is watched.
+    unsafe { AsyncFd::register(socket) }.map_err(io::Error::from)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::wanted::{DhcpHost, Ipv6Mode, Network, Subnet};
 const LEASE: u32 = 86_400;
 /// Where guests look for metadata.
 pub const METADATA: &str = "169.254.169.254";
+pub const METADATA_ADDRESS: std::net::Ipv4Addr = std::net::Ipv4Addr::new(169, 254, 169, 254);
 
 /// The texts of a network's dnsmasq files.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -42,7 +42,7 @@ pub struct Chain {
 }
 
 impl Map {
-    pub fn map(declaration: &str) -> Map {
+    pub fn keyed(declaration: &str) -> Map {
         Map {
             kind: "map".into(),
             declaration: declaration.into(),

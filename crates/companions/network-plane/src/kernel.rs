@@ -6,4 +6,5 @@ pub mod icmpv6;
 pub mod links;
 pub mod netlink;
 pub mod netns;
+pub mod rules;
 pub mod tap;

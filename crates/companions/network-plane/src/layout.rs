@@ -5,10 +5,12 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::kernel::links::Route;
+use crate::dhcp::METADATA_ADDRESS;
+use crate::kernel::links::{MAIN_TABLE, Route};
+use crate::kernel::rules::Detour;
 use crate::names;
 use crate::report::Object;
-use crate::wanted::{Network, Port, Router, Wanted};
+use crate::wanted::{Interface, Network, Port, Router, Wanted};
 
 /// All namespaces by their key; see [`Key`].
 pub type Layout = BTreeMap<Key, Space>;
@@ -33,6 +35,7 @@ pub struct Space {
     /// By name.
     pub devices: BTreeMap<String, Device>,
     pub routes: BTreeSet<Route>,
+    pub detours: BTreeSet<Detour>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +112,7 @@ fn space(owner: Object) -> Space {
         owner,
         devices: BTreeMap::new(),
         routes: BTreeSet::new(),
+        detours: BTreeSet::new(),
     }
 }
 
@@ -229,54 +233,84 @@ fn place_router(
     router: &Router,
     networks: &BTreeMap<&str, &Network>,
 ) {
-    let owner = Object::Router(router.id.clone());
     let key = Key::Router(names::router_namespace(cloud_id, &router.id));
-    layout.insert(key.clone(), space(owner.clone()));
-    for interface in &router.interfaces {
-        let name = names::router_interface(&interface.port_id);
-        let cable = Cable {
-            owner: owner.clone(),
-            near: name.clone(),
-            far: name,
-            mac: crate::check::mac(&interface.mac).ok(),
-            up: router.admin_up,
-            addresses: interface.ips.iter().copied().collect(),
-        };
-        if let Some(network) = networks.get(interface.network_id.as_str()) {
-            place_cable(layout, network, key.clone(), cable);
-        }
-    }
+    layout.insert(key.clone(), space(Object::Router(router.id.clone())));
+    let main = |destination: IpNet, next_hop| Route {
+        table: MAIN_TABLE,
+        destination: destination.trunc(),
+        next_hop,
+    };
     let mut routes: BTreeSet<Route> = router
         .routes
         .iter()
-        .map(|r| Route {
-            destination: r.destination.trunc(),
-            next_hop: r.next_hop,
-        })
+        .map(|r| main(r.destination, r.next_hop))
         .collect();
-    if let Some(gateway) = &router.gateway {
-        let name = names::router_gateway(&gateway.port_id);
+    let mut detours = BTreeSet::new();
+    for interface in &router.interfaces {
+        let name = names::router_interface(&interface.port_id);
+        let Some(network) = networks.get(interface.network_id.as_str()) else {
+            continue;
+        };
+        let cable = router_cable(router, &name, &interface.mac, interface.ips.iter().copied());
+        place_cable(layout, network, key.clone(), cable);
+        if let Some(next_hop) = metadata_hop(network, interface) {
+            let detour = Detour::of(&name);
+            routes.insert(Route {
+                table: detour.table,
+                destination: IpAddr::from(METADATA_ADDRESS).into(),
+                next_hop,
+            });
+            detours.insert(detour);
+        }
+    }
+    if let Some(gateway) = &router.gateway
+        && let Some(network) = networks.get(gateway.network_id.as_str())
+    {
         // Floating IPs are the router's own addresses, so it answers ARP for them.
         let floating = router.floating.iter().map(|f| IpNet::from(f.floating));
-        let cable = Cable {
-            owner,
-            near: name.clone(),
-            far: name,
-            mac: crate::check::mac(&gateway.mac).ok(),
-            up: router.admin_up,
-            addresses: gateway.ips.iter().copied().chain(floating).collect(),
-        };
-        if let Some(network) = networks.get(gateway.network_id.as_str()) {
-            place_cable(layout, network, key.clone(), cable);
-        }
-        routes.extend(gateway.next_hops.iter().map(|hop| Route {
-            destination: default_route(*hop),
-            next_hop: *hop,
-        }));
+        let addresses = gateway.ips.iter().copied().chain(floating);
+        let cable = router_cable(
+            router,
+            &names::router_gateway(&gateway.port_id),
+            &gateway.mac,
+            addresses,
+        );
+        place_cable(layout, network, key.clone(), cable);
+        routes.extend(
+            gateway
+                .next_hops
+                .iter()
+                .map(|hop| main(default_route(*hop), *hop)),
+        );
     }
     if router.admin_up {
-        layout.get_mut(&key).expect("made above").routes = routes;
+        let space = layout.get_mut(&key).expect("made above");
+        (space.routes, space.detours) = (routes, detours);
     }
+}
+
+fn router_cable(
+    router: &Router,
+    name: &str,
+    mac: &str,
+    addresses: impl Iterator<Item = IpNet>,
+) -> Cable {
+    Cable {
+        owner: Object::Router(router.id.clone()),
+        near: name.to_owned(),
+        far: name.to_owned(),
+        mac: crate::check::mac(mac).ok(),
+        up: router.admin_up,
+        addresses: addresses.collect(),
+    }
+}
+
+/// Guests that do not take routes from DHCP send their metadata requests to the router: it passes them on to the
+/// network's DHCP namespace, which answers them directly and still sees who asked.
+fn metadata_hop(network: &Network, interface: &Interface) -> Option<IpAddr> {
+    let port = network.dhcp_port.as_ref().filter(|_| network.metadata)?;
+    let near = |ip: &&IpAddr| ip.is_ipv4() && interface.ips.iter().any(|net| net.contains(*ip));
+    port.ips.iter().find(near).copied()
 }
 
 /// Everything, in the IP version of a next hop.

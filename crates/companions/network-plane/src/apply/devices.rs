@@ -6,7 +6,7 @@ use crate::PlaneError;
 use crate::apply::sweep::host_alias;
 use crate::apply::{Engine, Pass};
 use crate::kernel::links::{self, Change, End, Link};
-use crate::kernel::{announce, netns, tap};
+use crate::kernel::{announce, netns, rules, tap};
 use crate::layout::{Device, Key, Kind};
 use crate::report::Object;
 use crate::space::Opened;
@@ -285,7 +285,8 @@ fn announce_all(
 }
 
 fn adjust_routes(pass: &mut Pass<'_>, key: &Key) {
-    let owner = pass.layout[key].owner.clone();
+    let space = &pass.layout[key];
+    let owner = &space.owner;
     let Some(opened) = pass
         .engine
         .spaces
@@ -294,28 +295,41 @@ fn adjust_routes(pass: &mut Pass<'_>, key: &Key) {
     else {
         return;
     };
-    let now = match links::routes(&mut opened.route) {
+    let now = links::routes(&mut opened.route)
+        .and_then(|routes| Ok((routes, rules::detours(&mut opened.route)?)));
+    let (routes, detours) = match now {
         Ok(now) => now,
         Err(e) => {
             return pass
                 .report
-                .fail(owner, &PlaneError::kernel("list routes", e));
+                .fail(owner.clone(), &PlaneError::kernel("list routes", e));
         }
     };
-    let wanted = &pass.layout[key].routes;
-    for route in now.iter().filter(|r| !wanted.contains(r)) {
+    for route in routes.iter().filter(|r| !space.routes.contains(r)) {
         let what = format!("remove the route to {}", route.destination);
-        pass.attempt(&owner, |e| {
+        pass.attempt(owner, |e| {
             with(e, key, &what, |o| links::remove_route(&mut o.route, route))
         });
     }
-    for route in wanted.iter().filter(|r| !now.contains(r)) {
+    for route in space.routes.iter().filter(|r| !routes.contains(r)) {
         let what = format!(
             "add the route to {} by {}",
             route.destination, route.next_hop
         );
-        pass.attempt(&owner, |e| {
+        pass.attempt(owner, |e| {
             with(e, key, &what, |o| links::add_route(&mut o.route, route))
+        });
+    }
+    for detour in detours.iter().filter(|d| !space.detours.contains(d)) {
+        let what = format!("stop the metadata detour of {}", detour.device);
+        pass.attempt(owner, |e| {
+            with(e, key, &what, |o| rules::remove(&mut o.route, detour))
+        });
+    }
+    for detour in space.detours.iter().filter(|d| !detours.contains(d)) {
+        let what = format!("make the metadata detour of {}", detour.device);
+        pass.attempt(owner, |e| {
+            with(e, key, &what, |o| rules::add(&mut o.route, detour))
         });
     }
 }

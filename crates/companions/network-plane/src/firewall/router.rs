@@ -21,7 +21,7 @@ pub fn tables(router: &Router) -> Vec<Table> {
         .iter()
         .map(|net| net.addr())
         .find(IpAddr::is_ipv4);
-    let mut inward = Map::map("type ipv4_addr : ipv4_addr;");
+    let mut inward = Map::keyed("type ipv4_addr : ipv4_addr;");
     let mut outward = inward.clone();
     for pair in router
         .floating

@@ -62,35 +62,75 @@ pub fn tables(wanted: &Wanted, numbers: &Numbers) -> Vec<Table> {
 }
 
 fn bridge_table() -> Table {
-    let prerouting = vec![
-        "iifname vmap @guards".into(),
-        "iifname \"tap*\" drop".into(),
-    ];
-    let forward = vec![
-        "meta mark set 0x0".into(),
-        "meta mark set oifname map @marks".into(),
-    ];
+    let rules = |rules: &[&str]| rules.iter().map(|&r| r.to_owned()).collect();
     Table {
         name: "bridge kn".into(),
         maps: BTreeMap::from([
-            ("guards".into(), Map::map("type ifname : verdict;")),
-            ("marks".into(), Map::map("type ifname : mark;")),
+            ("guards".into(), Map::keyed("type ifname : verdict;")),
+            ("marks".into(), Map::keyed("type ifname : mark;")),
         ]),
         chains: BTreeMap::from([
             (
                 "prerouting".into(),
-                Chain::base("type filter hook prerouting priority -300;", prerouting),
+                Chain::base(
+                    "type filter hook prerouting priority -300;",
+                    rules(&["iifname vmap @guards", "iifname \"tap*\" drop"]),
+                ),
             ),
             (
                 "forward".into(),
-                Chain::base("type filter hook forward priority -200;", forward),
+                Chain::base(
+                    "type filter hook forward priority -200;",
+                    rules(&["meta mark set 0x0", "meta mark set oifname map @marks"]),
+                ),
+            ),
+            // What no guest may send.
+            ("common".into(), Chain::plain(rules(IMPOSTORS))),
+            // What a guest may send before it has an IPv6 address.
+            (
+                "unspecified".into(),
+                Chain::plain(rules(&[
+                    "icmpv6 type { mld-listener-report, nd-router-solicit, nd-neighbor-solicit, mld2-listener-report } accept",
+                    "drop",
+                ])),
             ),
         ]),
     }
 }
 
+/// Only the network's own DHCP server and routers may say these.
+const IMPOSTORS: &[&str] = &[
+    "udp sport 67 udp dport 68 drop",
+    "udp sport 547 udp dport 546 drop",
+    "icmpv6 type { nd-router-advert, nd-redirect } drop",
+];
+
+/// Before the rules of any port. Mark 0 is no port, or one without port security. Neighbour discovery is not tracked,
+/// so it goes first.
+const EGRESS: &[&str] = &[
+    "icmpv6 type { mld-listener-report, mld-listener-done, nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert, mld2-listener-report } accept",
+    "ct state established,related accept",
+    "ct state invalid drop",
+    "udp sport 68 udp dport 67 accept",
+    "udp sport 546 udp dport 547 accept",
+    "ip daddr 169.254.169.254 tcp dport 80 accept",
+    "meta mark vmap @egress",
+    "drop",
+];
+
+const INGRESS: &[&str] = &[
+    "meta mark 0x0 accept",
+    "icmpv6 type { mld-listener-query, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept",
+    "ct state established,related accept",
+    "ct state invalid drop",
+    "udp sport 67 udp dport 68 accept",
+    "udp sport 547 udp dport 546 accept",
+    "meta mark vmap @ingress",
+    "drop",
+];
+
 fn inet_table(wanted: &Wanted, numbers: &Numbers) -> Table {
-    let mut zones = Map::map("typeof iifname : ct zone;");
+    let mut zones = Map::keyed("typeof iifname : ct zone;");
     for network in &wanted.networks {
         if let Some(zone) = numbers.network(&network.id) {
             zones.elements.insert(
@@ -101,8 +141,8 @@ fn inet_table(wanted: &Wanted, numbers: &Numbers) -> Table {
     }
     let mut maps = BTreeMap::from([
         ("zones".into(), zones),
-        ("egress".into(), Map::map("type mark : verdict;")),
-        ("ingress".into(), Map::map("type mark : verdict;")),
+        ("egress".into(), Map::keyed("type mark : verdict;")),
+        ("ingress".into(), Map::keyed("type mark : verdict;")),
     ]);
     for set in &wanted.address_sets {
         for (v4, kind) in [(true, "ipv4_addr"), (false, "ipv6_addr")] {
@@ -114,28 +154,27 @@ fn inet_table(wanted: &Wanted, numbers: &Numbers) -> Table {
             maps.insert(set_name(&set.id, v4), map);
         }
     }
-    let zone = vec!["ct zone set iifname map @zones".into()];
+    let rules = |rules: &[&str]| rules.iter().map(|&r| r.to_owned()).collect();
+    // The guard drops impostors as well, but cannot see into fragments; here they are whole.
+    let egress = [&["meta mark 0x0 accept"], IMPOSTORS, EGRESS].concat();
     Table {
         name: "inet kn".into(),
         maps,
         chains: BTreeMap::from([
             (
                 "zone".into(),
-                Chain::base("type filter hook prerouting priority -300;", zone),
+                Chain::base(
+                    "type filter hook prerouting priority -300;",
+                    rules(&["ct zone set iifname map @zones"]),
+                ),
             ),
             (
                 "egress".into(),
-                Chain::base(
-                    "type filter hook prerouting priority -150;",
-                    vec!["meta mark vmap @egress".into()],
-                ),
+                Chain::base("type filter hook prerouting priority -150;", rules(&egress)),
             ),
             (
                 "ingress".into(),
-                Chain::base(
-                    "type filter hook forward priority 0;",
-                    vec!["meta mark vmap @ingress".into()],
-                ),
+                Chain::base("type filter hook forward priority 0;", rules(INGRESS)),
             ),
         ]),
     }
@@ -155,50 +194,73 @@ fn set_name(id: &str, v4: bool) -> String {
 }
 
 /// What a guest may send at all, whatever its security groups say.
+///
+/// A rule for each address instead of a set for each rule: nft reads every set of the table before each change, so
+/// sets that come with every port would make all changes slow.
 fn guard_rules(port: &Port, mark: &str) -> Vec<String> {
-    let senders = senders(port);
     let accept = format!("meta mark set {mark} accept");
-    let mut rules = vec![
-        "udp sport 67 udp dport 68 drop".to_owned(),
-        "udp sport 547 udp dport 546 drop".to_owned(),
-        "icmpv6 type { nd-router-advert, nd-redirect } drop".to_owned(),
-    ];
-    for (mac, nets) in &senders {
+    let mut rules = vec!["jump common".to_owned()];
+    for (mac, nets) in &senders(port) {
+        let from = format!("ether saddr {mac}");
         let v4 = disjoint(nets.iter().copied(), true);
-        let same = format!("ether saddr {mac} arp saddr ether {mac}");
-        rules.push(format!(
-            "{same} arp saddr ip {} accept",
-            set(&v4, "0.0.0.0")
-        ));
-        rules.push(format!(
-            "ether saddr {mac} ip saddr 0.0.0.0 udp sport 68 udp dport 67 {accept}"
-        ));
-        if !v4.is_empty() {
-            rules.push(format!(
-                "ether saddr {mac} ip saddr {} {accept}",
-                set(&v4, "")
-            ));
-        }
         let mut v6 = disjoint(nets.iter().copied(), false);
         let own = link_local(mac).filter(|own| !v6.iter().any(|n| n.contains(own)));
         v6.extend(own);
-        // The target of an advertisement starts at byte 8 of the ICMPv6 header; ranges cannot be compared so.
-        if v6.iter().all(|n| n.prefix_len() == 128) {
-            let targets: Vec<String> = v6.iter().map(raw_v6).collect();
-            let targets = targets.join(", ");
-            rules.push(format!("ether saddr {mac} icmpv6 type nd-neighbor-advert @th,64,128 != {{ {targets} }} drop"));
+        rules.push(format!(
+            "{from} ip saddr 0.0.0.0 udp sport 68 udp dport 67 {accept}"
+        ));
+        // 0.0.0.0: looking for duplicates (RFC 5227).
+        rules.push(format!(
+            "{from} arp saddr ether {mac} arp saddr ip 0.0.0.0 accept"
+        ));
+        for net in &v4 {
+            let net = if net.prefix_len() == 0 {
+                String::new()
+            } else {
+                nft_net(net)
+            };
+            let (arp, ip) = (address("arp saddr ip", &net), address("ip saddr", &net));
+            rules.push(format!(
+                "{from} ether type arp arp saddr ether {mac} {arp}accept"
+            ));
+            rules.push(format!("{from} ether type ip {ip}{accept}"));
         }
         rules.push(format!(
-            "ether saddr {mac} ip6 saddr {} {accept}",
-            set(&v6, "")
+            "{from} ip6 saddr :: meta mark set {mark} goto unspecified"
         ));
-        let solicits = "icmpv6 type { mld-listener-report, nd-router-solicit, nd-neighbor-solicit, mld2-listener-report }";
-        rules.push(format!(
-            "ether saddr {mac} ip6 saddr :: {solicits} {accept}"
-        ));
+        // The target of an advertisement starts at byte 8 of the ICMPv6 header; ranges cannot be compared so.
+        if v6.iter().all(|n| n.prefix_len() == 128) {
+            for net in &v6 {
+                rules.push(format!(
+                    "{from} icmpv6 type nd-neighbor-advert @th,64,128 {} {accept}",
+                    raw_v6(net)
+                ));
+            }
+            rules.push(format!("{from} icmpv6 type nd-neighbor-advert drop"));
+        }
+        for net in &v6 {
+            let net = if net.prefix_len() == 0 {
+                String::new()
+            } else {
+                nft_net(net)
+            };
+            rules.push(format!(
+                "{from} ether type ip6 {}{accept}",
+                address("ip6 saddr", &net)
+            ));
+        }
     }
     rules.push("drop".into());
     rules
+}
+
+/// A comparison with an address; nothing for any address.
+fn address(field: &str, net: &str) -> String {
+    if net.is_empty() {
+        String::new()
+    } else {
+        format!("{field} {net} ")
+    }
 }
 
 /// MAC addresses that the guest may use, each with its IP addresses.
@@ -213,18 +275,6 @@ fn senders(port: &Port) -> BTreeMap<String, Vec<IpNet>> {
         senders.entry(mac.to_lowercase()).or_default().push(net);
     }
     senders
-}
-
-/// An anonymous set of networks and one more address.
-fn set(nets: &[IpNet], extra: &str) -> String {
-    let inside = |net: &IpNet| {
-        extra
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|e| net.contains(&e))
-    };
-    let extra = (!extra.is_empty() && !nets.iter().any(inside)).then(|| extra.to_owned());
-    let elements: Vec<String> = nets.iter().map(element).chain(extra).collect();
-    format!("{{ {} }}", elements.join(", "))
 }
 
 /// The link-local address that is made from a MAC address (EUI-64).
@@ -244,35 +294,12 @@ fn raw_v6(net: &IpNet) -> String {
 
 /// One direction of a port's security groups.
 fn port_rules(rules: &[Rule], direction: Direction) -> Vec<String> {
-    // Neighbour discovery is not tracked, so it goes first. A guest's own RA never gets here: see the guard.
-    let always: &[&str] = match direction {
-        // The guard drops the first two as well, but cannot see through fragments; here they are whole.
-        Direction::Egress => &[
-            "udp sport { 67, 547 } udp dport { 68, 546 } drop",
-            "icmpv6 type { nd-router-advert, nd-redirect } drop",
-            "icmpv6 type { mld-listener-report, mld-listener-done, nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert, mld2-listener-report } accept",
-            "ct state established,related accept",
-            "ct state invalid drop",
-            "udp sport 68 udp dport 67 accept",
-            "udp sport 546 udp dport 547 accept",
-            "ip daddr 169.254.169.254 tcp dport 80 accept",
-        ],
-        Direction::Ingress => &[
-            "icmpv6 type { mld-listener-query, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept",
-            "ct state established,related accept",
-            "ct state invalid drop",
-            "udp sport 67 udp dport 68 accept",
-            "udp sport 547 udp dport 546 accept",
-        ],
-    };
     let mut sorted: Vec<&Rule> = rules.iter().filter(|r| r.direction == direction).collect();
     sorted.sort();
     sorted.dedup();
-    let texts = sorted.into_iter().map(rule_text);
-    always
-        .iter()
-        .map(|&r| r.to_owned())
-        .chain(texts)
+    sorted
+        .into_iter()
+        .map(rule_text)
         .chain(["drop".to_owned()])
         .collect()
 }

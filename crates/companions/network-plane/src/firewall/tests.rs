@@ -178,7 +178,7 @@ fn a_changed_map_value_is_taken_out_before_it_is_put_in() {
             "m".into(),
             Map {
                 elements: BTreeMap::from([("1".into(), value.into())]),
-                ..Map::map("type mark : verdict;")
+                ..Map::keyed("type mark : verdict;")
             },
         )]),
         chains: BTreeMap::from([("c".into(), Chain::plain(vec!["drop".into()]))]),

@@ -38,7 +38,11 @@ const IFA_FLAGS: u16 = 8;
 const IFA_F_NODAD: u32 = 2;
 const RTA_DST: u16 = 1;
 const RTA_GATEWAY: u16 = 5;
-const MAIN_TABLE: u8 = 254;
+const RTA_TABLE: u16 = 15;
+/// Where routes usually are.
+pub const MAIN_TABLE: u32 = 254;
+/// The kernel's own addresses.
+const LOCAL_TABLE: u32 = 255;
 /// Routes of this protocol number are ours; the kernel's own are left alone.
 const RTPROT_STATIC: u8 = 4;
 
@@ -60,6 +64,8 @@ pub struct Link {
 /// A route that we made.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Route {
+    /// [`MAIN_TABLE`] or that of a detour.
+    pub table: u32,
     pub destination: IpNet,
     pub next_hop: IpAddr,
 }
@@ -280,7 +286,7 @@ pub fn remove_address(socket: &mut Socket, index: u32, address: IpNet) -> io::Re
     )
 }
 
-/// Our routes (protocol "static", main table).
+/// Our routes (protocol "static").
 pub fn routes(socket: &mut Socket) -> io::Result<Vec<Route>> {
     let answers = socket.ask(Message::new(GETROUTE, DUMP).raw(&[0; 12]))?;
     Ok(answers
@@ -291,9 +297,8 @@ pub fn routes(socket: &mut Socket) -> io::Result<Vec<Route>> {
 }
 
 fn parse_route(body: &[u8]) -> Option<Route> {
-    let (family, prefix, table, protocol) =
-        (*body.first()?, *body.get(1)?, *body.get(4)?, *body.get(5)?);
-    if table != MAIN_TABLE || protocol != RTPROT_STATIC {
+    let (family, prefix, protocol) = (*body.first()?, *body.get(1)?, *body.get(5)?);
+    if protocol != RTPROT_STATIC {
         return None;
     }
     let unspecified = if i32::from(family) == libc::AF_INET {
@@ -301,18 +306,22 @@ fn parse_route(body: &[u8]) -> Option<Route> {
     } else {
         Ipv6Addr::UNSPECIFIED.into()
     };
-    let (mut destination, mut next_hop) = (unspecified, None);
+    let (mut destination, mut next_hop, mut table) = (unspecified, None, u32::from(*body.get(4)?));
     for (kind, value) in attributes(body.get(12..)?) {
         match kind {
             RTA_DST => destination = parse_ip(value)?,
             RTA_GATEWAY => next_hop = parse_ip(value),
+            RTA_TABLE => table = number(value)?,
             _ => {}
         }
     }
-    Some(Route {
-        destination: IpNet::new(destination, prefix).ok()?,
+    let destination = IpNet::new(destination, prefix).ok()?;
+    let route = Route {
+        table,
+        destination,
         next_hop: next_hop?,
-    })
+    };
+    (table != LOCAL_TABLE).then_some(route)
 }
 
 fn route_message(kind: u16, flags: u16, route: &Route) -> Message {
@@ -322,7 +331,7 @@ fn route_message(kind: u16, flags: u16, route: &Route) -> Message {
         route.destination.prefix_len(),
         0,
         0,
-        MAIN_TABLE,
+        0,
         RTPROT_STATIC,
         0,
         RTN_UNICAST,
@@ -333,6 +342,7 @@ fn route_message(kind: u16, flags: u16, route: &Route) -> Message {
     ];
     Message::new(kind, flags)
         .raw(&header)
+        .number(RTA_TABLE, route.table)
         .attribute(RTA_DST, &ip_bytes(route.destination.network()))
         .attribute(RTA_GATEWAY, &ip_bytes(route.next_hop))
 }

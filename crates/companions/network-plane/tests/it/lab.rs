@@ -190,7 +190,7 @@ impl Guest {
     }
 
     pub fn pings(&self, address: &str) -> bool {
-        self.within(|| output(&format!("busybox ping -c 1 -W 1 {address}")).0)
+        self.within(|| output(&format!("busybox ping -c 2 -W 1 {address}")).0)
     }
 
     /// Listens inside the guest.
@@ -206,7 +206,7 @@ impl Guest {
 
 pub fn connect(address: &str) -> Option<TcpStream> {
     let address: SocketAddr = address.parse().unwrap();
-    let stream = TcpStream::connect_timeout(&address, Duration::from_millis(800)).ok()?;
+    let stream = TcpStream::connect_timeout(&address, Duration::from_millis(1500)).ok()?;
     stream
         .set_read_timeout(Some(Duration::from_millis(800)))
         .unwrap();

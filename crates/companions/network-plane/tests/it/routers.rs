@@ -25,7 +25,10 @@ fn guests_reach_the_outside_behind_the_routers_address() {
         assert!(guest.connect("203.0.113.1:8080").is_none());
         wanted.routers[0].admin_up = true;
         lab.apply(&wanted).await;
-        assert!(guest.connect("203.0.113.1:8080").is_some());
+        // The kernel looks at cables once a second.
+        lab::eventually("the router forwards again", || {
+            guest.connect("203.0.113.1:8080").is_some()
+        });
     });
 }
 
@@ -220,6 +223,58 @@ fn guests_learn_their_ipv6_address_and_route_from_the_router() {
         })
         .await
         .unwrap();
+        assert_eq!(lab.apply(&wanted).await.changes, 0);
+    });
+}
+
+#[test]
+fn guests_that_take_no_routes_from_dhcp_reach_metadata_by_the_router() {
+    lab::run(|lab| async move {
+        let nets = [network("blue", 1), network("red", 2), external("ext", 113)];
+        let ports = [
+            port("a", &nets[0], "10.1.0.5"),
+            port("b", &nets[1], "10.2.0.5"),
+        ];
+        let mut wanted = wanted(&nets, &ports);
+        let mut both = router("r", &nets[0], &nets[2]);
+        both.interfaces.push(Interface {
+            port_id: id("second"),
+            network_id: nets[1].id.clone(),
+            mac: "fa:16:3e:aa:00:09".into(),
+            ips: vec!["10.2.0.1/24".parse().unwrap()],
+        });
+        wanted.routers = vec![both];
+        lab.apply(&wanted).await;
+        let mut listeners = lab.plane.listeners().await.unwrap();
+        for _ in 0..2 {
+            let metadata = listeners.recv().await.unwrap();
+            let n = usize::from(metadata.network_id == nets[1].id);
+            let guest = lab.guest(&ports[n]);
+            guest.address(&format!("10.{}.0.5/24", n + 1));
+            guest.sh(&format!("ip route add default via 10.{}.0.1", n + 1));
+            let caller = std::thread::spawn(move || guest.connect("169.254.169.254:80").is_some());
+            let accepted = tokio::time::timeout(
+                std::time::Duration::from_secs(3),
+                metadata.listener.accept(),
+            )
+            .await;
+            assert_eq!(
+                accepted.expect("a connection").unwrap().1.ip(),
+                ports[n].ips[0]
+            );
+            assert!(caller.join().unwrap());
+        }
+        assert_eq!(lab.apply(&wanted).await.changes, 0);
+        wanted.routers[0].interfaces.pop();
+        lab.apply(&wanted).await;
+        let namespace =
+            network_plane::router_namespace(&lab.settings.cloud_id, &wanted.routers[0].id);
+        assert_eq!(
+            lab.inside(&namespace, "ip rule")
+                .matches("169.254.169.254")
+                .count(),
+            1
+        );
         assert_eq!(lab.apply(&wanted).await.changes, 0);
     });
 }
