@@ -86,7 +86,10 @@ impl<W: Workflow> Course<'_, W> {
                     why,
                     "step will be tried again"
                 );
-                self.remember(started, Outcome::Retry, Some(json!(why)));
+                // The 1st, 2nd, 4th, 8th, … attempt: a step may wait for hours in this way.
+                if (self.attempts + 1).is_power_of_two() {
+                    self.remember(started, Outcome::Retry, Some(json!(why)));
+                }
                 self.why = Some(json!(why));
                 self.attempts += 1;
                 self.pause(after).await.map(Some)
@@ -108,7 +111,13 @@ impl<W: Workflow> Course<'_, W> {
     ) -> Result<Option<Ended>, SqlError> {
         tracing::info!(step = self.table.name(self.cursor), %why, "step failed; undoing");
         self.remember(started, Outcome::Failed, Some(why.clone()));
-        self.why = Some(why);
+        // A step that gave up because it was cancelled may say so in any words.
+        let cancelled = self.cancelled.is_cancelled();
+        self.why = Some(if cancelled {
+            json!({ "cancelled": true })
+        } else {
+            why
+        });
         self.go_to(Cursor::Undo { at, until: None }).await
     }
 
@@ -195,7 +204,8 @@ impl<W: Workflow> Course<'_, W> {
         metrics::counter!("kilonova_workflow_ended_total", "kind" => W::KIND, "ending" => ending)
             .increment(1);
         // Whoever asked to cancel usually waits for the end in a workflow of the same subject.
-        let wake = if self.cancelled.is_cancelled() {
+        let undone = status == Status::Undone;
+        let wake = if undone && self.lease.is_cancelled().await? {
             journal::others(&self.inner.db, &self.subject, self.id).await?
         } else {
             Vec::new()

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::journal::WorkflowId;
+use crate::journal::{WorkflowError, WorkflowId};
 use crate::lease::Lease;
 
 /// How often a step is tried, when it asks to be retried, before it counts as failed.
@@ -102,6 +102,13 @@ impl StepError {
 /// A database that does not answer is waited for.
 impl From<sql::SqlError> for StepError {
     fn from(error: sql::SqlError) -> Self {
+        StepError::retry(Duration::from_secs(1), chain(&error))
+    }
+}
+
+/// A journal that does not answer is waited for.
+impl From<WorkflowError> for StepError {
+    fn from(error: WorkflowError) -> Self {
         StepError::retry(Duration::from_secs(1), chain(&error))
     }
 }

@@ -364,6 +364,7 @@ async fn a_cancelled_workflow_turns_round_in_the_middle_of_a_step() {
         runner.nudge(id);
         let record = wait(&db, id).await;
         assert_eq!(record.status, Status::Undone);
+        assert_eq!(record.error, Some(json!({ "cancelled": true })));
         assert!(
             asked.elapsed() < Duration::from_millis(250),
             "not at a renewal but at the nudge"
