@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             endpoints: endpoints.to_vec(),
         })
         .await?;
-    let app = axum::Router::new().nest("/identity", identity.router());
+    let app = axum::Router::new().nest_service("/identity", identity.router());
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     println!("ready: OS_AUTH_URL={url}/v3 OS_USERNAME=admin OS_PROJECT_NAME=admin");
     axum::serve(listener, app).await?;

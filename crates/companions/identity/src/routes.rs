@@ -73,7 +73,6 @@ fn auth() -> Vec<Row> {
     vec![
         open(Method::GET, "/", versions::all),
         open(Method::GET, "/v3", versions::one),
-        open(Method::GET, "/v3/", versions::one),
         open(Method::POST, "/v3/auth/tokens", auth::issue),
         row(Method::GET, "/v3/auth/tokens", "validate_token", auth::show),
         row(Method::HEAD, "/v3/auth/tokens", "check_token", auth::show),

@@ -29,8 +29,10 @@ pub trait Plain: Send + Sync + 'static {
         >;
     /// The key of one in bodies, and the kind in messages.
     const ONE: &'static str;
-    /// The key of a list, and the place in paths.
+    /// The key of a list.
     const MANY: &'static str;
+    /// Where it lies below `/v3/`.
+    const PLACE: &'static str = Self::MANY;
     /// The parameter of the path that holds the id.
     const ID: &'static str;
     const FIELDS: &'static [Field];
@@ -74,7 +76,7 @@ pub async fn create<P: Plain>(ctx: Ctx) -> Answer {
         .await
         .map_err(|fault| fault.or_duplicate(P::ONE, name))?;
     ctx.state.commit(tx).await?;
-    ctx.created(P::ONE, P::MANY, shown)
+    ctx.created(P::ONE, P::PLACE, shown)
 }
 
 pub async fn list<P: Plain>(ctx: Ctx) -> Answer {
@@ -82,7 +84,7 @@ pub async fn list<P: Plain>(ctx: Ctx) -> Answer {
     let rows = P::Entity::find().all(ctx.state.db.read()).await?;
     ctx.list(
         P::MANY,
-        P::MANY,
+        P::PLACE,
         rows.iter().map(P::view).collect(),
         P::FILTERS,
     )
@@ -91,7 +93,7 @@ pub async fn list<P: Plain>(ctx: Ctx) -> Answer {
 pub async fn show<P: Plain>(ctx: Ctx) -> Answer {
     ctx.allow(Target::default())?;
     let row = record::find::<P::Entity>(ctx.state.db.read(), P::ONE, ctx.param(P::ID)).await?;
-    ctx.shown(P::ONE, P::MANY, P::view(&row))
+    ctx.shown(P::ONE, P::PLACE, P::view(&row))
 }
 
 pub async fn update<P: Plain>(ctx: Ctx) -> Answer {
@@ -104,7 +106,7 @@ pub async fn update<P: Plain>(ctx: Ctx) -> Answer {
     let shown = P::view(&row);
     record::update::<P::Entity>(&tx, row).await?;
     ctx.state.commit(tx).await?;
-    ctx.shown(P::ONE, P::MANY, shown)
+    ctx.shown(P::ONE, P::PLACE, shown)
 }
 
 pub async fn delete<P: Plain>(ctx: Ctx) -> Answer {

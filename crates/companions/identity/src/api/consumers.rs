@@ -17,6 +17,7 @@ impl Plain for Consumers {
     type Entity = consumers::Entity;
     const ONE: &'static str = "consumer";
     const MANY: &'static str = "consumers";
+    const PLACE: &'static str = "OS-OAUTH1/consumers";
     const ID: &'static str = "consumer_id";
     const FIELDS: &'static [Field] = &[may("description", Kind::MaybeText(65_535))];
     const FILTERS: &'static [&'static str] = &[];

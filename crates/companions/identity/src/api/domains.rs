@@ -132,9 +132,14 @@ pub async fn update(ctx: Ctx) -> Answer {
 
 pub async fn delete(ctx: Ctx) -> Answer {
     ctx.allow(Target::default().with("target.domain.id", Some(ctx.param("domain_id"))))?;
+    let row = find(ctx.state.db.read(), ctx.param("domain_id")).await?;
+    delete_row(&ctx, &row).await
+}
+
+/// Deletes a domain that the caller may delete, if it is disabled.
+pub async fn delete_row(ctx: &Ctx, row: &projects::Model) -> Answer {
     let tx = ctx.state.begin().await?;
-    let row = find(&tx, ctx.param("domain_id")).await?;
-    if row.enabled {
+    if find(&tx, &row.id).await?.enabled {
         return Err(Fault::ForbiddenBecause(
             "Cannot delete a domain that is enabled, please disable it first.".to_owned(),
         ));

@@ -62,11 +62,10 @@ pub async fn create(ctx: Ctx) -> Answer {
             implied.id
         )));
     }
-    if role_api::domain_of(&implied).is_some_and(|domain| domain != prior.domain_id) {
-        return Err(Fault::ForbiddenBecause(format!(
-            "A role of a domain cannot be implied by a role outside of it: {}",
-            implied.id
-        )));
+    if role_api::domain_of(&prior).is_none() && role_api::domain_of(&implied).is_some() {
+        return Err(Fault::ForbiddenBecause(
+            "Global role cannot imply a domain-specific role".to_owned(),
+        ));
     }
     let tx = ctx.state.begin().await?;
     let row = implied_roles::Model {

@@ -340,9 +340,7 @@ pub async fn update(ctx: Ctx) -> Answer {
 pub async fn delete(ctx: Ctx) -> Answer {
     let row = load(&ctx, ctx.param("project_id")).await?;
     if row.is_domain {
-        return Err(Fault::ForbiddenBecause(
-            "A project that acts as a domain is deleted by /v3/domains.".to_owned(),
-        ));
+        return domains::delete_row(&ctx, &row).await;
     }
     let tx = ctx.state.begin().await?;
     let children = projects::Entity::find()

@@ -72,13 +72,8 @@ async fn load(ctx: &Ctx) -> Result<Model, Fault> {
             && row.expires_at.is_none_or(|end| end > Utc::now())
             && row.remaining_uses != Some(0)
     });
-    match living {
-        Some(row) => ctx.allow(target(&row)).map(|()| row),
-        None => {
-            ctx.allow(Target::default())?;
-            Err(Fault::not_found("trust", id))
-        }
-    }
+    let row = living.ok_or_else(|| Fault::not_found("trust", id))?;
+    ctx.allow(target(&row)).map(|()| row)
 }
 
 pub async fn create(ctx: Ctx) -> Answer {

@@ -1,0 +1,7 @@
+//! The identity service through its HTTP face, on every database engine that the environment offers.
+
+mod cloud;
+mod delegation;
+mod policy;
+mod resources;
+mod tokens;

@@ -1,0 +1,189 @@
+//! Who may do what, and what those hear who may not.
+
+use serde_json::json;
+
+use crate::cloud::{Cloud, password};
+
+#[tokio::test]
+async fn a_member_reads_themselves_and_their_project_and_nothing_else() {
+    let cloud = Cloud::on(sql::testing::sqlite().await).await;
+    let demo = cloud.demo().await;
+    let (me, other) = (
+        cloud.id("users", "demo").await,
+        cloud.id("users", "admin").await,
+    );
+    let (mine, theirs) = (
+        cloud.id("projects", "demo").await,
+        cloud.id("projects", "admin").await,
+    );
+    for (path, status) in [
+        (format!("/v3/users/{me}"), 200),
+        (format!("/v3/users/{other}"), 403),
+        (format!("/v3/projects/{mine}"), 200),
+        (format!("/v3/projects/{theirs}"), 403),
+        ("/v3/users/unknown".to_owned(), 403),
+        ("/v3/users".to_owned(), 403),
+        ("/v3/regions".to_owned(), 200),
+        ("/v3/auth/projects".to_owned(), 200),
+    ] {
+        let reply = cloud.call("GET", &path, &demo, None, None).await;
+        assert_eq!(reply.status.as_u16(), status, "{path}: {}", reply.body);
+    }
+    let refused = cloud
+        .call("GET", "/v3/users", &demo, None, None)
+        .await
+        .expect(403);
+    assert_eq!(
+        refused.message(),
+        "You are not authorized to perform the requested action: identity:list_users."
+    );
+    let body = Some(json!({"user": {"name": "x"}}));
+    cloud
+        .call("POST", "/v3/users", &demo, None, body)
+        .await
+        .expect(403);
+}
+
+#[tokio::test]
+async fn a_domain_manager_manages_people_at_home_only() {
+    let cloud = Cloud::on(sql::testing::sqlite().await).await;
+    let domain = cloud
+        .make("domains", "domain", json!({"name": "home"}))
+        .await;
+    let boss = cloud
+        .make(
+            "users",
+            "user",
+            json!({"name": "boss", "password": "pw", "domain_id": domain}),
+        )
+        .await;
+    let (manager, admin) = (
+        cloud.id("roles", "manager").await,
+        cloud.id("roles", "admin").await,
+    );
+    let member = cloud.id("roles", "member").await;
+    cloud
+        .put(&format!(
+            "/v3/domains/{domain}/users/{boss}/roles/{manager}"
+        ))
+        .await
+        .expect(204);
+    let auth = json!({
+        "identity": {"methods": ["password"], "password": {"user": {"id": boss, "password": "pw"}}},
+        "scope": {"domain": {"id": domain}},
+    });
+    let token = cloud.log_in(auth).await.expect(201).subject();
+    let post = async |path: &str, body| cloud.call("POST", path, &token, None, Some(body)).await;
+    let project = post("/v3/projects", json!({"project": {"name": "p"}}))
+        .await
+        .expect(201);
+    assert_eq!(project.body["project"]["domain_id"], domain);
+    let user = post(
+        "/v3/users",
+        json!({"user": {"name": "u", "domain_id": domain}}),
+    )
+    .await
+    .expect(201);
+    post(
+        "/v3/users",
+        json!({"user": {"name": "u", "domain_id": "default"}}),
+    )
+    .await
+    .expect(403);
+    let grant = |role: &str| {
+        let (project, user) = (&project.body["project"]["id"], &user.body["user"]["id"]);
+        format!(
+            "/v3/projects/{}/users/{}/roles/{role}",
+            project.as_str().expect("id"),
+            user.as_str().expect("id")
+        )
+    };
+    cloud
+        .call("PUT", &grant(&member), &token, None, None)
+        .await
+        .expect(204);
+    cloud
+        .call("PUT", &grant(&admin), &token, None, None)
+        .await
+        .expect(403);
+    let seen = cloud
+        .call("GET", "/v3/users", &token, None, None)
+        .await
+        .expect(200);
+    assert!(
+        seen.body["users"]
+            .as_array()
+            .expect("list")
+            .iter()
+            .all(|user| user["domain_id"] == domain)
+    );
+}
+
+#[tokio::test]
+async fn without_a_token_only_versions_are_shown() {
+    let cloud = Cloud::on(sql::testing::sqlite().await).await;
+    let root = cloud.call("GET", "/", "", None, None).await.expect(300);
+    assert_eq!(
+        root.body["versions"]["values"][0]["links"][0]["href"],
+        "http://cloud/v3/"
+    );
+    cloud.call("GET", "/v3", "", None, None).await.expect(200);
+    let refused = cloud
+        .call("GET", "/v3/projects", "", None, None)
+        .await
+        .expect(401);
+    assert!(
+        refused.headers["www-authenticate"]
+            .to_str()
+            .expect("text")
+            .starts_with("Keystone uri=")
+    );
+    cloud
+        .call("GET", "/v3/projects", "gAAAAnonsense", None, None)
+        .await
+        .expect(401);
+    cloud
+        .call("GET", "/v3/nowhere", "", None, None)
+        .await
+        .expect(404);
+    cloud
+        .call("PUT", "/v3/projects", "", None, None)
+        .await
+        .expect(405);
+}
+
+#[tokio::test]
+async fn what_is_not_built_says_so() {
+    let cloud = Cloud::on(sql::testing::sqlite().await).await;
+    let reply = cloud
+        .get("/v3/OS-FEDERATION/identity_providers")
+        .await
+        .expect(501);
+    assert_eq!(
+        reply.message(),
+        "The action you have requested has not been implemented."
+    );
+    assert!(
+        identity::routes::table()
+            .iter()
+            .any(|row| row.handler.is_none())
+    );
+}
+
+#[tokio::test]
+async fn every_guarded_route_refuses_a_stranger() {
+    let cloud = Cloud::on(sql::testing::sqlite().await).await;
+    for row in identity::routes::table() {
+        if row.rule.is_some() {
+            let path = row.path.replace(['{', '}'], "");
+            let reply = cloud
+                .call(row.verb.as_str(), &path, "", None, Some(json!({})))
+                .await;
+            assert_eq!(reply.status.as_u16(), 401, "{} {}", row.verb, row.path);
+        }
+    }
+    cloud
+        .log_in(password("demo", "demo-secret", None))
+        .await
+        .expect(201);
+}
