@@ -32,7 +32,7 @@
 //! - precedence, weakest first: defaults, `--config-file`s in the order given, files of `--config-dir`s
 //!   by name, environment (`KILONOVA_<SECTION>_<KEY>`, `KILONOVA_<KEY>` for `[DEFAULT]`);
 //! - the dialect is oslo.config's: `[DEFAULT]`, indented continuation lines, `#` inside values,
-//!   repeated keys for multi-valued options, `$key`, `${key}`, `$section.key`, `$$`;
+//!   quotes around a whole value, repeated keys for multi-valued options, `$key`, `${key}`, `$section.key`, `$$`;
 //! - a value that does not parse stops the start with file, line, section, key and what is allowed;
 //!   all such values are reported at once; secrets are never shown;
 //! - a name that nobody knows is a warning with the nearest known name; Nova's own well-known names

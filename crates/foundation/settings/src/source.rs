@@ -159,12 +159,18 @@ pub(crate) fn parse(path: PathBuf, text: &str) -> Result<File, SettingsError> {
             entries.push(Entry {
                 section: at.0,
                 key: at.1,
-                value: value.to_owned(),
+                value: unquoted(value).to_owned(),
                 line: line.unwrap_or_default(),
             });
         }
     }
     Ok(File { path, entries })
+}
+
+/// As oslo.config: quotes around the whole value are not part of it; others are.
+fn unquoted(value: &str) -> &str {
+    let inner = |quote| value.strip_prefix(quote)?.strip_suffix(quote);
+    inner('"').or_else(|| inner('\'')).unwrap_or(value)
 }
 
 /// The lines of each key, in order: the parser does not tell.

@@ -101,20 +101,19 @@ fn without_files_every_option_has_its_default() {
 
 #[test]
 fn the_dialect_is_that_of_oslo() {
-    let text = "\
-# comment
+    let text = r#"# comment
 [DEFAULT]
-state_path = /srv#1
+state_path = "/srv#1"
 [agent]
-password = p$$a\"b'c\\d%
+password = p$$a"b'c\d%
 filters = One,
   Two, Three
-alias = {\"a\": 1}
-alias: {\"b\": 2}
+alias = {"a": 1}
+alias: {"b": 2}
 eager = No
 [DEFAULT]
 workers=8
-";
+"#;
     let settings = settings(text);
     let (main, agent): (Main, Agent) = (
         settings.read().expect("main"),
