@@ -44,8 +44,6 @@ pub enum Fault {
     InvalidSharedSetting(String),
     #[error("No more IP addresses available on network {0}.")]
     IpAddressGenerationFailure(String),
-    #[error("Unable to complete operation for network {network}. The IP address {ip} is in use.")]
-    IpAddressInUse { network: String, ip: String },
     #[error("IP address {ip} already allocated in subnet {subnet}.")]
     IpAddressAlreadyAllocated { ip: String, subnet: String },
     #[error("IP address {0} is not a valid IP for the specified subnet.")]
@@ -113,8 +111,6 @@ pub enum Fault {
     RuleEthertype(String, String),
     #[error("Invalid ethertype {0} for protocol {1}.")]
     RuleEthertypeProtocol(String, String),
-    #[error("Multiple security groups or tenants given in one request for rules.")]
-    RuleGroups,
     #[error("Port Security must be enabled in order to have allowed address pairs on a port.")]
     PairsNeedPortSecurity,
     #[error(
@@ -229,7 +225,6 @@ pub mod kinds {
     pub static EXTENSION: Kind = Kind("Extension", "ExtensionNotFound");
     pub static BINDING: Kind = Kind("Binding for port", "PortBindingNotFound");
     pub static TAG: Kind = Kind("Tag", "TagNotFound");
-    pub static QUOTA: Kind = Kind("Quota for project", "TenantQuotaNotFound");
 }
 
 /// An object of this kind and id is not there.
@@ -292,7 +287,6 @@ impl Fault {
             F::SubnetInUse { .. } => (CONFLICT, "SubnetInUse"),
             F::InvalidSharedSetting(_) => (CONFLICT, "InvalidSharedSetting"),
             F::IpAddressGenerationFailure(_) => (CONFLICT, "IpAddressGenerationFailure"),
-            F::IpAddressInUse { .. } => (CONFLICT, "IpAddressInUse"),
             F::IpAddressAlreadyAllocated { .. } => (CONFLICT, "IpAddressAlreadyAllocated"),
             F::InvalidIpForSubnet(_) => (BAD, "InvalidIpForSubnet"),
             F::InvalidIpForNetwork(_) => (BAD, "InvalidIpForNetwork"),
@@ -319,7 +313,6 @@ impl Fault {
             F::RuleRemotes => (BAD, "SecurityGroupMultipleRemoteEntites"),
             F::RuleEthertype(..) => (BAD, "SecurityGroupRuleParameterConflict"),
             F::RuleEthertypeProtocol(..) => (BAD, "SecurityGroupEthertypeConflictWithProtocol"),
-            F::RuleGroups => (BAD, "SecurityGroupNotSingleGroupRules"),
             F::PairsNeedPortSecurity => (CONFLICT, "AddressPairAndPortSecurityRequired"),
             F::GroupsNeedPortSecurity => (BAD, "PortSecurityAndIPRequiredForSecurityGroups"),
             F::DuplicatePair(..) => (BAD, "DuplicateAddressPairInRequest"),

@@ -14,7 +14,7 @@ use crate::fault::{Fault, Result, kinds};
 use crate::ports::{self, NewPort};
 use crate::ranges::Route;
 use crate::store::{self, Tx, among, read_json};
-use crate::tables::{allocations, floatingips, networks, ports as port_table, routers, subnets};
+use crate::tables::{allocations, floatingips, ports as port_table, routers, subnets};
 use crate::{networks as network_logic, views};
 
 /// Owner of a router's port on an internal network.
@@ -565,12 +565,4 @@ pub async fn show(
             view
         })
         .collect())
-}
-
-/// The external network of a router, for those who look for a way out.
-pub async fn network_of_gateway(tx: &Tx, row: &routers::Model) -> Result<Option<networks::Model>> {
-    match &row.gateway_network_id {
-        Some(id) => store::find::<networks::Entity>(tx, id).await,
-        None => Ok(None),
-    }
 }

@@ -5,8 +5,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
+use network_plane::{Plane, PlaneError, PlaneSettings};
 use sql::{Database, SqlError};
 use tokio::sync::{Notify, RwLock};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use web::Authenticator;
 use web::policy::PolicyError;
 
@@ -14,7 +17,8 @@ use crate::access::Access;
 use crate::core::Core;
 use crate::events::EventSink;
 use crate::migrations::Migrator;
-use crate::settings::Settings;
+use crate::metadata::MetadataUpstream;
+use crate::settings::{PlaneKind, Settings};
 
 /// Why the service cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -23,12 +27,15 @@ pub enum OpenError {
     Database(#[from] SqlError),
     #[error("the network service's policy")]
     Policy(#[from] PolicyError),
+    #[error("the host's networks")]
+    Plane(#[from] PlaneError),
 }
 
 /// The network service. Cheap to clone.
 #[derive(Clone)]
 pub struct Networks {
     pub(crate) core: Arc<Core>,
+    plane: Option<Plane>,
 }
 
 impl Networks {
@@ -53,8 +60,10 @@ impl Networks {
             sink: RwLock::new(None),
             cursors: Mutex::new(HashMap::new()),
         };
+        let plane = open_plane(&core.settings).await?;
         Ok(Networks {
             core: Arc::new(core),
+            plane,
         })
     }
 
@@ -67,5 +76,51 @@ impl Networks {
     pub async fn set_event_sink(&self, sink: Arc<dyn EventSink>) {
         *self.core.sink.write().await = Some(sink);
         self.core.told.notify_one();
+    }
+
+    /// Starts the background tasks: the reconciler, the sender of events, and, with an upstream and the Linux
+    /// plane, the metadata proxy. They end when `stop` is cancelled; the set is there to wait for that.
+    pub fn start(
+        &self,
+        metadata: Option<Arc<dyn MetadataUpstream>>,
+        stop: CancellationToken,
+    ) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(crate::events::deliver(self.core.clone(), stop.clone()));
+        tasks.spawn(crate::reconcile::run(self.core.clone(), self.plane.clone(), stop.clone()));
+        if let (Some(plane), Some(upstream)) = (&self.plane, metadata) {
+            tasks.spawn(crate::metadata::run(self.core.clone(), plane.clone(), upstream, stop));
+        }
+        tasks
+    }
+
+    /// Removes everything of this cloud's networks from the host. The tables stay: a new start brings all back.
+    /// Stop the background tasks first.
+    pub async fn down(&self) -> Result<(), PlaneError> {
+        match &self.plane {
+            Some(plane) => plane.remove_all().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Describes what is on the host and should not be. Empty is good.
+    pub async fn audit(&self) -> Result<Vec<String>, PlaneError> {
+        match &self.plane {
+            Some(plane) => plane.audit().await,
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+async fn open_plane(settings: &Settings) -> Result<Option<Plane>, PlaneError> {
+    match settings.plane {
+        PlaneKind::None => Ok(None),
+        PlaneKind::Linux => {
+            let plane = PlaneSettings {
+                state_dir: settings.state_dir.clone(),
+                cloud_id: settings.cloud_id.clone(),
+            };
+            Ok(Some(Plane::open(plane).await?))
+        }
     }
 }

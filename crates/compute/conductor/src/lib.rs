@@ -51,6 +51,7 @@ impl Conductor {
         };
         let service = Service::new(desk)
             .on(messages::nudge)
+            .on(messages::consoles::redeem)
             .on(messages::ports::changed)
             .on(messages::hosts::report)
             .on(messages::hosts::service)

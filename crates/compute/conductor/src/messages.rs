@@ -1,5 +1,6 @@
 //! What conductors are told, a file per sender's noun.
 
+pub mod consoles;
 pub mod guests;
 pub mod hosts;
 pub mod ports;

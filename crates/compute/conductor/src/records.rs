@@ -5,7 +5,6 @@ use compute_db::{DbError, actions, servers};
 use compute_model::action::ActionEvent;
 use compute_model::{Fault, Server};
 use compute_rpc::workflows::Asked;
-use sql::SqlError;
 use std::time::Duration;
 use workflow::StepError;
 
@@ -63,11 +62,6 @@ pub fn database(error: DbError) -> StepError {
         DbError::Unreadable { .. } => StepError::Fatal(error.to_string()),
         other => StepError::retry(Duration::from_secs(1), other),
     }
-}
-
-/// As [`database`], for plain transactions.
-pub fn sql(error: SqlError) -> StepError {
-    error.into()
 }
 
 /// An event that ended well or badly.

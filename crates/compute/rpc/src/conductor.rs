@@ -121,3 +121,25 @@ impl Message for PortChanged {
     const IDEMPOTENT: bool = true;
     type Reply = ();
 }
+
+/// Somebody opens a console with a token: it is used up, and the answer says where to connect.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct RedeemConsole {
+    /// SHA-256 of the token in hex: the token itself stays with the proxy.
+    pub token_hash: String,
+}
+
+/// Where a console is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsoleTarget {
+    pub server_id: String,
+    pub host: String,
+    /// `novnc`, `serial`.
+    pub kind: String,
+}
+
+impl Message for RedeemConsole {
+    const NAME: &'static str = "redeem_console";
+    /// None for a token that is unknown, used, expired, or older than the server's last operation.
+    type Reply = Option<ConsoleTarget>;
+}

@@ -21,7 +21,9 @@ impl Asked {
     /// The same for messages.
     pub fn context(&self) -> bus::Context {
         let mut context = bus::Context::new(self.request_id.clone());
-        context.global_request_id.clone_from(&self.global_request_id);
+        context
+            .global_request_id
+            .clone_from(&self.global_request_id);
         context.user_id.clone_from(&self.user_id);
         context.project_id.clone_from(&self.project_id);
         context

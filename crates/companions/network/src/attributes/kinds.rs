@@ -13,11 +13,6 @@ pub fn text(value: &Value) -> Parsed {
     bounded(value, 255)
 }
 
-/// Text of at most 60 characters (tags, in Neutron's limit of 255, use [`text`]).
-pub fn short_text(value: &Value) -> Parsed {
-    bounded(value, 60)
-}
-
 fn bounded(value: &Value, most: usize) -> Parsed {
     match value {
         Value::String(text) if text.chars().count() > most => {

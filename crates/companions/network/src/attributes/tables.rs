@@ -260,6 +260,7 @@ pub static PORT_BINDING: &[Attribute] = &[
 ];
 
 /// Every table, for checks over all of them.
+#[cfg(test)]
 pub static ALL: &[(&str, &[Attribute])] = &[
     ("network", NETWORK),
     ("subnet", SUBNET),

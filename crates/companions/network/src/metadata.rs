@@ -1,0 +1,181 @@
+//! The metadata proxy: servers ask 169.254.169.254, which says nothing about who asks. The network and the source
+//! address do; the proxy adds them to the request, signed, and passes it on.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use hmac::{Hmac, KeyInit, Mac};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use network_plane::{MetadataListener, Plane};
+use secrecy::ExposeSecret;
+use sha2::Sha256;
+use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use tokio_util::sync::CancellationToken;
+
+use crate::core::Core;
+use crate::fault::{Chain, Result};
+use crate::tables::{allocations, ports};
+
+/// The way to the metadata service; the binary provides it.
+#[async_trait]
+pub trait MetadataUpstream: Send + Sync {
+    /// Sends a request (with a path only, and the headers that say who asks) and gives the answer.
+    async fn send(&self, request: Request<Body>) -> Response;
+}
+
+/// Headers that only the proxy may set. A guest that sends them is lying.
+const OURS: [&str; 6] = [
+    "x-instance-id",
+    "x-instance-id-signature",
+    "x-tenant-id",
+    "x-forwarded-for",
+    "x-metadata-provider",
+    "x-metadata-provider-signature",
+];
+
+/// Longest time a guest may take for the head of a request.
+const HEAD_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Serves every listener of the plane until told to stop.
+pub async fn run(core: Arc<Core>, plane: Plane, upstream: Arc<dyn MetadataUpstream>, stop: CancellationToken) {
+    let mut listeners = match plane.listeners().await {
+        Ok(listeners) => listeners,
+        Err(error) => {
+            tracing::error!(error = %Chain(&error), "no metadata for the servers of this host");
+            return;
+        }
+    };
+    loop {
+        let next = tokio::select! {
+            () = stop.cancelled() => return,
+            next = listeners.recv() => next,
+        };
+        let Some(listener) = next else { return };
+        tokio::spawn(serve(core.clone(), listener, upstream.clone(), stop.clone()));
+    }
+}
+
+async fn serve(core: Arc<Core>, listener: MetadataListener, upstream: Arc<dyn MetadataUpstream>, stop: CancellationToken) {
+    let MetadataListener { network_id, listener, closed } = listener;
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            () = closed.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let asked = connection(core.clone(), network_id.clone(), peer, upstream.clone(), stream);
+                let (stop, closed) = (stop.clone(), closed.clone());
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = closed.cancelled() => {}
+                        () = asked => {}
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, network = network_id, "a guest's connection could not be accepted");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn connection(
+    core: Arc<Core>,
+    network_id: String,
+    peer: SocketAddr,
+    upstream: Arc<dyn MetadataUpstream>,
+    stream: tokio::net::TcpStream,
+) {
+    let service = service_fn(move |request: Request<hyper::body::Incoming>| {
+        let (core, network_id, upstream) = (core.clone(), network_id.clone(), upstream.clone());
+        async move {
+            let request = request.map(Body::new);
+            Ok::<_, std::convert::Infallible>(proxy(&core, &network_id, peer.ip(), upstream.as_ref(), request).await)
+        }
+    });
+    let served = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, %peer, "a guest's metadata connection ended");
+    }
+}
+
+/// Passes one request on in the name of the server that sent it.
+pub(crate) async fn proxy(
+    core: &Core,
+    network_id: &str,
+    source: IpAddr,
+    upstream: &dyn MetadataUpstream,
+    request: Request<Body>,
+) -> Response {
+    let port = match asker(core, network_id, source).await {
+        Ok(Some(port)) => port,
+        Ok(None) => {
+            tracing::warn!(network = network_id, %source, "metadata was asked from an address that no port has");
+            return StatusCode::NOT_FOUND.into_response();
+        }
+        Err(error) => {
+            tracing::error!(error = %Chain(&error), "cannot find out who asks for metadata");
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+    };
+    let (mut parts, body) = request.into_parts();
+    for name in OURS {
+        parts.headers.remove(name);
+    }
+    // Hop-by-hop headers end here.
+    for name in ["connection", "keep-alive", "te", "trailer", "upgrade", "proxy-connection"] {
+        parts.headers.remove(name);
+    }
+    let signature = sign(core, &port.device_id);
+    let who = [
+        ("x-instance-id", port.device_id),
+        ("x-tenant-id", port.project_id),
+        ("x-forwarded-for", source.to_string()),
+        ("x-instance-id-signature", signature),
+    ];
+    if !set(&mut parts.headers, who) {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    upstream.send(Request::from_parts(parts, body)).await
+}
+
+fn set(headers: &mut HeaderMap, values: [(&'static str, String); 4]) -> bool {
+    for (name, value) in values {
+        let Ok(value) = HeaderValue::from_str(&value) else { return false };
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    true
+}
+
+/// The port that holds an address on a network, if a server has it.
+async fn asker(core: &Core, network_id: &str, source: IpAddr) -> Result<Option<ports::Model>> {
+    let held = allocations::Entity::find()
+        .filter(allocations::Column::NetworkId.eq(network_id))
+        .filter(allocations::Column::IpAddress.eq(source.to_string()))
+        .one(core.db.read())
+        .await?;
+    let Some(held) = held else { return Ok(None) };
+    let port = crate::store::find::<ports::Entity>(core.db.read(), &held.port_id).await?;
+    Ok(port.filter(|port| !port.device_id.is_empty()))
+}
+
+/// The signature by which the metadata service knows that the proxy spoke: HMAC-SHA256 of the server's id.
+fn sign(core: &Core, server_id: &str) -> String {
+    let secret = core.settings.metadata_secret.expose_secret().as_bytes();
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length");
+    mac.update(server_id.as_bytes());
+    hex::encode(mac.finalize().into_bytes())
+}
