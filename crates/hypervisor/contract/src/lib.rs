@@ -11,7 +11,6 @@
 //!   [`DriverError::StaleEpoch`] and changes nothing;
 //! - a failed `ensure_running` of a new server leaves nothing behind;
 //! - guests outlive the driver object, and a new driver on the same state finds them.
-#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod ability;
 pub mod driver;

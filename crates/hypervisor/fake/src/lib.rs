@@ -4,7 +4,6 @@
 //! It keeps guests in memory (and on disk when told so: then they survive the process), answers after configurable
 //! latencies, fails when configured to, writes console logs, emits events, and keeps the same contract as a real
 //! driver: it passes the same suite. Many of them live in one process.
-#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod console;
 mod driver;

@@ -146,7 +146,17 @@ impl Host {
     ) -> Result<()> {
         let id = layout.id();
         match self.reach(layout).await {
-            Ok(None) => {}
+            Ok(None) => {
+                // One that was started a moment before its driver died may have no pid file.
+                if let Some(process) = process::search(layout) {
+                    tracing::warn!(
+                        server = id,
+                        pid = process.pid,
+                        "killing a guest nobody knew of"
+                    );
+                    process.kill().await?;
+                }
+            }
             Ok(Some(guest)) => {
                 guest.expect_end();
                 if let StopHow::Graceful { timeout } = how
@@ -179,16 +189,8 @@ impl Host {
 
     /// Removes what only a running guest needs, and saved memory.
     fn clear_runtime(&self, layout: &Layout) {
-        for path in [
-            layout.qmp(),
-            layout.vnc(),
-            layout.serial(),
-            layout.pid(),
-            layout.memory(),
-        ] {
-            let _ = std::fs::remove_file(path); // mostly not there
-        }
-        crate::cgroup::remove(layout.id());
+        let _ = std::fs::remove_file(layout.memory()); // mostly not there
+        self.clear_sockets(layout);
     }
 
     fn servers(&self) -> PathBuf {

@@ -1,4 +1,3 @@
-#![cfg_attr(test, allow(clippy::unwrap_used))]
 //! Runs servers with QEMU, talking to each by its own QMP socket: no daemon between, nothing to install but QEMU.
 //!
 //! Everything of a server lies in its own directory `<state>/servers/<id>/` (see [`layout`]): what must be true

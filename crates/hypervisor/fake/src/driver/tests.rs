@@ -1,3 +1,5 @@
+//! The simulated hypervisor under the contract, and with every fault it can be told to have.
+
 use std::path::PathBuf;
 
 use hypervisor::suite::{self, Subject};

@@ -141,9 +141,13 @@ impl Host {
         self.clear_sockets(layout);
     }
 
-    /// Removes what only a running guest needs; saved memory stays.
+    /// Removes what only a running guest needs; saved memory stays. The pid file of a process that lives stays too:
+    /// it may be all that leads to it.
     pub(super) fn clear_sockets(&self, layout: &Layout) {
-        for path in [layout.qmp(), layout.vnc(), layout.serial(), layout.pid()] {
+        if process::find(layout).is_none() {
+            let _ = std::fs::remove_file(layout.pid());
+        }
+        for path in [layout.qmp(), layout.vnc(), layout.serial()] {
             let _ = std::fs::remove_file(path); // mostly not there
         }
         cgroup::remove(layout.id());

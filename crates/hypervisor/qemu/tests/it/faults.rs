@@ -172,6 +172,40 @@ async fn work_cut_short_is_swept_away() {
     cloud.assert_empty();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_cut_short_at_any_moment_can_be_repeated_and_undone() {
+    if !qemu_is_here() {
+        return;
+    }
+    let cloud = Cloud::new();
+    for after in [0, 1, 2, 4, 8, 12, 20, 30, 45, 60, 80, 120] {
+        let spec = small("cut");
+        let driver = cloud.driver().await;
+        let cut = Duration::from_millis(after);
+        let _ = tokio::time::timeout(cut, driver.ensure_running(&spec)).await;
+        drop(driver);
+        let driver = cloud.driver().await;
+        if after % 3 > 0 {
+            let facts = driver.ensure_running(&spec).await.unwrap();
+            assert_eq!(
+                facts.power_state,
+                PowerState::Running,
+                "cut after {after} ms"
+            );
+            assert_eq!(
+                cloud.processes(),
+                [facts.pid.unwrap()],
+                "cut after {after} ms"
+            );
+        }
+        driver
+            .ensure_gone(&spec.id, 1, Keep::Nothing)
+            .await
+            .unwrap();
+        cloud.assert_empty();
+    }
+}
+
 #[tokio::test]
 async fn a_guest_that_hangs_is_killed_all_the_same() {
     if !qemu_is_here() {
