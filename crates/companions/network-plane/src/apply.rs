@@ -126,6 +126,10 @@ fn open_space(engine: &mut Engine, key: &Key) -> Result<(Snapshot, bool), PlaneE
             if there.is_none() || engine.spaces.get(key).map(|s| s.inode) != there {
                 let (opened, fresh) = space::open_or_create(&name, key)?;
                 made = fresh;
+                if fresh {
+                    // The kernel uses the numbers of dead namespaces again.
+                    engine.memory.firewalls.remove(&name);
+                }
                 engine.spaces.insert(key.clone(), opened);
             }
         }

@@ -41,7 +41,7 @@ pub fn tables(router: &Router) -> Vec<Table> {
     if let Some(own) = own {
         if gateway.snat {
             leaving.push(format!(
-                "oifname \"{device}\" ip saddr != {own} snat to {own}"
+                "oifname \"{device}\" meta mark != {FROM_OUTSIDE} ip saddr != {own} snat to {own}"
             ));
         }
         // A guest that talks to a neighbour's floating IP: the answer must come back through here.
@@ -53,6 +53,14 @@ pub fn tables(router: &Router) -> Vec<Table> {
         name: "ip kn".into(),
         maps: BTreeMap::from([("inward".into(), inward), ("outward".into(), outward)]),
         chains: BTreeMap::from([
+            // A floating IP that has moved away is not ours to pass on.
+            (
+                "through".into(),
+                Chain::base(
+                    "type filter hook forward priority 0;",
+                    vec![format!("iifname \"{device}\" oifname \"{device}\" drop")],
+                ),
+            ),
             (
                 "outside".into(),
                 Chain::base(

@@ -118,6 +118,9 @@ fn a_floating_ip_that_moves_to_another_router_is_found_there_at_once() {
             }];
             lab.apply(&wanted).await;
             assert!(pings());
+            let neighbour = lab::output("ip neigh show 203.0.113.50").1;
+            let mac = &wanted.routers[to].gateway.as_ref().unwrap().mac;
+            assert!(neighbour.contains(mac), "{neighbour}");
         }
     });
 }

@@ -10,6 +10,8 @@ fn ingress_is_closed_then_open_then_closed_again_for_open_connections_too() {
     lab::run(|lab| async move {
         let net = network("blue", 1);
         let mut ports = [port("a", &net, "10.1.0.5"), port("b", &net, "10.1.0.6")];
+        // Nothing at the other end helps.
+        ports[0].security = None;
         lab.apply(&wanted(std::slice::from_ref(&net), &ports)).await;
         let (a, b) = (lab.guest(&ports[0]), lab.guest(&ports[1]));
         a.address("10.1.0.5/24");
