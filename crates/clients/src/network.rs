@@ -235,6 +235,37 @@ pub async fn port_room(service: &Service, token: &str, project_id: &str) -> Resu
     })
 }
 
+/// The id of the network that the service keeps or makes for a project that has none of its own.
+///
+/// # Errors
+/// A refusal when the cloud's networks do not allow it.
+pub async fn auto_allocated_topology(
+    service: &Service,
+    token: &str,
+    project_id: &str,
+) -> Result<String> {
+    let path = format!("/v2.0/auto-allocated-topology/{}", segment(project_id));
+    let topology: Value = get(service, token, &path, "auto_allocated_topology").await?;
+    topology["id"]
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| service.unreadable("an auto allocated topology without id"))
+}
+
+/// The ports of a network that have this address.
+pub async fn ports_with(
+    service: &Service,
+    token: &str,
+    network_id: &str,
+    address: IpAddr,
+) -> Result<Vec<Port>> {
+    let path = format!(
+        "/v2.0/ports?network_id={}&fixed_ips=ip_address%3D{address}",
+        segment(network_id)
+    );
+    get(service, token, &path, "ports").await
+}
+
 /// Makes a port for a server and binds it to its host in one call.
 pub async fn create_port(service: &Service, token: &str, new: &NewPort) -> Result<Port> {
     let mut port = binding_body(&new.binding);

@@ -66,6 +66,12 @@ impl From<sql::SqlError> for ControlError {
     }
 }
 
+impl From<sql::sea_orm::DbErr> for ControlError {
+    fn from(error: sql::sea_orm::DbErr) -> Self {
+        sql::SqlError::from(error).into()
+    }
+}
+
 impl sql::AsConflict for ControlError {
     fn as_conflict(&self) -> bool {
         matches!(self, ControlError::Database(error) if error.as_conflict())

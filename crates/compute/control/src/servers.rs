@@ -1,1 +1,141 @@
 //! Servers: what users ask of them.
+//!
+//! Reading loads one row; changing locks it in a transaction, decides on what it says, saves it,
+//! and writes the record of the action and the journal entry beside it.
+
+pub mod act;
+pub mod create;
+pub mod delete;
+pub mod list;
+pub mod show;
+
+mod boot;
+mod nics;
+mod plan;
+
+use compute_db::{DbError, actions, servers};
+use compute_model::Server;
+use compute_model::action::ActionRecord;
+use compute_rpc::conductor::{self, Nudge};
+use compute_rpc::workflows::Asked;
+use sql::sea_orm::DatabaseTransaction;
+
+use crate::{Context, Control, ControlError, Result, policy};
+
+pub use act::act;
+pub use boot::{Device, Source};
+pub use create::{Created, NewServer, create};
+pub use delete::delete;
+pub use list::{ListWanted, Listed, list};
+pub use nics::{Networks, NewNic};
+pub use show::{HostStatuses, Seen, Sight, show};
+
+/// The rule that makes a caller the operator of the cloud.
+pub(crate) const IS_ADMIN: &str = "context_is_admin";
+
+/// The answer to a server that does not exist, or that is hidden from the caller.
+pub(crate) fn missing(id: &str) -> ControlError {
+    ControlError::NotFound {
+        why: format!("Instance {id} could not be found."),
+    }
+}
+
+/// Whether the caller is an operator: passes locks and sees all projects.
+pub(crate) fn is_admin(control: &Control, cx: &Context) -> bool {
+    policy::may(control, cx, IS_ADMIN)
+}
+
+/// The server, if it exists and the caller may know so and `rule` allows.
+pub(crate) async fn load(control: &Control, cx: &Context, id: &str, rule: &str) -> Result<Server> {
+    let found = servers::find(control.db.read(), id).await;
+    visible(control, cx, id, rule, found)
+}
+
+/// As [`load`], with the row locked until the transaction ends.
+pub(crate) async fn lock(
+    tx: &DatabaseTransaction,
+    control: &Control,
+    cx: &Context,
+    id: &str,
+    rule: &str,
+) -> Result<Server> {
+    let found = servers::lock(tx, id).await;
+    visible(control, cx, id, rule, found)
+}
+
+fn visible(
+    control: &Control,
+    cx: &Context,
+    id: &str,
+    rule: &str,
+    found: compute_db::Result<Server>,
+) -> Result<Server> {
+    let server = found.map_err(|error| match error {
+        DbError::NotFound(_) => missing(id),
+        other => other.into(),
+    })?;
+    let own = cx.caller.project_id.as_deref() == Some(server.project_id.as_str());
+    if !own && !is_admin(control, cx) {
+        return Err(missing(id));
+    }
+    policy::allow_on(control, cx, rule, Some(&server.project_id), &server.user_id)?;
+    Ok(server)
+}
+
+/// Changes a server that nothing else needs to be told of. With `record`, the change is an action
+/// of that name.
+pub(crate) async fn edit<T>(
+    control: &Control,
+    cx: &Context,
+    (id, rule): (&str, &str),
+    record: Option<&'static str>,
+    change: impl Fn(&mut Server) -> Result<T>,
+) -> Result<(Server, T)> {
+    sql::retry(|| async {
+        let tx = control.db.begin().await?;
+        let mut server = lock(&tx, control, cx, id, rule).await?;
+        let changed = change(&mut server)?;
+        servers::save(&tx, &mut server).await?;
+        if let Some(action) = record {
+            actions::start(&tx, &action_record(cx, &server.id, action)).await?;
+        }
+        tx.commit().await?;
+        Ok((server, changed))
+    })
+    .await
+}
+
+/// The record of an action that begins now.
+pub(crate) fn action_record(cx: &Context, server_id: &str, action: &str) -> ActionRecord {
+    ActionRecord {
+        server_id: server_id.to_owned(),
+        action: action.to_owned(),
+        request_id: cx.request_id.local.clone(),
+        user_id: Some(cx.caller.user_id.clone()),
+        project_id: cx.caller.project_id.clone(),
+        start_time: sql::micros(chrono::Utc::now()),
+        updated_at: None,
+        message: None,
+    }
+}
+
+/// Who asked, for the journal.
+pub(crate) fn asked(cx: &Context) -> Asked {
+    Asked::from(&cx.for_bus())
+}
+
+/// Tells conductors of new work. A lost nudge costs a moment: the sweep finds the journal's rows.
+pub(crate) async fn nudge(control: &Control, cx: &Context, ids: &[workflow::WorkflowId]) {
+    for id in ids {
+        let message = Nudge {
+            workflow_id: id.to_string(),
+        };
+        let sent = control
+            .bus
+            .cast(&conductor::address(), message, cx.for_bus())
+            .await;
+        if let Err(error) = sent {
+            tracing::warn!(%id, %error, "no conductor was told of a workflow");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Key pairs of users.
+
+mod keys;
+
+use compute_db::quotas::Owner;
+use compute_db::{DbError, keypairs, quotas};
+use compute_model::keypair::{KeyType, Keypair};
+use compute_model::quota::Resource;
+
+use crate::{Context, Control, ControlError, Result, policy};
+
+/// A key pair to be kept. `user_id` is the caller unless an operator acts for another.
+#[derive(Debug, Clone)]
+pub struct NewKeypair {
+    pub user_id: Option<String>,
+    pub name: String,
+    pub kind: KeyType,
+    /// A pair is generated where there is none.
+    pub public_key: Option<String>,
+}
+
+/// A key pair that is kept now. The private half exists nowhere else.
+#[derive(Debug)]
+pub struct Made {
+    pub pair: Keypair,
+    pub private_key: Option<String>,
+}
+
+/// Keeps the public half of a key pair, generating the pair if need be.
+///
+/// # Errors
+/// 400 for what is no public key, 403 when the user has too many, 409 when the name is taken.
+pub async fn create(control: &Control, cx: &Context, new: NewKeypair) -> Result<Made> {
+    let user_id = whose(cx, new.user_id.as_deref()).to_owned();
+    allow(control, cx, "create", &user_id)?;
+    must_have_room(control, cx, control.db.read(), &user_id).await?;
+    let (public_key, private_key) = match (new.public_key, new.kind) {
+        (Some(key), _) => (key, None),
+        (None, KeyType::Ssh) => {
+            let generated = tokio::task::spawn_blocking(keys::generate).await;
+            let (public, private) = generated.map_err(|_| not_generated())??;
+            (public, Some(private))
+        }
+        (None, KeyType::X509) => {
+            return Err(ControlError::Unsupported {
+                why: "Key pairs of type x509 are not generated here; import a certificate."
+                    .to_owned(),
+            });
+        }
+    };
+    let fingerprint = keys::fingerprint(new.kind, &public_key)?;
+    let pair = Keypair {
+        user_id,
+        name: new.name,
+        kind: new.kind,
+        fingerprint,
+        public_key,
+        created_at: sql::micros(chrono::Utc::now()),
+    };
+    sql::retry(|| async {
+        let tx = control.db.begin().await?;
+        must_have_room(control, cx, &tx, &pair.user_id).await?;
+        keypairs::insert(&tx, &pair)
+            .await
+            .map_err(|error| taken(error, &pair.name))?;
+        tx.commit().await.map_err(DbError::from)?;
+        Ok::<_, ControlError>(())
+    })
+    .await?;
+    Ok(Made { pair, private_key })
+}
+
+/// One key pair, with the number that the API shows.
+///
+/// # Errors
+/// 404.
+pub async fn show(
+    control: &Control,
+    cx: &Context,
+    user_id: Option<&str>,
+    name: &str,
+) -> Result<(i64, Keypair)> {
+    let user_id = whose(cx, user_id);
+    allow(control, cx, "show", user_id)?;
+    keypairs::find(control.db.read(), user_id, name)
+        .await
+        .map_err(|error| missing(error, user_id, name))
+}
+
+/// A user's key pairs by name, after `marker`.
+///
+/// # Errors
+/// 400 for a marker that is no key pair of the user.
+pub async fn list(
+    control: &Control,
+    cx: &Context,
+    user_id: Option<&str>,
+    marker: Option<&str>,
+    limit: Option<u64>,
+) -> Result<Vec<Keypair>> {
+    let user_id = whose(cx, user_id);
+    allow(control, cx, "index", user_id)?;
+    let found = keypairs::list(control.db.read(), user_id, marker, limit).await;
+    found.map_err(|error| match error {
+        DbError::Marker(marker) => ControlError::Invalid {
+            why: format!("Marker {marker} could not be found."),
+        },
+        other => other.into(),
+    })
+}
+
+/// Forgets a key pair. Servers keep the key they were given.
+///
+/// # Errors
+/// 404.
+pub async fn delete(
+    control: &Control,
+    cx: &Context,
+    user_id: Option<&str>,
+    name: &str,
+) -> Result<()> {
+    let user_id = whose(cx, user_id);
+    allow(control, cx, "delete", user_id)?;
+    keypairs::delete(control.db.write(), user_id, name)
+        .await
+        .map_err(|error| missing(error, user_id, name))
+}
+
+fn whose<'a>(cx: &'a Context, user_id: Option<&'a str>) -> &'a str {
+    user_id.unwrap_or(&cx.caller.user_id)
+}
+
+fn allow(control: &Control, cx: &Context, verb: &str, user_id: &str) -> Result<()> {
+    let rule = format!("os_compute_api:os-keypairs:{verb}");
+    let project = cx.caller.project_id.as_deref();
+    policy::allow_on(control, cx, &rule, project, user_id)
+}
+
+/// Refuses a user who has as many key pairs as allowed.
+async fn must_have_room(
+    control: &Control,
+    cx: &Context,
+    conn: &impl sql::sea_orm::ConnectionTrait,
+    user_id: &str,
+) -> Result<()> {
+    let project = cx.caller.project_id.as_deref().unwrap_or_default();
+    let owner = Owner::User(project, user_id);
+    let limits = quotas::limits(conn, &control.settings.quotas, owner).await?;
+    let limit = limits.get(&Resource::KeyPairs).copied().unwrap_or(-1);
+    let count = keypairs::count(conn, user_id).await?;
+    if limit >= 0 && count >= limit.unsigned_abs() {
+        return Err(ControlError::Forbidden {
+            why: "Quota exceeded, too many key pairs.".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+fn not_generated() -> ControlError {
+    ControlError::Unavailable {
+        why: "A key pair could not be generated.".to_owned(),
+    }
+}
+
+fn taken(error: DbError, name: &str) -> ControlError {
+    match error {
+        DbError::Duplicate(_) => ControlError::Conflict {
+            why: format!("Key pair '{name}' already exists."),
+        },
+        other => other.into(),
+    }
+}
+
+fn missing(error: DbError, user_id: &str, name: &str) -> ControlError {
+    match error {
+        DbError::NotFound(_) => ControlError::NotFound {
+            why: format!("Keypair {name} not found for user {user_id}"),
+        },
+        other => other.into(),
+    }
+}

@@ -1,0 +1,167 @@
+//! Public keys: their fingerprints, and new ones.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use compute_model::keypair::KeyType;
+use md5::Md5;
+use sha1::{Digest, Sha1};
+use ssh_key::private::{KeypairData, RsaKeypair};
+use ssh_key::rand_core::OsRng;
+use ssh_key::{LineEnding, PrivateKey, PublicKey};
+
+use super::not_generated;
+use crate::{ControlError, Result};
+
+/// Bits of a generated RSA key: Nova's.
+const BITS: usize = 2048;
+/// What is written behind a generated public key: Nova's, for those who look for it.
+const COMMENT: &str = "Generated-by-Nova";
+
+/// A new key pair for SSH: public line and private key in OpenSSH's format. Takes a second of
+/// processor time or more: not for the threads that serve requests.
+///
+/// # Errors
+/// 503 when the system gives no randomness.
+pub(super) fn generate() -> Result<(String, String)> {
+    let failed = |error: ssh_key::Error| {
+        tracing::error!(%error, "cannot generate a key pair");
+        not_generated()
+    };
+    let pair = RsaKeypair::random(&mut OsRng, BITS).map_err(failed)?;
+    let key = PrivateKey::new(KeypairData::from(pair), COMMENT).map_err(failed)?;
+    let public = key.public_key().to_openssh().map_err(failed)?;
+    let private = key.to_openssh(LineEnding::LF).map_err(failed)?;
+    Ok((public, private.to_string()))
+}
+
+/// The fingerprint of a public key or certificate: MD5 of an SSH key as OpenSSH printed it when
+/// the API was made, SHA-1 of a certificate.
+///
+/// # Errors
+/// 400 for what is no key of that kind.
+pub(super) fn fingerprint(kind: KeyType, public_key: &str) -> Result<String> {
+    let digest = match kind {
+        KeyType::Ssh => ssh_blob(public_key).map(|blob| Md5::digest(blob).to_vec()),
+        KeyType::X509 => certificate(public_key).map(|der| Sha1::digest(der).to_vec()),
+    };
+    let pairs = digest?
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<Vec<_>>();
+    Ok(pairs.join(":"))
+}
+
+fn ssh_blob(line: &str) -> Result<Vec<u8>> {
+    let read = PublicKey::from_openssh(line.trim()).and_then(|key| key.to_bytes());
+    read.map_err(|_| refused("failed to generate fingerprint"))
+}
+
+/// The DER of the first certificate in a PEM text.
+fn certificate(pem: &str) -> Result<Vec<u8>> {
+    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+    const END: &str = "-----END CERTIFICATE-----";
+    let inside = pem
+        .split_once(BEGIN)
+        .and_then(|(_, rest)| rest.split_once(END))
+        .map(|(inside, _)| inside);
+    let der = inside
+        .map(|text| text.split_whitespace().collect::<String>())
+        .and_then(|text| STANDARD.decode(text).ok());
+    der.filter(|der| is_certificate(der)).ok_or_else(|| {
+        refused("failed to generate X509 fingerprint. Error message: this is no certificate in PEM")
+    })
+}
+
+/// Whether DER has the outer form of a certificate: a sequence of what is signed, an algorithm and
+/// a signature, and nothing behind it.
+fn is_certificate(der: &[u8]) -> bool {
+    const SEQUENCE: u8 = 0x30;
+    const BIT_STRING: u8 = 0x03;
+    let Some((SEQUENCE, mut inside, [])) = element(der) else {
+        return false;
+    };
+    for tag in [SEQUENCE, SEQUENCE, BIT_STRING] {
+        match element(inside) {
+            Some((found, _, rest)) if found == tag => inside = rest,
+            _ => return false,
+        }
+    }
+    inside.is_empty()
+}
+
+/// The first element of DER: its tag, its content, and what follows.
+fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&[tag, first], rest) = der.split_first_chunk::<2>()?;
+    let (length, rest) = match first {
+        0..=0x7f => (usize::from(first), rest),
+        // Four bytes are 4 GiB: no request is that long.
+        0x81..=0x84 => {
+            let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+            let length = bytes
+                .iter()
+                .fold(0usize, |length, byte| length << 8 | usize::from(*byte));
+            (length, rest)
+        }
+        _ => return None,
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((tag, content, rest))
+}
+
+fn refused(reason: &str) -> ControlError {
+    ControlError::Invalid {
+        why: format!("Keypair data is invalid: {reason}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made by `ssh-keygen -t ed25519`; the fingerprint by `ssh-keygen -l -E md5`.
+    const ED25519: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPUgh7W6KgMJWcEhOrZ+IMiKPo09/GUIuM5UGTpFwzLc somebody";
+    const ED25519_MD5: &str = "dc:5f:21:35:86:62:22:5a:0f:a0:0e:68:61:13:bf:73";
+    /// Made by `openssl req -x509`; the fingerprint by `openssl x509 -fingerprint -sha1`.
+    const PEM: &str = "-----BEGIN CERTIFICATE-----
+MIIBbjCCARWgAwIBAgIUbsHEtWpszavdHYb3R36UXU5My64wCgYIKoZIzj0EAwIw
+DDEKMAgGA1UEAwwBdTAgFw0yNjExMjIwMzExMjhaGA8yMTI2MTAyOTAzMTEyOFow
+DDEKMAgGA1UEAwwBdTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABD45X0Yj3INa
+5iZCSOmmuz2qd+Dxe7OyH6JnBC8RenBs6HSCMYymj3A9q4DMSDHhxzCZeJoAQMXA
+JEmXKPQhPpSjUzBRMB0GA1UdDgQWBBRIxRVu/frbMur99qyPGGAbFBoDtjAfBgNV
+HSMEGDAWgBRIxRVu/frbMur99qyPGGAbFBoDtjAPBgNVHRMBAf8EBTADAQH/MAoG
+CCqGSM49BAMCA0cAMEQCIHFGS84FADZneo+pK4p5XEpjYzXRKIrQnmZdDosCMdDQ
+AiBa2bRqJFbAZ2XyVOSbXYXJmTeK+IR+6XHUFXi9NDMkag==
+-----END CERTIFICATE-----";
+    const PEM_SHA1: &str = "20:cc:a1:8b:db:13:11:aa:04:83:4b:c6:50:1f:29:c5:ed:0a:5f:b0";
+
+    #[test]
+    fn fingerprints_are_those_of_the_usual_tools() {
+        let of = |kind, key| fingerprint(kind, key).expect("a key");
+        assert_eq!(of(KeyType::Ssh, ED25519), ED25519_MD5);
+        assert_eq!(of(KeyType::X509, PEM), PEM_SHA1);
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        for (kind, key) in [
+            (KeyType::Ssh, ""),
+            (KeyType::Ssh, "ssh-rsa"),
+            (KeyType::Ssh, "ssh-rsa AAAA comment"),
+            (KeyType::Ssh, "ssh-rsa !!!! comment"),
+            (KeyType::Ssh, PEM),
+            (KeyType::X509, ED25519),
+            (KeyType::X509, "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----"),
+        ] {
+            assert!(fingerprint(kind, key).is_err(), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_generated_pair_belongs_together() {
+        let (public, private) = generate().expect("a pair");
+        let key = PrivateKey::from_openssh(&private).expect("a private key");
+        assert_eq!(key.public_key().to_openssh().expect("a line"), public);
+        assert!(public.starts_with("ssh-rsa ") && public.ends_with(" Generated-by-Nova"));
+        assert_eq!(fingerprint(KeyType::Ssh, &public).expect("a key").len(), 47);
+    }
+}

@@ -1,0 +1,61 @@
+//! One action on a server's guest: start, stop, reboot, pause, unpause, suspend, resume.
+
+use compute_db::{actions, servers};
+use compute_model::lifecycle::{self, Action};
+use compute_rpc::workflows::{ACT, Act};
+
+use super::{action_record, asked, is_admin, lock, nudge};
+use crate::{Context, Control, ControlError, Result};
+
+/// The policy rule of an action.
+fn rule_of(action: Action) -> &'static str {
+    match action {
+        Action::Start => "os_compute_api:servers:start",
+        Action::Stop => "os_compute_api:servers:stop",
+        Action::RebootSoft | Action::RebootHard => "os_compute_api:servers:reboot",
+        Action::Pause => "os_compute_api:os-pause-server:pause",
+        Action::Unpause => "os_compute_api:os-pause-server:unpause",
+        Action::Suspend => "os_compute_api:os-suspend-server:suspend",
+        Action::Resume => "os_compute_api:os-suspend-server:resume",
+        Action::Delete => "os_compute_api:servers:delete",
+    }
+}
+
+/// Accepts an action: claims the server for it and writes it into the journal.
+///
+/// # Errors
+/// 404, 403 by policy, 409 when the server's state or lock forbids it.
+pub async fn act(control: &Control, cx: &Context, id: &str, action: Action) -> Result<()> {
+    let begun = sql::retry(|| async {
+        let tx = control.db.begin().await?;
+        let mut server = lock(&tx, control, cx, id, rule_of(action)).await?;
+        let rule = lifecycle::admit(action, &server, is_admin(control, cx))?;
+        if server.host.is_none() {
+            return Err(not_ready(&server.id));
+        }
+        server.task_state = Some(rule.claims);
+        server.epoch += 1;
+        servers::save(&tx, &mut server).await?;
+        actions::start(&tx, &action_record(cx, &server.id, rule.record)).await?;
+        let state = Act {
+            server_id: server.id.clone(),
+            asked: asked(cx),
+            action,
+            epoch: server.epoch,
+            power_state: None,
+        };
+        let begun = workflow::insert(&tx, ACT, &server.id, &state).await?;
+        tx.commit().await?;
+        Ok::<_, ControlError>(begun)
+    })
+    .await?;
+    nudge(control, cx, &[begun]).await;
+    Ok(())
+}
+
+/// The answer to what needs a host, for a server that has none yet.
+pub(crate) fn not_ready(id: &str) -> ControlError {
+    ControlError::Conflict {
+        why: format!("Instance {id} is not ready"),
+    }
+}

@@ -1,0 +1,383 @@
+//! A server is asked for: everything is checked, then servers, records and journal are written in
+//! one transaction.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use compute_db::{actions, quotas, servers};
+use compute_model::network::NetworkRequest;
+use compute_model::quota::{self, Resource, ServerLimits};
+use compute_model::server::{BuildPlan, DiskConfig, ServerKey, hostname_of};
+use compute_model::state::{PowerState, TaskState, VmState};
+use compute_model::{Flavor, Server};
+use compute_rpc::workflows::{BUILD, Build};
+use sql::sea_orm::DatabaseTransaction;
+
+use super::boot::{self, Device};
+use super::nics::{self, Networks};
+use super::{action_record, asked, nudge, plan};
+use crate::{Context, Control, ControlError, Result, policy};
+
+/// What a new server is asked to be, each part already well-formed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewServer {
+    pub name: String,
+    /// None for a root on a volume.
+    pub image_id: Option<String>,
+    pub flavor_id: String,
+    /// Generated when absent.
+    pub admin_password: Option<String>,
+    pub metadata: BTreeMap<String, String>,
+    pub networks: Networks,
+    pub disk_config: DiskConfig,
+    pub access_ip_v4: Option<IpAddr>,
+    pub access_ip_v6: Option<IpAddr>,
+    /// Path and base64 content.
+    pub injected_files: Vec<(String, String)>,
+    /// A zone, or for operators `zone:host:node`.
+    pub availability_zone: Option<String>,
+    pub devices: Vec<Device>,
+    pub config_drive: bool,
+    pub key_name: Option<String>,
+    pub min_count: u32,
+    pub max_count: u32,
+    /// Names or ids.
+    pub security_groups: Vec<String>,
+    pub user_data: Option<String>,
+    pub description: Option<String>,
+    pub tags: Vec<String>,
+    pub trusted_certificates: Option<Vec<String>>,
+    pub host: Option<String>,
+    pub hypervisor_hostname: Option<String>,
+    pub hostname: Option<String>,
+    pub hints: BTreeMap<String, serde_json::Value>,
+}
+
+/// What became of a request for servers.
+#[derive(Debug, Clone)]
+pub struct Created {
+    /// At least one.
+    pub servers: Vec<Server>,
+    pub reservation_id: String,
+    /// None when the cloud does not tell passwords.
+    pub admin_password: Option<String>,
+}
+
+/// Accepts a request for servers.
+///
+/// # Errors
+/// 400 for what does not fit together or does not exist, 403 by policy and quota, 409 for ports
+/// and networks that are in the way.
+pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<Created> {
+    let project = cx.project()?;
+    policies(control, cx, &new)?;
+    let place = plan::place(control, cx, &new).await?;
+    boot::check(&new.devices, new.image_id.as_deref())?;
+    counts(&new)?;
+    if let Some(group) = new.hints.get("group") {
+        let id = group.as_str().unwrap_or_default();
+        return Err(invalid(format!("Instance group {id} could not be found.")));
+    }
+    let image = plan::image(control, cx, new.image_id.as_deref()).await?;
+    let flavor = plan::flavor(control, cx, &new.flavor_id).await?;
+    plan::fits(control, cx, &image, &flavor)?;
+    let key = plan::key(control, cx, new.key_name.as_deref()).await?;
+    let nics = nics::plan(control, cx, &new).await?;
+    let config_drive = new.config_drive
+        || control.settings.force_config_drive
+        || image
+            .properties
+            .get("img_config_drive")
+            .is_some_and(|wish| wish == "mandatory");
+    let password = new
+        .admin_password
+        .clone()
+        .unwrap_or_else(|| plan::password(control.settings.password_length));
+    let reservation_id = plan::reservation_id();
+    let build = BuildPlan {
+        networks: nics.requests,
+        security_group_ids: nics.security_group_ids,
+        host: new.host.clone(),
+        hypervisor_hostname: new.hypervisor_hostname.clone(),
+        forced_host: place.forced_host,
+        forced_node: place.forced_node,
+        // Nobody else ever needs it: a password that is stored can be stolen.
+        admin_password: config_drive.then(|| password.clone()),
+        injected_files: new.injected_files.clone(),
+    };
+    let now = sql::micros(chrono::Utc::now());
+    let first = Server {
+        seq: 0,
+        id: String::new(),
+        project_id: project.to_owned(),
+        user_id: cx.caller.user_id.clone(),
+        name: String::new(),
+        hostname: String::new(),
+        description: new.description.clone(),
+        vm_state: VmState::Building,
+        task_state: Some(TaskState::Scheduling),
+        power_state: PowerState::NoState,
+        epoch: 1,
+        flavor,
+        image: Some(image),
+        host: None,
+        node: None,
+        node_id: None,
+        availability_zone: None,
+        pinned_zone: place.zone,
+        launch_index: 0,
+        reservation_id: reservation_id.clone(),
+        vifs: Vec::new(),
+        metadata: new.metadata.clone(),
+        tags: distinct(&new.tags),
+        key,
+        user_data: new.user_data.clone(),
+        config_drive,
+        security_groups: nics.security_group_names,
+        access_ip_v4: new.access_ip_v4,
+        access_ip_v6: new.access_ip_v6,
+        disk_config: new.disk_config,
+        hints: new.hints.clone(),
+        trusted_certificates: new.trusted_certificates.clone(),
+        root_device_name: Some("/dev/vda".to_owned()),
+        lock: None,
+        progress: 0,
+        fault: None,
+        created_at: now,
+        updated_at: now,
+        launched_at: None,
+        terminated_at: None,
+        deleted_at: None,
+    };
+    let (servers, begun) = write(control, cx, &new, &first, &build, nics.ports_left).await?;
+    nudge(control, cx, &begun).await;
+    Ok(Created {
+        servers,
+        reservation_id,
+        admin_password: control
+            .settings
+            .enable_instance_password
+            .then_some(password),
+    })
+}
+
+/// The rules that parts of the request have of their own.
+fn policies(control: &Control, cx: &Context, new: &NewServer) -> Result<()> {
+    policy::allow(control, cx, "os_compute_api:servers:create")?;
+    let parts = [
+        (
+            new.host.is_some() || new.hypervisor_hostname.is_some(),
+            "os_compute_api:servers:create:requested_destination",
+        ),
+        (
+            new.devices.iter().any(Device::is_volume),
+            "os_compute_api:servers:create:attach_volume",
+        ),
+        (
+            matches!(new.networks, Networks::Listed(_)),
+            "os_compute_api:servers:create:attach_network",
+        ),
+        (
+            new.trusted_certificates.is_some(),
+            "os_compute_api:servers:create:trusted_certs",
+        ),
+    ];
+    for (asked, rule) in parts {
+        if asked {
+            policy::allow(control, cx, rule)?;
+        }
+    }
+    Ok(())
+}
+
+fn counts(new: &NewServer) -> Result<()> {
+    if new.min_count > new.max_count {
+        return Err(invalid("min_count must be <= max_count".to_owned()));
+    }
+    if new.max_count == 1 {
+        return Ok(());
+    }
+    let Networks::Listed(nics) = &new.networks else {
+        return Ok(());
+    };
+    if nics.iter().any(|nic| nic.port.is_some()) {
+        return Err(invalid(
+            "Unable to launch multiple instances with a single configured port ID. Please launch your instance one \
+             by one with different ports."
+                .to_owned(),
+        ));
+    }
+    if nics.iter().any(|nic| nic.fixed_ip.is_some()) {
+        return Err(invalid(
+            "Failed to launch instances: max_count cannot be greater than 1 if an fixed_ip is specified."
+                .to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// The transaction: quota, rows, records and journal, for as many servers as fit.
+async fn write(
+    control: &Control,
+    cx: &Context,
+    new: &NewServer,
+    first: &Server,
+    build: &BuildPlan,
+    ports_left: Option<u64>,
+) -> Result<(Vec<Server>, Vec<workflow::WorkflowId>)> {
+    sql::retry(|| async {
+        let tx = control.db.begin().await?;
+        let count = room(control, &tx, new, first).await?;
+        let count = ports(count, new.min_count, &build.networks, ports_left)?;
+        let mut made = Vec::new();
+        let mut begun = Vec::new();
+        for index in 0..count {
+            let server = named(first, new, index, count);
+            let server = servers::insert(&tx, &server).await?;
+            actions::start(&tx, &action_record(cx, &server.id, "create")).await?;
+            let state = Build::new(&server.id, asked(cx), build.clone());
+            begun.push(workflow::insert(&tx, BUILD, &server.id, &state).await?);
+            made.push(server);
+        }
+        tx.commit().await?;
+        Ok((made, begun))
+    })
+    .await
+}
+
+/// How many servers the quotas of project and user have room for.
+async fn room(
+    control: &Control,
+    tx: &DatabaseTransaction,
+    new: &NewServer,
+    first: &Server,
+) -> Result<u32> {
+    let defaults = &control.settings.quotas;
+    let (project, user) = (first.project_id.as_str(), first.user_id.as_str());
+    let of_project = quotas::limits(tx, defaults, quotas::Owner::Project(project)).await?;
+    let items = of_project[&Resource::MetadataItems];
+    if items != -1 && i64::try_from(new.metadata.len()).unwrap_or(i64::MAX) > items {
+        return Err(ControlError::Forbidden {
+            why: format!("Maximum number of metadata items exceeds {items}"),
+        });
+    }
+    files(new, &of_project)?;
+    let used = servers::usage(tx, project, None).await?;
+    let fits = fit(
+        &of_project,
+        used,
+        &first.flavor,
+        (new.min_count, new.max_count),
+    )?;
+    let of_user = quotas::limits(tx, defaults, quotas::Owner::User(project, user)).await?;
+    if of_user == of_project {
+        return Ok(fits);
+    }
+    let used = servers::usage(tx, project, Some(user)).await?;
+    fit(&of_user, used, &first.flavor, (new.min_count, fits))
+}
+
+fn fit(
+    limits: &BTreeMap<Resource, i64>,
+    used: quota::ServerUsage,
+    flavor: &Flavor,
+    counts: (u32, u32),
+) -> Result<u32> {
+    let limits = ServerLimits {
+        instances: limits[&Resource::Instances],
+        cores: limits[&Resource::Cores],
+        ram: limits[&Resource::Ram],
+    };
+    Ok(quota::fit(
+        limits,
+        used,
+        flavor.vcpus.into(),
+        flavor.ram.into(),
+        counts,
+    )?)
+}
+
+/// The quotas of files to inject.
+fn files(new: &NewServer, limits: &BTreeMap<Resource, i64>) -> Result<()> {
+    let over = |resource: Resource, size: usize| {
+        let limit = limits[&resource];
+        limit != -1 && i64::try_from(size).unwrap_or(i64::MAX) > limit
+    };
+    let forbidden = |what: &str| ControlError::Forbidden {
+        why: what.to_owned(),
+    };
+    if new.injected_files.is_empty() {
+        return Ok(());
+    }
+    if over(Resource::InjectedFiles, new.injected_files.len()) {
+        return Err(forbidden("Personality file limit exceeded"));
+    }
+    for (path, content) in &new.injected_files {
+        if over(Resource::InjectedFilePathBytes, path.len()) {
+            return Err(forbidden("Personality file path exceeds maximum length"));
+        }
+        // Three bytes for every four characters.
+        if over(Resource::InjectedFileContentBytes, content.len() / 4 * 3) {
+            return Err(forbidden("Personality file content exceeds maximum length"));
+        }
+    }
+    Ok(())
+}
+
+/// How many servers the room for ports allows.
+fn ports(count: u32, min: u32, wanted: &[NetworkRequest], left: Option<u64>) -> Result<u32> {
+    let each = wanted
+        .iter()
+        .filter(|request| matches!(request, NetworkRequest::Network { .. }))
+        .count() as u64;
+    let (Some(left), true) = (left, each > 0) else {
+        return Ok(count);
+    };
+    let fits = u32::try_from(left / each).unwrap_or(u32::MAX).min(count);
+    match fits < min {
+        true => Err(ControlError::Forbidden {
+            why: "Maximum number of ports exceeded".to_owned(),
+        }),
+        false => Ok(fits),
+    }
+}
+
+/// The `index`th of `count` servers.
+fn named(first: &Server, new: &NewServer, index: u32, count: u32) -> Server {
+    let mut server = first.clone();
+    server.id = uuid::Uuid::new_v4().to_string();
+    server.launch_index = i32::try_from(index).unwrap_or(i32::MAX);
+    let suffix = match count {
+        1 => String::new(),
+        _ => format!("-{}", index + 1),
+    };
+    server.name = format!("{}{suffix}", new.name);
+    server.hostname = match &new.hostname {
+        Some(hostname) => format!("{hostname}{suffix}"),
+        None => hostname_of(&server.name, &server.id),
+    };
+    server
+}
+
+fn distinct(tags: &[String]) -> Vec<String> {
+    let mut seen: Vec<String> = Vec::with_capacity(tags.len());
+    for tag in tags {
+        if !seen.contains(tag) {
+            seen.push(tag.clone());
+        }
+    }
+    seen
+}
+
+pub(super) fn invalid(why: String) -> ControlError {
+    ControlError::Invalid { why }
+}
+
+/// A key as the server keeps it.
+pub(super) fn kept(pair: compute_model::keypair::Keypair) -> ServerKey {
+    ServerKey {
+        name: pair.name,
+        kind: pair.kind.as_str().to_owned(),
+        data: pair.public_key,
+    }
+}

@@ -1,0 +1,45 @@
+//! A server goes.
+
+use compute_db::{actions, servers};
+use compute_model::TaskState;
+use compute_model::lifecycle::{self, Action};
+use compute_rpc::workflows::{DELETE, Delete};
+
+use super::{action_record, asked, is_admin, lock, nudge};
+use crate::{Context, Control, ControlError, Result};
+
+/// Deletes a server, whatever its state. Repeating it while the server is being deleted is fine.
+/// `forced` deletes are of the action `forceDelete`, which has a rule of its own.
+///
+/// # Errors
+/// 404, 403 by policy, 409 for a locked server.
+pub async fn delete(control: &Control, cx: &Context, id: &str, forced: bool) -> Result<()> {
+    let rule = match forced {
+        true => "os_compute_api:os-deferred-delete:force",
+        false => "os_compute_api:servers:delete",
+    };
+    let begun = sql::retry(|| async {
+        let tx = control.db.begin().await?;
+        let mut server = lock(&tx, control, cx, id, rule).await?;
+        let admitted = lifecycle::admit(Action::Delete, &server, is_admin(control, cx))?;
+        if server.task_state == Some(TaskState::Deleting) {
+            return Ok(Vec::new());
+        }
+        server.task_state = Some(admitted.claims);
+        server.epoch += 1;
+        server.progress = 0;
+        servers::save(&tx, &mut server).await?;
+        actions::start(&tx, &action_record(cx, &server.id, admitted.record)).await?;
+        let mut begun = workflow::request_cancel(&tx, &server.id).await?;
+        let state = Delete {
+            server_id: server.id.clone(),
+            asked: asked(cx),
+        };
+        begun.push(workflow::insert(&tx, DELETE, &server.id, &state).await?);
+        tx.commit().await?;
+        Ok::<_, ControlError>(begun)
+    })
+    .await?;
+    nudge(control, cx, &begun).await;
+    Ok(())
+}
