@@ -42,7 +42,12 @@ const OURS: [&str; 6] = [
 const HEAD_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Serves every listener of the plane until told to stop.
-pub async fn run(core: Arc<Core>, plane: Plane, upstream: Arc<dyn MetadataUpstream>, stop: CancellationToken) {
+pub async fn run(
+    core: Arc<Core>,
+    plane: Plane,
+    upstream: Arc<dyn MetadataUpstream>,
+    stop: CancellationToken,
+) {
     let mut listeners = match plane.listeners().await {
         Ok(listeners) => listeners,
         Err(error) => {
@@ -56,12 +61,26 @@ pub async fn run(core: Arc<Core>, plane: Plane, upstream: Arc<dyn MetadataUpstre
             next = listeners.recv() => next,
         };
         let Some(listener) = next else { return };
-        tokio::spawn(serve(core.clone(), listener, upstream.clone(), stop.clone()));
+        tokio::spawn(serve(
+            core.clone(),
+            listener,
+            upstream.clone(),
+            stop.clone(),
+        ));
     }
 }
 
-async fn serve(core: Arc<Core>, listener: MetadataListener, upstream: Arc<dyn MetadataUpstream>, stop: CancellationToken) {
-    let MetadataListener { network_id, listener, closed } = listener;
+async fn serve(
+    core: Arc<Core>,
+    listener: MetadataListener,
+    upstream: Arc<dyn MetadataUpstream>,
+    stop: CancellationToken,
+) {
+    let MetadataListener {
+        network_id,
+        listener,
+        closed,
+    } = listener;
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
@@ -70,7 +89,13 @@ async fn serve(core: Arc<Core>, listener: MetadataListener, upstream: Arc<dyn Me
         };
         match accepted {
             Ok((stream, peer)) => {
-                let asked = connection(core.clone(), network_id.clone(), peer, upstream.clone(), stream);
+                let asked = connection(
+                    core.clone(),
+                    network_id.clone(),
+                    peer,
+                    upstream.clone(),
+                    stream,
+                );
                 let (stop, closed) = (stop.clone(), closed.clone());
                 tokio::spawn(async move {
                     tokio::select! {
@@ -99,7 +124,9 @@ async fn connection(
         let (core, network_id, upstream) = (core.clone(), network_id.clone(), upstream.clone());
         async move {
             let request = request.map(Body::new);
-            Ok::<_, std::convert::Infallible>(proxy(&core, &network_id, peer.ip(), upstream.as_ref(), request).await)
+            Ok::<_, std::convert::Infallible>(
+                proxy(&core, &network_id, peer.ip(), upstream.as_ref(), request).await,
+            )
         }
     });
     let served = hyper::server::conn::http1::Builder::new()
@@ -136,7 +163,14 @@ pub(crate) async fn proxy(
         parts.headers.remove(name);
     }
     // Hop-by-hop headers end here.
-    for name in ["connection", "keep-alive", "te", "trailer", "upgrade", "proxy-connection"] {
+    for name in [
+        "connection",
+        "keep-alive",
+        "te",
+        "trailer",
+        "upgrade",
+        "proxy-connection",
+    ] {
         parts.headers.remove(name);
     }
     let signature = sign(core, &port.device_id);
@@ -154,7 +188,9 @@ pub(crate) async fn proxy(
 
 fn set(headers: &mut HeaderMap, values: [(&'static str, String); 4]) -> bool {
     for (name, value) in values {
-        let Ok(value) = HeaderValue::from_str(&value) else { return false };
+        let Ok(value) = HeaderValue::from_str(&value) else {
+            return false;
+        };
         headers.insert(HeaderName::from_static(name), value);
     }
     true

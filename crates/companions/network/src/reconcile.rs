@@ -65,7 +65,12 @@ async fn round(core: &Core, plane: &Plane) -> Result<(), Failure> {
 /// Brings the status of ports in line with the report.
 async fn settle(core: &Core, report: &Report) -> Result<()> {
     let ready: HashSet<&str> = report.ready_ports.iter().map(String::as_str).collect();
-    let broken = |object: Object| report.failures.iter().any(|failure| failure.object == object);
+    let broken = |object: Object| {
+        report
+            .failures
+            .iter()
+            .any(|failure| failure.object == object)
+    };
     let candidates = ports::Entity::find()
         .filter(ports::Column::Host.eq(&core.settings.host))
         .all(core.db.read())
@@ -73,7 +78,8 @@ async fn settle(core: &Core, report: &Report) -> Result<()> {
     for port in candidates {
         let up = match wanted::is_own(&port.device_owner) {
             true => {
-                !broken(Object::Network(port.network_id.clone())) && !broken(Object::Router(port.device_id.clone()))
+                !broken(Object::Network(port.network_id.clone()))
+                    && !broken(Object::Router(port.device_id.clone()))
             }
             false => ready.contains(port.id.as_str()) && port.admin_state_up,
         };
@@ -90,14 +96,21 @@ async fn set_status(core: &Core, seen: &ports::Model, status: &str) -> Result<()
     let done = sql::retry(|| async {
         let tx = core.db.begin().await?;
         let changed = ports::Entity::update_many()
-            .col_expr(ports::Column::Status, sql::sea_orm::sea_query::Expr::value(status))
+            .col_expr(
+                ports::Column::Status,
+                sql::sea_orm::sea_query::Expr::value(status),
+            )
             .filter(ports::Column::Id.eq(&seen.id))
             .filter(ports::Column::Host.eq(&seen.host))
             .filter(ports::Column::Status.eq(&seen.status))
             .exec(&tx)
             .await?;
         if changed.rows_affected == 1 {
-            let event = if status == "ACTIVE" { Event::Plugged } else { Event::Unplugged };
+            let event = if status == "ACTIVE" {
+                Event::Plugged
+            } else {
+                Event::Unplugged
+            };
             events::tell(&tx, core, event, seen).await?;
         }
         tx.commit().await?;

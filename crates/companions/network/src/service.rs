@@ -16,8 +16,8 @@ use web::policy::PolicyError;
 use crate::access::Access;
 use crate::core::Core;
 use crate::events::EventSink;
-use crate::migrations::Migrator;
 use crate::metadata::MetadataUpstream;
+use crate::migrations::Migrator;
 use crate::settings::{PlaneKind, Settings};
 
 /// Why the service cannot start.
@@ -87,9 +87,18 @@ impl Networks {
     ) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
         tasks.spawn(crate::events::deliver(self.core.clone(), stop.clone()));
-        tasks.spawn(crate::reconcile::run(self.core.clone(), self.plane.clone(), stop.clone()));
+        tasks.spawn(crate::reconcile::run(
+            self.core.clone(),
+            self.plane.clone(),
+            stop.clone(),
+        ));
         if let (Some(plane), Some(upstream)) = (&self.plane, metadata) {
-            tasks.spawn(crate::metadata::run(self.core.clone(), plane.clone(), upstream, stop));
+            tasks.spawn(crate::metadata::run(
+                self.core.clone(),
+                plane.clone(),
+                upstream,
+                stop,
+            ));
         }
         tasks
     }

@@ -48,16 +48,28 @@ impl Picture {
             external: BTreeSet::new(),
         };
         for subnet in subnets::Entity::find().all(db).await? {
-            picture.subnets.entry(subnet.network_id.clone()).or_default().push(subnet);
+            picture
+                .subnets
+                .entry(subnet.network_id.clone())
+                .or_default()
+                .push(subnet);
         }
         for ip in allocations::Entity::find().all(db).await? {
             picture.ips.entry(ip.port_id.clone()).or_default().push(ip);
         }
         for link in port_security_groups::Entity::find().all(db).await? {
-            picture.guards.entry(link.port_id).or_default().push(link.group_id);
+            picture
+                .guards
+                .entry(link.port_id)
+                .or_default()
+                .push(link.group_id);
         }
         for rule in security_group_rules::Entity::find().all(db).await? {
-            picture.rules.entry(rule.security_group_id.clone()).or_default().push(rule);
+            picture
+                .rules
+                .entry(rule.security_group_id.clone())
+                .or_default()
+                .push(rule);
         }
         for policy in rbac_policies::Entity::find().all(db).await? {
             if policy.action == crate::rbac::Access::External.word() {
@@ -71,20 +83,38 @@ impl Picture {
     }
 
     fn ips(&self, port: &ports::Model) -> Vec<IpAddr> {
-        let held = self.ips.get(&port.id).map(Vec::as_slice).unwrap_or_default();
-        held.iter().filter_map(|ip| ip.ip_address.parse().ok()).collect()
+        let held = self
+            .ips
+            .get(&port.id)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        held.iter()
+            .filter_map(|ip| ip.ip_address.parse().ok())
+            .collect()
     }
 
     /// The port's addresses with the prefix length of their subnet.
     fn nets(&self, port: &ports::Model) -> Result<Vec<IpNet>> {
-        let held = self.ips.get(&port.id).map(Vec::as_slice).unwrap_or_default();
-        let mine = self.subnets.get(&port.network_id).map(Vec::as_slice).unwrap_or_default();
+        let held = self
+            .ips
+            .get(&port.id)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let mine = self
+            .subnets
+            .get(&port.network_id)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         let mut nets = Vec::new();
         for ip in held {
-            let Some(subnet) = mine.iter().find(|subnet| subnet.id == ip.subnet_id) else { continue };
+            let Some(subnet) = mine.iter().find(|subnet| subnet.id == ip.subnet_id) else {
+                continue;
+            };
             let range = crate::addresses::range(subnet)?;
-            let address: IpAddr =
-                ip.ip_address.parse().map_err(|_| Fault::Broken(format!("address {}", ip.ip_address)))?;
+            let address: IpAddr = ip
+                .ip_address
+                .parse()
+                .map_err(|_| Fault::Broken(format!("address {}", ip.ip_address)))?;
             let net = IpNet::new(address, range.prefix_len());
             nets.push(net.map_err(|error| Fault::Broken(error.to_string()))?);
         }
@@ -102,43 +132,72 @@ pub async fn read(core: &Core) -> Result<plane::Wanted> {
     let picture = Picture::take(core).await?;
     let mut needed: BTreeSet<&str> = BTreeSet::new();
     for port in &picture.ports {
-        let router_port = port.device_owner == INTERFACE_OWNER || port.device_owner == GATEWAY_OWNER;
+        let router_port =
+            port.device_owner == INTERFACE_OWNER || port.device_owner == GATEWAY_OWNER;
         if router_port || picture.is_local_tap(core, port) {
             needed.insert(&port.network_id);
         }
     }
     let mut wanted = plane::Wanted::default();
-    for network in picture.networks.iter().filter(|network| needed.contains(network.id.as_str())) {
+    for network in picture
+        .networks
+        .iter()
+        .filter(|network| needed.contains(network.id.as_str()))
+    {
         wanted.networks.push(network_of(core, &picture, network)?);
     }
     let mut sets: BTreeSet<String> = BTreeSet::new();
-    for port in picture.ports.iter().filter(|port| picture.is_local_tap(core, port)) {
+    for port in picture
+        .ports
+        .iter()
+        .filter(|port| picture.is_local_tap(core, port))
+    {
         wanted.ports.push(port_of(&picture, port, &mut sets)?);
     }
     for router in &picture.routers {
         wanted.routers.push(router_of(&picture, router)?);
     }
-    wanted.address_sets = sets.into_iter().map(|group| members_of(&picture, group)).collect::<Result<_>>()?;
+    wanted.address_sets = sets
+        .into_iter()
+        .map(|group| members_of(&picture, group))
+        .collect::<Result<_>>()?;
     Ok(wanted)
 }
 
 fn network_of(core: &Core, picture: &Picture, network: &networks::Model) -> Result<plane::Network> {
-    let mine = picture.subnets.get(&network.id).map(Vec::as_slice).unwrap_or_default();
-    let on_it = || picture.ports.iter().filter(|port| port.network_id == network.id);
+    let mine = picture
+        .subnets
+        .get(&network.id)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let on_it = || {
+        picture
+            .ports
+            .iter()
+            .filter(|port| port.network_id == network.id)
+    };
     let server = on_it().find(|port| port.device_owner == DHCP_OWNER);
     let external = picture.external.contains(&network.id);
-    let domain = if network.dns_domain.is_empty() { &core.settings.dns_domain } else { &network.dns_domain };
+    let domain = if network.dns_domain.is_empty() {
+        &core.settings.dns_domain
+    } else {
+        &network.dns_domain
+    };
     Ok(plane::Network {
         id: network.id.clone(),
         mtu: u32::try_from(network.mtu).unwrap_or(1500),
         admin_up: network.admin_state_up,
         subnets: mine.iter().map(subnet_of).collect::<Result<_>>()?,
-        dhcp_port: server.map(|port| plane::DhcpPort { mac: port.mac_address.clone(), ips: picture.ips(port) }),
+        dhcp_port: server.map(|port| plane::DhcpPort {
+            mac: port.mac_address.clone(),
+            ips: picture.ips(port),
+        }),
         dhcp_hosts: on_it()
             .filter(|port| !port.device_owner.starts_with("network:"))
             .map(|port| dhcp_host(picture, port))
             .collect::<Result<_>>()?,
-        dns_domain: Some(domain.trim_end_matches('.').to_owned()).filter(|domain| !domain.is_empty()),
+        dns_domain: Some(domain.trim_end_matches('.').to_owned())
+            .filter(|domain| !domain.is_empty()),
         metadata: core.settings.metadata && server.is_some(),
         uplink: external.then(|| uplink_of(mine)).transpose()?,
     })
@@ -148,7 +207,13 @@ fn network_of(core: &Core, picture: &Picture, network: &networks::Model) -> Resu
 fn uplink_of(subnets: &[subnets::Model]) -> Result<plane::Uplink> {
     let mut addresses = Vec::new();
     for subnet in subnets {
-        let Some(gateway) = subnet.gateway_ip.as_ref().and_then(|ip| ip.parse::<IpAddr>().ok()) else { continue };
+        let Some(gateway) = subnet
+            .gateway_ip
+            .as_ref()
+            .and_then(|ip| ip.parse::<IpAddr>().ok())
+        else {
+            continue;
+        };
         let range = crate::addresses::range(subnet)?;
         addresses.extend(IpNet::new(gateway, range.prefix_len()).ok());
     }
@@ -156,7 +221,10 @@ fn uplink_of(subnets: &[subnets::Model]) -> Result<plane::Uplink> {
 }
 
 fn subnet_of(subnet: &subnets::Model) -> Result<plane::Subnet> {
-    let mode = subnet.ipv6_ra_mode.as_deref().or(subnet.ipv6_address_mode.as_deref());
+    let mode = subnet
+        .ipv6_ra_mode
+        .as_deref()
+        .or(subnet.ipv6_address_mode.as_deref());
     Ok(plane::Subnet {
         id: subnet.id.clone(),
         cidr: crate::addresses::range(subnet)?,
@@ -175,7 +243,10 @@ fn subnet_of(subnet: &subnets::Model) -> Result<plane::Subnet> {
 
 fn routes_of(text: &str) -> Result<Vec<plane::HostRoute>> {
     let routes: Vec<Route> = read_json(text)?;
-    let route = |route: Route| plane::HostRoute { destination: route.destination, next_hop: route.nexthop };
+    let route = |route: Route| plane::HostRoute {
+        destination: route.destination,
+        next_hop: route.nexthop,
+    };
     Ok(routes.into_iter().map(route).collect())
 }
 
@@ -191,7 +262,9 @@ fn dhcp_host(picture: &Picture, port: &ports::Model) -> Result<plane::DhcpHost> 
     let options: Vec<StoredOption> = read_json(&port.extra_dhcp_opts)?;
     let ips = picture.ips(port);
     let hostname = match port.dns_name.split('.').next().unwrap_or_default() {
-        "" => ips.first().map(|ip| format!("host-{}", ip.to_string().replace(['.', ':'], "-"))),
+        "" => ips
+            .first()
+            .map(|ip| format!("host-{}", ip.to_string().replace(['.', ':'], "-"))),
         name => Some(name.to_owned()),
     };
     Ok(plane::DhcpHost {
@@ -216,11 +289,22 @@ struct StoredPair {
     ip_address: String,
 }
 
-fn port_of(picture: &Picture, port: &ports::Model, sets: &mut BTreeSet<String>) -> Result<plane::Port> {
-    let groups = picture.guards.get(&port.id).map(Vec::as_slice).unwrap_or_default();
+fn port_of(
+    picture: &Picture,
+    port: &ports::Model,
+    sets: &mut BTreeSet<String>,
+) -> Result<plane::Port> {
+    let groups = picture
+        .guards
+        .get(&port.id)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     let mut security = None;
     if port.port_security_enabled {
-        let rules = groups.iter().filter_map(|group| picture.rules.get(group)).flatten();
+        let rules = groups
+            .iter()
+            .filter_map(|group| picture.rules.get(group))
+            .flatten();
         let rules: BTreeSet<plane::Rule> = rules.filter_map(|rule| rule_of(rule, sets)).collect();
         security = Some(rules.into_iter().collect());
     }
@@ -291,7 +375,11 @@ fn rule_of(rule: &security_group_rules::Model, sets: &mut BTreeSet<String>) -> O
 fn members_of(picture: &Picture, group: String) -> Result<plane::AddressSet> {
     let mut members: BTreeSet<IpNet> = BTreeSet::new();
     for port in &picture.ports {
-        if !picture.guards.get(&port.id).is_some_and(|groups| groups.contains(&group)) {
+        if !picture
+            .guards
+            .get(&port.id)
+            .is_some_and(|groups| groups.contains(&group))
+        {
             continue;
         }
         members.extend(picture.ips(port).into_iter().map(IpNet::from));
@@ -300,12 +388,18 @@ fn members_of(picture: &Picture, group: String) -> Result<plane::AddressSet> {
             members.extend(net.or_else(|| pair.ip_address.parse::<IpAddr>().ok().map(IpNet::from)));
         }
     }
-    Ok(plane::AddressSet { id: group, members: members.into_iter().collect() })
+    Ok(plane::AddressSet {
+        id: group,
+        members: members.into_iter().collect(),
+    })
 }
 
 fn router_of(picture: &Picture, router: &routers::Model) -> Result<plane::Router> {
     let on_it = |owner: &'static str| {
-        picture.ports.iter().filter(move |port| port.device_id == router.id && port.device_owner == owner)
+        picture
+            .ports
+            .iter()
+            .filter(move |port| port.device_id == router.id && port.device_owner == owner)
     };
     let mut interfaces = Vec::new();
     for port in on_it(INTERFACE_OWNER) {
@@ -318,11 +412,22 @@ fn router_of(picture: &Picture, router: &routers::Model) -> Result<plane::Router
     }
     let mut gateway = None;
     if let Some(port) = on_it(GATEWAY_OWNER).next() {
-        let outside = picture.subnets.get(&port.network_id).map(Vec::as_slice).unwrap_or_default();
-        let held = picture.ips.get(&port.id).map(Vec::as_slice).unwrap_or_default();
+        let outside = picture
+            .subnets
+            .get(&port.network_id)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let held = picture
+            .ips
+            .get(&port.id)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         // One way out for each IP version, through a subnet on which the router has an address.
         let mut hops: BTreeMap<i32, IpAddr> = BTreeMap::new();
-        for subnet in outside.iter().filter(|subnet| held.iter().any(|ip| ip.subnet_id == subnet.id)) {
+        for subnet in outside
+            .iter()
+            .filter(|subnet| held.iter().any(|ip| ip.subnet_id == subnet.id))
+        {
             if let Some(ip) = subnet.gateway_ip.as_ref().and_then(|ip| ip.parse().ok()) {
                 hops.entry(subnet.ip_version).or_insert(ip);
             }
@@ -355,5 +460,6 @@ fn router_of(picture: &Picture, router: &routers::Model) -> Result<plane::Router
 
 /// Whether the owner's ports belong to the service itself and follow its routers and networks.
 pub fn is_own(device_owner: &str) -> bool {
-    [INTERFACE_OWNER, GATEWAY_OWNER, DHCP_OWNER].contains(&device_owner) && device_owner != fip::OWNER
+    [INTERFACE_OWNER, GATEWAY_OWNER, DHCP_OWNER].contains(&device_owner)
+        && device_owner != fip::OWNER
 }

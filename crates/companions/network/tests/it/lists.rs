@@ -1,0 +1,159 @@
+use http::Method;
+use serde_json::json;
+
+use crate::cloud::{ADMIN, Cloud, DEMO, text};
+
+#[tokio::test]
+async fn lists_filter_sort_page_and_trim() {
+    for cloud in Cloud::all().await {
+        for name in ["c", "a", "b"] {
+            cloud.make(DEMO, "networks", json!({"name": name})).await;
+        }
+        let names = |all: Vec<serde_json::Value>| -> Vec<String> {
+            all.iter().map(|one| text(&one["name"])).collect()
+        };
+        assert_eq!(
+            names(
+                cloud
+                    .list(DEMO, "networks", "sort_key=name&sort_dir=desc")
+                    .await
+            ),
+            ["c", "b", "a"]
+        );
+        assert_eq!(
+            names(
+                cloud
+                    .list(DEMO, "networks", "name=a&name=b&sort_key=name")
+                    .await
+            ),
+            ["a", "b"]
+        );
+        let page = cloud
+            .get(DEMO, "/v2.0/networks?limit=2&sort_key=name")
+            .await;
+        let next = text(&page["networks_links"][0]["href"]);
+        assert!(next.starts_with("http://cloud/v2.0/networks?"), "{next}");
+        let next = next.trim_start_matches("http://cloud/v2.0/networks?");
+        assert_eq!(names(cloud.list(DEMO, "networks", next).await), ["c"]);
+        let trimmed = cloud
+            .list(DEMO, "networks", "fields=id&fields=name&name=a")
+            .await;
+        assert_eq!(trimmed[0].as_object().map(|map| map.len()), Some(2));
+        cloud
+            .refused(DEMO, Method::GET, "/v2.0/networks?colour=red", None, 400)
+            .await;
+        cloud
+            .refused(DEMO, Method::GET, "/v2.0/networks?limit=-1", None, 400)
+            .await;
+        cloud
+            .refused(DEMO, Method::GET, "/v2.0/networks?marker=none", None, 400)
+            .await;
+        assert_eq!(
+            cloud
+                .list(DEMO, "networks", "router:external=True")
+                .await
+                .len(),
+            0
+        );
+        assert_eq!(
+            cloud
+                .list(DEMO, "networks", "tenant_id=p-demo&admin_state_up=true")
+                .await
+                .len(),
+            3
+        );
+    }
+}
+
+#[tokio::test]
+async fn ports_are_found_by_their_addresses() {
+    for cloud in Cloud::all().await {
+        let (network, subnet) = cloud.net("10.0.0.0/24").await;
+        for ip in ["10.0.0.50", "10.0.0.60"] {
+            let body = json!({"network_id": network["id"], "fixed_ips": [{"ip_address": ip}], "device_id": ip});
+            cloud.make(DEMO, "ports", body).await;
+        }
+        let count = async |query: &str| cloud.list(DEMO, "ports", query).await.len();
+        assert_eq!(count("fixed_ips=ip_address%3D10.0.0.50").await, 1);
+        assert_eq!(count("fixed_ips=ip_address_substr=0.0.5").await, 1);
+        assert_eq!(
+            count(&format!("fixed_ips=subnet_id={}", text(&subnet["id"]))).await,
+            3
+        );
+        assert_eq!(count("device_id=10.0.0.60").await, 1);
+        assert_eq!(count("device_owner=network:dhcp").await, 1);
+        assert_eq!(count("mac_address=00:00:00:00:00:00").await, 0);
+    }
+}
+
+#[tokio::test]
+async fn tags_are_set_looked_for_and_removed() {
+    for cloud in Cloud::all().await {
+        let network = cloud.make(DEMO, "networks", json!({})).await;
+        let base = format!("/v2.0/networks/{}/tags", text(&network["id"]));
+        cloud
+            .ok(DEMO, Method::PUT, &format!("{base}/red"), None, 201)
+            .await;
+        cloud
+            .ok(DEMO, Method::GET, &format!("{base}/red"), None, 204)
+            .await;
+        assert_eq!(
+            cloud
+                .refused(DEMO, Method::GET, &format!("{base}/blue"), None, 404)
+                .await,
+            "TagNotFound"
+        );
+        assert_eq!(
+            cloud.put(DEMO, &base, json!({"tags": ["a", "b"]})).await["tags"],
+            json!(["a", "b"])
+        );
+        assert_eq!(cloud.list(DEMO, "networks", "tags=a,b").await.len(), 1);
+        assert_eq!(
+            cloud.list(DEMO, "networks", "not-tags-any=a").await.len(),
+            0
+        );
+        cloud.delete(DEMO, &format!("{base}/a")).await;
+        assert_eq!(cloud.get(DEMO, &base).await["tags"], json!(["b"]));
+        cloud.delete(DEMO, &base).await;
+        assert_eq!(cloud.get(DEMO, &base).await["tags"], json!([]));
+    }
+}
+
+#[tokio::test]
+async fn extensions_zones_and_agents_are_listed() {
+    for cloud in Cloud::all().await {
+        let all = cloud.list(DEMO, "extensions", "").await;
+        assert!(all.iter().any(|one| one["alias"] == "security-group"));
+        assert_eq!(
+            cloud.get(DEMO, "/v2.0/extensions/router").await["extension"]["alias"],
+            "router"
+        );
+        assert_eq!(
+            cloud
+                .refused(DEMO, Method::GET, "/v2.0/extensions/trunk", None, 404)
+                .await,
+            "ExtensionNotFound"
+        );
+        let zones = cloud.get(DEMO, "/v2.0/availability_zones").await;
+        assert_eq!(zones["availability_zones"][0]["state"], "available");
+        let stop = tokio_util::sync::CancellationToken::new();
+        let tasks = cloud.networks.start(None, stop.clone());
+        let mut agents = Vec::new();
+        while agents.is_empty() {
+            tokio::task::yield_now().await;
+            agents = cloud.list(ADMIN, "agents", "").await;
+        }
+        assert_eq!(
+            (&agents[0]["host"], &agents[0]["alive"]),
+            (&json!("h1"), &json!(true))
+        );
+        assert_eq!(
+            cloud
+                .refused(DEMO, Method::GET, "/v2.0/agents", None, 403)
+                .await,
+            "PolicyNotAuthorized"
+        );
+        stop.cancel();
+        tasks.join_all().await;
+    }
+}

@@ -1,0 +1,11 @@
+//! The network service through its HTTP face, on every database engine that the environment offers.
+
+mod cloud;
+
+mod addresses;
+mod lists;
+mod networks;
+mod ports;
+mod routers;
+mod security;
+mod subnets;

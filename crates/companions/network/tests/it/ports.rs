@@ -1,0 +1,298 @@
+use std::sync::Arc;
+
+use http::Method;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::cloud::{ADMIN, Cloud, DEMO, OTHER, Told, ip, text};
+
+const SERVER: &str = "9f0a4c6e-9d0b-4f6c-8f57-0f4d1f0c5a11";
+
+#[tokio::test]
+async fn a_port_made_for_a_server_is_bound_active_and_told_of() {
+    for cloud in Cloud::all().await {
+        let told = Arc::new(Told::default());
+        *told.refuse.lock().expect("lock") = 2;
+        cloud.networks.set_event_sink(told.clone()).await;
+        let stop = CancellationToken::new();
+        let tasks = cloud.networks.start(None, stop.clone());
+        let (network, _) = cloud.net("10.0.0.0/24").await;
+        let body = json!({
+            "network_id": network["id"], "tenant_id": "p-demo", "device_id": SERVER, "device_owner": "compute:nova",
+            "binding:host_id": "h1", "binding:profile": {},
+        });
+        let port = cloud.make(ADMIN, "ports", body).await;
+        assert_eq!(
+            (&port["status"], &port["binding:host_id"]),
+            (&json!("ACTIVE"), &json!("h1"))
+        );
+        assert_eq!(port["binding:vif_details"]["port_filter"], true);
+        let id = text(&port["id"]);
+        told.heard("plugged", &id).await;
+        let owner = cloud.show(DEMO, "ports", &port["id"]).await;
+        assert!(owner.get("binding:host_id").is_none() && owner["binding:vnic_type"] == "normal");
+        let unbind = json!({"device_id": "", "device_owner": "", "binding:host_id": null, "binding:profile": {}});
+        let port = cloud.change(ADMIN, "ports", &port["id"], unbind).await;
+        assert_eq!(
+            (&port["status"], &port["binding:vif_type"]),
+            (&json!("DOWN"), &json!("unbound"))
+        );
+        told.heard("unplugged", &id).await;
+        let bind =
+            json!({"device_id": SERVER, "device_owner": "compute:nova", "binding:host_id": "h1"});
+        cloud.change(ADMIN, "ports", &port["id"], bind).await;
+        cloud.remove(ADMIN, "ports", &port["id"]).await;
+        told.heard("deleted", &id).await;
+        stop.cancel();
+        tasks.join_all().await;
+    }
+}
+
+#[tokio::test]
+async fn addresses_can_be_wished_for_added_and_taken_away() {
+    for cloud in Cloud::all().await {
+        let (network, subnet) = cloud.net("10.0.0.0/24").await;
+        let wish =
+            |ip: &str| json!({"network_id": network["id"], "fixed_ips": [{"ip_address": ip}]});
+        let port = cloud.make(DEMO, "ports", wish("10.0.0.50")).await;
+        assert_eq!(port["fixed_ips"][0]["subnet_id"], subnet["id"]);
+        assert_eq!(
+            cloud.not_made(DEMO, "ports", wish("10.0.0.50"), 409).await,
+            "IpAddressAlreadyAllocated"
+        );
+        assert_eq!(
+            cloud.not_made(DEMO, "ports", wish("10.9.0.50"), 400).await,
+            "InvalidIpForNetwork"
+        );
+        let none = json!({"network_id": network["id"], "fixed_ips": []});
+        assert_eq!(
+            cloud.make(DEMO, "ports", none).await["fixed_ips"],
+            json!([])
+        );
+        let two = json!({"fixed_ips": [{"subnet_id": subnet["id"]}, {"ip_address": "10.0.0.60"}]});
+        let port = cloud.change(DEMO, "ports", &port["id"], two).await;
+        let ips: Vec<_> = port["fixed_ips"]
+            .as_array()
+            .expect("list")
+            .iter()
+            .map(|ip| text(&ip["ip_address"]))
+            .collect();
+        assert_eq!(ips, ["10.0.0.50", "10.0.0.60"], "what fits is kept");
+        let one = json!({"fixed_ips": [{"ip_address": "10.0.0.60"}]});
+        assert_eq!(
+            ip(&cloud.change(DEMO, "ports", &port["id"], one).await),
+            "10.0.0.60"
+        );
+        cloud.make(DEMO, "ports", wish("10.0.0.50")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_mac_address_is_free_or_refused() {
+    for cloud in Cloud::all().await {
+        let (network, _) = cloud.net("10.0.0.0/24").await;
+        let body = json!({"network_id": network["id"], "mac_address": "FA:16:3E:00:00:01"});
+        let port = cloud.make(DEMO, "ports", body.clone()).await;
+        assert_eq!(port["mac_address"], "fa:16:3e:00:00:01");
+        assert_eq!(
+            cloud.not_made(DEMO, "ports", body, 409).await,
+            "MacAddressInUse"
+        );
+        let odd = json!({"network_id": network["id"], "mac_address": "01:00:5e:00:00:01"});
+        assert_eq!(
+            cloud.not_made(DEMO, "ports", odd, 400).await,
+            "HTTPBadRequest"
+        );
+    }
+}
+
+#[tokio::test]
+async fn port_security_and_its_groups_belong_together() {
+    for cloud in Cloud::all().await {
+        let (network, _) = cloud.net("10.0.0.0/24").await;
+        let port = cloud
+            .make(DEMO, "ports", json!({"network_id": network["id"]}))
+            .await;
+        assert_eq!(
+            port["security_groups"].as_array().map(Vec::len),
+            Some(1),
+            "the default group"
+        );
+        let path = format!("/v2.0/ports/{}", text(&port["id"]));
+        let off = json!({"port": {"port_security_enabled": false}});
+        assert_eq!(
+            cloud
+                .refused(DEMO, Method::PUT, &path, Some(off), 400)
+                .await,
+            "PortSecurityAndIPRequiredForSecurityGroups"
+        );
+        let off = json!({"port_security_enabled": false, "security_groups": []});
+        let port = cloud.change(DEMO, "ports", &port["id"], off).await;
+        assert_eq!(port["port_security_enabled"], false);
+        let pairs = json!({"port": {"allowed_address_pairs": [{"ip_address": "10.0.0.9"}]}});
+        assert_eq!(
+            cloud
+                .refused(DEMO, Method::PUT, &path, Some(pairs), 409)
+                .await,
+            "AddressPairAndPortSecurityRequired"
+        );
+        let on = json!({"port_security_enabled": true, "allowed_address_pairs": [{"ip_address": "10.0.0.0/28"}]});
+        let port = cloud.change(DEMO, "ports", &port["id"], on).await;
+        assert_eq!(
+            port["allowed_address_pairs"][0]["mac_address"],
+            port["mac_address"]
+        );
+        let none = json!({"network_id": network["id"], "security_groups": []});
+        assert_eq!(
+            cloud.make(DEMO, "ports", none).await["security_groups"],
+            json!([])
+        );
+    }
+}
+
+#[tokio::test]
+async fn dhcp_options_are_merged_and_null_removes_one() {
+    for cloud in Cloud::all().await {
+        let (network, _) = cloud.net("10.0.0.0/24").await;
+        let body = json!({"network_id": network["id"], "extra_dhcp_opts": [
+            {"opt_name": "bootfile-name", "opt_value": "a"}, {"opt_name": "tftp-server", "opt_value": "1.2.3.4"}]});
+        let port = cloud.make(DEMO, "ports", body).await;
+        assert_eq!(
+            port["extra_dhcp_opts"][0],
+            json!({"opt_name": "bootfile-name", "opt_value": "a", "ip_version": 4})
+        );
+        let change = json!({"extra_dhcp_opts": [{"opt_name": "bootfile-name", "opt_value": null}]});
+        let port = cloud.change(DEMO, "ports", &port["id"], change).await;
+        assert_eq!(port["extra_dhcp_opts"].as_array().map(Vec::len), Some(1));
+    }
+}
+
+#[tokio::test]
+async fn members_may_not_bind_and_strangers_see_nothing() {
+    for cloud in Cloud::all().await {
+        let (network, _) = cloud.net("10.0.0.0/24").await;
+        let body = json!({"network_id": network["id"], "binding:host_id": "h1"});
+        assert_eq!(
+            cloud.not_made(DEMO, "ports", body, 403).await,
+            "PolicyNotAuthorized"
+        );
+        assert_eq!(
+            cloud
+                .not_made(OTHER, "ports", json!({"network_id": network["id"]}), 404)
+                .await,
+            "NetworkNotFound"
+        );
+        let port = cloud
+            .make(DEMO, "ports", json!({"network_id": network["id"]}))
+            .await;
+        let path = format!("/v2.0/ports/{}", text(&port["id"]));
+        assert_eq!(
+            cloud.refused(OTHER, Method::GET, &path, None, 404).await,
+            "PortNotFound"
+        );
+        let shared = cloud.make(ADMIN, "networks", json!({"shared": true})).await;
+        let subnet = json!({"network_id": shared["id"], "cidr": "10.5.0.0/24", "ip_version": 4});
+        assert_eq!(
+            cloud.not_made(DEMO, "subnets", subnet.clone(), 403).await,
+            "PolicyNotAuthorized"
+        );
+        cloud.make(ADMIN, "subnets", subnet).await;
+        let router_like = json!({"network_id": shared["id"], "device_owner": "network:dhcp"});
+        assert_eq!(
+            cloud.not_made(DEMO, "ports", router_like, 403).await,
+            "PolicyNotAuthorized"
+        );
+        let exact = json!({"network_id": shared["id"], "fixed_ips": [{"ip_address": "10.5.0.9"}]});
+        assert_eq!(
+            cloud.not_made(DEMO, "ports", exact, 403).await,
+            "PolicyNotAuthorized"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_second_binding_is_prepared_activated_and_removed() {
+    for cloud in Cloud::all().await {
+        let (network, _) = cloud.net("10.0.0.0/24").await;
+        let body = json!({
+            "network_id": network["id"], "device_id": SERVER, "device_owner": "compute:nova", "binding:host_id": "h1",
+        });
+        let port = cloud.make(ADMIN, "ports", body).await;
+        let path = format!("/v2.0/ports/{}/bindings", text(&port["id"]));
+        let second = json!({"binding": {"host": "h2"}});
+        let made = cloud
+            .ok(ADMIN, Method::POST, &path, Some(second.clone()), 201)
+            .await;
+        assert_eq!(
+            (&made["binding"]["status"], &made["binding"]["vif_type"]),
+            (&json!("INACTIVE"), &json!("bridge"))
+        );
+        assert_eq!(
+            cloud
+                .refused(ADMIN, Method::POST, &path, Some(second.clone()), 409)
+                .await,
+            "PortBindingAlreadyExists"
+        );
+        assert_eq!(
+            cloud
+                .refused(DEMO, Method::POST, &path, Some(second), 403)
+                .await,
+            "PolicyNotAuthorized"
+        );
+        let active = cloud
+            .ok(
+                ADMIN,
+                Method::PUT,
+                &format!("{path}/h2/activate"),
+                None,
+                200,
+            )
+            .await;
+        assert_eq!(active["binding"]["status"], "ACTIVE");
+        assert_eq!(
+            cloud.show(ADMIN, "ports", &port["id"]).await["binding:host_id"],
+            "h2"
+        );
+        assert_eq!(
+            cloud
+                .refused(
+                    ADMIN,
+                    Method::PUT,
+                    &format!("{path}/h2/activate"),
+                    None,
+                    409
+                )
+                .await,
+            "PortBindingAlreadyActive"
+        );
+        cloud.delete(ADMIN, &format!("{path}/h1")).await;
+        let left = cloud.get(ADMIN, &path).await;
+        assert_eq!(left["bindings"].as_array().map(Vec::len), Some(1));
+        assert_eq!(
+            cloud
+                .refused(ADMIN, Method::DELETE, &format!("{path}/h1"), None, 404)
+                .await,
+            "PortBindingNotFound"
+        );
+    }
+}
+
+#[tokio::test]
+async fn several_ports_are_made_at_once_with_tags() {
+    for cloud in Cloud::all().await {
+        let (network, _) = cloud.net("10.0.0.0/24").await;
+        let one = json!({"network_id": network["id"], "tags": ["red"]});
+        let body = json!({"ports": [one, one]});
+        let made = cloud
+            .ok(DEMO, Method::POST, "/v2.0/ports", Some(body), 201)
+            .await;
+        let ips: Vec<Value> = made["ports"]
+            .as_array()
+            .expect("list")
+            .iter()
+            .map(|port| port["fixed_ips"][0]["ip_address"].clone())
+            .collect();
+        assert_ne!(ips[0], ips[1]);
+        assert_eq!(cloud.list(DEMO, "ports", "tags=red").await.len(), 2);
+    }
+}

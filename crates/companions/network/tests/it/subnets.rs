@@ -1,0 +1,237 @@
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::cloud::{ADMIN, Cloud, DEMO, OTHER, ip, text};
+
+#[tokio::test]
+async fn a_subnet_chooses_gateway_and_pool_by_itself() {
+    for cloud in Cloud::all().await {
+        let (network, subnet) = cloud.net("10.0.0.0/24").await;
+        assert_eq!(subnet["gateway_ip"], "10.0.0.1");
+        assert_eq!(
+            subnet["allocation_pools"],
+            json!([{"start": "10.0.0.2", "end": "10.0.0.254"}])
+        );
+        assert_eq!(
+            cloud.show(DEMO, "networks", &network["id"]).await["subnets"],
+            json!([subnet["id"]])
+        );
+        let dhcp = cloud.list(DEMO, "ports", "device_owner=network:dhcp").await;
+        assert_eq!((dhcp.len(), ip(&dhcp[0])), (1, "10.0.0.2".to_owned()));
+        cloud
+            .change(
+                DEMO,
+                "subnets",
+                &subnet["id"],
+                json!({"enable_dhcp": false}),
+            )
+            .await;
+        assert!(
+            cloud
+                .list(DEMO, "ports", "device_owner=network:dhcp")
+                .await
+                .is_empty()
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_refused() {
+    for cloud in Cloud::all().await {
+        let (network, _) = cloud.net("10.0.0.0/24").await;
+        let id = &network["id"];
+        let cases = [
+            (
+                json!({"cidr": "10.0.0.128/25", "ip_version": 4}),
+                400,
+                "InvalidInput",
+            ),
+            (
+                json!({"cidr": "10.1.0.0/24", "ip_version": 6}),
+                400,
+                "InvalidInput",
+            ),
+            (
+                json!({"cidr": "nonsense", "ip_version": 4}),
+                400,
+                "HTTPBadRequest",
+            ),
+            (json!({"ip_version": 4}), 400, "InvalidInput"),
+            (
+                json!({"cidr": "10.1.0.0/24", "ip_version": 4, "gateway_ip": "10.1.0.255"}),
+                400,
+                "InvalidInput",
+            ),
+            (
+                json!({"cidr": "10.1.0.0/24", "ip_version": 4, "gateway_ip": "10.1.0.9",
+                "allocation_pools": [{"start": "10.1.0.2", "end": "10.1.0.20"}]}),
+                409,
+                "GatewayConflictWithAllocationPools",
+            ),
+            (
+                json!({"cidr": "10.1.0.0/24", "ip_version": 4,
+                "allocation_pools": [{"start": "10.2.0.2", "end": "10.2.0.20"}]}),
+                400,
+                "OutOfBoundsAllocationPool",
+            ),
+            (
+                json!({"cidr": "10.1.0.0/24", "ip_version": 4,
+                "allocation_pools": [{"start": "10.1.0.20", "end": "10.1.0.2"}]}),
+                400,
+                "InvalidAllocationPool",
+            ),
+            (
+                json!({"cidr": "10.1.0.0/24", "ip_version": 4, "allocation_pools": [
+                {"start": "10.1.0.2", "end": "10.1.0.20"}, {"start": "10.1.0.20", "end": "10.1.0.30"}]}),
+                409,
+                "OverlappingAllocationPools",
+            ),
+            (
+                json!({"cidr": "10.1.0.0/24", "ip_version": 4, "ipv6_ra_mode": "slaac"}),
+                400,
+                "InvalidInput",
+            ),
+            (
+                json!({"cidr": "2001:db8::/72", "ip_version": 6, "ipv6_ra_mode": "slaac"}),
+                400,
+                "InvalidInput",
+            ),
+        ];
+        for (mut body, status, kind) in cases {
+            body["network_id"] = id.clone();
+            let shown = body.to_string();
+            assert_eq!(
+                cloud.not_made(DEMO, "subnets", body, status).await,
+                kind,
+                "{shown}"
+            );
+        }
+        let overlap = json!({"subnet": {"network_id": id, "cidr": "10.0.0.0/24", "ip_version": 4}});
+        let answer = cloud
+            .ok(DEMO, Method::POST, "/v2.0/subnets", Some(overlap), 400)
+            .await;
+        assert!(text(&answer["NeutronError"]["message"]).contains("overlaps with another subnet"));
+    }
+}
+
+#[tokio::test]
+async fn all_of_a_subnet_can_be_said_and_changed() {
+    for cloud in Cloud::all().await {
+        let network = cloud.make(DEMO, "networks", json!({})).await;
+        let body = json!({
+            "network_id": network["id"], "cidr": "10.0.0.0/24", "ip_version": 4, "gateway_ip": null, "name": "s",
+            "allocation_pools": [{"start": "10.0.0.10", "end": "10.0.0.11"}],
+            "dns_nameservers": ["8.8.4.4", "8.8.8.8"],
+            "host_routes": [{"destination": "10.20.0.0/16", "nexthop": "10.0.0.9"}], "enable_dhcp": false,
+        });
+        let subnet = cloud.make(DEMO, "subnets", body).await;
+        assert_eq!(subnet["gateway_ip"], Value::Null);
+        assert_eq!(subnet["dns_nameservers"], json!(["8.8.4.4", "8.8.8.8"]));
+        let port = cloud
+            .make(DEMO, "ports", json!({"network_id": network["id"]}))
+            .await;
+        assert_eq!(ip(&port), "10.0.0.10");
+        let change = json!({"gateway_ip": "10.0.0.1", "dns_nameservers": [], "host_routes": [], "name": "t"});
+        let changed = cloud.change(DEMO, "subnets", &subnet["id"], change).await;
+        assert_eq!(
+            (&changed["gateway_ip"], &changed["name"]),
+            (&json!("10.0.0.1"), &json!("t"))
+        );
+        assert_eq!(
+            cloud.not_removed(DEMO, "subnets", &subnet["id"], 409).await,
+            "SubnetInUse"
+        );
+        cloud.remove(DEMO, "ports", &port["id"]).await;
+        cloud.remove(DEMO, "subnets", &subnet["id"]).await;
+    }
+}
+
+#[tokio::test]
+async fn ports_on_a_slaac_subnet_have_the_address_of_their_mac() {
+    for cloud in Cloud::all().await {
+        let network = cloud.make(DEMO, "networks", json!({})).await;
+        let early = cloud
+            .make(
+                DEMO,
+                "ports",
+                json!({"network_id": network["id"], "mac_address": "fa:16:3e:00:00:01"}),
+            )
+            .await;
+        assert_eq!(early["fixed_ips"], json!([]));
+        let body = json!({
+            "network_id": network["id"], "cidr": "2001:db8::/64", "ip_version": 6,
+            "ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac",
+        });
+        let subnet = cloud.make(DEMO, "subnets", body).await;
+        let early = cloud.show(DEMO, "ports", &early["id"]).await;
+        assert_eq!(ip(&early), "2001:db8::f816:3eff:fe00:1");
+        let late = json!({"network_id": network["id"], "mac_address": "fa:16:3e:00:00:02"});
+        assert_eq!(
+            ip(&cloud.make(DEMO, "ports", late).await),
+            "2001:db8::f816:3eff:fe00:2"
+        );
+        let wish = json!({"network_id": network["id"], "fixed_ips": [{"subnet_id": subnet["id"], "ip_address": "2001:db8::9"}]});
+        assert_eq!(
+            cloud.not_made(DEMO, "ports", wish, 400).await,
+            "InvalidInput"
+        );
+        cloud.remove(DEMO, "subnets", &subnet["id"]).await;
+        assert_eq!(
+            cloud.show(DEMO, "ports", &early["id"]).await["fixed_ips"],
+            json!([])
+        );
+    }
+}
+
+#[tokio::test]
+async fn subnets_come_from_pools_without_overlap() {
+    for cloud in Cloud::all().await {
+        let scope = cloud
+            .make(
+                ADMIN,
+                "address-scopes",
+                json!({"name": "a", "ip_version": 4, "shared": true}),
+            )
+            .await;
+        let pool = json!({
+            "name": "p", "prefixes": ["10.9.0.0/16"], "default_prefixlen": 24, "min_prefixlen": 20,
+            "shared": true, "address_scope_id": scope["id"],
+        });
+        let pool = cloud.make(ADMIN, "subnetpools", pool).await;
+        assert_eq!(pool["max_prefixlen"], 32);
+        let network = cloud.make(DEMO, "networks", json!({})).await;
+        let mut ranges = Vec::new();
+        for prefix in [24, 25, 25] {
+            let body = json!({"network_id": network["id"], "subnetpool_id": pool["id"], "prefixlen": prefix, "ip_version": 4});
+            ranges.push(text(&cloud.make(DEMO, "subnets", body).await["cidr"]));
+        }
+        assert_eq!(ranges, ["10.9.0.0/24", "10.9.1.0/25", "10.9.1.128/25"]);
+        let big = json!({"network_id": network["id"], "subnetpool_id": pool["id"], "prefixlen": 16, "ip_version": 4});
+        assert_eq!(
+            cloud.not_made(DEMO, "subnets", big, 400).await,
+            "PrefixLengthOutOfBounds"
+        );
+        assert_eq!(
+            cloud
+                .not_removed(ADMIN, "subnetpools", &pool["id"], 409)
+                .await,
+            "SubnetPoolInUse"
+        );
+        assert_eq!(
+            cloud
+                .not_removed(ADMIN, "address-scopes", &scope["id"], 409)
+                .await,
+            "AddressScopeInUse"
+        );
+        assert_eq!(
+            cloud
+                .not_removed(OTHER, "subnetpools", &pool["id"], 403)
+                .await,
+            "PolicyNotAuthorized"
+        );
+        assert_eq!(
+            cloud.show(DEMO, "networks", &network["id"]).await["ipv4_address_scope"],
+            scope["id"]
+        );
+    }
+}
