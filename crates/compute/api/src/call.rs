@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use compute_control::Context;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use microversion::{Mode, Version, Versioned, admit, admit_query, render_bytes, render_under};
 use serde::Serialize;
@@ -42,6 +43,14 @@ impl Call {
     pub fn path(&self, name: &str) -> &str {
         let part = self.captures.iter().find(|(captured, _)| *captured == name);
         part.map_or("", |(_, text)| text)
+    }
+
+    /// Who asks, for use cases.
+    pub fn context(&self) -> Context {
+        Context {
+            caller: self.caller.clone(),
+            request_id: self.request_id.clone(),
+        }
     }
 
     /// How strictly requests are read.

@@ -67,6 +67,7 @@ pub const ALL: &[&Shape] = &[
     servers::actions::TriggerCrashDump::SHAPE,
     servers::actions::UnshelveServer::SHAPE,
     servers::create::CreateServer::SHAPE,
+    servers::create::ReservationView::SHAPE,
     servers::list::ListServers::SHAPE,
     servers::update::RebuildServer::SHAPE,
     servers::update::UpdateServer::SHAPE,

@@ -26,7 +26,7 @@ pub use act::act;
 pub use boot::{Device, Source};
 pub use create::{Created, NewServer, create};
 pub use delete::delete;
-pub use list::{ListWanted, Listed, list};
+pub use list::{ListWanted, Listed, list, truth};
 pub use nics::{Networks, NewNic};
 pub use show::{HostStatuses, Seen, Sight, show};
 

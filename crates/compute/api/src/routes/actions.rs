@@ -3,7 +3,8 @@
 use super::Access::{Authenticated, Rule};
 use super::codes::{ACCEPTED, NO_CONTENT, OK};
 use super::methods::POST;
-use super::{Route, always_refused, not_built, row};
+use super::{Route, always_refused, built, not_built, row};
+use crate::servers;
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Route] = &[
@@ -15,7 +16,7 @@ pub(super) const ROWS: &[Route] = &[
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-create-backup"), ACCEPTED, not_built).action("createBackup"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:servers:create_image"), ACCEPTED, not_built).action("createImage"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-evacuate"), OK, not_built).action("evacuate"),
-    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-deferred-delete:force"), ACCEPTED, not_built).action("forceDelete"),
+    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-deferred-delete:force"), ACCEPTED, built!(servers::delete::force)).action("forceDelete"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-admin-actions:inject_network_info"), ACCEPTED, not_built).action("injectNetworkInfo"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-lock-server:lock"), ACCEPTED, not_built).action("lock"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-migrate-server:migrate"), ACCEPTED, not_built).action("migrate"),
@@ -26,10 +27,10 @@ pub(super) const ROWS: &[Route] = &[
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-remote-consoles"), OK, not_built).action("os-getVNCConsole").until(5),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-migrate-server:migrate_live"), ACCEPTED, not_built).action("os-migrateLive"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-admin-actions:reset_state"), ACCEPTED, not_built).action("os-resetState"),
-    row(POST, "/servers/{id}/action", Rule("os_compute_api:servers:start"), ACCEPTED, not_built).action("os-start"),
-    row(POST, "/servers/{id}/action", Rule("os_compute_api:servers:stop"), ACCEPTED, not_built).action("os-stop"),
-    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-pause-server:pause"), ACCEPTED, not_built).action("pause"),
-    row(POST, "/servers/{id}/action", Rule("os_compute_api:servers:reboot"), ACCEPTED, not_built).action("reboot"),
+    row(POST, "/servers/{id}/action", Rule("os_compute_api:servers:start"), ACCEPTED, built!(servers::act::start)).action("os-start"),
+    row(POST, "/servers/{id}/action", Rule("os_compute_api:servers:stop"), ACCEPTED, built!(servers::act::stop)).action("os-stop"),
+    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-pause-server:pause"), ACCEPTED, built!(servers::act::pause)).action("pause"),
+    row(POST, "/servers/{id}/action", Rule("os_compute_api:servers:reboot"), ACCEPTED, built!(servers::act::reboot)).action("reboot"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:servers:rebuild"), ACCEPTED, not_built).action("rebuild"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-multinic:remove"), ACCEPTED, not_built).action("removeFixedIp").until(43),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-floating-ips:remove"), ACCEPTED, not_built).action("removeFloatingIp").until(43),
@@ -37,14 +38,14 @@ pub(super) const ROWS: &[Route] = &[
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-rescue"), OK, not_built).action("rescue"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:servers:resize"), ACCEPTED, not_built).action("resize"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-deferred-delete:restore"), ACCEPTED, not_built).action("restore"),
-    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-suspend-server:resume"), ACCEPTED, not_built).action("resume"),
+    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-suspend-server:resume"), ACCEPTED, built!(servers::act::resume)).action("resume"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:servers:revert_resize"), ACCEPTED, not_built).action("revertResize"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-shelve:shelve"), ACCEPTED, not_built).action("shelve"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-shelve:shelve_offload"), ACCEPTED, not_built).action("shelveOffload"),
-    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-suspend-server:suspend"), ACCEPTED, not_built).action("suspend"),
+    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-suspend-server:suspend"), ACCEPTED, built!(servers::act::suspend)).action("suspend"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:servers:trigger_crash_dump"), ACCEPTED, not_built).action("trigger_crash_dump").since(17),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-lock-server:unlock"), ACCEPTED, not_built).action("unlock"),
-    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-pause-server:unpause"), ACCEPTED, not_built).action("unpause"),
+    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-pause-server:unpause"), ACCEPTED, built!(servers::act::unpause)).action("unpause"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-unrescue"), ACCEPTED, not_built).action("unrescue"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-shelve:unshelve"), ACCEPTED, not_built).action("unshelve"),
     row(POST, "/servers/{server_id}/migrations/{id}/action", Rule("os_compute_api:servers:migrations:force_complete"), ACCEPTED, not_built).action("force_complete").since(22),

@@ -3,16 +3,17 @@
 use super::Access::Rule;
 use super::codes::{ACCEPTED, CREATED, NO_CONTENT, OK};
 use super::methods::{DELETE, GET, POST, PUT};
-use super::{Route, not_built, row};
+use super::{Route, built, not_built, row};
+use crate::servers;
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Route] = &[
-    row(GET, "/servers", Rule("os_compute_api:servers:index"), OK, not_built),
-    row(POST, "/servers", Rule("os_compute_api:servers:create"), ACCEPTED, not_built),
-    row(GET, "/servers/detail", Rule("os_compute_api:servers:detail"), OK, not_built),
-    row(GET, "/servers/{id}", Rule("os_compute_api:servers:show"), OK, not_built),
+    row(GET, "/servers", Rule("os_compute_api:servers:index"), OK, built!(servers::list::index)),
+    row(POST, "/servers", Rule("os_compute_api:servers:create"), ACCEPTED, built!(servers::create::create)),
+    row(GET, "/servers/detail", Rule("os_compute_api:servers:detail"), OK, built!(servers::list::detail)),
+    row(GET, "/servers/{id}", Rule("os_compute_api:servers:show"), OK, built!(servers::show::show)),
     row(PUT, "/servers/{id}", Rule("os_compute_api:servers:update"), OK, not_built),
-    row(DELETE, "/servers/{id}", Rule("os_compute_api:servers:delete"), NO_CONTENT, not_built),
+    row(DELETE, "/servers/{id}", Rule("os_compute_api:servers:delete"), NO_CONTENT, built!(servers::delete::delete)),
     row(GET, "/servers/{server_id}/diagnostics", Rule("os_compute_api:os-server-diagnostics"), OK, not_built),
     row(GET, "/servers/{server_id}/ips", Rule("os_compute_api:ips:index"), OK, not_built),
     row(GET, "/servers/{server_id}/ips/{id}", Rule("os_compute_api:ips:show"), OK, not_built),

@@ -1,14 +1,58 @@
 //! `POST /servers`: what a new server may be asked to be.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use compute_control::servers;
+use compute_model::server::DiskConfig;
 use microversion::{Patch, Versioned};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::ask;
+use super::view::CreatedServer;
+use crate::Api;
+use crate::call::{Answer, Call};
+use crate::fault::Fault;
 use crate::words::{
-    Certificates, Flag, FlavorRef, Fqdn, Id, InjectedFile, Metadata, Name, OneOrMany, Tag,
+    Certificates, Flag, FlavorRef, Fqdn, Id, InjectedFile, Metadata, Name, Named, OneOrMany, Tag,
 };
+
+/// `POST /servers`.
+pub async fn create(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
+    let request: CreateServer = call.admit()?;
+    let by_reservation = request.server.return_reservation_id;
+    let wanted = ask::new_server(request, call.version)?;
+    let groups = ask::groups_shown(&wanted);
+    let created = servers::create(&api.control, &call.context(), wanted).await?;
+    if by_reservation.is_some_and(|flag| flag.0) {
+        let view = ReservationView {
+            reservation_id: &created.reservation_id,
+        };
+        return call.render(&view);
+    }
+    let server = created.servers.first().ok_or_else(Fault::no_resource)?;
+    let path = format!("servers/{}", server.id);
+    let view = CreatedServer {
+        id: &server.id,
+        links: super::shown::links(&call, &server.id),
+        disk_config: match server.disk_config {
+            DiskConfig::Auto => "AUTO",
+            DiskConfig::Manual => "MANUAL",
+        },
+        security_groups: groups.iter().map(|name| Named { name }).collect(),
+        admin_pass: created.admin_password.as_deref(),
+    };
+    Ok(call
+        .render_under("server", &view)?
+        .with_location(&call.link(&path)))
+}
+
+/// The answer to `return_reservation_id`.
+#[derive(Serialize, Versioned)]
+pub struct ReservationView<'v> {
+    pub reservation_id: &'v str,
+}
 
 #[derive(Debug, Deserialize, Versioned)]
 pub struct CreateServer {

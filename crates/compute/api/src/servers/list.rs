@@ -1,9 +1,144 @@
 //! `GET /servers`: what a list may be asked for.
 
-use microversion::Versioned;
-use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use crate::words::Limit;
+use compute_control::servers::{self, ListWanted, Listed};
+use microversion::{Version, Versioned, parse_time};
+use serde::{Deserialize, Serialize};
+use web::Query;
+
+use super::show::HOST_STATUS;
+use super::shown;
+use super::view::{ServerSummary, ServerView};
+use crate::Api;
+use crate::call::{Answer, Call};
+use crate::fault::Fault;
+use crate::history::behaviour::STATUS_FILTER_CHECKED;
+use crate::words::{Limit, Link};
+
+/// `GET /servers`.
+pub async fn index(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    let page = page(&api, &call, false).await?;
+    let servers = page.servers.iter().map(|server| ServerSummary {
+        id: &server.id,
+        name: &server.name,
+        links: shown::links(&call, &server.id),
+    });
+    call.render(&Summaries {
+        servers: servers.collect(),
+        servers_links: next(&call, &page, "servers"),
+    })
+}
+
+/// `GET /servers/detail`.
+pub async fn detail(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    let page = page(&api, &call, true).await?;
+    let servers = page.servers.iter();
+    call.render(&Details {
+        servers: servers
+            .map(|server| shown::view(&call, server, page.sight, &page.hosts, false))
+            .collect(),
+        servers_links: next(&call, &page, "servers/detail"),
+    })
+}
+
+#[derive(Serialize, Versioned)]
+pub struct Summaries<'v> {
+    pub servers: Vec<ServerSummary<'v>>,
+    /// Where the next page is, after a full one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub servers_links: Vec<Link>,
+}
+
+#[derive(Serialize, Versioned)]
+pub struct Details<'v> {
+    pub servers: Vec<ServerView<'v>>,
+    /// Where the next page is, after a full one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub servers_links: Vec<Link>,
+}
+
+async fn page(api: &Api, call: &Call, detailed: bool) -> Result<Listed, Fault> {
+    let mut asked: ListServers = call.admit_query()?;
+    if let Some(name) = asked.joined_table() {
+        return Err(Fault::bad_request(format!("Invalid filter field: {name}.")));
+    }
+    let wanted = ListWanted {
+        detailed,
+        all_projects: all_projects(asked.all_tenants.as_deref())?,
+        open: open(call.version),
+        statuses: std::mem::take(&mut asked.status),
+        statuses_checked: call.version.at_least(STATUS_FILTER_CHECKED),
+        changes_since: asked.changes_since.as_deref().and_then(parse_time),
+        changes_before: asked.changes_before.as_deref().and_then(parse_time),
+        sort_keys: std::mem::take(&mut asked.sort_key),
+        sort_dirs: std::mem::take(&mut asked.sort_dir),
+        limit: asked.limit.map(|limit| limit.0),
+        marker: asked.marker.take(),
+        with_hosts: detailed && call.version.at_least(HOST_STATUS),
+        filters: asked.filters(),
+    };
+    Ok(servers::list(&api.control, &call.context(), wanted).await?)
+}
+
+/// Filters that others than operators may use, with the version that opened them.
+const OPEN: &[(u16, &[&str])] = &[
+    (1, &["reservation_id", "name", "image", "flavor", "ip"]),
+    (5, &["ip6"]),
+    (26, &["tags", "tags-any", "not-tags", "not-tags-any"]),
+    (66, &["changes-before"]),
+    (73, &["locked"]),
+    (
+        83,
+        &[
+            "availability_zone",
+            "config_drive",
+            "created_at",
+            "key_name",
+            "launched_at",
+            "power_state",
+            "progress",
+            "task_state",
+            "terminated_at",
+            "user_id",
+            "vm_state",
+        ],
+    ),
+    (90, &["hostname"]),
+];
+
+fn open(version: Version) -> BTreeSet<&'static str> {
+    OPEN.iter()
+        .filter(|(since, _)| version.at_least(Version::new(2, *since)))
+        .flat_map(|(_, names)| names.iter().copied())
+        .collect()
+}
+
+/// `all_tenants`, also without a value.
+fn all_projects(word: Option<&str>) -> Result<bool, Fault> {
+    match word {
+        None => Ok(false),
+        Some("") => Ok(true),
+        Some(word) => servers::truth(word).ok_or_else(|| {
+            Fault::bad_request(format!("all_tenants must be a boolean, not '{word}'"))
+        }),
+    }
+}
+
+/// Where the next page is, if this one is full.
+fn next(call: &Call, page: &Listed, path: &str) -> Vec<Link> {
+    let Some(last) = page.servers.last().filter(|_| page.full) else {
+        return Vec::new();
+    };
+    let mut query =
+        Query::parse(call.query.as_deref().unwrap_or_default()).with("marker", &last.id);
+    query.0.sort();
+    vec![Link {
+        rel: "next",
+        href: format!("{}?{}", call.link(path), query.encode()),
+    }]
+}
 
 /// The parameters of both lists of servers. Whose filters count, and what they mean, is decided behind.
 #[derive(Debug, Default, Deserialize, Versioned)]
@@ -192,6 +327,59 @@ pub struct ListServers {
 }
 
 impl ListServers {
+    /// The filters that were sent, by name; `all_tenants` decides about `tenant_id`.
+    fn filters(self) -> BTreeMap<&'static str, String> {
+        let alias = self.tenant_id.filter(|_| self.all_tenants.is_some());
+        let project = self.project_id.or(alias);
+        let all = [
+            ("access_ip_v4", self.access_ip_v4),
+            ("access_ip_v6", self.access_ip_v6),
+            ("auto_disk_config", self.auto_disk_config),
+            ("availability_zone", self.availability_zone),
+            ("config_drive", self.config_drive),
+            ("created_at", self.created_at),
+            ("deleted", self.deleted),
+            ("description", self.description),
+            ("display_description", self.display_description),
+            ("display_name", self.display_name),
+            ("flavor", self.flavor),
+            ("host", self.host),
+            ("hostname", self.hostname),
+            ("image", self.image),
+            ("image_ref", self.image_ref),
+            ("ip", self.ip),
+            ("ip6", self.ip6),
+            ("kernel_id", self.kernel_id),
+            ("key_name", self.key_name),
+            ("launch_index", self.launch_index),
+            ("launched_at", self.launched_at),
+            ("locked", self.locked),
+            ("locked_by", self.locked_by),
+            ("name", self.name),
+            ("node", self.node),
+            ("not-tags", self.not_tags),
+            ("not-tags-any", self.not_tags_any),
+            ("power_state", self.power_state),
+            ("progress", self.progress),
+            ("project_id", project),
+            ("ramdisk_id", self.ramdisk_id),
+            ("reservation_id", self.reservation_id),
+            ("root_device_name", self.root_device_name),
+            ("soft_deleted", self.soft_deleted),
+            ("tags", self.tags),
+            ("tags-any", self.tags_any),
+            ("task_state", self.task_state),
+            ("terminated_at", self.terminated_at),
+            ("user_id", self.user_id),
+            ("uuid", self.uuid),
+            ("vm_state", self.vm_state),
+        ];
+        let sent = all
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        sent.collect()
+    }
+
     /// A parameter that names what is none of the client's business, if one was sent: a 400 at every version.
     pub fn joined_table(&self) -> Option<&'static str> {
         let tables = [

@@ -1,0 +1,49 @@
+//! Actions on guests: start, stop, reboot, pause, unpause, suspend, resume.
+
+use std::sync::Arc;
+
+use compute_control::servers;
+use compute_model::lifecycle::Action;
+
+use super::actions::RebootServer;
+use crate::Api;
+use crate::call::{Answer, Call};
+use crate::fault::Fault;
+
+async fn act(api: &Api, call: &Call, action: Action) -> Result<Answer, Fault> {
+    servers::act(&api.control, &call.context(), call.path("id"), action).await?;
+    Ok(Answer::empty())
+}
+
+pub async fn start(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    act(&api, &call, Action::Start).await
+}
+
+pub async fn stop(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    act(&api, &call, Action::Stop).await
+}
+
+pub async fn reboot(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
+    let request: RebootServer = call.admit()?;
+    let action = match request.reboot.kind.to_ascii_uppercase().as_str() {
+        "HARD" => Action::RebootHard,
+        _ => Action::RebootSoft,
+    };
+    act(&api, &call, action).await
+}
+
+pub async fn pause(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    act(&api, &call, Action::Pause).await
+}
+
+pub async fn unpause(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    act(&api, &call, Action::Unpause).await
+}
+
+pub async fn suspend(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    act(&api, &call, Action::Suspend).await
+}
+
+pub async fn resume(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    act(&api, &call, Action::Resume).await
+}

@@ -1,0 +1,199 @@
+//! From the body of `POST /servers` to what the use case is asked.
+
+use std::net::IpAddr;
+
+use compute_control::servers::{Device, Networks, NewNic, NewServer, Source};
+use compute_model::server::DiskConfig;
+use microversion::{Patch, Version};
+
+use super::create::{
+    BlockDevice, CreateServer, DestinationType, ImageRef, Networks as Wanted, NetworksWord,
+    NewNic as Nic, OldBlockDevice, SourceType,
+};
+use crate::fault::Fault;
+use crate::words::{Fqdn, InjectedFile, Name};
+
+/// The version in which descriptions were told apart from names.
+pub(super) const DESCRIPTION: Version = Version::new(2, 19);
+
+/// The request with every part in its own type.
+pub(super) fn new_server(request: CreateServer, version: Version) -> Result<NewServer, Fault> {
+    let hints = request.hints.or(request.hints_by_old_name);
+    let server = request.server;
+    let Name(name) = server.name;
+    let name = name.trim().to_owned();
+    let description = match server.description {
+        _ if !version.at_least(DESCRIPTION) => Some(name.clone()),
+        Patch::Value(text) => Some(text),
+        Patch::Absent | Patch::Null => None,
+    };
+    let min_count = server.min_count.unwrap_or(1);
+    let networks = match (server.networks, server.networks_listed) {
+        (Some(Wanted::Word(NetworksWord::Auto)), _) => Networks::Auto,
+        (Some(Wanted::Word(NetworksWord::None)), _) => Networks::Nothing,
+        (Some(Wanted::List(listed)), _) | (None, Some(listed)) => Networks::Listed(nics(listed)?),
+        (None, None) => Networks::Unsaid,
+    };
+    Ok(NewServer {
+        name,
+        image_id: server
+            .image_ref
+            .as_ref()
+            .and_then(ImageRef::id)
+            .map(str::to_owned),
+        flavor_id: server.flavor_ref.0,
+        admin_password: server.admin_pass,
+        metadata: server
+            .metadata
+            .map(crate::words::Metadata::into_map)
+            .unwrap_or_default(),
+        networks,
+        disk_config: disk_config(server.disk_config.as_deref()).unwrap_or(DiskConfig::Manual),
+        access_ip_v4: address(server.access_ip_v4.as_deref()),
+        access_ip_v6: address(server.access_ip_v6.as_deref()),
+        injected_files: files(server.personality)?,
+        availability_zone: server.availability_zone.map(|Name(zone)| zone),
+        devices: devices(server.block_device_mapping, server.block_device_mapping_v2)?,
+        config_drive: server.config_drive.is_some_and(|flag| flag.0),
+        key_name: server.key_name.map(|Name(key)| key),
+        min_count,
+        max_count: server.max_count.unwrap_or(min_count),
+        security_groups: server
+            .security_groups
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|group| group.name.map(|Name(name)| name))
+            .collect(),
+        user_data: server.user_data,
+        description,
+        tags: server
+            .tags
+            .unwrap_or_default()
+            .into_iter()
+            .map(|tag| tag.0)
+            .collect(),
+        trusted_certificates: server
+            .trusted_image_certificates
+            .map(|list| list.0.into_iter().map(|one| one.0).collect()),
+        host: server.host.map(|Fqdn(host)| host),
+        hypervisor_hostname: server.hypervisor_hostname.map(|Fqdn(host)| host),
+        hostname: server.hostname,
+        hints: hints.map(|hints| hints.all).unwrap_or_default(),
+    })
+}
+
+/// The groups that the answer names: as asked for.
+pub(super) fn groups_shown(wanted: &NewServer) -> Vec<String> {
+    match wanted.security_groups.is_empty() {
+        true => vec!["default".to_owned()],
+        false => wanted.security_groups.clone(),
+    }
+}
+
+pub(super) fn disk_config(word: Option<&str>) -> Option<DiskConfig> {
+    word.map(|word| match word {
+        "AUTO" => DiskConfig::Auto,
+        _ => DiskConfig::Manual,
+    })
+}
+
+/// An address whose form was checked already.
+pub(super) fn address(text: Option<&str>) -> Option<IpAddr> {
+    text.and_then(|text| text.parse().ok())
+}
+
+fn nics(listed: Vec<Nic>) -> Result<Vec<NewNic>, Fault> {
+    listed
+        .into_iter()
+        .map(|nic| {
+            // Before 2.37 the form of the id is not part of the schema.
+            if let Some(id) = nic.uuid.as_deref().filter(|_| nic.port.is_none())
+                && uuid_like(id).is_none()
+            {
+                return Err(Fault::bad_request(format!(
+                    "Bad networks format: network uuid is not in proper format ({id})"
+                )));
+            }
+            Ok(NewNic {
+                network: nic.uuid,
+                port: nic.port,
+                fixed_ip: address(nic.fixed_ip.as_deref()),
+                tag: nic.tag.or(nic.tag_at_first).map(|tag| tag.0),
+            })
+        })
+        .collect()
+}
+
+/// Whether a text is a UUID, with or without hyphens.
+fn uuid_like(text: &str) -> Option<()> {
+    let digits = text.replace('-', "");
+    let hex = digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    hex.then_some(())
+}
+
+fn files(personality: Option<Vec<InjectedFile>>) -> Result<Vec<(String, String)>, Fault> {
+    let missing =
+        |what: &str| Fault::bad_request(format!("Bad personality format: missing {what}"));
+    personality
+        .unwrap_or_default()
+        .into_iter()
+        .map(|file| {
+            let path = file.path.ok_or_else(|| missing("path"))?;
+            let contents = file.contents.ok_or_else(|| missing("contents"))?;
+            Ok((path, contents))
+        })
+        .collect()
+}
+
+fn devices(
+    old: Option<Vec<OldBlockDevice>>,
+    new: Option<Vec<BlockDevice>>,
+) -> Result<Vec<Device>, Fault> {
+    let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
+    if !old.is_empty() && !new.is_empty() {
+        return Err(Fault::bad_request(
+            "Using different block_device_mapping syntaxes is not allowed in the same request.",
+        ));
+    }
+    if !old.is_empty() {
+        // The older notation knows nothing but volumes and snapshots.
+        return Ok(old
+            .into_iter()
+            .map(|device| Device {
+                source: Source::Volume,
+                local: false,
+                uuid: device.volume_id.or(device.snapshot_id).map(|id| id.0),
+                boot_index: None,
+            })
+            .collect());
+    }
+    new.into_iter().map(device).collect()
+}
+
+fn device(device: BlockDevice) -> Result<Device, Fault> {
+    let source = match device.source_type {
+        Some(SourceType::Blank) => Source::Blank,
+        Some(SourceType::Image) => Source::Image,
+        Some(SourceType::Snapshot) => Source::Snapshot,
+        Some(SourceType::Volume) => Source::Volume,
+        None => {
+            return Err(Fault::bad_request(
+                "Block Device Mapping is Invalid: Unrecognized legacy format.",
+            ));
+        }
+    };
+    let local = match device.destination_type {
+        Some(DestinationType::Local) => true,
+        Some(DestinationType::Volume) => false,
+        None => matches!(source, Source::Blank | Source::Image),
+    };
+    Ok(Device {
+        source,
+        local,
+        uuid: device.uuid,
+        boot_index: match device.boot_index {
+            Patch::Value(index) => Some(index),
+            Patch::Absent | Patch::Null => None,
+        },
+    })
+}

@@ -1,0 +1,19 @@
+//! `DELETE /servers/{id}` and the action `forceDelete`.
+
+use std::sync::Arc;
+
+use compute_control::servers;
+
+use crate::Api;
+use crate::call::{Answer, Call};
+use crate::fault::Fault;
+
+pub async fn delete(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    servers::delete(&api.control, &call.context(), call.path("id"), false).await?;
+    Ok(Answer::empty())
+}
+
+pub async fn force(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    servers::delete(&api.control, &call.context(), call.path("id"), true).await?;
+    Ok(Answer::empty())
+}

@@ -1,0 +1,206 @@
+//! From a server to its view: what is left out, and what is worded otherwise on the wire.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use compute_control::servers::{HostStatuses, Sight};
+use compute_model::{Fault, Server, VmState, host, status};
+use microversion::Patch;
+
+use super::view::{
+    AddressView, Addresses, FaultView, FlavorCopy, FlavorLink, ImageLink, ImageView, ServerView,
+};
+use crate::call::Call;
+use crate::words::{Link, Named};
+
+/// `self` and `bookmark`.
+pub(super) fn links(call: &Call, id: &str) -> Vec<Link> {
+    let path = format!("servers/{id}");
+    vec![
+        Link {
+            rel: "self",
+            href: call.link(&path),
+        },
+        bookmark(call, &path),
+    ]
+}
+
+fn bookmark(call: &Call, path: &str) -> Link {
+    Link {
+        rel: "bookmark",
+        href: call.bookmark(path),
+    }
+}
+
+/// The server in full. `single` is false in lists, which say nothing of groups.
+pub(super) fn view<'v>(
+    call: &Call,
+    server: &'v Server,
+    sight: Sight,
+    hosts: &HostStatuses,
+    single: bool,
+) -> ServerView<'v> {
+    let status = server.status();
+    let zone = server.availability_zone.as_deref();
+    ServerView {
+        id: &server.id,
+        name: &server.name,
+        status,
+        tenant_id: &server.project_id,
+        user_id: &server.user_id,
+        metadata: &server.metadata,
+        host_id: host::opaque_id(&server.project_id, server.host.as_deref()),
+        image: image(call, server),
+        flavor_link: FlavorLink {
+            id: &server.flavor.id,
+            links: vec![bookmark(call, &format!("flavors/{}", server.flavor.id))],
+        },
+        flavor: flavor(server, sight),
+        created: seconds(server.created_at),
+        updated: seconds(server.updated_at),
+        addresses: addresses(server),
+        access_ip_v4: text(server.access_ip_v4),
+        access_ip_v6: text(server.access_ip_v6),
+        links: links(call, &server.id),
+        disk_config: server.disk_config.as_str(),
+        progress: status::shows_progress(status).then_some(server.progress),
+        fault: server
+            .fault
+            .as_ref()
+            .filter(|_| status::shows_fault(status))
+            .map(|fault| shown_fault(fault, sight.admin)),
+        availability_zone: Some(zone.or(server.pinned_zone.as_deref()).unwrap_or_default()),
+        config_drive: Some(if server.config_drive { "True" } else { "" }),
+        key_name: or_null(server.key.as_ref().map(|key| key.name.as_str())),
+        launched_at: or_null(server.launched_at.map(micros)),
+        terminated_at: or_null(server.terminated_at.map(micros)),
+        security_groups: server
+            .security_groups
+            .iter()
+            .map(|name| Named { name })
+            .collect(),
+        host: seen(sight.extended, server.host.as_deref()),
+        instance_name: sight.extended.then(|| server.instance_name()),
+        hypervisor_hostname: seen(sight.extended, server.node.as_deref()),
+        hostname_extended: sight.extended.then_some(&server.hostname),
+        hostname: &server.hostname,
+        kernel_id: sight.extended.then_some(""),
+        launch_index: sight.extended.then_some(server.launch_index),
+        ramdisk_id: sight.extended.then_some(""),
+        reservation_id: sight.extended.then_some(&server.reservation_id),
+        root_device_name: seen(sight.extended, server.root_device_name.as_deref()),
+        user_data: seen(sight.extended, server.user_data.as_deref()),
+        task_state: or_null(server.task_state.map(|task| task.as_str())),
+        vm_state: Some(server.vm_state.as_str()),
+        power_state: Some(server.power_state.number().into()),
+        volumes_attached: Some(Vec::new()),
+        locked: server.lock.is_some(),
+        host_status: host_status(server, sight, hosts),
+        description: server.description.as_deref(),
+        tags: &server.tags,
+        trusted_image_certificates: server.trusted_certificates.as_deref(),
+        server_groups: single.then(Vec::new),
+        locked_reason: server.lock.as_ref().and_then(|lock| lock.reason.as_deref()),
+        pinned_availability_zone: or_null(server.pinned_zone.as_deref()),
+        scheduler_hints: &server.hints,
+    }
+}
+
+fn image<'v>(call: &Call, server: &'v Server) -> ImageView<'v> {
+    match &server.image {
+        None => ImageView::None(""),
+        Some(image) => ImageView::Image(ImageLink {
+            id: &image.id,
+            links: vec![bookmark(call, &format!("images/{}", image.id))],
+            properties: &image.properties,
+        }),
+    }
+}
+
+fn flavor(server: &Server, sight: Sight) -> FlavorCopy<'_> {
+    let flavor = &server.flavor;
+    FlavorCopy {
+        vcpus: flavor.vcpus,
+        ram: flavor.ram,
+        disk: flavor.disk,
+        ephemeral: flavor.ephemeral,
+        swap: flavor.swap,
+        original_name: &flavor.name,
+        extra_specs: sight.extra_specs.then_some(&flavor.extra_specs),
+    }
+}
+
+/// The state of the server's host, for those who may see it; empty without host.
+fn host_status(server: &Server, sight: Sight, hosts: &HostStatuses) -> Option<&'static str> {
+    let known = server
+        .host
+        .as_ref()
+        .and_then(|host| hosts.get(host).copied());
+    match sight.host_status {
+        true => Some(known.unwrap_or_default()),
+        false => known,
+    }
+}
+
+/// Addresses by network; none while the server is being built.
+pub(super) fn addresses(server: &Server) -> Addresses<'_> {
+    let mut shown: Addresses<'_> = BTreeMap::new();
+    if server.vm_state == VmState::Building {
+        return shown;
+    }
+    for vif in &server.vifs {
+        let of_network = shown.entry(&vif.network_name).or_default();
+        for fixed in &vif.addresses {
+            let address = |addr: &IpAddr, kind| AddressView {
+                version: if addr.is_ipv4() { 4 } else { 6 },
+                addr: addr.to_string(),
+                kind: Some(kind),
+                mac: Some(&vif.mac),
+            };
+            of_network.push(address(&fixed.address, "fixed"));
+            of_network.extend(fixed.floating.iter().map(|addr| address(addr, "floating")));
+        }
+    }
+    shown
+}
+
+fn shown_fault(fault: &Fault, admin: bool) -> FaultView<'_> {
+    FaultView {
+        code: fault.code,
+        created: seconds(fault.created),
+        message: &fault.message,
+        details: fault
+            .details
+            .as_deref()
+            .filter(|_| admin || fault.code != 500),
+    }
+}
+
+/// `2026-01-02T03:04:05Z`.
+pub(crate) fn seconds(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// `2026-01-02T03:04:05.000000`, without a zone.
+pub(crate) fn micros(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%dT%H:%M:%S%.6f").to_string()
+}
+
+fn text(address: Option<IpAddr>) -> String {
+    address
+        .map(|address| address.to_string())
+        .unwrap_or_default()
+}
+
+fn or_null<T>(value: Option<T>) -> Patch<T> {
+    value.map_or(Patch::Null, Patch::Value)
+}
+
+/// A field that is left out for those who may not see it.
+fn seen<T>(visible: bool, value: Option<T>) -> Patch<T> {
+    match visible {
+        true => or_null(value),
+        false => Patch::Absent,
+    }
+}
