@@ -31,9 +31,10 @@ pub fn admit(wanted: &Wanted) -> (Wanted, Vec<(Object, PlaneError)>) {
     }
     for network in &wanted.networks {
         match check_network(network).and_then(|()| fresh(names::bridge(&network.id))) {
-            Ok(()) => admitted
-                .networks
-                .push(without_bad_hosts(network, &mut problems)),
+            Ok(()) => admitted.networks.push(without_bad_hosts(
+                without_unserved(network, &mut problems),
+                &mut problems,
+            )),
             Err(e) => problems.push((Object::Network(network.id.clone()), e)),
         }
     }
@@ -94,18 +95,26 @@ fn check_network(network: &Network) -> Result<(), PlaneError> {
     for subnet in &network.subnets {
         id(&subnet.id)?;
     }
-    match &network.dhcp_port {
-        Some(port) => mac(&port.mac).map(drop),
-        None if network.metadata || network.subnets.iter().any(|s| s.dhcp) => Err(wrong(
-            "DHCP or metadata is wanted but there is no DHCP port".into(),
-        )),
-        None => Ok(()),
+    network
+        .dhcp_port
+        .as_ref()
+        .map_or(Ok(()), |port| mac(&port.mac).map(drop))
+}
+
+/// DHCP and metadata need a port. Without one the network itself is still good for its servers.
+fn without_unserved(network: &Network, problems: &mut Vec<(Object, PlaneError)>) -> Network {
+    let mut network = network.clone();
+    if network.dhcp_port.is_none() && (network.metadata || network.subnets.iter().any(|s| s.dhcp)) {
+        let error = wrong("DHCP or metadata is wanted but there is no DHCP port".into());
+        problems.push((Object::Network(network.id.clone()), error));
+        network.metadata = false;
+        network.subnets.iter_mut().for_each(|s| s.dhcp = false);
     }
+    network
 }
 
 /// One bad reservation must not take DHCP from the others.
-fn without_bad_hosts(network: &Network, problems: &mut Vec<(Object, PlaneError)>) -> Network {
-    let mut network = network.clone();
+fn without_bad_hosts(mut network: Network, problems: &mut Vec<(Object, PlaneError)>) -> Network {
     network.dhcp_hosts.retain(|host| match check_host(host) {
         Ok(()) => true,
         Err(e) => {

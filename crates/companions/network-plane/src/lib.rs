@@ -9,6 +9,17 @@
 //! - namespace `kn-<cloud>-r-<router>`: a router with its NAT;
 //! - in the host's own namespace only `kx<net>`: the host's end of the cable to an external network.
 //!
+//! ```text
+//!  host: kx<net>                             kn-<cloud>-r-<router>: rg<port>  ri<port>
+//!         |                                                          |         |
+//!  kn-<cloud>: ex<net>--br<external net>--rg<port>-------------------+         |
+//!              tap<port>--br<net>--ri<port>------------------------------------+
+//!                           |
+//!                          dh<net>---------kn-<cloud>-d-<net>: dhcp0 (dnsmasq, 169.254.169.254)
+//! ```
+//!
+//! To look inside: `ip netns exec kn-<cloud> nft list ruleset` (also `ip -br link`, `bridge fdb`, `conntrack -L`).
+//!
 //! Taps are made with `IFF_TAP | IFF_NO_PI | IFF_VNET_HDR` and one queue, by TUNSETPERSIST. Whoever runs the server
 //! opens `/dev/net/tun` on a thread that entered the namespace, asks TUNSETIFF for the same name with the same three
 //! flags, and gives the descriptor to QEMU (`-netdev tap,fd=N`).

@@ -130,3 +130,19 @@ fn two_of_one_name_are_not_possible() {
     let stray = refused(|w| w.ports[0].network_id = "nowhere".into());
     assert_eq!(stray, [Object::Port("port-1".into())]);
 }
+
+#[test]
+fn a_network_without_a_dhcp_port_is_made_without_dhcp() {
+    let wanted = Wanted {
+        networks: vec![Network {
+            metadata: true,
+            ..network()
+        }],
+        ports: vec![port()],
+        ..Wanted::default()
+    };
+    let (admitted, problems) = admit(&wanted);
+    assert_eq!(problems.len(), 1);
+    assert!(!admitted.networks[0].metadata);
+    assert_eq!(admitted.ports.len(), 1);
+}

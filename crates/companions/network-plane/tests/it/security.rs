@@ -1,6 +1,6 @@
 //! Security groups and address guards.
 
-use network_plane::{AddressPair, AddressSet, Ethertype, Remote};
+use network_plane::{AddressPair, AddressSet, Ethertype, Remote, Rule};
 
 use crate::lab::{self, carries};
 use crate::make::*;
@@ -221,5 +221,48 @@ fn ipv6_is_guarded_and_filtered_like_ipv4() {
             ports[0].mac
         ));
         assert!(!a.pings("fd01::6"), "not its own address");
+    });
+}
+
+#[test]
+fn a_connection_of_one_network_opens_nothing_in_another_with_the_same_addresses() {
+    lab::run(|lab| async move {
+        let nets = [network("blue", 1), network("red", 1)];
+        let mut ports = Vec::new();
+        for (n, net) in nets.iter().enumerate() {
+            ports.push(port(&format!("a{n}"), net, "10.1.0.5"));
+            ports.push(port(&format!("b{n}"), net, "10.1.0.6"));
+        }
+        let udp = Rule {
+            protocol: Some(17),
+            ..tcp(6000, Remote::Anywhere)
+        };
+        ports[1].security.as_mut().unwrap().push(udp);
+        lab.apply(&wanted(&nets, &ports)).await;
+        let guests: Vec<_> = ports.iter().map(|p| lab.guest(p)).collect();
+        let socket = |n: usize, own: &str, other: &str| {
+            guests[n].address(&format!("{}/24", own.split(':').next().unwrap()));
+            guests[n].within(|| {
+                let socket = std::net::UdpSocket::bind(own).unwrap();
+                socket.connect(other).unwrap();
+                socket
+                    .set_read_timeout(Some(std::time::Duration::from_millis(800)))
+                    .unwrap();
+                socket
+            })
+        };
+        let (a, b) = ("10.1.0.5:5000", "10.1.0.6:6000");
+        let sockets = [
+            socket(0, a, b),
+            socket(1, b, a),
+            socket(2, a, b),
+            socket(3, b, a),
+        ];
+        let passes = |from: usize, to: usize| {
+            sockets[from].send(b"x").unwrap();
+            sockets[to].recv(&mut [0]).is_ok()
+        };
+        assert!(passes(0, 1) && passes(1, 0), "open in the first network");
+        assert!(!passes(2, 3), "closed in the second");
     });
 }
