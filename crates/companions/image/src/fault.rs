@@ -137,7 +137,8 @@ enum Form {
 }
 
 impl Form {
-    /// JSON whenever it is named, a page for browsers and for those who take anything.
+    /// JSON whenever it is named, a page for browsers and for those who take anything; also for an
+    /// empty header, which openstacksdk sends with uploads and then reads the message off the page.
     fn wanted(headers: &HeaderMap) -> Form {
         let accept = headers
             .get(header::ACCEPT)
@@ -145,7 +146,7 @@ impl Form {
             .unwrap_or("*/*");
         if accept.contains("application/json") {
             Form::Json
-        } else if accept.contains("html") || accept.contains("*/*") {
+        } else if accept.trim().is_empty() || accept.contains("html") || accept.contains("*/*") {
             Form::Html
         } else {
             Form::Text

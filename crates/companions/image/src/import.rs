@@ -215,7 +215,8 @@ async fn direct(images: &Images, row: &image::Model, data: &str) -> Result<(), F
     upload::activate(images, row, data, Status::Importing, &filled).await
 }
 
-async fn succeeded(images: &Images, id: &str, task: &str) -> Result<(), Fault> {
+/// Ends an import whose image is active.
+pub async fn succeeded(images: &Images, id: &str, task: &str) -> Result<(), Fault> {
     let ttl = images.settings().task_ttl;
     db::images::drop_property(images.db().write(), id, IMPORT_TASK).await?;
     db::tasks::end(images.db().write(), task, TaskStatus::Success, "", ttl).await?;

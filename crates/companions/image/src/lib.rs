@@ -2,7 +2,7 @@
 //!
 //! Promises:
 //! - an image is `active` exactly when its data is complete, on disk and accepted by the inspector
-//!   ([`inspect`]); whatever fails or is killed on the way ends in `queued` with nothing left;
+//!   ([`disk_image`]); whatever fails or is killed on the way ends in `queued` with nothing left;
 //! - uploads and downloads stream in constant memory;
 //! - a published file is never written again, so compute hosts on this machine may link to it:
 //!   [`Images::local_file`] in process, `direct_url` and `GET /v2/images/{id}/locations` (for
@@ -32,7 +32,8 @@ pub use service::{Audit, Images, OpenError};
 pub use settings::{Settings, WebDownload};
 
 impl Images {
-    /// The REST face: `/`, `/versions` and `/v2/…`, to be mounted under a prefix of choice.
+    /// The REST face: `/`, `/versions` and `/v2/…`, to be mounted under a prefix of choice with
+    /// `Router::nest_service`: `nest` would not serve `/image/`, which clients ask for versions.
     pub fn router(&self, authenticator: Arc<dyn web::Authenticator>) -> axum::Router {
         api::router(self.clone(), authenticator)
     }

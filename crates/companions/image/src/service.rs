@@ -15,7 +15,7 @@ use crate::model::has_data;
 use crate::policy;
 use crate::settings::Settings;
 use crate::store::{Place, Store};
-use crate::tables::{Status, TaskStatus};
+use crate::tables::{Status, TaskStatus, task};
 
 /// The image service. Cheap to clone.
 #[derive(Clone)]
@@ -151,15 +151,16 @@ impl Images {
             self.store().remove(&name);
         }
         let tasks = db::tasks::unfinished(self.db().read()).await?;
+        let mut resumed = Vec::new();
         for row in db::images::with_data(self.db().read()).await? {
-            let Some(data) = row.data.as_deref().filter(|_| !has_data(row.status)) else {
+            let Some(data) = row.data.clone().filter(|_| !has_data(row.status)) else {
                 continue;
             };
-            let staged = self.store().path(Place::Staging, data).is_file();
+            let staged = self.store().path(Place::Staging, &data).is_file();
             let task = tasks.iter().find(|task| task.image_id == row.id);
             match (row.status, task) {
                 (Status::Uploading, _) if staged => {}
-                (Status::Importing, Some(task)) if staged => import::resume(self, &row, task),
+                (Status::Importing, Some(task)) if staged => resumed.push((row, task)),
                 _ => {
                     tracing::warn!(
                         image = row.id,
@@ -168,7 +169,7 @@ impl Images {
                     import::failed(
                         self,
                         &row.id,
-                        data,
+                        &data,
                         task.map(|task| task.id.as_str()),
                         INTERRUPTED,
                     )
@@ -176,25 +177,33 @@ impl Images {
                 }
             }
         }
-        let known: BTreeSet<_> = db::images::with_data(self.db().read())
-            .await?
-            .into_iter()
-            .map(|row| row.id)
-            .collect();
-        for task in tasks.iter().filter(|task| !known.contains(&task.image_id)) {
-            let ttl = self.settings().task_ttl;
-            db::tasks::end(
-                self.db().write(),
-                &task.id,
-                TaskStatus::Failure,
-                INTERRUPTED,
-                ttl,
-            )
-            .await?;
-        }
+        self.end_tasks(&tasks).await?;
         for path in self.audit().await?.files_without_image {
             tracing::warn!(path = %path.display(), "removing image data that belongs to no image");
             std::fs::remove_file(path)?;
+        }
+        // Only now: an import moves its file while the audit would look for it.
+        for (row, task) in resumed {
+            import::resume(self, &row, task);
+        }
+        Ok(())
+    }
+
+    /// Ends the tasks that nothing works on any more: those whose image got its data in the last
+    /// moment before a crash succeeded, those whose image is gone failed.
+    async fn end_tasks(&self, tasks: &[task::Model]) -> Result<(), Fault> {
+        for task in tasks {
+            let image = db::images::find(self.db().read(), &task.image_id).await?;
+            match image.map(|image| image.row.status) {
+                Some(status) if has_data(status) => {
+                    import::succeeded(self, &task.image_id, &task.id).await?;
+                }
+                Some(_) => {}
+                None => {
+                    let (db, ttl) = (self.db().write(), self.settings().task_ttl);
+                    db::tasks::end(db, &task.id, TaskStatus::Failure, INTERRUPTED, ttl).await?;
+                }
+            }
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ async fn version_documents_need_no_token_and_carry_the_clients_own_address() {
         root["versions"][0]["links"][0]["href"],
         "http://cloud:8774/v2/"
     );
-    let mounted = axum::Router::new().nest("/image", glance.router());
+    let mounted = axum::Router::new().nest_service("/image", glance.router());
     for path in ["/image", "/image/", "/image/versions"] {
         let answer = mounted
             .clone()

@@ -61,6 +61,22 @@ async fn an_upload_that_a_crash_interrupted_is_given_up() {
     assert_eq!(file.bytes, b"whole");
 }
 
+/// Waits until the import's task has succeeded.
+async fn ended(glance: &Glance, id: &str) {
+    for _ in 0..500 {
+        let tasks = glance
+            .get(ALICE, &format!("/v2/images/{id}/tasks"))
+            .await
+            .is(200)
+            .json();
+        if tasks["tasks"][0]["status"] == "success" {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("the task never ended");
+}
+
 #[tokio::test]
 async fn a_staged_image_and_its_import_survive_a_crash() {
     let mut glance = Glance::start().await;
@@ -76,7 +92,17 @@ async fn a_staged_image_and_its_import_survive_a_crash() {
         .post(ALICE, &format!("/v2/images/{id}/import"), import)
         .await
         .is(202);
-    until(&glance, &id, |image| image["status"] == "active").await;
+    ended(&glance, &id).await;
+    // A crash between the last step of the data and the end of the task.
+    let unfinished = format!("UPDATE tasks SET status = 'processing' WHERE image_id = '{id}'");
+    glance
+        .db
+        .write()
+        .execute_unprepared(&unfinished)
+        .await
+        .expect("updated");
+    glance.restart().await;
+    ended(&glance, &id).await;
     // The same again, with the crash between the import's acceptance and its end.
     let data = glance
         .images
