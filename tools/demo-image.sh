@@ -8,7 +8,7 @@
 #
 # The guest: DHCP on every card (also hot-plugged), routes and MTU from DHCP; config drive (iso9660 or vfat), else
 # metadata over http; host name; ssh keys for root and `cloud`; user-data scripts; grows its root; login on the serial
-# line and on the screen (cloud / cloud); obeys the power button. BIOS and UEFI. It prints
+# line and on the screen (cloud / cloud); obeys the power button. BIOS (96 MiB are enough) and UEFI (256 MiB). It prints
 # "=== kilonova demo guest ready ===" on the serial line when all that is done.
 set -euo pipefail
 export PATH=$PATH:/usr/sbin:/sbin LC_ALL=C

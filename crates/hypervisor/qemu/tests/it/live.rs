@@ -186,3 +186,38 @@ async fn a_guest_that_powers_itself_off_is_noticed_by_an_event() {
         .unwrap();
     cloud.assert_empty();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_boots_by_uefi_and_keeps_its_variables() {
+    let cloud = Cloud::new();
+    let settings = cloud.settings();
+    if !qemu_is_here() || !settings.ovmf_code.exists() {
+        println!("skipped: UEFI firmware (package ovmf) is not installed");
+        return;
+    }
+    let driver = hypervisor_qemu::QemuDriver::open(settings).await.unwrap();
+    let mut spec = demo_server(
+        "uefi",
+        "#!/bin/sh\n[ -d /sys/firmware/efi ] && echo booted by uefi\n",
+    );
+    spec.firmware = hypervisor::Firmware::Uefi;
+    spec.memory_mb = 256; // with 192 the boot loader crashes under UEFI
+    driver.ensure_running(&spec).await.unwrap();
+    says(&driver, &spec.id, "booted by uefi", 1).await;
+    driver
+        .ensure_stopped(&spec.id, 1, StopHow::Hard)
+        .await
+        .unwrap();
+    let nvram = cloud
+        .dir
+        .path()
+        .join("servers")
+        .join(&spec.id)
+        .join("nvram.fd");
+    assert!(nvram.exists(), "variables stay with the server");
+    driver
+        .ensure_gone(&spec.id, 1, Keep::Nothing)
+        .await
+        .unwrap();
+    cloud.assert_empty();
+}
