@@ -45,6 +45,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 .map(str::to_owned)
                 .to_vec(),
             demo_password: Some(password),
+            reset_passwords: false,
             region: "RegionOne".to_owned(),
             endpoints: endpoints.to_vec(),
         })

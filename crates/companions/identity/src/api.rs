@@ -9,6 +9,7 @@ pub mod credentials;
 pub mod domain_config;
 pub mod domains;
 pub mod ec2;
+pub mod endpoint_filters;
 pub mod endpoints;
 pub mod grants;
 pub mod groups;

@@ -1,12 +1,14 @@
 //! What every cloud has from the start: the domain, the roles, the first users, and the catalog.
 //!
 //! All of it is idempotent: what exists is found by name and left, except that endpoints are moved
-//! to the URL asked for, and passwords are set to those asked for when they differ.
+//! to the URL asked for. Passwords of users that exist are left unless a reset is asked for, so that
+//! a restart neither undoes a change nor pays for hashes.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use sql::sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
+use crate::IssuedToken;
 use crate::api::{
     domains, projects as project_api, regions as region_api, services as service_api,
     users as user_api,
@@ -14,6 +16,7 @@ use crate::api::{
 use crate::api::{endpoints as endpoint_api, grants as grant_api, roles as role_api};
 use crate::fault::Fault;
 use crate::grants::SYSTEM;
+use crate::login;
 use crate::record;
 use crate::state::State;
 use crate::tables::{
@@ -39,6 +42,8 @@ pub struct Bootstrap {
     pub service_users: Vec<String>,
     /// Password of the user `demo`, a member of the project `demo`; none: neither is made.
     pub demo_password: Option<SecretString>,
+    /// Whether users that exist get these passwords too (`keystone-manage bootstrap` always does so).
+    pub reset_passwords: bool,
     pub region: String,
     /// A URL may contain `$(project_id)s` or `%(tenant_id)s`.
     pub endpoints: Vec<Endpoint>,
@@ -122,60 +127,108 @@ struct Account {
     name: String,
     project: &'static str,
     roles: &'static [&'static str],
-    /// The row with the new password's hash; none when the user exists and has that password.
+    /// The row with the new password's hash; none when the user exists and stays as it is.
     fresh: Option<users::Model>,
 }
 
-/// Finds out which users are missing or have another password, and hashes for those.
+async fn find_user(state: &State, name: &str) -> Result<Option<users::Model>, Fault> {
+    let found = users::Entity::find()
+        .filter(users::Column::DomainId.eq(DEFAULT_DOMAIN.0))
+        .filter(users::Column::Name.eq(name))
+        .one(state.db.read())
+        .await?;
+    Ok(found)
+}
+
+/// Finds out which users are missing, and hashes for those, each password once and side by side.
 async fn accounts(state: &State, wanted: &Bootstrap) -> Result<Vec<Account>, Fault> {
-    let mut all = vec![(
-        "admin".to_owned(),
-        "admin",
-        &["admin"][..],
-        &wanted.admin_password,
-    )];
-    for name in &wanted.service_users {
-        all.push((
-            name.clone(),
+    let mut kinds = vec![
+        (
+            vec!["admin".to_owned()],
+            "admin",
+            &["admin"][..],
+            &wanted.admin_password,
+        ),
+        (
+            wanted.service_users.clone(),
             "service",
             &["admin", SERVICE],
             &wanted.service_password,
-        ));
-    }
+        ),
+    ];
     if let Some(password) = &wanted.demo_password {
-        all.push(("demo".to_owned(), "demo", &["member"], password));
+        kinds.push((vec!["demo".to_owned()], "demo", &["member"], password));
     }
-    let mut accounts = Vec::new();
-    for (name, project, roles, password) in all {
-        let known = users::Entity::find()
-            .filter(users::Column::DomainId.eq(DEFAULT_DOMAIN.0))
-            .filter(users::Column::Name.eq(name.as_str()))
-            .one(state.db.read())
-            .await?;
-        let hash = known
-            .as_ref()
-            .and_then(|user| user.password_hash.as_deref());
-        let password = password.expose_secret();
-        let fresh = if hash.is_some() && state.hasher.verify(password, hash).await? {
-            None
-        } else {
-            let mut row = match known {
-                Some(row) => row,
-                None => serde_json::from_value(user_api::new_columns(DEFAULT_DOMAIN.0))
-                    .map_err(|error| Fault::Internal(error.to_string()))?,
-            };
-            row.name.clone_from(&name);
-            user_api::set_password(state, &mut row, Some(password)).await?;
-            Some(row)
-        };
-        accounts.push(Account {
-            name,
-            project,
-            roles,
-            fresh,
+    let made = kinds
+        .into_iter()
+        .map(|(names, project, roles, password)| async move {
+            let mut accounts = Vec::new();
+            let mut hashed: Option<users::Model> = None;
+            for name in names {
+                let known = find_user(state, &name).await?;
+                if known.is_some() && !wanted.reset_passwords {
+                    accounts.push(Account {
+                        name,
+                        project,
+                        roles,
+                        fresh: None,
+                    });
+                    continue;
+                }
+                let mut row = match known {
+                    Some(row) => row,
+                    None => serde_json::from_value(user_api::new_columns(DEFAULT_DOMAIN.0))
+                        .map_err(|error| Fault::Internal(error.to_string()))?,
+                };
+                row.name.clone_from(&name);
+                match &hashed {
+                    Some(model) => {
+                        row.password_hash.clone_from(&model.password_hash);
+                        row.password_created_at = model.password_created_at;
+                        row.password_expires_at = model.password_expires_at;
+                    }
+                    None => {
+                        user_api::set_password(state, &mut row, Some(password.expose_secret()))
+                            .await?
+                    }
+                }
+                hashed = Some(row.clone());
+                accounts.push(Account {
+                    name,
+                    project,
+                    roles,
+                    fresh: Some(row),
+                });
+            }
+            Ok::<_, Fault>(accounts)
         });
-    }
-    Ok(accounts)
+    Ok(futures::future::try_join_all(made)
+        .await?
+        .into_iter()
+        .flatten()
+        .collect())
+}
+
+/// See [`crate::Identity::token_for`].
+pub(crate) async fn token_for(
+    state: &State,
+    user: &str,
+    project: &str,
+) -> Result<IssuedToken, Fault> {
+    let row = find_user(state, user)
+        .await?
+        .ok_or_else(|| Fault::not_found("user", user))?;
+    let project = projects::Entity::find()
+        .filter(projects::Column::DomainId.eq(DEFAULT_DOMAIN.0))
+        .filter(projects::Column::Name.eq(project))
+        .one(state.db.read())
+        .await?
+        .ok_or_else(|| Fault::not_found("project", project))?;
+    let (token, session) = login::vouched(state, &row, &project.id).await?;
+    Ok(IssuedToken {
+        token: SecretString::from(token),
+        expires_at: session.payload.expires_at,
+    })
 }
 
 async fn ensure_domain(tx: &DatabaseTransaction) -> Result<(), Fault> {

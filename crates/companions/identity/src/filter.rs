@@ -61,13 +61,15 @@ fn equal(have: &Value, want: &str) -> bool {
                 || want.eq_ignore_ascii_case("none")
                 || want.eq_ignore_ascii_case("null")
         }
-        other => other.to_string() == want,
+        Value::Number(number) => number.to_string() == want,
+        Value::Array(_) | Value::Object(_) => false,
     }
 }
 
 /// A flag of a query string: absent value (`?effective`) is true.
 pub fn is_true(text: &str) -> bool {
-    !["0", "false", "no", "off", "f", "n"].contains(&text.to_lowercase().as_str())
+    let no = ["0", "false", "no", "off", "f", "n"];
+    !no.iter().any(|no| text.eq_ignore_ascii_case(no))
 }
 
 /// Whether the flag `key` is set in the query.

@@ -11,6 +11,8 @@
 use std::sync::Arc;
 
 use axum::Router;
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
 use sql::{Database, SqlError};
 use web::Authenticator;
 
@@ -52,6 +54,15 @@ pub enum IdentityError {
     Keys(#[from] KeyError),
     #[error("the first users, roles and endpoints could not be made: {0}")]
     Bootstrap(String),
+    #[error("no token for a service: {0}")]
+    Token(String),
+}
+
+/// A token and when it ends.
+#[derive(Debug, Clone)]
+pub struct IssuedToken {
+    pub token: SecretString,
+    pub expires_at: DateTime<Utc>,
 }
 
 /// The identity service.
@@ -92,6 +103,17 @@ impl Identity {
         bootstrap::run(&self.state, wanted)
             .await
             .map_err(|fault| IdentityError::Bootstrap(fault.to_string()))
+    }
+
+    /// A token for a user of the default domain on one of its projects, without a password: for the
+    /// services in this process, which would only pay for a hash to prove what they are.
+    ///
+    /// # Errors
+    /// When there is no such user or project, either is disabled, or the user has no role there.
+    pub async fn token_for(&self, user: &str, project: &str) -> Result<IssuedToken, IdentityError> {
+        bootstrap::token_for(&self.state, user, project)
+            .await
+            .map_err(|fault| IdentityError::Token(fault.to_string()))
     }
 
     /// Makes the staged key of tokens the primary one (`keystone-manage fernet_rotate`). Tokens made

@@ -4,6 +4,8 @@
 use sql::sea_orm_migration::prelude::*;
 
 mod m0001_first;
+mod m0002_endpoint_filters;
+mod spec;
 
 /// All migrations of the identity database.
 pub struct Migrations;
@@ -11,7 +13,10 @@ pub struct Migrations;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrations {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_first::Migration)]
+        vec![
+            Box::new(m0001_first::Migration),
+            Box::new(m0002_endpoint_filters::Migration),
+        ]
     }
 
     fn migration_table_name() -> DynIden {

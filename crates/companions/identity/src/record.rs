@@ -15,7 +15,14 @@ use crate::schema::Field;
 pub type Object = Map<String, Value>;
 
 /// Columns whose text is a JSON document.
-pub const DOCUMENTS: &[&str] = &["access_rules", "extra", "options", "roles", "tags"];
+pub const DOCUMENTS: &[&str] = &[
+    "access_rules",
+    "extra",
+    "filters",
+    "options",
+    "roles",
+    "tags",
+];
 
 /// Shows a row: columns as they are, documents opened, `extra` spread out.
 pub fn view<M: Serialize>(row: &M) -> Object {

@@ -1,13 +1,16 @@
 //! The small tables that every token needs, read in one go: roles and what they imply, domains,
 //! services and endpoints.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::fault::Fault;
-use crate::tables::{endpoints, implied_roles, projects, roles, services};
+use crate::tables::{
+    endpoint_groups, endpoints, implied_roles, project_endpoint_groups, project_endpoints,
+    projects, roles, services,
+};
 
 /// Roles, domains and the catalog at one moment.
 #[derive(Debug, Default)]
@@ -18,6 +21,8 @@ pub struct Snapshot {
     pub domains: HashMap<String, projects::Model>,
     services: Vec<services::Model>,
     endpoints: Vec<endpoints::Model>,
+    /// Endpoints that the catalogs of some projects are limited to; all others show every one.
+    limited: HashMap<String, HashSet<String>>,
 }
 
 impl Snapshot {
@@ -35,6 +40,10 @@ impl Snapshot {
             .filter(projects::Column::IsDomain.eq(true))
             .all(db)
             .await?;
+        let endpoints = endpoints::Entity::find()
+            .order_by_asc(endpoints::Column::Id)
+            .all(db)
+            .await?;
         Ok(Snapshot {
             roles: roles.into_iter().map(|row| (row.id.clone(), row)).collect(),
             implied,
@@ -46,10 +55,8 @@ impl Snapshot {
                 .order_by_asc(services::Column::Kind)
                 .all(db)
                 .await?,
-            endpoints: endpoints::Entity::find()
-                .order_by_asc(endpoints::Column::Id)
-                .all(db)
-                .await?,
+            limited: limited(db, &endpoints).await?,
+            endpoints,
         })
     }
 
@@ -77,8 +84,19 @@ impl Snapshot {
         all
     }
 
+    /// The endpoints that the catalog of a project is limited to; none when it shows all.
+    pub fn chosen_endpoints(&self, project_id: &str) -> Vec<&endpoints::Model> {
+        let only = self.limited.get(project_id);
+        let chosen = self
+            .endpoints
+            .iter()
+            .filter(|row| only.is_some_and(|only| only.contains(&row.id)));
+        chosen.collect()
+    }
+
     /// The catalog for a token. Endpoints whose URL needs a project are left out without one.
     pub fn catalog(&self, user_id: &str, project_id: Option<&str>) -> Value {
+        let only = project_id.and_then(|id| self.limited.get(id));
         let entries = self
             .services
             .iter()
@@ -88,6 +106,7 @@ impl Snapshot {
                     .endpoints
                     .iter()
                     .filter(|endpoint| endpoint.enabled && endpoint.service_id == service.id)
+                    .filter(|endpoint| only.is_none_or(|only| only.contains(&endpoint.id)))
                     .filter_map(|endpoint| {
                         let url = substitute(&endpoint.url, user_id, project_id)?;
                         Some(json!({
@@ -108,6 +127,48 @@ impl Snapshot {
             });
         entries.collect()
     }
+}
+
+/// Follows the endpoint filters: per project the endpoints chosen for it, alone or by a group.
+async fn limited(
+    db: &DatabaseConnection,
+    endpoints: &[endpoints::Model],
+) -> Result<HashMap<String, HashSet<String>>, Fault> {
+    let mut limited: HashMap<String, HashSet<String>> = HashMap::new();
+    for row in project_endpoints::Entity::find().all(db).await? {
+        limited
+            .entry(row.project_id)
+            .or_default()
+            .insert(row.endpoint_id);
+    }
+    let bonds = project_endpoint_groups::Entity::find().all(db).await?;
+    if bonds.is_empty() {
+        return Ok(limited);
+    }
+    let groups = endpoint_groups::Entity::find().all(db).await?;
+    for bond in bonds {
+        let chosen = limited.entry(bond.project_id).or_default();
+        if let Some(group) = groups
+            .iter()
+            .find(|group| group.id == bond.endpoint_group_id)
+        {
+            let fitting = endpoints.iter().filter(|endpoint| fits(endpoint, group));
+            chosen.extend(fitting.map(|endpoint| endpoint.id.clone()));
+        }
+    }
+    Ok(limited)
+}
+
+/// Whether an endpoint has everything that a group filters by.
+pub fn fits(endpoint: &endpoints::Model, group: &endpoint_groups::Model) -> bool {
+    let filters: HashMap<String, Value> = serde_json::from_str(&group.filters).unwrap_or_default();
+    filters.iter().all(|(key, want)| match key.as_str() {
+        "interface" => *want == endpoint.interface,
+        "service_id" => *want == endpoint.service_id,
+        "region_id" => want.as_str() == endpoint.region_id.as_deref(),
+        "enabled" => want.as_bool() == Some(endpoint.enabled),
+        _ => false,
+    })
 }
 
 /// Fills `$(project_id)s`, `%(tenant_id)s` and their like; `None` when a project is needed but absent.

@@ -418,3 +418,52 @@ pub mod domain_configs {
 
     plain!();
 }
+
+/// Endpoints by what they have in common; `filters` is a JSON object.
+pub mod endpoint_groups {
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, DeriveEntityModel)]
+    #[sea_orm(table_name = "endpoint_groups")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: String,
+        pub name: String,
+        pub description: Option<String>,
+        pub filters: String,
+    }
+
+    plain!();
+}
+
+/// Endpoints that the catalog of a project shows.
+pub mod project_endpoints {
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, DeriveEntityModel)]
+    #[sea_orm(table_name = "project_endpoints")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub endpoint_id: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub project_id: String,
+    }
+
+    plain!();
+}
+
+/// Groups of endpoints that the catalog of a project shows.
+pub mod project_endpoint_groups {
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, DeriveEntityModel)]
+    #[sea_orm(table_name = "project_endpoint_groups")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub endpoint_group_id: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub project_id: String,
+    }
+
+    plain!();
+}

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use sql::sea_orm::{DatabaseTransaction, EntityTrait};
+use sql::sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
 use crate::http::{Ctx, reply};
@@ -11,7 +11,7 @@ use crate::record::{self, Object};
 use crate::schema::{self, Field, Kind, may, must};
 use crate::simple::Plain;
 use crate::snapshot;
-use crate::tables::{endpoints, regions, services};
+use crate::tables::{endpoints, project_endpoints, regions, services};
 
 const FIELDS: &[Field] = &[
     must("interface", Kind::OneOf(&["admin", "internal", "public"])),
@@ -41,6 +41,14 @@ impl Plain for Endpoints {
         let mut view = record::view(row);
         view.insert("region".to_owned(), row.region_id.clone().into());
         view
+    }
+
+    async fn release(tx: &DatabaseTransaction, id: &str) -> Result<(), Fault> {
+        project_endpoints::Entity::delete_many()
+            .filter(project_endpoints::Column::EndpointId.eq(id))
+            .exec(tx)
+            .await?;
+        Ok(())
     }
 
     async fn check(tx: &DatabaseTransaction, row: &endpoints::Model) -> Result<(), Fault> {

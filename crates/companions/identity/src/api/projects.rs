@@ -16,7 +16,8 @@ use crate::record::{self, Object};
 use crate::revocation::{self, Reason};
 use crate::schema::{Field, Kind, may, must};
 use crate::tables::{
-    application_credentials, assignments, credentials, limits, projects, trusts, users,
+    application_credentials, assignments, credentials, limits, project_endpoint_groups,
+    project_endpoints, projects, trusts, users,
 };
 
 use super::domains::{self, ROOT};
@@ -379,6 +380,14 @@ pub async fn remove(tx: &impl ConnectionTrait, id: &str, token_life: i64) -> Res
         .await?;
     limits::Entity::delete_many()
         .filter(limits::Column::ProjectId.eq(id))
+        .exec(tx)
+        .await?;
+    project_endpoints::Entity::delete_many()
+        .filter(project_endpoints::Column::ProjectId.eq(id))
+        .exec(tx)
+        .await?;
+    project_endpoint_groups::Entity::delete_many()
+        .filter(project_endpoint_groups::Column::ProjectId.eq(id))
         .exec(tx)
         .await?;
     users::Entity::update_many()

@@ -8,7 +8,7 @@ use crate::http::Ctx;
 use crate::record::{self, Object};
 use crate::schema::{Field, Kind, may, must};
 use crate::simple::Plain;
-use crate::tables::{endpoints, services};
+use crate::tables::{endpoints, project_endpoints, services};
 
 /// The description of `/v3/services`.
 pub struct Services;
@@ -39,6 +39,14 @@ impl Plain for Services {
     }
 
     async fn release(tx: &DatabaseTransaction, id: &str) -> Result<(), Fault> {
+        let gone = endpoints::Entity::find()
+            .filter(endpoints::Column::ServiceId.eq(id))
+            .all(tx)
+            .await?;
+        project_endpoints::Entity::delete_many()
+            .filter(project_endpoints::Column::EndpointId.is_in(gone.into_iter().map(|row| row.id)))
+            .exec(tx)
+            .await?;
         endpoints::Entity::delete_many()
             .filter(endpoints::Column::ServiceId.eq(id))
             .exec(tx)

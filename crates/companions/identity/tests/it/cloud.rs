@@ -51,6 +51,7 @@ pub fn bootstrap() -> Bootstrap {
         service_password: SecretString::from("service-secret"),
         service_users: vec!["nova".to_owned()],
         demo_password: Some(SecretString::from("demo-secret")),
+        reset_passwords: false,
         region: "RegionOne".to_owned(),
         endpoints: Interface::ALL
             .map(|interface| Endpoint {

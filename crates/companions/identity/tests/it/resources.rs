@@ -322,3 +322,52 @@ async fn lists_come_in_pages_that_lead_to_each_other() {
     }
     assert_eq!(names, ["admin", "demo", "nova"]);
 }
+
+#[tokio::test]
+async fn a_project_sees_only_the_endpoints_chosen_for_it() {
+    for db in sql::testing::engines().await {
+        let cloud = Cloud::on(db).await;
+        let service = cloud
+            .make("services", "service", json!({"type": "compute"}))
+            .await;
+        let endpoint =
+            json!({"service_id": service, "interface": "public", "url": "http://only/v2.1"});
+        let endpoint = cloud.make("endpoints", "endpoint", endpoint).await;
+        let project = cloud.id("projects", "demo").await;
+        let catalog = async || {
+            let token = cloud.demo().await;
+            cloud
+                .call("GET", "/v3/auth/catalog", &token, None, None)
+                .await
+                .expect(200)
+                .body
+                .to_string()
+        };
+        assert!(catalog().await.contains("http://cloud/volume"));
+        let bond = format!("/v3/OS-EP-FILTER/projects/{project}/endpoints/{endpoint}");
+        cloud.put(&bond).await.expect(204);
+        cloud
+            .call("HEAD", &bond, &cloud.admin, None, None)
+            .await
+            .expect(204);
+        assert!(catalog().await.contains("http://only/v2.1"));
+        assert!(!catalog().await.contains("http://cloud/volume"));
+        cloud.delete(&bond).await.expect(204);
+        let group = json!({"name": "g", "filters": {"service_id": service}});
+        let group = cloud
+            .make("OS-EP-FILTER/endpoint_groups", "endpoint_group", group)
+            .await;
+        cloud
+            .put(&format!(
+                "/v3/OS-EP-FILTER/endpoint_groups/{group}/projects/{project}"
+            ))
+            .await
+            .expect(204);
+        assert!(!catalog().await.contains("http://cloud/volume"));
+        cloud
+            .delete(&format!("/v3/OS-EP-FILTER/endpoint_groups/{group}"))
+            .await
+            .expect(204);
+        assert!(catalog().await.contains("http://cloud/volume"));
+    }
+}

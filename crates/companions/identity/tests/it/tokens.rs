@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use identity::{Identity, Settings};
+use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::cloud::{Cloud, bootstrap, password, settings};
@@ -344,4 +345,50 @@ async fn a_remembered_token_is_checked_in_microseconds() {
     println!("{each:?} for a remembered token");
     // 5 us is the aim of a release build; this build is not optimised and the machine is shared.
     assert!(each < std::time::Duration::from_micros(200), "{each:?}");
+}
+
+#[tokio::test]
+async fn a_second_start_leaves_changed_passwords_alone_unless_told_to_reset_them() {
+    let cloud = Cloud::on(sql::testing::sqlite().await).await;
+    let path = format!("/v3/users/{}", cloud.id("users", "demo").await);
+    cloud
+        .patch(&path, json!({"user": {"password": "mine"}}))
+        .await
+        .expect(200);
+    cloud.identity.bootstrap(&bootstrap()).await.expect("again");
+    cloud
+        .log_in(password("demo", "mine", Some("demo")))
+        .await
+        .expect(201);
+    let reset = identity::Bootstrap {
+        reset_passwords: true,
+        ..bootstrap()
+    };
+    cloud.identity.bootstrap(&reset).await.expect("again");
+    cloud
+        .log_in(password("demo", "demo-secret", Some("demo")))
+        .await
+        .expect(201);
+}
+
+#[tokio::test]
+async fn a_service_of_this_process_gets_its_token_without_a_password() {
+    let cloud = Cloud::on(sql::testing::sqlite().await).await;
+    let issued = cloud
+        .identity
+        .token_for("nova", "service")
+        .await
+        .expect("issued");
+    let caller = cloud
+        .identity
+        .authenticator()
+        .authenticate(issued.token.expose_secret(), None)
+        .await
+        .expect("good");
+    assert!(caller.has_role("service") && caller.is_admin());
+    assert_eq!(caller.expires_at, issued.expires_at);
+    assert!(
+        cloud.identity.token_for("nova", "demo").await.is_err(),
+        "no role there"
+    );
 }
