@@ -1,11 +1,193 @@
 //! Flavors, their extra specs, and who may use them.
 
-use std::collections::BTreeMap;
+pub mod access;
+pub mod extra_specs;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use compute_control::flavors::{self, Kind, Listing, NewFlavor as Wanted, SortKey};
+use compute_model::Flavor;
 use microversion::{Patch, Versioned};
 use serde::{Deserialize, Serialize};
 
-use crate::words::{Flag, Limit, Link, Name};
+use crate::Api;
+use crate::call::{Answer, Call};
+use crate::fault::Fault;
+use crate::paging;
+use crate::words::{Flag, Limit, Link, Name, NoQuery};
+
+/// `GET /flavors`.
+pub async fn list(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    let (found, next) = page(&api, &call, "flavors").await?;
+    let flavors = found.iter().map(|flavor| FlavorSummary {
+        id: &flavor.id,
+        name: &flavor.name,
+        links: links(&call, &flavor.id),
+        description: flavor.description.as_deref(),
+    });
+    call.render(&FlavorPage {
+        flavors: flavors.collect(),
+        next,
+    })
+}
+
+/// `GET /flavors/detail`.
+pub async fn detail(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    let (found, next) = page(&api, &call, "flavors/detail").await?;
+    let specs = flavors::shows_specs(&api.control, &call.context());
+    let flavors = found.iter().map(|flavor| view(&call, flavor, specs));
+    call.render(&FlavorPage {
+        flavors: flavors.collect(),
+        next,
+    })
+}
+
+/// `GET /flavors/{id}`.
+pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    let NoQuery {} = call.admit_query()?;
+    let flavor = flavors::show(&api.control, &call.context(), call.path("id")).await?;
+    shown(&api, &call, &flavor)
+}
+
+/// `POST /flavors`.
+pub async fn create(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
+    let CreateFlavor { flavor: new } = call.admit()?;
+    let rxtx_factor = new.rxtx_factor.unwrap_or(1.0);
+    if rxtx_factor <= 0.0 {
+        return Err(Fault::bad_request(
+            "Invalid input for field/attribute rxtx_factor. Value: 0. 0 is less than or equal to the minimum of 0",
+        ));
+    }
+    let wanted = Wanted {
+        id: new.id,
+        name: new.name.0,
+        ram: new.ram,
+        vcpus: new.vcpus,
+        disk: new.disk,
+        ephemeral: new.ephemeral.unwrap_or(0),
+        swap: new.swap.unwrap_or(0),
+        rxtx_factor,
+        is_public: new.is_public.is_none_or(|Flag(public)| public),
+        description: new.description,
+    };
+    let flavor = flavors::create(&api.control, &call.context(), wanted).await?;
+    shown(&api, &call, &flavor)
+}
+
+/// `PUT /flavors/{id}`.
+pub async fn update(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
+    let UpdateFlavor { flavor: update } = call.admit()?;
+    let description = update.description.into_option().flatten();
+    let cx = call.context();
+    let flavor = flavors::describe(&api.control, &cx, call.path("id"), description).await?;
+    shown(&api, &call, &flavor)
+}
+
+/// `DELETE /flavors/{id}`.
+pub async fn delete(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    flavors::delete(&api.control, &call.context(), call.path("id")).await?;
+    Ok(Answer::empty())
+}
+
+fn shown(api: &Api, call: &Call, flavor: &Flavor) -> Result<Answer, Fault> {
+    let specs = flavors::shows_specs(&api.control, &call.context());
+    call.render_under("flavor", &view(call, flavor, specs))
+}
+
+fn view<'v>(call: &Call, flavor: &'v Flavor, specs: bool) -> FlavorView<'v> {
+    FlavorView {
+        id: &flavor.id,
+        name: &flavor.name,
+        ram: flavor.ram,
+        disk: flavor.disk,
+        swap_or_nothing: flavor.swap.into(),
+        swap: flavor.swap,
+        ephemeral: flavor.ephemeral,
+        disabled: flavor.disabled,
+        vcpus: flavor.vcpus,
+        is_public: flavor.is_public,
+        rxtx_factor: flavor.rxtx_factor,
+        links: links(call, &flavor.id),
+        description: flavor.description.as_deref(),
+        extra_specs: specs.then_some(&flavor.extra_specs),
+    }
+}
+
+fn links(call: &Call, id: &str) -> Vec<Link> {
+    let path = format!("flavors/{id}");
+    vec![
+        Link {
+            rel: "self",
+            href: call.link(&path),
+        },
+        Link {
+            rel: "bookmark",
+            href: call.bookmark(&path),
+        },
+    ]
+}
+
+/// The flavors of a page and the link to the next.
+async fn page(
+    api: &Api,
+    call: &Call,
+    path: &str,
+) -> Result<(Vec<Flavor>, Option<Vec<Link>>), Fault> {
+    let asked: ListFlavors = call.admit_query()?;
+    let limit = paging::size(api, asked.limit);
+    let wanted = Listing {
+        kind: kind(asked.is_public.as_deref())?,
+        min_ram: at_least(asked.min_ram.as_deref(), "minRam")?,
+        min_disk: at_least(asked.min_disk.as_deref(), "minDisk")?,
+        name: asked.name,
+        sort: asked
+            .sort_key
+            .as_deref()
+            .and_then(SortKey::named)
+            .unwrap_or(SortKey::Id),
+        descending: asked.sort_dir.as_deref() == Some("desc"),
+        marker: asked.marker,
+        limit,
+    };
+    let found = flavors::list(&api.control, &call.context(), &wanted).await?;
+    let last = found.last().map(|flavor| flavor.id.as_str());
+    let next = paging::next(call, path, limit, found.len(), last);
+    Ok((found, next))
+}
+
+/// `none` means public and private.
+fn kind(is_public: Option<&str>) -> Result<Kind, Fault> {
+    let Some(text) = is_public else {
+        return Ok(Kind::Usable);
+    };
+    match text.trim().to_ascii_lowercase().as_str() {
+        "1" | "t" | "true" | "on" | "y" | "yes" => Ok(Kind::Usable),
+        "0" | "f" | "false" | "off" | "n" | "no" => Ok(Kind::Private),
+        "none" => Ok(Kind::All),
+        _ => Err(Fault::bad_request(format!(
+            "Invalid is_public filter [{text}]"
+        ))),
+    }
+}
+
+fn at_least(text: Option<&str>, name: &str) -> Result<i64, Fault> {
+    let Some(text) = text else {
+        return Ok(0);
+    };
+    text.trim()
+        .parse()
+        .map_err(|_| Fault::bad_request(format!("Invalid {name} filter [{text}]")))
+}
+
+/// A page of either list.
+#[derive(Serialize, Versioned)]
+pub struct FlavorPage<F> {
+    pub flavors: Vec<F>,
+    #[mv(wire = "flavors_links")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<Vec<Link>>,
+}
 
 /// A flavor in full.
 #[derive(Serialize, Versioned)]

@@ -13,8 +13,32 @@ pub mod behaviour {
     /// Unknown words in a filter by status are refused; before, nothing was found.
     pub const STATUS_FILTER_CHECKED: Version = Version::new(2, 38);
 
+    /// Extra specs must mean something.
+    pub const EXTRA_SPECS_CHECKED: Version = Version::new(2, 86);
+    /// A service can be declared down.
+    pub const FORCE_DOWN: Version = Version::new(2, 11);
+    /// Hypervisors are listed in pages.
+    pub const HYPERVISOR_PAGES: Version = Version::new(2, 33);
+    /// Services and hypervisors are known by UUID; before, by number.
+    pub const IDS_OF_HOSTS: Version = Version::new(2, 53);
+    /// Key pairs are listed in pages.
+    pub const KEYPAIR_PAGES: Version = Version::new(2, 35);
+    /// A public flavor cannot be opened to projects one by one.
+    pub const PUBLIC_FLAVORS_NOT_SHARED: Version = Version::new(2, 7);
+    /// The servers of a hypervisor are listed also where there are none.
+    pub const SERVERS_ALWAYS: Version = Version::new(2, 75);
+
     /// Every constant above, for the history's test.
-    pub const ALL: &[Version] = &[STATUS_FILTER_CHECKED];
+    pub const ALL: &[Version] = &[
+        EXTRA_SPECS_CHECKED,
+        FORCE_DOWN,
+        HYPERVISOR_PAGES,
+        IDS_OF_HOSTS,
+        KEYPAIR_PAGES,
+        PUBLIC_FLAVORS_NOT_SHARED,
+        SERVERS_ALWAYS,
+        STATUS_FILTER_CHECKED,
+    ];
 }
 
 /// One microversion.
@@ -40,7 +64,7 @@ pub enum Mark {
     NotYet,
 }
 
-use Mark::{Invisible, NotYet, Table};
+use Mark::{Behaviour, Invisible, NotYet, Table};
 
 const fn row(minor: u16, kinds: &'static str, title: &'static str, mark: Mark) -> Change {
     Change {
@@ -55,16 +79,16 @@ const fn row(minor: u16, kinds: &'static str, title: &'static str, mark: Mark) -
 #[rustfmt::skip]
 pub const HISTORY: &[Change] = &[
     row(1, "", "Base: the surface of v2.0 with strict validation of bodies", Invisible),
-    row(2, "QRC", "Key pairs have a type; codes 201 and 204", NotYet),
+    row(2, "QRC", "Key pairs have a type; codes 201 and 204", Table),
     row(3, "R", "Servers show the extended attributes and delete_on_termination of volumes", NotYet),
     row(4, "R", "A fixed address shows whether it is reserved", NotYet),
     row(5, "B", "Others than admins may filter servers by ip6", NotYet),
     row(6, "QRX", "remote-consoles takes over from four console actions", NotYet),
-    row(7, "C", "Sharing a public flavor is a conflict", NotYet),
+    row(7, "C", "Sharing a public flavor is a conflict", Behaviour),
     row(8, "Q", "Remote consoles of protocol mks", NotYet),
     row(9, "R", "Servers show whether they are locked", NotYet),
-    row(10, "QR", "Key pairs of other users, for admins", NotYet),
-    row(11, "QR", "Services can be forced down", NotYet),
+    row(10, "QR", "Key pairs of other users, for admins", Table),
+    row(11, "QR", "Services can be forced down", Table),
     row(12, "R", "Virtual interfaces show their network", NotYet),
     row(13, "R", "Server groups show their owner", NotYet),
     row(14, "QR", "Evacuation works out itself whether storage is shared", NotYet),
@@ -81,14 +105,14 @@ pub const HISTORY: &[Change] = &[
     row(25, "Q", "Live migration chooses itself whether to copy disks", NotYet),
     row(26, "QR", "Servers have tags", NotYet),
     row(27, "", "The header OpenStack-API-Version", Invisible),
-    row(28, "R", "Hypervisors show cpu_info as an object", NotYet),
+    row(28, "R", "Hypervisors show cpu_info as an object", Table),
     row(29, "QB", "Evacuation to a chosen host is checked by the scheduler, unless forced", NotYet),
     row(30, "QB", "Live migration to a chosen host is checked by the scheduler, unless forced", NotYet),
     row(31, "B", "Console tokens of every type can be resolved", NotYet),
     row(32, "Q", "Devices have tags at boot", NotYet),
     row(33, "QB", "Hypervisors are listed in pages; disks lose their tags again", NotYet),
     row(34, "B", "Live migration checks run in the background", NotYet),
-    row(35, "QR", "Key pairs are listed in pages", NotYet),
+    row(35, "QR", "Key pairs are listed in pages", Table),
     row(36, "X", "The proxies to network, volume, image and bare metal services end, with their quotas", NotYet),
     row(37, "QB", "Networks must be chosen at boot, or auto or none; networks lose their tags again", NotYet),
     row(38, "C", "An unknown status is refused in a filter", NotYet),
@@ -103,18 +127,18 @@ pub const HISTORY: &[Change] = &[
     row(47, "R", "A server shows its flavor as it was at boot", NotYet),
     row(48, "R", "Diagnostics have one form for all hypervisors", NotYet),
     row(49, "Q", "Devices attached later have tags", NotYet),
-    row(50, "R", "Quota classes know server groups and forget networks", NotYet),
+    row(50, "R", "Quota classes know server groups and forget networks", Table),
     row(51, "QR", "External event volume-extended; owners see the events of an action", NotYet),
     row(52, "Q", "Servers can be made with tags", NotYet),
-    row(53, "QRX", "Services and hypervisors are known by UUID; one PUT changes a service", NotYet),
+    row(53, "QRX", "Services and hypervisors are known by UUID; one PUT changes a service", Table),
     row(54, "QR", "Rebuild changes the key pair", NotYet),
-    row(55, "QR", "Flavors have a description", NotYet),
+    row(55, "QR", "Flavors have a description", Table),
     row(56, "Q", "Cold migration to a chosen host", NotYet),
     row(57, "QRX", "File injection ends; rebuild takes user_data", NotYet),
     row(58, "QR", "Actions are listed in pages, and show when they changed", NotYet),
     row(59, "QR", "Migrations are listed in pages, and have a uuid", NotYet),
     row(60, "B", "Volumes can be attached to several servers", NotYet),
-    row(61, "R", "Flavors show their extra specs", NotYet),
+    row(61, "R", "Flavors show their extra specs", Table),
     row(62, "R", "Events of an action show their host", NotYet),
     row(63, "QR", "Trusted certificates for images", NotYet),
     row(64, "QR", "Server groups have one policy, with rules", NotYet),
@@ -139,13 +163,13 @@ pub const HISTORY: &[Change] = &[
     row(83, "Q", "Others than admins may use most filters of servers", NotYet),
     row(84, "R", "Events of an action have details", NotYet),
     row(85, "Q", "Whether a volume goes with its server can be changed", NotYet),
-    row(86, "B", "Extra specs are checked when they are set", NotYet),
+    row(86, "B", "Extra specs are checked when they are set", Behaviour),
     row(87, "B", "Servers with their root on a volume can be rescued", NotYet),
-    row(88, "RX", "Hypervisors lose what Placement knows, and gain uptime", NotYet),
+    row(88, "RX", "Hypervisors lose what Placement knows, and gain uptime", Table),
     row(89, "R", "Attached volumes show attachment and device ids", NotYet),
     row(90, "QR", "The hostname can be chosen", NotYet),
     row(91, "Q", "Unshelving onto a chosen host, or unpinned from its zone", NotYet),
-    row(92, "QC", "Key pairs must be imported; their names may have @ and .", NotYet),
+    row(92, "QC", "Key pairs must be imported; their names may have @ and .", Table),
     row(93, "B", "Servers with their root on a volume can be rebuilt", NotYet),
     row(94, "Q", "The hostname may be fully qualified", NotYet),
     row(95, "B", "Evacuated servers stay stopped", NotYet),
@@ -155,7 +179,7 @@ pub const HISTORY: &[Change] = &[
     row(99, "QR", "Direct SPICE consoles", NotYet),
     row(100, "R", "Servers show their scheduler hints", NotYet),
     row(101, "C", "Attaching a volume is asynchronous", NotYet),
-    row(102, "QRX", "Flavors can be filtered by name and lose rxtx_factor and disabled", NotYet),
+    row(102, "QRX", "Flavors can be filtered by name and lose rxtx_factor and disabled", Table),
     row(103, "X", "os-volumes_boot ends", Table),
     row(104, "QC", "The zone a server is pinned to can be changed", NotYet),
 ];

@@ -1,9 +1,109 @@
 //! Key pairs.
 
+use std::sync::Arc;
+
+use compute_control::keypairs::{self, NewKeypair as Wanted};
+use compute_model::keypair::KeyType;
 use microversion::Versioned;
 use serde::{Deserialize, Serialize};
 
-use crate::words::Limit;
+use crate::Api;
+use crate::call::{Answer, Call};
+use crate::fault::Fault;
+use crate::history::behaviour::KEYPAIR_PAGES;
+use crate::paging;
+use crate::words::{Limit, Link};
+
+/// `GET /os-keypairs`.
+pub async fn list(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    let asked: ListKeypairs = call.admit_query()?;
+    let pages = call.version.at_least(KEYPAIR_PAGES);
+    let limit = pages.then(|| paging::size(&api, asked.limit));
+    let (user, marker) = (asked.user_id.as_deref(), asked.marker.as_deref());
+    let cx = call.context();
+    let found = keypairs::list(&api.control, &cx, user, marker, limit).await?;
+    let next = limit.and_then(|limit| {
+        let last = found.last().map(|pair| pair.name.as_str());
+        paging::next(&call, "os-keypairs", limit, found.len(), last)
+    });
+    let keypairs = found.iter().map(|pair| KeypairItem {
+        keypair: KeypairSummary {
+            name: &pair.name,
+            kind: pair.kind.as_str(),
+            fingerprint: &pair.fingerprint,
+            public_key: &pair.public_key,
+        },
+    });
+    call.render(&KeypairPage {
+        keypairs: keypairs.collect(),
+        next,
+    })
+}
+
+/// `POST /os-keypairs`.
+pub async fn create(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
+    let CreateKeypair { keypair: new } = call.admit()?;
+    let wanted = Wanted {
+        user_id: new.user_id,
+        name: new.name.trim().to_owned(),
+        kind: match new.kind.as_deref() {
+            Some("x509") => KeyType::X509,
+            _ => KeyType::Ssh,
+        },
+        public_key: new.public_key,
+    };
+    let made = keypairs::create(&api.control, &call.context(), wanted).await?;
+    call.render_under(
+        "keypair",
+        &CreatedKeypair {
+            name: &made.pair.name,
+            kind: made.pair.kind.as_str(),
+            fingerprint: &made.pair.fingerprint,
+            public_key: &made.pair.public_key,
+            user_id: &made.pair.user_id,
+            private_key: made.private_key.as_deref(),
+        },
+    )
+}
+
+/// `GET /os-keypairs/{id}`.
+pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    let OfUser { user_id } = call.admit_query()?;
+    let (cx, name) = (call.context(), call.path("id"));
+    let (id, pair) = keypairs::show(&api.control, &cx, user_id.as_deref(), name).await?;
+    call.render_under(
+        "keypair",
+        &KeypairView {
+            id,
+            name: &pair.name,
+            kind: pair.kind.as_str(),
+            fingerprint: &pair.fingerprint,
+            public_key: &pair.public_key,
+            user_id: &pair.user_id,
+            created_at: web::time::naive_micros(pair.created_at),
+            deleted: false,
+            deleted_at: None,
+            updated_at: None,
+        },
+    )
+}
+
+/// `DELETE /os-keypairs/{id}`.
+pub async fn delete(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    let OfUser { user_id } = call.admit_query()?;
+    let (cx, name) = (call.context(), call.path("id"));
+    keypairs::delete(&api.control, &cx, user_id.as_deref(), name).await?;
+    Ok(Answer::empty())
+}
+
+/// A page of the list.
+#[derive(Serialize, Versioned)]
+pub struct KeypairPage<'v> {
+    pub keypairs: Vec<KeypairItem<'v>>,
+    #[mv(wire = "keypairs_links")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<Vec<Link>>,
+}
 
 /// A key pair by itself.
 #[derive(Serialize, Versioned)]

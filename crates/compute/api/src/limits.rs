@@ -1,7 +1,45 @@
 //! Limits and use of a project.
 
+use std::sync::Arc;
+
+use compute_control::limits;
+use compute_model::quota::Resource;
 use microversion::Versioned;
 use serde::{Deserialize, Serialize};
+
+use crate::Api;
+use crate::call::{Answer, Call};
+use crate::fault::Fault;
+
+/// `GET /limits`.
+pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    let ShowLimits { tenant_id, .. } = call.admit_query()?;
+    let uses = limits::show(&api.control, &call.context(), tenant_id.as_deref()).await?;
+    let max = |resource| uses.get(&resource).map_or(-1, |at| at.limit);
+    let used = |resource| uses.get(&resource).map_or(0, |at| at.in_use);
+    let absolute = AbsoluteLimits {
+        max_image_meta: max(Resource::MetadataItems),
+        max_personality: max(Resource::InjectedFiles),
+        max_personality_size: max(Resource::InjectedFileContentBytes),
+        max_security_groups: max(Resource::SecurityGroups),
+        max_security_group_rules: max(Resource::SecurityGroupRules),
+        max_server_meta: max(Resource::MetadataItems),
+        max_server_groups: max(Resource::ServerGroups),
+        max_server_group_members: max(Resource::ServerGroupMembers),
+        max_total_cores: max(Resource::Cores),
+        max_total_floating_ips: max(Resource::FloatingIps),
+        max_total_instances: max(Resource::Instances),
+        max_total_keypairs: max(Resource::KeyPairs),
+        max_total_ram_size: max(Resource::Ram),
+        total_cores_used: used(Resource::Cores),
+        total_floating_ips_used: used(Resource::FloatingIps),
+        total_instances_used: used(Resource::Instances),
+        total_ram_used: used(Resource::Ram),
+        total_security_groups_used: used(Resource::SecurityGroups),
+        total_server_groups_used: used(Resource::ServerGroups),
+    };
+    call.render_under("limits", &LimitsView { absolute, rate: [] })
+}
 
 /// `{"limits": …}`.
 #[derive(Serialize, Versioned)]
@@ -59,4 +97,6 @@ pub struct AbsoluteLimits {
 #[mv(unknown_refused_since = "2.75")]
 pub struct ShowLimits {
     pub tenant_id: Option<String>,
+    /// Accepted, without effect.
+    pub reserved: Option<String>,
 }

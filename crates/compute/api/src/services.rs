@@ -1,9 +1,122 @@
 //! The compute service's own services.
 
+use std::sync::Arc;
+
+use compute_control::services::{self, Named, Seen, Update};
 use microversion::Versioned;
 use serde::{Deserialize, Serialize};
 
+use crate::Api;
+use crate::call::{Answer, Call};
+use crate::fault::Fault;
+use crate::history::behaviour::{FORCE_DOWN, IDS_OF_HOSTS};
 use crate::words::{Flag, Fqdn};
+
+/// `GET /os-services`.
+pub async fn list(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    let ListServices { host, binary } = call.admit_query()?;
+    let cx = call.context();
+    let found = services::list(&api.control, &cx, host.as_deref(), binary.as_deref()).await?;
+    let views: Vec<_> = found.iter().map(view).collect();
+    call.render_under("services", &views)
+}
+
+/// `PUT /os-services/{id}`.
+pub async fn update(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
+    let asked: UpdateService = call.admit()?;
+    if !call.version.at_least(IDS_OF_HOSTS) {
+        return by_verb(&api, &call, asked).await;
+    }
+    let update = Update {
+        enabled: asked.status.map(|status| status == "enabled"),
+        disabled_reason: asked.disabled_reason,
+        forced_down: asked.forced_down.map(|Flag(down)| down),
+    };
+    let seen = services::update(&api.control, &call.context(), call.path("id"), &update).await?;
+    call.render_under("service", &view(&seen))
+}
+
+/// Until 2.52 the last part of the path is what to do, and the body says to which service.
+async fn by_verb(api: &Api, call: &Call, asked: UpdateService) -> Result<Answer, Fault> {
+    let (Some(Fqdn(host)), Some(binary)) = (asked.host, asked.binary) else {
+        return Err(Fault::malformed());
+    };
+    let update = match call.path("id") {
+        "enable" => Update {
+            enabled: Some(true),
+            ..Update::default()
+        },
+        "disable" => Update {
+            enabled: Some(false),
+            ..Update::default()
+        },
+        "disable-log-reason" if asked.disabled_reason.is_none() => {
+            return Err(Fault::bad_request("Missing disabled reason field"));
+        }
+        "disable-log-reason" => Update {
+            enabled: Some(false),
+            disabled_reason: asked.disabled_reason,
+            ..Update::default()
+        },
+        "force-down" if call.version.at_least(FORCE_DOWN) => {
+            let Some(Flag(down)) = asked.forced_down else {
+                return Err(Fault::bad_request("Missing forced_down field"));
+            };
+            Update {
+                forced_down: Some(down),
+                ..Update::default()
+            }
+        }
+        _ => return Err(Fault::not_found("Unknown action")),
+    };
+    services::update_on(&api.control, &call.context(), &host, &binary, &update).await?;
+    let changed = ServiceChanged {
+        host: &host,
+        binary: &binary,
+        status: update.enabled.map(status),
+        disabled_reason: update.disabled_reason.as_deref(),
+        forced_down: update.forced_down,
+    };
+    call.render_under("service", &changed)
+}
+
+/// `DELETE /os-services/{id}`.
+pub async fn delete(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    let id = call.path("id");
+    let named = match call.version.at_least(IDS_OF_HOSTS) {
+        true => Named::Id(id),
+        false => Named::Number(id),
+    };
+    services::delete(&api.control, &call.context(), named).await?;
+    Ok(Answer::empty())
+}
+
+fn view(seen: &Seen) -> ServiceView<'_> {
+    let service = &seen.service;
+    ServiceView {
+        number: service.seq,
+        id: &service.id,
+        binary: &service.binary,
+        host: &service.host,
+        zone: &seen.zone,
+        status: status(!service.disabled),
+        state: state(seen.up),
+        updated_at: service
+            .last_seen
+            .or(service.updated_at)
+            .map(web::time::naive_micros),
+        disabled_reason: service.disabled_reason.as_deref(),
+        forced_down: service.forced_down,
+    }
+}
+
+pub(crate) fn status(enabled: bool) -> &'static str {
+    if enabled { "enabled" } else { "disabled" }
+}
+
+pub(crate) fn state(up: bool) -> &'static str {
+    if up { "up" } else { "down" }
+}
 
 /// A service. Counted until 2.52, known by UUID since.
 #[derive(Serialize, Versioned)]

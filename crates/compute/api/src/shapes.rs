@@ -3,8 +3,8 @@
 use microversion::{Shape, Versioned};
 
 use crate::{
-    availability_zones, consoles, flavors, hypervisors, instance_actions, interfaces, keypairs,
-    limits, metadata, quota_sets, servers, services, tags, words,
+    availability_zones, consoles, extensions, flavors, hypervisors, instance_actions, interfaces, keypairs,
+    limits, metadata, quota_class_sets, quota_sets, servers, services, tags, words,
 };
 
 /// The tables of all views and requests; what is nested in them is reached through them.
@@ -16,16 +16,19 @@ pub const ALL: &[&Shape] = &[
     consoles::GetSpiceConsole::SHAPE,
     consoles::GetVncConsole::SHAPE,
     consoles::OldConsoleView::SHAPE,
+    extensions::ExtensionView::SHAPE,
     flavors::AccessView::SHAPE,
     flavors::AddTenantAccess::SHAPE,
     flavors::CreateExtraSpecs::SHAPE,
     flavors::CreateFlavor::SHAPE,
+    flavors::FlavorPage::<flavors::FlavorView<'_>>::SHAPE,
     flavors::FlavorSummary::SHAPE,
     flavors::FlavorView::SHAPE,
     flavors::ListFlavors::SHAPE,
     flavors::RemoveTenantAccess::SHAPE,
     flavors::UpdateExtraSpec::SHAPE,
     flavors::UpdateFlavor::SHAPE,
+    hypervisors::HypervisorPage::<hypervisors::HypervisorView<'_>>::SHAPE,
     hypervisors::HypervisorSummary::SHAPE,
     hypervisors::HypervisorView::SHAPE,
     hypervisors::ListHypervisors::SHAPE,
@@ -38,6 +41,7 @@ pub const ALL: &[&Shape] = &[
     keypairs::CreateKeypair::SHAPE,
     keypairs::CreatedKeypair::SHAPE,
     keypairs::KeypairItem::SHAPE,
+    keypairs::KeypairPage::SHAPE,
     keypairs::KeypairView::SHAPE,
     keypairs::ListKeypairs::SHAPE,
     keypairs::OfUser::SHAPE,
@@ -45,6 +49,8 @@ pub const ALL: &[&Shape] = &[
     limits::ShowLimits::SHAPE,
     metadata::SetItem::SHAPE,
     metadata::SetMetadata::SHAPE,
+    quota_class_sets::QuotaClassSet::SHAPE,
+    quota_class_sets::UpdateQuotaClassSet::SHAPE,
     quota_sets::OfUser::SHAPE,
     quota_sets::QuotaSet::<quota_sets::QuotaUse>::SHAPE,
     quota_sets::QuotaUse::SHAPE,

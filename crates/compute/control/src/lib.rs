@@ -4,10 +4,18 @@
 //! transaction in which the journal entry of a longer operation is written too; then it nudges
 //! whoever carries the operation out. It neither parses requests nor renders answers.
 
+pub mod availability_zones;
 mod context;
 mod error;
+pub mod flavors;
+pub mod hypervisors;
+pub mod keypairs;
+pub mod limits;
 pub mod policy;
+mod projects;
+pub mod quota_sets;
 pub mod servers;
+pub mod services;
 pub mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;

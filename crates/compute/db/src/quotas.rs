@@ -112,3 +112,23 @@ pub async fn reset(conn: &impl ConnectionTrait, owner: Owner<'_>) -> Result<()> 
     rows.exec(conn).await?;
     Ok(())
 }
+
+/// What the limits of all single users of a project add up to, by resource. No limit (-1) adds
+/// nothing.
+pub async fn given_to_users(
+    conn: &impl ConnectionTrait,
+    project: &str,
+) -> Result<BTreeMap<Resource, i64>> {
+    let rows = Entity::find()
+        .filter(Column::ProjectId.eq(project))
+        .filter(Column::UserId.ne(""))
+        .all(conn)
+        .await?;
+    let mut sums = BTreeMap::new();
+    for row in rows {
+        if let Some(resource) = Resource::named(&row.resource) {
+            *sums.entry(resource).or_default() += row.hard_limit.max(0);
+        }
+    }
+    Ok(sums)
+}

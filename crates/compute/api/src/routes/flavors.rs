@@ -3,22 +3,23 @@
 use super::Access::{Authenticated, Rule};
 use super::codes::{ACCEPTED, OK};
 use super::methods::{DELETE, GET, POST, PUT};
-use super::{Route, not_built, row};
+use super::{Route, built, row};
+use crate::flavors::{self, access, extra_specs};
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Route] = &[
-    row(GET, "/flavors", Authenticated, OK, not_built),
-    row(POST, "/flavors", Rule("os_compute_api:os-flavor-manage:create"), OK, not_built),
-    row(GET, "/flavors/detail", Authenticated, OK, not_built),
-    row(GET, "/flavors/{id}", Authenticated, OK, not_built),
-    row(PUT, "/flavors/{id}", Rule("os_compute_api:os-flavor-manage:update"), OK, not_built).since(55),
-    row(DELETE, "/flavors/{id}", Rule("os_compute_api:os-flavor-manage:delete"), ACCEPTED, not_built),
-    row(POST, "/flavors/{id}/action", Rule("os_compute_api:os-flavor-access:add_tenant_access"), OK, not_built).action("addTenantAccess"),
-    row(POST, "/flavors/{id}/action", Rule("os_compute_api:os-flavor-access:remove_tenant_access"), OK, not_built).action("removeTenantAccess"),
-    row(GET, "/flavors/{flavor_id}/os-extra_specs", Rule("os_compute_api:os-flavor-extra-specs:index"), OK, not_built),
-    row(POST, "/flavors/{flavor_id}/os-extra_specs", Rule("os_compute_api:os-flavor-extra-specs:create"), OK, not_built),
-    row(GET, "/flavors/{flavor_id}/os-extra_specs/{id}", Rule("os_compute_api:os-flavor-extra-specs:show"), OK, not_built),
-    row(PUT, "/flavors/{flavor_id}/os-extra_specs/{id}", Rule("os_compute_api:os-flavor-extra-specs:update"), OK, not_built),
-    row(DELETE, "/flavors/{flavor_id}/os-extra_specs/{id}", Rule("os_compute_api:os-flavor-extra-specs:delete"), OK, not_built),
-    row(GET, "/flavors/{flavor_id}/os-flavor-access", Rule("os_compute_api:os-flavor-access"), OK, not_built),
+    row(GET, "/flavors", Authenticated, OK, built!(flavors::list)),
+    row(POST, "/flavors", Rule("os_compute_api:os-flavor-manage:create"), OK, built!(flavors::create)),
+    row(GET, "/flavors/detail", Authenticated, OK, built!(flavors::detail)),
+    row(GET, "/flavors/{id}", Authenticated, OK, built!(flavors::show)),
+    row(PUT, "/flavors/{id}", Rule("os_compute_api:os-flavor-manage:update"), OK, built!(flavors::update)).since(55),
+    row(DELETE, "/flavors/{id}", Rule("os_compute_api:os-flavor-manage:delete"), ACCEPTED, built!(flavors::delete)),
+    row(POST, "/flavors/{id}/action", Rule("os_compute_api:os-flavor-access:add_tenant_access"), OK, built!(access::add)).action("addTenantAccess"),
+    row(POST, "/flavors/{id}/action", Rule("os_compute_api:os-flavor-access:remove_tenant_access"), OK, built!(access::remove)).action("removeTenantAccess"),
+    row(GET, "/flavors/{flavor_id}/os-extra_specs", Rule("os_compute_api:os-flavor-extra-specs:index"), OK, built!(extra_specs::list)),
+    row(POST, "/flavors/{flavor_id}/os-extra_specs", Rule("os_compute_api:os-flavor-extra-specs:create"), OK, built!(extra_specs::create)),
+    row(GET, "/flavors/{flavor_id}/os-extra_specs/{id}", Rule("os_compute_api:os-flavor-extra-specs:show"), OK, built!(extra_specs::show)),
+    row(PUT, "/flavors/{flavor_id}/os-extra_specs/{id}", Rule("os_compute_api:os-flavor-extra-specs:update"), OK, built!(extra_specs::update)),
+    row(DELETE, "/flavors/{flavor_id}/os-extra_specs/{id}", Rule("os_compute_api:os-flavor-extra-specs:delete"), OK, built!(extra_specs::delete)),
+    row(GET, "/flavors/{flavor_id}/os-flavor-access", Rule("os_compute_api:os-flavor-access"), OK, built!(access::list)),
 ];

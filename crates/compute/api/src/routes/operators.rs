@@ -3,7 +3,8 @@
 use super::Access::Rule;
 use super::codes::{ACCEPTED, NO_CONTENT, OK};
 use super::methods::{DELETE, GET, POST, PUT};
-use super::{Route, not_built, row};
+use super::{Route, built, not_built, row};
+use crate::{hypervisors, quota_class_sets, services};
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Route] = &[
@@ -25,20 +26,20 @@ pub(super) const ROWS: &[Route] = &[
     row(GET, "/os-hosts/{id}/reboot", Rule("os_compute_api:os-hosts:reboot"), OK, not_built).until(42),
     row(GET, "/os-hosts/{id}/shutdown", Rule("os_compute_api:os-hosts:shutdown"), OK, not_built).until(42),
     row(GET, "/os-hosts/{id}/startup", Rule("os_compute_api:os-hosts:start"), OK, not_built).until(42),
-    row(GET, "/os-hypervisors", Rule("os_compute_api:os-hypervisors:list"), OK, not_built),
-    row(GET, "/os-hypervisors/detail", Rule("os_compute_api:os-hypervisors:list-detail"), OK, not_built),
-    row(GET, "/os-hypervisors/statistics", Rule("os_compute_api:os-hypervisors:statistics"), OK, not_built).until(87),
-    row(GET, "/os-hypervisors/{id}", Rule("os_compute_api:os-hypervisors:show"), OK, not_built),
-    row(GET, "/os-hypervisors/{id}/search", Rule("os_compute_api:os-hypervisors:search"), OK, not_built).until(52),
-    row(GET, "/os-hypervisors/{id}/servers", Rule("os_compute_api:os-hypervisors:servers"), OK, not_built).until(52),
-    row(GET, "/os-hypervisors/{id}/uptime", Rule("os_compute_api:os-hypervisors:uptime"), OK, not_built).until(87),
+    row(GET, "/os-hypervisors", Rule("os_compute_api:os-hypervisors:list"), OK, built!(hypervisors::list)),
+    row(GET, "/os-hypervisors/detail", Rule("os_compute_api:os-hypervisors:list-detail"), OK, built!(hypervisors::detail)),
+    row(GET, "/os-hypervisors/statistics", Rule("os_compute_api:os-hypervisors:statistics"), OK, built!(hypervisors::statistics)).until(87),
+    row(GET, "/os-hypervisors/{id}", Rule("os_compute_api:os-hypervisors:show"), OK, built!(hypervisors::show)),
+    row(GET, "/os-hypervisors/{id}/search", Rule("os_compute_api:os-hypervisors:search"), OK, built!(hypervisors::search)).until(52),
+    row(GET, "/os-hypervisors/{id}/servers", Rule("os_compute_api:os-hypervisors:servers"), OK, built!(hypervisors::servers)).until(52),
+    row(GET, "/os-hypervisors/{id}/uptime", Rule("os_compute_api:os-hypervisors:uptime"), OK, built!(hypervisors::uptime)).until(87),
     row(GET, "/os-instance_usage_audit_log", Rule("os_compute_api:os-instance-usage-audit-log:list"), OK, not_built),
     row(GET, "/os-instance_usage_audit_log/{id}", Rule("os_compute_api:os-instance-usage-audit-log:show"), OK, not_built),
     row(GET, "/os-migrations", Rule("os_compute_api:os-migrations:index"), OK, not_built),
-    row(GET, "/os-quota-class-sets/{id}", Rule("os_compute_api:os-quota-class-sets:show"), OK, not_built),
-    row(PUT, "/os-quota-class-sets/{id}", Rule("os_compute_api:os-quota-class-sets:update"), OK, not_built),
+    row(GET, "/os-quota-class-sets/{id}", Rule("os_compute_api:os-quota-class-sets:show"), OK, built!(quota_class_sets::show)),
+    row(PUT, "/os-quota-class-sets/{id}", Rule("os_compute_api:os-quota-class-sets:update"), OK, built!(quota_class_sets::update)),
     row(POST, "/os-server-external-events", Rule("os_compute_api:os-server-external-events:create"), OK, not_built),
-    row(GET, "/os-services", Rule("os_compute_api:os-services:list"), OK, not_built),
-    row(PUT, "/os-services/{id}", Rule("os_compute_api:os-services:update"), OK, not_built),
-    row(DELETE, "/os-services/{id}", Rule("os_compute_api:os-services:delete"), NO_CONTENT, not_built),
+    row(GET, "/os-services", Rule("os_compute_api:os-services:list"), OK, built!(services::list)),
+    row(PUT, "/os-services/{id}", Rule("os_compute_api:os-services:update"), OK, built!(services::update)),
+    row(DELETE, "/os-services/{id}", Rule("os_compute_api:os-services:delete"), NO_CONTENT, built!(services::delete)),
 ];

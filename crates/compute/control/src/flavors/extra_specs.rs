@@ -26,7 +26,10 @@ pub async fn show_specs(
 pub async fn show_spec(control: &Control, cx: &Context, id: &str, key: &str) -> Result<String> {
     policy::allow(control, cx, "os_compute_api:os-flavor-extra-specs:show")?;
     let mut flavor = show(control, cx, id).await?;
-    flavor.extra_specs.remove(key).ok_or_else(|| no_key(id, key))
+    flavor
+        .extra_specs
+        .remove(key)
+        .ok_or_else(|| no_key(id, key))
 }
 
 /// Sets extra specs of a flavor; others stay. `only` is the key that a URL named.
@@ -112,7 +115,10 @@ fn what(key: &str) -> Option<&'static Takes> {
             return Some(&WISH);
         }
     }
-    SPECS.iter().find(|spec| names(spec, key)).map(|spec| &spec.takes)
+    SPECS
+        .iter()
+        .find(|spec| names(spec, key))
+        .map(|spec| &spec.takes)
 }
 
 /// `space` is `name`, or `name` with the suffix of a group.
@@ -141,7 +147,9 @@ fn names(spec: &Spec, key: &str) -> bool {
         return key.strip_prefix(prefix).is_some_and(digits);
     }
     if let Some(prefix) = spec.key.strip_suffix("**") {
-        return key.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty());
+        return key
+            .strip_prefix(prefix)
+            .is_some_and(|rest| !rest.is_empty());
     }
     if let Some(prefix) = spec.key.strip_suffix("(:)") {
         return key.strip_prefix(prefix).is_some_and(|rest| {
@@ -149,7 +157,9 @@ fn names(spec: &Spec, key: &str) -> bool {
                 || rest.strip_prefix(':').is_some_and(|steps| {
                     steps.split(':').all(|step| {
                         !step.is_empty()
-                            && step.chars().all(|sign| sign.is_alphanumeric() || sign == '_')
+                            && step
+                                .chars()
+                                .all(|sign| sign.is_alphanumeric() || sign == '_')
                     })
                 })
         });

@@ -119,7 +119,8 @@ mod tests {
     use super::*;
 
     /// Made by `ssh-keygen -t ed25519`; the fingerprint by `ssh-keygen -l -E md5`.
-    const ED25519: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPUgh7W6KgMJWcEhOrZ+IMiKPo09/GUIuM5UGTpFwzLc somebody";
+    const ED25519: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPUgh7W6KgMJWcEhOrZ+IMiKPo09/GUIuM5UGTpFwzLc somebody";
     const ED25519_MD5: &str = "dc:5f:21:35:86:62:22:5a:0f:a0:0e:68:61:13:bf:73";
     /// Made by `openssl req -x509`; the fingerprint by `openssl x509 -fingerprint -sha1`.
     const PEM: &str = "-----BEGIN CERTIFICATE-----
@@ -150,7 +151,10 @@ AiBa2bRqJFbAZ2XyVOSbXYXJmTeK+IR+6XHUFXi9NDMkag==
             (KeyType::Ssh, "ssh-rsa !!!! comment"),
             (KeyType::Ssh, PEM),
             (KeyType::X509, ED25519),
-            (KeyType::X509, "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----"),
+            (
+                KeyType::X509,
+                "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----",
+            ),
         ] {
             assert!(fingerprint(kind, key).is_err(), "{key}");
         }
