@@ -106,7 +106,7 @@ pub async fn download(service: &Service, token: &str, id: &str) -> Result<Reply>
 }
 
 /// An id as a path segment: whatever a user sent as an id must not leave its place in the path.
-pub(crate) fn segment(id: &str) -> String {
+pub fn segment(id: &str) -> String {
     const KEEP: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
     match id {
         "." | ".." => "%2E".repeat(id.len()),

@@ -4,18 +4,31 @@
 //! and writes the record of the action and the journal entry beside it.
 
 pub mod act;
+pub mod actions;
+pub mod consoles;
 pub mod create;
 pub mod delete;
+pub mod events;
+pub mod interfaces;
 pub mod list;
+pub mod lock;
+pub mod metadata;
+pub mod security_groups;
 pub mod show;
+pub mod state;
+pub mod tags;
+pub mod update;
 
 mod boot;
 mod nics;
 mod plan;
+mod vifs;
 
-use compute_db::{DbError, actions, servers};
+use compute_db::{DbError, actions as records, servers};
 use compute_model::Server;
 use compute_model::action::ActionRecord;
+use compute_model::lifecycle::{self, Refusal};
+use compute_model::state::VmState;
 use compute_rpc::conductor::{self, Nudge};
 use compute_rpc::workflows::Asked;
 use sql::sea_orm::DatabaseTransaction;
@@ -29,6 +42,7 @@ pub use delete::delete;
 pub use list::{ListWanted, Listed, list, truth};
 pub use nics::{Networks, NewNic};
 pub use show::{HostStatuses, Seen, Sight, show};
+pub use update::{ServerUpdate, update};
 
 /// The rule that makes a caller the operator of the cloud.
 pub(crate) const IS_ADMIN: &str = "context_is_admin";
@@ -97,12 +111,39 @@ pub(crate) async fn edit<T>(
         let changed = change(&mut server)?;
         servers::save(&tx, &mut server).await?;
         if let Some(action) = record {
-            actions::start(&tx, &action_record(cx, &server.id, action)).await?;
+            records::start(&tx, &action_record(cx, &server.id, action)).await?;
         }
         tx.commit().await?;
         Ok((server, changed))
     })
     .await
+}
+
+/// States in which metadata and tags of a server may change.
+const EDITABLE: &[VmState] = &[
+    VmState::Active,
+    VmState::Paused,
+    VmState::Suspended,
+    VmState::Stopped,
+];
+
+/// Refuses what changes small things of a server in a state that forbids it.
+pub(crate) fn editable(server: &Server, word: &'static str) -> Result<()> {
+    match EDITABLE.contains(&server.vm_state) {
+        true => Ok(()),
+        false => Err(Refusal::State {
+            word,
+            id: server.id.clone(),
+            attribute: "vm_state",
+            state: server.vm_state.to_string(),
+        }
+        .into()),
+    }
+}
+
+/// Refuses callers who do not pass the server's lock.
+pub(crate) fn unlocked(control: &Control, cx: &Context, server: &Server) -> Result<()> {
+    Ok(lifecycle::unlocked(server, is_admin(control, cx))?)
 }
 
 /// The record of an action that begins now.

@@ -22,7 +22,8 @@ pub async fn start(conn: &impl ConnectionTrait, record: &ActionRecord) -> Result
         user_id: Set(record.user_id.clone()),
         project_id: Set(record.project_id.clone()),
         start_time: Set(record.start_time),
-        updated_at: Set(None),
+        // A filter by change must find what has just begun.
+        updated_at: Set(record.updated_at.or(Some(record.start_time))),
         message: Set(None),
     };
     action::Entity::insert(row)

@@ -1,0 +1,113 @@
+//! What other services tell of servers: ports that are plugged or that changed.
+
+use std::collections::BTreeMap;
+
+use compute_db::{DbError, servers};
+use compute_model::Server;
+use compute_rpc::conductor::{self, PortChanged};
+
+use super::vifs;
+use crate::{Context, Control, ControlError, Result, policy};
+
+/// One event of another service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    pub name: String,
+    pub server_id: String,
+    /// The port's id, where the event is about one.
+    pub tag: Option<String>,
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    Yes,
+    /// What it says makes no sense: 400.
+    Nonsense,
+    /// There is no such server: 404.
+    NoServer,
+    /// The server is on no host: 422.
+    NoHost,
+}
+
+/// Takes events; answers for each, in their order.
+///
+/// # Errors
+/// 404 when none of them is about a server that could be told, 403 by policy.
+pub async fn take(control: &Control, cx: &Context, events: &[Event]) -> Result<Vec<Taken>> {
+    policy::allow(
+        control,
+        cx,
+        "os_compute_api:os-server-external-events:create",
+    )?;
+    let mut known: BTreeMap<&str, Option<Server>> = BTreeMap::new();
+    for event in events {
+        if !known.contains_key(event.server_id.as_str()) {
+            let found = match servers::find(control.db.read(), &event.server_id).await {
+                Ok(server) => Some(server),
+                Err(DbError::NotFound(_)) => None,
+                Err(error) => return Err(error.into()),
+            };
+            known.insert(&event.server_id, found);
+        }
+    }
+    let taken: Vec<Taken> = events
+        .iter()
+        .map(|event| judged(event, known[event.server_id.as_str()].as_ref()))
+        .collect();
+    if !taken.contains(&Taken::Yes) {
+        return Err(ControlError::NotFound {
+            why: "No instances found for any event".to_owned(),
+        });
+    }
+    let mut refreshed: Vec<&str> = Vec::new();
+    for (event, taken) in events.iter().zip(&taken) {
+        let (Taken::Yes, Some(server)) = (taken, &known[event.server_id.as_str()]) else {
+            continue;
+        };
+        if event.name.starts_with("network-vif-") {
+            ring(control, cx, event).await;
+        }
+        let changes = matches!(
+            event.name.as_str(),
+            "network-changed" | "network-vif-deleted"
+        );
+        if changes && !refreshed.contains(&server.id.as_str()) {
+            refreshed.push(&server.id);
+            // The event is taken: a network service in trouble tells again when it recovers.
+            if let Err(error) = vifs::refresh(control, server).await {
+                tracing::warn!(server = server.id, %error, "addresses are not up to date");
+            }
+        }
+    }
+    Ok(taken)
+}
+
+fn judged(event: &Event, server: Option<&Server>) -> Taken {
+    let Some(server) = server else {
+        return Taken::NoServer;
+    };
+    let tag = event.tag.as_deref();
+    if event.name == "power-update" && !matches!(tag, Some("POWER_ON" | "POWER_OFF")) {
+        return Taken::Nonsense;
+    }
+    match server.host {
+        Some(_) => Taken::Yes,
+        None => Taken::NoHost,
+    }
+}
+
+/// Wakes whoever waits for the server's ports. A lost ring costs a moment: the build looks itself.
+async fn ring(control: &Control, cx: &Context, event: &Event) {
+    let message = PortChanged {
+        server_id: event.server_id.clone(),
+        port_id: event.tag.clone().unwrap_or_default(),
+    };
+    let sent = control
+        .bus
+        .cast(&conductor::address(), message, cx.for_bus())
+        .await;
+    if let Err(error) = sent {
+        tracing::warn!(server = event.server_id, %error, "no conductor was told of a port");
+    }
+}

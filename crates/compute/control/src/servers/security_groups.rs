@@ -1,0 +1,188 @@
+//! Security groups of a server's ports, through the network service and in the caller's name.
+
+use clients::image::segment;
+use http::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::load;
+use crate::{Context, Control, ControlError, Result};
+
+/// A group with its rules.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Group {
+    pub id: String,
+    pub name: String,
+    #[serde(default)]
+    pub description: String,
+    #[serde(default, alias = "tenant_id")]
+    pub project_id: String,
+    #[serde(default, rename = "security_group_rules")]
+    pub rules: Vec<Rule>,
+}
+
+/// A rule of a group.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Rule {
+    pub id: String,
+    pub security_group_id: String,
+    pub direction: String,
+    #[serde(default)]
+    pub ethertype: String,
+    pub protocol: Option<String>,
+    pub port_range_min: Option<i32>,
+    pub port_range_max: Option<i32>,
+    pub remote_group_id: Option<String>,
+    pub remote_ip_prefix: Option<String>,
+}
+
+/// The part of a port that names its groups.
+#[derive(Debug, Clone, Deserialize)]
+struct Guarded {
+    id: String,
+    #[serde(default)]
+    security_groups: Vec<String>,
+}
+
+/// The groups of a server's ports.
+///
+/// # Errors
+/// 404, 403 by policy.
+pub async fn list(control: &Control, cx: &Context, id: &str) -> Result<Vec<Group>> {
+    load(control, cx, id, "os_compute_api:os-security-groups:list").await?;
+    let mut ids: Vec<String> = ports(control, cx, id)
+        .await?
+        .into_iter()
+        .flat_map(|port| port.security_groups)
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let query: Vec<String> = ids.iter().map(|id| format!("id={}", segment(id))).collect();
+    groups(control, cx, &query.join("&")).await
+}
+
+/// Adds a group to all ports of a server, or takes it away from them.
+///
+/// # Errors
+/// 404 for server or group, 400 for a server that does not have the group, 409 for a name that
+/// several groups have, 403 by policy.
+pub async fn change(
+    control: &Control,
+    cx: &Context,
+    id: &str,
+    name: &str,
+    add: bool,
+) -> Result<()> {
+    let rule = match add {
+        true => "os_compute_api:os-security-groups:add",
+        false => "os_compute_api:os-security-groups:remove",
+    };
+    let server = load(control, cx, id, rule).await?;
+    let group = named(control, cx, name).await?;
+    let ports = ports(control, cx, id).await?;
+    if ports.is_empty() && add {
+        return Err(ControlError::Invalid {
+            why: format!("instance_id {id} could not be found as device id on any ports"),
+        });
+    }
+    let mut found = false;
+    for port in ports {
+        let has = port.security_groups.contains(&group.id);
+        found |= has;
+        if has == add {
+            continue;
+        }
+        let mut groups = port.security_groups;
+        match add {
+            true => groups.push(group.id.clone()),
+            false => groups.retain(|one| *one != group.id),
+        }
+        let body = json!({"port": {"security_groups": groups}});
+        let path = format!("/v2.0/ports/{}", segment(&port.id));
+        control
+            .network
+            .json::<Value>(Method::PUT, &path, cx.token(), Some(&body))
+            .await?;
+    }
+    if !add && !found {
+        return Err(ControlError::NotFound {
+            why: format!(
+                "Security group {} not associated with the instance {id}",
+                group.name
+            ),
+        });
+    }
+    note(control, &server.id, &group.name, add).await
+}
+
+/// The names that the server shows.
+async fn note(control: &Control, id: &str, name: &str, add: bool) -> Result<()> {
+    sql::retry(|| async {
+        let tx = control.db.begin().await?;
+        let mut server = match compute_db::servers::lock(&tx, id).await {
+            Err(compute_db::DbError::NotFound(_)) => return Ok(()),
+            other => other?,
+        };
+        server.security_groups.retain(|one| one != name);
+        if add {
+            server.security_groups.push(name.to_owned());
+        }
+        compute_db::servers::save(&tx, &mut server).await?;
+        tx.commit().await?;
+        Ok::<_, ControlError>(())
+    })
+    .await
+}
+
+async fn named(control: &Control, cx: &Context, name: &str) -> Result<Group> {
+    let project = segment(cx.project()?);
+    let query = format!("project_id={project}");
+    let known = groups(control, cx, &query).await?;
+    let missing = || ControlError::NotFound {
+        why: format!("Security group {name} not found."),
+    };
+    let (by_id, by_name): (Vec<Group>, Vec<Group>) = known
+        .into_iter()
+        .filter(|group| group.id == name || group.name == name)
+        .partition(|group| group.id == name);
+    if let Some(group) = by_id.into_iter().next() {
+        return Ok(group);
+    }
+    if by_name.len() > 1 {
+        return Err(ControlError::Conflict {
+            why: format!(
+                "Multiple security groups found matching '{name}'. Use an ID to be more specific."
+            ),
+        });
+    }
+    by_name.into_iter().next().ok_or_else(missing)
+}
+
+async fn ports(control: &Control, cx: &Context, server_id: &str) -> Result<Vec<Guarded>> {
+    #[derive(Deserialize)]
+    struct Ports {
+        ports: Vec<Guarded>,
+    }
+    let path = format!("/v2.0/ports?device_id={}", segment(server_id));
+    let answer: Ports = control
+        .network
+        .json(Method::GET, &path, cx.token(), None)
+        .await?;
+    Ok(answer.ports)
+}
+
+async fn groups(control: &Control, cx: &Context, query: &str) -> Result<Vec<Group>> {
+    #[derive(Deserialize)]
+    struct Groups {
+        security_groups: Vec<Group>,
+    }
+    let path = format!("/v2.0/security-groups?{query}");
+    let answer: Groups = control
+        .network
+        .json(Method::GET, &path, cx.token(), None)
+        .await?;
+    Ok(answer.security_groups)
+}
