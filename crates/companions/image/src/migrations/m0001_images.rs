@@ -24,11 +24,12 @@ fn text(name: &str, length: u32) -> ColumnDef {
 /// A column whose values differ by case on MariaDB too, whose default collation ignores it.
 fn exact(engine: DatabaseBackend, name: &str) -> ColumnDef {
     let mut column = text(name, 255);
-    column.not_null();
     if engine == DatabaseBackend::MySql {
-        column.extra("CHARACTER SET utf8mb4 COLLATE utf8mb4_bin");
+        column.custom(Alias::new(
+            "varchar(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+        ));
     }
-    column
+    column.not_null().to_owned()
 }
 
 /// A moment to the microsecond; MariaDB's `timestamp` would keep seconds and end in 2038.
