@@ -1,9 +1,55 @@
 //! Ports attached to a server.
 
+use std::sync::Arc;
+
+use compute_control::servers::interfaces::{self, Port};
+use compute_model::Server;
 use microversion::Versioned;
 use serde::{Deserialize, Serialize};
 
-use crate::words::{Id, Tag};
+use crate::Api;
+use crate::call::{Answer, Call};
+use crate::fault::Fault;
+use crate::words::{Id, NoQuery, Tag};
+
+/// `GET …/os-interface`.
+pub async fn index(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    let NoQuery {} = call.admit_query()?;
+    let id = call.path("server_id");
+    let (server, ports) = interfaces::list(&api.control, &call.context(), id).await?;
+    let views = ports.iter().map(|port| view(&server, port)).collect();
+    call.render(&Interfaces { attachments: views })
+}
+
+/// `GET …/os-interface/{port}`.
+pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    let NoQuery {} = call.admit_query()?;
+    let (id, port) = (call.path("server_id"), call.path("id"));
+    let (server, port) = interfaces::show(&api.control, &call.context(), id, port).await?;
+    call.render_under("interfaceAttachment", &view(&server, &port))
+}
+
+fn view<'v>(server: &'v Server, port: &'v Port) -> InterfaceView<'v> {
+    let vif = server.vifs.iter().find(|vif| vif.port_id == port.id);
+    let fixed = port.fixed_ips.iter().map(|fixed| FixedIp {
+        subnet_id: &fixed.subnet_id,
+        ip_address: fixed.ip_address.to_string(),
+    });
+    InterfaceView {
+        port_id: &port.id,
+        net_id: &port.network_id,
+        mac_addr: &port.mac_address,
+        port_state: &port.status,
+        fixed_ips: Some(fixed.collect()),
+        tag: vif.and_then(|vif| vif.tag.as_deref()),
+    }
+}
+
+#[derive(Serialize, Versioned)]
+pub struct Interfaces<'v> {
+    #[mv(wire = "interfaceAttachments")]
+    pub attachments: Vec<InterfaceView<'v>>,
+}
 
 #[derive(Serialize, Versioned)]
 pub struct InterfaceView<'v> {

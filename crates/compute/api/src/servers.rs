@@ -2,12 +2,17 @@
 
 pub mod act;
 pub mod actions;
+pub mod addresses;
 pub mod create;
 pub mod delete;
+pub mod events;
 pub mod list;
+pub mod lock;
+pub mod security_groups;
 pub mod show;
+pub mod state;
 pub mod update;
 pub mod view;
 
 mod ask;
-mod shown;
+pub(crate) mod shown;

@@ -3,13 +3,14 @@
 use microversion::{Shape, Versioned};
 
 use crate::{
-    availability_zones, consoles, extensions, flavors, hypervisors, instance_actions, interfaces, keypairs,
-    limits, metadata, quota_class_sets, quota_sets, servers, services, tags, words,
+    availability_zones, consoles, extensions, flavors, hypervisors, instance_actions, interfaces,
+    keypairs, limits, metadata, quota_class_sets, quota_sets, servers, services, tags, words,
 };
 
 /// The tables of all views and requests; what is nested in them is reached through them.
 pub const ALL: &[&Shape] = &[
     availability_zones::ZoneView::SHAPE,
+    consoles::ConnectionView::SHAPE,
     consoles::ConsoleView::SHAPE,
     consoles::CreateConsole::SHAPE,
     consoles::GetSerialConsole::SHAPE,
@@ -35,8 +36,10 @@ pub const ALL: &[&Shape] = &[
     hypervisors::ShowHypervisor::SHAPE,
     hypervisors::Statistics::SHAPE,
     instance_actions::ActionView::SHAPE,
+    instance_actions::Actions::SHAPE,
     instance_actions::ListActions::SHAPE,
     interfaces::AttachInterface::SHAPE,
+    interfaces::Interfaces::SHAPE,
     interfaces::InterfaceView::SHAPE,
     keypairs::CreateKeypair::SHAPE,
     keypairs::CreatedKeypair::SHAPE,
@@ -47,6 +50,8 @@ pub const ALL: &[&Shape] = &[
     keypairs::OfUser::SHAPE,
     limits::LimitsView::SHAPE,
     limits::ShowLimits::SHAPE,
+    metadata::ItemView::SHAPE,
+    metadata::MetadataView::SHAPE,
     metadata::SetItem::SHAPE,
     metadata::SetMetadata::SHAPE,
     quota_class_sets::QuotaClassSet::SHAPE,
@@ -72,9 +77,15 @@ pub const ALL: &[&Shape] = &[
     servers::actions::ResizeServer::SHAPE,
     servers::actions::TriggerCrashDump::SHAPE,
     servers::actions::UnshelveServer::SHAPE,
+    servers::addresses::AddressesView::SHAPE,
     servers::create::CreateServer::SHAPE,
     servers::create::ReservationView::SHAPE,
+    servers::events::Events::SHAPE,
+    servers::events::TellEvents::SHAPE,
+    servers::list::Details::SHAPE,
     servers::list::ListServers::SHAPE,
+    servers::list::Summaries::SHAPE,
+    servers::security_groups::Groups::SHAPE,
     servers::update::RebuildServer::SHAPE,
     servers::update::UpdateServer::SHAPE,
     servers::view::CreatedServer::SHAPE,
@@ -85,5 +96,6 @@ pub const ALL: &[&Shape] = &[
     services::ServiceView::SHAPE,
     services::UpdateService::SHAPE,
     tags::ReplaceTags::SHAPE,
+    tags::TagsView::SHAPE,
     words::NoQuery::SHAPE,
 ];

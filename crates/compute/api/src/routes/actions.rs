@@ -4,13 +4,13 @@ use super::Access::{Authenticated, Rule};
 use super::codes::{ACCEPTED, NO_CONTENT, OK};
 use super::methods::POST;
 use super::{Route, always_refused, built, not_built, row};
-use crate::servers;
+use crate::{consoles, servers};
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Route] = &[
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-multinic:add"), ACCEPTED, not_built).action("addFixedIp").until(43),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-floating-ips:add"), ACCEPTED, not_built).action("addFloatingIp").until(43),
-    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-security-groups:add"), ACCEPTED, not_built).action("addSecurityGroup"),
+    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-security-groups:add"), ACCEPTED, built!(servers::security_groups::change)).action("addSecurityGroup"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-admin-password"), ACCEPTED, not_built).action("changePassword"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:servers:confirm_resize"), NO_CONTENT, not_built).action("confirmResize"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-create-backup"), ACCEPTED, not_built).action("createBackup"),
@@ -18,15 +18,15 @@ pub(super) const ROWS: &[Route] = &[
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-evacuate"), OK, not_built).action("evacuate"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-deferred-delete:force"), ACCEPTED, built!(servers::delete::force)).action("forceDelete"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-admin-actions:inject_network_info"), ACCEPTED, not_built).action("injectNetworkInfo"),
-    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-lock-server:lock"), ACCEPTED, not_built).action("lock"),
+    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-lock-server:lock"), ACCEPTED, built!(servers::lock::lock)).action("lock"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-migrate-server:migrate"), ACCEPTED, not_built).action("migrate"),
-    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-console-output"), OK, not_built).action("os-getConsoleOutput"),
+    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-console-output"), OK, built!(consoles::output)).action("os-getConsoleOutput"),
     row(POST, "/servers/{id}/action", Authenticated, OK, always_refused).action("os-getRDPConsole").until(5),
-    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-remote-consoles"), OK, not_built).action("os-getSPICEConsole").until(5),
-    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-remote-consoles"), OK, not_built).action("os-getSerialConsole").until(5),
-    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-remote-consoles"), OK, not_built).action("os-getVNCConsole").until(5),
+    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-remote-consoles"), OK, built!(consoles::get_spice)).action("os-getSPICEConsole").until(5),
+    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-remote-consoles"), OK, built!(consoles::get_serial)).action("os-getSerialConsole").until(5),
+    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-remote-consoles"), OK, built!(consoles::get_vnc)).action("os-getVNCConsole").until(5),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-migrate-server:migrate_live"), ACCEPTED, not_built).action("os-migrateLive"),
-    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-admin-actions:reset_state"), ACCEPTED, not_built).action("os-resetState"),
+    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-admin-actions:reset_state"), ACCEPTED, built!(servers::state::reset)).action("os-resetState"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:servers:start"), ACCEPTED, built!(servers::act::start)).action("os-start"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:servers:stop"), ACCEPTED, built!(servers::act::stop)).action("os-stop"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-pause-server:pause"), ACCEPTED, built!(servers::act::pause)).action("pause"),
@@ -34,7 +34,7 @@ pub(super) const ROWS: &[Route] = &[
     row(POST, "/servers/{id}/action", Rule("os_compute_api:servers:rebuild"), ACCEPTED, not_built).action("rebuild"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-multinic:remove"), ACCEPTED, not_built).action("removeFixedIp").until(43),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-floating-ips:remove"), ACCEPTED, not_built).action("removeFloatingIp").until(43),
-    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-security-groups:remove"), ACCEPTED, not_built).action("removeSecurityGroup"),
+    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-security-groups:remove"), ACCEPTED, built!(servers::security_groups::change)).action("removeSecurityGroup"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-rescue"), OK, not_built).action("rescue"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:servers:resize"), ACCEPTED, not_built).action("resize"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-deferred-delete:restore"), ACCEPTED, not_built).action("restore"),
@@ -44,7 +44,7 @@ pub(super) const ROWS: &[Route] = &[
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-shelve:shelve_offload"), ACCEPTED, not_built).action("shelveOffload"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-suspend-server:suspend"), ACCEPTED, built!(servers::act::suspend)).action("suspend"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:servers:trigger_crash_dump"), ACCEPTED, not_built).action("trigger_crash_dump").since(17),
-    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-lock-server:unlock"), ACCEPTED, not_built).action("unlock"),
+    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-lock-server:unlock"), ACCEPTED, built!(servers::lock::unlock)).action("unlock"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-pause-server:unpause"), ACCEPTED, built!(servers::act::unpause)).action("unpause"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-unrescue"), ACCEPTED, not_built).action("unrescue"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-shelve:unshelve"), ACCEPTED, not_built).action("unshelve"),

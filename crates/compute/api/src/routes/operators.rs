@@ -4,6 +4,7 @@ use super::Access::Rule;
 use super::codes::{ACCEPTED, NO_CONTENT, OK};
 use super::methods::{DELETE, GET, POST, PUT};
 use super::{Route, built, not_built, row};
+use crate::{consoles, servers};
 use crate::{hypervisors, quota_class_sets, services};
 
 #[rustfmt::skip]
@@ -19,7 +20,7 @@ pub(super) const ROWS: &[Route] = &[
     row(POST, "/os-aggregates/{id}/images", Rule("compute:aggregates:images"), ACCEPTED, not_built).since(81),
     row(POST, "/os-assisted-volume-snapshots", Rule("os_compute_api:os-assisted-volume-snapshots:create"), OK, not_built),
     row(DELETE, "/os-assisted-volume-snapshots/{id}", Rule("os_compute_api:os-assisted-volume-snapshots:delete"), NO_CONTENT, not_built),
-    row(GET, "/os-console-auth-tokens/{id}", Rule("os_compute_api:os-console-auth-tokens"), OK, not_built),
+    row(GET, "/os-console-auth-tokens/{id}", Rule("os_compute_api:os-console-auth-tokens"), OK, built!(consoles::resolve)),
     row(GET, "/os-hosts", Rule("os_compute_api:os-hosts:list"), OK, not_built).until(42),
     row(GET, "/os-hosts/{id}", Rule("os_compute_api:os-hosts:show"), OK, not_built).until(42),
     row(PUT, "/os-hosts/{id}", Rule("os_compute_api:os-hosts:update"), OK, not_built).until(42),
@@ -38,7 +39,7 @@ pub(super) const ROWS: &[Route] = &[
     row(GET, "/os-migrations", Rule("os_compute_api:os-migrations:index"), OK, not_built),
     row(GET, "/os-quota-class-sets/{id}", Rule("os_compute_api:os-quota-class-sets:show"), OK, built!(quota_class_sets::show)),
     row(PUT, "/os-quota-class-sets/{id}", Rule("os_compute_api:os-quota-class-sets:update"), OK, built!(quota_class_sets::update)),
-    row(POST, "/os-server-external-events", Rule("os_compute_api:os-server-external-events:create"), OK, not_built),
+    row(POST, "/os-server-external-events", Rule("os_compute_api:os-server-external-events:create"), OK, built!(servers::events::create)),
     row(GET, "/os-services", Rule("os_compute_api:os-services:list"), OK, built!(services::list)),
     row(PUT, "/os-services/{id}", Rule("os_compute_api:os-services:update"), OK, built!(services::update)),
     row(DELETE, "/os-services/{id}", Rule("os_compute_api:os-services:delete"), NO_CONTENT, built!(services::delete)),

@@ -3,7 +3,8 @@
 use super::Access::{Authenticated, Rule};
 use super::codes::{ACCEPTED, NO_CONTENT, OK};
 use super::methods::{DELETE, GET, POST, PUT};
-use super::{Route, always_refused, not_built, row};
+use super::{Route, always_refused, built, not_built, row};
+use crate::servers;
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Route] = &[
@@ -49,17 +50,17 @@ pub(super) const ROWS: &[Route] = &[
     row(GET, "/os-volumes/detail", Rule("os_compute_api:os-volumes:detail"), OK, not_built).until(35),
     row(GET, "/os-volumes/{id}", Rule("os_compute_api:os-volumes:show"), OK, not_built).until(35),
     row(DELETE, "/os-volumes/{id}", Rule("os_compute_api:os-volumes:delete"), ACCEPTED, not_built).until(35),
-    row(GET, "/os-volumes_boot", Rule("os_compute_api:servers:index"), OK, not_built).until(102),
-    row(POST, "/os-volumes_boot", Rule("os_compute_api:servers:create"), ACCEPTED, not_built).until(102),
-    row(GET, "/os-volumes_boot/detail", Rule("os_compute_api:servers:detail"), OK, not_built).until(102),
-    row(GET, "/os-volumes_boot/{id}", Rule("os_compute_api:servers:show"), OK, not_built).until(102),
-    row(PUT, "/os-volumes_boot/{id}", Rule("os_compute_api:servers:update"), OK, not_built).until(102),
-    row(DELETE, "/os-volumes_boot/{id}", Rule("os_compute_api:servers:delete"), NO_CONTENT, not_built).until(102),
+    row(GET, "/os-volumes_boot", Rule("os_compute_api:servers:index"), OK, built!(servers::list::index)).until(102),
+    row(POST, "/os-volumes_boot", Rule("os_compute_api:servers:create"), ACCEPTED, built!(servers::create::create)).until(102),
+    row(GET, "/os-volumes_boot/detail", Rule("os_compute_api:servers:detail"), OK, built!(servers::list::detail)).until(102),
+    row(GET, "/os-volumes_boot/{id}", Rule("os_compute_api:servers:show"), OK, built!(servers::show::show)).until(102),
+    row(PUT, "/os-volumes_boot/{id}", Rule("os_compute_api:servers:update"), OK, built!(servers::update::update)).until(102),
+    row(DELETE, "/os-volumes_boot/{id}", Rule("os_compute_api:servers:delete"), NO_CONTENT, built!(servers::delete::delete)).until(102),
     row(POST, "/os-volumes_boot/{id}/action", Rule("os_compute_api:servers:confirm_resize"), NO_CONTENT, not_built).action("confirmResize").until(102),
     row(POST, "/os-volumes_boot/{id}/action", Rule("os_compute_api:servers:create_image"), ACCEPTED, not_built).action("createImage").until(102),
-    row(POST, "/os-volumes_boot/{id}/action", Rule("os_compute_api:servers:start"), ACCEPTED, not_built).action("os-start").until(102),
-    row(POST, "/os-volumes_boot/{id}/action", Rule("os_compute_api:servers:stop"), ACCEPTED, not_built).action("os-stop").until(102),
-    row(POST, "/os-volumes_boot/{id}/action", Rule("os_compute_api:servers:reboot"), ACCEPTED, not_built).action("reboot").until(102),
+    row(POST, "/os-volumes_boot/{id}/action", Rule("os_compute_api:servers:start"), ACCEPTED, built!(servers::act::start)).action("os-start").until(102),
+    row(POST, "/os-volumes_boot/{id}/action", Rule("os_compute_api:servers:stop"), ACCEPTED, built!(servers::act::stop)).action("os-stop").until(102),
+    row(POST, "/os-volumes_boot/{id}/action", Rule("os_compute_api:servers:reboot"), ACCEPTED, built!(servers::act::reboot)).action("reboot").until(102),
     row(POST, "/os-volumes_boot/{id}/action", Rule("os_compute_api:servers:rebuild"), ACCEPTED, not_built).action("rebuild").until(102),
     row(POST, "/os-volumes_boot/{id}/action", Rule("os_compute_api:servers:resize"), ACCEPTED, not_built).action("resize").until(102),
     row(POST, "/os-volumes_boot/{id}/action", Rule("os_compute_api:servers:revert_resize"), ACCEPTED, not_built).action("revertResize").until(102),

@@ -33,6 +33,37 @@ fn bookmark(call: &Call, path: &str) -> Link {
     }
 }
 
+/// The server as the answers of `PUT` and rebuild had it before 2.75: without what once were extensions.
+pub(super) fn plain<'v>(call: &Call, server: &'v Server, sight: Sight) -> ServerView<'v> {
+    let mut view = view(call, server, sight, &HostStatuses::new(), true);
+    view.availability_zone = None;
+    view.config_drive = None;
+    view.key_name = Patch::Absent;
+    view.launched_at = Patch::Absent;
+    view.terminated_at = Patch::Absent;
+    view.security_groups = Vec::new();
+    view.host = Patch::Absent;
+    view.instance_name = None;
+    view.hypervisor_hostname = Patch::Absent;
+    view.hostname_extended = None;
+    view.kernel_id = None;
+    view.launch_index = None;
+    view.ramdisk_id = None;
+    view.reservation_id = None;
+    view.root_device_name = Patch::Absent;
+    view.user_data = Patch::Absent;
+    view.task_state = Patch::Absent;
+    view.vm_state = None;
+    view.power_state = None;
+    view.volumes_attached = None;
+    view.host_status = None;
+    for address in view.addresses.values_mut().flatten() {
+        address.kind = None;
+        address.mac = None;
+    }
+    view
+}
+
 /// The server in full. `single` is false in lists, which say nothing of groups.
 pub(super) fn view<'v>(
     call: &Call,
@@ -59,7 +90,10 @@ pub(super) fn view<'v>(
         flavor: flavor(server, sight),
         created: seconds(server.created_at),
         updated: seconds(server.updated_at),
-        addresses: addresses(server),
+        addresses: match server.vm_state {
+            VmState::Building => Addresses::new(),
+            _ => addresses(server, true),
+        },
         access_ip_v4: text(server.access_ip_v4),
         access_ip_v6: text(server.access_ip_v6),
         links: links(call, &server.id),
@@ -143,20 +177,17 @@ fn host_status(server: &Server, sight: Sight, hosts: &HostStatuses) -> Option<&'
     }
 }
 
-/// Addresses by network; none while the server is being built.
-pub(super) fn addresses(server: &Server) -> Addresses<'_> {
+/// Addresses by network; `extended` tells kind and MAC address too.
+pub(super) fn addresses(server: &Server, extended: bool) -> Addresses<'_> {
     let mut shown: Addresses<'_> = BTreeMap::new();
-    if server.vm_state == VmState::Building {
-        return shown;
-    }
     for vif in &server.vifs {
         let of_network = shown.entry(&vif.network_name).or_default();
         for fixed in &vif.addresses {
             let address = |addr: &IpAddr, kind| AddressView {
                 version: if addr.is_ipv4() { 4 } else { 6 },
                 addr: addr.to_string(),
-                kind: Some(kind),
-                mac: Some(&vif.mac),
+                kind: extended.then_some(kind),
+                mac: extended.then_some(&vif.mac),
             };
             of_network.push(address(&fixed.address, "fixed"));
             of_network.extend(fixed.floating.iter().map(|addr| address(addr, "floating")));

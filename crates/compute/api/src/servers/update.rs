@@ -1,9 +1,42 @@
 //! `PUT /servers/{id}` and the action `rebuild`: what of a server can be changed.
 
-use microversion::{Patch, Versioned};
+use std::sync::Arc;
+
+use compute_control::servers;
+use microversion::{Patch, Version, Versioned};
 use serde::Deserialize;
 
+use super::{ask, show, shown};
+use crate::Api;
+use crate::call::{Answer, Call};
+use crate::fault::Fault;
 use crate::words::{Certificates, Flag, Id, InjectedFile, Metadata, Name};
+
+/// The version in which the answer became complete.
+const COMPLETE: Version = Version::new(2, 75);
+
+/// `PUT /servers/{id}`.
+pub async fn update(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
+    let UpdateServer { server } = call.admit()?;
+    let wanted = servers::ServerUpdate {
+        name: server.name.map(|Name(name)| name.trim().to_owned()),
+        hostname: server.hostname,
+        disk_config: ask::disk_config(server.disk_config.as_deref()),
+        access_ip_v4: ask::address(server.access_ip_v4.as_deref()),
+        access_ip_v6: ask::address(server.access_ip_v6.as_deref()),
+        description: server.description.into_option(),
+        pinned_zone: server.pinned_availability_zone.into_option(),
+    };
+    let complete = call.version.at_least(COMPLETE);
+    let with_host = complete && call.version.at_least(show::HOST_STATUS);
+    let id = call.path("id");
+    let seen = servers::update(&api.control, &call.context(), id, &wanted, with_host).await?;
+    let view = match complete {
+        true => shown::view(&call, &seen.server, seen.sight, &seen.hosts, true),
+        false => shown::plain(&call, &seen.server, seen.sight),
+    };
+    call.render_under("server", &view)
+}
 
 #[derive(Debug, Deserialize, Versioned)]
 pub struct UpdateServer {

@@ -1,10 +1,12 @@
 //! The ports of a server, as the network service has them.
 
-use clients::network::{self, Port};
+use clients::network;
 use compute_model::Server;
 
 use super::load;
 use crate::{Context, Control, ControlError, Result};
+
+pub use clients::network::Port;
 
 /// The ports of a server, with the server.
 ///
