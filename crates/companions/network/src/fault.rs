@@ -91,7 +91,7 @@ pub enum Fault {
     RuleProtocol(String),
     #[error("For TCP/UDP protocols, port_range_min must be <= port_range_max.")]
     RulePortRange,
-    #[error("Invalid port {0} for {1}: must be between 1 and 65535.")]
+    #[error("Invalid value for port {0}: {1} must be between 1 and 65535.")]
     RulePort(i64, &'static str),
     #[error("Invalid value for ICMP {field} ({attribute}) {value}. It must be 0 to 255.")]
     RuleIcmp {

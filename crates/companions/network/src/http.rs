@@ -1,5 +1,9 @@
 //! The HTTP face: paths, bodies, status codes. What is done is in [`crate::jobs`] and [`crate::resources`].
 
+mod around;
+mod bindings;
+mod tags;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -15,10 +19,10 @@ use web::body::json as answer;
 use web::{Authenticator, BaseUrl, Query};
 
 use crate::core::{Core, Cx, View};
-use crate::fault::{Fault, Result, kinds, missing};
+use crate::fault::{Fault, Result};
 use crate::jobs::{self, Job};
-use crate::resources::{self, Resource, Tagging};
-use crate::{attributes, availability, binding, extensions, list, quotas, security_groups};
+use crate::resources::{self, Resource};
+use crate::{list, security_groups};
 
 type Shared = State<Arc<Core>>;
 
@@ -27,32 +31,54 @@ pub fn router(core: Arc<Core>, authenticator: Arc<dyn Authenticator>) -> Router 
     let inside = Router::new()
         .route("/v2.0", get(version))
         .route("/v2.0/", get(version))
-        .route("/v2.0/extensions", get(list_extensions))
-        .route("/v2.0/extensions/{alias}", get(show_extension))
-        .route("/v2.0/availability_zones", get(zones))
-        .route("/v2.0/service-providers", get(service_providers))
-        .route("/v2.0/network-ip-availabilities", get(ip_availabilities))
-        .route("/v2.0/network-ip-availabilities/{id}", get(ip_availability))
-        .route("/v2.0/quotas", get(list_quotas))
+        .route("/v2.0/extensions", get(around::list_extensions))
+        .route("/v2.0/extensions/{alias}", get(around::show_extension))
+        .route("/v2.0/availability_zones", get(around::zones))
+        .route("/v2.0/service-providers", get(around::service_providers))
+        .route(
+            "/v2.0/network-ip-availabilities",
+            get(around::ip_availabilities),
+        )
+        .route(
+            "/v2.0/network-ip-availabilities/{id}",
+            get(around::ip_availability),
+        )
+        .route("/v2.0/quotas", get(around::list_quotas))
         .route(
             "/v2.0/quotas/{project}",
-            get(show_quota).put(set_quota).delete(reset_quota),
+            get(around::show_quota)
+                .put(around::set_quota)
+                .delete(around::reset_quota),
         )
-        .route("/v2.0/quotas/{project}/{view}", get(quota_view))
+        .route("/v2.0/quotas/{project}/{view}", get(around::quota_view))
         .route(
             "/v2.0/auto-allocated-topology/{project}",
-            get(topology).delete(delete_topology),
+            get(around::topology).delete(around::delete_topology),
         )
-        .route("/v2.0/ports/{id}/bindings", get(bindings).post(bind))
+        .route(
+            "/v2.0/ports/{id}/bindings",
+            get(bindings::bindings).post(bindings::bind),
+        )
         .route(
             "/v2.0/ports/{id}/bindings/{host}",
-            get(show_binding).put(change_binding).delete(unbind),
+            get(bindings::show_binding)
+                .put(bindings::change_binding)
+                .delete(bindings::unbind),
         )
         .route(
             "/v2.0/ports/{id}/bindings/{host}/activate",
-            put(activate_binding),
+            put(bindings::activate_binding),
         )
-        .route("/v2.0/routers/{id}/{action}", put(router_action))
+        .route(
+            "/v2.0/routers/{id}/add_router_interface",
+            put(add_interface),
+        )
+        .route(
+            "/v2.0/routers/{id}/remove_router_interface",
+            put(remove_interface),
+        )
+        .route("/v2.0/routers/{id}/add_extraroutes", put(add_routes))
+        .route("/v2.0/routers/{id}/remove_extraroutes", put(remove_routes))
         .route("/v2.0/{collection}", get(index).post(create))
         .route(
             "/v2.0/{collection}/{id}",
@@ -60,11 +86,15 @@ pub fn router(core: Arc<Core>, authenticator: Arc<dyn Authenticator>) -> Router 
         )
         .route(
             "/v2.0/{collection}/{id}/tags",
-            get(tags).put(replace_tags).delete(clear_tags),
+            get(tags::tags)
+                .put(tags::replace_tags)
+                .delete(tags::clear_tags),
         )
         .route(
             "/v2.0/{collection}/{id}/tags/{tag}",
-            get(has_tag).put(add_tag).delete(remove_tag),
+            get(tags::has_tag)
+                .put(tags::add_tag)
+                .delete(tags::remove_tag),
         )
         .layer(middleware::from_fn_with_state(
             authenticator,
@@ -177,10 +207,11 @@ async fn index(
     if resource.what == resources::What::SecurityGroup || resource.what == resources::What::Rule {
         security_groups::greet(&cx).await?;
     }
-    if resource.what == resources::What::Agent {
-        cx.check("get_agent", &View::new())?;
+    let mut views = resources::list(&cx, core.db.read(), resource, &query).await?;
+    if resource.what == resources::What::Agent && !cx.may("get_agent", &View::new()) {
+        // As in Neutron: who may not see agents sees none.
+        views.clear();
     }
-    let views = resources::list(&cx, core.db.read(), resource, &query).await?;
     listing(
         &core,
         views,
@@ -315,488 +346,54 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-fn taggable(path: &str) -> Result<&'static Resource> {
-    resources::at(path)
-        .filter(|resource| resource.taggable)
-        .ok_or(Fault::NoSuchRoute)
-}
-
-async fn tags_of(
-    core: &Core,
-    caller: &web::Caller,
-    collection: &str,
-    id: &str,
-) -> Result<Vec<String>> {
-    let cx = Cx { core, caller };
-    let view = resources::view(&cx, core.db.read(), taggable(collection)?, id).await?;
-    Ok(serde_json::from_value(view.get("tags").cloned().unwrap_or_default()).unwrap_or_default())
-}
-
-async fn tags(
-    State(core): Shared,
-    Authenticated(caller): Authenticated,
-    Path((collection, id)): Path<(String, String)>,
-) -> Result<Response> {
-    let tags = tags_of(&core, &caller, &collection, &id).await?;
-    Ok(answer(StatusCode::OK, &json!({"tags": tags})))
-}
-
-async fn has_tag(
-    State(core): Shared,
-    Authenticated(caller): Authenticated,
-    Path((collection, id, tag)): Path<(String, String, String)>,
-) -> Result<Response> {
-    match tags_of(&core, &caller, &collection, &id)
-        .await?
-        .contains(&tag)
-    {
-        true => Ok(StatusCode::NO_CONTENT.into_response()),
-        false => Err(missing(&kinds::TAG, tag)),
-    }
-}
-
-async fn change_tags(
-    core: &Core,
-    caller: &web::Caller,
-    collection: &str,
-    id: &str,
-    change: Tagging,
-) -> Result<View> {
-    let cx = Cx { core, caller };
-    let job = Job::Tag {
-        resource: taggable(collection)?,
-        id,
-        change,
-    };
-    one(jobs::run(&cx, &job).await?)
-}
-
-fn checked_tag(tag: &str) -> Result<String> {
-    if tag.is_empty() || tag.chars().count() > 255 {
-        return Err(attributes_fault("tag", "a tag has 1 to 255 characters"));
-    }
-    Ok(tag.to_owned())
-}
-
-fn attributes_fault(name: &str, reason: &str) -> Fault {
-    crate::fault::invalid(name, reason)
-}
-
-async fn add_tag(
-    State(core): Shared,
-    Authenticated(caller): Authenticated,
-    Path((collection, id, tag)): Path<(String, String, String)>,
-) -> Result<Response> {
-    change_tags(
-        &core,
-        &caller,
-        &collection,
-        &id,
-        Tagging::Add(checked_tag(&tag)?),
-    )
-    .await?;
-    Ok(StatusCode::CREATED.into_response())
-}
-
-async fn remove_tag(
-    State(core): Shared,
-    Authenticated(caller): Authenticated,
-    Path((collection, id, tag)): Path<(String, String, String)>,
-) -> Result<Response> {
-    change_tags(&core, &caller, &collection, &id, Tagging::Remove(tag)).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-async fn replace_tags(
-    State(core): Shared,
-    Authenticated(caller): Authenticated,
-    Path((collection, id)): Path<(String, String)>,
-    body: Body,
-) -> Result<Response> {
-    let body = read(body).await?;
-    let tags = attributes::kinds::texts(body.get("tags").unwrap_or(&Value::Null))
-        .map_err(|why| attributes_fault("tags", &why))?;
-    let tags: Vec<String> = serde_json::from_value(tags).unwrap_or_default();
-    let tags = tags
-        .iter()
-        .map(|tag| checked_tag(tag))
-        .collect::<Result<Vec<_>>>()?;
-    let view = change_tags(&core, &caller, &collection, &id, Tagging::Replace(tags)).await?;
-    Ok(answer(StatusCode::OK, &view))
-}
-
-async fn clear_tags(
-    State(core): Shared,
-    Authenticated(caller): Authenticated,
-    Path((collection, id)): Path<(String, String)>,
-) -> Result<Response> {
-    change_tags(
-        &core,
-        &caller,
-        &collection,
-        &id,
-        Tagging::Replace(Vec::new()),
-    )
-    .await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
-}
-
 async fn router_action(
-    State(core): Shared,
-    Authenticated(caller): Authenticated,
-    Path((id, action)): Path<(String, String)>,
+    core: &Core,
+    caller: &web::Caller,
+    id: &str,
+    action: &str,
     body: Body,
 ) -> Result<Response> {
-    let known = [
-        "add_router_interface",
-        "remove_router_interface",
-        "add_extraroutes",
-        "remove_extraroutes",
-    ];
-    if !known.contains(&action.as_str()) {
-        return Err(Fault::NoSuchRoute);
-    }
-    let cx = Cx {
-        core: &core,
-        caller: &caller,
-    };
+    let cx = Cx { core, caller };
     let job = Job::RouterAction {
-        id: &id,
-        action: &action,
+        id,
+        action,
         body: read(body).await?,
     };
     Ok(answer(StatusCode::OK, &one(jobs::run(&cx, &job).await?)?))
 }
 
-async fn bindings_of(core: &Core, caller: &web::Caller, id: &str) -> Result<Vec<View>> {
-    let cx = Cx { core, caller };
-    let view = resources::view(&cx, core.db.read(), resource("ports")?, id).await?;
-    cx.check("get_port_binding", &view)?;
-    let port =
-        crate::store::get::<crate::tables::ports::Entity>(core.db.read(), &kinds::PORT, id).await?;
-    binding::list(core.db.read(), &port).await
-}
-
-async fn bindings(
-    State(core): Shared,
-    Authenticated(caller): Authenticated,
-    Path(id): Path<String>,
-    query: Query,
-) -> Result<Response> {
-    listing(
-        &core,
-        bindings_of(&core, &caller, &id).await?,
-        &query,
-        "bindings",
-        "",
-    )
-}
-
-async fn show_binding(
-    State(core): Shared,
-    Authenticated(caller): Authenticated,
-    Path((id, host)): Path<(String, String)>,
-) -> Result<Response> {
-    let all = bindings_of(&core, &caller, &id).await?;
-    let found = all
-        .into_iter()
-        .find(|view| view.get("host").and_then(Value::as_str) == Some(&host));
-    let found = found.ok_or_else(|| missing(&kinds::BINDING, format!("{id} on host {host}")))?;
-    Ok(wrapped(StatusCode::OK, "binding", found))
-}
-
-async fn bind(
+async fn add_interface(
     State(core): Shared,
     Authenticated(caller): Authenticated,
     Path(id): Path<String>,
     body: Body,
 ) -> Result<Response> {
-    let cx = Cx {
-        core: &core,
-        caller: &caller,
-    };
-    let job = Job::Bind {
-        port: &id,
-        body: inner(&read(body).await?, "binding")?,
-    };
-    Ok(wrapped(
-        StatusCode::CREATED,
-        "binding",
-        one(jobs::run(&cx, &job).await?)?,
-    ))
+    router_action(&core, &caller, &id, "add_router_interface", body).await
 }
 
-async fn change_binding(
-    State(core): Shared,
-    Authenticated(caller): Authenticated,
-    Path((id, host)): Path<(String, String)>,
-    body: Body,
-) -> Result<Response> {
-    let cx = Cx {
-        core: &core,
-        caller: &caller,
-    };
-    let job = Job::ChangeBinding {
-        port: &id,
-        host: &host,
-        body: inner(&read(body).await?, "binding")?,
-    };
-    Ok(wrapped(
-        StatusCode::OK,
-        "binding",
-        one(jobs::run(&cx, &job).await?)?,
-    ))
-}
-
-async fn activate_binding(
-    State(core): Shared,
-    Authenticated(caller): Authenticated,
-    Path((id, host)): Path<(String, String)>,
-) -> Result<Response> {
-    let cx = Cx {
-        core: &core,
-        caller: &caller,
-    };
-    let views = jobs::run(
-        &cx,
-        &Job::ActivateBinding {
-            port: &id,
-            host: &host,
-        },
-    )
-    .await?;
-    Ok(wrapped(StatusCode::OK, "binding", one(views)?))
-}
-
-async fn unbind(
-    State(core): Shared,
-    Authenticated(caller): Authenticated,
-    Path((id, host)): Path<(String, String)>,
-) -> Result<Response> {
-    let cx = Cx {
-        core: &core,
-        caller: &caller,
-    };
-    jobs::run(
-        &cx,
-        &Job::DeleteBinding {
-            port: &id,
-            host: &host,
-        },
-    )
-    .await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-async fn list_extensions(State(core): Shared, query: Query) -> Result<Response> {
-    listing(&core, extensions::list(), &query, "extensions", "")
-}
-
-async fn show_extension(Path(alias): Path<String>) -> Result<Response> {
-    let found = extensions::find(&alias).ok_or_else(|| missing(&kinds::EXTENSION, alias))?;
-    Ok(wrapped(StatusCode::OK, "extension", found))
-}
-
-async fn zones(State(core): Shared, query: Query) -> Result<Response> {
-    let zone = |resource: &str| {
-        let mut view = View::new();
-        crate::views::fill(
-            &mut view,
-            json!({
-                "name": core.settings.availability_zone, "resource": resource, "state": "available",
-            }),
-        );
-        view
-    };
-    listing(
-        &core,
-        vec![zone("network"), zone("router")],
-        &query,
-        "availability_zones",
-        "",
-    )
-}
-
-async fn service_providers(State(core): Shared, query: Query) -> Result<Response> {
-    listing(&core, Vec::new(), &query, "service_providers", "")
-}
-
-async fn ip_availabilities(
-    State(core): Shared,
-    Authenticated(caller): Authenticated,
-    query: Query,
-) -> Result<Response> {
-    let cx = Cx {
-        core: &core,
-        caller: &caller,
-    };
-    cx.check("get_network_ip_availability", &View::new())?;
-    let views = availability::list(core.db.read()).await?;
-    listing(&core, views, &query, "network_ip_availabilities", "")
-}
-
-async fn ip_availability(
+async fn remove_interface(
     State(core): Shared,
     Authenticated(caller): Authenticated,
     Path(id): Path<String>,
-) -> Result<Response> {
-    let cx = Cx {
-        core: &core,
-        caller: &caller,
-    };
-    cx.check("get_network_ip_availability", &View::new())?;
-    let views = availability::list(core.db.read()).await?;
-    let found = views
-        .into_iter()
-        .find(|view| view.get("network_id").and_then(Value::as_str) == Some(&id));
-    let found = found.ok_or_else(|| missing(&kinds::NETWORK, id))?;
-    Ok(wrapped(StatusCode::OK, "network_ip_availability", found))
-}
-
-async fn list_quotas(
-    State(core): Shared,
-    Authenticated(caller): Authenticated,
-    query: Query,
-) -> Result<Response> {
-    let cx = Cx {
-        core: &core,
-        caller: &caller,
-    };
-    cx.check("get_quota", &View::new())?;
-    listing(
-        &core,
-        quotas::list(core.db.read()).await?,
-        &query,
-        "quotas",
-        "",
-    )
-}
-
-/// A project reads its own quotas; others' are for admins.
-fn may_read_quota(cx: &Cx<'_>, project: &str) -> Result<()> {
-    if project == cx.project() {
-        Ok(())
-    } else {
-        cx.check("get_quota", &View::new())
-    }
-}
-
-async fn show_quota(
-    State(core): Shared,
-    Authenticated(caller): Authenticated,
-    Path(project): Path<String>,
-) -> Result<Response> {
-    let cx = Cx {
-        core: &core,
-        caller: &caller,
-    };
-    // An old way to ask whose token it is.
-    if project == "tenant" || project == "project" {
-        return Ok(answer(
-            StatusCode::OK,
-            &json!({"tenant": {"tenant_id": cx.project(), "project_id": cx.project()}}),
-        ));
-    }
-    may_read_quota(&cx, &project)?;
-    let limits = quotas::limits(core.db.read(), &project).await?;
-    Ok(wrapped(StatusCode::OK, "quota", quotas::show(&limits)))
-}
-
-async fn quota_view(
-    State(core): Shared,
-    Authenticated(caller): Authenticated,
-    Path((project, view)): Path<(String, String)>,
-) -> Result<Response> {
-    let cx = Cx {
-        core: &core,
-        caller: &caller,
-    };
-    may_read_quota(&cx, &project)?;
-    let shown = match view.as_str() {
-        "default" | "default.json" => quotas::DEFAULTS
-            .iter()
-            .map(|(name, limit)| ((*name).to_owned(), json!(limit)))
-            .collect(),
-        "details" | "details.json" => quotas::details(core.db.read(), &project).await?,
-        _ => return Err(Fault::NoSuchRoute),
-    };
-    Ok(wrapped(StatusCode::OK, "quota", shown))
-}
-
-async fn set_quota(
-    State(core): Shared,
-    Authenticated(caller): Authenticated,
-    Path(project): Path<String>,
     body: Body,
 ) -> Result<Response> {
-    let cx = Cx {
-        core: &core,
-        caller: &caller,
-    };
-    let job = Job::SetQuota {
-        project: &project,
-        body: inner(&read(body).await?, "quota")?,
-    };
-    Ok(wrapped(
-        StatusCode::OK,
-        "quota",
-        one(jobs::run(&cx, &job).await?)?,
-    ))
+    router_action(&core, &caller, &id, "remove_router_interface", body).await
 }
 
-async fn reset_quota(
+async fn add_routes(
     State(core): Shared,
     Authenticated(caller): Authenticated,
-    Path(project): Path<String>,
+    Path(id): Path<String>,
+    body: Body,
 ) -> Result<Response> {
-    let cx = Cx {
-        core: &core,
-        caller: &caller,
-    };
-    jobs::run(&cx, &Job::ResetQuota { project: &project }).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    router_action(&core, &caller, &id, "add_extraroutes", body).await
 }
 
-async fn topology(
+async fn remove_routes(
     State(core): Shared,
     Authenticated(caller): Authenticated,
-    Path(project): Path<String>,
-    query: Query,
+    Path(id): Path<String>,
+    body: Body,
 ) -> Result<Response> {
-    let cx = Cx {
-        core: &core,
-        caller: &caller,
-    };
-    let project = if project == "null" || project == "None" {
-        cx.project().to_owned()
-    } else {
-        project
-    };
-    let job = match query.last("fields") {
-        Some("dry-run") => Job::RehearseTopology,
-        _ => Job::Topology { project: &project },
-    };
-    Ok(wrapped(
-        StatusCode::OK,
-        "auto_allocated_topology",
-        one(jobs::run(&cx, &job).await?)?,
-    ))
-}
-
-async fn delete_topology(
-    State(core): Shared,
-    Authenticated(caller): Authenticated,
-    Path(project): Path<String>,
-) -> Result<Response> {
-    let cx = Cx {
-        core: &core,
-        caller: &caller,
-    };
-    let project = if project == "null" || project == "None" {
-        cx.project().to_owned()
-    } else {
-        project
-    };
-    jobs::run(&cx, &Job::DeleteTopology { project: &project }).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    router_action(&core, &caller, &id, "remove_extraroutes", body).await
 }

@@ -205,7 +205,11 @@ async fn asker(core: &Core, network_id: &str, source: IpAddr) -> Result<Option<p
         .await?;
     let Some(held) = held else { return Ok(None) };
     let port = crate::store::find::<ports::Entity>(core.db.read(), &held.port_id).await?;
-    Ok(port.filter(|port| !port.device_id.is_empty()))
+    Ok(
+        port.filter(|port| {
+            !port.device_id.is_empty() && !port.device_owner.starts_with("network:")
+        }),
+    )
 }
 
 /// The signature by which the metadata service knows that the proxy spoke: HMAC-SHA256 of the server's id.

@@ -13,7 +13,7 @@ use crate::fault::{Fault, Result, kinds};
 use crate::rbac::{self, Access};
 use crate::settings::PlaneKind;
 use crate::store::{self, Tx, among};
-use crate::tables::{networks, ports, rbac_policies, subnetpools, subnets};
+use crate::tables::{floatingips, networks, ports, rbac_policies, subnetpools, subnets};
 use crate::views;
 
 /// The owner of a network's DHCP port.
@@ -206,18 +206,34 @@ pub async fn update(
     store::save(tx, row).await
 }
 
-/// Removes a network with its subnets and its DHCP port.
+/// Removes a network with its subnets, its DHCP port, and floating addresses that nobody has tied to a port.
 pub async fn delete(tx: &Tx, row: &networks::Model) -> Result<()> {
+    let loose = floatingips::Entity::find()
+        .filter(floatingips::Column::FloatingNetworkId.eq(&row.id))
+        .filter(floatingips::Column::PortId.is_null())
+        .all(tx)
+        .await?;
+    let loose_ports: HashSet<&str> = loose
+        .iter()
+        .map(|ip| ip.floating_port_id.as_str())
+        .collect();
     let on_it = ports::Entity::find()
         .filter(ports::Column::NetworkId.eq(&row.id))
         .all(tx)
         .await?;
-    if on_it.iter().any(|port| port.device_owner != DHCP_OWNER) {
+    let goes_along = |port: &ports::Model| {
+        port.device_owner == DHCP_OWNER || loose_ports.contains(port.id.as_str())
+    };
+    if !on_it.iter().all(goes_along) {
         return Err(Fault::NetworkInUse(row.id.clone()));
     }
     for port in &on_it {
         crate::ports::remove(tx, port).await?;
     }
+    floatingips::Entity::delete_many()
+        .filter(floatingips::Column::FloatingNetworkId.eq(&row.id))
+        .exec(tx)
+        .await?;
     subnets::Entity::delete_many()
         .filter(subnets::Column::NetworkId.eq(&row.id))
         .exec(tx)

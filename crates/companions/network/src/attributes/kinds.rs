@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 
 type Parsed = Result<Value, String>;
 
+/// A member of an object: its name, whether it must be there, what it takes.
+type Member<'a> = (&'a str, bool, fn(&Value) -> Parsed);
+
 /// Text of at most 255 characters.
 pub fn text(value: &Value) -> Parsed {
     bounded(value, 255)
@@ -253,7 +256,7 @@ pub fn cidrs(value: &Value) -> Parsed {
 }
 
 /// A list of objects with exactly these members, each checked.
-fn objects(value: &Value, members: &[(&str, bool, fn(&Value) -> Parsed)]) -> Parsed {
+fn objects(value: &Value, members: &[Member<'_>]) -> Parsed {
     list(value, |item| {
         let map = item
             .as_object()
@@ -351,7 +354,7 @@ pub fn gateway(value: &Value) -> Parsed {
         _ => return Err(format!("'{value}' is not a dictionary")),
     };
     let list = Value::Array(vec![Value::Object(map.clone())]);
-    let members: [(&str, bool, fn(&Value) -> Parsed); 4] = [
+    let members: [Member<'_>; 4] = [
         ("network_id", true, uuid),
         ("enable_snat", false, flag),
         ("external_fixed_ips", false, fixed_ips),

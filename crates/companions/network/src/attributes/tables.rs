@@ -142,7 +142,7 @@ pub static SECURITY_GROUP_RULE: &[Attribute] = &[
     a("port_range_min", Default("null"), FIX, k::number_or_null),
     a("port_range_max", Default("null"), FIX, k::number_or_null),
     a("remote_ip_prefix", Default("null"), FIX, k::prefix_or_null),
-    a("remote_group_id", Default("null"), FIX, k::uuid_or_null),
+    a("remote_group_id", Default("null"), FIX, k::text_or_null),
     a("remote_address_group_id", Never, FIX, k::uuid_or_null),
     a("description", Default("\"\""), FIX, k::text),
     a("belongs_to_default_sg", Never, FIX, k::flag),

@@ -115,6 +115,9 @@ async fn tags_are_set_looked_for_and_removed() {
         cloud.delete(DEMO, &format!("{base}/a")).await;
         assert_eq!(cloud.get(DEMO, &base).await["tags"], json!(["b"]));
         cloud.delete(DEMO, &base).await;
+        let router = cloud.make(DEMO, "routers", json!({})).await;
+        let of_router = format!("/v2.0/routers/{}/tags/red", text(&router["id"]));
+        cloud.ok(DEMO, Method::PUT, &of_router, None, 201).await;
         assert_eq!(cloud.get(DEMO, &base).await["tags"], json!([]));
     }
 }
@@ -147,11 +150,9 @@ async fn extensions_zones_and_agents_are_listed() {
             (&agents[0]["host"], &agents[0]["alive"]),
             (&json!("h1"), &json!(true))
         );
-        assert_eq!(
-            cloud
-                .refused(DEMO, Method::GET, "/v2.0/agents", None, 403)
-                .await,
-            "PolicyNotAuthorized"
+        assert!(
+            cloud.list(DEMO, "agents", "").await.is_empty(),
+            "only an admin sees agents"
         );
         stop.cancel();
         tasks.join_all().await;

@@ -4,6 +4,7 @@ mod cloud;
 
 mod addresses;
 mod lists;
+mod live;
 mod networks;
 mod ports;
 mod routers;

@@ -1,0 +1,233 @@
+//! The table of resources.
+
+use crate::attributes::{Attribute, tables as attribute_tables};
+use crate::fault::{Kind, kinds};
+
+/// Which resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    Network,
+    Subnet,
+    Port,
+    SecurityGroup,
+    Rule,
+    Router,
+    FloatingIp,
+    SubnetPool,
+    AddressScope,
+    Rbac,
+    Agent,
+}
+
+/// A resource as requests see it.
+pub struct Resource {
+    pub what: What,
+    /// Name of one, in bodies and in policy rules.
+    pub name: &'static str,
+    /// Name of several, in bodies.
+    pub plural: &'static str,
+    /// The path below `/v2.0/`.
+    pub path: &'static str,
+    pub table: &'static [Attribute],
+    pub kind: &'static Kind,
+    /// Members that only some may see; policy is asked about each.
+    pub guarded: &'static [&'static str],
+    /// Filters that the database answers: the query's key and our column.
+    pub pushed: &'static [(&'static str, &'static str)],
+    pub taggable: bool,
+    pub creatable: bool,
+    pub updatable: bool,
+}
+
+const COMMON: &[(&str, &str)] = &[
+    ("id", "id"),
+    ("project_id", "project_id"),
+    ("tenant_id", "project_id"),
+    ("name", "name"),
+];
+const NO_NAME: &[(&str, &str)] = &[
+    ("id", "id"),
+    ("project_id", "project_id"),
+    ("tenant_id", "project_id"),
+];
+const OF_SUBNET: &[(&str, &str)] = &[
+    ("id", "id"),
+    ("project_id", "project_id"),
+    ("tenant_id", "project_id"),
+    ("name", "name"),
+    ("network_id", "network_id"),
+    ("subnetpool_id", "subnetpool_id"),
+];
+const OF_PORT: &[(&str, &str)] = &[
+    ("id", "id"),
+    ("project_id", "project_id"),
+    ("tenant_id", "project_id"),
+    ("name", "name"),
+    ("network_id", "network_id"),
+    ("device_id", "device_id"),
+    ("device_owner", "device_owner"),
+    ("mac_address", "mac_address"),
+];
+const OF_FLOATINGIP: &[(&str, &str)] = &[
+    ("id", "id"),
+    ("project_id", "project_id"),
+    ("tenant_id", "project_id"),
+    ("port_id", "port_id"),
+    ("router_id", "router_id"),
+    ("floating_network_id", "floating_network_id"),
+    ("floating_ip_address", "floating_ip_address"),
+    ("fixed_ip_address", "fixed_ip_address"),
+];
+const OF_RULE: &[(&str, &str)] = &[
+    ("id", "id"),
+    ("project_id", "project_id"),
+    ("tenant_id", "project_id"),
+    ("security_group_id", "security_group_id"),
+];
+
+const fn plain(
+    what: What,
+    [name, plural, path]: [&'static str; 3],
+    table: &'static [Attribute],
+    kind: &'static Kind,
+    pushed: &'static [(&'static str, &'static str)],
+) -> Resource {
+    let (taggable, creatable, updatable) = (true, true, true);
+    Resource {
+        what,
+        name,
+        plural,
+        path,
+        table,
+        kind,
+        guarded: &[],
+        pushed,
+        taggable,
+        creatable,
+        updatable,
+    }
+}
+
+/// The table of resources.
+pub static RESOURCES: &[Resource] = &[
+    Resource {
+        guarded: &[
+            "provider:network_type",
+            "provider:physical_network",
+            "provider:segmentation_id",
+        ],
+        ..plain(
+            What::Network,
+            ["network", "networks", "networks"],
+            attribute_tables::NETWORK,
+            &kinds::NETWORK,
+            COMMON,
+        )
+    },
+    Resource {
+        guarded: &["segment_id"],
+        ..plain(
+            What::Subnet,
+            ["subnet", "subnets", "subnets"],
+            attribute_tables::SUBNET,
+            &kinds::SUBNET,
+            OF_SUBNET,
+        )
+    },
+    Resource {
+        guarded: &[
+            "binding:vif_type",
+            "binding:vif_details",
+            "binding:host_id",
+            "binding:profile",
+        ],
+        ..plain(
+            What::Port,
+            ["port", "ports", "ports"],
+            attribute_tables::PORT,
+            &kinds::PORT,
+            OF_PORT,
+        )
+    },
+    plain(
+        What::SecurityGroup,
+        ["security_group", "security_groups", "security-groups"],
+        attribute_tables::SECURITY_GROUP,
+        &kinds::SECURITY_GROUP,
+        COMMON,
+    ),
+    Resource {
+        updatable: false,
+        ..plain(
+            What::Rule,
+            [
+                "security_group_rule",
+                "security_group_rules",
+                "security-group-rules",
+            ],
+            attribute_tables::SECURITY_GROUP_RULE,
+            &kinds::RULE,
+            OF_RULE,
+        )
+    },
+    Resource {
+        guarded: &["distributed", "ha"],
+        ..plain(
+            What::Router,
+            ["router", "routers", "routers"],
+            attribute_tables::ROUTER,
+            &kinds::ROUTER,
+            COMMON,
+        )
+    },
+    plain(
+        What::FloatingIp,
+        ["floatingip", "floatingips", "floatingips"],
+        attribute_tables::FLOATINGIP,
+        &kinds::FLOATINGIP,
+        OF_FLOATINGIP,
+    ),
+    plain(
+        What::SubnetPool,
+        ["subnetpool", "subnetpools", "subnetpools"],
+        attribute_tables::SUBNETPOOL,
+        &kinds::SUBNETPOOL,
+        COMMON,
+    ),
+    Resource {
+        taggable: false,
+        ..plain(
+            What::AddressScope,
+            ["address_scope", "address_scopes", "address-scopes"],
+            attribute_tables::ADDRESS_SCOPE,
+            &kinds::ADDRESS_SCOPE,
+            COMMON,
+        )
+    },
+    Resource {
+        taggable: false,
+        ..plain(
+            What::Rbac,
+            ["rbac_policy", "rbac_policies", "rbac-policies"],
+            attribute_tables::RBAC_POLICY,
+            &kinds::RBAC,
+            NO_NAME,
+        )
+    },
+    Resource {
+        taggable: false,
+        creatable: false,
+        ..plain(
+            What::Agent,
+            ["agent", "agents", "agents"],
+            attribute_tables::AGENT,
+            &kinds::AGENT,
+            &[("id", "id"), ("host", "host")],
+        )
+    },
+];
+
+/// The resource at a path, if there is one.
+pub fn at(path: &str) -> Option<&'static Resource> {
+    RESOURCES.iter().find(|resource| resource.path == path)
+}

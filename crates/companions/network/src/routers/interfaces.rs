@@ -1,0 +1,222 @@
+//! Interfaces of routers: ports that join it with subnets.
+
+use std::net::IpAddr;
+
+use serde_json::{Value, json};
+use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+
+use super::{INTERFACE_OWNER, give, interfaces, refuse_overlap};
+use crate::addresses::{self, Wish, range};
+use crate::core::{Cx, View};
+use crate::fault::{Fault, Result, kinds};
+use crate::networks as network_logic;
+use crate::ports::{self, NewPort};
+use crate::ranges::Route;
+use crate::store::{self, Tx, read_json};
+use crate::tables::{floatingips, ports as port_table, routers, subnets};
+use crate::views;
+
+/// Connects a router with a subnet, by the subnet or by a port that exists.
+pub async fn add_interface(cx: &Cx<'_>, tx: &Tx, row: routers::Model, body: &View) -> Result<View> {
+    let (subnet_id, port_id) = interface_body(body)?;
+    let existing = connected(tx, &row.id).await?;
+    let port = match (subnet_id, port_id) {
+        (Some(_), Some(_)) => {
+            return Err(Fault::BadRouter(
+                "Cannot specify both subnet-id and port-id".to_owned(),
+            ));
+        }
+        (Some(id), None) => {
+            let subnet = store::get::<subnets::Entity>(tx, &kinds::SUBNET, &id).await?;
+            let network = network_logic::visible(cx, tx, &subnet.network_id).await?;
+            if let Some((_, old)) = existing.iter().find(|(_, old)| old.id == subnet.id) {
+                return Err(Fault::BadRouter(format!(
+                    "Router already has a port on subnet {}",
+                    old.id
+                )));
+            }
+            for (_, old) in &existing {
+                refuse_overlap(&subnet, old)?;
+            }
+            let gateway = subnet.gateway_ip.as_ref().and_then(|ip| ip.parse().ok());
+            let Some(ip) = gateway else {
+                return Err(Fault::BadRouter(
+                    "Subnet for router interface must have a gateway IP".to_owned(),
+                ));
+            };
+            let new = NewPort {
+                owner: INTERFACE_OWNER,
+                device_id: &row.id,
+                project: &row.project_id,
+            };
+            let port = ports::make_own(tx, cx.core, &network, new).await?;
+            let wish = Wish {
+                subnet_id: Some(subnet.id),
+                ip_address: Some(ip),
+            };
+            give(tx, cx.core, &port, Some(vec![wish])).await?;
+            port
+        }
+        (None, Some(id)) => take_port(cx, tx, &row, &existing, &id).await?,
+        (None, None) => {
+            return Err(Fault::BadRouter(
+                "Either subnet_id or port_id must be specified".to_owned(),
+            ));
+        }
+    };
+    interface_view(tx, &row, &port).await
+}
+
+fn interface_body(body: &View) -> Result<(Option<String>, Option<String>)> {
+    let read = |name: &str| -> Result<Option<String>> {
+        match body.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => {
+                let parsed = crate::attributes::kinds::uuid(value)
+                    .map_err(|why| crate::fault::invalid(name, why))?;
+                Ok(parsed.as_str().map(str::to_owned))
+            }
+        }
+    };
+    Ok((read("subnet_id")?, read("port_id")?))
+}
+
+/// Makes an existing port an interface of the router.
+async fn take_port(
+    cx: &Cx<'_>,
+    tx: &Tx,
+    row: &routers::Model,
+    existing: &[(port_table::Model, subnets::Model)],
+    id: &str,
+) -> Result<port_table::Model> {
+    let mut port = store::get::<port_table::Entity>(tx, &kinds::PORT, id).await?;
+    if !cx.is_admin() && port.project_id != cx.project() {
+        return Err(crate::fault::missing(&kinds::PORT, id));
+    }
+    if !port.device_id.is_empty() && port.device_id != row.id {
+        return Err(Fault::PortInUse {
+            port: port.id,
+            network: port.network_id,
+            device: port.device_id,
+        });
+    }
+    let held = addresses::of_port(tx, &port.id).await?;
+    if held.is_empty() {
+        return Err(Fault::BadRouter(format!(
+            "Port {id} has no fixed IPs assigned"
+        )));
+    }
+    for one in &held {
+        let subnet = store::get::<subnets::Entity>(tx, &kinds::SUBNET, &one.subnet_id).await?;
+        for (other, old) in existing {
+            if other.id != port.id {
+                refuse_overlap(&subnet, old)?;
+            }
+        }
+    }
+    port.device_id = row.id.clone();
+    port.device_owner = INTERFACE_OWNER.to_owned();
+    port.port_security_enabled = false;
+    port.host = cx.core.settings.host.clone();
+    port.vif_type = "bridge".to_owned();
+    if cx.core.settings.plane == crate::settings::PlaneKind::None {
+        port.status = "ACTIVE".to_owned();
+    }
+    store::save(tx, port).await
+}
+
+/// The subnets that a router serves, with the port on each.
+async fn connected(tx: &Tx, router_id: &str) -> Result<Vec<(port_table::Model, subnets::Model)>> {
+    let mut found = Vec::new();
+    for port in interfaces(tx, router_id).await? {
+        for held in addresses::of_port(tx, &port.id).await? {
+            let subnet = store::get::<subnets::Entity>(tx, &kinds::SUBNET, &held.subnet_id).await?;
+            found.push((port.clone(), subnet));
+        }
+    }
+    Ok(found)
+}
+
+async fn interface_view(tx: &Tx, row: &routers::Model, port: &port_table::Model) -> Result<View> {
+    let held = addresses::of_port(tx, &port.id).await?;
+    let subnets: Vec<&str> = held.iter().map(|held| held.subnet_id.as_str()).collect();
+    let mut view = views::owned(&row.id, &row.project_id);
+    views::fill(
+        &mut view,
+        json!({
+            "port_id": port.id, "network_id": port.network_id,
+            "subnet_id": subnets.first(), "subnet_ids": subnets,
+            "tags": [],
+        }),
+    );
+    Ok(view)
+}
+
+/// Disconnects a router from a subnet, or from the subnets of a port.
+pub async fn remove_interface(tx: &Tx, row: routers::Model, body: &View) -> Result<View> {
+    let (subnet_id, port_id) = interface_body(body)?;
+    let existing = connected(tx, &row.id).await?;
+    let port = match (&subnet_id, &port_id) {
+        (_, Some(id)) => {
+            let found = existing.iter().find(|(port, _)| &port.id == id);
+            let (port, subnet) =
+                found.ok_or_else(|| Fault::RouterInterfaceNotFound(row.id.clone(), id.clone()))?;
+            if subnet_id
+                .as_ref()
+                .is_some_and(|wanted| *wanted != subnet.id)
+            {
+                return Err(Fault::BadRouter(
+                    "subnet_id does not match the port's".to_owned(),
+                ));
+            }
+            port
+        }
+        (Some(id), None) => {
+            let found = existing
+                .iter()
+                .find(|(_, subnet)| &subnet.id == id)
+                .map(|(port, _)| port);
+            found.ok_or_else(|| {
+                Fault::RouterInterfaceNotFoundForSubnet(row.id.clone(), id.clone())
+            })?
+        }
+        (None, None) => {
+            return Err(Fault::BadRouter(
+                "Either subnet_id or port_id must be specified".to_owned(),
+            ));
+        }
+    };
+    for (other, subnet) in &existing {
+        if other.id == port.id {
+            still_needed(tx, &row, subnet).await?;
+        }
+    }
+    let view = interface_view(tx, &row, port).await?;
+    ports::remove(tx, port).await?;
+    Ok(view)
+}
+
+async fn still_needed(tx: &Tx, row: &routers::Model, subnet: &subnets::Model) -> Result<()> {
+    let range = range(subnet)?;
+    let carried = floatingips::Entity::find()
+        .filter(floatingips::Column::RouterId.eq(row.id.as_str()))
+        .all(tx)
+        .await?;
+    let fixed = carried
+        .iter()
+        .filter_map(|ip| ip.fixed_ip_address.as_ref()?.parse::<IpAddr>().ok());
+    if fixed.into_iter().any(|ip| range.contains(&ip)) {
+        return Err(Fault::RouterInterfaceInUseByFloatingIp {
+            router: row.id.clone(),
+            subnet: subnet.id.clone(),
+        });
+    }
+    let routes: Vec<Route> = read_json(&row.routes)?;
+    if routes.iter().any(|route| range.contains(&route.nexthop)) {
+        return Err(Fault::RouterInterfaceInUseByRoute {
+            router: row.id.clone(),
+            subnet: subnet.id.clone(),
+        });
+    }
+    Ok(())
+}

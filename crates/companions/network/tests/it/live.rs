@@ -1,0 +1,224 @@
+//! The service with the Linux plane, in a network namespace that plays the host and goes with the test.
+
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::Request;
+use network::{MetadataUpstream, PlaneKind, Settings};
+use nix::sched::{CloneFlags, unshare};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
+
+use crate::cloud::{ADMIN, Cloud, DEMO, Told, ip, text};
+
+const SERVER: &str = "9f0a4c6e-9d0b-4f6c-8f57-0f4d1f0c5a11";
+
+/// Runs a shell command; what it prints.
+fn sh(command: &str) -> String {
+    let done = Command::new("sh")
+        .args(["-c", command])
+        .output()
+        .expect("sh runs");
+    assert!(
+        done.status.success(),
+        "{command}: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+/// Runs the test on threads of a new network namespace. Without root it only says so.
+fn on_a_host<F: Future<Output = ()>>(body: impl FnOnce() -> F + Send + 'static) {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: network namespaces need root");
+        return;
+    }
+    let host = std::thread::spawn(move || {
+        unshare(CloneFlags::CLONE_NEWNET).expect("a namespace");
+        sh("ip link set lo up");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build();
+        runtime.expect("a runtime").block_on(body());
+    });
+    if let Err(panic) = host.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// A metadata service that notes who asked.
+#[derive(Default)]
+struct Upstream(Mutex<Vec<http::request::Parts>>);
+
+#[async_trait]
+impl MetadataUpstream for Upstream {
+    async fn send(&self, request: Request<Body>) -> Response {
+        self.0.lock().expect("lock").push(request.into_parts().0);
+        "ami-id".into_response()
+    }
+}
+
+/// Removes the cloud from the host, also when the test fails.
+struct Down(Cloud, CancellationToken);
+
+impl Drop for Down {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.1.cancel();
+            let down = self.0.networks.down();
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(down)).ok();
+        }
+    }
+}
+
+impl Down {
+    async fn finish(&self, tasks: tokio::task::JoinSet<()>) {
+        self.1.cancel();
+        tasks.join_all().await;
+        self.0.networks.down().await.expect("everything is removed");
+        assert_eq!(
+            self.0.networks.audit().await.expect("an audit"),
+            Vec::<String>::new()
+        );
+    }
+}
+
+#[test]
+fn a_bound_port_is_wired_told_of_asks_for_metadata_and_leaves_nothing() {
+    on_a_host(|| async {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cloud_id = uuid::Uuid::new_v4().simple().to_string()[..8].to_owned();
+        let settings = Settings {
+            host: "h1".to_owned(),
+            plane: PlaneKind::Linux,
+            cloud_id: cloud_id.clone(),
+            state_dir: folder.path().join("plane"),
+            metadata_secret: "secret".to_owned().into(),
+            ..Settings::default()
+        };
+        let cloud = Cloud::open(sql::testing::sqlite().await, settings).await;
+        let told = Arc::new(Told::default());
+        cloud.networks.set_event_sink(told.clone()).await;
+        let upstream = Arc::new(Upstream::default());
+        let stop = CancellationToken::new();
+        let tasks = cloud.networks.start(Some(upstream.clone()), stop.clone());
+        let down = Down(cloud.clone(), stop);
+
+        let (external, _) = cloud.external("203.0.113.0/24").await;
+        let (network, subnet) = cloud.net("10.0.0.0/24").await;
+        let router = json!({"external_gateway_info": {"network_id": external["id"]}});
+        let router = cloud.make(DEMO, "routers", router).await;
+        let path = format!("/v2.0/routers/{}/add_router_interface", text(&router["id"]));
+        cloud
+            .put(DEMO, &path, json!({"subnet_id": subnet["id"]}))
+            .await;
+        let elsewhere = json!({
+            "network_id": network["id"], "tenant_id": "p-demo", "device_id": SERVER, "device_owner": "compute:nova",
+            "binding:host_id": "h2",
+        });
+        let failed = cloud.make(ADMIN, "ports", elsewhere.clone()).await;
+        assert_eq!(failed["binding:vif_type"], "binding_failed");
+        let mut here = elsewhere;
+        here["binding:host_id"] = json!("h1");
+        let port = cloud.make(ADMIN, "ports", here).await;
+        let details = &port["binding:vif_details"];
+        assert_eq!(
+            (&port["status"], &port["binding:vif_type"]),
+            (&json!("DOWN"), &json!("tap"))
+        );
+        told.heard("plugged", &text(&port["id"])).await;
+        assert_eq!(
+            cloud.show(ADMIN, "ports", &port["id"]).await["status"],
+            "ACTIVE"
+        );
+        let (tap, netns) = (text(&details["tap"]), text(&details["netns"]));
+        assert!(sh(&format!("ip -n {netns} link show {tap}")).contains("master"));
+        let floating = json!({"floating_network_id": external["id"], "port_id": port["id"]});
+        let floating = cloud.make(DEMO, "floatingips", floating).await;
+        assert_eq!(floating["status"], "ACTIVE");
+
+        // The host stands in for the guest: on the network's bridge, with the port's address.
+        let bridge = format!("br{}", &text(&network["id"])[..11]);
+        sh(&format!(
+            "ip link add g0 type veth peer name g1 && ip link set g1 netns {netns}"
+        ));
+        sh(&format!("ip -n {netns} link set g1 master {bridge} up"));
+        sh(&format!(
+            "ip addr add {}/24 dev g0 && ip link set g0 up",
+            ip(&port)
+        ));
+        let dhcp = cloud
+            .list(
+                ADMIN,
+                "ports",
+                &format!(
+                    "device_owner=network:dhcp&network_id={}",
+                    text(&network["id"])
+                ),
+            )
+            .await;
+        sh(&format!(
+            "ip route add 169.254.169.254 via {}",
+            ip(&dhcp[0])
+        ));
+        let answer = tokio::time::timeout(Duration::from_secs(20), ask())
+            .await
+            .expect("an answer in time");
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.ends_with("ami-id"),
+            "{answer}"
+        );
+        let asked = upstream.0.lock().expect("lock").pop().expect("a request");
+        assert_eq!(asked.uri.path(), "/latest/meta-data/ami-id");
+        assert_eq!(asked.headers["x-instance-id"], SERVER);
+        assert_eq!(asked.headers["x-tenant-id"], "p-demo");
+        assert_eq!(asked.headers["x-forwarded-for"], ip(&port).as_str());
+        // printf %s $SERVER | openssl dgst -sha256 -hmac secret
+        let signature = sh(&format!(
+            "printf %s {SERVER} | openssl dgst -sha256 -hmac secret"
+        ));
+        let expected = signature
+            .trim()
+            .rsplit(' ')
+            .next()
+            .expect("a word")
+            .to_owned();
+        assert_eq!(asked.headers["x-instance-id-signature"], expected.as_str());
+
+        cloud.remove(ADMIN, "ports", &port["id"]).await;
+        told.heard("deleted", &text(&port["id"])).await;
+        for _ in 0..500 {
+            if !sh(&format!("ip -n {netns} link")).contains(&tap) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(
+            !sh(&format!("ip -n {netns} link")).contains(&tap),
+            "the tap goes with its port"
+        );
+        down.finish(tasks).await;
+        assert!(!sh("ip netns").contains(&cloud_id));
+    });
+}
+
+/// Asks for metadata with a header that a liar would send.
+async fn ask() -> String {
+    loop {
+        if let Ok(mut stream) = tokio::net::TcpStream::connect("169.254.169.254:80").await {
+            let request = "GET /latest/meta-data/ami-id HTTP/1.1\r\nhost: 169.254.169.254\r\n\
+                           x-instance-id: someone-else\r\nconnection: close\r\n\r\n";
+            stream.write_all(request.as_bytes()).await.expect("sent");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.expect("read");
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
