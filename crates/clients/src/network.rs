@@ -188,10 +188,14 @@ pub async fn port(service: &Service, token: &str, id: &str) -> Result<Port> {
     .await
 }
 
+/// Ports that match a query; all that the token's owner sees when it is empty.
+pub async fn ports(service: &Service, token: &str, query: &str) -> Result<Vec<Port>> {
+    get(service, token, &format!("/v2.0/ports?{query}"), "ports").await
+}
+
 /// The ports of a server.
 pub async fn ports_of(service: &Service, token: &str, server_id: &str) -> Result<Vec<Port>> {
-    let path = format!("/v2.0/ports?device_id={}", segment(server_id));
-    get(service, token, &path, "ports").await
+    ports(service, token, &format!("device_id={}", segment(server_id))).await
 }
 
 /// The floating addresses that lead to any of these ports.

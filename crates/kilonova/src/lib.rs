@@ -1,1 +1,21 @@
-//! (being built)
+//! Wiring: settings become services, services become roles, roles listen. No decision about
+//! servers, networks or images is made here.
+//!
+//! [`Cloud::start`] is what the binary and the whole-cloud tests use: the same code, with other
+//! settings.
+
+pub mod audit;
+pub mod cloud;
+pub mod config;
+pub mod credentials;
+pub mod demo;
+pub mod docs;
+pub mod doctor;
+pub mod down;
+mod drivers;
+mod glue;
+mod listeners;
+pub mod state;
+
+pub use cloud::Cloud;
+pub use config::Config;

@@ -1,0 +1,108 @@
+//! What should not be: everything that belongs to nobody.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use compute_db::{claims, servers};
+
+use crate::cloud::Cloud;
+
+/// One sentence for each finding. Empty is good.
+///
+/// # Errors
+/// Something could not be looked at.
+pub async fn run(cloud: &Cloud) -> Result<Vec<String>> {
+    let live: BTreeSet<String> = servers::live_ids(cloud.db.read())
+        .await?
+        .into_iter()
+        .collect();
+    let mut findings = idle(cloud).await?;
+    findings.extend(claimed(cloud, &live).await?);
+    findings.extend(guests(cloud).await?);
+    findings.extend(ports(cloud, &live).await?);
+    let images = cloud.images.audit().await?;
+    if !images.is_clean() {
+        findings.push(format!("images: {images:?}"));
+    }
+    findings.extend(cloud.networks.audit().await?);
+    Ok(findings)
+}
+
+/// Servers with a task that no workflow carries out, and workflows that are stuck.
+async fn idle(cloud: &Cloud) -> Result<Vec<String>> {
+    let db = cloud.db.read();
+    let mut findings = Vec::new();
+    for server in servers::with_task(db).await? {
+        let task = server
+            .task_state
+            .map(|task| task.as_str())
+            .unwrap_or_default();
+        if workflow::find(db, &server.id).await?.is_empty() {
+            findings.push(format!(
+                "server {} is {task}, but nobody works on it",
+                server.id
+            ));
+        }
+    }
+    let stuck = workflow::Filter {
+        status: Some(workflow::Status::Stuck),
+        ..workflow::Filter::default()
+    };
+    for record in workflow::list(db, &stuck).await? {
+        findings.push(format!("workflow {} ({}) is stuck", record.id, record.kind));
+    }
+    Ok(findings)
+}
+
+/// Claims of servers that are gone, and counts that do not add up.
+async fn claimed(cloud: &Cloud, live: &BTreeSet<String>) -> Result<Vec<String>> {
+    let db = cloud.db.read();
+    let consumers = claims::consumers(db).await?.into_iter();
+    let mut findings: Vec<String> = consumers
+        .filter(|consumer| !live.contains(consumer))
+        .map(|consumer| format!("a claim of {consumer}, which is no server"))
+        .collect();
+    for (node, class, used, sum) in claims::inexact(db).await? {
+        findings.push(format!(
+            "node {node} counts {used} of {class}, its claims are {sum}"
+        ));
+    }
+    Ok(findings)
+}
+
+/// Guests on hosts where their server is not.
+async fn guests(cloud: &Cloud) -> Result<Vec<String>> {
+    let mut findings = Vec::new();
+    for hosted in &cloud.hosts {
+        for guest in hosted.driver.list().await? {
+            let server = servers::find(cloud.db.read(), &guest.id).await.ok();
+            if server.is_none_or(|server| server.host.as_ref() != Some(&hosted.host)) {
+                findings.push(format!(
+                    "a guest of {} on {}, where it is not",
+                    guest.id, hosted.host
+                ));
+            }
+        }
+    }
+    Ok(findings)
+}
+
+/// Ports of servers that are gone.
+async fn ports(cloud: &Cloud, live: &BTreeSet<String>) -> Result<Vec<String>> {
+    let network = &cloud.network;
+    let ports = cloud
+        .session
+        .with(|token| async move { clients::network::ports(network, &token, "").await })
+        .await?;
+    let lost = ports.into_iter().filter(|port| {
+        port.device_owner.starts_with("compute:") && !live.contains(&port.device_id)
+    });
+    Ok(lost
+        .map(|port| {
+            format!(
+                "port {} of server {}, which is gone",
+                port.id, port.device_id
+            )
+        })
+        .collect())
+}

@@ -1,0 +1,151 @@
+//! The settings of a process: the sections that operators write, and what the crates make of them.
+
+mod compute;
+mod place;
+mod services;
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use settings::{SectionInfo, Settings, Sources, section};
+use telemetry::TelemetrySettings;
+
+pub use compute::{ApiSection, ComputeSection, ConsoleSection, FakeSection, QemuSection};
+pub use place::{Driver, Place};
+pub use services::{IdentitySection, ImageSection, NetworkSection, Plane, SchedulerSection};
+
+/// Everything that was read.
+pub struct Config {
+    pub telemetry: TelemetrySettings,
+    pub place: Place,
+    pub compute: ComputeSection,
+    pub api: ApiSection,
+    pub quota: compute::QuotaSection,
+    pub console: ConsoleSection,
+    pub vnc: compute::VncSection,
+    pub serial: compute::SerialSection,
+    pub consoleauth: compute::ConsoleAuthSection,
+    pub policy: compute::PolicySection,
+    pub qemu: QemuSection,
+    pub fake: FakeSection,
+    pub scheduler: SchedulerSection,
+    pub filter_scheduler: services::FilterSchedulerSection,
+    pub identity: IdentitySection,
+    pub image: ImageSection,
+    pub network: NetworkSection,
+    pub database: services::DatabaseSection,
+    /// What the operator should look at.
+    pub warnings: Vec<String>,
+}
+
+/// All sections, for reading and for the reference.
+pub fn sections() -> Vec<SectionInfo> {
+    vec![
+        section::<TelemetrySettings>(),
+        section::<Place>(),
+        section::<ComputeSection>(),
+        section::<ApiSection>(),
+        section::<compute::QuotaSection>(),
+        section::<ConsoleSection>(),
+        section::<compute::VncSection>(),
+        section::<compute::SerialSection>(),
+        section::<compute::ConsoleAuthSection>(),
+        section::<compute::PolicySection>(),
+        section::<QemuSection>(),
+        section::<FakeSection>(),
+        section::<SchedulerSection>(),
+        section::<services::FilterSchedulerSection>(),
+        section::<IdentitySection>(),
+        section::<ImageSection>(),
+        section::<NetworkSection>(),
+        section::<services::DatabaseSection>(),
+    ]
+}
+
+impl Config {
+    /// Reads files, folders and the environment.
+    ///
+    /// # Errors
+    /// Every value that does not parse, each with its file and line.
+    pub fn load(sources: &Sources) -> Result<Self> {
+        Self::read(&Settings::load(sources, &sections())?)
+    }
+
+    /// Reads one text as if it were a file; for tests.
+    pub fn from_text(text: &str) -> Result<Self> {
+        Self::read(&Settings::from_text(text, &sections())?)
+    }
+
+    fn read(settings: &Settings) -> Result<Self> {
+        let mut problems = Vec::new();
+        macro_rules! take {
+            () => {
+                match settings.read() {
+                    Ok(section) => Some(section),
+                    Err(found) => {
+                        problems.push(found.to_string());
+                        None
+                    }
+                }
+            };
+        }
+        let sections = (
+            (take!(), take!(), take!(), take!(), take!(), take!()),
+            (take!(), take!(), take!(), take!(), take!(), take!()),
+            (take!(), take!(), take!(), take!(), take!(), take!()),
+        );
+        let (
+            (Some(telemetry), Some(place), Some(compute), Some(api), Some(quota), Some(console)),
+            (Some(vnc), Some(serial), Some(consoleauth), Some(policy), Some(qemu), Some(fake)),
+            (
+                Some(scheduler),
+                Some(filter_scheduler),
+                Some(identity),
+                Some(image),
+                Some(network),
+                Some(database),
+            ),
+        ) = sections
+        else {
+            bail!("{}", problems.join("\n"));
+        };
+        Ok(Config {
+            telemetry,
+            place,
+            compute,
+            api,
+            quota,
+            console,
+            vnc,
+            serial,
+            consoleauth,
+            policy,
+            qemu,
+            fake,
+            scheduler,
+            filter_scheduler,
+            identity,
+            image,
+            network,
+            database,
+            warnings: settings.warnings(),
+        })
+    }
+
+    /// The database URL of a service: what the operator says, else a file of our own.
+    pub fn database_url(&self, state: &Path, service: &str) -> String {
+        let given = match service {
+            "identity" => &self.identity.connection,
+            "image" => &self.image.connection,
+            "network" => &self.network.connection,
+            _ => &self.database.connection,
+        };
+        match given {
+            Some(url) => url.clone(),
+            None => format!(
+                "sqlite:{}",
+                state.join(format!("db/{service}.sqlite")).display()
+            ),
+        }
+    }
+}

@@ -1,0 +1,572 @@
+//! The sections about compute. Names and defaults are Nova's where Nova has them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use compute_model::quota::Resource;
+use hypervisor_fake::{Faults, Latencies};
+use hypervisor_qemu::VirtType;
+use settings::{Opt, Reader, Section};
+
+/// `[DEFAULT]`, the part about servers and hosts.
+#[derive(Debug, Clone)]
+pub struct ComputeSection {
+    pub default_availability_zone: String,
+    pub default_schedule_zone: Option<String>,
+    pub internal_service_availability_zone: String,
+    pub password_length: usize,
+    pub force_config_drive: bool,
+    pub service_down_time: Duration,
+    pub report_interval: Duration,
+    pub sync_power_state_interval: Duration,
+    pub max_concurrent_builds: usize,
+    pub shutdown_timeout: Duration,
+    pub vif_plugging_timeout: Duration,
+    pub vif_plugging_is_fatal: bool,
+    pub long_rpc_timeout: Duration,
+    pub reserved_host_memory_mb: u64,
+    pub reserved_host_cpus: u32,
+    pub reserved_host_disk_mb: u64,
+    pub cpu_ratio: f64,
+    pub ram_ratio: f64,
+    pub disk_ratio: f64,
+}
+
+impl Section for ComputeSection {
+    const NAME: &'static str = "DEFAULT";
+    const ABOUT: &'static str = "Servers and hosts.";
+
+    fn options() -> &'static [Opt] {
+        const OPTIONS: &[Opt] = &[
+            Opt::text(
+                "default_availability_zone",
+                "nova",
+                "Zone of hosts that are in no aggregate with a zone.",
+            ),
+            Opt::text(
+                "default_schedule_zone",
+                "",
+                "Zone of servers whose user names none; any zone when empty.",
+            ),
+            Opt::text(
+                "internal_service_availability_zone",
+                "internal",
+                "Zone in which services other than compute are shown.",
+            ),
+            Opt::integer(
+                "password_length",
+                "12",
+                "Characters of a generated `adminPass`.",
+            )
+            .range(4, 255),
+            Opt::boolean(
+                "force_config_drive",
+                "false",
+                "Every new server gets a config drive.",
+            ),
+            Opt::seconds(
+                "service_down_time",
+                "60",
+                "A service that has not reported for so long is down.",
+            ),
+            Opt::seconds("report_interval", "10", "How often services report."),
+            Opt::seconds(
+                "sync_power_state_interval",
+                "600",
+                "How often all guests are compared with the database; changes are reported at once.",
+            ),
+            Opt::integer(
+                "max_concurrent_builds",
+                "10",
+                "Servers built at once on a host.",
+            )
+            .range(1, 10_000),
+            Opt::seconds(
+                "shutdown_timeout",
+                "60",
+                "How long a guest may take to shut down before its power is cut.",
+            ),
+            Opt::seconds(
+                "vif_plugging_timeout",
+                "300",
+                "How long ports may take to carry traffic; 0 does not wait.",
+            ),
+            Opt::boolean(
+                "vif_plugging_is_fatal",
+                "true",
+                "Whether a build fails when its ports do not.",
+            ),
+            Opt::seconds(
+                "long_rpc_timeout",
+                "1800",
+                "How long a host may take to fetch an image and start a guest.",
+            ),
+            Opt::integer("reserved_host_memory_mb", "512", "MiB kept from servers.")
+                .range(0, i64::MAX),
+            Opt::integer("reserved_host_cpus", "0", "Processors kept from servers.")
+                .range(0, 100_000),
+            Opt::integer(
+                "reserved_host_disk_mb",
+                "0",
+                "MiB of disk kept from servers.",
+            )
+            .range(0, i64::MAX),
+            Opt::float(
+                "cpu_allocation_ratio",
+                "4.0",
+                "Virtual processors promised per real one.",
+            )
+            .formerly(&["initial_cpu_allocation_ratio"]),
+            Opt::float(
+                "ram_allocation_ratio",
+                "1.0",
+                "Memory promised per real memory.",
+            )
+            .formerly(&["initial_ram_allocation_ratio"]),
+            Opt::float(
+                "disk_allocation_ratio",
+                "1.0",
+                "Disk promised per real disk.",
+            )
+            .formerly(&["initial_disk_allocation_ratio"]),
+        ];
+        OPTIONS
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        ComputeSection {
+            default_availability_zone: from.text("default_availability_zone"),
+            default_schedule_zone: from.optional("default_schedule_zone"),
+            internal_service_availability_zone: from.text("internal_service_availability_zone"),
+            password_length: from.integer("password_length"),
+            force_config_drive: from.boolean("force_config_drive"),
+            service_down_time: from.seconds("service_down_time"),
+            report_interval: from.seconds("report_interval"),
+            sync_power_state_interval: from.seconds("sync_power_state_interval"),
+            max_concurrent_builds: from.integer("max_concurrent_builds"),
+            shutdown_timeout: from.seconds("shutdown_timeout"),
+            vif_plugging_timeout: from.seconds("vif_plugging_timeout"),
+            vif_plugging_is_fatal: from.boolean("vif_plugging_is_fatal"),
+            long_rpc_timeout: from.seconds("long_rpc_timeout"),
+            reserved_host_memory_mb: from.integer("reserved_host_memory_mb"),
+            reserved_host_cpus: from.integer("reserved_host_cpus"),
+            reserved_host_disk_mb: from.integer("reserved_host_disk_mb"),
+            cpu_ratio: from.float("cpu_allocation_ratio"),
+            ram_ratio: from.float("ram_allocation_ratio"),
+            disk_ratio: from.float("disk_allocation_ratio"),
+        }
+    }
+}
+
+/// `[api]`.
+#[derive(Debug, Clone)]
+pub struct ApiSection {
+    pub bind: SocketAddr,
+    pub public_url: Option<String>,
+    pub metadata_bind: Option<SocketAddr>,
+    pub max_limit: u64,
+    pub enable_instance_password: bool,
+    pub dhcp_domain: String,
+    pub vendordata_jsonfile_path: Option<PathBuf>,
+}
+
+impl Section for ApiSection {
+    const NAME: &'static str = "api";
+    const ABOUT: &'static str = "The front door: all REST services listen on one address, each under \
+                                 its own prefix (`/identity`, `/compute`, `/image`, `/network`).";
+
+    fn options() -> &'static [Opt] {
+        const OPTIONS: &[Opt] = &[
+            Opt::text(
+                "bind",
+                "127.0.0.1:8774",
+                "Address and port; port 0 takes a free one.",
+            ),
+            Opt::text(
+                "public_url",
+                "",
+                "What clients call that address, as `https://cloud.example.org`; derived from \
+                 `bind` when empty.",
+            ),
+            Opt::text(
+                "metadata_bind",
+                "127.0.0.1:8775",
+                "Where the metadata service listens for foreign proxies; empty: only our own \
+                 proxy, in this process.",
+            ),
+            Opt::integer("max_limit", "1000", "Largest page of a list.").range(1, 100_000),
+            Opt::boolean(
+                "enable_instance_password",
+                "true",
+                "Whether `adminPass` is shown.",
+            ),
+            Opt::text(
+                "dhcp_domain",
+                "novalocal",
+                "Appended to host names that guests are told; empty for none.",
+            ),
+            Opt::path(
+                "vendordata_jsonfile_path",
+                "",
+                "A JSON document that all guests are told.",
+            ),
+        ];
+        OPTIONS
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        let metadata = from.text("metadata_bind");
+        ApiSection {
+            bind: from
+                .parsed("bind")
+                .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8774))),
+            public_url: from
+                .optional("public_url")
+                .map(|url| url.trim_end_matches('/').to_owned()),
+            metadata_bind: match metadata.is_empty() {
+                true => None,
+                false => from.parsed("metadata_bind"),
+            },
+            max_limit: from.integer("max_limit"),
+            enable_instance_password: from.boolean("enable_instance_password"),
+            dhcp_domain: from.text("dhcp_domain"),
+            vendordata_jsonfile_path: from.optional_path("vendordata_jsonfile_path"),
+        }
+    }
+}
+
+/// `[quota]`.
+#[derive(Debug, Clone)]
+pub struct QuotaSection(pub BTreeMap<Resource, i64>);
+
+/// The resources an operator sets defaults for.
+const QUOTAS: &[(&str, Resource)] = &[
+    ("instances", Resource::Instances),
+    ("cores", Resource::Cores),
+    ("ram", Resource::Ram),
+    ("key_pairs", Resource::KeyPairs),
+    ("server_groups", Resource::ServerGroups),
+    ("server_group_members", Resource::ServerGroupMembers),
+    ("metadata_items", Resource::MetadataItems),
+    ("injected_files", Resource::InjectedFiles),
+    (
+        "injected_file_content_bytes",
+        Resource::InjectedFileContentBytes,
+    ),
+    ("injected_file_path_length", Resource::InjectedFilePathBytes),
+];
+
+impl Section for QuotaSection {
+    const NAME: &'static str = "quota";
+    const ABOUT: &'static str = "How much a project may have; -1 is without limit.";
+
+    fn options() -> &'static [Opt] {
+        const OPTIONS: &[Opt] = &[
+            Opt::integer("instances", "10", "Servers.").range(-1, i64::MAX),
+            Opt::integer("cores", "20", "Virtual processors.").range(-1, i64::MAX),
+            Opt::integer("ram", "51200", "MiB of memory.").range(-1, i64::MAX),
+            Opt::integer("key_pairs", "100", "Key pairs of a user.").range(-1, i64::MAX),
+            Opt::integer("server_groups", "10", "Server groups.").range(-1, i64::MAX),
+            Opt::integer("server_group_members", "10", "Servers of a group.").range(-1, i64::MAX),
+            Opt::integer("metadata_items", "128", "Metadata items of a server.")
+                .range(-1, i64::MAX),
+            Opt::integer(
+                "injected_files",
+                "5",
+                "Files injected at creation (until 2.56).",
+            )
+            .range(-1, i64::MAX),
+            Opt::integer("injected_file_content_bytes", "10240", "Bytes of each.")
+                .range(-1, i64::MAX),
+            Opt::integer("injected_file_path_length", "255", "Bytes of each path.")
+                .range(-1, i64::MAX),
+        ];
+        OPTIONS
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        let limits = QUOTAS.iter();
+        QuotaSection(
+            limits
+                .map(|(name, resource)| (*resource, from.integer(name)))
+                .collect(),
+        )
+    }
+}
+
+/// `[vnc]`.
+#[derive(Debug, Clone)]
+pub struct VncSection {
+    pub novncproxy_base_url: Option<String>,
+    pub novnc_path: Option<PathBuf>,
+}
+
+impl Section for VncSection {
+    const NAME: &'static str = "vnc";
+    const ABOUT: &'static str = "Screens of servers in the browser.";
+
+    fn options() -> &'static [Opt] {
+        const OPTIONS: &[Opt] = &[
+            Opt::text(
+                "novncproxy_base_url",
+                "",
+                "Address of the page for browsers; derived from `[console] bind` when empty.",
+            ),
+            Opt::path(
+                "novnc_path",
+                "",
+                "Folder of noVNC (Debian package novnc). When empty: `novnc` in the state folder, \
+                 else /usr/share/novnc.",
+            ),
+        ];
+        OPTIONS
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        VncSection {
+            novncproxy_base_url: from.optional("novncproxy_base_url"),
+            novnc_path: from.optional_path("novnc_path"),
+        }
+    }
+}
+
+/// `[serial_console]`.
+#[derive(Debug, Clone)]
+pub struct SerialSection {
+    pub base_url: Option<String>,
+}
+
+impl Section for SerialSection {
+    const NAME: &'static str = "serial_console";
+    const ABOUT: &'static str = "Serial lines of servers.";
+
+    fn options() -> &'static [Opt] {
+        const OPTIONS: &[Opt] = &[Opt::text(
+            "base_url",
+            "",
+            "Address of the WebSocket for clients; derived from `[console] bind` when empty.",
+        )];
+        OPTIONS
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        SerialSection {
+            base_url: from.optional("base_url"),
+        }
+    }
+}
+
+/// `[console]`.
+#[derive(Debug, Clone)]
+pub struct ConsoleSection {
+    pub bind: SocketAddr,
+    pub allowed_origins: Vec<String>,
+}
+
+impl Section for ConsoleSection {
+    const NAME: &'static str = "console";
+    const ABOUT: &'static str = "The console proxy.";
+
+    fn options() -> &'static [Opt] {
+        const OPTIONS: &[Opt] = &[
+            Opt::text(
+                "bind",
+                "127.0.0.1:6080",
+                "Address and port; port 0 takes a free one.",
+            ),
+            Opt::list(
+                "allowed_origins",
+                "",
+                "Hosts of pages that may open consoles, beside the proxy's own.",
+            ),
+        ];
+        OPTIONS
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        ConsoleSection {
+            bind: from
+                .parsed("bind")
+                .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 6080))),
+            allowed_origins: from.list("allowed_origins"),
+        }
+    }
+}
+
+/// `[consoleauth]`.
+#[derive(Debug, Clone)]
+pub struct ConsoleAuthSection {
+    pub token_ttl: Duration,
+}
+
+impl Section for ConsoleAuthSection {
+    const NAME: &'static str = "consoleauth";
+    const ABOUT: &'static str = "Tokens for consoles.";
+
+    fn options() -> &'static [Opt] {
+        const OPTIONS: &[Opt] = &[Opt::seconds(
+            "token_ttl",
+            "600",
+            "How long a token may be used.",
+        )];
+        OPTIONS
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        ConsoleAuthSection {
+            token_ttl: from.seconds("token_ttl"),
+        }
+    }
+}
+
+/// `[oslo_policy]`.
+#[derive(Debug, Clone)]
+pub struct PolicySection {
+    pub policy_file: Option<PathBuf>,
+}
+
+impl Section for PolicySection {
+    const NAME: &'static str = "oslo_policy";
+    const ABOUT: &'static str = "Who may do what.";
+
+    fn options() -> &'static [Opt] {
+        const OPTIONS: &[Opt] = &[Opt::path(
+            "policy_file",
+            "",
+            "Rules of compute that replace the defaults (`policy.yaml` or JSON).",
+        )];
+        OPTIONS
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        PolicySection {
+            policy_file: from.optional_path("policy_file"),
+        }
+    }
+}
+
+/// `[qemu]`.
+#[derive(Debug, Clone)]
+pub struct QemuSection {
+    pub virt_type: VirtType,
+    pub binary: PathBuf,
+    pub machine_type: String,
+    pub cpu_model: String,
+    pub cgroups: bool,
+}
+
+impl Section for QemuSection {
+    const NAME: &'static str = "qemu";
+    const ABOUT: &'static str = "The QEMU driver.";
+
+    fn options() -> &'static [Opt] {
+        const OPTIONS: &[Opt] = &[
+            Opt::choice(
+                "virt_type",
+                &["auto", "kvm", "qemu"],
+                "auto",
+                "How guests run: `kvm`, `qemu` (emulation, slow), or `auto`: KVM where the \
+                 processor really has it.",
+            )
+            .formerly(&["libvirt/virt_type"]),
+            Opt::path("binary", "qemu-system-x86_64", "The QEMU program."),
+            Opt::text(
+                "machine_type",
+                "pc",
+                "Machine of servers whose image names none.",
+            ),
+            Opt::text(
+                "cpu_model",
+                "",
+                "Processor that guests see; empty: `host` with KVM, `qemu64` with emulation.",
+            ),
+            Opt::boolean(
+                "cgroups",
+                "true",
+                "Limit guests by control groups where possible.",
+            ),
+        ];
+        OPTIONS
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        QemuSection {
+            virt_type: match from.text("virt_type").as_str() {
+                "kvm" => VirtType::Kvm,
+                "qemu" => VirtType::Qemu,
+                _ => VirtType::Auto,
+            },
+            binary: from.path("binary"),
+            machine_type: from.text("machine_type"),
+            cpu_model: from.text("cpu_model"),
+            cgroups: from.boolean("cgroups"),
+        }
+    }
+}
+
+/// `[fake]`.
+#[derive(Debug, Clone)]
+pub struct FakeSection {
+    pub hosts: usize,
+    pub vcpus: u32,
+    pub memory_mb: u64,
+    pub disk_gb: u64,
+    pub latencies: Latencies,
+    pub faults: Faults,
+    pub vnc_server: Option<String>,
+    pub persistent: bool,
+}
+
+impl Section for FakeSection {
+    const NAME: &'static str = "fake";
+    const ABOUT: &'static str = "The simulated hypervisor.";
+
+    fn options() -> &'static [Opt] {
+        const OPTIONS: &[Opt] = &[
+            Opt::integer("hosts", "1", "Simulated hosts in this process.").range(1, 100_000),
+            Opt::integer("vcpus", "1000", "Processors of each.").range(1, 1_000_000),
+            Opt::integer("memory_mb", "800000", "MiB of each.").range(1, i64::MAX),
+            Opt::integer("disk_gb", "600000", "GiB of each.").range(0, i64::MAX),
+            Opt::integer("start_ms", "0", "Milliseconds to start a guest.").range(0, 3_600_000),
+            Opt::integer("stop_ms", "0", "Milliseconds to stop one.").range(0, 3_600_000),
+            Opt::text(
+                "fail_start_of",
+                "",
+                "Guests whose name matches this do not start.",
+            ),
+            Opt::text(
+                "vnc_server",
+                "",
+                "`host:port` of a VNC server that every guest shows.",
+            ),
+            Opt::boolean(
+                "persistent",
+                "true",
+                "Whether guests outlive the process, as real ones do.",
+            ),
+        ];
+        OPTIONS
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        FakeSection {
+            hosts: from.integer("hosts"),
+            vcpus: from.integer("vcpus"),
+            memory_mb: from.integer("memory_mb"),
+            disk_gb: from.integer("disk_gb"),
+            latencies: Latencies {
+                start_ms: from.integer("start_ms"),
+                stop_ms: from.integer("stop_ms"),
+                ..Latencies::default()
+            },
+            faults: Faults {
+                fail_start_of: from.optional("fail_start_of"),
+                ..Faults::default()
+            },
+            vnc_server: from.optional("vnc_server"),
+            persistent: from.boolean("persistent"),
+        }
+    }
+}

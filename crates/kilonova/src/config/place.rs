@@ -1,0 +1,98 @@
+//! `[DEFAULT]`: where this process is and what it does.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use settings::{Opt, Reader, Section};
+
+/// Which hypervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Driver {
+    Qemu,
+    Fake,
+}
+
+impl FromStr for Driver {
+    type Err = &'static str;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        match word {
+            "qemu" => Ok(Driver::Qemu),
+            "fake" => Ok(Driver::Fake),
+            _ => Err("qemu or fake"),
+        }
+    }
+}
+
+/// Where this process is and what it does.
+#[derive(Debug, Clone)]
+pub struct Place {
+    pub state_path: PathBuf,
+    pub host: String,
+    pub my_ip: String,
+    pub transport_url: String,
+    pub compute_driver: Driver,
+    pub region: String,
+}
+
+impl Section for Place {
+    const NAME: &'static str = "DEFAULT";
+    const ABOUT: &'static str = "Where this process is and what it does.";
+
+    fn options() -> &'static [Opt] {
+        const OPTIONS: &[Opt] = &[
+            Opt::path(
+                "state_path",
+                "var",
+                "Folder of everything that this cloud keeps: databases, images, disks, keys, logs.",
+            ),
+            Opt::text(
+                "host",
+                "",
+                "Name of this machine in the cloud; the machine's own name when empty.",
+            ),
+            Opt::text(
+                "my_ip",
+                "127.0.0.1",
+                "Address of this machine for other machines.",
+            ),
+            Opt::text(
+                "transport_url",
+                "memory://",
+                "How roles talk to each other: `memory://` within one process, or \
+                 `rabbit://user:password@host:5672/vhost`.",
+            )
+            .hidden(),
+            Opt::choice(
+                "compute_driver",
+                &["qemu", "fake"],
+                "qemu",
+                "What runs servers: QEMU, or a simulation for tests and measurements.",
+            ),
+            Opt::text("region", "RegionOne", "Name of the region in the catalog."),
+        ];
+        OPTIONS
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        let host = from.text("host");
+        Place {
+            state_path: from.path("state_path"),
+            host: if host.is_empty() {
+                machine_name()
+            } else {
+                host
+            },
+            my_ip: from.text("my_ip"),
+            transport_url: from.text("transport_url"),
+            compute_driver: from.parsed("compute_driver").unwrap_or(Driver::Qemu),
+            region: from.text("region"),
+        }
+    }
+}
+
+fn machine_name() -> String {
+    let name = nix::unistd::gethostname().ok();
+    name.and_then(|name| name.into_string().ok())
+        .unwrap_or_else(|| "localhost".to_owned())
+}

@@ -1,0 +1,286 @@
+//! The sections about the companions, the scheduler and the databases.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use settings::{Opt, Reader, Section};
+
+/// `[identity]`.
+#[derive(Debug, Clone)]
+pub struct IdentitySection {
+    pub connection: Option<String>,
+    pub token_expiration: i64,
+    pub password_hash_rounds: u32,
+}
+
+impl Section for IdentitySection {
+    const NAME: &'static str = "identity";
+    const ABOUT: &'static str = "The embedded identity service.";
+
+    fn options() -> &'static [Opt] {
+        const OPTIONS: &[Opt] = &[
+            Opt::secret(
+                "connection",
+                "",
+                "Its database; a file of the state folder when empty.",
+            ),
+            Opt::integer("token_expiration", "3600", "Life of a token in seconds.")
+                .range(60, 31_536_000)
+                .formerly(&["token/expiration"]),
+            Opt::integer(
+                "password_hash_rounds",
+                "12",
+                "Cost of a password hash: 2^rounds.",
+            )
+            .range(4, 31),
+        ];
+        OPTIONS
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        IdentitySection {
+            connection: from.optional("connection"),
+            token_expiration: from.integer("token_expiration"),
+            password_hash_rounds: from.integer("password_hash_rounds"),
+        }
+    }
+}
+
+/// `[image]`.
+#[derive(Debug, Clone)]
+pub struct ImageSection {
+    pub connection: Option<String>,
+    pub image_dir: Option<PathBuf>,
+    pub image_size_cap: u64,
+    pub web_download_local: bool,
+}
+
+impl Section for ImageSection {
+    const NAME: &'static str = "image";
+    const ABOUT: &'static str = "The embedded image service.";
+
+    fn options() -> &'static [Opt] {
+        const OPTIONS: &[Opt] = &[
+            Opt::secret(
+                "connection",
+                "",
+                "Its database; a file of the state folder when empty.",
+            ),
+            Opt::path(
+                "image_dir",
+                "",
+                "Folder of image data; `images` in the state folder when empty.",
+            ),
+            Opt::integer(
+                "image_size_cap",
+                "1099511627776",
+                "Largest upload in bytes.",
+            )
+            .range(1, i64::MAX),
+            Opt::boolean(
+                "web_download_local",
+                "false",
+                "Whether the import method web-download may ask loopback and link-local addresses, \
+                 at any port. Only for tests: users could reach this machine's own services.",
+            ),
+        ];
+        OPTIONS
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        ImageSection {
+            connection: from.optional("connection"),
+            image_dir: from.optional_path("image_dir"),
+            image_size_cap: from.integer("image_size_cap"),
+            web_download_local: from.boolean("web_download_local"),
+        }
+    }
+}
+
+/// What makes networks real.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plane {
+    /// `Linux` where it can work, else `None` with a warning.
+    Auto,
+    Linux,
+    None,
+}
+
+impl FromStr for Plane {
+    type Err = &'static str;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        match word {
+            "auto" => Ok(Plane::Auto),
+            "linux" => Ok(Plane::Linux),
+            "none" => Ok(Plane::None),
+            _ => Err("auto, linux or none"),
+        }
+    }
+}
+
+/// `[network]`.
+#[derive(Debug, Clone)]
+pub struct NetworkSection {
+    pub connection: Option<String>,
+    pub plane: Plane,
+    pub mtu: i32,
+    pub dns_domain: String,
+}
+
+impl Section for NetworkSection {
+    const NAME: &'static str = "network";
+    const ABOUT: &'static str = "The embedded network service.";
+
+    fn options() -> &'static [Opt] {
+        const OPTIONS: &[Opt] = &[
+            Opt::secret(
+                "connection",
+                "",
+                "Its database; a file of the state folder when empty.",
+            ),
+            Opt::choice(
+                "plane",
+                &["auto", "linux", "none"],
+                "auto",
+                "What makes networks real: bridges, taps and namespaces of this machine (`linux`, \
+                 needs root), nothing (`none`), or `auto`: `linux` for QEMU as root, else `none`.",
+            ),
+            Opt::integer("mtu", "1500", "Largest packet of new networks in bytes.")
+                .range(576, 65535),
+            Opt::text(
+                "dns_domain",
+                "openstacklocal",
+                "Domain of names that DHCP hands out.",
+            ),
+        ];
+        OPTIONS
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        NetworkSection {
+            connection: from.optional("connection"),
+            plane: from.parsed("plane").unwrap_or(Plane::Auto),
+            mtu: from.integer("mtu"),
+            dns_domain: from.text("dns_domain"),
+        }
+    }
+}
+
+/// `[database]`.
+#[derive(Debug, Clone)]
+pub struct DatabaseSection {
+    pub connection: Option<String>,
+}
+
+impl Section for DatabaseSection {
+    const NAME: &'static str = "database";
+    const ABOUT: &'static str = "The database of compute.";
+
+    fn options() -> &'static [Opt] {
+        const OPTIONS: &[Opt] = &[Opt::secret(
+            "connection",
+            "",
+            "`sqlite:/path/file`, `postgres://user:password@host/name` or \
+             `mysql://user:password@host/name`; a file of the state folder when empty.",
+        )];
+        OPTIONS
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        DatabaseSection {
+            connection: from.optional("connection"),
+        }
+    }
+}
+
+/// `[scheduler]`.
+#[derive(Debug, Clone)]
+pub struct SchedulerSection {
+    pub max_attempts: usize,
+}
+
+impl Section for SchedulerSection {
+    const NAME: &'static str = "scheduler";
+    const ABOUT: &'static str = "Placing servers.";
+
+    fn options() -> &'static [Opt] {
+        const OPTIONS: &[Opt] =
+            &[Opt::integer("max_attempts", "3", "Hosts tried for one build.").range(1, 1000)];
+        OPTIONS
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        SchedulerSection {
+            max_attempts: from.integer("max_attempts"),
+        }
+    }
+}
+
+/// `[filter_scheduler]`.
+#[derive(Debug, Clone)]
+pub struct FilterSchedulerSection(pub compute_scheduler::Settings);
+
+impl Section for FilterSchedulerSection {
+    const NAME: &'static str = "filter_scheduler";
+    const ABOUT: &'static str = "Filters and weighers.";
+
+    fn options() -> &'static [Opt] {
+        const OPTIONS: &[Opt] = &[
+            Opt::list(
+                "enabled_filters",
+                "ComputeFilter,ComputeCapabilitiesFilter,ImagePropertiesFilter",
+                "Filters that run, in addition to those for resources, zones and traits.",
+            ),
+            Opt::integer(
+                "host_subset_size",
+                "1",
+                "Choose at random among so many best hosts.",
+            )
+            .range(1, 100_000),
+            Opt::float("ram_weight_multiplier", "1.0", "Weight of free memory.")
+                .float_range(-1e9, 1e9),
+            Opt::float("cpu_weight_multiplier", "1.0", "Weight of free processors.")
+                .float_range(-1e9, 1e9),
+            Opt::float("disk_weight_multiplier", "1.0", "Weight of free disk.")
+                .float_range(-1e9, 1e9),
+            Opt::float(
+                "num_instances_weight_multiplier",
+                "0.0",
+                "Weight of the number of servers.",
+            )
+            .float_range(-1e9, 1e9),
+            Opt::float(
+                "hypervisor_version_weight_multiplier",
+                "1.0",
+                "Weight of the hypervisor's version.",
+            )
+            .float_range(-1e9, 1e9),
+        ];
+        OPTIONS
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        let enabled = from.list("enabled_filters");
+        for name in &enabled {
+            if !compute_scheduler::filter_names().any(|known| known == name) {
+                let known: Vec<&str> = compute_scheduler::filter_names().collect();
+                from.refuse(
+                    "enabled_filters",
+                    format!("{name} is not built; there are {}", known.join(", ")),
+                );
+            }
+        }
+        FilterSchedulerSection(compute_scheduler::Settings {
+            enabled_filters: enabled,
+            host_subset_size: from.integer("host_subset_size"),
+            ram_weight_multiplier: from.float("ram_weight_multiplier"),
+            cpu_weight_multiplier: from.float("cpu_weight_multiplier"),
+            disk_weight_multiplier: from.float("disk_weight_multiplier"),
+            num_instances_weight_multiplier: from.float("num_instances_weight_multiplier"),
+            hypervisor_version_weight_multiplier: from
+                .float("hypervisor_version_weight_multiplier"),
+            ..compute_scheduler::Settings::default()
+        })
+    }
+}

@@ -1,0 +1,77 @@
+//! What this machine lacks and what would be used.
+
+use std::path::Path;
+
+use anyhow::Result;
+use hypervisor_qemu::QemuSettings;
+
+use crate::config::{Config, Driver};
+
+/// Prints findings; true when a cloud with these settings can work.
+pub async fn run(config: &Config) -> Result<bool> {
+    let mut good = true;
+    let mut say = |fine: bool, what: String| {
+        println!("{} {what}", if fine { "ok  " } else { "MISS" });
+        good &= fine;
+    };
+    say(
+        true,
+        format!("state folder: {}", config.place.state_path.display()),
+    );
+    say(true, format!("host name: {}", config.place.host));
+    if config.place.compute_driver == Driver::Qemu {
+        let probe = hypervisor_qemu::probe(&QemuSettings {
+            qemu_binary: config.qemu.binary.clone(),
+            virt_type: config.qemu.virt_type,
+            ..QemuSettings::default()
+        })
+        .await;
+        let how = format!("{:?}", probe.accel).to_lowercase();
+        say(true, format!("guests run by {how}: {}", probe.why));
+        say(
+            true,
+            format!("processor limits by control groups: {}", probe.cgroups),
+        );
+        for problem in &probe.problems {
+            say(false, problem.clone());
+        }
+    }
+    let root = nix::unistd::geteuid().is_root();
+    say(
+        root,
+        "root rights, for networks of servers ([network] plane = none works without)".to_owned(),
+    );
+    for (program, package) in [
+        ("ip", "iproute2"),
+        ("nft", "nftables"),
+        ("dnsmasq", "dnsmasq-base"),
+        ("qemu-img", "qemu-utils"),
+    ] {
+        let found = find(program);
+        let what = match &found {
+            Some(path) => format!("{program}: {path}"),
+            None => format!("{program}: install the Debian package {package}"),
+        };
+        say(found.is_some(), what);
+    }
+    let tun = Path::new("/dev/net/tun").exists();
+    say(tun, "/dev/net/tun, for network cards of servers".to_owned());
+    let novnc = config
+        .vnc
+        .novnc_path
+        .clone()
+        .unwrap_or_else(|| config.place.state_path.join("novnc"));
+    let screen =
+        novnc.join("core/rfb.js").exists() || Path::new("/usr/share/novnc/core/rfb.js").exists();
+    say(
+        screen,
+        "noVNC, for screens in the browser (Debian package novnc)".to_owned(),
+    );
+    Ok(good)
+}
+
+fn find(program: &str) -> Option<String> {
+    const FOLDERS: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+    let mut places = FOLDERS.iter().map(|folder| format!("{folder}/{program}"));
+    places.find(|path| Path::new(path).exists())
+}

@@ -1,0 +1,84 @@
+//! Where one service's trait meets another service's REST API.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use clients::compute::{Event, send_events};
+use clients::{Service, Session};
+use http::{Request, StatusCode};
+use network::{EventSink, MetadataUpstream, SinkError};
+use tower::ServiceExt;
+
+/// Carries the network service's events to compute's API, as Neutron does.
+pub struct Events {
+    pub compute: Service,
+    pub session: Session,
+}
+
+impl Events {
+    async fn send(
+        &self,
+        name: &'static str,
+        server_id: &str,
+        port_id: Option<&str>,
+    ) -> Result<(), SinkError> {
+        let events = [Event {
+            name,
+            server_id: server_id.to_owned(),
+            tag: port_id.map(str::to_owned),
+        }];
+        let sent = self
+            .session
+            .with(|token| {
+                let events = &events;
+                async move { send_events(&self.compute, &token, events).await }
+            })
+            .await;
+        Ok(sent?)
+    }
+}
+
+#[async_trait]
+impl EventSink for Events {
+    async fn vif_plugged(&self, server_id: &str, port_id: &str) -> Result<(), SinkError> {
+        self.send("network-vif-plugged", server_id, Some(port_id))
+            .await
+    }
+
+    async fn vif_unplugged(&self, server_id: &str, port_id: &str) -> Result<(), SinkError> {
+        self.send("network-vif-unplugged", server_id, Some(port_id))
+            .await
+    }
+
+    async fn vif_deleted(&self, server_id: &str, port_id: &str) -> Result<(), SinkError> {
+        self.send("network-vif-deleted", server_id, Some(port_id))
+            .await
+    }
+
+    async fn changed(&self, server_id: &str, port_id: &str) -> Result<(), SinkError> {
+        self.send("network-changed", server_id, Some(port_id)).await
+    }
+}
+
+/// Takes the metadata proxy's requests to the metadata service of this process.
+pub struct Metadata(pub Router);
+
+#[async_trait]
+impl MetadataUpstream for Metadata {
+    async fn send(&self, request: Request<Body>) -> Response {
+        match self.0.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+}
+
+/// The index at the front door: which services are behind which prefix.
+pub async fn index(prefixes: Arc<[&'static str]>) -> Response {
+    let services: Vec<String> = prefixes.iter().map(|prefix| format!("{prefix}/")).collect();
+    let body = serde_json::json!({"name": "kilonova", "services": services});
+    (StatusCode::OK, axum::Json(body)).into_response()
+}

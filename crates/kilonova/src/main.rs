@@ -1,0 +1,114 @@
+//! `kilonova`: a compute cloud in one binary.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+use kilonova::{Cloud, Config, demo, docs, doctor, down};
+use settings::Sources;
+use tokio::signal::unix::{SignalKind, signal};
+
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Parser)]
+#[command(name = "kilonova", version, about = "A compute cloud in one binary")]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    files: Files,
+}
+
+#[derive(Args)]
+struct Files {
+    /// Settings file; may be repeated, later ones win.
+    #[arg(long, global = true)]
+    config_file: Vec<PathBuf>,
+    /// Folder of settings files.
+    #[arg(long, global = true)]
+    config_dir: Vec<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the cloud in the foreground until a signal ends it; servers go on.
+    Up,
+    /// End a running cloud, stop its servers, remove its networks. Data stays.
+    Down,
+    /// Say what this machine lacks and what would be used.
+    Doctor,
+    /// Make the first image, network, key and server of a running cloud, and say how to reach it.
+    Demo(demo::Wanted),
+    /// Print a generated document.
+    Docs {
+        #[arg(value_parser = ["settings", "routes", "counts"])]
+        which: String,
+    },
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("kilonova: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<ExitCode> {
+    let line = Line::parse();
+    if let Command::Docs { which } = &line.command {
+        let text = match which.as_str() {
+            "settings" => docs::settings(),
+            "routes" => docs::routes(),
+            _ => docs::counts(),
+        };
+        print!("{text}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let config = Config::load(&Sources::new(line.files.config_file, line.files.config_dir))?;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime")?
+        .block_on(command(line.command, &config))
+}
+
+async fn command(command: Command, config: &Config) -> Result<ExitCode> {
+    match command {
+        Command::Up => up(config).await?,
+        Command::Down => down::run(config).await?,
+        Command::Doctor => {
+            if !doctor::run(config).await? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        Command::Demo(wanted) => demo::run(config, &wanted).await?,
+        Command::Docs { .. } => unreachable!("answered before the runtime starts"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn up(config: &Config) -> Result<()> {
+    telemetry::init(&config.telemetry)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let cloud = Cloud::start(config).await?;
+    tokio::spawn(telemetry::upkeep());
+    tracing::info!(
+        url = cloud.url,
+        console = cloud.console_url,
+        "the cloud is up"
+    );
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    cloud.stop().await;
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! The cloud's folder: where its files lie, what it keeps secret, and the lock that keeps a second
+//! process out.
+
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use nix::fcntl::{Flock, FlockArg};
+use rand::distr::{Alphanumeric, SampleString};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// Characters of a generated password: some 140 bits.
+const PASSWORD_LENGTH: usize = 24;
+
+/// The folder of a cloud, locked for this process.
+pub struct State {
+    pub path: PathBuf,
+    pub secrets: Secrets,
+    /// 8 hex digits, different for each folder of a machine: part of the names of namespaces.
+    pub cloud_id: String,
+    /// Held until the process ends.
+    _lock: Flock<fs::File>,
+}
+
+/// What only this cloud knows; made at the first start.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Secrets {
+    pub admin_password: String,
+    pub demo_password: String,
+    pub service_password: String,
+    pub metadata_secret: String,
+    /// From which the ids of hosts are derived.
+    pub node_namespace: Uuid,
+}
+
+impl Secrets {
+    fn new() -> Self {
+        let password = || Alphanumeric.sample_string(&mut rand::rng(), PASSWORD_LENGTH);
+        Secrets {
+            admin_password: password(),
+            demo_password: password(),
+            service_password: password(),
+            metadata_secret: password(),
+            node_namespace: Uuid::new_v4(),
+        }
+    }
+
+    /// The id of a host's hypervisor and resource provider: the same at every start.
+    pub fn node_id(&self, host: &str) -> String {
+        Uuid::new_v5(&self.node_namespace, host.as_bytes()).to_string()
+    }
+
+    /// The password of the service users.
+    pub fn service(&self) -> SecretString {
+        SecretString::from(self.service_password.clone())
+    }
+}
+
+/// Folders below the cloud's own.
+const FOLDERS: &[&str] = &[
+    "db",
+    "images",
+    "image-cache",
+    "keys",
+    "network",
+    "run",
+    "servers",
+];
+
+impl State {
+    /// Opens, or makes, the folder and takes its lock.
+    ///
+    /// # Errors
+    /// The folder cannot be written, or another process works in it; the text says what to do.
+    pub fn open(path: &Path) -> Result<Self> {
+        for folder in FOLDERS {
+            let folder = path.join(folder);
+            fs::create_dir_all(&folder).with_context(|| {
+                format!(
+                    "cannot make the folder {}: check its owner, or set state_path",
+                    folder.display()
+                )
+            })?;
+        }
+        let path = path.canonicalize().context("the state folder")?;
+        private(&path.join("keys"))?;
+        let lock = lock(&path)?;
+        let cloud_id = cloud_id(&path);
+        let secrets = secrets(&path.join("keys/secrets.json"))?;
+        Ok(State {
+            path,
+            secrets,
+            cloud_id,
+            _lock: lock,
+        })
+    }
+}
+
+/// The cloud id of a folder.
+pub fn cloud_id(path: &Path) -> String {
+    let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());
+    hex::encode(&digest[..4])
+}
+
+fn lock(path: &Path) -> Result<Flock<fs::File>> {
+    let file = path.join("kilonova.lock");
+    let mut opened = fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .read(true)
+        .open(&file)
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    let holder = fs::read_to_string(&file).unwrap_or_default();
+    match Flock::lock(opened.try_clone()?, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => {
+            opened.set_len(0)?;
+            write!(opened, "{}", std::process::id())?;
+            Ok(lock)
+        }
+        Err((_, nix::errno::Errno::EWOULDBLOCK)) => bail!(
+            "another kilonova (process {}) works in {}: stop it first, or set another state_path",
+            holder.trim(),
+            path.display()
+        ),
+        Err((_, error)) => Err(error).context("cannot lock the state folder"),
+    }
+}
+
+fn secrets(file: &Path) -> Result<Secrets> {
+    match fs::read(file) {
+        Ok(text) => {
+            serde_json::from_slice(&text).with_context(|| format!("{} is damaged", file.display()))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let secrets = Secrets::new();
+            write_private(file, &serde_json::to_string_pretty(&secrets)?)?;
+            Ok(secrets)
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+    }
+}
+
+fn private(folder: &Path) -> Result<()> {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+        .with_context(|| format!("cannot protect {}", folder.display()))
+}
+
+/// Writes a file that only its owner may read, whole or not at all.
+pub fn write_private(file: &Path, text: &str) -> Result<()> {
+    let part = file.with_extension("part");
+    let write = || -> std::io::Result<()> {
+        let mut opened = fs::OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(&part)?;
+        opened.write_all(text.as_bytes())?;
+        opened.sync_all()?;
+        fs::rename(&part, file)
+    };
+    write().with_context(|| format!("cannot write {}", file.display()))
+}

@@ -1,0 +1,146 @@
+//! Starting, restarting and auditing a cloud.
+
+use std::path::PathBuf;
+
+use kilonova::{Cloud, Config};
+use serde_json::json;
+
+use crate::{Server, User};
+
+/// A running cloud with a temporary folder.
+pub struct TestCloud {
+    cloud: Option<Cloud>,
+    settings: String,
+    folder: tempfile::TempDir,
+}
+
+/// What every test cloud has: free ports, no networks on the host, cheap password hashes.
+const COMMON: &str = "
+[DEFAULT]
+compute_driver = fake
+[api]
+bind = 127.0.0.1:0
+metadata_bind =
+[console]
+bind = 127.0.0.1:0
+[identity]
+password_hash_rounds = 4
+[network]
+plane = none
+[quota]
+instances = -1
+cores = -1
+ram = -1
+";
+
+impl TestCloud {
+    /// A cloud with one simulated host.
+    pub async fn start() -> Self {
+        Self::with("").await
+    }
+
+    /// The same with more settings, as in a file.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn with(settings: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut cloud = TestCloud {
+            cloud: None,
+            settings: settings.to_owned(),
+            folder,
+        };
+        cloud.open().await;
+        cloud
+    }
+
+    async fn open(&mut self) {
+        let path = self.folder.path().join("s");
+        let text = format!(
+            "{COMMON}\n[DEFAULT]\nstate_path = {}\n{}",
+            path.display(),
+            self.settings
+        );
+        let config = Config::from_text(&text).expect("settings");
+        let cloud = Cloud::start(&config).await.expect("the cloud starts");
+        self.cloud = Some(cloud);
+    }
+
+    /// Ends it in order and starts it again on the same folder.
+    pub async fn restart(&mut self) {
+        if let Some(cloud) = self.cloud.take() {
+            cloud.stop().await;
+        }
+        self.open().await;
+    }
+
+    /// The cloud itself.
+    pub fn cloud(&self) -> &Cloud {
+        self.cloud.as_ref().expect("running between start and restart")
+    }
+
+    /// Its folder.
+    pub fn state_path(&self) -> PathBuf {
+        self.folder.path().join("s")
+    }
+
+    /// The administrator.
+    pub async fn admin(&self) -> User {
+        let cloud = self.cloud();
+        let password = &cloud.state.secrets.admin_password;
+        User::log_in(&cloud.url, "admin", password, "admin").await
+    }
+
+    /// The demo user.
+    pub async fn demo(&self) -> User {
+        let cloud = self.cloud();
+        let password = &cloud.state.secrets.demo_password;
+        User::log_in(&cloud.url, "demo", password, "demo").await
+    }
+
+    /// A flavor of 64 MiB, one processor and 1 GiB, made once; its id.
+    pub async fn tiny(&self) -> String {
+        let admin = self.admin().await;
+        let body = json!({"flavor": {"id": "tiny", "name": "tiny", "ram": 64, "vcpus": 1, "disk": 1}});
+        let made = admin.post("/compute/v2.1/flavors", &body).await;
+        assert!(made.status == 200 || made.status == 409, "{}", made.text);
+        "tiny".to_owned()
+    }
+
+    /// A raw image of one MiB, made anew; its id.
+    pub async fn image(&self, user: &User) -> String {
+        user.image("raw", "raw", vec![0; 1 << 20]).await
+    }
+
+    /// Asks for a server without networks.
+    pub async fn boot(&self, user: &User, name: &str) -> Server {
+        let (flavor, image) = (self.tiny().await, self.image(user).await);
+        self.boot_with(
+            user,
+            json!({"name": name, "flavorRef": flavor, "imageRef": image, "networks": "none"}),
+        )
+        .await
+    }
+
+    /// Asks for a server as described.
+    pub async fn boot_with(&self, user: &User, server: serde_json::Value) -> Server {
+        let body = json!({"server": server});
+        let made = user
+            .compute("latest", http::Method::POST, "/servers", Some(&body))
+            .await
+            .expect(202);
+        Server {
+            user: user.clone(),
+            id: made["server"]["id"].as_str().expect("an id").to_owned(),
+        }
+    }
+
+    /// Nothing leaked.
+    ///
+    /// # Panics
+    /// With everything that did.
+    pub async fn audit(&self) {
+        let findings = self.cloud().audit().await.expect("the audit");
+        assert!(findings.is_empty(), "leaked: {findings:#?}");
+    }
+}

@@ -1,0 +1,76 @@
+//! A server as its owner sees it.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::{Answer, User, until};
+
+/// A server that was asked for.
+#[derive(Clone)]
+pub struct Server {
+    pub user: User,
+    pub id: String,
+}
+
+impl Server {
+    /// Its present representation.
+    pub async fn show(&self) -> Value {
+        let path = format!("/servers/{}", self.id);
+        let shown = self.user.compute("latest", Method::GET, &path, None).await;
+        shown.expect(200)["server"].take()
+    }
+
+    /// Waits for a status. A server that is in error unexpectedly fails the test with its fault.
+    pub async fn reaches(&self, status: &str) -> Value {
+        until(&format!("{} reaches {status}", self.id), || async {
+            let server = self.show().await;
+            let idle = server["OS-EXT-STS:task_state"].is_null();
+            if server["status"] == status && idle {
+                return Some(server);
+            }
+            assert!(
+                server["status"] != "ERROR" || !idle,
+                "in error: {}",
+                server["fault"]
+            );
+            None
+        })
+        .await
+    }
+
+    /// Waits until it is gone.
+    pub async fn vanishes(&self) {
+        until(&format!("{} vanishes", self.id), || async {
+            let path = format!("/servers/{}", self.id);
+            let shown = self.user.compute("2.1", Method::GET, &path, None).await;
+            (shown.status == 404).then_some(())
+        })
+        .await;
+    }
+
+    /// Asks for an action.
+    pub async fn action(&self, body: Value) -> Answer {
+        let path = format!("/servers/{}/action", self.id);
+        self.user.compute("latest", Method::POST, &path, Some(&body)).await
+    }
+
+    /// Stops it.
+    pub async fn stop(&self) -> &Self {
+        self.action(json!({"os-stop": null})).await.expect(202);
+        self
+    }
+
+    /// Starts it.
+    pub async fn start(&self) -> &Self {
+        self.action(json!({"os-start": null})).await.expect(202);
+        self
+    }
+
+    /// Deletes it.
+    pub async fn delete(&self) -> &Self {
+        let path = format!("/servers/{}", self.id);
+        let answer = self.user.compute("2.1", Method::DELETE, &path, None).await;
+        answer.expect(204);
+        self
+    }
+}

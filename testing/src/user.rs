@@ -1,0 +1,165 @@
+//! Somebody with a token, and what the cloud answers.
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+/// A logged-in user. Cheap to clone.
+#[derive(Clone)]
+pub struct User {
+    http: reqwest::Client,
+    /// Of the front door.
+    pub url: String,
+    pub token: String,
+    pub user_id: String,
+    pub project_id: String,
+}
+
+/// An answer, whatever its status.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: reqwest::header::HeaderMap,
+    /// `null` when there was no JSON.
+    pub body: Value,
+    pub text: String,
+}
+
+impl Answer {
+    /// The body, if the status is the one expected.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        self.body
+    }
+
+    /// The message of a fault, in any service's shape, if the status is the one expected.
+    #[track_caller]
+    pub fn fault(self, status: u16) -> String {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        let inner = self.body.as_object().and_then(|body| body.values().next());
+        let message = inner.and_then(|fault| fault["message"].as_str());
+        message
+            .or_else(|| self.body["message"].as_str())
+            .unwrap_or_default()
+            .to_owned()
+    }
+}
+
+impl User {
+    /// Logs in with name and password, both in the domain `Default`.
+    ///
+    /// # Panics
+    /// When the cloud refuses.
+    pub async fn log_in(url: &str, user: &str, password: &str, project: &str) -> Self {
+        let domain = json!({"name": "Default"});
+        let body = json!({"auth": {
+            "identity": {"methods": ["password"], "password": {"user": {
+                "name": user, "domain": domain, "password": password,
+            }}},
+            "scope": {"project": {"name": project, "domain": domain}},
+        }});
+        let http = reqwest::Client::new();
+        let answer = http
+            .post(format!("{url}/identity/v3/auth/tokens"))
+            .json(&body)
+            .send()
+            .await
+            .expect("the identity service answers");
+        let token = answer.headers().get("x-subject-token").map(|value| {
+            let text = value.to_str().expect("a token is ASCII");
+            text.to_owned()
+        });
+        let text = answer.text().await.expect("a body");
+        let token = token.unwrap_or_else(|| panic!("{user} cannot log in: {text}"));
+        let document: Value = serde_json::from_str(&text).expect("JSON");
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        User {
+            http,
+            url: url.to_owned(),
+            token,
+            user_id: text(&document["token"]["user"]["id"]),
+            project_id: text(&document["token"]["project"]["id"]),
+        }
+    }
+
+    /// Any request; `path` begins with the service: `/compute/v2.1/servers`.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Answer {
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.url))
+            .header("x-auth-token", &self.token);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.expect("the cloud answers");
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let text = answer.text().await.expect("a body");
+        Answer {
+            status,
+            headers,
+            body: serde_json::from_str(&text).unwrap_or_default(),
+            text,
+        }
+    }
+
+    /// A request to compute (`/servers…`) at a microversion.
+    pub async fn compute(
+        &self,
+        version: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Answer {
+        let version = format!("compute {version}");
+        let headers = [("openstack-api-version", version.as_str())];
+        self.send(method, &format!("/compute/v2.1{path}"), &headers, body)
+            .await
+    }
+
+    /// `GET` of any service.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[], None).await
+    }
+
+    /// `POST` to any service.
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::POST, path, &[], Some(body)).await
+    }
+
+    /// `PUT` to any service.
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::PUT, path, &[], Some(body)).await
+    }
+
+    /// `DELETE` of any service.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, &[], None).await
+    }
+
+    /// An image with these bytes; its id.
+    pub async fn image(&self, name: &str, format: &str, data: Vec<u8>) -> String {
+        let body = json!({"name": name, "disk_format": format, "container_format": "bare"});
+        let made = self.post("/image/v2/images", &body).await.expect(201);
+        let id = made["id"].as_str().expect("an id").to_owned();
+        let answer = self
+            .http
+            .put(format!("{}/image/v2/images/{id}/file", self.url))
+            .header("x-auth-token", &self.token)
+            .header("content-type", "application/octet-stream")
+            .body(data)
+            .send()
+            .await
+            .expect("the image service answers");
+        assert_eq!(answer.status(), 204, "{}", answer.text().await.unwrap_or_default());
+        id
+    }
+}

@@ -1,0 +1,3 @@
+//! Whole-cloud scenarios.
+
+mod lifecycle;
