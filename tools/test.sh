@@ -1,0 +1,21 @@
+#!/bin/bash
+# All tests, as `make test` and continuous integration run them. Arguments go to `cargo test`.
+#
+# The three database engines and the message broker run beside them (`cargo xtask services`), on loopback and in
+# temporary folders. Tests with guests and networks want root; without it they say that they were skipped.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export PATH=$HOME/.cargo/bin:$PATH:/usr/sbin:/sbin
+
+[ "$(id -u)" = 0 ] || echo "test: not root: tests with network namespaces say 'skipped'"
+# The guest of the live tests, where they look for it: built once, not by the first test that wants it.
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+tools/demo-image.sh "$target/tmp/demo-image"
+export KILONOVA_TEST_DEMO_IMAGE=$target/tmp/demo-image/kilonova-demo.qcow2
+
+# Settings of somebody's own cloud are none of the tests' business.
+while read -r name; do unset "$name"; done < <(compgen -e | grep '^KILONOVA_' | grep -v '^KILONOVA_TEST_' || true)
+
+# Compiled first, so that the servers beside do not wait for it and errors of the compiler stand alone.
+cargo test --workspace --no-run --quiet
+exec cargo xtask services -- cargo test --workspace --no-fail-fast "$@"
