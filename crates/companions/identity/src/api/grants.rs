@@ -37,90 +37,112 @@ impl Place {
     }
 }
 
+/// What the policy asks about the things of a path, and the first of them that does not exist.
+#[derive(Default)]
+struct Found {
+    about: Target,
+    missing: Option<(&'static str, String)>,
+}
+
+impl Found {
+    fn with(mut self, name: &str, value: Option<&str>) -> Self {
+        self.about = self.about.with(name, value);
+        self
+    }
+
+    fn without(mut self, kind: &'static str, id: &str) -> Self {
+        self.missing.get_or_insert((kind, id.to_owned()));
+        self
+    }
+}
+
 /// Reads the path, asks the policy, and checks that everything named exists.
 async fn place(ctx: &Ctx) -> Result<Place, Fault> {
-    let db = ctx.state.db.read();
-    let mut about = Target::default();
-    let mut missing = None;
-    let mut note = |kind, id: &str| {
-        missing.get_or_insert((kind, id.to_owned()));
-    };
-    let (user_id, group_id) = (
-        ctx.param("user_id").to_owned(),
-        ctx.param("group_id").to_owned(),
-    );
-    let (actor_kind, actor_id) = if group_id.is_empty() {
-        match users::Entity::find_by_id(user_id.clone()).one(db).await? {
-            Some(user) => {
-                about = about
-                    .with("target.user.id", Some(&user.id))
-                    .with("target.user.domain_id", Some(&user.domain_id))
-            }
-            // A role may be taken from a user who is gone from another system.
-            None => note("user", &user_id),
-        }
-        ("user", user_id)
-    } else {
-        match groups::Entity::find_by_id(group_id.clone()).one(db).await? {
-            Some(group) => {
-                about = about
-                    .with("target.group.id", Some(&group.id))
-                    .with("target.group.domain_id", Some(&group.domain_id))
-            }
-            None => note("group", &group_id),
-        }
-        ("group", group_id)
-    };
-    let (project_id, domain_id) = (ctx.param("project_id"), ctx.param("domain_id"));
-    let (target_kind, target_id) = if !project_id.is_empty() {
-        match projects::Entity::find_by_id(project_id.to_owned())
-            .one(db)
-            .await?
-        {
-            Some(row) => {
-                let domain = (!row.is_domain).then_some(row.domain_id.as_str());
-                about = about
-                    .with("target.project.id", Some(&row.id))
-                    .with("target.project.domain_id", domain);
-            }
-            None => note("project", project_id),
-        }
-        ("project", project_id)
-    } else if !domain_id.is_empty() {
-        match domains::find(db, domain_id).await {
-            Ok(row) => about = about.with("target.domain.id", Some(&row.id)),
-            Err(Fault::NotFound { .. }) => note("domain", domain_id),
-            Err(other) => return Err(other),
-        }
-        ("domain", domain_id)
-    } else {
-        (SYSTEM, SYSTEM)
-    };
-    if !ctx.param("role_id").is_empty() {
-        match role_api::find(db, ctx.param("role_id")).await {
-            Ok(role) => {
-                about = about
-                    .with("target.role.id", Some(&role.id))
-                    .with("target.role.name", Some(&role.name))
-                    .with("target.role.domain_id", role_api::domain_of(&role));
-            }
-            Err(Fault::NotFound { .. }) => note("role", ctx.param("role_id")),
-            Err(other) => return Err(other),
-        }
-    } else {
-        about = about.with("target.role.domain_id", None);
-    }
-    ctx.allow(about)?;
-    if let Some((kind, id)) = missing {
+    let (actor_kind, actor_id, found) = actor(ctx, Found::default()).await?;
+    let (target_kind, target_id, found) = target(ctx, found).await?;
+    let found = role(ctx, found).await?;
+    ctx.allow(found.about)?;
+    if let Some((kind, id)) = found.missing {
         return Err(Fault::not_found(kind, id));
     }
     Ok(Place {
         actor_kind,
         actor_id,
         target_kind,
-        target_id: target_id.to_owned(),
+        target_id,
         inherited: ctx.is_inherited(),
     })
+}
+
+async fn actor(ctx: &Ctx, found: Found) -> Result<(&'static str, String, Found), Fault> {
+    let db = ctx.state.db.read();
+    let (user_id, group_id) = (ctx.param("user_id"), ctx.param("group_id"));
+    if group_id.is_empty() {
+        let user = users::Entity::find_by_id(user_id.to_owned())
+            .one(db)
+            .await?;
+        let found = match user {
+            Some(user) => found
+                .with("target.user.id", Some(&user.id))
+                .with("target.user.domain_id", Some(&user.domain_id)),
+            None => found.without("user", user_id),
+        };
+        return Ok(("user", user_id.to_owned(), found));
+    }
+    let group = groups::Entity::find_by_id(group_id.to_owned())
+        .one(db)
+        .await?;
+    let found = match group {
+        Some(group) => found
+            .with("target.group.id", Some(&group.id))
+            .with("target.group.domain_id", Some(&group.domain_id)),
+        None => found.without("group", group_id),
+    };
+    Ok(("group", group_id.to_owned(), found))
+}
+
+async fn target(ctx: &Ctx, found: Found) -> Result<(&'static str, String, Found), Fault> {
+    let db = ctx.state.db.read();
+    let (project_id, domain_id) = (ctx.param("project_id"), ctx.param("domain_id"));
+    if !project_id.is_empty() {
+        let project = projects::Entity::find_by_id(project_id.to_owned())
+            .one(db)
+            .await?;
+        let found = match project {
+            Some(row) => {
+                let domain = (!row.is_domain).then_some(row.domain_id.as_str());
+                found
+                    .with("target.project.id", Some(&row.id))
+                    .with("target.project.domain_id", domain)
+            }
+            None => found.without("project", project_id),
+        };
+        return Ok(("project", project_id.to_owned(), found));
+    }
+    if domain_id.is_empty() {
+        return Ok((SYSTEM, SYSTEM.to_owned(), found));
+    }
+    let found = match domains::find(db, domain_id).await {
+        Ok(row) => found.with("target.domain.id", Some(&row.id)),
+        Err(Fault::NotFound { .. }) => found.without("domain", domain_id),
+        Err(other) => return Err(other),
+    };
+    Ok(("domain", domain_id.to_owned(), found))
+}
+
+async fn role(ctx: &Ctx, found: Found) -> Result<Found, Fault> {
+    let id = ctx.param("role_id");
+    if id.is_empty() {
+        return Ok(found.with("target.role.domain_id", None));
+    }
+    match role_api::find(ctx.state.db.read(), id).await {
+        Ok(role) => Ok(found
+            .with("target.role.id", Some(&role.id))
+            .with("target.role.name", Some(&role.name))
+            .with("target.role.domain_id", role_api::domain_of(&role))),
+        Err(Fault::NotFound { .. }) => Ok(found.without("role", id)),
+        Err(other) => Err(other),
+    }
 }
 
 fn same(row: &assignments::Model) -> Condition {
