@@ -1,6 +1,7 @@
 //! The service with the Linux plane, in a network namespace that plays the host and goes with the test.
 
-use std::process::Command;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,26 +12,12 @@ use http::Request;
 use network::{MetadataUpstream, PlaneKind, Settings};
 use nix::sched::{CloneFlags, unshare};
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
 use crate::cloud::{ADMIN, Cloud, DEMO, Told, ip, text};
+use crate::guest::{Guest, sh};
 
 const SERVER: &str = "9f0a4c6e-9d0b-4f6c-8f57-0f4d1f0c5a11";
-
-/// Runs a shell command; what it prints.
-fn sh(command: &str) -> String {
-    let done = Command::new("sh")
-        .args(["-c", command])
-        .output()
-        .expect("sh runs");
-    assert!(
-        done.status.success(),
-        "{command}: {}",
-        String::from_utf8_lossy(&done.stderr)
-    );
-    String::from_utf8_lossy(&done.stdout).into_owned()
-}
 
 /// Runs the test on threads of a new network namespace. Without root it only says so.
 fn on_a_host<F: Future<Output = ()>>(body: impl FnOnce() -> F + Send + 'static) {
@@ -143,33 +130,19 @@ fn a_bound_port_is_wired_told_of_asks_for_metadata_and_leaves_nothing() {
         let floating = cloud.make(DEMO, "floatingips", floating).await;
         assert_eq!(floating["status"], "ACTIVE");
 
-        // The host stands in for the guest: on the network's bridge, with the port's address.
-        let bridge = format!("br{}", &text(&network["id"])[..11]);
-        sh(&format!(
-            "ip link add g0 type veth peer name g1 && ip link set g1 netns {netns}"
-        ));
-        sh(&format!("ip -n {netns} link set g1 master {bridge} up"));
-        sh(&format!(
-            "ip addr add {}/24 dev g0 && ip link set g0 up",
-            ip(&port)
-        ));
-        let dhcp = cloud
-            .list(
-                ADMIN,
-                "ports",
-                &format!(
-                    "device_owner=network:dhcp&network_id={}",
-                    text(&network["id"])
-                ),
-            )
-            .await;
-        sh(&format!(
-            "ip route add 169.254.169.254 via {}",
-            ip(&dhcp[0])
-        ));
-        let answer = tokio::time::timeout(Duration::from_secs(20), ask())
-            .await
-            .expect("an answer in time");
+        let guest = Guest::plug(&netns, &tap, &text(&port["mac_address"]));
+        let dhcp = format!(
+            "device_owner=network:dhcp&network_id={}",
+            text(&network["id"])
+        );
+        let dhcp = ip(&cloud.list(ADMIN, "ports", &dhcp).await[0]);
+        let answer = guest.within(|| {
+            sh(&format!(
+                "ip addr add {}/24 dev eth0 && ip route add 169.254.169.254 via {dhcp}",
+                ip(&port)
+            ));
+            ask()
+        });
         assert!(
             answer.starts_with("HTTP/1.1 200") && answer.ends_with("ami-id"),
             "{answer}"
@@ -179,7 +152,6 @@ fn a_bound_port_is_wired_told_of_asks_for_metadata_and_leaves_nothing() {
         assert_eq!(asked.headers["x-instance-id"], SERVER);
         assert_eq!(asked.headers["x-tenant-id"], "p-demo");
         assert_eq!(asked.headers["x-forwarded-for"], ip(&port).as_str());
-        // printf %s $SERVER | openssl dgst -sha256 -hmac secret
         let signature = sh(&format!(
             "printf %s {SERVER} | openssl dgst -sha256 -hmac secret"
         ));
@@ -191,6 +163,7 @@ fn a_bound_port_is_wired_told_of_asks_for_metadata_and_leaves_nothing() {
             .to_owned();
         assert_eq!(asked.headers["x-instance-id-signature"], expected.as_str());
 
+        drop(guest);
         cloud.remove(ADMIN, "ports", &port["id"]).await;
         told.heard("deleted", &text(&port["id"])).await;
         for _ in 0..500 {
@@ -209,16 +182,21 @@ fn a_bound_port_is_wired_told_of_asks_for_metadata_and_leaves_nothing() {
 }
 
 /// Asks for metadata with a header that a liar would send.
-async fn ask() -> String {
-    loop {
-        if let Ok(mut stream) = tokio::net::TcpStream::connect("169.254.169.254:80").await {
-            let request = "GET /latest/meta-data/ami-id HTTP/1.1\r\nhost: 169.254.169.254\r\n\
-                           x-instance-id: someone-else\r\nconnection: close\r\n\r\n";
-            stream.write_all(request.as_bytes()).await.expect("sent");
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await.expect("read");
-            return answer;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+fn ask() -> String {
+    let address = "169.254.169.254:80".parse().expect("an address");
+    for _ in 0..20 {
+        let Ok(mut stream) = TcpStream::connect_timeout(&address, Duration::from_secs(1)) else {
+            continue;
+        };
+        stream
+            .set_read_timeout(Some(Duration::from_secs(5)))
+            .expect("a timeout");
+        let request = "GET /latest/meta-data/ami-id HTTP/1.1\r\nhost: 169.254.169.254\r\n\
+                       x-instance-id: someone-else\r\nconnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("read");
+        return answer;
     }
+    panic!("nobody listens at 169.254.169.254")
 }

@@ -1,6 +1,7 @@
 //! The network service through its HTTP face, on every database engine that the environment offers.
 
 mod cloud;
+mod guest;
 
 mod addresses;
 mod lists;
