@@ -247,6 +247,19 @@ mod tests {
     }
 
     #[test]
+    fn every_rule_that_guards_a_call_is_in_the_policy() {
+        let known: HashSet<&str> = compute_control::policy::TABLES
+            .iter()
+            .flat_map(|table| table.iter().map(|rule| rule.name))
+            .collect();
+        for route in all() {
+            if let Access::Rule(name) = route.access {
+                assert!(known.contains(name), "{name}");
+            }
+        }
+    }
+
+    #[test]
     fn no_call_is_listed_twice() {
         let mut seen = HashSet::new();
         for route in all() {

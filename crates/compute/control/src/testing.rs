@@ -1,11 +1,16 @@
 //! A place to try use cases in: a fresh SQLite database, a bus in memory, and companions as routers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
 use bus::Bus;
+use chrono::Utc;
 use clients::{Login, Service, Session};
-use compute_db::Migrator;
+use compute_db::{Migrator, flavors, hosts, servers};
+use compute_model::host::NodeFacts;
+use compute_model::server::DiskConfig;
+use compute_model::{Flavor, PowerState, Server, VmState};
 
 use crate::{Control, Settings, policy};
 
@@ -30,4 +35,141 @@ pub async fn control(identity: Router, image: Router, network: Router) -> Contro
         policy: Arc::new(policy::load(None).expect("the defaults compile")),
         settings: Settings::default(),
     }
+}
+
+/// A host of this name that reported just now: 4 processors, 8 GiB, 100 GiB.
+pub async fn host(control: &Control, name: &str) {
+    let facts = NodeFacts {
+        hypervisor_type: "fake".into(),
+        hypervisor_version: 1_000,
+        host_ip: "192.0.2.1".into(),
+        vcpus: 4,
+        memory_mb: 8192,
+        disk_gb: 100,
+        reserved_memory_mb: 512,
+        cpu_ratio: 4.0,
+        ram_ratio: 1.0,
+        disk_ratio: 1.0,
+        cpu_info: serde_json::json!({"arch": "x86_64"}),
+        uptime: Some("up 1 day".into()),
+        ..Default::default()
+    };
+    let now = sql::micros(Utc::now());
+    let id = uuid::Uuid::new_v4().to_string();
+    let tx = control.db.begin().await.expect("begin");
+    hosts::seen(&tx, name, hosts::COMPUTE, now)
+        .await
+        .expect("seen");
+    hosts::report(&tx, name, name, &id, &facts, now)
+        .await
+        .expect("reported");
+    tx.commit().await.expect("commit");
+}
+
+/// An active server of this project on this host, with 2 processors and 64 MiB.
+pub async fn server(control: &Control, project: &str, host: &str) -> Server {
+    let now = sql::micros(Utc::now());
+    let flavor = Flavor {
+        id: "tiny".into(),
+        name: "tiny".into(),
+        ram: 64,
+        vcpus: 2,
+        disk: 1,
+        ephemeral: 0,
+        swap: 0,
+        rxtx_factor: 1.0,
+        is_public: true,
+        disabled: false,
+        description: None,
+        extra_specs: BTreeMap::new(),
+        created_at: None,
+        updated_at: None,
+    };
+    let server = Server {
+        seq: 0,
+        id: uuid::Uuid::new_v4().to_string(),
+        project_id: project.into(),
+        user_id: "member".into(),
+        name: "server".into(),
+        hostname: "server".into(),
+        description: None,
+        vm_state: VmState::Active,
+        task_state: None,
+        power_state: PowerState::Running,
+        epoch: 1,
+        flavor,
+        image: None,
+        host: Some(host.into()),
+        node: Some(host.into()),
+        node_id: None,
+        availability_zone: None,
+        pinned_zone: None,
+        launch_index: 0,
+        reservation_id: "r-1".into(),
+        vifs: Vec::new(),
+        metadata: BTreeMap::new(),
+        tags: Vec::new(),
+        key: None,
+        user_data: None,
+        config_drive: false,
+        security_groups: Vec::new(),
+        access_ip_v4: None,
+        access_ip_v6: None,
+        disk_config: DiskConfig::Manual,
+        hints: BTreeMap::new(),
+        trusted_certificates: None,
+        root_device_name: None,
+        lock: None,
+        progress: 0,
+        fault: None,
+        created_at: now,
+        updated_at: now,
+        launched_at: Some(now),
+        terminated_at: None,
+        deleted_at: None,
+    };
+    let tx = control.db.begin().await.expect("begin");
+    let kept = servers::insert(&tx, &server).await.expect("inserted");
+    tx.commit().await.expect("commit");
+    kept
+}
+
+/// Adds a flavor of 1 vCPU and 1 GiB of disk.
+pub async fn flavor(control: &Control, id: &str, ram: u32) {
+    let flavor = Flavor {
+        id: id.to_owned(),
+        name: format!("flavor-{id}"),
+        ram,
+        vcpus: 1,
+        disk: 1,
+        ephemeral: 0,
+        swap: 0,
+        rxtx_factor: 1.0,
+        is_public: true,
+        disabled: false,
+        description: None,
+        extra_specs: [("hw:cpu_policy".to_owned(), "shared".to_owned())].into(),
+        created_at: None,
+        updated_at: None,
+    };
+    let tx = control.db.begin().await.expect("a transaction");
+    flavors::insert(&tx, &flavor).await.expect("a new flavor");
+    tx.commit().await.expect("committed");
+}
+
+/// Changes a server's row as a conductor would.
+pub async fn change(control: &Control, id: &str, change: impl FnOnce(&mut Server)) {
+    let tx = control.db.begin().await.expect("a transaction");
+    let mut server = servers::lock(&tx, id).await.expect("the server is there");
+    change(&mut server);
+    servers::save(&tx, &mut server).await.expect("saved");
+    tx.commit().await.expect("committed");
+}
+
+/// What the journal has to do about a server, by kind.
+pub async fn journal(control: &Control, id: &str) -> Vec<(String, serde_json::Value)> {
+    let rows = workflow::find(control.db.read(), id)
+        .await
+        .expect("readable");
+    rows.into_iter().map(|row| (row.kind, row.state)).collect()
 }

@@ -1,0 +1,304 @@
+//! What hangs below servers: metadata, tags, addresses, groups, consoles, events.
+
+use bus::{Failure, Service};
+use compute_rpc::agent::{self, ConsoleEndpoint, ConsoleOutput, Endpoint};
+use serde_json::{Value, json};
+
+use crate::cloud::{ADMIN, Cloud, FREE_PORT, MEMBER, NOWHERE, OTHER, SERVICE, port};
+
+#[tokio::test]
+async fn metadata_is_merged_replaced_and_removed() {
+    let cloud = Cloud::start().await;
+    let id = cloud.boot("s").await;
+    let path = format!("/servers/{id}/metadata");
+    let all = |pairs: Value| json!({"metadata": pairs});
+    let post = format!("POST {path}");
+    let merged = cloud
+        .ask(MEMBER, 1, &post, all(json!({"a": "1", "b": "2"})))
+        .await;
+    assert_eq!(
+        (merged.code, merged.body),
+        (200, all(json!({"a": "1", "b": "2"})))
+    );
+    let replaced = cloud
+        .ask(MEMBER, 1, &format!("PUT {path}"), all(json!({"c": "3"})))
+        .await;
+    assert_eq!(replaced.body, all(json!({"c": "3"})));
+    let item = json!({"meta": {"d": "4"}});
+    assert_eq!(
+        cloud
+            .ask(MEMBER, 1, &format!("PUT {path}/d"), item.clone())
+            .await
+            .body,
+        item
+    );
+    let mismatch = cloud
+        .ask(MEMBER, 1, &format!("PUT {path}/e"), item.clone())
+        .await;
+    assert_eq!(
+        (mismatch.code, mismatch.message()),
+        (400, "Request body and URI mismatch")
+    );
+    assert_eq!(cloud.get(MEMBER, 1, &format!("{path}/d")).await.body, item);
+    let gone = format!("DELETE {path}/d");
+    assert_eq!(cloud.ask(MEMBER, 1, &gone, Value::Null).await.code, 204);
+    let missing = cloud.ask(MEMBER, 1, &gone, Value::Null).await;
+    assert_eq!(
+        (missing.code, missing.message()),
+        (404, "Metadata item was not found")
+    );
+    assert_eq!(
+        cloud.get(MEMBER, 1, &path).await.body,
+        all(json!({"c": "3"}))
+    );
+    let many: serde_json::Map<_, _> = (0..129).map(|n| (format!("k{n}"), json!("v"))).collect();
+    let over = cloud.ask(MEMBER, 1, &post, all(Value::Object(many))).await;
+    assert_eq!(
+        (over.code, over.message()),
+        (403, "Maximum number of metadata items exceeds 128")
+    );
+
+    let building = cloud.create("b").await;
+    let early = cloud
+        .ask(
+            MEMBER,
+            1,
+            &format!("POST /servers/{building}/metadata"),
+            all(json!({"a": "1"})),
+        )
+        .await;
+    assert_eq!(
+        (early.code, early.message()),
+        (
+            409,
+            format!(
+                "Cannot 'update metadata' instance {building} while it is in vm_state building"
+            )
+            .as_str()
+        )
+    );
+}
+
+#[tokio::test]
+async fn tags_come_and_go() {
+    let cloud = Cloud::start().await;
+    let id = cloud.boot("s").await;
+    let path = format!("/servers/{id}/tags");
+    assert_eq!(
+        cloud.get(MEMBER, 25, &path).await.code,
+        404,
+        "not before 2.26"
+    );
+    let put = format!("PUT {path}/red");
+    let new = cloud.ask(MEMBER, 26, &put, Value::Null).await;
+    assert_eq!(new.code, 201);
+    let url = format!("http://cloud/compute/v2.1{path}/red");
+    assert_eq!(new.headers["location"], url.as_str());
+    assert_eq!(cloud.ask(MEMBER, 26, &put, Value::Null).await.code, 204);
+    assert_eq!(
+        cloud.get(MEMBER, 26, &format!("{path}/red")).await.code,
+        204
+    );
+    assert_eq!(
+        cloud.get(MEMBER, 26, &format!("{path}/blue")).await.code,
+        404
+    );
+    let bad = cloud
+        .ask(MEMBER, 26, &format!("PUT {path}/a,b"), Value::Null)
+        .await;
+    assert_eq!(bad.code, 400);
+    let all = json!({"tags": ["x", "y"]});
+    assert_eq!(
+        cloud
+            .ask(MEMBER, 26, &format!("PUT {path}"), all.clone())
+            .await
+            .body,
+        all
+    );
+    let found = cloud.get(MEMBER, 26, "/servers?tags=x,y").await.body;
+    assert_eq!(found["servers"][0]["id"], id.as_str());
+    let none = cloud.get(MEMBER, 26, "/servers?not-tags-any=x").await.body;
+    assert_eq!(none, json!({"servers": []}));
+    assert_eq!(
+        cloud
+            .ask(MEMBER, 26, &format!("DELETE {path}/x"), Value::Null)
+            .await
+            .code,
+        204
+    );
+    assert_eq!(
+        cloud
+            .ask(MEMBER, 26, &format!("DELETE {path}"), Value::Null)
+            .await
+            .code,
+        204
+    );
+    assert_eq!(cloud.get(MEMBER, 26, &path).await.body, json!({"tags": []}));
+}
+
+#[tokio::test]
+async fn addresses_follow_what_the_network_service_tells() {
+    let cloud = Cloud::start().await;
+    let id = cloud.boot("s").await;
+    let path = format!("/servers/{id}/ips");
+    let fixed = json!({"addresses": {"private": [{"version": 4, "addr": "10.0.0.5"}]}});
+    assert_eq!(cloud.get(MEMBER, 1, &path).await.body, fixed);
+    assert_eq!(
+        cloud.get(MEMBER, 1, &format!("{path}/private")).await.body,
+        fixed["addresses"]
+    );
+    assert_eq!(
+        cloud.get(MEMBER, 1, &format!("{path}/other")).await.code,
+        404
+    );
+
+    {
+        let mut net = cloud.net.lock().expect("whole");
+        net.ports.push(port(FREE_PORT, &id));
+        net.floating.push(
+            json!({"floating_ip_address": "203.0.113.9", "fixed_ip_address": "10.0.0.5",
+            "port_id": FREE_PORT}),
+        );
+    }
+    let changed =
+        json!({"events": [{"name": "network-changed", "server_uuid": id, "tag": FREE_PORT}]});
+    let call = "POST /os-server-external-events";
+    assert_eq!(cloud.ask(MEMBER, 1, call, changed.clone()).await.code, 403);
+    let told = cloud.ask(SERVICE, 1, call, changed).await;
+    assert_eq!(told.code, 200, "{}", told.body);
+    assert_eq!(told.body["events"][0]["code"], 200);
+    let shown = cloud.get(MEMBER, 1, &format!("/servers/{id}")).await.body;
+    let addresses = &shown["server"]["addresses"]["private"];
+    assert_eq!(addresses[1]["addr"], "203.0.113.9");
+    assert_eq!(addresses[1]["OS-EXT-IPS:type"], "floating");
+    assert_eq!(addresses[1]["OS-EXT-IPS-MAC:mac_addr"], "fa:16:3e:00:00:01");
+
+    let listed = cloud
+        .get(MEMBER, 70, &format!("/servers/{id}/os-interface"))
+        .await
+        .body;
+    assert_eq!(
+        listed["interfaceAttachments"][0]["fixed_ips"][0]["ip_address"],
+        "10.0.0.5"
+    );
+    let groups = cloud
+        .get(MEMBER, 1, &format!("/servers/{id}/os-security-groups"))
+        .await
+        .body;
+    let rule = &groups["security_groups"][0]["rules"][0];
+    assert_eq!(
+        (&rule["from_port"], &rule["ip_range"]),
+        (&json!(22), &json!({"cidr": "0.0.0.0/0"}))
+    );
+    assert_eq!(rule["group"], json!({}));
+}
+
+#[tokio::test]
+async fn each_event_has_an_answer_of_its_own() {
+    let cloud = Cloud::start().await;
+    let (running, building) = (cloud.boot("s").await, cloud.create("b").await);
+    let event = |id: &str| json!({"name": "network-vif-plugged", "server_uuid": id});
+    let call = "POST /os-server-external-events";
+    let told = cloud
+        .ask(
+            SERVICE,
+            1,
+            call,
+            json!({"events": [event(&running), event(&building), event(NOWHERE)]}),
+        )
+        .await;
+    assert_eq!(told.code, 207);
+    let codes: Vec<i64> = told.body["events"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|event| event["code"].as_i64())
+        .collect();
+    assert_eq!(codes, [200, 422, 404]);
+    let none = cloud
+        .ask(SERVICE, 1, call, json!({"events": [event(NOWHERE)]}))
+        .await;
+    assert_eq!(
+        (none.code, none.message()),
+        (404, "No instances found for any event")
+    );
+}
+
+#[tokio::test]
+async fn consoles_are_opened_by_tokens() {
+    let cloud = Cloud::start().await;
+    let id = cloud.boot("s").await;
+    let agent = Service::new(())
+        .on(async |_, _: bus::Context, asked: ConsoleOutput| {
+            Ok::<_, Failure>(format!("{:?}", asked.lines))
+        })
+        .on(async |_, _: bus::Context, _: ConsoleEndpoint| {
+            Ok::<_, Failure>(Endpoint::Tcp("10.9.9.9".into(), 5901))
+        });
+    let serving = cloud
+        .control
+        .bus
+        .serve(&agent::address("node1"), agent, 4)
+        .await;
+    serving.expect("served");
+    let action = format!("POST /servers/{id}/action");
+    let output = json!({"os-getConsoleOutput": {"length": 7}});
+    assert_eq!(
+        cloud.ask(MEMBER, 1, &action, output).await.body,
+        json!({"output": "Some(7)"})
+    );
+
+    let console = json!({"remote_console": {"protocol": "vnc", "type": "novnc"}});
+    let call = format!("POST /servers/{id}/remote-consoles");
+    assert_eq!(cloud.ask(OTHER, 6, &call, console.clone()).await.code, 404);
+    let opened = cloud.ask(MEMBER, 6, &call, console).await.body;
+    let url = opened["remote_console"]["url"]
+        .as_str()
+        .expect("an address");
+    let (page, token) = url.split_once("?path=%3Ftoken%3D").expect("a token");
+    assert_eq!(page, "http://127.0.0.1:6080/vnc_auto.html");
+    let resolve = format!("/os-console-auth-tokens/{token}");
+    assert_eq!(cloud.get(MEMBER, 31, &resolve).await.code, 403);
+    assert_eq!(cloud.get(ADMIN, 30, &resolve).await.code, 400);
+    let found = cloud.get(ADMIN, 31, &resolve).await.body;
+    assert_eq!(
+        found,
+        json!({"console": {"instance_uuid": id, "host": "10.9.9.9", "port": 5901, "internal_access_path": null}})
+    );
+    assert_eq!(
+        cloud
+            .get(ADMIN, 31, "/os-console-auth-tokens/nothing")
+            .await
+            .code,
+        404
+    );
+
+    let old = json!({"os-getSerialConsole": {"type": "serial"}});
+    let opened = cloud.ask(MEMBER, 1, &action, old.clone()).await.body;
+    assert!(
+        opened["console"]["url"]
+            .as_str()
+            .expect("an address")
+            .starts_with("ws://127.0.0.1:6083/?token=")
+    );
+    assert_eq!(
+        cloud.ask(MEMBER, 6, &action, old).await.code,
+        404,
+        "gone with 2.6"
+    );
+    let spice = json!({"remote_console": {"protocol": "spice", "type": "spice-html5"}});
+    assert_eq!(cloud.ask(MEMBER, 6, &call, spice).await.code, 400);
+    let building = cloud.create("b").await;
+    let early = cloud
+        .ask(
+            MEMBER,
+            1,
+            &format!("POST /servers/{building}/action"),
+            json!({"os-getConsoleOutput": {}}),
+        )
+        .await;
+    assert_eq!(
+        (early.code, early.message()),
+        (409, format!("Instance {building} is not ready").as_str())
+    );
+}
