@@ -17,7 +17,7 @@ pub struct Network {
     pub name: String,
     #[serde(default)]
     pub subnets: Vec<String>,
-    #[serde(default, alias = "tenant_id")]
+    #[serde(default)]
     pub project_id: String,
     #[serde(default)]
     pub shared: bool,
@@ -81,7 +81,7 @@ pub struct Port {
     pub vnic_type: String,
     #[serde(default, rename = "binding:host_id")]
     pub host_id: String,
-    #[serde(default, alias = "tenant_id")]
+    #[serde(default)]
     pub project_id: String,
 }
 

@@ -138,6 +138,7 @@ impl Cloud {
             let listener = listeners::bind(address, "[api] metadata_bind").await?;
             listeners::serve(&tasks, "metadata", listener, metadata, stop.clone());
         }
+        warm(&tasks, &nova);
         tasks.close();
         Ok(Cloud {
             state,
@@ -444,6 +445,16 @@ async fn agents(
         agents.push(agent.await?);
     }
     Ok(agents)
+}
+
+/// Logs compute's own user in beforehand: the first server need not wait for a password's hash.
+fn warm(tasks: &TaskTracker, session: &Session) {
+    let session = session.clone();
+    tasks.spawn(async move {
+        if let Err(error) = session.token().await {
+            tracing::error!(%error, "compute's own user cannot log in");
+        }
+    });
 }
 
 /// Roles without an agent say that they are alive, for `os-services`.

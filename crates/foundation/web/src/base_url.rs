@@ -20,10 +20,12 @@ impl BaseUrl {
             .or_else(|| original.authority().map(|authority| authority.as_str()))
             .unwrap_or("localhost");
         let outer = text(headers, "x-forwarded-prefix").unwrap_or_default();
-        let prefix = original
-            .path()
-            .strip_suffix(inner.path())
-            .unwrap_or_default();
+        let prefix = match original.path().strip_suffix(inner.path()) {
+            Some(prefix) => prefix,
+            // Mounted at `/image` and asked for exactly that: the service sees `/`.
+            None if inner.path() == "/" => original.path(),
+            None => "",
+        };
         BaseUrl(format!(
             "{scheme}://{host}{}{}",
             outer.trim_end_matches('/'),
@@ -69,11 +71,15 @@ mod tests {
     fn a_root_request_under_a_prefix_without_slash_keeps_the_prefix() {
         let mut headers = HeaderMap::new();
         headers.insert("host", "cloud".parse().expect("header"));
-        let base = BaseUrl::of(
-            &Uri::from_static("/image/"),
-            &Uri::from_static("/"),
-            &headers,
-        );
-        assert_eq!(base.0, "http://cloud/image");
+        for path in ["/image/", "/image"] {
+            let base = BaseUrl::of(
+                &path.parse().expect("URI"),
+                &Uri::from_static("/"),
+                &headers,
+            );
+            assert_eq!(base.0, "http://cloud/image");
+        }
+        let root = BaseUrl::of(&Uri::from_static("/"), &Uri::from_static("/"), &headers);
+        assert_eq!(root.0, "http://cloud");
     }
 }
