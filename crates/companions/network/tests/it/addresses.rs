@@ -1,3 +1,5 @@
+//! Addresses are handed out once, whatever runs side by side.
+
 use std::collections::HashSet;
 
 use serde_json::json;

@@ -113,7 +113,7 @@ fn carry(inner: &File, outer: &File, stop: &AtomicBool) {
         for (ready, mut from, mut to) in [(ready[0], inner, outer), (ready[1], outer, inner)] {
             if ready && let Ok(length) = from.read(&mut frame) {
                 // A device that is down refuses frames, as a cable that is not plugged in.
-                to.write(&frame[..length]).ok();
+                to.write_all(&frame[..length]).ok();
             }
         }
     }

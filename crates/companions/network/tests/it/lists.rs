@@ -1,3 +1,5 @@
+//! Filters, sorting, paging, tags, and the lists around the resources.
+
 use http::Method;
 use serde_json::json;
 

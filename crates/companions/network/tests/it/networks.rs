@@ -1,3 +1,5 @@
+//! Networks: who sees and may do what, sharing, quotas, topologies on demand.
+
 use http::Method;
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! Ports: addresses, guards, binding, and what compute is told.
+
 use std::sync::Arc;
 
 use http::Method;

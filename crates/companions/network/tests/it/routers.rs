@@ -1,3 +1,5 @@
+//! Routers and floating addresses.
+
 use http::Method;
 use serde_json::{Value, json};
 

@@ -1,3 +1,5 @@
+//! Security groups and their rules.
+
 use http::Method;
 use serde_json::json;
 

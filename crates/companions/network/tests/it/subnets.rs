@@ -1,3 +1,5 @@
+//! Subnets and the pools they come from.
+
 use http::Method;
 use serde_json::{Value, json};
 
