@@ -96,7 +96,7 @@ qemu_of_one_version() {
     have=$(installed "$package")
     [ -n "$have" ] && [ "${have%+b[0-9]*}" != "${version%+b[0-9]*}" ] || continue
     apt-cache madison "$package" | awk -v version="${version%+b[0-9]*}" -v package="$package" \
-      '{base = $3; sub(/\+b[0-9]+$/, "", base)} base == version {print package "=" $3; exit}'
+      '{base = $3; sub(/\+b[0-9]+$/, "", base)} base == version && !found {print package "=" $3; found = 1}'
   done
 }
 
