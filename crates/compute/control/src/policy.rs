@@ -113,7 +113,7 @@ mod tests {
         let policy = load(None).expect("the tables are in the language");
         assert_eq!(
             policy.rules().count(),
-            TABLES.iter().map(|table| table.len()).sum()
+            TABLES.iter().map(|table| table.len()).sum::<usize>()
         );
     }
 }
