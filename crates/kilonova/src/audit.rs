@@ -1,17 +1,68 @@
 //! What should not be: everything that belongs to nobody.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
-use anyhow::Result;
-use compute_db::{claims, servers};
+use anyhow::{Result, bail};
+use clients::{Service, Session};
+use compute_db::{Database, claims, servers};
+use image::Images;
+use network::Networks;
 
-use crate::cloud::Cloud;
+use crate::cloud;
+use crate::config::Config;
+use crate::drivers::{self, Hosted};
+use crate::state::State;
+
+/// What is looked at.
+pub struct Looked<'a> {
+    pub db: &'a Database,
+    pub images: &'a Images,
+    pub networks: &'a Networks,
+    pub hosts: &'a [Hosted],
+    pub network: &'a Service,
+    pub session: &'a Session,
+}
+
+/// The audit of a cloud that does not run, by its folder and databases.
+///
+/// # Errors
+/// There is no cloud, it runs, or something could not be looked at.
+pub async fn offline(config: &Config) -> Result<Vec<String>> {
+    let path: &Path = &config.place.state_path;
+    if !path.join("keys/secrets.json").exists() {
+        bail!("there is no cloud in {}", path.display());
+    }
+    let state = State::open(path)?;
+    let hosts = drivers::open(config, &state).await?;
+    let (identity, images, networks, db) = tokio::try_join!(
+        cloud::open_identity(config, &state, "http://localhost"),
+        cloud::open_images(config, &state),
+        cloud::open_networks(config, &state),
+        cloud::open_compute(config, &state),
+    )?;
+    let session = cloud::session(
+        &Service::in_process("identity", identity.router()),
+        "nova",
+        state.secrets.service(),
+    );
+    let network = Service::in_process("network", networks.router(identity.authenticator()));
+    run(&Looked {
+        db: &db,
+        images: &images,
+        networks: &networks,
+        hosts: &hosts,
+        network: &network,
+        session: &session,
+    })
+    .await
+}
 
 /// One sentence for each finding. Empty is good.
 ///
 /// # Errors
 /// Something could not be looked at.
-pub async fn run(cloud: &Cloud) -> Result<Vec<String>> {
+pub async fn run(cloud: &Looked<'_>) -> Result<Vec<String>> {
     let live: BTreeSet<String> = servers::live_ids(cloud.db.read())
         .await?
         .into_iter()
@@ -29,7 +80,7 @@ pub async fn run(cloud: &Cloud) -> Result<Vec<String>> {
 }
 
 /// Servers with a task that no workflow carries out, and workflows that are stuck.
-async fn idle(cloud: &Cloud) -> Result<Vec<String>> {
+async fn idle(cloud: &Looked<'_>) -> Result<Vec<String>> {
     let db = cloud.db.read();
     let mut findings = Vec::new();
     for server in servers::with_task(db).await? {
@@ -55,7 +106,7 @@ async fn idle(cloud: &Cloud) -> Result<Vec<String>> {
 }
 
 /// Claims of servers that are gone, and counts that do not add up.
-async fn claimed(cloud: &Cloud, live: &BTreeSet<String>) -> Result<Vec<String>> {
+async fn claimed(cloud: &Looked<'_>, live: &BTreeSet<String>) -> Result<Vec<String>> {
     let db = cloud.db.read();
     let consumers = claims::consumers(db).await?.into_iter();
     let mut findings: Vec<String> = consumers
@@ -71,9 +122,9 @@ async fn claimed(cloud: &Cloud, live: &BTreeSet<String>) -> Result<Vec<String>> 
 }
 
 /// Guests on hosts where their server is not.
-async fn guests(cloud: &Cloud) -> Result<Vec<String>> {
+async fn guests(cloud: &Looked<'_>) -> Result<Vec<String>> {
     let mut findings = Vec::new();
-    for hosted in &cloud.hosts {
+    for hosted in cloud.hosts {
         for guest in hosted.driver.list().await? {
             let server = servers::find(cloud.db.read(), &guest.id).await.ok();
             if server.is_none_or(|server| server.host.as_ref() != Some(&hosted.host)) {
@@ -88,8 +139,8 @@ async fn guests(cloud: &Cloud) -> Result<Vec<String>> {
 }
 
 /// Ports of servers that are gone.
-async fn ports(cloud: &Cloud, live: &BTreeSet<String>) -> Result<Vec<String>> {
-    let network = &cloud.network;
+async fn ports(cloud: &Looked<'_>, live: &BTreeSet<String>) -> Result<Vec<String>> {
+    let network = cloud.network;
     let ports = cloud
         .session
         .with(|token| async move { clients::network::ports(network, &token, "").await })

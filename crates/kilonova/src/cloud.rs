@@ -48,9 +48,11 @@ pub struct Cloud {
     pub images: Images,
     pub networks: Networks,
     pub hosts: Vec<drivers::Hosted>,
-    pub(crate) network: Service,
-    pub(crate) session: Session,
-    bus: Bus,
+    /// The network service as compute calls it.
+    pub network: Service,
+    /// Compute's own user.
+    pub session: Session,
+    pub bus: Bus,
     conductor: Conductor,
     agents: Vec<Agent>,
     network_tasks: JoinSet<()>,
@@ -181,11 +183,19 @@ impl Cloud {
 
     /// Everything that should not be: leaked claims, ports, guests, files, devices. Empty is good.
     pub async fn audit(&self) -> Result<Vec<String>> {
-        audit::run(self).await
+        audit::run(&audit::Looked {
+            db: &self.db,
+            images: &self.images,
+            networks: &self.networks,
+            hosts: &self.hosts,
+            network: &self.network,
+            session: &self.session,
+        })
+        .await
     }
 }
 
-async fn open_identity(config: &Config, state: &State, url: &str) -> Result<Identity> {
+pub(crate) async fn open_identity(config: &Config, state: &State, url: &str) -> Result<Identity> {
     let db = Database::open(&config.database_url(&state.path, "identity")).await?;
     let settings = identity::Settings {
         token_expiration: config.identity.token_expiration,
@@ -198,7 +208,7 @@ async fn open_identity(config: &Config, state: &State, url: &str) -> Result<Iden
     Ok(Identity::open(db, settings).await?)
 }
 
-async fn open_images(config: &Config, state: &State) -> Result<Images> {
+pub(crate) async fn open_images(config: &Config, state: &State) -> Result<Images> {
     let db = Database::open(&config.database_url(&state.path, "image")).await?;
     let folder = config.image.image_dir.clone();
     let mut settings = image::Settings {
@@ -245,7 +255,7 @@ pub(crate) fn plane(config: &Config) -> PlaneKind {
     }
 }
 
-async fn open_compute(config: &Config, state: &State) -> Result<Database> {
+pub(crate) async fn open_compute(config: &Config, state: &State) -> Result<Database> {
     let db = Database::open(&config.database_url(&state.path, "compute")).await?;
     db.migrate::<compute_db::Migrator>().await?;
     Ok(db)
@@ -303,7 +313,7 @@ fn endpoints(url: &str) -> Vec<identity::Endpoint> {
     endpoints
 }
 
-fn session(identity: &Service, user: &str, password: SecretString) -> Session {
+pub(crate) fn session(identity: &Service, user: &str, password: SecretString) -> Session {
     let login = Login {
         user: user.to_owned(),
         password,

@@ -14,6 +14,8 @@ use crate::state::State;
 pub struct Hosted {
     pub host: String,
     pub driver: Arc<dyn Driver>,
+    /// The same, when it is simulated: tests let things go wrong there.
+    pub fake: Option<FakeDriver>,
 }
 
 /// Opens what the settings choose.
@@ -29,6 +31,7 @@ pub async fn open(config: &Config, state: &State) -> Result<Vec<Hosted>> {
             Ok(vec![Hosted {
                 host: config.place.host.clone(),
                 driver: Arc::new(driver),
+                fake: None,
             }])
         }
         Kind::Fake => fakes(config, state),
@@ -74,7 +77,8 @@ fn fakes(config: &Config, state: &State) -> Result<Vec<Hosted>> {
         let driver = FakeDriver::open(settings).context("the fake driver cannot start")?;
         hosts.push(Hosted {
             host,
-            driver: Arc::new(driver),
+            driver: Arc::new(driver.clone()),
+            fake: Some(driver),
         });
     }
     Ok(hosts)

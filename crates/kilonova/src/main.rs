@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
-use kilonova::{Cloud, Config, demo, docs, doctor, down};
+use kilonova::{Cloud, Config, audit, demo, docs, doctor, down};
 use settings::Sources;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -40,6 +40,9 @@ enum Command {
     Down,
     /// Say what this machine lacks and what would be used.
     Doctor,
+    /// Look at a cloud that does not run: what belongs to nobody, a line each. Exit code 1 when
+    /// there is something.
+    Audit,
     /// Make the first image, network, key and server of a running cloud, and say how to reach it.
     Demo(demo::Wanted),
     /// Print a generated document.
@@ -84,6 +87,15 @@ async fn command(command: Command, config: &Config) -> Result<ExitCode> {
         Command::Down => down::run(config).await?,
         Command::Doctor => {
             if !doctor::run(config).await? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        Command::Audit => {
+            let findings = audit::offline(config).await?;
+            for finding in &findings {
+                println!("{finding}");
+            }
+            if !findings.is_empty() {
                 return Ok(ExitCode::FAILURE);
             }
         }
