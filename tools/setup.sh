@@ -82,7 +82,7 @@ as_root=()
 apt() {
   # Package scripts start no daemons on a machine without systemd: tests start servers of their own.
   ${as_root[@]+"${as_root[@]}"} env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
-    apt-get -o DPkg::Lock::Timeout=500 "$@"
+    apt-get -o DPkg::Lock::Timeout=500 -o Dpkg::Use-Pty=0 "$@"
 }
 candidate() { apt-cache policy "$1" 2>/dev/null | awk '$1 == "Candidate:" && $2 != "(none)" {print $2}'; }
 installed() { dpkg-query -W -f '${db:Status-Status} ${Version}\n' "$1" 2>/dev/null | awk '$1 == "installed" {print $2}'; }
