@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use compute_control::servers::consoles;
-use microversion::{Version, Versioned};
+use microversion::Versioned;
 use serde::{Deserialize, Serialize};
 
 use crate::Api;
 use crate::call::{Answer, Call};
 use crate::fault::Fault;
+use crate::history::behaviour::EVERY_CONSOLE_TOKEN;
 use crate::servers::actions::{ConsoleOutput, GetConsoleOutput};
 use crate::words::NoQuery;
 
@@ -84,13 +85,10 @@ pub async fn output(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     call.render(&ConsoleOutput { output: &text })
 }
 
-/// The version from which tokens of every kind can be resolved.
-const EVERY_KIND: Version = Version::new(2, 31);
-
 /// `GET /os-console-auth-tokens/{token}`.
 pub async fn resolve(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let NoQuery {} = call.admit_query()?;
-    if !call.version.at_least(EVERY_KIND) {
+    if !call.version.at_least(EVERY_CONSOLE_TOKEN) {
         return Err(Fault::bad_request(
             "The requested console type details are not accessible",
         ));

@@ -11,12 +11,11 @@ use serde::{Deserialize, Serialize};
 use crate::Api;
 use crate::call::{Answer, Call};
 use crate::fault::Fault;
+use crate::history::behaviour::ACTIONS_OF_DELETED;
 use crate::paging;
 use crate::servers::shown::micros;
 use crate::words::{Limit, Link, NoQuery};
 
-/// Actions of servers that are gone can be read.
-const DELETED_TOO: Version = Version::new(2, 21);
 /// Owners see events.
 const EVENTS_FOR_ALL: Version = Version::new(2, 51);
 /// Lists come in pages.
@@ -44,7 +43,7 @@ pub async fn index(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
         changes_before: before,
     };
     let id = call.path("server_id");
-    let deleted_too = call.version.at_least(DELETED_TOO);
+    let deleted_too = call.version.at_least(ACTIONS_OF_DELETED);
     let found = actions::list(&api.control, &call.context(), id, &page, deleted_too).await?;
     let path = format!("servers/{id}/os-instance-actions");
     let last = found.last().map(|record| record.request_id.as_str());
@@ -59,7 +58,7 @@ pub async fn index(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
 pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let NoQuery {} = call.admit_query()?;
     let (id, request) = (call.path("server_id"), call.path("id"));
-    let deleted_too = call.version.at_least(DELETED_TOO);
+    let deleted_too = call.version.at_least(ACTIONS_OF_DELETED);
     let found = actions::show(&api.control, &call.context(), id, request, deleted_too).await?;
     let with_events = found.sight.tracebacks || call.version.at_least(EVENTS_FOR_ALL);
     let events = found.events.iter().map(|event| event_view(&found, event));

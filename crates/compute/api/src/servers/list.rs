@@ -14,7 +14,7 @@ use super::view::{ServerSummary, ServerView};
 use crate::Api;
 use crate::call::{Answer, Call};
 use crate::fault::Fault;
-use crate::history::behaviour::STATUS_FILTER_CHECKED;
+use crate::history::behaviour::{IP6_FILTER, STATUS_FILTER_CHECKED};
 use crate::words::{Limit, Link};
 
 /// `GET /servers`.
@@ -83,14 +83,20 @@ async fn page(api: &Api, call: &Call, detailed: bool) -> Result<Listed, Fault> {
 }
 
 /// Filters that others than operators may use, with the version that opened them.
-const OPEN: &[(u16, &[&str])] = &[
-    (1, &["reservation_id", "name", "image", "flavor", "ip"]),
-    (5, &["ip6"]),
-    (26, &["tags", "tags-any", "not-tags", "not-tags-any"]),
-    (66, &["changes-before"]),
-    (73, &["locked"]),
+const OPEN: &[(Version, &[&str])] = &[
     (
-        83,
+        Version::new(2, 1),
+        &["reservation_id", "name", "image", "flavor", "ip"],
+    ),
+    (IP6_FILTER, &["ip6"]),
+    (
+        Version::new(2, 26),
+        &["tags", "tags-any", "not-tags", "not-tags-any"],
+    ),
+    (Version::new(2, 66), &["changes-before"]),
+    (Version::new(2, 73), &["locked"]),
+    (
+        Version::new(2, 83),
         &[
             "availability_zone",
             "config_drive",
@@ -105,12 +111,12 @@ const OPEN: &[(u16, &[&str])] = &[
             "vm_state",
         ],
     ),
-    (90, &["hostname"]),
+    (Version::new(2, 90), &["hostname"]),
 ];
 
 fn open(version: Version) -> BTreeSet<&'static str> {
     OPEN.iter()
-        .filter(|(since, _)| version.at_least(Version::new(2, *since)))
+        .filter(|(since, _)| version.at_least(*since))
         .flat_map(|(_, names)| names.iter().copied())
         .collect()
 }
