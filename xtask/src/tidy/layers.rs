@@ -84,7 +84,6 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ),
     (
         "compute-agent",
-        "compute-placement",
         "a hypervisor host holds no database credentials",
     ),
     (
