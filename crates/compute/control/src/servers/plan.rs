@@ -8,6 +8,7 @@ use compute_model::server::ServerKey;
 
 use super::create::{NewServer, invalid, kept};
 use super::is_admin;
+use crate::availability_zones::Zones;
 use crate::{Context, Control, ControlError, Result, policy};
 
 /// Bytes of a GiB.
@@ -71,14 +72,29 @@ pub(super) async fn place(control: &Control, cx: &Context, new: &NewServer) -> R
         )
         .await?;
     }
-    if let Some(zone) = &place.zone
-        && *zone != control.settings.default_availability_zone
-    {
-        return Err(invalid(
-            "The requested availability zone is not available".to_owned(),
-        ));
+    if let Some(zone) = &place.zone {
+        check_zone(control, zone).await?;
     }
     Ok(place)
+}
+
+/// A zone that is named must have an enabled host. The default zone is taken even while it has none: servers then
+/// wait for no one and say so in their fault.
+async fn check_zone(control: &Control, zone: &str) -> Result<()> {
+    if zone == control.settings.default_availability_zone {
+        return Ok(());
+    }
+    let zones = Zones::read(control).await?;
+    let services = hosts::services(control.db.read()).await?;
+    let known = services.iter().any(|service| {
+        service.binary == hosts::COMPUTE && !service.disabled && zones.of(service) == zone
+    });
+    match known {
+        true => Ok(()),
+        false => Err(invalid(
+            "The requested availability zone is not available".to_owned(),
+        )),
+    }
 }
 
 /// Hosts that are named must exist.
