@@ -84,10 +84,6 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ),
     (
         "compute-agent",
-        "a hypervisor host holds no database credentials",
-    ),
-    (
-        "compute-agent",
         "compute-control",
         "control brings the database along",
     ),
