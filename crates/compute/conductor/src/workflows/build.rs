@@ -326,6 +326,12 @@ async fn spawn(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
 }
 
 async fn destroy(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
+    // A build command that is still on its way, or still fetching the image, must come too late.
+    change(env, &state.server_id, None, |server| {
+        server.epoch += 1;
+        true
+    })
+    .await?;
     let Some(server) = records::load(env, &state.server_id).await? else {
         return Ok(());
     };

@@ -16,8 +16,8 @@ use workflow::{Next, Step, StepContext, StepError, Workflow};
 use crate::env::{AgentTrouble, Env};
 use crate::{ports, records};
 
-/// How often an operation that was asked to turn round is looked at: each look is one query.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often an operation that was asked to turn round is looked at. Its end wakes us before that.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How long an agent that does not answer is waited for before its host counts as down.
 const AGENT_TRIES: u32 = 5;
