@@ -10,7 +10,7 @@ use axum::extract::{FromRequestParts, OriginalUri, RawPathParams, Request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter};
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 use web::body::BodyError;
 use web::{BaseUrl, Query};
@@ -271,7 +271,7 @@ async fn answer(state: Arc<State>, row: &Row, request: Request) -> Answer {
     let ctx = Ctx {
         state,
         query: Query::parse(parts.uri.query().unwrap_or_default()),
-        base: base(&original, &parts.uri, &parts.headers),
+        base: BaseUrl::of(&original, &parts.uri, &parts.headers).0,
         headers: parts.headers,
         rule: row.rule,
         path: parts.uri.path().to_owned(),
@@ -281,18 +281,6 @@ async fn answer(state: Arc<State>, row: &Row, request: Request) -> Answer {
     };
     // A handler is one transaction at most, so a lost race is healed by running it again.
     sql::retry(|| handler(ctx.clone())).await
-}
-
-/// The base of links. Mounted under a prefix, the root document is asked for with and without the
-/// slash at the end; both have the same base.
-fn base(original: &Uri, inner: &Uri, headers: &HeaderMap) -> String {
-    if inner.path() == "/"
-        && !original.path().ends_with('/')
-        && let Ok(closed) = format!("{}/", original.path()).parse()
-    {
-        return BaseUrl::of(&closed, inner, headers).0;
-    }
-    BaseUrl::of(original, inner, headers).0
 }
 
 fn token(headers: &HeaderMap) -> Option<&str> {

@@ -1,8 +1,7 @@
 //! Version documents.
 
-use axum::extract::OriginalUri;
 use axum::response::Response;
-use http::{StatusCode, Uri};
+use http::StatusCode;
 use serde_json::{Value, json};
 use web::BaseUrl;
 
@@ -14,23 +13,13 @@ const VERSIONS: [&str; 14] = [
 ];
 
 /// `GET /`: several choices, as 300 says.
-pub async fn root(base: BaseUrl, OriginalUri(asked): OriginalUri, inner: Uri) -> Response {
-    let document = document(&mounted(base, &asked, &inner));
-    web::body::json(StatusCode::MULTIPLE_CHOICES, &document)
+pub async fn root(base: BaseUrl) -> Response {
+    web::body::json(StatusCode::MULTIPLE_CHOICES, &document(&base))
 }
 
 /// `GET /versions`.
 pub async fn list(base: BaseUrl) -> Response {
     web::body::json(StatusCode::OK, &document(&base))
-}
-
-/// Mounted at `/image` and asked for exactly that, we see `/`: the whole path is the prefix then,
-/// which [`BaseUrl`] cannot cut off by looking for a slash at the end.
-fn mounted(base: BaseUrl, asked: &Uri, inner: &Uri) -> BaseUrl {
-    if inner.path() == "/" && !asked.path().ends_with('/') {
-        return BaseUrl(format!("{}{}", base.0, asked.path()));
-    }
-    base
 }
 
 fn document(base: &BaseUrl) -> Value {
