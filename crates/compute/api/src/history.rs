@@ -128,7 +128,7 @@ pub const HISTORY: &[Change] = &[
     row(38, "C", "An unknown status is refused in a filter", Behaviour),
     row(39, "X", "The proxy to image metadata ends, with its limit", NotYet),
     row(40, "QR", "Usage is listed in pages", NotYet),
-    row(41, "R", "Aggregates have a uuid", NotYet),
+    row(41, "R", "Aggregates have a uuid", Table),
     row(42, "Q", "Devices have tags at boot again", NotYet),
     row(43, "X", "os-hosts ends", Table),
     row(44, "X", "Actions on addresses end, and os-virtual-interfaces", Table),

@@ -7,6 +7,7 @@
 //! What it promises: a route, field or value outside its microversions does not exist for the client; every error has
 //! the body, code and headers that clients of Nova expect; what is not built yet says so with a 501.
 
+pub mod aggregates;
 pub mod availability_zones;
 pub mod call;
 pub mod consoles;

@@ -3,12 +3,18 @@
 use microversion::{Shape, Versioned};
 
 use crate::{
-    availability_zones, consoles, extensions, flavors, hypervisors, instance_actions, interfaces,
+    aggregates, availability_zones, consoles, extensions, flavors, hypervisors, instance_actions, interfaces,
     keypairs, limits, metadata, quota_class_sets, quota_sets, servers, services, tags, words,
 };
 
 /// The tables of all views and requests; what is nested in them is reached through them.
 pub const ALL: &[&Shape] = &[
+    aggregates::AddHost::SHAPE,
+    aggregates::AggregateView::SHAPE,
+    aggregates::CreateAggregate::SHAPE,
+    aggregates::RemoveHost::SHAPE,
+    aggregates::SetAggregateMetadata::SHAPE,
+    aggregates::UpdateAggregate::SHAPE,
     availability_zones::ZoneView::SHAPE,
     consoles::ConnectionView::SHAPE,
     consoles::ConsoleView::SHAPE,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use compute_db::aggregates;
 use compute_db::hosts::{self, COMPUTE};
 use compute_model::host::Service;
 
@@ -84,6 +85,7 @@ async fn zones(control: &Control) -> Result<Vec<Zone>> {
 pub(crate) struct Zones {
     default: String,
     internal: String,
+    by_host: BTreeMap<String, String>,
 }
 
 impl Zones {
@@ -91,13 +93,14 @@ impl Zones {
         Ok(Zones {
             default: control.settings.default_availability_zone.clone(),
             internal: control.settings.internal_service_availability_zone.clone(),
+            by_host: aggregates::zones(control.db.read()).await?,
         })
     }
 
     /// The zone of a service.
     pub(crate) fn of(&self, service: &Service) -> &str {
         match service.binary.as_str() {
-            COMPUTE => &self.default,
+            COMPUTE => self.by_host.get(&service.host).unwrap_or(&self.default),
             _ => &self.internal,
         }
     }

@@ -4,6 +4,7 @@
 //! transaction in which the journal entry of a longer operation is written too; then it nudges
 //! whoever carries the operation out. It neither parses requests nor renders answers.
 
+pub mod aggregates;
 pub mod availability_zones;
 mod context;
 mod error;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use compute_db::hosts::{self, COMPUTE};
-use compute_db::{DbError, servers};
+use compute_db::{DbError, aggregates, servers};
 use compute_model::host::Service;
 
 use crate::availability_zones::Zones;
@@ -136,6 +136,9 @@ pub async fn delete(control: &Control, cx: &Context, named: Named<'_>) -> Result
                 why: "Unable to delete compute service that is hosting instances. Migrate or delete the instances first."
                     .to_owned(),
             });
+        }
+        if service.binary == COMPUTE {
+            aggregates::forget_host(&tx, &service.host).await?;
         }
         match hosts::delete_service(&tx, &service.id).await {
             Err(DbError::NotFound(_)) => return Err(missing()),

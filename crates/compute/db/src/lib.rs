@@ -5,6 +5,7 @@
 //! says, and saving it: whoever loses a race sees the winner's state, never overwrites it.
 
 pub mod actions;
+pub mod aggregates;
 pub mod claims;
 pub mod consoles;
 mod error;

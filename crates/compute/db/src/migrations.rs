@@ -1,6 +1,7 @@
 //! How the tables come to be. Migrations that were released are never edited.
 
 mod m0001_initial;
+mod m0002_aggregates;
 
 use sea_orm_migration::prelude::*;
 
@@ -12,6 +13,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(workflow::Migration),
             Box::new(m0001_initial::Migration),
+            Box::new(m0002_aggregates::Migration),
         ]
     }
 

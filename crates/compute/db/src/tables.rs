@@ -2,6 +2,8 @@
 
 pub mod action;
 pub mod action_event;
+pub mod aggregate;
+pub mod aggregate_host;
 pub mod change;
 pub mod claim;
 pub mod console_token;

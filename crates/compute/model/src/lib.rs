@@ -3,6 +3,7 @@
 //! Everything here can be tested by calling it. Times are handed in, never read.
 
 pub mod action;
+pub mod aggregate;
 pub mod fault;
 pub mod flavor;
 pub mod host;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{TimeDelta, Utc};
-use compute_db::{Database, DbError, hosts};
+use compute_db::{Database, DbError, aggregates, hosts};
 use compute_model::host::Node;
 use tokio::sync::Mutex;
 
@@ -59,18 +59,21 @@ impl Hosts {
     pub async fn current(&self) -> Result<Arc<Vec<Host>>, DbError> {
         let mut known = self.known.lock().await;
         let changed = hosts::nodes(self.db.read(), Some(known.change)).await?;
-        let judge = known.judged.is_none_or(|at| at.elapsed() > LIVENESS);
+        let unknown = |node: &Node| !known.nodes.contains_key(&node.seq);
+        let judge =
+            known.judged.is_none_or(|at| at.elapsed() > LIVENESS) || changed.iter().any(unknown);
         if changed.is_empty() && !judge {
             return Ok(known.snapshot.clone());
         }
         for node in changed {
             known.change = known.change.max(node.change);
             let (up, why_down) = judged(&node.service, self.down_time);
+            let before = known.nodes.get(&node.seq);
             let host = Host {
+                availability_zone: before.and_then(|host| host.availability_zone.clone()),
                 node,
                 up,
                 why_down,
-                availability_zone: None,
             };
             known.nodes.insert(host.node.seq, host);
         }
@@ -81,9 +84,10 @@ impl Hosts {
         Ok(known.snapshot.clone())
     }
 
-    /// Looks anew who is alive, and forgets hosts whose service was deleted.
+    /// Looks anew who is alive and in which zone, and forgets hosts whose service was deleted.
     async fn judge(&self, known: &mut Known) -> Result<(), DbError> {
         let services = hosts::services(self.db.read()).await?;
+        let zones = aggregates::zones(self.db.read()).await?;
         let of_host: BTreeMap<&str, _> = services
             .iter()
             .filter(|service| service.binary == hosts::COMPUTE)
@@ -95,6 +99,7 @@ impl Hosts {
         for host in known.nodes.values_mut() {
             host.node.service = of_host[host.node.host.as_str()].clone();
             (host.up, host.why_down) = judged(&host.node.service, self.down_time);
+            host.availability_zone = zones.get(&host.node.host).cloned();
         }
         known.judged = Some(Instant::now());
         Ok(())

@@ -4,19 +4,19 @@ use super::Access::Rule;
 use super::codes::{ACCEPTED, NO_CONTENT, OK};
 use super::methods::{DELETE, GET, POST, PUT};
 use super::{Route, built, not_built, row};
-use crate::{consoles, servers};
+use crate::{aggregates, consoles, servers};
 use crate::{hypervisors, quota_class_sets, services};
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Route] = &[
-    row(GET, "/os-aggregates", Rule("os_compute_api:os-aggregates:index"), OK, not_built),
-    row(POST, "/os-aggregates", Rule("os_compute_api:os-aggregates:create"), OK, not_built),
-    row(GET, "/os-aggregates/{id}", Rule("os_compute_api:os-aggregates:show"), OK, not_built),
-    row(PUT, "/os-aggregates/{id}", Rule("os_compute_api:os-aggregates:update"), OK, not_built),
-    row(DELETE, "/os-aggregates/{id}", Rule("os_compute_api:os-aggregates:delete"), OK, not_built),
-    row(POST, "/os-aggregates/{id}/action", Rule("os_compute_api:os-aggregates:add_host"), OK, not_built).action("add_host"),
-    row(POST, "/os-aggregates/{id}/action", Rule("os_compute_api:os-aggregates:remove_host"), OK, not_built).action("remove_host"),
-    row(POST, "/os-aggregates/{id}/action", Rule("os_compute_api:os-aggregates:set_metadata"), OK, not_built).action("set_metadata"),
+    row(GET, "/os-aggregates", Rule("os_compute_api:os-aggregates:index"), OK, built!(aggregates::list)),
+    row(POST, "/os-aggregates", Rule("os_compute_api:os-aggregates:create"), OK, built!(aggregates::create)),
+    row(GET, "/os-aggregates/{id}", Rule("os_compute_api:os-aggregates:show"), OK, built!(aggregates::show)),
+    row(PUT, "/os-aggregates/{id}", Rule("os_compute_api:os-aggregates:update"), OK, built!(aggregates::update)),
+    row(DELETE, "/os-aggregates/{id}", Rule("os_compute_api:os-aggregates:delete"), OK, built!(aggregates::delete)),
+    row(POST, "/os-aggregates/{id}/action", Rule("os_compute_api:os-aggregates:add_host"), OK, built!(aggregates::add_host)).action("add_host"),
+    row(POST, "/os-aggregates/{id}/action", Rule("os_compute_api:os-aggregates:remove_host"), OK, built!(aggregates::remove_host)).action("remove_host"),
+    row(POST, "/os-aggregates/{id}/action", Rule("os_compute_api:os-aggregates:set_metadata"), OK, built!(aggregates::set_metadata)).action("set_metadata"),
     row(POST, "/os-aggregates/{id}/images", Rule("compute:aggregates:images"), ACCEPTED, not_built).since(81),
     row(POST, "/os-assisted-volume-snapshots", Rule("os_compute_api:os-assisted-volume-snapshots:create"), OK, not_built),
     row(DELETE, "/os-assisted-volume-snapshots/{id}", Rule("os_compute_api:os-assisted-volume-snapshots:delete"), NO_CONTENT, not_built),

@@ -3,6 +3,7 @@
 // Some tests take the name of a file from the environment.
 #![allow(clippy::disallowed_methods)]
 
+mod aggregates;
 mod answers;
 mod bare;
 mod cloud;

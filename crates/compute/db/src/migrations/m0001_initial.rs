@@ -13,7 +13,7 @@ impl MigrationName for Migration {
 
 /// A column's kind; the engine decides the type.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     /// Text of at most so many characters.
     Text(u32),
     Document,
@@ -28,14 +28,14 @@ enum Kind {
 use Kind::*;
 
 /// (table, columns (name, kind, required), primary key; a serial column is the key by itself).
-type TableRow = (
+pub(super) type TableRow = (
     &'static str,
     &'static [(&'static str, Kind, bool)],
     &'static [&'static str],
 );
 
 /// 191 characters are the most that every MariaDB index takes in utf8mb4.
-const NAME: Kind = Text(191);
+pub(super) const NAME: Kind = Text(191);
 const ID: Kind = Text(64);
 
 const TABLES: &[TableRow] = &[
@@ -312,7 +312,7 @@ impl MigrationTrait for Migration {
     }
 }
 
-fn table(engine: DbBackend, (name, columns, key): &TableRow) -> TableCreateStatement {
+pub(super) fn table(engine: DbBackend, (name, columns, key): &TableRow) -> TableCreateStatement {
     let mut table = Table::create();
     table.table(*name);
     for (column, kind, required) in *columns {
