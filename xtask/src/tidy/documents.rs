@@ -17,18 +17,28 @@ enum Make {
     /// From the graph of crates.
     Graph(fn(&Graph) -> String),
     /// By a command that prints it; for what only a crate of ours knows.
-    #[allow(
-        dead_code,
-        reason = "the settings reference and the table of routes come with the binary"
-    )]
     Command(&'static [&'static str]),
 }
 
 /// All of them. A new one is a row here.
-const DOCUMENTS: &[Document] = &[Document {
-    path: "docs/crates.txt",
-    make: Make::Graph(Graph::listing),
-}];
+const DOCUMENTS: &[Document] = &[
+    Document {
+        path: "docs/crates.txt",
+        make: Make::Graph(Graph::listing),
+    },
+    Document {
+        path: "docs/routes.md",
+        make: Make::Command(&[
+            "cargo", "run", "--quiet", "-p", "kilonova", "--", "docs", "routes",
+        ]),
+    },
+    Document {
+        path: "docs/settings.md",
+        make: Make::Command(&[
+            "cargo", "run", "--quiet", "-p", "kilonova", "--", "docs", "settings",
+        ]),
+    },
+];
 
 /// Compares (or, with `fix`, rewrites) every document.
 pub fn check(root: &Path, graph: &Graph, fix: bool) -> Result<Vec<String>> {
