@@ -1,11 +1,12 @@
 //! Starting, restarting and auditing a cloud.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use hypervisor_fake::FakeDriver;
 use kilonova::{Cloud, Config};
 use serde_json::json;
 
-use crate::{Server, User};
+use crate::{Server, User, until};
 
 /// A running cloud with a temporary folder.
 pub struct TestCloud {
@@ -33,6 +34,33 @@ cores = -1
 ram = -1
 ";
 
+/// The settings of a test cloud in this folder.
+///
+/// # Errors
+/// What is wrong with `more`.
+pub fn config(folder: &Path, more: &str) -> anyhow::Result<Config> {
+    let state_path = folder.display();
+    Config::from_text(&format!(
+        "{COMMON}\n[DEFAULT]\nstate_path = {state_path}\n{more}"
+    ))
+}
+
+/// Why a cloud with these settings does not start.
+///
+/// # Panics
+/// When it does.
+pub async fn refusal(more: &str) -> String {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let error = match config(&folder.path().join("s"), more) {
+        Err(error) => error,
+        Ok(config) => match Cloud::start(&config).await {
+            Err(error) => error,
+            Ok(_) => panic!("it starts"),
+        },
+    };
+    format!("{error:#}")
+}
+
 impl TestCloud {
     /// A cloud with one simulated host.
     pub async fn start() -> Self {
@@ -55,28 +83,54 @@ impl TestCloud {
     }
 
     async fn open(&mut self) {
-        let path = self.folder.path().join("s");
-        let text = format!(
-            "{COMMON}\n[DEFAULT]\nstate_path = {}\n{}",
-            path.display(),
-            self.settings
-        );
-        let config = Config::from_text(&text).expect("settings");
+        let config = config(&self.state_path(), &self.settings).expect("settings");
         let cloud = Cloud::start(&config).await.expect("the cloud starts");
         self.cloud = Some(cloud);
     }
 
     /// Ends it in order and starts it again on the same folder.
     pub async fn restart(&mut self) {
+        self.stop().await;
+        self.open().await;
+    }
+
+    /// Ends it in order; its folder stays.
+    pub async fn stop(&mut self) {
         if let Some(cloud) = self.cloud.take() {
             cloud.stop().await;
         }
-        self.open().await;
+    }
+
+    /// Ends it in order and starts it again with other settings.
+    pub async fn restart_with(&mut self, settings: &str) {
+        settings.clone_into(&mut self.settings);
+        self.restart().await;
+    }
+
+    /// The simulated host of this number, counted from 0.
+    pub fn host(&self, number: usize) -> &FakeDriver {
+        let hosted = &self.cloud().hosts[number];
+        hosted
+            .fake
+            .as_ref()
+            .expect("test clouds simulate their hosts")
+    }
+
+    /// Hosts report themselves a moment after the start: waits until so many are known.
+    pub async fn knows_hosts(&self, count: usize) {
+        let db = &self.cloud().db;
+        until("all hosts report", || async {
+            let nodes = compute_db::hosts::nodes(db.read(), None).await;
+            (nodes.expect("the nodes").len() == count).then_some(())
+        })
+        .await;
     }
 
     /// The cloud itself.
     pub fn cloud(&self) -> &Cloud {
-        self.cloud.as_ref().expect("running between start and restart")
+        self.cloud
+            .as_ref()
+            .expect("running between start and restart")
     }
 
     /// Its folder.
@@ -98,10 +152,34 @@ impl TestCloud {
         User::log_in(&cloud.url, "demo", password, "demo").await
     }
 
+    /// A member of a project of their own, made by the administrator.
+    pub async fn stranger(&self, name: &str) -> User {
+        let admin = self.admin().await;
+        let project = json!({"project": {"name": name}});
+        let project = admin
+            .post("/identity/v3/projects", &project)
+            .await
+            .expect(201);
+        let project = project["project"]["id"].as_str().expect("an id").to_owned();
+        let user =
+            json!({"user": {"name": name, "password": "secret-word", "domain_id": "default"}});
+        let user = admin.post("/identity/v3/users", &user).await.expect(201);
+        let user = user["user"]["id"].as_str().expect("an id").to_owned();
+        let roles = admin
+            .get("/identity/v3/roles?name=member")
+            .await
+            .expect(200);
+        let role = roles["roles"][0]["id"].as_str().expect("an id").to_owned();
+        let path = format!("/identity/v3/projects/{project}/users/{user}/roles/{role}");
+        admin.put(&path, &json!({})).await.expect(204);
+        User::log_in(&self.cloud().url, name, "secret-word", name).await
+    }
+
     /// A flavor of 64 MiB, one processor and 1 GiB, made once; its id.
     pub async fn tiny(&self) -> String {
         let admin = self.admin().await;
-        let body = json!({"flavor": {"id": "tiny", "name": "tiny", "ram": 64, "vcpus": 1, "disk": 1}});
+        let body =
+            json!({"flavor": {"id": "tiny", "name": "tiny", "ram": 64, "vcpus": 1, "disk": 1}});
         let made = admin.post("/compute/v2.1/flavors", &body).await;
         assert!(made.status == 200 || made.status == 409, "{}", made.text);
         "tiny".to_owned()
@@ -109,7 +187,7 @@ impl TestCloud {
 
     /// A raw image of one MiB, made anew; its id.
     pub async fn image(&self, user: &User) -> String {
-        user.image("raw", "raw", vec![0; 1 << 20]).await
+        user.image("raw", vec![0; 1 << 20]).await
     }
 
     /// Asks for a server without networks.

@@ -38,6 +38,37 @@ impl Server {
         .await
     }
 
+    /// Waits until it is in error; the message of its fault.
+    pub async fn fails(&self) -> String {
+        let server = until(&format!("{} fails", self.id), || async {
+            let server = self.show().await;
+            let idle = server["OS-EXT-STS:task_state"].is_null();
+            (server["status"] == "ERROR" && idle).then_some(server)
+        })
+        .await;
+        let message = server["fault"]["message"].as_str();
+        message.expect("a fault says why").to_owned()
+    }
+
+    /// The one address that it has on a network.
+    pub async fn address(&self, network: &str) -> String {
+        let server = self.show().await;
+        let addresses = server["addresses"][network].as_array();
+        let addresses = addresses.unwrap_or_else(|| panic!("on {network}: {server}"));
+        assert_eq!(addresses.len(), 1, "{server}");
+        addresses[0]["addr"]
+            .as_str()
+            .expect("an address")
+            .to_owned()
+    }
+
+    /// Its ports, as its owner sees them.
+    pub async fn ports(&self) -> Vec<Value> {
+        let path = format!("/network/v2.0/ports?device_id={}", self.id);
+        let mut ports = self.user.get(&path).await.expect(200);
+        serde_json::from_value(ports["ports"].take()).expect("a list")
+    }
+
     /// Waits until it is gone.
     pub async fn vanishes(&self) {
         until(&format!("{} vanishes", self.id), || async {
@@ -51,7 +82,9 @@ impl Server {
     /// Asks for an action.
     pub async fn action(&self, body: Value) -> Answer {
         let path = format!("/servers/{}/action", self.id);
-        self.user.compute("latest", Method::POST, &path, Some(&body)).await
+        self.user
+            .compute("latest", Method::POST, &path, Some(&body))
+            .await
     }
 
     /// Stops it.

@@ -25,6 +25,18 @@ pub struct Answer {
 }
 
 impl Answer {
+    async fn of(answer: reqwest::Result<reqwest::Response>) -> Self {
+        let answer = answer.expect("the cloud answers");
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let text = answer.text().await.expect("a body");
+        Answer {
+            status,
+            headers,
+            body: serde_json::from_str(&text).unwrap_or_default(),
+            text,
+        }
+    }
+
     /// The body, if the status is the one expected.
     #[track_caller]
     pub fn expect(self, status: u16) -> Value {
@@ -51,6 +63,22 @@ impl User {
     /// # Panics
     /// When the cloud refuses.
     pub async fn log_in(url: &str, user: &str, password: &str, project: &str) -> Self {
+        let refused = |answer: Answer| panic!("{user} cannot log in: {}", answer.text);
+        Self::try_log_in(url, user, password, project)
+            .await
+            .unwrap_or_else(refused)
+    }
+
+    /// The same, or the refusal.
+    ///
+    /// # Errors
+    /// What the cloud answers instead of a token.
+    pub async fn try_log_in(
+        url: &str,
+        user: &str,
+        password: &str,
+        project: &str,
+    ) -> Result<Self, Answer> {
         let domain = json!({"name": "Default"});
         let body = json!({"auth": {
             "identity": {"methods": ["password"], "password": {"user": {
@@ -59,27 +87,23 @@ impl User {
             "scope": {"project": {"name": project, "domain": domain}},
         }});
         let http = reqwest::Client::new();
-        let answer = http
+        let asked = http
             .post(format!("{url}/identity/v3/auth/tokens"))
-            .json(&body)
-            .send()
-            .await
-            .expect("the identity service answers");
-        let token = answer.headers().get("x-subject-token").map(|value| {
-            let text = value.to_str().expect("a token is ASCII");
-            text.to_owned()
-        });
-        let text = answer.text().await.expect("a body");
-        let token = token.unwrap_or_else(|| panic!("{user} cannot log in: {text}"));
-        let document: Value = serde_json::from_str(&text).expect("JSON");
+            .json(&body);
+        let answer = Answer::of(asked.send().await).await;
+        let Some(token) = answer.headers.get("x-subject-token") else {
+            return Err(answer);
+        };
+        let token = token.to_str().expect("a token is ASCII").to_owned();
+        let document = &answer.body;
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
-        User {
+        Ok(User {
             http,
             url: url.to_owned(),
             token,
             user_id: text(&document["token"]["user"]["id"]),
             project_id: text(&document["token"]["project"]["id"]),
-        }
+        })
     }
 
     /// Any request; `path` begins with the service: `/compute/v2.1/servers`.
@@ -100,15 +124,7 @@ impl User {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let answer = request.send().await.expect("the cloud answers");
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let text = answer.text().await.expect("a body");
-        Answer {
-            status,
-            headers,
-            body: serde_json::from_str(&text).unwrap_or_default(),
-            text,
-        }
+        Answer::of(request.send().await).await
     }
 
     /// A request to compute (`/servers…`) at a microversion.
@@ -145,21 +161,50 @@ impl User {
         self.send(Method::DELETE, path, &[], None).await
     }
 
-    /// An image with these bytes; its id.
-    pub async fn image(&self, name: &str, format: &str, data: Vec<u8>) -> String {
-        let body = json!({"name": name, "disk_format": format, "container_format": "bare"});
+    /// The same user with another token.
+    pub fn with_token(&self, token: &str) -> Self {
+        User {
+            token: token.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// A `POST` of bytes that need not be JSON.
+    pub async fn post_text(&self, path: &str, text: &str) -> Answer {
+        let request = self.http.post(format!("{}{path}", self.url));
+        let request = request
+            .header("x-auth-token", &self.token)
+            .header("content-type", "application/json");
+        Answer::of(request.body(text.to_owned()).send().await).await
+    }
+
+    /// The answer to an upload into a new image, and the image's id.
+    pub async fn upload(&self, format: &str, data: Vec<u8>) -> (Answer, String) {
+        let body = json!({"name": format, "disk_format": format, "container_format": "bare"});
         let made = self.post("/image/v2/images", &body).await.expect(201);
         let id = made["id"].as_str().expect("an id").to_owned();
-        let answer = self
+        let request = self
             .http
             .put(format!("{}/image/v2/images/{id}/file", self.url))
             .header("x-auth-token", &self.token)
-            .header("content-type", "application/octet-stream")
-            .body(data)
-            .send()
-            .await
-            .expect("the image service answers");
-        assert_eq!(answer.status(), 204, "{}", answer.text().await.unwrap_or_default());
+            .header("content-type", "application/octet-stream");
+        (Answer::of(request.body(data).send().await).await, id)
+    }
+
+    /// A network of this name with a subnet of this range; its id.
+    pub async fn network(&self, name: &str, cidr: &str) -> String {
+        let body = json!({"network": {"name": name}});
+        let made = self.post("/network/v2.0/networks", &body).await.expect(201);
+        let id = made["network"]["id"].as_str().expect("an id").to_owned();
+        let body = json!({"subnet": {"network_id": id, "cidr": cidr, "ip_version": 4}});
+        self.post("/network/v2.0/subnets", &body).await.expect(201);
+        id
+    }
+
+    /// An image with these bytes; its id.
+    pub async fn image(&self, format: &str, data: Vec<u8>) -> String {
+        let (answer, id) = self.upload(format, data).await;
+        answer.expect(204);
         id
     }
 }

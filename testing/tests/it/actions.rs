@@ -1,0 +1,209 @@
+//! What may be done with a server in which state, and what is remembered of it.
+
+use http::Method;
+use hypervisor_fake::{FailCall, Faults, Verb};
+use serde_json::{Value, json};
+use testing::{Server, TestCloud, User};
+
+/// Every action of this slice: its body and the word in refusals.
+fn all() -> [(Value, &'static str); 8] {
+    [
+        (json!({"os-start": null}), "start"),
+        (json!({"os-stop": null}), "stop"),
+        (json!({"reboot": {"type": "SOFT"}}), "reboot"),
+        (json!({"reboot": {"type": "HARD"}}), "reboot"),
+        (json!({"pause": null}), "pause"),
+        (json!({"unpause": null}), "unpause"),
+        (json!({"suspend": null}), "suspend"),
+        (json!({"resume": null}), "resume"),
+    ]
+}
+
+/// Does what leads from ACTIVE to a status.
+async fn lead(server: &Server, status: &str) {
+    let action = match status {
+        "SHUTOFF" => json!({"os-stop": null}),
+        "PAUSED" => json!({"pause": null}),
+        "SUSPENDED" => json!({"suspend": null}),
+        "ACTIVE" => return,
+        other => panic!("no way to {other}"),
+    };
+    server.action(action).await.expect(202);
+    server.reaches(status).await;
+}
+
+/// By status: its vm state, the actions allowed (positions in [`all`]), and where each leads.
+const ALLOWED: &[(&str, &str, &[(usize, &str)])] = &[
+    (
+        "ACTIVE",
+        "active",
+        &[
+            (1, "SHUTOFF"),
+            (2, "ACTIVE"),
+            (3, "ACTIVE"),
+            (4, "PAUSED"),
+            (6, "SUSPENDED"),
+        ],
+    ),
+    ("SHUTOFF", "stopped", &[(0, "ACTIVE"), (3, "ACTIVE")]),
+    ("PAUSED", "paused", &[(3, "ACTIVE"), (5, "ACTIVE")]),
+    ("SUSPENDED", "suspended", &[(3, "ACTIVE"), (7, "ACTIVE")]),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_action_works_from_its_states_and_is_refused_in_novas_words_in_all_others() {
+    let cloud = TestCloud::start().await;
+    let demo = cloud.demo().await;
+    for (status, vm_state, allowed) in ALLOWED {
+        let server = cloud.boot(&demo, status).await;
+        server.reaches("ACTIVE").await;
+        lead(&server, status).await;
+        for (position, (body, word)) in all().into_iter().enumerate() {
+            if allowed.iter().any(|(allowed, _)| *allowed == position) {
+                continue;
+            }
+            let refused = server.action(body).await.fault(409);
+            let id = &server.id;
+            let said = format!("Cannot '{word}' instance {id} while it is in vm_state {vm_state}");
+            assert_eq!(refused, said);
+        }
+        for (position, leads_to) in *allowed {
+            let (body, _) = all()[*position].clone();
+            server.action(body).await.expect(202);
+            server.reaches(leads_to).await;
+            if leads_to != status {
+                // Back: every state has a way to ACTIVE by a hard reboot.
+                if *leads_to != "ACTIVE" {
+                    let hard = json!({"reboot": {"type": "HARD"}});
+                    server.action(hard).await.expect(202);
+                    server.reaches("ACTIVE").await;
+                }
+                lead(&server, status).await;
+            }
+        }
+        server.delete().await.vanishes().await;
+    }
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_server_refuses_its_owner_and_obeys_the_operator() {
+    let cloud = TestCloud::start().await;
+    let demo = cloud.demo().await;
+    let server = cloud.boot(&demo, "locked").await;
+    server.reaches("ACTIVE").await;
+    let reason = json!({"lock": {"locked_reason": "do not touch"}});
+    server.action(reason).await.expect(202);
+    let shown = server.show().await;
+    assert_eq!(shown["locked"], true);
+    assert_eq!(shown["locked_reason"], "do not touch");
+    let said = format!("Instance {} is locked", server.id);
+    for (body, _) in all() {
+        assert_eq!(server.action(body).await.fault(409), said);
+    }
+    let path = format!("/servers/{}", server.id);
+    let refused = demo.compute("2.1", Method::DELETE, &path, None).await;
+    assert_eq!(refused.fault(409), said);
+
+    let operators = Server {
+        user: cloud.admin().await,
+        id: server.id.clone(),
+    };
+    operators.stop().await.reaches("SHUTOFF").await;
+    server.action(json!({"unlock": null})).await.expect(202);
+    server.start().await.reaches("ACTIVE").await;
+    server.delete().await.vanishes().await;
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_to_a_server_is_remembered_with_how_it_went() {
+    let cloud = TestCloud::start().await;
+    let demo = cloud.demo().await;
+    let server = cloud.boot(&demo, "remembered").await;
+    server.reaches("ACTIVE").await;
+    server.stop().await.reaches("SHUTOFF").await;
+    server.start().await.reaches("ACTIVE").await;
+    fail_next(&cloud, Verb::Suspend);
+    server.action(json!({"suspend": null})).await.expect(202);
+    assert!(server.fails().await.contains("configured to fail"));
+
+    let found = actions(&demo, &server.id).await;
+    let names: Vec<&str> = found
+        .iter()
+        .filter_map(|one| one["action"].as_str())
+        .collect();
+    assert_eq!(names, ["suspend", "start", "stop", "create"]);
+    assert_eq!(found[0]["message"], "Error");
+    for (record, event) in [
+        (&found[1], "compute_start_instance"),
+        (&found[2], "compute_stop_instance"),
+        (&found[3], "compute__do_build_and_run_instance"),
+    ] {
+        assert_eq!(record["message"], Value::Null, "{record}");
+        let events = events(&demo, &server.id, record).await;
+        let event = events.iter().find(|one| one["event"] == event);
+        let event = event.unwrap_or_else(|| panic!("{record}: {events:?}"));
+        assert_eq!(event["result"], "Success");
+        assert!(event["finish_time"].is_string(), "{event}");
+    }
+    let failed = events(&demo, &server.id, &found[0]).await;
+    assert_eq!(failed[0]["result"], "Error", "{failed:?}");
+    // A server in error goes like any other, and its actions can still be read.
+    server.delete().await.vanishes().await;
+    assert_eq!(actions(&demo, &server.id).await[0]["action"], "delete");
+    cloud.audit().await;
+}
+
+fn fail_next(cloud: &TestCloud, verb: Verb) {
+    let faults = Faults {
+        fail_calls: vec![FailCall { verb, nth: 1 }],
+        ..Faults::default()
+    };
+    cloud.host(0).set_faults(&faults).expect("faults");
+}
+
+async fn actions(user: &User, id: &str) -> Vec<Value> {
+    let path = format!("/servers/{id}/os-instance-actions");
+    let mut found = user
+        .compute("latest", Method::GET, &path, None)
+        .await
+        .expect(200);
+    serde_json::from_value(found["instanceActions"].take()).expect("a list")
+}
+
+async fn events(user: &User, id: &str, record: &Value) -> Vec<Value> {
+    let request = record["request_id"].as_str().expect("an id");
+    let path = format!("/servers/{id}/os-instance-actions/{request}");
+    let mut found = user
+        .compute("latest", Method::GET, &path, None)
+        .await
+        .expect(200);
+    serde_json::from_value(found["instanceAction"]["events"].take()).expect("a list")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_action_that_its_host_refuses_leaves_the_server_as_it_was() {
+    let cloud = TestCloud::start().await;
+    let demo = cloud.demo().await;
+    let server = cloud.boot(&demo, "kept").await;
+    server.reaches("ACTIVE").await;
+    fail_next(&cloud, Verb::Pause);
+    server.action(json!({"pause": null})).await.expect(202);
+    server.reaches("ACTIVE").await;
+    assert_eq!(actions(&demo, &server.id).await[0]["message"], "Error");
+    // And after a reboot that failed, which leaves nobody knows what, a second one mends it.
+    fail_next(&cloud, Verb::Reboot);
+    server
+        .action(json!({"reboot": {"type": "HARD"}}))
+        .await
+        .expect(202);
+    server.fails().await;
+    server
+        .action(json!({"reboot": {"type": "HARD"}}))
+        .await
+        .expect(202);
+    server.reaches("ACTIVE").await;
+    server.delete().await.vanishes().await;
+    cloud.audit().await;
+}

@@ -1,0 +1,108 @@
+//! The same cloud on every database engine, and over a real broker.
+//!
+//! `cargo xtask services -- cargo test -p testing` offers PostgreSQL and MariaDB.
+
+use std::fmt::Write;
+
+use bus::testing::Broker;
+use serde_json::json;
+use testing::{Server, TestCloud};
+
+/// The core of what users do, and a restart in the middle.
+async fn core(settings: &str) {
+    let mut cloud = TestCloud::with(settings).await;
+    let demo = cloud.demo().await;
+    let network = demo.network("private", "10.1.0.0/24").await;
+    let (flavor, image) = (cloud.tiny().await, cloud.image(&demo).await);
+    let wanted = json!({
+        "name": "engine", "flavorRef": flavor, "imageRef": image,
+        "networks": [{"uuid": network}], "metadata": {"Colour": "red", "colour": "blue"},
+        "tags": ["one", "ONE"], "description": "zwölf Boxkämpfer 🥊",
+    });
+    let server = cloud.boot_with(&demo, wanted).await;
+    server.reaches("ACTIVE").await;
+    assert!(server.address("private").await.starts_with("10.1.0."));
+    server.stop().await.reaches("SHUTOFF").await;
+    cloud.restart().await;
+    let server = Server {
+        user: cloud.demo().await,
+        id: server.id,
+    };
+    let shown = server.reaches("SHUTOFF").await;
+    assert_eq!(
+        shown["metadata"],
+        json!({"Colour": "red", "colour": "blue"})
+    );
+    assert_eq!(shown["description"], "zwölf Boxkämpfer 🥊");
+    server.start().await.reaches("ACTIVE").await;
+    let crowd =
+        (0..8).map(|number| cloud.boot(&server.user, if number % 2 == 0 { "even" } else { "odd" }));
+    let crowd = futures::future::join_all(crowd).await;
+    for one in &crowd {
+        one.reaches("ACTIVE").await;
+    }
+    cloud.audit().await;
+    for one in crowd.iter().chain([&server]) {
+        one.delete().await;
+    }
+    for one in crowd.iter().chain([&server]) {
+        one.vanishes().await;
+    }
+    cloud.audit().await;
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "tests learn from the environment which servers there are"
+)]
+async fn core_on(variable: &str) {
+    let Ok(server) = std::env::var(variable) else {
+        eprintln!("SKIPPED: {variable} names no database server");
+        return;
+    };
+    let mut settings = String::new();
+    for section in ["database", "identity", "image", "network"] {
+        let url = sql::testing::fresh_url(&server).await;
+        writeln!(settings, "[{section}]\nconnection = {url}").expect("a text");
+    }
+    core(&settings).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cloud_on_sqlite() {
+    core("").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cloud_on_postgresql() {
+    core_on("KILONOVA_TEST_POSTGRES").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cloud_on_mariadb() {
+    core_on("KILONOVA_TEST_MARIADB").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cloud_over_rabbitmq_works_and_outlives_the_broker() {
+    let Some(mut broker) = Broker::start().await.expect("the broker starts") else {
+        return;
+    };
+    let settings = format!("[DEFAULT]\ntransport_url = {}\n", broker.url());
+    core(&settings).await;
+
+    let cloud = TestCloud::with(&settings).await;
+    let demo = cloud.demo().await;
+    let before = cloud.boot(&demo, "before").await;
+    before.reaches("ACTIVE").await;
+    broker.kill();
+    broker.start_again().await.expect("the broker starts again");
+    // What was accepted is in the journal: messages are only nudges.
+    before.stop().await.reaches("SHUTOFF").await;
+    let after = cloud.boot(&demo, "after").await;
+    after.reaches("ACTIVE").await;
+    for server in [&before, &after] {
+        server.delete().await.vanishes().await;
+    }
+    cloud.audit().await;
+}

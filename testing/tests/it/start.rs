@@ -1,0 +1,130 @@
+//! What keeps a cloud from starting is said at once, with what to do about it.
+
+use testing::TestCloud;
+use testing::cloud::refusal;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_taken_port_is_named_with_the_option_to_change() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("its address");
+    for (section, option) in [
+        ("api", "bind"),
+        ("console", "bind"),
+        ("api", "metadata_bind"),
+    ] {
+        let said = refusal(&format!("[{section}]\n{option} = {address}\n")).await;
+        assert!(
+            said.contains(&format!("cannot listen on {address}")),
+            "{said}"
+        );
+        assert!(said.contains(&format!("[{section}] {option}")), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_process_on_the_same_folder_is_refused() {
+    let cloud = TestCloud::start().await;
+    let folder = cloud.state_path();
+    let said = refusal(&format!("[DEFAULT]\nstate_path = {}\n", folder.display())).await;
+    assert!(
+        said.contains(&format!("process {}", std::process::id())),
+        "{said}"
+    );
+    assert!(said.contains("state_path"), "{said}");
+    // The first does not notice.
+    let demo = cloud.demo().await;
+    cloud
+        .boot(&demo, "undisturbed")
+        .await
+        .reaches("ACTIVE")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_cannot_be_written_or_reached_is_named() {
+    for (section, url, says) in [
+        (
+            "database",
+            "sqlite:/proc/kilonova.sqlite",
+            "/proc/kilonova.sqlite",
+        ),
+        (
+            "identity",
+            "sqlite:/proc/kilonova.sqlite",
+            "/proc/kilonova.sqlite",
+        ),
+        (
+            "image",
+            "sqlite:/proc/kilonova.sqlite",
+            "/proc/kilonova.sqlite",
+        ),
+        (
+            "network",
+            "sqlite:/proc/kilonova.sqlite",
+            "/proc/kilonova.sqlite",
+        ),
+        ("database", "sqlite:/", "/"),
+        (
+            "database",
+            "postgres://kilonova:hidden@127.0.0.1:1/kilonova",
+            "127.0.0.1",
+        ),
+        (
+            "database",
+            "mysql://kilonova:hidden@127.0.0.1:1/kilonova",
+            "127.0.0.1",
+        ),
+        ("database", "oracle://x", "oracle"),
+    ] {
+        let said = refusal(&format!("[{section}]\nconnection = {url}\n")).await;
+        assert!(said.contains(says), "{url}: {said}");
+        assert!(!said.contains("hidden"), "a password is shown: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_cannot_be_made_is_named_with_the_option_to_change() {
+    let said = refusal("[DEFAULT]\nstate_path = /proc/kilonova\n").await;
+    assert!(
+        said.contains("/proc/kilonova") && said.contains("state_path"),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_settings_are_all_named_at_once() {
+    let said = refusal(
+        "[fake]\nhosts = many\nmemory_mb = 0\n[network]\nplane = ether\n[api]\nbind = here\n\
+         [filter_scheduler]\nenabled_filters = ComputeFilter,NoSuchFilter\n",
+    )
+    .await;
+    for part in [
+        "hosts",
+        "many",
+        "memory_mb",
+        "plane",
+        "ether",
+        "bind",
+        "here",
+        "NoSuchFilter",
+    ] {
+        assert!(said.contains(part), "{part} is missing: {said}");
+    }
+    let said = refusal("[fake]\nfail_start_of = (\n").await;
+    assert!(said.contains("fake driver") && said.contains('('), "{said}");
+    let said = refusal("[oslo_policy]\npolicy_file = /no/such/policy.yaml\n").await;
+    assert!(said.contains("/no/such/policy.yaml"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_does_not_answer_is_named() {
+    let said = refusal("[DEFAULT]\ntransport_url = http://example.org/\n").await;
+    assert!(said.contains("transport_url"), "{said}");
+    // Brokers may start after us, so this takes half a minute.
+    let said = refusal("[DEFAULT]\ntransport_url = rabbit://guest:hidden@127.0.0.1:1/\n").await;
+    assert!(
+        said.contains("transport_url") && said.contains("127.0.0.1:1"),
+        "{said}"
+    );
+    assert!(!said.contains("hidden"), "a password is shown: {said}");
+}

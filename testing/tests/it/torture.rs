@@ -1,0 +1,299 @@
+//! Compute's workflows under the harness: each step twice, a failure at each step, a crash at each
+//! save.
+//!
+//! The world is a whole cloud. Only the journal of the workflows under test lies in a database of
+//! its own, so that the cloud's conductor leaves them to the harness.
+
+use std::sync::Arc;
+
+use compute_conductor::workflows::{act::Act, build::Build, delete::Delete};
+use compute_conductor::{Env, Settings, Waiting};
+use compute_db::{claims, servers};
+use compute_model::lifecycle::{self, Action};
+use compute_model::network::NetworkRequest;
+use compute_model::server::BuildPlan;
+use compute_model::{Server as Row, TaskState, VmState};
+use compute_rpc::workflows as states;
+use serde_json::{Value, json};
+use sql::Database;
+use testing::{Server, TestCloud, User};
+use workflow::testing::{Trial, World, torture};
+use workflow::{Record, Status};
+
+struct Stage {
+    cloud: TestCloud,
+    demo: User,
+    env: Arc<Env>,
+    journal: Database,
+    network: String,
+    /// A server to copy from.
+    pattern: Row,
+}
+
+impl Stage {
+    async fn open() -> Self {
+        let cloud = TestCloud::with("[fake]\nhosts = 2\n").await;
+        cloud.knows_hosts(2).await;
+        let demo = cloud.demo().await;
+        let network = demo.network("private", "10.0.0.0/8").await;
+        let admin = cloud.admin().await;
+        let limits = json!({"quota": {"port": -1}});
+        let path = format!("/network/v2.0/quotas/{}", demo.project_id);
+        admin.put(&path, &limits).await.expect(200);
+        let pattern = cloud.boot(&demo, "pattern").await;
+        pattern.reaches("ACTIVE").await;
+        let pattern = servers::find(cloud.cloud().db.read(), &pattern.id)
+            .await
+            .expect("a row");
+        let running = cloud.cloud();
+        let env = Env {
+            db: running.db.clone(),
+            bus: running.bus.clone(),
+            network: running.network.clone(),
+            session: running.session.clone(),
+            waiting: Waiting::default(),
+            settings: Settings::default(),
+        };
+        let journal = sql::testing::sqlite().await;
+        let migrated = journal.migrate::<compute_db::Migrator>().await;
+        migrated.expect("the journal's tables");
+        Stage {
+            demo,
+            env: Arc::new(env),
+            journal,
+            network,
+            pattern,
+            cloud,
+        }
+    }
+
+    async fn row(&self, id: &str) -> Row {
+        servers::find(self.env.db.read(), id).await.expect("a row")
+    }
+
+    fn server(&self, id: &str) -> Server {
+        Server {
+            user: self.demo.clone(),
+            id: id.to_owned(),
+        }
+    }
+
+    /// A server as `POST` leaves it, without the journal entry.
+    async fn asked(&self) -> Row {
+        let row = Row {
+            id: uuid::Uuid::new_v4().to_string(),
+            vm_state: VmState::Building,
+            task_state: Some(TaskState::Scheduling),
+            power_state: compute_model::PowerState::NoState,
+            host: None,
+            node: None,
+            node_id: None,
+            launched_at: None,
+            ..self.pattern.clone()
+        };
+        let tx = self.env.db.begin().await.expect("a transaction");
+        let row = servers::insert(&tx, &row).await.expect("inserted");
+        tx.commit().await.expect("committed");
+        row
+    }
+
+    async fn change(&self, id: &str, change: impl Fn(&mut Row)) -> Row {
+        let tx = self.env.db.begin().await.expect("a transaction");
+        let mut row = servers::lock(&tx, id).await.expect("a row");
+        change(&mut row);
+        servers::save(&tx, &mut row).await.expect("saved");
+        tx.commit().await.expect("committed");
+        row
+    }
+
+    /// A running server on the network.
+    async fn running(&self) -> Row {
+        let image = self.pattern.image.as_ref().expect("an image").id.clone();
+        let wanted = json!({
+            "name": "running", "flavorRef": "tiny", "imageRef": image, "networks": [{"uuid": self.network}],
+        });
+        let server = self.cloud.boot_with(&self.demo, wanted).await;
+        server.reaches("ACTIVE").await;
+        self.row(&server.id).await
+    }
+
+    async fn guests(&self, id: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        for hosted in &self.cloud.cloud().hosts {
+            if hosted
+                .driver
+                .inspect(id)
+                .await
+                .expect("the host answers")
+                .is_some()
+            {
+                found.push(hosted.host.clone());
+            }
+        }
+        found
+    }
+
+    /// Nothing of a server is left on hosts and networks.
+    async fn is_clean(&self, trial: &Trial, id: &str) {
+        let held = claims::of_consumer(self.env.db.read(), id)
+            .await
+            .expect("claims");
+        assert_eq!(held, [], "{trial:?}");
+        assert_eq!(
+            self.server(id).ports().await,
+            Vec::<Value>::new(),
+            "{trial:?}"
+        );
+        assert_eq!(self.guests(id).await, Vec::<String>::new(), "{trial:?}");
+    }
+
+    fn world<W: workflow::Workflow<Env = Env>>(&self, id: &str, state: W::State) -> World<W> {
+        World {
+            db: self.journal.clone(),
+            env: self.env.clone(),
+            subject: id.to_owned(),
+            state,
+        }
+    }
+}
+
+fn asked() -> states::Asked {
+    states::Asked {
+        request_id: "req-torture".to_owned(),
+        ..states::Asked::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_ends_whole_or_leaves_nothing_wherever_it_is_hit() {
+    let stage = Stage::open().await;
+    let world = async || {
+        let row = stage.asked().await;
+        let given = json!({"port": {"network_id": stage.network, "name": row.id}});
+        let given = stage
+            .demo
+            .post("/network/v2.0/ports", &given)
+            .await
+            .expect(201);
+        let plan = BuildPlan {
+            networks: vec![
+                NetworkRequest::Network {
+                    id: stage.network.clone(),
+                    fixed_ip: None,
+                    tag: None,
+                },
+                NetworkRequest::Port {
+                    id: given["port"]["id"].as_str().expect("an id").to_owned(),
+                    tag: None,
+                },
+            ],
+            ..BuildPlan::default()
+        };
+        stage.world::<Build>(&row.id, states::Build::new(&row.id, asked(), plan))
+    };
+    let audit = async |trial: &Trial, _: &Env, record: &Record| {
+        let row = stage.row(&record.subject).await;
+        assert_eq!(row.task_state, None, "{trial:?}");
+        let path = format!("/network/v2.0/ports?name={}", row.id);
+        let given = stage.demo.get(&path).await.expect(200)["ports"][0].take();
+        if record.status == Status::Done {
+            assert_eq!(row.vm_state, VmState::Active, "{trial:?}");
+            let host = row.host.clone().expect("a host");
+            assert_eq!(stage.guests(&row.id).await, [host], "{trial:?}");
+            assert_eq!(row.vifs.len(), 2, "{trial:?}");
+            assert_eq!(stage.server(&row.id).ports().await.len(), 2, "{trial:?}");
+            assert_eq!(given["device_id"], row.id.as_str(), "{trial:?}");
+            let held = claims::of_consumer(stage.env.db.read(), &row.id)
+                .await
+                .expect("claims");
+            assert!(
+                held.iter()
+                    .any(|(node, _)| Some(node) == row.node_id.as_ref()),
+                "{trial:?}"
+            );
+        } else {
+            assert_eq!(row.vm_state, VmState::Error, "{trial:?}");
+            assert!(row.fault.is_some(), "{trial:?}");
+            assert_eq!(row.host, None, "{trial:?}");
+            assert!(row.vifs.is_empty(), "{trial:?}");
+            assert_eq!(given["device_id"], "", "{trial:?}");
+            stage.is_clean(trial, &row.id).await;
+        }
+    };
+    torture::<Build>(world, audit).await;
+    stage.cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delete_ends_wherever_it_is_hit() {
+    let stage = Stage::open().await;
+    let world = async || {
+        let row = stage.running().await;
+        let row = stage
+            .change(&row.id, |row| {
+                row.task_state = Some(TaskState::Deleting);
+                row.epoch += 1;
+            })
+            .await;
+        let state = states::Delete {
+            server_id: row.id.clone(),
+            asked: asked(),
+        };
+        stage.world::<Delete>(&row.id, state)
+    };
+    let audit = async |trial: &Trial, _: &Env, record: &Record| {
+        // Its steps only ever ask to be repeated: a failure that the harness injects cannot happen.
+        if record.status == Status::Done {
+            stage.is_clean(trial, &record.subject).await;
+            let row = servers::find_any(stage.env.db.read(), &record.subject)
+                .await
+                .expect("a row");
+            assert!(
+                row.deleted_at.is_some() && row.task_state.is_none(),
+                "{trial:?}"
+            );
+        }
+    };
+    torture::<Delete>(world, audit).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_action_ends_or_leaves_the_server_as_it_was_wherever_it_is_hit() {
+    let stage = Stage::open().await;
+    for (action, from) in [
+        (Action::Stop, VmState::Active),
+        (Action::RebootHard, VmState::Active),
+    ] {
+        let target = stage.running().await;
+        let rule = lifecycle::rule(action);
+        let world = async || {
+            let row = stage
+                .change(&target.id, |row| {
+                    row.vm_state = from;
+                    row.task_state = Some(rule.claims);
+                    row.fault = None;
+                    row.epoch += 1;
+                })
+                .await;
+            let state = states::Act {
+                server_id: row.id.clone(),
+                asked: asked(),
+                action,
+                epoch: row.epoch,
+                power_state: None,
+            };
+            stage.world::<Act>(&row.id, state)
+        };
+        let audit = async |trial: &Trial, _: &Env, record: &Record| {
+            let row = stage.row(&record.subject).await;
+            assert_eq!(row.task_state, None, "{trial:?}");
+            if record.status == Status::Done {
+                assert_eq!(row.vm_state, rule.settles, "{trial:?}");
+            } else {
+                assert!(row.fault.is_some(), "{trial:?}");
+            }
+            assert_eq!(stage.guests(&row.id).await.len(), 1, "{trial:?}");
+        };
+        torture::<Act>(world, audit).await;
+    }
+}
