@@ -6,7 +6,7 @@
 use crate::server::{LockOwner, Server};
 use crate::state::{TaskState, VmState};
 use TaskState::*;
-use VmState::{Active, Building, Paused, Rescued, Resized, Stopped, Suspended};
+use VmState::{Active, Paused, Stopped, Suspended};
 
 /// Something a user can ask of a server that exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -243,18 +243,6 @@ pub fn unlocked(server: &Server, admin: bool) -> Result<(), Refusal> {
     }
 }
 
-/// Vm states in which metadata, tags and the like of a server may change.
-pub const EDITABLE: &[VmState] = &[
-    Active,
-    Paused,
-    Suspended,
-    Stopped,
-    Rescued,
-    Resized,
-    Building,
-    VmState::Error,
-];
-
 /// Whether a caller may lift the lock of a server: everybody their own kind's, and
 /// `override_allowed` callers any.
 pub fn may_unlock(server: &Server, admin: bool, override_allowed: bool) -> bool {
@@ -328,7 +316,7 @@ mod tests {
     #[test]
     fn deleting_is_always_possible() {
         let mut server = server("s1");
-        server.vm_state = Building;
+        server.vm_state = VmState::Building;
         server.task_state = Some(Spawning);
         server.launched_at = None;
         assert!(admit(Action::Delete, &server, false).is_ok());
