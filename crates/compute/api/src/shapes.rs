@@ -3,8 +3,9 @@
 use microversion::{Shape, Versioned};
 
 use crate::{
-    aggregates, availability_zones, consoles, extensions, flavors, hypervisors, instance_actions, interfaces,
-    keypairs, limits, metadata, quota_class_sets, quota_sets, servers, services, tags, words,
+    aggregates, availability_zones, consoles, extensions, flavors, hypervisors, instance_actions,
+    interfaces, keypairs, limits, metadata, quota_class_sets, quota_sets, security_groups, servers,
+    services, tags, words,
 };
 
 /// The tables of all views and requests; what is nested in them is reached through them.
@@ -66,6 +67,12 @@ pub const ALL: &[&Shape] = &[
     quota_sets::QuotaSet::<quota_sets::QuotaUse>::SHAPE,
     quota_sets::QuotaUse::SHAPE,
     quota_sets::UpdateQuotaSet::SHAPE,
+    security_groups::CreateGroup::SHAPE,
+    security_groups::CreateRule::SHAPE,
+    security_groups::ListGroups::SHAPE,
+    security_groups::OneGroup::SHAPE,
+    security_groups::OneRule::SHAPE,
+    security_groups::UpdateGroup::SHAPE,
     servers::actions::ChangePassword::SHAPE,
     servers::actions::ChangeSecurityGroup::SHAPE,
     servers::actions::ConsoleOutput::SHAPE,

@@ -15,6 +15,7 @@ pub mod limits;
 pub mod policy;
 mod projects;
 pub mod quota_sets;
+pub mod security_groups;
 pub mod servers;
 pub mod services;
 pub mod settings;

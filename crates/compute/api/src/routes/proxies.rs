@@ -4,7 +4,7 @@ use super::Access::{Authenticated, Rule};
 use super::codes::{ACCEPTED, NO_CONTENT, OK};
 use super::methods::{DELETE, GET, POST, PUT};
 use super::{Route, always_refused, built, not_built, row};
-use crate::servers;
+use crate::{security_groups, servers};
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Route] = &[
@@ -31,13 +31,13 @@ pub(super) const ROWS: &[Route] = &[
     row(DELETE, "/os-floating-ips/{id}", Rule("os_compute_api:os-floating-ips:delete"), ACCEPTED, not_built).until(35),
     row(GET, "/os-networks", Rule("os_compute_api:os-networks:list"), OK, not_built).until(35),
     row(GET, "/os-networks/{id}", Rule("os_compute_api:os-networks:show"), OK, not_built).until(35),
-    row(POST, "/os-security-group-rules", Rule("os_compute_api:os-security-groups:rule:create"), OK, not_built).until(35),
-    row(DELETE, "/os-security-group-rules/{id}", Rule("os_compute_api:os-security-groups:rule:delete"), ACCEPTED, not_built).until(35),
-    row(GET, "/os-security-groups", Rule("os_compute_api:os-security-groups:get"), OK, not_built).until(35),
-    row(POST, "/os-security-groups", Rule("os_compute_api:os-security-groups:create"), OK, not_built).until(35),
-    row(GET, "/os-security-groups/{id}", Rule("os_compute_api:os-security-groups:show"), OK, not_built).until(35),
-    row(PUT, "/os-security-groups/{id}", Rule("os_compute_api:os-security-groups:update"), OK, not_built).until(35),
-    row(DELETE, "/os-security-groups/{id}", Rule("os_compute_api:os-security-groups:delete"), ACCEPTED, not_built).until(35),
+    row(POST, "/os-security-group-rules", Rule("os_compute_api:os-security-groups:rule:create"), OK, built!(security_groups::create_rule)).until(35),
+    row(DELETE, "/os-security-group-rules/{id}", Rule("os_compute_api:os-security-groups:rule:delete"), ACCEPTED, built!(security_groups::delete_rule)).until(35),
+    row(GET, "/os-security-groups", Rule("os_compute_api:os-security-groups:get"), OK, built!(security_groups::index)).until(35),
+    row(POST, "/os-security-groups", Rule("os_compute_api:os-security-groups:create"), OK, built!(security_groups::create)).until(35),
+    row(GET, "/os-security-groups/{id}", Rule("os_compute_api:os-security-groups:show"), OK, built!(security_groups::show)).until(35),
+    row(PUT, "/os-security-groups/{id}", Rule("os_compute_api:os-security-groups:update"), OK, built!(security_groups::update)).until(35),
+    row(DELETE, "/os-security-groups/{id}", Rule("os_compute_api:os-security-groups:delete"), ACCEPTED, built!(security_groups::delete)).until(35),
     row(GET, "/os-snapshots", Rule("os_compute_api:os-volumes:snapshots:list"), OK, not_built).until(35),
     row(POST, "/os-snapshots", Rule("os_compute_api:os-volumes:snapshots:create"), OK, not_built).until(35),
     row(GET, "/os-snapshots/detail", Rule("os_compute_api:os-volumes:snapshots:detail"), OK, not_built).until(35),

@@ -77,7 +77,7 @@ pub struct SourceRange<'v> {
     pub cidr: Option<&'v str>,
 }
 
-fn view<'v>(group: &'v Group, known: &'v [Group]) -> GroupView<'v> {
+pub(crate) fn view<'v>(group: &'v Group, known: &'v [Group]) -> GroupView<'v> {
     let incoming = group
         .rules
         .iter()
@@ -91,7 +91,7 @@ fn view<'v>(group: &'v Group, known: &'v [Group]) -> GroupView<'v> {
     }
 }
 
-fn rule_view<'v>(rule: &'v Rule, known: &'v [Group]) -> RuleView<'v> {
+pub(crate) fn rule_view<'v>(rule: &'v Rule, known: &'v [Group]) -> RuleView<'v> {
     let (from_port, to_port) = ports(rule);
     let source = rule.remote_group_id.as_deref();
     let group = source.and_then(|id| known.iter().find(|group| group.id == id));

@@ -15,7 +15,7 @@ pub struct Group {
     pub name: String,
     #[serde(default)]
     pub description: String,
-    #[serde(default, alias = "tenant_id")]
+    #[serde(default)]
     pub project_id: String,
     #[serde(default, rename = "security_group_rules")]
     pub rules: Vec<Rule>,
@@ -174,7 +174,7 @@ async fn ports(control: &Control, cx: &Context, server_id: &str) -> Result<Vec<G
     Ok(answer.ports)
 }
 
-async fn groups(control: &Control, cx: &Context, query: &str) -> Result<Vec<Group>> {
+pub(crate) async fn groups(control: &Control, cx: &Context, query: &str) -> Result<Vec<Group>> {
     #[derive(Deserialize)]
     struct Groups {
         security_groups: Vec<Group>,
