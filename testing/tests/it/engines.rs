@@ -16,8 +16,8 @@ async fn core(settings: &str) {
     let (flavor, image) = (cloud.tiny().await, cloud.image(&demo).await);
     let wanted = json!({
         "name": "engine", "flavorRef": flavor, "imageRef": image,
-        "networks": [{"uuid": network}], "metadata": {"Colour": "red", "colour": "blue"},
-        "tags": ["one", "ONE"], "description": "zwölf Boxkämpfer 🥊",
+        "networks": [{"uuid": network}], "metadata": {"Colour": "red", "colour": "blue 🥊"},
+        "tags": ["one", "ONE"], "description": "zwölf Boxkämpfer 東京",
     });
     let server = cloud.boot_with(&demo, wanted).await;
     server.reaches("ACTIVE").await;
@@ -31,9 +31,9 @@ async fn core(settings: &str) {
     let shown = server.reaches("SHUTOFF").await;
     assert_eq!(
         shown["metadata"],
-        json!({"Colour": "red", "colour": "blue"})
+        json!({"Colour": "red", "colour": "blue 🥊"})
     );
-    assert_eq!(shown["description"], "zwölf Boxkämpfer 🥊");
+    assert_eq!(shown["description"], "zwölf Boxkämpfer 東京");
     server.start().await.reaches("ACTIVE").await;
     let crowd =
         (0..8).map(|number| cloud.boot(&server.user, if number % 2 == 0 { "even" } else { "odd" }));

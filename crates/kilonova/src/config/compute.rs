@@ -441,9 +441,12 @@ impl Section for PolicySection {
     }
 
     fn read(from: &mut Reader<'_>) -> Self {
-        PolicySection {
-            policy_file: from.optional_path("policy_file"),
+        let policy_file = from.optional_path("policy_file");
+        // Without this check, a mistyped name would silently mean the defaults.
+        if policy_file.as_ref().is_some_and(|file| !file.exists()) {
+            from.refuse("policy_file", "there is no such file".to_owned());
         }
+        PolicySection { policy_file }
     }
 }
 

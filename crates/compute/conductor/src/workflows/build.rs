@@ -378,8 +378,8 @@ async fn settle(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next,
         &state.server_id,
         Some((&state.asked, event)),
         |server| {
-            if !building(server) {
-                // A delete claimed it meanwhile.
+            if settled(server) || !building(server) {
+                // An earlier run got this far, or a delete claimed it meanwhile.
                 return false;
             }
             server.vm_state = VmState::Active;
@@ -390,9 +390,12 @@ async fn settle(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next,
         },
     )
     .await?;
-    match changed {
-        Changed::Yes => Ok(Next::Go),
-        Changed::Overtaken => Err(StepError::fail("a newer operation took over")),
+    if let Changed::Yes = changed {
+        return Ok(Next::Go);
+    }
+    match records::load(env, &state.server_id).await? {
+        Some(server) if settled(&server) => Ok(Next::Go),
+        _ => Err(StepError::fail("a newer operation took over")),
     }
 }
 
@@ -413,7 +416,8 @@ async fn failed(env: &Env, state: &State, why: &Value) -> Result<(), StepError> 
         &state.server_id,
         Some((&state.asked, event)),
         |server| {
-            if !building(server) {
+            // All that was built is gone by now, whatever the row says; only a delete goes on.
+            if server.task_state == Some(TaskState::Deleting) {
                 return false;
             }
             server.vm_state = VmState::Error;
@@ -424,6 +428,11 @@ async fn failed(env: &Env, state: &State, why: &Value) -> Result<(), StepError> 
     )
     .await?;
     Ok(())
+}
+
+/// Whether the build had its last word, and its save was lost. Users may have gone on since.
+fn settled(server: &Server) -> bool {
+    server.launched() && server.task_state != Some(TaskState::Deleting)
 }
 
 /// Whether the server is still this workflow's: being built, and not being deleted.
