@@ -11,7 +11,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH):/usr/sbin:/sbin
 BINARY = $(or $(CARGO_TARGET_DIR),target)/$(PROFILE)/kilonova
 ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help up down clean-cloud test check bench conformance
+.PHONY: help up down clean-cloud test check docs bench conformance
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -34,8 +34,13 @@ check: ## format, lints, import rules, sizes, generated documents, licences
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
 	cargo xtask tidy
+	@tools/counts.sh --check
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check bans licenses sources; \
 	else echo "check: cargo-deny is not installed, licences were not looked at: cargo install --locked cargo-deny"; fi
+
+docs: ## rewrite generated documents; look at the difference
+	cargo xtask tidy --fix
+	@tools/counts.sh
 
 bench: ## measure speed and size on the simulated hypervisor; see docs/performance.md
 	cargo run --release --quiet -p bench
