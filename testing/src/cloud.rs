@@ -34,15 +34,18 @@ cores = -1
 ram = -1
 ";
 
+/// The settings file of a test cloud in this folder.
+pub fn text(folder: &Path, more: &str) -> String {
+    let state_path = folder.display();
+    format!("{COMMON}\n[DEFAULT]\nstate_path = {state_path}\n{more}")
+}
+
 /// The settings of a test cloud in this folder.
 ///
 /// # Errors
 /// What is wrong with `more`.
 pub fn config(folder: &Path, more: &str) -> anyhow::Result<Config> {
-    let state_path = folder.display();
-    Config::from_text(&format!(
-        "{COMMON}\n[DEFAULT]\nstate_path = {state_path}\n{more}"
-    ))
+    Config::from_text(&text(folder, more))
 }
 
 /// Why a cloud with these settings does not start.

@@ -49,6 +49,8 @@ async fn core(settings: &str) {
         one.vanishes().await;
     }
     cloud.audit().await;
+    // Two clouds must not share a broker.
+    cloud.stop().await;
 }
 
 #[allow(

@@ -1,0 +1,5 @@
+//! The binary itself, with simulated hosts: what needs a process of its own to be killed.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+mod crash;
+mod process;

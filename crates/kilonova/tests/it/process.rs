@@ -1,0 +1,139 @@
+//! `kilonova up` as a child.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output};
+use std::time::Duration;
+
+use serde_json::Value;
+use testing::{User, until};
+
+/// A cloud in a process of its own; killed when dropped.
+pub struct Process {
+    folder: tempfile::TempDir,
+    child: Option<Child>,
+    http: reqwest::Client,
+    pub url: String,
+}
+
+impl Process {
+    /// Starts with these settings beside the common ones of tests.
+    pub async fn start(settings: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        let text = testing::cloud::text(&state, settings);
+        std::fs::write(folder.path().join("kilonova.conf"), text).unwrap();
+        let mut process = Process {
+            folder,
+            child: None,
+            http: reqwest::Client::new(),
+            url: String::new(),
+        };
+        process.up().await;
+        process
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    fn command(&self, verb: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kilonova"));
+        command
+            .arg(verb)
+            .arg("--config-file")
+            .arg(self.folder.path().join("kilonova.conf"));
+        command
+    }
+
+    /// Starts it, again on the same folder, and waits until it answers.
+    pub async fn up(&mut self) {
+        // It says where it listens in this file; the ports are free ones, others each time.
+        let openrc = self.state().join("openrc");
+        let _ = std::fs::remove_file(&openrc);
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("log"));
+        let log = log.unwrap();
+        let child = self
+            .command("up")
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn();
+        self.child = Some(child.unwrap());
+        self.url = until("it says where it listens", || async {
+            let text = std::fs::read_to_string(&openrc).ok()?;
+            let line = text.lines().find(|line| line.contains("OS_AUTH_URL="))?;
+            let url = line.split_once('=')?.1.trim_end_matches("/identity");
+            Some(url.to_owned())
+        })
+        .await;
+        until("it answers", || async {
+            let asked = self
+                .http
+                .get(format!("{}/healthcheck", self.url))
+                .send()
+                .await;
+            asked
+                .is_ok_and(|answer| answer.status() == 200)
+                .then_some(())
+        })
+        .await;
+    }
+
+    /// As a power failure, or the kernel short of memory.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Ends it in order.
+    pub async fn stop(&mut self) {
+        let mut child = self.child.take().unwrap();
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        let child = until("it ends", || {
+            let ended = child.try_wait().unwrap();
+            async move { ended }
+        })
+        .await;
+        assert!(child.success(), "{child}");
+    }
+
+    pub async fn log_in(&self, name: &str) -> User {
+        let text = std::fs::read(self.state().join("keys/secrets.json")).unwrap();
+        let secrets: Value = serde_json::from_slice(&text).unwrap();
+        let password = secrets[format!("{name}_password")].as_str().unwrap();
+        User::log_in(&self.url, name, password, name).await
+    }
+
+    /// `kilonova audit`, of a cloud that does not run.
+    pub fn audit(&self) -> Output {
+        self.command("audit").output().unwrap()
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            let log = self.log();
+            let from = log.len().saturating_sub(8000);
+            eprintln!("{}", log.get(from..).unwrap_or(&log));
+        }
+    }
+}
+
+/// A pause: the moment at which a test hits.
+pub async fn after(milliseconds: u64) {
+    tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+}
