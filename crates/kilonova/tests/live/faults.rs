@@ -1,0 +1,84 @@
+//! A machine that is not as it should be.
+
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::json;
+
+use crate::cloud::{Cloud, Site, on_a_machine};
+use crate::leftovers::leftovers;
+
+#[test]
+fn a_machine_without_qemu_is_told_what_to_install() {
+    on_a_machine(&[], || async {
+        let cloud = Cloud::new("[qemu]\nbinary = /nowhere/qemu");
+        let up = cloud.run("up");
+        let said = String::from_utf8_lossy(&up.stderr).into_owned();
+        assert!(!up.status.success());
+        assert!(
+            said.contains("/nowhere/qemu") && said.contains("install qemu-system-x86"),
+            "{said}"
+        );
+        assert_eq!(leftovers(cloud.path()), Vec::<String>::new());
+        cloud.finish_unused();
+    });
+}
+
+#[test]
+fn two_processes_do_not_share_a_folder_or_an_address() {
+    on_a_machine(&[], || async {
+        let cloud = Cloud::start().await;
+        let second = cloud.run("up");
+        let said = String::from_utf8_lossy(&second.stderr).into_owned();
+        assert!(
+            !second.status.success() && said.contains("another kilonova"),
+            "{said}"
+        );
+        let neighbour = Cloud::new("");
+        let second = neighbour.run("up");
+        let said = String::from_utf8_lossy(&second.stderr).into_owned();
+        assert!(
+            !second.status.success() && said.contains("[api] bind"),
+            "{said}"
+        );
+        neighbour.finish_unused();
+        cloud.finish().await;
+    });
+}
+
+#[test]
+fn a_qemu_that_dies_at_start_makes_an_error_with_its_words_and_leaves_nothing() {
+    on_a_machine(&[], || async {
+        let cloud = Cloud::new("");
+        let wrapper = cloud.file("qemu");
+        // Answers the driver's questions, starts no guest.
+        let script = "#!/bin/sh\ncase \" $* \" in *' -uuid '* | *' -name '*) echo 'the guest would not fit' >&2; exit 1;; esac\n\
+                      exec qemu-system-x86_64 \"$@\"\n";
+        std::fs::write(&wrapper, script).unwrap();
+        std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).unwrap();
+        cloud.configure(&format!("[qemu]\nbinary = {}", wrapper.display()));
+        let mut cloud = cloud;
+        cloud.up().await;
+        let site = Site::make(&cloud).await;
+        let (demo, admin) = (cloud.demo().await, cloud.admin().await);
+        let server = demo.create(&site, "dies", json!({})).await;
+        demo.reaches(&server, "ERROR").await;
+        let fault = admin.server(&server).await["fault"].clone();
+        println!("the fault: {fault}");
+        assert!(
+            fault.to_string().contains("the guest would not fit"),
+            "{fault}"
+        );
+        assert!(
+            !cloud.file(&format!("servers/{server}")).exists(),
+            "its files are gone"
+        );
+        let ports = admin
+            .get("/network/v2.0/ports?device_owner=compute:nova")
+            .await;
+        assert_eq!(ports["ports"], json!([]), "its port is gone");
+        let usage = admin.get("/compute/v2.1/limits").await;
+        println!("limits: {}", usage["limits"]["absolute"]);
+        demo.remove(&server).await;
+        cloud.finish().await;
+    });
+}
