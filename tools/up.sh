@@ -66,6 +66,7 @@ if [ -n "$pid" ] && [ "$(rooted readlink "/proc/$pid/exe")" != "$BINARY" ]; then
   pid=
 fi
 if [ -z "$pid" ]; then
+  echo "up: starting the cloud in $STATE"
   started=$(stat -c %s "$STATE/kilonova.log" 2>/dev/null || echo 0)
   # A process of its own session: it outlives this script and its terminal.
   setsid ${as_root[@]+"${as_root[@]}"} env "${settings[@]}" "$BINARY" up </dev/null >>"$STATE/kilonova.log" 2>&1 &

@@ -13,8 +13,9 @@ import sys
 import openstack
 
 # Names in [compute-feature-enabled]. An action that gets built moves to the first line.
-BUILT = "config_drive console_output enable_instance_password metadata_service pause suspend vnc_console serial_console hostname_fqdn_sanitization"
-NOT_BUILT = """attach_encrypted_volume change_password cold_migration disk_config interface_attach live_migration
+BUILT = """config_drive console_output disk_config enable_instance_password metadata_service pause
+    suspend vnc_console serial_console hostname_fqdn_sanitization"""
+NOT_BUILT = """attach_encrypted_volume change_password cold_migration interface_attach live_migration
     personality rescue resize shelve snapshot spice_console stable_rescue swap_volume volume_backed_live_migration
     volume_multiattach"""
 
