@@ -22,6 +22,8 @@ pub struct Looked<'a> {
     pub hosts: &'a [Hosted],
     pub network: &'a Service,
     pub session: &'a Session,
+    /// Whether no process runs this cloud: its networks are there, but nobody applied them here.
+    pub at_rest: bool,
 }
 
 /// The audit of a cloud that does not run, by its folder and databases.
@@ -54,6 +56,7 @@ pub async fn offline(config: &Config) -> Result<Vec<String>> {
         hosts: &hosts,
         network: &network,
         session: &session,
+        at_rest: true,
     })
     .await
 }
@@ -75,7 +78,10 @@ pub async fn run(cloud: &Looked<'_>) -> Result<Vec<String>> {
     if !images.is_clean() {
         findings.push(format!("images: {images:?}"));
     }
-    findings.extend(cloud.networks.audit().await?);
+    findings.extend(match cloud.at_rest {
+        true => cloud.networks.audit_at_rest().await?,
+        false => cloud.networks.audit().await?,
+    });
     Ok(findings)
 }
 

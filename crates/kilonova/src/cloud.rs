@@ -190,6 +190,7 @@ impl Cloud {
             hosts: &self.hosts,
             network: &self.network,
             session: &self.session,
+            at_rest: false,
         })
         .await
     }

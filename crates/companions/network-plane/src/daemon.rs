@@ -147,14 +147,25 @@ impl Daemons {
         }
     }
 
-    /// Descriptions of processes and files of networks that are not wanted.
-    pub fn strays(&self) -> Result<Vec<String>, PlaneError> {
-        let known = |id: &String| self.running.contains_key(id);
-        let files = self.directories()?.into_iter().filter(|(id, _)| !known(id));
+    /// Whether this plane runs the process of a network.
+    pub fn runs(&self, id: &str) -> bool {
+        self.running.contains_key(id)
+    }
+
+    /// Descriptions of processes and files of networks that are not `known`.
+    pub fn strays(&self, known: impl Fn(&str) -> bool) -> Result<Vec<String>, PlaneError> {
+        let files = self
+            .directories()?
+            .into_iter()
+            .filter(|(id, _)| !known(id.as_str()));
         let mut strays: Vec<String> = files
             .map(|(_, path)| format!("directory {}", path.display()))
             .collect();
-        for (pid, id) in self.all()?.into_iter().filter(|(_, id)| !known(id)) {
+        for (pid, id) in self
+            .all()?
+            .into_iter()
+            .filter(|(_, id)| !known(id.as_str()))
+        {
             strays.push(format!("dnsmasq process {pid} of network {id}"));
         }
         Ok(strays)

@@ -135,8 +135,14 @@ impl Plane {
     /// Describes everything on the host that belongs to this cloud and that the last applied state does not want.
     /// After [`Plane::remove_all`] (or before the first apply): everything there is. Empty is good.
     pub async fn audit(&self) -> Result<Vec<String>, PlaneError> {
-        let mut work = self.inner.work.clone().lock_owned().await;
-        blocking(move || sweep::audit(&mut work.engine)).await
+        let work = self.inner.work.clone().lock_owned().await;
+        blocking(move || sweep::audit(&work.engine)).await
+    }
+
+    /// The same against a state that another process applied: nothing is changed.
+    pub async fn audit_at_rest(&self, wanted: Wanted) -> Result<Vec<String>, PlaneError> {
+        let work = self.inner.work.clone().lock_owned().await;
+        blocking(move || sweep::audit_at_rest(&work.engine, &wanted)).await
     }
 
     /// The name of the namespace that holds the taps (`kn-<cloud id>`, under /run/netns).

@@ -47,5 +47,5 @@ mod wanted;
 pub use access::RULES as POLICY_RULES;
 pub use events::{EventSink, SinkError};
 pub use metadata::MetadataUpstream;
-pub use service::{Networks, OpenError};
+pub use service::{AuditError, Networks, OpenError};
 pub use settings::{PlaneKind, Settings};

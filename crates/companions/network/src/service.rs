@@ -16,6 +16,7 @@ use web::policy::PolicyError;
 use crate::access::Access;
 use crate::core::Core;
 use crate::events::EventSink;
+use crate::fault::Fault;
 use crate::metadata::MetadataUpstream;
 use crate::migrations::Migrator;
 use crate::settings::{PlaneKind, Settings};
@@ -119,6 +120,27 @@ impl Networks {
             None => Ok(Vec::new()),
         }
     }
+
+    /// The same for a cloud that does not run, whose networks are still there for its guests: what the tables do not
+    /// want. Nothing is changed.
+    pub async fn audit_at_rest(&self) -> Result<Vec<String>, AuditError> {
+        match &self.plane {
+            Some(plane) => {
+                let wanted = crate::wanted::read(&self.core).await?;
+                Ok(plane.audit_at_rest(wanted).await?)
+            }
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+/// Why the networks of a cloud that does not run cannot be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    #[error("the tables of networks")]
+    Tables(#[from] Fault),
+    #[error("the host's networks")]
+    Plane(#[from] PlaneError),
 }
 
 async fn open_plane(settings: &Settings) -> Result<Option<Plane>, PlaneError> {

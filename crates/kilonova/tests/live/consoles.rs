@@ -148,6 +148,8 @@ async fn screen_in_the_browser(demo: &User, server: &str, guest: &Guest, browser
         (browser.evaluate(COLOURS).await.as_u64() > Some(1)).then_some(())
     })
     .await;
+    browser.screenshot("console-screen.png").await;
+    println!("PS {}", guest.run("ps; ls -la /dev/tty1").await);
     eventually("a prompt on the screen", PATIENCE, async || {
         guest.try_run("pgrep -f 'getty.*tty1'").await
     })

@@ -5,21 +5,23 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::json;
 
 use crate::cloud::{Cloud, Site, on_a_machine};
-use crate::leftovers::leftovers;
 
 #[test]
-fn a_machine_without_qemu_is_told_what_to_install() {
+fn a_machine_without_qemu_says_what_to_install_and_starts_no_server() {
     on_a_machine(&[], || async {
-        let cloud = Cloud::new("[qemu]\nbinary = /nowhere/qemu");
-        let up = cloud.run("up");
-        let said = String::from_utf8_lossy(&up.stderr).into_owned();
-        assert!(!up.status.success());
-        assert!(
-            said.contains("/nowhere/qemu") && said.contains("install qemu-system-x86"),
-            "{said}"
-        );
-        assert_eq!(leftovers(cloud.path()), Vec::<String>::new());
-        cloud.finish_unused();
+        let mut cloud = Cloud::new("[qemu]\nbinary = /nowhere/qemu");
+        cloud.up().await;
+        let log = std::fs::read_to_string(cloud.file("kilonova.log")).unwrap();
+        let wanted = "/nowhere/qemu does not run: install qemu-system-x86";
+        assert!(log.contains(wanted), "{log}");
+        let site = Site::make(&cloud).await;
+        let (demo, admin) = (cloud.demo().await, cloud.admin().await);
+        let server = demo.create(&site, "nowhere", json!({})).await;
+        demo.reaches(&server, "ERROR").await;
+        let fault = admin.server(&server).await["fault"].clone();
+        assert!(fault.to_string().contains(wanted), "{fault}");
+        demo.remove(&server).await;
+        cloud.finish().await;
     });
 }
 

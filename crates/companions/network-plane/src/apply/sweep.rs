@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 
-use crate::PlaneError;
 use crate::apply::{Engine, Pass};
 use crate::dhcp;
 use crate::kernel::{links, netns};
-use crate::layout::{Key, Layout};
+use crate::layout::{self, Key, Layout};
 use crate::memory;
 use crate::space::{self, Opened};
+use crate::wanted::Wanted;
+use crate::{PlaneError, check};
 
 /// Removes what the pass's layout has no place for. What cannot be removed is noted with the plane.
 pub fn unwanted(pass: &mut Pass<'_>) -> Result<(), PlaneError> {
@@ -21,13 +22,7 @@ pub fn unwanted(pass: &mut Pass<'_>) -> Result<(), PlaneError> {
         .map(|n| n.id.as_str())
         .collect();
     pass.engine.listeners.retain(|id| metadata.contains(id));
-    let served: BTreeSet<&str> = pass
-        .wanted
-        .networks
-        .iter()
-        .filter(|n| dhcp::is_served(n))
-        .map(|n| n.id.as_str())
-        .collect();
+    let served: BTreeSet<&str> = served(pass.wanted).collect();
     pass.report.changes += pass.engine.daemons.retain(|id| served.contains(id))?;
     for name in left_over_namespaces(pass.engine, pass.layout)? {
         pass.attempt(&crate::report::Object::Plane, |engine| {
@@ -35,6 +30,14 @@ pub fn unwanted(pass: &mut Pass<'_>) -> Result<(), PlaneError> {
         });
     }
     Ok(())
+}
+
+/// The networks that have a dnsmasq.
+fn served(wanted: &Wanted) -> impl Iterator<Item = &str> {
+    let networks = wanted.networks.iter();
+    networks
+        .filter(|n| dhcp::is_served(n))
+        .map(|n| n.id.as_str())
 }
 
 /// The cloud's namespaces that a layout does not have.
@@ -116,19 +119,35 @@ pub fn host_alias(cloud_id: &str) -> String {
 }
 
 /// Describes what belongs to the cloud and is not in the layout that was applied last.
-pub fn audit(engine: &mut Engine) -> Result<Vec<String>, PlaneError> {
+pub fn audit(engine: &Engine) -> Result<Vec<String>, PlaneError> {
+    audit_against(engine, &engine.layout, |id| engine.daemons.runs(id))
+}
+
+/// Describes what belongs to the cloud and is not in a state that this plane did not apply.
+pub fn audit_at_rest(engine: &Engine, wanted: &Wanted) -> Result<Vec<String>, PlaneError> {
+    let (wanted, _) = check::admit(wanted);
+    let served: BTreeSet<&str> = served(&wanted).collect();
+    let layout = layout::layout(&engine.cloud_id, &wanted);
+    audit_against(engine, &layout, |id| served.contains(id))
+}
+
+fn audit_against(
+    engine: &Engine,
+    layout: &Layout,
+    served: impl Fn(&str) -> bool,
+) -> Result<Vec<String>, PlaneError> {
     let mut found = Vec::new();
-    for name in left_over_namespaces(engine, &engine.layout)? {
+    for name in left_over_namespaces(engine, layout)? {
         found.push(format!("namespace {name}"));
     }
-    for key in engine.layout.keys() {
+    for key in layout.keys() {
         let Some(name) = space::name(&engine.cloud_id, key) else {
             continue;
         };
         let Some(file) = netns::open(&name)? else {
             continue;
         };
-        let wanted = &engine.layout[key].devices;
+        let wanted = &layout[key].devices;
         let links = Opened::new(file)?.links()?;
         let extra = links
             .values()
@@ -141,8 +160,7 @@ pub fn audit(engine: &mut Engine) -> Result<Vec<String>, PlaneError> {
         .map_err(|e| PlaneError::file("/proc/self/ns/net", e))?;
     let alias = host_alias(&engine.cloud_id);
     let wanted = |name: &str| {
-        engine
-            .layout
+        layout
             .get(&Key::Host)
             .is_some_and(|host| host.devices.contains_key(name))
     };
@@ -151,6 +169,6 @@ pub fn audit(engine: &mut Engine) -> Result<Vec<String>, PlaneError> {
             found.push(format!("device {name} on the host"));
         }
     }
-    found.extend(engine.daemons.strays()?);
+    found.extend(engine.daemons.strays(served)?);
     Ok(found)
 }

@@ -38,6 +38,10 @@ impl QemuDriver {
             .map_err(DriverError::io(format!("create {}", folder.display())))?;
         sweep(&folder)?;
         let probe = probe(&settings).await;
+        // Not the end: guests that run are looked after, and what is missing may be installed meanwhile.
+        for problem in &probe.problems {
+            tracing::error!("no server can be started on this host: {problem}");
+        }
         let hostname = if settings.hostname.is_empty() {
             host::hostname()
         } else {
