@@ -92,7 +92,7 @@ impl Match {
             protocol.unwrap_or_default(),
             number(self.port_range_min),
             number(self.port_range_max),
-            word(&self.remote_ip_prefix),
+            normalized(self.remote_ip_prefix.as_deref()).unwrap_or_default(),
             word(&self.remote_group_id),
         ]
         .join("|")
@@ -275,6 +275,15 @@ pub async fn scope(cx: &Cx<'_>, db: &impl ConnectionTrait) -> Result<Condition> 
         .add(security_group_rules::Column::SecurityGroupId.is_in(groups)))
 }
 
+/// A prefix without the bits of a host: what the rule is about, however it was written.
+fn normalized(prefix: Option<&str>) -> Option<String> {
+    let prefix = prefix?;
+    Some(match prefix.parse::<IpNet>() {
+        Ok(net) => net.trunc().to_string(),
+        Err(_) => prefix.to_owned(),
+    })
+}
+
 /// A rule as shown.
 pub fn show(row: security_group_rules::Model) -> View {
     let mut view = views::standard(&row);
@@ -283,7 +292,7 @@ pub fn show(row: security_group_rules::Model) -> View {
         json!({
             "security_group_id": row.security_group_id, "direction": row.direction, "ethertype": row.ethertype,
             "protocol": row.protocol, "port_range_min": row.port_range_min, "port_range_max": row.port_range_max,
-            "remote_ip_prefix": row.remote_ip_prefix, "normalized_cidr": row.remote_ip_prefix,
+            "remote_ip_prefix": row.remote_ip_prefix, "normalized_cidr": normalized(row.remote_ip_prefix.as_deref()),
             "remote_group_id": row.remote_group_id, "remote_address_group_id": null,
             "description": row.description,
         }),

@@ -349,7 +349,7 @@ fn rule_of(rule: &security_group_rules::Model, sets: &mut BTreeSet<String>) -> O
         _ => plane::Matching::Any,
     };
     let remote = match (&rule.remote_ip_prefix, &rule.remote_group_id) {
-        (Some(prefix), _) => plane::Remote::Cidr(prefix.parse().ok()?),
+        (Some(prefix), _) => plane::Remote::Cidr(prefix.parse::<IpNet>().ok()?.trunc()),
         (None, Some(group)) => {
             sets.insert(group.clone());
             plane::Remote::Set(group.clone())

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::Options;
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use compute_model::host::NodeFacts;
 use compute_rpc::conductor::{self, GuestChanged, GuestReport, GuestSeen, HostReport};
 use hypervisor::{Cause, GuestEvent, HostFacts, Keep};
@@ -23,8 +24,9 @@ const AGAIN: Duration = Duration::from_millis(200);
 /// Reports the host at once and then at every interval.
 pub async fn host(host: Arc<Host>, stop: CancellationToken) {
     let mut started = true;
+    let mut booted_at = None;
     loop {
-        let wait = match report_host(&host, started).await {
+        let wait = match report_host(&host, started, &mut booted_at).await {
             Ok(()) => {
                 started = false;
                 host.settings.report_interval
@@ -41,7 +43,12 @@ pub async fn host(host: Arc<Host>, stop: CancellationToken) {
     }
 }
 
-async fn report_host(host: &Host, started: bool) -> Result<(), String> {
+/// `booted_at` is worked out once: the next time it would be another fraction of a second.
+async fn report_host(
+    host: &Host,
+    started: bool,
+    booted_at: &mut Option<DateTime<Utc>>,
+) -> Result<(), String> {
     let facts = host
         .driver
         .host_facts()
@@ -51,7 +58,10 @@ async fn report_host(host: &Host, started: bool) -> Result<(), String> {
         host: host.settings.host.clone(),
         node: facts.hypervisor_hostname.clone(),
         node_id: host.settings.node_id.clone(),
-        facts: node_facts(host, &facts),
+        facts: NodeFacts {
+            booted_at: Some(*booted_at.get_or_insert_with(|| boot_time(&facts))),
+            ..node_facts(host, &facts)
+        },
         started,
     };
     let options = Options::default().deadline(PATIENCE);
@@ -87,10 +97,14 @@ fn node_facts(host: &Host, facts: &HostFacts) -> NodeFacts {
                 ]
             })
             .collect(),
-        // Seconds would make every report a change that schedulers must read: the minute will do,
-        // and only what is shown to people depends on it.
-        uptime: None,
+        booted_at: None,
     }
+}
+
+fn boot_time(facts: &HostFacts) -> DateTime<Utc> {
+    let seconds = i64::try_from(facts.uptime_s).unwrap_or_default();
+    let moment = Utc::now() - TimeDelta::seconds(seconds);
+    moment.trunc_subsecs(0)
 }
 
 /// Reports all guests at once, then each change, and all again at every interval or when changes

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use compute_control::hypervisors::{self, Listing, Named, Seen};
 use compute_model::host::Node;
 use microversion::Versioned;
@@ -49,7 +50,7 @@ pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
 pub async fn uptime(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let seen = hypervisors::uptime(&api.control, &call.context(), named(&call)).await?;
     let view = HypervisorSummary {
-        uptime: seen.node.facts.uptime.as_deref(),
+        uptime: seen.node.facts.booted_at.map(uptime_text),
         ..summary(&call, &seen)
     };
     call.render_under("hypervisor", &view)
@@ -142,6 +143,23 @@ fn by<'a>(call: &Call, name: &'a str) -> Named<'a> {
     }
 }
 
+/// As the command `uptime` begins its line: the time of day, and for how long the machine runs.
+fn uptime_text(booted_at: DateTime<Utc>) -> String {
+    let now = Utc::now();
+    let minutes = (now - booted_at).num_minutes().max(0);
+    let (days, hours) = (minutes / (24 * 60), minutes / 60 % 24);
+    let days = match days {
+        0 => String::new(),
+        1 => "1 day, ".to_owned(),
+        many => format!("{many} days, "),
+    };
+    format!(
+        "{} up {days}{hours:2}:{:02}",
+        now.format("%H:%M:%S"),
+        minutes % 60
+    )
+}
+
 fn summary<'v>(call: &Call, seen: &'v Seen) -> HypervisorSummary<'v> {
     HypervisorSummary {
         number: seen.node.seq,
@@ -186,7 +204,7 @@ fn view<'v>(call: &Call, seen: &'v Seen) -> HypervisorView<'v> {
         vcpus: room.vcpus,
         vcpus_used: room.vcpus_used,
         servers: servers_on(call, seen),
-        uptime: facts.uptime.as_deref(),
+        uptime: facts.booted_at.map(uptime_text),
     }
 }
 
@@ -295,7 +313,7 @@ pub struct HypervisorView<'v> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub servers: Option<Vec<ServerOn<'v>>>,
     #[mv(since = "2.88")]
-    pub uptime: Option<&'v str>,
+    pub uptime: Option<String>,
 }
 
 /// A hypervisor in a brief list, and in the searches that ended with 2.52.
@@ -312,7 +330,7 @@ pub struct HypervisorSummary<'v> {
     pub servers: Option<Vec<ServerOn<'v>>>,
     /// Under `/uptime` only, which ended with 2.87.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub uptime: Option<&'v str>,
+    pub uptime: Option<String>,
 }
 
 /// The service that drives a hypervisor.

@@ -120,7 +120,7 @@ pub async fn uptime(control: &Control, cx: &Context, named: Named<'_>) -> Result
             ),
         });
     }
-    if seen.node.facts.uptime.is_none() {
+    if seen.node.facts.booted_at.is_none() {
         return Err(ControlError::Unsupported {
             why: "The requested functionality is not supported.".to_owned(),
         });

@@ -51,7 +51,7 @@ pub async fn host(control: &Control, name: &str) {
         ram_ratio: 1.0,
         disk_ratio: 1.0,
         cpu_info: serde_json::json!({"arch": "x86_64"}),
-        uptime: Some("up 1 day".into()),
+        booted_at: Some(Utc::now() - chrono::TimeDelta::hours(25)),
         ..Default::default()
     };
     let now = sql::micros(Utc::now());

@@ -77,9 +77,9 @@ pub struct NodeFacts {
     /// Architecture, hypervisor and machine mode that guests may have: `[x86_64, qemu, hvm]`.
     #[serde(default)]
     pub supported: Vec<[String; 3]>,
-    /// Text for `uptime` of the hypervisors API.
+    /// When the machine started. A moment, not a span, since a report that changes nothing costs nothing.
     #[serde(default)]
-    pub uptime: Option<String>,
+    pub booted_at: Option<DateTime<Utc>>,
 }
 
 /// What servers take of a host: exact sums of durable claims.

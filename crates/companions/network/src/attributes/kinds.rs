@@ -180,14 +180,18 @@ pub fn cidr_or_null(value: &Value) -> Parsed {
     }
 }
 
-/// A range, or one address as the range of only it; null for none.
+/// A range with its host bits, or one address as the range of only it; null for none. Rules are
+/// shown as they were written.
 pub fn prefix_or_null(value: &Value) -> Parsed {
     match value {
         Value::Null => Ok(Value::Null),
         Value::String(text) if text.is_empty() => Ok(Value::Null),
         Value::String(text) => match text.parse::<IpAddr>() {
             Ok(address) => Ok(json!(IpNet::from(address).to_string())),
-            Err(_) => cidr(value),
+            Err(_) => match text.parse::<IpNet>() {
+                Ok(net) => Ok(json!(net.to_string())),
+                Err(_) => cidr(value),
+            },
         },
         _ => Err(format!("'{value}' is not a valid IP subnet")),
     }

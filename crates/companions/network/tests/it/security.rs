@@ -104,6 +104,22 @@ async fn rules_are_checked_and_exist_once() {
                 .await,
             "SecurityGroupRuleExists"
         );
+        let hosts = rule(json!({"protocol": "tcp", "remote_ip_prefix": "10.2.3.124/24"}));
+        let wide = cloud.make(DEMO, "security-group-rules", hosts).await;
+        assert_eq!(
+            (&wide["remote_ip_prefix"], &wide["normalized_cidr"]),
+            (&json!("10.2.3.124/24"), &json!("10.2.3.0/24"))
+        );
+        let same = rule(json!({"protocol": "tcp", "remote_ip_prefix": "10.2.3.0/24"}));
+        assert_eq!(
+            cloud
+                .not_made(DEMO, "security-group-rules", same, 409)
+                .await,
+            "SecurityGroupRuleExists"
+        );
+        cloud
+            .remove(DEMO, "security-group-rules", &wide["id"])
+            .await;
         let missing = "11111111-2222-4333-8444-555555555555";
         for (more, status) in [
             (json!({"protocol": "bad"}), 400),
@@ -132,7 +148,7 @@ async fn rules_are_checked_and_exist_once() {
             seen["security_group_rules"].as_array().map(Vec::len),
             Some(3)
         );
-        assert_eq!(seen["revision_number"], 2, "a rule changes its group");
+        assert_eq!(seen["revision_number"], 4, "a rule changes its group");
         cloud
             .remove(DEMO, "security-group-rules", &made["id"])
             .await;
