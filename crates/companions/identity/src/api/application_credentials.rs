@@ -106,7 +106,11 @@ pub async fn create(ctx: Ctx) -> Answer {
     let project_id = session.caller.project_id.clone();
     let project_id = project_id
         .ok_or_else(|| Fault::BadRequest("A project-scoped token is required".to_owned()))?;
-    let roles = match delegated(&session, body.get("roles")) {
+    // The `openstack` command sends an empty list when its user names no roles.
+    let named = body
+        .get("roles")
+        .filter(|roles| roles.as_array().is_none_or(|roles| !roles.is_empty()));
+    let roles = match delegated(&session, named) {
         Err(Fault::NotFound { id, .. }) => {
             return Err(Fault::BadRequest(format!(
                 "Invalid application credential: Could not find role assignment with role: {id}"

@@ -32,6 +32,13 @@ async fn an_application_credential_works_until_it_is_deleted_and_makes_no_others
             .expect(409);
         let login = cloud.log_in(by_credential(&made)).await.expect(201);
         let token = login.subject();
+        let unnamed = json!({"application_credential": {"name": "all", "roles": []}});
+        let all = cloud.call("POST", &place, &demo, None, Some(unnamed)).await;
+        let roles = all.expect(201).body["application_credential"]["roles"].clone();
+        assert!(
+            roles.as_array().is_some_and(|roles| roles.len() > 1),
+            "{roles}"
+        );
         assert_eq!(
             login.body["token"]["roles"].as_array().map(Vec::len),
             Some(1)
