@@ -163,36 +163,27 @@ impl<'a, W: Workflow> Course<'a, W> {
         let why = self.why.as_ref().unwrap_or(&null);
         let acting = act::<W>(self.table, self.cursor, env, &cx, &mut self.state, why);
         let mut acting = AssertUnwindSafe(acting).catch_unwind();
-        let mut beat = tokio::time::interval_at(
-            Instant::now() + self.lease.length() / 3,
-            self.lease.length() / 3,
-        );
-        let mut held = Instant::now();
+        // Beside the step, never instead of it: what it waits for may be held by the step itself, as
+        // SQLite's only writer is by a step in a transaction.
+        let keeper = keep::<W>(&self.lease, &self.cancelled, &self.bell, &cx.nudged);
+        tokio::pin!(keeper);
         let far = Instant::now() + Duration::from_secs(86_400 * 365);
         let deadline = tokio::time::sleep_until(cx.deadline.unwrap_or(far));
         tokio::pin!(deadline);
-        loop {
-            tokio::select! {
-                biased;
-                result = &mut acting => {
-                    return Ok(Attempt::Ended(result.unwrap_or_else(|panic| Err(panicked(&*panic)))));
-                }
-                () = self.inner.aborting.cancelled() => return Ok(Attempt::Abandoned),
-                () = self.bell.notified() => {
-                    look_for_cancel::<W>(&self.lease, &self.cancelled).await;
-                    cx.nudged.notify_one();
-                }
-                _ = beat.tick() => {
-                    if !hold_on::<W>(&self.lease, &mut held, &self.cancelled).await {
-                        tracing::warn!("lease lost in the middle of a step");
-                        return Ok(Attempt::Abandoned);
-                    }
-                }
-                () = &mut deadline, if limit.is_some() => {
-                    let seconds = limit.unwrap_or_default().as_secs_f64();
-                    let why = json!({ "timeout": seconds });
-                    return Ok(Attempt::Ended(Err(StepError::Fail(why))));
-                }
+        tokio::select! {
+            biased;
+            result = &mut acting => {
+                Ok(Attempt::Ended(result.unwrap_or_else(|panic| Err(panicked(&*panic)))))
+            }
+            () = self.inner.aborting.cancelled() => Ok(Attempt::Abandoned),
+            () = &mut keeper => {
+                tracing::warn!("lease lost in the middle of a step");
+                Ok(Attempt::Abandoned)
+            }
+            () = &mut deadline, if limit.is_some() => {
+                let seconds = limit.unwrap_or_default().as_secs_f64();
+                let why = json!({ "timeout": seconds });
+                Ok(Attempt::Ended(Err(StepError::Fail(why))))
             }
         }
     }
@@ -219,6 +210,50 @@ fn act<'a, W: Workflow>(
     }
 }
 
+/// Renews the lease and passes nudges on while a step runs; ends when the lease is lost.
+async fn keep<W: Workflow>(
+    lease: &Lease,
+    cancelled: &CancellationToken,
+    bell: &Notify,
+    nudged: &Notify,
+) {
+    let third = lease.length() / 3;
+    let beat = async {
+        let mut beat = tokio::time::interval_at(Instant::now() + third, third);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut held = Instant::now();
+        loop {
+            beat.tick().await;
+            if !hold_on::<W>(lease, &mut held, cancelled).await {
+                return;
+            }
+        }
+    };
+    let listen = async {
+        loop {
+            bell.notified().await;
+            let unheard = Unheard(bell);
+            look_for_cancel::<W>(lease, cancelled).await;
+            nudged.notify_one();
+            std::mem::forget(unheard);
+        }
+    };
+    tokio::select! {
+        () = beat => {}
+        () = listen => {}
+    }
+}
+
+/// A nudge that was taken but not passed on yet. If the step ends first it is rung again, so that it
+/// is not lost.
+struct Unheard<'a>(&'a Notify);
+
+impl Drop for Unheard<'_> {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
 /// Keeps the lease; false when it is lost. While the database does not answer, the lease is ours for
 /// as long as nobody else could have taken it.
 async fn hold_on<W: Workflow>(
@@ -226,19 +261,21 @@ async fn hold_on<W: Workflow>(
     held: &mut Instant,
     cancelled: &CancellationToken,
 ) -> bool {
-    match lease.renew().await {
-        Ok(true) => {
-            *held = Instant::now();
+    let asked = Instant::now();
+    let until = *held + lease.length();
+    match tokio::time::timeout_at(until, lease.renew()).await {
+        Ok(Ok(true)) => {
+            *held = asked;
             look_for_cancel::<W>(lease, cancelled).await;
             true
         }
-        Ok(false) => false,
-        Err(error) => {
+        Ok(Ok(false)) | Err(_) => false,
+        Ok(Err(error)) => {
             tracing::warn!(
                 error = chain(&error),
                 "cannot renew the lease of a workflow"
             );
-            held.elapsed() < lease.length()
+            Instant::now() < until
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A workflow about a small world of rooms and keys, on every engine.
 
+mod patience;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::Mutex;
