@@ -38,10 +38,10 @@ pub async fn offline(config: &Config) -> Result<Vec<String>> {
     let state = State::open(path)?;
     let hosts = drivers::open(config, &state).await?;
     let (identity, images, networks, db) = tokio::try_join!(
-        cloud::open_identity(config, &state, "http://localhost"),
-        cloud::open_images(config, &state),
-        cloud::open_networks(config, &state),
-        cloud::open_compute(config, &state),
+        cloud::open::identity(config, &state, "http://localhost"),
+        cloud::open::images(config, &state),
+        cloud::open::networks(config, &state),
+        cloud::open::compute(config, &state),
     )?;
     let session = cloud::session(
         &Service::in_process("identity", identity.router()),

@@ -1,5 +1,8 @@
 //! A whole cloud in this process: databases, companions, roles, listeners.
 
+mod bootstrap;
+pub(crate) mod open;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,23 +21,19 @@ use compute_db::Database;
 use compute_rpc::conductor::ServiceReport;
 use identity::Identity;
 use image::Images;
-use network::{Networks, PlaneKind};
+use network::Networks;
 use secrecy::SecretString;
-use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use web::Authenticator;
 
-use crate::config::{Config, Driver, Plane};
+use crate::config::Config;
 use crate::state::State;
 use crate::{audit, credentials, drivers, glue, listeners};
 
 /// How long a stop waits for what is under way; the rest goes on with the next start.
 const GRACE: Duration = Duration::from_secs(20);
-
-/// Users of the companions, all with one password.
-const SERVICE_USERS: [&str; 4] = ["nova", "glance", "neutron", "placement"];
 
 /// A running cloud.
 pub struct Cloud {
@@ -79,6 +78,10 @@ impl Cloud {
         }
         let front = listeners::bind(config.api.bind, "[api] bind").await?;
         let console = listeners::bind(config.console.bind, "[console] bind").await?;
+        let metadata_listener = match config.api.metadata_bind {
+            Some(address) => Some(listeners::bind(address, "[api] metadata_bind").await?),
+            None => None,
+        };
         let api_address = front.local_addr().context("the front door")?;
         let console_address = console.local_addr().context("the console proxy")?;
         let url = config
@@ -93,12 +96,12 @@ impl Cloud {
             .await
             .context("the message bus (transport_url)")?;
         let (identity, images, networks, db) = tokio::try_join!(
-            open_identity(config, &state, &url),
-            open_images(config, &state),
-            open_networks(config, &state),
-            open_compute(config, &state),
+            open::identity(config, &state, &url),
+            open::images(config, &state),
+            open::networks(config, &state),
+            open::compute(config, &state),
         )?;
-        bootstrap(&identity, config, &state, &url).await?;
+        bootstrap::run(&identity, config, &state, &url).await?;
         credentials::write(&state, &format!("{url}/identity"), &config.place.region)?;
 
         let authenticator = identity.authenticator();
@@ -136,8 +139,7 @@ impl Cloud {
         listeners::serve(&tasks, "api", front, door, stop.clone());
         let proxy = compute_console::router(bus.clone(), console_settings(config, &state.path));
         listeners::serve(&tasks, "console", console, proxy, stop.clone());
-        if let Some(address) = config.api.metadata_bind {
-            let listener = listeners::bind(address, "[api] metadata_bind").await?;
+        if let Some(listener) = metadata_listener {
             listeners::serve(&tasks, "metadata", listener, metadata, stop.clone());
         }
         warm(&tasks, &nova);
@@ -194,124 +196,6 @@ impl Cloud {
         })
         .await
     }
-}
-
-pub(crate) async fn open_identity(config: &Config, state: &State, url: &str) -> Result<Identity> {
-    let db = Database::open(&config.database_url(&state.path, "identity")).await?;
-    let settings = identity::Settings {
-        token_expiration: config.identity.token_expiration,
-        password_hash_rounds: config.identity.password_hash_rounds,
-        fernet_keys: state.path.join("keys/fernet"),
-        credential_keys: state.path.join("keys/credential"),
-        public_url: format!("{url}/identity"),
-        ..identity::Settings::default()
-    };
-    Ok(Identity::open(db, settings).await?)
-}
-
-pub(crate) async fn open_images(config: &Config, state: &State) -> Result<Images> {
-    let db = Database::open(&config.database_url(&state.path, "image")).await?;
-    let folder = config.image.image_dir.clone();
-    let mut settings = image::Settings {
-        image_dir: folder.unwrap_or_else(|| state.path.join("images")),
-        size_cap: config.image.image_size_cap,
-        ..image::Settings::default()
-    };
-    if config.image.web_download_local {
-        settings.web_download.local_addresses = true;
-        settings.web_download.ports = Vec::new();
-    }
-    Ok(Images::open(db, settings).await?)
-}
-
-pub(crate) async fn open_networks(config: &Config, state: &State) -> Result<Networks> {
-    let db = Database::open(&config.database_url(&state.path, "network")).await?;
-    let settings = network::Settings {
-        host: config.place.host.clone(),
-        plane: plane(config),
-        cloud_id: state.cloud_id.clone(),
-        state_dir: state.path.join("network"),
-        metadata_secret: SecretString::from(state.secrets.metadata_secret.clone()),
-        mtu: config.network.mtu,
-        dns_domain: config.network.dns_domain.clone(),
-        ..network::Settings::default()
-    };
-    Ok(Networks::open(db, settings).await?)
-}
-
-/// What makes networks real here.
-pub(crate) fn plane(config: &Config) -> PlaneKind {
-    let root = nix::unistd::geteuid().is_root();
-    match config.network.plane {
-        Plane::Linux => PlaneKind::Linux,
-        Plane::None => PlaneKind::None,
-        Plane::Auto => match (config.place.compute_driver, root) {
-            (Driver::Fake, _) => PlaneKind::None,
-            (Driver::Qemu, true) => PlaneKind::Linux,
-            (Driver::Qemu, false) => {
-                tracing::warn!("not root: servers get no real network ([network] plane)");
-                PlaneKind::None
-            }
-        },
-    }
-}
-
-pub(crate) async fn open_compute(config: &Config, state: &State) -> Result<Database> {
-    let db = Database::open(&config.database_url(&state.path, "compute")).await?;
-    db.migrate::<compute_db::Migrator>().await?;
-    Ok(db)
-}
-
-/// First users, roles and the catalog. Hashing passwords takes long, so it is left out when nothing
-/// changed since the last start.
-async fn bootstrap(identity: &Identity, config: &Config, state: &State, url: &str) -> Result<()> {
-    let mark = state.path.join("run/bootstrap");
-    let wanted = identity::Bootstrap {
-        admin_password: SecretString::from(state.secrets.admin_password.clone()),
-        service_password: state.secrets.service(),
-        service_users: SERVICE_USERS.map(str::to_owned).to_vec(),
-        demo_password: Some(SecretString::from(state.secrets.demo_password.clone())),
-        region: config.place.region.clone(),
-        endpoints: endpoints(url),
-        // With a database that outlived the cloud's folder, the new folder's passwords hold.
-        reset_passwords: !mark.exists(),
-    };
-    let mut digest = Sha256::new();
-    digest.update(format!("{:?}", wanted.endpoints));
-    digest.update(&wanted.region);
-    digest.update(config.database_url(&state.path, "identity"));
-    digest.update(serde_json::to_string(&state.secrets)?);
-    let digest = hex::encode(digest.finalize());
-    let database = state.path.join("db/identity.sqlite").exists();
-    let done = std::fs::read_to_string(&mark).is_ok_and(|known| known == digest);
-    if done && (database || config.identity.connection.is_some()) {
-        return Ok(());
-    }
-    identity.bootstrap(&wanted).await?;
-    std::fs::write(&mark, digest).with_context(|| format!("cannot write {}", mark.display()))
-}
-
-/// The catalog: type, name, and what comes behind the front door's address.
-const CATALOG: &[(&str, &str, &str)] = &[
-    ("identity", "keystone", "/identity"),
-    ("compute", "nova", "/compute/v2.1"),
-    ("image", "glance", "/image"),
-    ("network", "neutron", "/network"),
-];
-
-fn endpoints(url: &str) -> Vec<identity::Endpoint> {
-    let mut endpoints = Vec::new();
-    for (service_type, name, path) in CATALOG {
-        for interface in identity::Interface::ALL {
-            endpoints.push(identity::Endpoint {
-                service_type: (*service_type).to_owned(),
-                service_name: (*name).to_owned(),
-                interface,
-                url: format!("{url}{path}"),
-            });
-        }
-    }
-    endpoints
 }
 
 pub(crate) fn session(identity: &Service, user: &str, password: SecretString) -> Session {

@@ -1,6 +1,7 @@
 //! The settings of a process: the sections that operators write, and what the crates make of them.
 
 mod compute;
+mod console;
 mod place;
 mod services;
 
@@ -10,7 +11,8 @@ use anyhow::{Result, bail};
 use settings::{SectionInfo, Settings, Sources, section};
 use telemetry::TelemetrySettings;
 
-pub use compute::{ApiSection, ComputeSection, ConsoleSection, FakeSection, QemuSection};
+pub use compute::{ApiSection, ComputeSection, FakeSection, QemuSection};
+pub use console::ConsoleSection;
 pub use place::{Driver, Place};
 pub use services::{IdentitySection, ImageSection, NetworkSection, Plane, SchedulerSection};
 
@@ -22,9 +24,9 @@ pub struct Config {
     pub api: ApiSection,
     pub quota: compute::QuotaSection,
     pub console: ConsoleSection,
-    pub vnc: compute::VncSection,
-    pub serial: compute::SerialSection,
-    pub consoleauth: compute::ConsoleAuthSection,
+    pub vnc: console::VncSection,
+    pub serial: console::SerialSection,
+    pub consoleauth: console::ConsoleAuthSection,
     pub policy: compute::PolicySection,
     pub qemu: QemuSection,
     pub fake: FakeSection,
@@ -47,9 +49,9 @@ pub fn sections() -> Vec<SectionInfo> {
         section::<ApiSection>(),
         section::<compute::QuotaSection>(),
         section::<ConsoleSection>(),
-        section::<compute::VncSection>(),
-        section::<compute::SerialSection>(),
-        section::<compute::ConsoleAuthSection>(),
+        section::<console::VncSection>(),
+        section::<console::SerialSection>(),
+        section::<console::ConsoleAuthSection>(),
         section::<compute::PolicySection>(),
         section::<QemuSection>(),
         section::<FakeSection>(),

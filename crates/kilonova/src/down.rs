@@ -31,7 +31,7 @@ pub async fn run(config: &Config) -> Result<()> {
                 .with_context(|| format!("cannot stop server {}", guest.id))?;
         }
     }
-    crate::cloud::open_networks(config, &state)
+    crate::cloud::open::networks(config, &state)
         .await?
         .down()
         .await?;

@@ -88,7 +88,10 @@ impl State {
             })?;
         }
         let path = path.canonicalize().context("the state folder")?;
-        private(&path.join("keys"))?;
+        // Databases hold hashes of passwords and users' data. The network's files are dnsmasq's too, which is nobody.
+        for folder in ["db", "image-cache", "images", "keys", "run", "servers"] {
+            private(&path.join(folder))?;
+        }
         let lock = lock(&path)?;
         let cloud_id = cloud_id(&path);
         let secrets = secrets(&path.join("keys/secrets.json"))?;

@@ -27,6 +27,7 @@ pub async fn ensure(env: &Env, server: &Server, plan: &BuildPlan) -> Result<Vec<
     for request in &plan.networks {
         let (port, preexisting, tag) = match request {
             NetworkRequest::Port { id, tag } => {
+                refuse_taken(env, id, server).await?;
                 let bound = call(env, |token| {
                     let binding = &binding;
                     async move { network::bind_port(&env.network, &token, id, binding).await }
@@ -58,6 +59,18 @@ pub async fn ensure(env: &Env, server: &Server, plan: &BuildPlan) -> Result<Vec<
         vifs.push((port, preexisting, tag.clone()));
     }
     describe(env, vifs).await
+}
+
+/// A given port may have been given to another server since the request was accepted.
+async fn refuse_taken(env: &Env, id: &str, server: &Server) -> Result<(), StepError> {
+    let port = call(env, |token| async move {
+        network::port(&env.network, &token, id).await
+    })
+    .await?;
+    match port.device_id.is_empty() || port.device_id == server.id {
+        true => Ok(()),
+        false => Err(StepError::fail(format!("Port {id} is still in use."))),
+    }
 }
 
 /// A port of an earlier run on this network, if there is one left.
@@ -122,11 +135,12 @@ pub async fn release(env: &Env, server: &Server) -> Result<(), StepError> {
     })
     .await?;
     for port in ports {
-        let preexisting = server
+        // A port that somebody tied to the server without us is not ours to delete.
+        let ours = server
             .vifs
             .iter()
-            .any(|vif| vif.port_id == port.id && vif.preexisting);
-        give_back(env, &port.id, preexisting).await?;
+            .any(|vif| vif.port_id == port.id && !vif.preexisting);
+        give_back(env, &port.id, !ours).await?;
     }
     Ok(())
 }
@@ -249,6 +263,9 @@ async fn by_id(
     env: &Env,
     ports: &[(Port, bool, Option<String>)],
 ) -> Result<BTreeMap<String, network::Network>, StepError> {
+    if ports.is_empty() {
+        return Ok(BTreeMap::new());
+    }
     let mut ids: Vec<&str> = ports
         .iter()
         .map(|(port, _, _)| port.network_id.as_str())

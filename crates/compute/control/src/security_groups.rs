@@ -183,7 +183,7 @@ async fn call<T: DeserializeOwned>(
     body: Option<&Value>,
 ) -> Result<T> {
     let answer = control.network.json(method, path, cx.token(), body).await;
-    answer.map_err(|error| refused(error))
+    answer.map_err(refused)
 }
 
 /// What the old routes answer for a refusal of the network service.

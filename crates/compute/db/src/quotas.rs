@@ -76,6 +76,30 @@ pub async fn limits(
     Ok(limits)
 }
 
+/// Makes others who are about to count the same project's things wait until this transaction ends: what is counted
+/// stays true until what is counted for is written. (On SQLite the transaction itself is enough.)
+pub async fn hold(tx: &DatabaseTransaction, project_id: &str) -> Result<()> {
+    if tx.get_database_backend() == sea_orm::DbBackend::Sqlite {
+        return Ok(());
+    }
+    let row = ActiveModel {
+        project_id: Set(project_id.to_owned()),
+        user_id: Set(String::new()),
+        // No resource has this name, so the row is no limit.
+        resource: Set("(turn)".to_owned()),
+        hard_limit: Set(0),
+    };
+    Entity::insert(row)
+        .on_conflict(
+            OnConflict::columns([Column::ProjectId, Column::UserId, Column::Resource])
+                .update_column(Column::HardLimit)
+                .to_owned(),
+        )
+        .exec_without_returning(tx)
+        .await?;
+    Ok(())
+}
+
 /// Sets limits of `owner`.
 pub async fn set(
     tx: &DatabaseTransaction,

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database as Orm, DatabaseConnection, DatabaseTransaction,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    DbErr, RuntimeErr, SqliteTransactionMode, SqlxMySqlConnector, Statement, TransactionOptions,
+    TransactionTrait, sqlx,
 };
 use sea_orm_migration::MigratorTrait;
 
@@ -16,6 +17,9 @@ const SQLITE_READERS: u32 = 4;
 
 /// Connections to a database server, per service and process.
 const SERVER_CONNECTIONS: u32 = 20;
+
+/// Compares by code point.
+const MARIADB_COLLATION: &str = "utf8mb4_bin";
 
 /// How long a request waits for a connection before it fails. Longer than any transaction, short
 /// enough that a client still listens.
@@ -80,7 +84,10 @@ impl Database {
             &format!("sqlite:{file}?mode=rwc"),
             &format!("sqlite:{file}"),
             |options| {
-                options.max_connections(1).map_sqlx_sqlite_opts(tuned);
+                options
+                    .max_connections(1)
+                    .test_before_acquire(false)
+                    .map_sqlx_sqlite_opts(tuned);
             },
         )
         .await?;
@@ -91,6 +98,8 @@ impl Database {
             |options| {
                 options
                     .max_connections(SQLITE_READERS)
+                    // A file does not hang up: asking first would cost a second trip per read.
+                    .test_before_acquire(false)
                     .map_sqlx_sqlite_opts(tuned);
             },
         )
@@ -104,7 +113,35 @@ impl Database {
 
     /// Brings the tables of `M` up to date.
     pub async fn migrate<M: MigratorTrait>(&self) -> Result<(), SqlError> {
+        if self.engine == Engine::MariaDb {
+            return self.migrate_mariadb::<M>().await;
+        }
         Ok(M::up(&self.writer, None).await?)
+    }
+
+    /// New tables hold any text and tell case apart, as on the other engines: MariaDB's own
+    /// default is latin1, which refuses most of the world's names. A session learns its database's
+    /// collation when it begins, so all of this happens in one session of its own.
+    async fn migrate_mariadb<M: MigratorTrait>(&self) -> Result<(), SqlError> {
+        let options = self.writer.get_mysql_connection_pool().connect_options();
+        let pool = sqlx::mysql::MySqlPoolOptions::new()
+            .max_connections(1)
+            .connect_with(options.as_ref().clone())
+            .await
+            .map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))?;
+        let session = SqlxMySqlConnector::from_sqlx_mysql_pool(pool);
+        let question = "SELECT CAST(@@collation_database AS CHAR) AS collation";
+        let question = Statement::from_string(session.get_database_backend(), question);
+        let collation: Option<String> = match session.query_one_raw(question).await? {
+            Some(row) => row.try_get("", "collation")?,
+            None => None,
+        };
+        if collation.as_deref() != Some(MARIADB_COLLATION) {
+            let alter = format!("ALTER DATABASE CHARACTER SET utf8mb4 COLLATE {MARIADB_COLLATION}");
+            session.execute_unprepared(&alter).await?;
+        }
+        M::up(&session, None).await?;
+        Ok(session.close().await?)
     }
 
     /// Which engine answers.
@@ -257,6 +294,44 @@ mod tests {
                 .await
                 .expect("read");
             tx.rollback().await.expect("rollback");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_engine_keeps_any_text_and_tells_case_apart() {
+        use sea_orm_migration::async_trait::async_trait;
+        use sea_orm_migration::prelude::*;
+
+        struct Notes;
+        impl MigratorTrait for Notes {
+            fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+                vec![Box::new(Note)]
+            }
+        }
+        struct Note;
+        impl MigrationName for Note {
+            fn name(&self) -> &str {
+                "note"
+            }
+        }
+        #[async_trait]
+        impl MigrationTrait for Note {
+            async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+                let text = ColumnDef::new("text")
+                    .string_len(100)
+                    .primary_key()
+                    .to_owned();
+                let table = Table::create().table("note").col(text).to_owned();
+                manager.create_table(table).await
+            }
+        }
+        for db in crate::testing::engines().await {
+            db.migrate::<Notes>().await.expect("migrate");
+            for text in ["Ost", "ost", "東京 🥊"] {
+                let insert = format!("INSERT INTO note (text) VALUES ('{text}')");
+                let inserted = db.write().execute_unprepared(&insert).await;
+                inserted.unwrap_or_else(|error| panic!("{:?} {text}: {error}", db.engine()));
+            }
         }
     }
 }

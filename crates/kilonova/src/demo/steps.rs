@@ -214,7 +214,7 @@ pub async fn server(
         let server = demo.get(&demo.compute, &format!("/servers/{id}")).await?;
         match server["server"]["status"].as_str() {
             Some("ACTIVE") => return Ok(id),
-            Some("SHUTOFF") => {
+            Some("SHUTOFF") if server["server"]["OS-EXT-STS:task_state"].is_null() => {
                 let body = json!({"os-start": null});
                 demo.post(&demo.compute, &format!("/servers/{id}/action"), &body)
                     .await?;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bus::{Context, Failure};
+use chrono::{DateTime, TimeDelta, Utc};
 use compute_db::{DbError, servers};
 use compute_model::{PowerState, Server, VmState};
 use compute_rpc::conductor::{GuestChanged, GuestReport, Unwanted};
@@ -19,14 +20,13 @@ pub async fn changed(
     _context: Context,
     message: GuestChanged,
 ) -> Result<(), Failure> {
-    observe(
-        &desk.env,
-        &message.host,
-        &message.server_id,
-        message.power_state,
-    )
-    .await
-    .map_err(database)
+    let seen = Seen {
+        power: message.power_state,
+        epoch: Some(message.epoch),
+    };
+    observe(&desk.env, &message.host, &message.server_id, seen)
+        .await
+        .map_err(database)
 }
 
 /// All guests of a host: rows follow what is seen, and the host hears whom nobody wants.
@@ -47,7 +47,11 @@ pub async fn report(
     for guest in &message.guests {
         match own.get(guest.server_id.as_str()) {
             Some(server) if server.power_state != guest.power_state => {
-                observe(env, &message.host, &guest.server_id, guest.power_state)
+                let seen = Seen {
+                    power: guest.power_state,
+                    epoch: Some(guest.epoch),
+                };
+                observe(env, &message.host, &guest.server_id, seen)
                     .await
                     .map_err(database)?;
             }
@@ -74,7 +78,11 @@ pub async fn report(
     for (id, server) in own {
         let seen = message.guests.iter().any(|guest| guest.server_id == id);
         if !seen && server.power_state != PowerState::NoState {
-            observe(env, &message.host, id, PowerState::NoState)
+            let vanished = Seen {
+                power: PowerState::NoState,
+                epoch: None,
+            };
+            observe(env, &message.host, id, vanished)
                 .await
                 .map_err(database)?;
         }
@@ -82,8 +90,27 @@ pub async fn report(
     Ok(unwanted)
 }
 
+/// How long after an operation an observation may still tell of the time before it: longer than a
+/// report takes on its way.
+const FRESH: TimeDelta = TimeDelta::seconds(30);
+
+/// What was seen of a guest.
+#[derive(Clone, Copy)]
+struct Seen {
+    power: PowerState,
+    /// The last operation that the host had heard of then; none for a guest that was not there.
+    epoch: Option<i64>,
+}
+
+/// Whether an observation may be older than what the row says. Some operations never reach the
+/// host, so a lower epoch alone does not make one old.
+fn may_be_old(server: &Server, seen: Seen, now: DateTime<Utc>) -> bool {
+    seen.epoch.is_none_or(|epoch| epoch < server.epoch) && now - server.updated_at < FRESH
+}
+
 /// Writes what was seen of a guest, and what follows from it (see [`follows`]).
-async fn observe(env: &Env, host: &str, id: &str, power: PowerState) -> Result<(), DbError> {
+async fn observe(env: &Env, host: &str, id: &str, seen: Seen) -> Result<(), DbError> {
+    let power = seen.power;
     sql::retry(|| async {
         let tx = env.db.begin().await?;
         let mut server = match servers::lock(&tx, id).await {
@@ -91,7 +118,10 @@ async fn observe(env: &Env, host: &str, id: &str, power: PowerState) -> Result<(
             other => other?,
         };
         // While an operation is under way, the operation says how it ends.
-        if server.host.as_deref() != Some(host) || server.task_state.is_some() {
+        if server.host.as_deref() != Some(host)
+            || server.task_state.is_some()
+            || may_be_old(&server, seen, Utc::now())
+        {
             return Ok(());
         }
         let vm_state = follows(server.vm_state, power);

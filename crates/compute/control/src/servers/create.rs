@@ -254,6 +254,7 @@ async fn room(
 ) -> Result<u32> {
     let defaults = &control.settings.quotas;
     let (project, user) = (first.project_id.as_str(), first.user_id.as_str());
+    quotas::hold(tx, project).await?;
     let of_project = quotas::limits(tx, defaults, quotas::Owner::Project(project)).await?;
     let items = of_project[&Resource::MetadataItems];
     if items != -1 && i64::try_from(new.metadata.len()).unwrap_or(i64::MAX) > items {

@@ -1,6 +1,8 @@
 //! What a new server is made from: place, image, flavor, key.
 
 use clients::image as glance;
+use std::collections::BTreeMap;
+
 use compute_db::{DbError, flavors, hosts, keypairs};
 use compute_model::Flavor;
 use compute_model::image::ServerImage;
@@ -137,8 +139,10 @@ pub(super) async fn image(
     if image.status != "active" {
         return Err(invalid(format!("Image {id} is not active.")));
     }
+    let properties = image.properties();
+    boot_parts(control, cx, &properties).await?;
     Ok(ServerImage {
-        properties: image.properties(),
+        properties,
         name: image.name.unwrap_or_default(),
         disk_format: image.disk_format.unwrap_or_default(),
         container_format: image.container_format.unwrap_or_default(),
@@ -148,6 +152,34 @@ pub(super) async fn image(
         virtual_size: image.virtual_size,
         id: image.id,
     })
+}
+
+/// Kernel and ramdisk are named by the image's owner, and hosts fetch them with rights of their own: the caller must
+/// be able to see them, or an image would open everybody's.
+async fn boot_parts(
+    control: &Control,
+    cx: &Context,
+    properties: &BTreeMap<String, String>,
+) -> Result<()> {
+    for name in ["kernel_id", "ramdisk_id"] {
+        let Some(id) = properties.get(name).filter(|id| !id.is_empty()) else {
+            continue;
+        };
+        let refused = || invalid(format!("Image {id} could not be found."));
+        match glance::show(&control.image, cx.token(), id).await {
+            Ok(part) if part.status == "active" => {}
+            Ok(_) => return Err(refused()),
+            Err(error)
+                if error
+                    .status()
+                    .is_some_and(|status| status.is_client_error()) =>
+            {
+                return Err(refused());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// The flavor, if the caller's project may use it.

@@ -1,0 +1,77 @@
+//! Opening the four services on their databases.
+
+use anyhow::Result;
+use compute_db::Database;
+use identity::Identity;
+use image::Images;
+use network::{Networks, PlaneKind};
+use secrecy::SecretString;
+
+use crate::config::{Config, Driver, Plane};
+use crate::state::State;
+
+pub async fn identity(config: &Config, state: &State, url: &str) -> Result<Identity> {
+    let db = Database::open(&config.database_url(&state.path, "identity")).await?;
+    let settings = identity::Settings {
+        token_expiration: config.identity.token_expiration,
+        password_hash_rounds: config.identity.password_hash_rounds,
+        fernet_keys: state.path.join("keys/fernet"),
+        credential_keys: state.path.join("keys/credential"),
+        public_url: format!("{url}/identity"),
+        ..identity::Settings::default()
+    };
+    Ok(Identity::open(db, settings).await?)
+}
+
+pub async fn images(config: &Config, state: &State) -> Result<Images> {
+    let db = Database::open(&config.database_url(&state.path, "image")).await?;
+    let folder = config.image.image_dir.clone();
+    let mut settings = image::Settings {
+        image_dir: folder.unwrap_or_else(|| state.path.join("images")),
+        size_cap: config.image.image_size_cap,
+        ..image::Settings::default()
+    };
+    if config.image.web_download_local {
+        settings.web_download.local_addresses = true;
+        settings.web_download.ports = Vec::new();
+    }
+    Ok(Images::open(db, settings).await?)
+}
+
+pub async fn networks(config: &Config, state: &State) -> Result<Networks> {
+    let db = Database::open(&config.database_url(&state.path, "network")).await?;
+    let settings = network::Settings {
+        host: config.place.host.clone(),
+        plane: plane(config),
+        cloud_id: state.cloud_id.clone(),
+        state_dir: state.path.join("network"),
+        metadata_secret: SecretString::from(state.secrets.metadata_secret.clone()),
+        mtu: config.network.mtu,
+        dns_domain: config.network.dns_domain.clone(),
+        ..network::Settings::default()
+    };
+    Ok(Networks::open(db, settings).await?)
+}
+
+/// What makes networks real here.
+pub fn plane(config: &Config) -> PlaneKind {
+    let root = nix::unistd::geteuid().is_root();
+    match config.network.plane {
+        Plane::Linux => PlaneKind::Linux,
+        Plane::None => PlaneKind::None,
+        Plane::Auto => match (config.place.compute_driver, root) {
+            (Driver::Fake, _) => PlaneKind::None,
+            (Driver::Qemu, true) => PlaneKind::Linux,
+            (Driver::Qemu, false) => {
+                tracing::warn!("not root: servers get no real network ([network] plane)");
+                PlaneKind::None
+            }
+        },
+    }
+}
+
+pub async fn compute(config: &Config, state: &State) -> Result<Database> {
+    let db = Database::open(&config.database_url(&state.path, "compute")).await?;
+    db.migrate::<compute_db::Migrator>().await?;
+    Ok(db)
+}
