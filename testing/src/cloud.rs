@@ -48,6 +48,18 @@ pub fn config(folder: &Path, more: &str) -> anyhow::Result<Config> {
     Config::from_text(&text(folder, more))
 }
 
+/// With `KILONOVA_TEST_LOG` set, what clouds log is shown on standard error.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a switch for people who look for a fault"
+)]
+fn log(config: &Config) {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    if std::env::var_os("KILONOVA_TEST_LOG").is_some() {
+        ONCE.call_once(|| telemetry::init(&config.telemetry).expect("a log"));
+    }
+}
+
 /// Why a cloud with these settings does not start.
 ///
 /// # Panics
@@ -87,6 +99,7 @@ impl TestCloud {
 
     async fn open(&mut self) {
         let config = config(&self.state_path(), &self.settings).expect("settings");
+        log(&config);
         let cloud = Cloud::start(&config).await.expect("the cloud starts");
         self.cloud = Some(cloud);
     }

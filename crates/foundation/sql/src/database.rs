@@ -6,7 +6,7 @@ use std::time::Duration;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database as Orm, DatabaseConnection, DatabaseTransaction,
     DbErr, RuntimeErr, SqliteTransactionMode, SqlxMySqlConnector, Statement, TransactionOptions,
-    TransactionTrait, sqlx,
+    TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
 
