@@ -17,7 +17,8 @@ pub const PROGRAMS: &[(&str, &str)] = &[
 ];
 
 const DRIVER: &str = "http://127.0.0.1:9515";
-/// WebDriver's name of the key.
+/// WebDriver's names of keys.
+const SHIFT: char = '\u{e008}';
 pub const ENTER: &str = "\u{e007}";
 
 /// One window.
@@ -117,14 +118,31 @@ impl Browser {
             .to_owned()
     }
 
-    /// Presses the keys of a text, one after the other, wherever the page has its focus.
+    /// Presses the keys of a text, one after the other, wherever the page has its focus; with Shift where an American
+    /// keyboard wants it, as guests hear keys, not letters.
     pub async fn keys(&self, text: &str) {
-        let keys = text.chars().flat_map(|key| {
-            [("keyDown", key), ("keyUp", key)]
-                .map(|(kind, key)| json!({"type": kind, "value": key.to_string()}))
-        });
-        let actions = json!({"actions": [{"type": "key", "id": "keyboard", "actions": keys.collect::<Vec<_>>()}]});
-        self.ask(Method::POST, "/actions", Some(actions)).await;
+        let mut actions = Vec::new();
+        let mut press = |kind: &str, key: char| {
+            actions.push(json!({"type": kind, "value": key.to_string()}));
+        };
+        for key in text.chars() {
+            let shifted = key.is_ascii_uppercase() || "~!@#$%^&*()_+{}|:\"<>?".contains(key);
+            if shifted {
+                press("keyDown", SHIFT);
+            }
+            press("keyDown", key);
+            press("keyUp", key);
+            if shifted {
+                press("keyUp", SHIFT);
+            }
+        }
+        let keyboard = json!({"type": "key", "id": "keyboard", "actions": actions});
+        self.ask(
+            Method::POST,
+            "/actions",
+            Some(json!({"actions": [keyboard]})),
+        )
+        .await;
     }
 
     /// Keeps a picture of the page beside the other results of tests.

@@ -13,6 +13,9 @@ use crate::cloud::{Cloud, PATIENCE, Site, eventually, on_a_machine};
 use crate::guest::Guest;
 use crate::user::User;
 
+/// How long a guest may think about what was typed.
+const ANSWER: Duration = Duration::from_secs(20);
+
 type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
 
 #[test]
@@ -127,7 +130,7 @@ async fn hears(socket: &mut Socket, answer: &str) {
             heard.push_str(&String::from_utf8_lossy(&message.into_data()));
         }
     };
-    let in_time = tokio::time::timeout(Duration::from_secs(20), listen).await;
+    let in_time = tokio::time::timeout(ANSWER, listen).await;
     assert!(in_time.is_ok(), "{answer:?} was not heard: {heard:?}");
 }
 
@@ -136,6 +139,14 @@ const COLOURS: &str = "const canvas = document.querySelector('#screen canvas'); 
     const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
     const seen = new Set(); for (let i = 0; i < data.length; i += 4) seen.add(data[i] << 16 | data[i + 1] << 8 | data[i + 2]);
     return seen.size";
+
+/// Whether the guest has a process whose line in the list matches.
+async fn runs(guest: &Guest, pattern: &str) -> Option<()> {
+    guest
+        .try_run(&format!("ps | grep -q '{pattern}'"))
+        .await
+        .map(|_| ())
+}
 
 async fn screen_in_the_browser(demo: &User, server: &str, guest: &Guest, browser: &Browser) {
     let url = demo.console(server, "vnc", "novnc").await;
@@ -148,32 +159,31 @@ async fn screen_in_the_browser(demo: &User, server: &str, guest: &Guest, browser
         (browser.evaluate(COLOURS).await.as_u64() > Some(1)).then_some(())
     })
     .await;
-    browser.screenshot("console-screen.png").await;
-    println!("PS {}", guest.run("ps; ls -la /dev/tty1").await);
     eventually("a prompt on the screen", PATIENCE, async || {
-        guest.try_run("pgrep -f 'getty.*tty1'").await
+        runs(guest, "[g]etty.*tty1").await
     })
     .await;
     browser.screenshot("console-screen.png").await;
     browser.keys(&format!("cloud{ENTER}")).await;
     eventually("login asks for the password", PATIENCE, async || {
-        guest.try_run("pgrep -f 'login.*cloud'").await
+        runs(guest, "[l]ogin.*cloud").await
     })
     .await;
     browser.keys(&format!("cloud{ENTER}")).await;
     eventually("a shell on the screen", PATIENCE, async || {
-        guest.try_run("pgrep -u cloud sh").await
+        runs(guest, " cloud .*[s]h").await
     })
     .await;
     browser
         .keys(&format!("echo typed-On-The-screen >/tmp/screen{ENTER}"))
         .await;
-    let typed = eventually("the keys arrive", PATIENCE, async || {
+    tokio::time::sleep(Duration::from_secs(1)).await; // for the picture only
+    browser.screenshot("console-screen-typed.png").await;
+    let typed = eventually("the keys arrive", ANSWER, async || {
         guest.try_run("cat /tmp/screen").await
     })
     .await;
     assert_eq!(typed, "typed-On-The-screen");
-    browser.screenshot("console-screen-typed.png").await;
     browser.keys(&format!("exit{ENTER}")).await;
 
     browser.go("about:blank").await;
@@ -219,7 +229,7 @@ async fn serial_line_in_the_browser(demo: &User, server: &str, guest: &Guest, br
     browser
         .keys(&format!("echo typed-On-The-line >/tmp/line{ENTER}"))
         .await;
-    let typed = eventually("the keys arrive", PATIENCE, async || {
+    let typed = eventually("the keys arrive", ANSWER, async || {
         guest.try_run("cat /tmp/line").await
     })
     .await;

@@ -65,7 +65,6 @@ fn a_qemu_that_dies_at_start_makes_an_error_with_its_words_and_leaves_nothing() 
         let server = demo.create(&site, "dies", json!({})).await;
         demo.reaches(&server, "ERROR").await;
         let fault = admin.server(&server).await["fault"].clone();
-        println!("the fault: {fault}");
         assert!(
             fault.to_string().contains("the guest would not fit"),
             "{fault}"
@@ -78,8 +77,6 @@ fn a_qemu_that_dies_at_start_makes_an_error_with_its_words_and_leaves_nothing() 
             .get("/network/v2.0/ports?device_owner=compute:nova")
             .await;
         assert_eq!(ports["ports"], json!([]), "its port is gone");
-        let usage = admin.get("/compute/v2.1/limits").await;
-        println!("limits: {}", usage["limits"]["absolute"]);
         demo.remove(&server).await;
         cloud.finish().await;
     });
