@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use web::{AuthError, Authenticator, Caller};
 
 use crate::fault::Fault;
-use crate::session::{self, Session};
+use crate::narrow;
+use crate::session;
 use crate::state::State;
 
 /// Checks tokens against the identity service in this process.
@@ -33,7 +34,7 @@ impl Authenticator for Local {
         let session = session::of_token(&self.0, token, by_service)
             .await
             .map_err(told)?;
-        if has_access_rules(&session) {
+        if narrow::is_narrow(&session) {
             // The rules name paths of services; nobody here can hold the request against them.
             return Err(AuthError::Unauthorized);
         }
@@ -49,14 +50,6 @@ impl Authenticator for Local {
     fn identity_url(&self) -> String {
         self.0.settings.public_url.clone()
     }
-}
-
-/// Whether the token may only be used for some requests, by its application credential.
-fn has_access_rules(session: &Session) -> bool {
-    let credential = session.application_credential.as_ref();
-    credential.is_some_and(|credential| {
-        credential.access_rules != "[]" && credential.access_rules != "null"
-    })
 }
 
 fn told(fault: Fault) -> AuthError {

@@ -17,6 +17,7 @@ use web::{BaseUrl, Query};
 
 use crate::fault::{Answer, Fault};
 use crate::filter;
+use crate::narrow;
 use crate::policy::{self, Target};
 use crate::record::{self, Object};
 use crate::routes::{self, Row};
@@ -260,7 +261,11 @@ async fn answer(state: Arc<State>, row: &Row, request: Request) -> Answer {
     let session = match (&row.rule, token(&parts.headers)) {
         (None, _) => None,
         (Some(_), None) => return Err(Fault::Unauthorized),
-        (Some(_), Some(token)) => Some(session::of_token(&state, token, false).await?),
+        (Some(_), Some(token)) => {
+            let session = session::of_token(&state, token, false).await?;
+            narrow::admit(&session, &parts.method, parts.uri.path())?;
+            Some(session)
+        }
     };
     let body = web::body::read(body, web::body::MAX_REQUEST_BODY)
         .await

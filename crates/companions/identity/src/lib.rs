@@ -26,6 +26,7 @@ mod http;
 mod keys;
 mod login;
 mod migrations;
+mod narrow;
 mod passwords;
 mod payload;
 mod policy;

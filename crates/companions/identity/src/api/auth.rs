@@ -9,6 +9,7 @@ use crate::filter;
 use crate::grants;
 use crate::http::{Ctx, done, reply};
 use crate::login;
+use crate::narrow;
 use crate::policy::Target;
 use crate::record::Object;
 use crate::revocation::{self, Reason};
@@ -70,6 +71,10 @@ pub async fn show(ctx: Ctx) -> Answer {
     let token = subject(&ctx)?;
     let expired_too = filter::flag(&ctx.query, "allow_expired");
     let session = subject_session(&ctx, &token, expired_too).await?;
+    if !narrow::may_validate(&session, &ctx.headers) {
+        // The service that asks would let the token do what its rules forbid.
+        return Err(Fault::not_found("token", "********"));
+    }
     ctx.allow(Target::default().with("target.token.user_id", Some(&session.user.id)))?;
     let snapshot = ctx.state.snapshot().await?;
     let with_catalog = !ctx.query.has("nocatalog");

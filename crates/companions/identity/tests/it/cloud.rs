@@ -132,6 +132,18 @@ impl Cloud {
         }
     }
 
+    /// What a service hears that asks about a token and says that it knows access rules of this version.
+    pub async fn validated(&self, subject: &str, version: &str) -> StatusCode {
+        let request = Request::get("/v3/auth/tokens")
+            .header("host", "cloud")
+            .header("x-auth-token", &self.admin)
+            .header("x-subject-token", subject)
+            .header("openstack-identity-access-rules", version);
+        let request = request.body(Body::empty()).expect("request");
+        let answer = self.app.clone().oneshot(request).await.expect("infallible");
+        answer.status()
+    }
+
     pub async fn get(&self, path: &str) -> Reply {
         self.call("GET", path, &self.admin, None, None).await
     }

@@ -115,6 +115,56 @@ async fn a_token_bound_to_access_rules_opens_no_service_that_cannot_check_them()
 }
 
 #[tokio::test]
+async fn access_rules_bind_here_too_and_are_told_only_to_those_who_know_them() {
+    let cloud = Cloud::on(sql::testing::sqlite().await).await;
+    let me = cloud.id("users", "demo").await;
+    let home = format!("/v3/users/{me}");
+    let place = format!("{home}/application_credentials");
+    let rules = json!([
+        {"service": "identity", "method": "GET", "path": "/v3/users/{user_id}"},
+        {"service": "compute", "method": "GET", "path": "/v3/auth/projects"},
+    ]);
+    let demo = cloud.demo().await;
+    let narrow = json!({"name": "narrow", "access_rules": rules, "unrestricted": true});
+    let body = json!({ "application_credential": narrow });
+    let made = cloud
+        .call("POST", &place, &demo, None, Some(body))
+        .await
+        .expect(201)
+        .body;
+    let token = cloud
+        .log_in(by_credential(&made))
+        .await
+        .expect(201)
+        .subject();
+    let ask = |verb: &'static str, path: String, body| {
+        let (cloud, token) = (&cloud, &token);
+        async move { cloud.call(verb, &path, token, None, body).await }
+    };
+    ask("GET", home.clone(), None).await.expect(200);
+    ask("GET", place.clone(), None).await.expect(401);
+    ask("GET", "/v3/auth/projects".to_owned(), None)
+        .await
+        .expect(401);
+    let wide = json!({"application_credential": {"name": "wide"}});
+    ask("POST", place, Some(wide)).await.expect(401);
+    let password = json!({"user": {"password": "new", "original_password": "demo-secret"}});
+    ask("PATCH", home, Some(password)).await.expect(401);
+
+    let blind = cloud
+        .call("GET", "/v3/auth/tokens", &cloud.admin, Some(&token), None)
+        .await;
+    blind.expect(404);
+    cloud
+        .call("HEAD", "/v3/auth/tokens", &cloud.admin, Some(&token), None)
+        .await
+        .expect(404);
+    assert_eq!(cloud.validated(&token, "0.9").await, 404);
+    assert_eq!(cloud.validated(&token, "1.0").await, 200);
+    assert_eq!(cloud.validated(&demo, "").await, 200);
+}
+
+#[tokio::test]
 async fn a_trust_lends_roles_and_ends_with_its_deletion() {
     for db in sql::testing::engines().await {
         let cloud = Cloud::on(db).await;
