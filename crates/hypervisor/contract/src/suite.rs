@@ -38,6 +38,7 @@ pub async fn check(subject: &dyn Subject) {
             Rule::Lifecycle => a_server_runs_stops_and_goes(driver, subject.spec()).await,
             Rule::Repeat => repeating_a_verb_is_harmless(driver, subject.spec()).await,
             Rule::Epoch => an_older_epoch_is_refused(driver, subject.spec()).await,
+            Rule::Early => a_start_after_its_delete_is_refused(driver, subject.spec()).await,
             Rule::Unknown => unknown_servers_are_not_invented(driver, subject.spec()).await,
             Rule::BadId => an_id_that_is_no_uuid_is_refused(driver, subject.spec()).await,
             Rule::Restart => a_new_driver_finds_the_guests(subject).await,
@@ -68,6 +69,7 @@ enum Rule {
     Lifecycle,
     Repeat,
     Epoch,
+    Early,
     Unknown,
     BadId,
     Restart,
@@ -87,6 +89,7 @@ const RULES: &[Rule] = &[
     Rule::Lifecycle,
     Rule::Repeat,
     Rule::Epoch,
+    Rule::Early,
     Rule::Unknown,
     Rule::BadId,
     Rule::Restart,
@@ -108,6 +111,7 @@ impl Rule {
             Self::Lifecycle => "a server runs, stops and goes, and events tell it",
             Self::Repeat => "repeating a verb is harmless",
             Self::Epoch => "an older epoch is refused and changes nothing",
+            Self::Early => "a delete that came before its build's start is remembered",
             Self::Unknown => "unknown servers are not invented",
             Self::BadId => "an id that is no UUID is refused",
             Self::Restart => "a new driver finds the guests of the old one",
@@ -286,6 +290,24 @@ async fn an_older_epoch_is_refused(driver: &dyn Driver, mut spec: ServerSpec) {
         "a late start raises no dead: {late:?}"
     );
     assert_eq!(state(driver, &spec.id).await, None);
+}
+
+/// A build that still fetches its image is overtaken by the delete, which finds no server yet.
+async fn a_start_after_its_delete_is_refused(driver: &dyn Driver, mut spec: ServerSpec) {
+    spec.epoch = 1;
+    ok(
+        driver.ensure_gone(&spec.id, 2, Keep::Nothing).await,
+        "deleting what is not there yet",
+    );
+    let late = driver.ensure_running(&spec).await;
+    assert!(
+        matches!(late, Err(DriverError::StaleEpoch { current: 2, .. })),
+        "a build that was deleted meanwhile starts nothing: {late:?}"
+    );
+    assert_eq!(state(driver, &spec.id).await, None);
+    spec.epoch = 2;
+    ok(driver.ensure_running(&spec).await, "the same operation may");
+    remove(driver, &spec).await;
 }
 
 async fn unknown_servers_are_not_invented(driver: &dyn Driver, spec: ServerSpec) {

@@ -347,6 +347,8 @@ impl Driver for FakeDriver {
         self.begin(Verb::EnsureGone, self.host.settings.latencies.gone_ms)
             .await?;
         let Some(mut guest) = known else {
+            // Its build may still be fetching the image: that one must not start it any more.
+            self.host.graves.bury(id, epoch);
             return Ok(());
         };
         self.stop(&mut guest);

@@ -283,6 +283,8 @@ impl Driver for QemuDriver {
                 .max(host.graves.epoch(id)),
         )?;
         let Some(mut record) = known else {
+            // Its build may still be fetching the image: that one must not start it any more.
+            host.graves.bury(id, epoch);
             return Ok(());
         };
         record.epoch = epoch;
