@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::drive::{Driver, Ended, Table};
-use crate::journal::{self, WorkflowId};
+use crate::journal::{self, WorkflowError, WorkflowId};
 use crate::lease::{Lease, LeaseOwner, free_leases};
 use crate::meddle::Meddler;
 use crate::step::Workflow;
@@ -26,8 +26,12 @@ pub struct Options {
     pub lease: Duration,
     /// How often to look for workflows whose lease ran out.
     pub sweep: Duration,
-    /// Workflows driven at once.
+    /// Workflows driven at once. One that waits for its next attempt does not count.
     pub concurrency: usize,
+    /// How often to forget workflows that ended long ago.
+    pub purge: Duration,
+    /// How long workflows that ended (done or undone) are kept, for whoever asks what happened.
+    pub keep: Duration,
 }
 
 impl Default for Options {
@@ -35,7 +39,9 @@ impl Default for Options {
         Options {
             lease: Duration::from_secs(30),
             sweep: Duration::from_secs(1),
-            concurrency: 64,
+            concurrency: 256,
+            purge: Duration::from_secs(600),
+            keep: Duration::from_secs(7 * 86_400),
         }
     }
 }
@@ -110,6 +116,11 @@ impl<E: Send + Sync + 'static> Builder<E> {
             .0
             .tasks
             .spawn(async move { sweeper.sweep_for_ever().await });
+        let purger = runner.clone();
+        runner
+            .0
+            .tasks
+            .spawn(async move { purger.purge_for_ever().await });
         runner
     }
 }
@@ -267,6 +278,41 @@ impl<E: Send + Sync + 'static> Runner<E> {
                 }
             }
         }
+    }
+
+    /// Keeps the journal from growing without end. The first time after one period: a start is busy enough.
+    async fn purge_for_ever(&self) {
+        let every = self.0.options.purge.max(Duration::from_millis(1));
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(every) => {}
+                () = self.0.stopping.cancelled() => return,
+            }
+            match self.purge_once().await {
+                Ok(0) => {}
+                Ok(count) => tracing::info!(count, "forgot workflows that ended long ago"),
+                Err(error) => tracing::warn!(
+                    error = crate::step::chain(&error),
+                    "cannot forget old workflows; tried again later"
+                ),
+            }
+        }
+    }
+
+    /// Forgets all that is old enough, in short transactions; gives how many.
+    async fn purge_once(&self) -> Result<u64, WorkflowError> {
+        let keep = chrono::Duration::from_std(self.0.options.keep).unwrap_or(chrono::Duration::MAX);
+        let Some(before) = chrono::Utc::now().checked_sub_signed(keep) else {
+            return Ok(0);
+        };
+        let mut all = 0;
+        while !self.0.stopping.is_cancelled() {
+            match journal::purge(&self.0.db, before).await? {
+                0 => break,
+                count => all += count,
+            }
+        }
+        Ok(all)
     }
 
     /// Like a nudge, but does not wake a step that is at work: nothing happened.
