@@ -16,6 +16,10 @@ use crate::lease::{Save, Saved};
 use crate::meddle::Crash;
 use crate::step::{Next, StepError, Workflow};
 
+/// The longest wait between attempts at an undo, unless it asks for more: soon enough once a service
+/// is back, seldom enough for one that stays away.
+const MOST_BACKOFF: Duration = Duration::from_secs(60);
+
 impl<W: Workflow> Course<'_, W> {
     /// Writes down how the step ended and moves the cursor; `None` to go on.
     pub async fn conclude(
@@ -128,19 +132,19 @@ impl<W: Workflow> Course<'_, W> {
     ) -> Result<Option<Ended>, SqlError> {
         let (after, why, fatal) = match error {
             StepError::Retry { after, why } => (after, json!(why), false),
-            // 1, 2, 4, … seconds, a minute at most: what refuses now is asked less and less often.
-            StepError::Fail(why) => (
-                Duration::from_secs((1 << self.attempts.min(6)).min(60)),
-                why,
-                false,
-            ),
+            StepError::Fail(why) => (Duration::from_secs(1), why, false),
             StepError::Fatal(why) => (Duration::ZERO, json!(why), true),
         };
+        let after = backoff(after, self.attempts);
         let name = self.table.name(self.cursor);
-        tracing::warn!(step = name, %why, "undo failed");
-        self.remember(started, Outcome::UndoFailed, Some(why.clone()));
-        self.attempts += 1;
-        if fatal || self.attempts >= self.table.attempts(self.cursor) {
+        self.attempts = self.attempts.saturating_add(1);
+        tracing::warn!(step = name, %why, attempts = self.attempts, "undo failed");
+        let stuck = fatal || self.attempts >= self.table.attempts(self.cursor);
+        // The 1st, 2nd, 4th, 8th, … attempt: it may go on for days.
+        if stuck || self.attempts.is_power_of_two() {
+            self.remember(started, Outcome::UndoFailed, Some(why.clone()));
+        }
+        if stuck {
             return self
                 .get_stuck(&format!("undo of {name} failed: {why}"))
                 .await;
@@ -291,8 +295,37 @@ impl<W: Workflow> Course<'_, W> {
     }
 }
 
+/// The wait before the next attempt at an undo of which `attempts` failed before: what refuses now is
+/// asked less and less often.
+fn backoff(after: Duration, attempts: u32) -> Duration {
+    let doubled = after
+        .max(Duration::from_millis(1))
+        .saturating_mul(1 << attempts.min(16));
+    doubled.min(MOST_BACKOFF).max(after)
+}
+
 fn measure(kind: &'static str, step: &'static str, started: DateTime<Utc>) {
     let took = (Utc::now() - started).to_std().unwrap_or_default();
     metrics::histogram!("kilonova_workflow_step_seconds", "kind" => kind, "step" => step)
         .record(took);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_undo_waits_twice_as_long_each_time_a_minute_at_most() {
+        let half = Duration::from_millis(500);
+        let waits: Vec<_> = (0..9).map(|n| backoff(half, n).as_millis()).collect();
+        let most = 60_000;
+        assert_eq!(
+            waits,
+            [500, 1000, 2000, 4000, 8000, 16_000, 32_000, most, most]
+        );
+        assert_eq!(backoff(half, u32::MAX), MOST_BACKOFF);
+        assert!(backoff(Duration::ZERO, 20) > Duration::from_secs(1));
+        let hour = Duration::from_secs(3600);
+        assert_eq!(backoff(hour, 3), hour, "as it asked");
+    }
 }

@@ -20,9 +20,6 @@ use crate::step::{Step, Workflow};
 /// The ending's name in the history.
 const ENDING: &str = "undone";
 
-/// How often the ending is tried before the workflow is stuck.
-const ENDING_ATTEMPTS: u32 = 10;
-
 /// How driving ended.
 pub(crate) enum Ended {
     /// Done, undone or stuck. `wake` waited for that.
@@ -105,10 +102,13 @@ impl<W: Workflow> Table<W> {
         }
     }
 
+    /// Attempts at what is under the cursor before it counts as failed, or as stuck on the way back.
     pub fn attempts(&self, cursor: Cursor) -> u32 {
         match cursor {
-            Cursor::Run(at) | Cursor::Undo { at, .. } => self.steps[at].attempts,
-            Cursor::Ending => ENDING_ATTEMPTS,
+            Cursor::Run(at) => self.steps[at].attempts,
+            Cursor::Undo { at, .. } => self.steps[at].undo_attempts,
+            // Who waits for the news waits for ever if it is not told.
+            Cursor::Ending => u32::MAX,
         }
     }
 }

@@ -15,8 +15,10 @@
 //! - **Forward or back, never sideways.** A step that fails has every step before it (and itself)
 //!   undone, in reverse, then [`Workflow::undone`] runs. A step may also go [back](Next::Back) to an
 //!   earlier one to try an alternative.
-//! - An undo that keeps failing marks the workflow *stuck*: an error in the log, a metric, and
-//!   [`resume`] for the operator. Stuck is not forgotten.
+//! - **An undo does not give up.** It is tried again without end, once a minute in the long run. Where
+//!   it says that neither direction is safe, or its table sets a limit ([`Step::undo_attempts`]), the
+//!   workflow is *stuck*: an error in the log, a metric, and [`resume`] for the operator. Stuck is not
+//!   forgotten; what ended well is, after a week ([`Options::keep`]).
 //!
 //! The clocks of processes that share a database may differ by less than the lease
 //! ([`Options::lease`]); a larger difference costs double work, never a wrong save.

@@ -37,7 +37,7 @@ pub trait Workflow: Send + Sync + 'static {
     fn steps() -> Vec<Step<Self::Env, Self::State>>;
 
     /// Runs once everything is undone, before the workflow ends: tell the user why. Retried like an
-    /// undo; idempotent like a step. `why` is what the failing step gave, or
+    /// undo, without end; idempotent like a step. `why` is what the failing step gave, or
     /// `{"cancelled": true}`.
     fn undone(
         env: &Self::Env,
@@ -73,10 +73,11 @@ pub enum Next {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum StepError {
     /// May succeed later; the same step is run again after `after` (or at a nudge). Counted: see [`Step::attempts`].
+    /// In an undo each further wait is twice the one before, a minute at most (or `after`, if that is longer).
     #[error("{why}")]
     Retry { after: Duration, why: String },
     /// Will not succeed: undo. The document is handed to [`Workflow::undone`] and kept.
-    /// In an undo this is the same as `Retry`.
+    /// In an undo this is the same as `Retry` after a second.
     #[error("{0}")]
     Fail(Value),
     /// An invariant is broken and neither direction is safe: stuck, for an operator.
@@ -250,6 +251,7 @@ pub struct Step<E, S> {
     pub(crate) undo: Option<Act<E, S, ()>>,
     pub(crate) pure: bool,
     pub(crate) attempts: u32,
+    pub(crate) undo_attempts: u32,
     pub(crate) within: Option<Duration>,
 }
 
@@ -265,6 +267,7 @@ impl<E: 'static, S: 'static> Step<E, S> {
             undo: None,
             pure: false,
             attempts: ATTEMPTS,
+            undo_attempts: u32::MAX,
             within: None,
         }
     }
@@ -289,10 +292,18 @@ impl<E: 'static, S: 'static> Step<E, S> {
     }
 
     /// How many attempts a step has, counting the first, before `Retry` counts as `Fail`
-    /// (default 10). An undo has as many before the workflow is stuck.
+    /// (default 10).
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
+        self
+    }
+
+    /// How many attempts the undo has before the workflow is stuck. By default it has no end: what an
+    /// undo waits for (a service, a host) comes back, and nobody else takes the step back.
+    #[must_use]
+    pub fn undo_attempts(mut self, attempts: u32) -> Self {
+        self.undo_attempts = attempts.max(1);
         self
     }
 

@@ -80,7 +80,10 @@ impl Workflow for CheckIn {
             Step::new("luggage", luggage)
                 .within(Duration::from_millis(50))
                 .pure(),
-            Step::new("register", register).undo(forget).attempts(3),
+            Step::new("register", register)
+                .undo(forget)
+                .attempts(3)
+                .undo_attempts(3),
         ]
     }
 

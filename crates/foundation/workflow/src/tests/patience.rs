@@ -18,6 +18,10 @@ enum Reader {
     Quick,
     /// Holds the database's writer for this many milliseconds.
     Writes(u64),
+    /// Comes again in an hour.
+    Waits,
+    /// Gets no book, and taking back and telling fail for this many attempts each.
+    Refused(u32),
 }
 
 struct Lend;
@@ -28,17 +32,44 @@ impl Workflow for Lend {
     type Env = Library;
 
     fn steps() -> Vec<Step<Library, Reader>> {
-        vec![Step::new("book", book)]
+        vec![Step::new("book", book).undo(take_back)]
+    }
+
+    async fn undone(
+        _: &Library,
+        cx: &StepContext,
+        reader: &mut Reader,
+        _: &Value,
+    ) -> Result<(), StepError> {
+        fail_at_first(cx, *reader)
     }
 }
 
 async fn book(library: &Library, _: &StepContext, reader: &mut Reader) -> Result<Next, StepError> {
-    if let Reader::Writes(milliseconds) = *reader {
-        let tx = library.db.begin().await?;
-        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
-        tx.commit().await.map_err(sql::SqlError::from)?;
+    match *reader {
+        Reader::Quick => {}
+        Reader::Writes(milliseconds) => {
+            let tx = library.db.begin().await?;
+            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+            tx.commit().await.map_err(sql::SqlError::from)?;
+        }
+        Reader::Waits => return Err(StepError::retry(Duration::from_secs(3600), "lent")),
+        Reader::Refused(_) => return Err(StepError::fail("no card")),
     }
     Ok(Next::Go)
+}
+
+async fn take_back(_: &Library, cx: &StepContext, reader: &mut Reader) -> Result<(), StepError> {
+    fail_at_first(cx, *reader)
+}
+
+fn fail_at_first(cx: &StepContext, reader: Reader) -> Result<(), StepError> {
+    match reader {
+        Reader::Refused(times) if cx.attempt() < times => {
+            Err(StepError::retry(Duration::from_millis(500), "closed"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn options() -> Options {
@@ -94,4 +125,76 @@ async fn a_step_that_outlives_a_lease_that_cannot_be_renewed_is_dropped() {
     until(|| async { taken().await.is_some_and(|record| record.epoch > 1) }).await;
     assert!(begun.elapsed() < Duration::from_secs(10));
     runner.die().await;
+}
+
+#[tokio::test]
+async fn an_undo_and_an_ending_are_tried_until_they_succeed() {
+    let db = fresh(sql::testing::sqlite().await).await;
+    let library = Library::new(&db);
+    let runner = open(&library, options());
+    let id = lend(&runner, &library, Reader::Refused(20)).await;
+    // Nudges stand for the hours that the attempts would take.
+    let end = async || {
+        runner.nudge(id);
+        let record = crate::get(db.read(), id).await.expect("read");
+        record.expect("exists").status != Status::Running
+    };
+    until(end).await;
+    let record = wait(&db, id).await;
+    assert_eq!(record.status, Status::Undone, "{:?}", record.error);
+    let history = crate::history(db.read(), id).await.expect("history");
+    let failed = |name: &str| {
+        let of = |step: &&crate::StepRecord| step.name == name;
+        let steps = history.iter().filter(of);
+        steps
+            .filter(|step| step.outcome == Outcome::UndoFailed)
+            .count()
+    };
+    // The 1st, 2nd, 4th, 8th and 16th.
+    assert_eq!((failed("book"), failed("undone")), (5, 5));
+}
+
+#[tokio::test]
+async fn a_workflow_that_waits_for_its_next_attempt_is_in_nobodys_way() {
+    let db = fresh(sql::testing::sqlite().await).await;
+    let library = Library::new(&db);
+    let options = Options {
+        concurrency: 1,
+        ..options()
+    };
+    let runner = open(&library, options);
+    let waits = lend(&runner, &library, Reader::Waits).await;
+    let parked = async || {
+        let record = crate::get(db.read(), waits).await.expect("read");
+        record.is_some_and(|record| record.attempts == 1 && record.owner.is_empty())
+    };
+    until(parked).await;
+    let quick = lend(&runner, &library, Reader::Quick).await;
+    assert_eq!(wait(&db, quick).await.status, Status::Done);
+    assert!(parked().await, "it still waits");
+    runner.stop(Duration::from_secs(1)).await;
+}
+
+#[tokio::test]
+async fn a_runner_forgets_what_ended_long_ago_and_nothing_else() {
+    for db in sql::testing::engines().await {
+        let db = fresh(db).await;
+        let library = Library::new(&db);
+        let options = Options {
+            purge: Duration::from_millis(20),
+            keep: Duration::from_millis(500),
+            ..options()
+        };
+        let runner = open(&library, options);
+        let waits = lend(&runner, &library, Reader::Waits).await;
+        let quick = lend(&runner, &library, Reader::Quick).await;
+        let refused = lend(&runner, &library, Reader::Refused(0)).await;
+        let get = async |id| crate::get(db.read(), id).await.expect("read");
+        until(|| async { get(quick).await.is_none() && get(refused).await.is_none() }).await;
+        let history = crate::history(db.read(), quick).await.expect("history");
+        assert!(history.is_empty());
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        assert!(get(waits).await.is_some(), "it has not ended");
+        runner.stop(Duration::from_secs(1)).await;
+    }
 }
