@@ -1,6 +1,8 @@
 //! The metadata proxy: servers ask 169.254.169.254, which says nothing about who asks. The network and the source
 //! address do; the proxy adds them to the request, signed, and passes it on.
 
+mod doors;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -19,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::core::Core;
 use crate::fault::{Chain, Result};
+use crate::metadata::doors::Doors;
 use crate::tables::{allocations, ports};
 
 /// The way to the metadata service; the binary provides it.
@@ -55,6 +58,7 @@ pub async fn run(
             return;
         }
     };
+    let doors = Arc::new(Doors::default());
     loop {
         let next = tokio::select! {
             () = stop.cancelled() => return,
@@ -65,6 +69,7 @@ pub async fn run(
             core.clone(),
             listener,
             upstream.clone(),
+            doors.clone(),
             stop.clone(),
         ));
     }
@@ -74,6 +79,7 @@ async fn serve(
     core: Arc<Core>,
     listener: MetadataListener,
     upstream: Arc<dyn MetadataUpstream>,
+    doors: Arc<Doors>,
     stop: CancellationToken,
 ) {
     let MetadataListener {
@@ -89,6 +95,10 @@ async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
+                let Some(pass) = doors.enter(&network_id, peer.ip()) else {
+                    tracing::debug!(network = network_id, %peer, "too many metadata connections: closed");
+                    continue;
+                };
                 let asked = connection(
                     core.clone(),
                     network_id.clone(),
@@ -98,6 +108,7 @@ async fn serve(
                 );
                 let (stop, closed) = (stop.clone(), closed.clone());
                 tokio::spawn(async move {
+                    let _pass = pass;
                     tokio::select! {
                         () = stop.cancelled() => {}
                         () = closed.cancelled() => {}

@@ -163,6 +163,12 @@ fn a_bound_port_is_wired_told_of_asks_for_metadata_and_leaves_nothing() {
             .to_owned();
         assert_eq!(asked.headers["x-instance-id-signature"], expected.as_str());
 
+        assert_eq!(
+            guest.within(hoard),
+            32,
+            "a guest keeps so many connections open and no more"
+        );
+
         drop(guest);
         cloud.remove(ADMIN, "ports", &port["id"]).await;
         told.heard("deleted", &text(&port["id"])).await;
@@ -199,4 +205,21 @@ fn ask() -> String {
         return answer;
     }
     panic!("nobody listens at 169.254.169.254")
+}
+
+/// Opens connections and says nothing; how many of forty the proxy keeps.
+fn hoard() -> usize {
+    let address = "169.254.169.254:80".parse().expect("an address");
+    let connect = |_| {
+        let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5));
+        stream.expect("the system accepts for the proxy")
+    };
+    let mut streams: Vec<TcpStream> = (0..40).map(connect).collect();
+    std::thread::sleep(Duration::from_secs(1));
+    let is_kept = |stream: &mut TcpStream| {
+        stream.set_nonblocking(true).expect("set");
+        let told = stream.read(&mut [0]);
+        told.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    };
+    streams.iter_mut().map(is_kept).filter(|kept| *kept).count()
 }
