@@ -1,5 +1,6 @@
 //! Ports.
 
+mod devices;
 mod show;
 
 use std::collections::BTreeSet;
@@ -83,6 +84,7 @@ pub async fn create(
         updated_at: now,
         revision: 1,
     };
+    devices::check(cx, None, &row)?;
     if binding::is_service_port(&row.device_owner) && !attrs.has("port_security_enabled") {
         row.port_security_enabled = false;
     }
@@ -282,7 +284,8 @@ async fn set_groups(tx: &Tx, port_id: &str, groups: &[String]) -> Result<()> {
     Ok(())
 }
 
-async fn clear_groups(tx: &Tx, port_id: &str) -> Result<()> {
+/// Takes all security groups from a port.
+pub async fn clear_groups(tx: &Tx, port_id: &str) -> Result<()> {
     port_security_groups::Entity::delete_many()
         .filter(port_security_groups::Column::PortId.eq(port_id))
         .exec(tx)
@@ -312,6 +315,7 @@ pub async fn update(
     ] {
         attrs.put_text(name, slot);
     }
+    devices::check(cx, Some(&before), &row)?;
     attrs.put_flag("admin_state_up", &mut row.admin_state_up);
     attrs.put_flag("port_security_enabled", &mut row.port_security_enabled);
     attrs.put_json("binding:profile", &mut row.profile);

@@ -132,7 +132,7 @@ async fn check_routes(cx: &Cx<'_>, tx: &Tx, row: &routers::Model, routes: &[Rout
 async fn neighbourhood(tx: &Tx, row: &routers::Model) -> Result<(Vec<IpNet>, Vec<IpAddr>)> {
     let mut ranges = Vec::new();
     let mut own = Vec::new();
-    for port in device_ports(tx, &row.id).await? {
+    for port in device_ports(tx, row).await? {
         for held in addresses::of_port(tx, &port.id).await? {
             let subnet = store::get::<subnets::Entity>(tx, &kinds::SUBNET, &held.subnet_id).await?;
             ranges.push(range(&subnet)?);
@@ -142,25 +142,25 @@ async fn neighbourhood(tx: &Tx, row: &routers::Model) -> Result<(Vec<IpNet>, Vec
     Ok((ranges, own))
 }
 
-/// All ports of a router.
-pub async fn device_ports(
+/// All ports of a router: its interfaces, and the gateway that it names itself.
+async fn device_ports(
     db: &impl ConnectionTrait,
-    router_id: &str,
+    row: &routers::Model,
 ) -> Result<Vec<port_table::Model>> {
-    Ok(port_table::Entity::find()
-        .filter(port_table::Column::DeviceId.eq(router_id))
-        .filter(port_table::Column::DeviceOwner.is_in([INTERFACE_OWNER, GATEWAY_OWNER]))
-        .order_by_asc(port_table::Column::CreatedAt)
-        .all(db)
-        .await?)
+    let mut all = interfaces(db, &row.id).await?;
+    if let Some(id) = &row.gateway_port_id {
+        all.extend(store::find::<port_table::Entity>(db, id).await?);
+    }
+    Ok(all)
 }
 
 async fn interfaces(db: &impl ConnectionTrait, router_id: &str) -> Result<Vec<port_table::Model>> {
-    let all = device_ports(db, router_id).await?;
-    Ok(all
-        .into_iter()
-        .filter(|port| port.device_owner == INTERFACE_OWNER)
-        .collect())
+    Ok(port_table::Entity::find()
+        .filter(port_table::Column::DeviceId.eq(router_id))
+        .filter(port_table::Column::DeviceOwner.eq(INTERFACE_OWNER))
+        .order_by_asc(port_table::Column::CreatedAt)
+        .all(db)
+        .await?)
 }
 
 /// Sets or changes the gateway as `external_gateway_info` says.

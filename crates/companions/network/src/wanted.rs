@@ -395,14 +395,10 @@ fn members_of(picture: &Picture, group: String) -> Result<plane::AddressSet> {
 }
 
 fn router_of(picture: &Picture, router: &routers::Model) -> Result<plane::Router> {
-    let on_it = |owner: &'static str| {
-        picture
-            .ports
-            .iter()
-            .filter(move |port| port.device_id == router.id && port.device_owner == owner)
-    };
+    let inside =
+        |port: &&ports::Model| port.device_id == router.id && port.device_owner == INTERFACE_OWNER;
     let mut interfaces = Vec::new();
-    for port in on_it(INTERFACE_OWNER) {
+    for port in picture.ports.iter().filter(inside) {
         interfaces.push(plane::Interface {
             port_id: port.id.clone(),
             network_id: port.network_id.clone(),
@@ -411,7 +407,9 @@ fn router_of(picture: &Picture, router: &routers::Model) -> Result<plane::Router
         });
     }
     let mut gateway = None;
-    if let Some(port) = on_it(GATEWAY_OWNER).next() {
+    // The router says which port is its gateway; what a port says of itself is not enough.
+    let way_out = |port: &&ports::Model| router.gateway_port_id.as_ref() == Some(&port.id);
+    if let Some(port) = picture.ports.iter().find(way_out) {
         let outside = picture
             .subnets
             .get(&port.network_id)

@@ -1,0 +1,33 @@
+//! Which devices a caller may name on a port.
+//!
+//! A port whose owner is `network:…` is part of the service: with owner `network:router_interface` and a router's id it
+//! joins that router, whoever's it is (CVE-2014-0056). So callers without special rights neither make such ports by
+//! hand nor turn the service's own into others. This holds whatever an operator's policy says.
+
+use crate::binding::is_service_port;
+use crate::core::{Cx, View};
+use crate::fault::{Fault, Result};
+use crate::tables::ports;
+
+/// Checks the device of a port that is made (`before` is `None`) or changed.
+///
+/// # Errors
+/// [`Fault::Forbidden`], naming the attribute.
+pub fn check(cx: &Cx<'_>, before: Option<&ports::Model>, row: &ports::Model) -> Result<()> {
+    let (verb, owner, id) = match before {
+        Some(before) => ("update", before.device_owner.as_str(), &before.device_id),
+        None => ("create", "", &row.device_id),
+    };
+    let attribute = if owner != row.device_owner {
+        "device_owner"
+    } else if *id != row.device_id {
+        "device_id"
+    } else {
+        return Ok(());
+    };
+    let concerns_service = is_service_port(owner) || is_service_port(&row.device_owner);
+    if !concerns_service || cx.is_admin() || cx.may("context_is_advsvc", &View::new()) {
+        return Ok(());
+    }
+    Err(Fault::Forbidden(format!("{verb}_port:{attribute}")))
+}
