@@ -221,7 +221,9 @@ async fn granted(
             {
                 return Err(Fault::InvalidIpForSubnet(ip.to_string()));
             }
-            if is_taken(tx, &subnet.id, ip, receiver.port_id).await? {
+            if is_taken(tx, &subnet.id, ip, receiver.port_id).await?
+                || is_way_out(tx, receiver, subnet, ip).await?
+            {
                 return Err(Fault::IpAddressAlreadyAllocated {
                     ip: ip.to_string(),
                     subnet: subnet.id.clone(),
@@ -259,6 +261,21 @@ pub async fn is_taken(tx: &Tx, subnet_id: &str, ip: IpAddr, but: &str) -> Result
         .one(tx)
         .await?;
     Ok(row.is_some_and(|row| row.port_id != but))
+}
+
+/// Whether the address is the way out of an external network, which the host's uplink or the provider's router holds
+/// without a port of ours. Only a router that is joined with the network as its gateway gets it.
+async fn is_way_out(
+    tx: &Tx,
+    receiver: &Receiver<'_>,
+    subnet: &subnets::Model,
+    ip: IpAddr,
+) -> Result<bool> {
+    let gateway = subnet.gateway_ip.as_ref().and_then(|ip| ip.parse().ok());
+    if gateway != Some(ip) || receiver.device_owner == crate::routers::INTERFACE_OWNER {
+        return Ok(false);
+    }
+    crate::networks::is_external(tx, &subnet.network_id).await
 }
 
 /// Candidates tried one by one before the whole subnet is looked at.

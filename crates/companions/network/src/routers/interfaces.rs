@@ -9,12 +9,11 @@ use super::{INTERFACE_OWNER, give, interfaces, refuse_overlap};
 use crate::addresses::{self, Wish, range};
 use crate::core::{Cx, View};
 use crate::fault::{Fault, Result, kinds};
-use crate::networks as network_logic;
 use crate::ports::{self, NewPort};
 use crate::ranges::Route;
 use crate::store::{self, Tx, read_json};
-use crate::tables::{floatingips, ports as port_table, routers, subnets};
-use crate::views;
+use crate::tables::{floatingips, networks, ports as port_table, routers, subnets};
+use crate::{networks as network_logic, subnets as subnet_logic, views};
 
 /// Connects a router with a subnet, by the subnet or by a port that exists.
 pub async fn add_interface(cx: &Cx<'_>, tx: &Tx, row: routers::Model, body: &View) -> Result<View> {
@@ -27,8 +26,7 @@ pub async fn add_interface(cx: &Cx<'_>, tx: &Tx, row: routers::Model, body: &Vie
             ));
         }
         (Some(id), None) => {
-            let subnet = store::get::<subnets::Entity>(tx, &kinds::SUBNET, &id).await?;
-            let network = network_logic::visible(cx, tx, &subnet.network_id).await?;
+            let (subnet, network) = joinable(cx, tx, &id).await?;
             if let Some((_, old)) = existing.iter().find(|(_, old)| old.id == subnet.id) {
                 return Err(Fault::BadRouter(format!(
                     "Router already has a port on subnet {}",
@@ -67,6 +65,35 @@ pub async fn add_interface(cx: &Cx<'_>, tx: &Tx, row: routers::Model, body: &Vie
     interface_view(tx, &row, &port).await
 }
 
+/// A subnet that the caller may put a router on, with its network: the router takes the gateway's address, so the
+/// subnet or its network must be the caller's own, unless an admin asks.
+async fn joinable(cx: &Cx<'_>, tx: &Tx, id: &str) -> Result<(subnets::Model, networks::Model)> {
+    let scope = subnet_logic::scope(cx, tx).await?;
+    let found = subnets::Entity::find_by_id(id.to_owned()).filter(scope);
+    let subnet = found.one(tx).await?;
+    let subnet = subnet.ok_or_else(|| crate::fault::missing(&kinds::SUBNET, id))?;
+    let network = store::get::<networks::Entity>(tx, &kinds::NETWORK, &subnet.network_id).await?;
+    if !cx.is_admin() && subnet.project_id != cx.project() && network.project_id != cx.project() {
+        return Err(Fault::BadRouter(format!(
+            "Cannot add interface to router because subnet {id} is not owned by project making the request"
+        )));
+    }
+    refuse_external(cx, tx, &network).await?;
+    Ok((subnet, network))
+}
+
+/// Only the owner of an external network joins its own routers with it as if it were an inside one.
+async fn refuse_external(cx: &Cx<'_>, tx: &Tx, network: &networks::Model) -> Result<()> {
+    let may = cx.is_admin() || network.project_id == cx.project();
+    if !may && network_logic::is_external(tx, &network.id).await? {
+        return Err(Fault::BadRouter(format!(
+            "Network {} is external: a router joins it with its gateway",
+            network.id
+        )));
+    }
+    Ok(())
+}
+
 fn interface_body(body: &View) -> Result<(Option<String>, Option<String>)> {
     let read = |name: &str| -> Result<Option<String>> {
         match body.get(name) {
@@ -100,6 +127,8 @@ async fn take_port(
             device: port.device_id,
         });
     }
+    let network = store::get::<networks::Entity>(tx, &kinds::NETWORK, &port.network_id).await?;
+    refuse_external(cx, tx, &network).await?;
     let held = addresses::of_port(tx, &port.id).await?;
     if held.is_empty() {
         return Err(Fault::BadRouter(format!(
@@ -117,6 +146,9 @@ async fn take_port(
     port.device_id = row.id.clone();
     port.device_owner = INTERFACE_OWNER.to_owned();
     port.port_security_enabled = false;
+    // What guards a server would stop what a router passes on, and cannot stay without port security.
+    port.allowed_address_pairs = "[]".to_owned();
+    ports::clear_groups(tx, &port.id).await?;
     port.host = cx.core.settings.host.clone();
     port.vif_type = "bridge".to_owned();
     if cx.core.settings.plane == crate::settings::PlaneKind::None {

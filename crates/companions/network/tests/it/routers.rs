@@ -305,3 +305,54 @@ async fn a_floating_address_needs_a_way_out() {
         );
     }
 }
+
+#[tokio::test]
+async fn nobody_puts_a_router_on_a_gateway_address_that_is_not_theirs() {
+    for cloud in Cloud::all().await {
+        let (external, outside) = cloud.external("203.0.113.0/24").await;
+        let (_, strange) = cloud.net("10.7.0.0/24").await;
+        let shared = cloud.make(ADMIN, "networks", json!({"shared": true})).await;
+        let subnet = json!({"network_id": shared["id"], "cidr": "10.5.0.0/24", "ip_version": 4});
+        let common = cloud.make(ADMIN, "subnets", subnet).await;
+        let router = cloud.make(OTHER, "routers", json!({})).await;
+        let path = format!("/v2.0/routers/{}/add_router_interface", text(&router["id"]));
+        for (subnet, status, kind) in [
+            (&outside, 404, "SubnetNotFound"),
+            (&strange, 404, "SubnetNotFound"),
+            (&common, 400, "BadRequest"),
+        ] {
+            let body = Some(json!({"subnet_id": subnet["id"]}));
+            let told = cloud.refused(OTHER, Method::PUT, &path, body, status).await;
+            assert_eq!(told, kind);
+        }
+        let on_shared = json!({"network_id": shared["id"]});
+        let port = cloud.make(OTHER, "ports", on_shared).await;
+        let by_port = json!({"port_id": port["id"]});
+        cloud.put(OTHER, &path, by_port).await;
+        let exact =
+            json!({"network_id": external["id"], "fixed_ips": [{"ip_address": "203.0.113.1"}]});
+        assert_eq!(
+            cloud.not_made(ADMIN, "ports", exact, 409).await,
+            "IpAddressAlreadyAllocated",
+            "the uplink has the gateway's address"
+        );
+        cloud
+            .put(ADMIN, &path, json!({"subnet_id": outside["id"]}))
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_port_on_an_external_network_joins_no_router_of_a_stranger_to_the_network() {
+    for cloud in Cloud::all().await {
+        let (external, _) = cloud.external("203.0.113.0/24").await;
+        let body = json!({"network_id": external["id"], "project_id": "p-demo"});
+        let port = cloud.make(ADMIN, "ports", body).await;
+        let router = cloud.make(DEMO, "routers", json!({})).await;
+        let by_port = json!({"port_id": port["id"]});
+        assert_eq!(
+            refused(&cloud, &router, "add_router_interface", by_port, 400).await,
+            "BadRequest"
+        );
+    }
+}
