@@ -27,6 +27,9 @@ pub enum Fault {
     NotFound { kind: &'static Kind, id: String },
     #[error("rule:{0} is disallowed by policy")]
     Forbidden(String),
+    /// A port on a network that is not the caller's (the project is named) and not shared with it.
+    #[error("Tenant {0} not allowed to create port on this network")]
+    NotYourNetwork(String),
     #[error("Constraint failed: resource {id} is at revision {found}.")]
     WrongRevision { id: String, found: i64 },
     #[error("Quota exceeded for resources: {0:?}.")]
@@ -278,6 +281,7 @@ impl Fault {
             F::NoSuchRoute => (MISSING, "HTTPNotFound"),
             F::NotFound { kind, .. } => (MISSING, kind.1),
             F::Forbidden(_) => (StatusCode::FORBIDDEN, "PolicyNotAuthorized"),
+            F::NotYourNetwork(_) => (StatusCode::FORBIDDEN, "HTTPForbidden"),
             F::WrongRevision { .. } => (
                 StatusCode::PRECONDITION_FAILED,
                 "RevisionNumberConstraintFailed",

@@ -133,7 +133,7 @@ async fn performed<'a>(cx: &'a Cx<'a>, tx: &'a Tx, job: &'a Job<'a>) -> Result<V
             at_revision(&old, *revision)?;
             let attrs = admit(resource.table, Verb::Put, body)?;
             let mut target = old;
-            resources::add_network_facts(tx, &mut target).await?;
+            resources::add_network_facts(cx, tx, &mut target).await?;
             authorise(cx, "update", resource, &mut target, &attrs)?;
             let mut view = resources::update(cx, tx, resource, id, &attrs).await?;
             resources::hide(cx, resource, &mut view);
@@ -146,7 +146,7 @@ async fn performed<'a>(cx: &'a Cx<'a>, tx: &'a Tx, job: &'a Job<'a>) -> Result<V
         } => {
             let mut target = resources::view(cx, tx, resource, id).await?;
             at_revision(&target, *revision)?;
-            resources::add_network_facts(tx, &mut target).await?;
+            resources::add_network_facts(cx, tx, &mut target).await?;
             cx.check(&format!("delete_{}", resource.name), &target)?;
             resources::delete(cx, tx, resource, id).await?;
             Ok(Vec::new())
@@ -244,7 +244,7 @@ async fn create(
     for attrs in &all {
         let mut target = attrs.values().clone();
         target.insert("tenant_id".to_owned(), json!(attrs.text("project_id")));
-        resources::add_network_facts(tx, &mut target).await?;
+        resources::add_network_facts(cx, tx, &mut target).await?;
         authorise(cx, "create", resource, &mut target, attrs)?;
     }
     if quotas::DEFAULTS

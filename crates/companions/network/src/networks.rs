@@ -49,6 +49,21 @@ pub async fn visible(cx: &Cx<'_>, db: &impl ConnectionTrait, id: &str) -> Result
     }
 }
 
+/// The network, if the caller may make ports on it: its own, or one shared with it. That a network is external lets
+/// routers and floating addresses use it, not ports.
+pub async fn joinable(cx: &Cx<'_>, db: &impl ConnectionTrait, id: &str) -> Result<networks::Model> {
+    let row = visible(cx, db, id).await?;
+    let may = cx.is_admin()
+        || row.project_id == cx.project()
+        || cx.may("context_is_advsvc", &View::new())
+        || rbac::is_shared(&rbac::of_object(db, id).await?, cx.project());
+    if may {
+        Ok(row)
+    } else {
+        Err(Fault::NotYourNetwork(cx.project().to_owned()))
+    }
+}
+
 /// Makes a network.
 pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<networks::Model> {
     let settings = &cx.core.settings;
@@ -291,7 +306,7 @@ pub async fn show(
             views::fill(&mut view, json!({
                 "name": row.name, "description": row.description, "admin_state_up": row.admin_state_up,
                 "status": row.status, "mtu": row.mtu, "port_security_enabled": row.port_security_enabled,
-                "shared": open.iter().any(|p| p.action == Access::Shared.word() && rbac::reaches(p, cx.project())),
+                "shared": rbac::is_shared(open, cx.project()),
                 "router:external": open.iter().any(|p| p.action == Access::External.word()),
                 "subnets": mine.iter().map(|subnet| subnet.id.as_str()).collect::<Vec<_>>(),
                 "dns_domain": row.dns_domain,

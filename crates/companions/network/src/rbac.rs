@@ -38,6 +38,13 @@ pub fn reaches(policy: &rbac_policies::Model, project: &str) -> bool {
     policy.target_project == EVERYBODY || policy.target_project == project
 }
 
+/// Whether an object with these policies is shared with the project.
+pub fn is_shared(policies: &[rbac_policies::Model], project: &str) -> bool {
+    policies
+        .iter()
+        .any(|policy| policy.action == Access::Shared.word() && reaches(policy, project))
+}
+
 /// Objects of a type that the project may use, with the action.
 pub async fn given(
     db: &impl ConnectionTrait,
@@ -204,6 +211,12 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<rbac_policies
             "Invalid action '{}' for object type '{}'. Valid actions: {actions:?}",
             row.action, row.object_type
         )));
+    }
+    // Unlike in Neutron: an external network gets an address of the host, so opening one is an operator's deed.
+    if row.action == Access::External.word() && !cx.is_admin() {
+        return Err(Fault::Forbidden(
+            "create_network:router:external".to_owned(),
+        ));
     }
     let owner = owner_of(tx, &row.object_type, &row.object_id).await?;
     if !cx.is_admin() && owner != cx.project() {

@@ -109,16 +109,17 @@ pub async fn view(
     exact.ok_or_else(|| missing(resource.kind, id))
 }
 
-/// Adds what rules ask about an object's network.
-pub async fn add_network_facts(db: &impl ConnectionTrait, target: &mut View) -> Result<()> {
+/// Adds what rules ask about an object's network: whose it is, and whether it is shared with the caller.
+pub async fn add_network_facts(
+    cx: &Cx<'_>,
+    db: &impl ConnectionTrait,
+    target: &mut View,
+) -> Result<()> {
     let Some(id) = target.get("network_id").and_then(Value::as_str) else {
         return Ok(());
     };
     if let Some(network) = store::find::<networks::Entity>(db, id).await? {
-        let shared = rbac::of_object(db, id)
-            .await?
-            .iter()
-            .any(|p| p.action == rbac::Access::Shared.word());
+        let shared = rbac::is_shared(&rbac::of_object(db, id).await?, cx.project());
         target.insert("network:tenant_id".to_owned(), json!(network.project_id));
         target.insert("shared".to_owned(), json!(shared));
     }
@@ -145,7 +146,7 @@ pub fn create<'a>(
                 ))
             }
             What::Port => {
-                let network = net::visible(cx, tx, &attrs.text("network_id")).await?;
+                let network = net::joinable(cx, tx, &attrs.text("network_id")).await?;
                 let row = port_logic::create(cx, tx, &network, attrs).await?;
                 port_logic::show(cx, tx, vec![row]).await?.pop()
             }

@@ -343,3 +343,19 @@ async fn a_project_gets_its_topology_on_demand() {
         assert!(cloud.list(DEMO, "routers", "").await.is_empty());
     }
 }
+
+#[tokio::test]
+async fn a_member_makes_no_network_external_by_a_policy() {
+    for cloud in Cloud::all().await {
+        let (network, _) = cloud.net("10.0.0.0/24").await;
+        let policy = json!({"object_type": "network", "object_id": network["id"],
+            "action": "access_as_external", "target_tenant": "p-demo"});
+        assert_eq!(
+            cloud
+                .not_made(DEMO, "rbac-policies", policy.clone(), 403)
+                .await,
+            "PolicyNotAuthorized"
+        );
+        cloud.make(ADMIN, "rbac-policies", policy).await;
+    }
+}

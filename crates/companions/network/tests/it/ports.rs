@@ -298,3 +298,76 @@ async fn several_ports_are_made_at_once_with_tags() {
         assert_eq!(cloud.list(DEMO, "ports", "tags=red").await.len(), 2);
     }
 }
+
+#[tokio::test]
+async fn a_user_makes_no_port_a_part_of_the_service() {
+    for cloud in Cloud::all().await {
+        let (network, _) = cloud.net("10.0.0.0/24").await;
+        let theirs = cloud.make(OTHER, "routers", json!({})).await;
+        for owner in ["router_interface", "router_gateway", "dhcp", "floatingip"] {
+            let owner = format!("network:{owner}");
+            let forged = json!({"network_id": network["id"], "device_owner": owner, "device_id": theirs["id"]});
+            assert_eq!(
+                cloud.not_made(DEMO, "ports", forged, 403).await,
+                "PolicyNotAuthorized"
+            );
+        }
+        let port = cloud
+            .make(DEMO, "ports", json!({"network_id": network["id"]}))
+            .await;
+        let path = format!("/v2.0/ports/{}", text(&port["id"]));
+        let forged = json!({"port": {"device_owner": "network:router_interface", "device_id": theirs["id"]}});
+        let told = cloud.refused(DEMO, Method::PUT, &path, Some(forged), 403);
+        assert_eq!(told.await, "PolicyNotAuthorized");
+        let own = json!({"device_owner": "baremetal:mine", "device_id": "box"});
+        cloud.change(DEMO, "ports", &port["id"], own).await;
+        // An own interface is not moved to another's router either, nor freed of its owner.
+        let unused = json!({"device_owner": "", "device_id": ""});
+        cloud.change(DEMO, "ports", &port["id"], unused).await;
+        let router = cloud.make(DEMO, "routers", json!({})).await;
+        let join = format!("/v2.0/routers/{}/add_router_interface", text(&router["id"]));
+        cloud.put(DEMO, &join, json!({"port_id": port["id"]})).await;
+        for change in [
+            json!({"device_id": theirs["id"]}),
+            json!({"device_owner": ""}),
+        ] {
+            let body = Some(json!({ "port": change }));
+            let told = cloud.refused(DEMO, Method::PUT, &path, body, 403).await;
+            assert_eq!(told, "PolicyNotAuthorized");
+        }
+        cloud
+            .change(DEMO, "ports", &port["id"], json!({"name": "inside"}))
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn external_is_not_shared_and_shared_is_shared_with_the_caller() {
+    for cloud in Cloud::all().await {
+        let (external, subnet) = cloud.external("203.0.113.0/24").await;
+        let on_it = json!({"network_id": external["id"]});
+        assert_eq!(
+            cloud.not_made(DEMO, "ports", on_it.clone(), 403).await,
+            "HTTPForbidden"
+        );
+        let policy = |target: &str| {
+            json!({"object_type": "network", "object_id": external["id"],
+                "action": "access_as_shared", "target_tenant": target})
+        };
+        cloud.make(ADMIN, "rbac-policies", policy("p-other")).await;
+        assert_eq!(
+            cloud.not_made(DEMO, "ports", on_it.clone(), 403).await,
+            "HTTPForbidden",
+            "shared with somebody else"
+        );
+        let wish =
+            json!({"network_id": external["id"], "fixed_ips": [{"subnet_id": subnet["id"]}]});
+        assert_eq!(
+            cloud.not_made(DEMO, "ports", wish.clone(), 403).await,
+            "PolicyNotAuthorized",
+            "the rule asks about this caller"
+        );
+        cloud.make(OTHER, "ports", wish).await;
+        cloud.make(ADMIN, "ports", on_it).await;
+    }
+}
