@@ -30,13 +30,13 @@ pub async fn output(
     })
 }
 
-/// The last lines of a text; a line break at its end ends the last line.
+/// The last lines of a text, as Nova counts them: what follows the last line break is a line too, an empty one
+/// where the text ends with a break.
 fn last_lines(text: &str, lines: usize) -> &str {
     if lines == 0 {
         return "";
     }
-    let body = text.strip_suffix('\n').unwrap_or(text);
-    let mut breaks = body.rmatch_indices('\n');
+    let mut breaks = text.rmatch_indices('\n');
     match breaks.nth(lines - 1) {
         Some((at, _)) => &text[at + 1..],
         None => text,
@@ -70,8 +70,8 @@ mod tests {
     #[test]
     fn lines_are_counted_from_the_end() {
         let text = "one\ntwo\nthree\n";
-        assert_eq!(last_lines(text, 1), "three\n");
-        assert_eq!(last_lines(text, 2), "two\nthree\n");
+        assert_eq!(last_lines(text, 1), "");
+        assert_eq!(last_lines(text, 3), "two\nthree\n");
         assert_eq!(last_lines(text, 9), text);
         assert_eq!(last_lines(text, 0), "");
         assert_eq!(last_lines("one\ntwo", 1), "two");

@@ -36,16 +36,15 @@ pub async fn create(control: &Control, cx: &Context, new: NewKeypair) -> Result<
     must_have_room(control, cx, control.db.read(), &user_id).await?;
     let (public_key, private_key) = match (new.public_key, new.kind) {
         (Some(key), _) => (key, None),
-        (None, KeyType::Ssh) => {
-            let generated = tokio::task::spawn_blocking(keys::generate).await;
+        (None, kind) => {
+            let owner = user_id.clone();
+            let generate = move || match kind {
+                KeyType::Ssh => keys::generate(),
+                KeyType::X509 => keys::generate_certificate(&owner),
+            };
+            let generated = tokio::task::spawn_blocking(generate).await;
             let (public, private) = generated.map_err(|_| not_generated())??;
             (public, Some(private))
-        }
-        (None, KeyType::X509) => {
-            return Err(ControlError::Unsupported {
-                why: "Key pairs of type x509 are not generated here; import a certificate."
-                    .to_owned(),
-            });
         }
     };
     let fingerprint = keys::fingerprint(new.kind, &public_key)?;

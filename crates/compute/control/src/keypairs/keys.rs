@@ -1,9 +1,15 @@
 //! Public keys: their fingerprints, and new ones.
 
+use std::time::{Duration, SystemTime};
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use compute_model::keypair::KeyType;
 use md5::Md5;
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, OtherNameValue,
+    RsaKeySize, SanType,
+};
 use sha1::{Digest, Sha1};
 use ssh_key::private::{KeypairData, RsaKeypair};
 use ssh_key::rand_core::OsRng;
@@ -32,6 +38,35 @@ pub(super) fn generate() -> Result<(String, String)> {
     let public = key.public_key().to_openssh().map_err(failed)?;
     let private = key.to_openssh(LineEnding::LF).map_err(failed)?;
     Ok((public, private.to_string()))
+}
+
+/// Microsoft's object id of a user's principal name.
+const UPN: [u64; 10] = [1, 3, 6, 1, 4, 1, 311, 20, 2, 3];
+/// How long a generated certificate is valid: Nova's ten years.
+const CERTIFICATE_LIFE: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
+
+/// A new certificate with which a user logs in to Windows over WinRM: certificate and private key in PEM. The same
+/// certificate as Nova's: signed by itself, for clients, with the user's id as name and as principal name at localhost.
+///
+/// # Errors
+/// 503 when no key can be made.
+pub(super) fn generate_certificate(user_id: &str) -> Result<(String, String)> {
+    let failed = |error: rcgen::Error| {
+        tracing::error!(%error, "cannot generate a certificate");
+        not_generated()
+    };
+    let algorithm = &rcgen::PKCS_RSA_SHA256;
+    let key = KeyPair::generate_rsa_for(algorithm, RsaKeySize::_2048).map_err(failed)?;
+    let mut wanted = CertificateParams::default();
+    wanted.distinguished_name = DistinguishedName::new();
+    wanted.distinguished_name.push(DnType::CommonName, user_id);
+    let principal = OtherNameValue::Utf8String(format!("{user_id}@localhost"));
+    wanted.subject_alt_names = vec![SanType::OtherName((UPN.to_vec(), principal))];
+    wanted.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    wanted.not_before = SystemTime::now().into();
+    wanted.not_after = wanted.not_before + CERTIFICATE_LIFE;
+    let certificate = wanted.self_signed(&key).map_err(failed)?;
+    Ok((certificate.pem(), key.serialize_pem()))
 }
 
 /// The fingerprint of a public key or certificate: MD5 of an SSH key as OpenSSH printed it when
@@ -158,6 +193,21 @@ AiBa2bRqJFbAZ2XyVOSbXYXJmTeK+IR+6XHUFXi9NDMkag==
         ] {
             assert!(fingerprint(kind, key).is_err(), "{key}");
         }
+    }
+
+    #[test]
+    fn a_generated_certificate_is_the_users_own() {
+        let (certificate, private) = generate_certificate("0123abcd").expect("a certificate");
+        assert!(private.starts_with("-----BEGIN PRIVATE KEY-----"));
+        assert_eq!(
+            fingerprint(KeyType::X509, &certificate)
+                .expect("a certificate")
+                .len(),
+            59
+        );
+        let der = super::certificate(&certificate).expect("DER");
+        let tells = |text: &[u8]| der.windows(text.len()).any(|part| part == text);
+        assert!(tells(b"0123abcd@localhost"));
     }
 
     #[test]
