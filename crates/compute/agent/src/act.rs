@@ -1,6 +1,7 @@
 //! Actions on a server that is here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bus::{Context, Failure};
 use compute_model::Server;
@@ -23,9 +24,11 @@ pub async fn act(host: Arc<Host>, _context: Context, message: Act) -> Result<Don
             done(host.driver.ensure_running(&described).await)?
         }
         Action::Stop => {
-            let how = StopHow::Graceful {
-                timeout: shutdown_timeout(&host, server),
-            };
+            let image = server.image.as_ref();
+            let asked = image.and_then(|image| image.properties.get("os_shutdown_timeout"));
+            let usual = host.settings.shutdown_timeout;
+            let timeout = shutdown_timeout(asked.map(String::as_str), usual);
+            let how = StopHow::Graceful { timeout };
             let stopped = host
                 .driver
                 .ensure_stopped(&server.id, epoch(server.epoch), how);
@@ -79,13 +82,18 @@ async fn suspend(host: &Host, server: &Server, action: Action) -> Result<GuestFa
     })
 }
 
-/// The image may set `os_shutdown_timeout` in seconds.
-fn shutdown_timeout(host: &Host, server: &Server) -> std::time::Duration {
-    let image = server.image.as_ref();
-    image
-        .and_then(|image| image.properties.get("os_shutdown_timeout")?.parse().ok())
-        .map(std::time::Duration::from_secs)
-        .unwrap_or(host.settings.shutdown_timeout)
+/// The longest that a guest may take to shut down, whatever its image says. Who commands the stop
+/// waits 300 s for the answer (the conductor's `action_timeout`) and then commands it again: a guest
+/// that ignores the power button must be cut off, and that be said, before.
+const LONGEST_SHUTDOWN: Duration = Duration::from_secs(240);
+
+/// How long the guest may take: `usual`, unless its image says otherwise (`asked`, in seconds).
+fn shutdown_timeout(asked: Option<&str>, usual: Duration) -> Duration {
+    asked
+        .and_then(|seconds| seconds.parse().ok())
+        .map(Duration::from_secs)
+        .unwrap_or(usual)
+        .min(LONGEST_SHUTDOWN)
 }
 
 /// The description to start from: the one kept here (it has the config drive as it was made), or,
@@ -102,4 +110,27 @@ async fn described(host: &Host, server: &Server) -> Result<ServerSpec, Failure> 
         None => None,
     };
     spec::new(server, image, &Extras::default(), &host.settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_chooses_how_long_its_guest_may_take_to_shut_down_within_reason() {
+        let usual = Duration::from_secs(60);
+        for (asked, seconds) in [
+            (None, 60),
+            (Some("90"), 90),
+            (Some("0"), 0),
+            (Some("soon"), 60),
+            (Some("86400"), 240),
+            (Some("18446744073709551615"), 240),
+        ] {
+            let timeout = shutdown_timeout(asked, usual);
+            assert_eq!(timeout, Duration::from_secs(seconds), "{asked:?}");
+        }
+        let forever = shutdown_timeout(None, Duration::MAX);
+        assert_eq!(forever, LONGEST_SHUTDOWN, "an operator's setting too");
+    }
 }
