@@ -60,7 +60,9 @@ pub trait Driver: Send + Sync {
     /// `NotFound` when the host does not know the server.
     async fn ensure_stopped(&self, id: &str, epoch: u64, how: StopHow) -> Result<GuestFacts>;
 
-    /// Makes the server be gone from this host. An unknown server is success.
+    /// Makes the server be gone from this host. An unknown server is success, and remembered: a command with an older
+    /// epoch that comes later is refused. With [`Keep::Nothing`] it does not wait for a guest that another command
+    /// asked to shut down; that command cuts the power and ends as usual.
     async fn ensure_gone(&self, id: &str, epoch: u64, keep: Keep) -> Result<()>;
 
     /// Restarts the guest. A server that is not running is started (Nova's hard reboot does so); a paused one is

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, watch};
 
 use crate::{DriverError, Result};
 
@@ -14,27 +14,74 @@ const REMEMBERED: usize = 10_000;
 /// Hands out one lock per server id; locks nobody holds or waits for take no memory for long.
 #[derive(Debug, Default)]
 pub struct ServerLocks {
-    locks: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
+    locks: Mutex<HashMap<String, Weak<Lock>>>,
+}
+
+#[derive(Debug, Default)]
+struct Lock {
+    turn: Arc<tokio::sync::Mutex<()>>,
+    /// Commands that wait for their turn and cannot wait for a guest.
+    urgent: watch::Sender<usize>,
+}
+
+/// The right to work on one server, until it is dropped.
+#[derive(Debug)]
+pub struct Held {
+    _turn: OwnedMutexGuard<()>,
+    /// Keeps the lock findable for those who wait.
+    _lock: Arc<Lock>,
+}
+
+/// Counts as urgent while it lives, however its command ends.
+struct Urgent<'a>(&'a Lock);
+
+impl<'a> Urgent<'a> {
+    fn new(lock: &'a Lock) -> Self {
+        lock.urgent.send_modify(|count| *count += 1);
+        Urgent(lock)
+    }
+}
+
+impl Drop for Urgent<'_> {
+    fn drop(&mut self) {
+        self.0.urgent.send_modify(|count| *count -= 1);
+    }
 }
 
 impl ServerLocks {
     /// Waits until no other command works on the server.
-    pub async fn lock(&self, id: &str) -> OwnedMutexGuard<()> {
-        let lock = {
-            let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-            match locks.get(id).and_then(Weak::upgrade) {
-                Some(lock) => lock,
-                None => {
-                    if locks.len() >= 64 && locks.len().is_power_of_two() {
-                        locks.retain(|_, lock| lock.strong_count() > 0);
-                    }
-                    let lock = Arc::new(tokio::sync::Mutex::new(()));
-                    locks.insert(id.to_owned(), Arc::downgrade(&lock));
-                    lock
-                }
-            }
-        };
-        lock.lock_owned().await
+    pub async fn lock(&self, id: &str) -> Held {
+        take(self.find(id)).await
+    }
+
+    /// Like [`ServerLocks::lock`], for a command that makes waiting for the guest pointless: who
+    /// [listens](ServerLocks::urgent) hears of it.
+    pub async fn lock_urgently(&self, id: &str) -> Held {
+        let lock = self.find(id);
+        let _urgent = Urgent::new(&lock);
+        take(lock.clone()).await
+    }
+
+    /// Ends when an urgent command waits for the server: for the `select!` of whoever holds the lock
+    /// and waits for the guest.
+    pub async fn urgent(&self, id: &str) {
+        let lock = self.find(id);
+        let mut urgent = lock.urgent.subscribe();
+        // The sender lives in `lock`, so this cannot end without an urgent command.
+        let _ = urgent.wait_for(|count| *count > 0).await;
+    }
+
+    fn find(&self, id: &str) -> Arc<Lock> {
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lock) = locks.get(id).and_then(Weak::upgrade) {
+            return lock;
+        }
+        if locks.len() >= 64 && locks.len().is_power_of_two() {
+            locks.retain(|_, lock| lock.strong_count() > 0);
+        }
+        let lock = Arc::new(Lock::default());
+        locks.insert(id.to_owned(), Arc::downgrade(&lock));
+        lock
     }
 
     /// Is a command at work on the server right now?
@@ -43,7 +90,14 @@ impl ServerLocks {
         locks
             .get(id)
             .and_then(Weak::upgrade)
-            .is_some_and(|lock| lock.try_lock().is_err())
+            .is_some_and(|lock| lock.turn.try_lock().is_err())
+    }
+}
+
+async fn take(lock: Arc<Lock>) -> Held {
+    Held {
+        _turn: lock.turn.clone().lock_owned().await,
+        _lock: lock,
     }
 }
 
@@ -115,6 +169,23 @@ mod tests {
         drop(held);
         waiting.await;
         assert!(!locks.is_locked("a"));
+    }
+
+    #[tokio::test]
+    async fn an_urgent_command_is_heard_of_by_whoever_works_on_its_server() {
+        let locks = ServerLocks::default();
+        let held = locks.lock("a").await;
+        let (mut heard, mut other) = (Box::pin(locks.urgent("a")), Box::pin(locks.urgent("b")));
+        assert!(futures_poll_once(&mut heard).await.is_none());
+        let mut waiting = Box::pin(locks.lock_urgently("a"));
+        assert!(futures_poll_once(&mut waiting).await.is_none());
+        heard.await;
+        assert!(futures_poll_once(&mut other).await.is_none());
+        drop(held);
+        let held = waiting.await;
+        let mut heard = Box::pin(locks.urgent("a"));
+        assert!(futures_poll_once(&mut heard).await.is_none(), "it has come");
+        drop(held);
     }
 
     async fn futures_poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {

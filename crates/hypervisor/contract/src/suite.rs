@@ -39,6 +39,7 @@ pub async fn check(subject: &dyn Subject) {
             Rule::Repeat => repeating_a_verb_is_harmless(driver, subject.spec()).await,
             Rule::Epoch => an_older_epoch_is_refused(driver, subject.spec()).await,
             Rule::Early => a_start_after_its_delete_is_refused(driver, subject.spec()).await,
+            Rule::Hurry => a_delete_does_not_wait_for_the_guest(driver, subject.spec()).await,
             Rule::Unknown => unknown_servers_are_not_invented(driver, subject.spec()).await,
             Rule::BadId => an_id_that_is_no_uuid_is_refused(driver, subject.spec()).await,
             Rule::Restart => a_new_driver_finds_the_guests(subject).await,
@@ -70,6 +71,7 @@ enum Rule {
     Repeat,
     Epoch,
     Early,
+    Hurry,
     Unknown,
     BadId,
     Restart,
@@ -90,6 +92,7 @@ const RULES: &[Rule] = &[
     Rule::Repeat,
     Rule::Epoch,
     Rule::Early,
+    Rule::Hurry,
     Rule::Unknown,
     Rule::BadId,
     Rule::Restart,
@@ -112,6 +115,7 @@ impl Rule {
             Self::Repeat => "repeating a verb is harmless",
             Self::Epoch => "an older epoch is refused and changes nothing",
             Self::Early => "a delete that came before its build's start is remembered",
+            Self::Hurry => "a delete does not wait for a guest that is asked to shut down",
             Self::Unknown => "unknown servers are not invented",
             Self::BadId => "an id that is no UUID is refused",
             Self::Restart => "a new driver finds the guests of the old one",
@@ -308,6 +312,31 @@ async fn a_start_after_its_delete_is_refused(driver: &dyn Driver, mut spec: Serv
     spec.epoch = 2;
     ok(driver.ensure_running(&spec).await, "the same operation may");
     remove(driver, &spec).await;
+}
+
+async fn a_delete_does_not_wait_for_the_guest(driver: &dyn Driver, spec: ServerSpec) {
+    ok(driver.ensure_running(&spec).await, "ensure_running");
+    let how = StopHow::Graceful {
+        timeout: Duration::from_secs(120),
+    };
+    let stop = driver.ensure_stopped(&spec.id, 2, how);
+    let delete = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let stale = driver.ensure_gone(&spec.id, 1, Keep::Nothing).await;
+        assert!(
+            matches!(stale, Err(DriverError::StaleEpoch { .. })),
+            "a stale delete does nothing: {stale:?}"
+        );
+        driver.ensure_gone(&spec.id, 3, Keep::Nothing).await
+    };
+    let both = async { tokio::join!(stop, delete) };
+    let Ok((stopped, gone)) = tokio::time::timeout(SOON, both).await else {
+        panic!("the delete waits for the guest")
+    };
+    let stopped = ok(stopped, "the stop ends as usual");
+    assert_eq!(stopped.power_state, PowerState::Shutdown);
+    ok(gone, "ensure_gone");
+    assert_eq!(state(driver, &spec.id).await, None);
 }
 
 async fn unknown_servers_are_not_invented(driver: &dyn Driver, spec: ServerSpec) {

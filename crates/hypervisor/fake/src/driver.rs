@@ -318,14 +318,20 @@ impl Driver for FakeDriver {
     async fn ensure_stopped(&self, id: &str, epoch: u64, how: StopHow) -> Result<GuestFacts> {
         let _held = self.host.locks.lock(id).await;
         let mut guest = self.admitted(id, epoch)?;
+        // Kept at once: a delete asks for it while the guest shuts down.
+        self.host.guests.put(guest.clone())?;
         let latency = self.host.settings.latencies.stop_ms;
-        let latency = match how {
+        match how {
             StopHow::Graceful { timeout } => {
-                latency.min(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX))
+                let latency = latency.min(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+                tokio::select! {
+                    biased;
+                    begun = self.begin(Verb::EnsureStopped, latency) => begun?,
+                    () = self.host.locks.urgent(id) => {}
+                }
             }
-            StopHow::Hard => 0,
-        };
-        self.begin(Verb::EnsureStopped, latency).await?;
+            StopHow::Hard => self.begin(Verb::EnsureStopped, 0).await?,
+        }
         self.stop(&mut guest);
         let facts = guest.facts();
         self.host.guests.put(guest)?;
@@ -334,16 +340,17 @@ impl Driver for FakeDriver {
 
     async fn ensure_gone(&self, id: &str, epoch: u64, keep: Keep) -> Result<()> {
         let Ok(id) = parse_id(id) else { return Ok(()) };
-        let _held = self.host.locks.lock(id).await;
+        let buried = || self.host.graves.epoch(id);
         let known = self.host.guests.get(id);
-        admit(
-            id,
-            epoch,
-            known
-                .as_ref()
-                .map(|guest| guest.epoch)
-                .max(self.host.graves.epoch(id)),
-        )?;
+        // A stale one must not hurry anybody.
+        admit(id, epoch, known.map(|guest| guest.epoch).max(buried()))?;
+        let _held = match keep {
+            Keep::Nothing => self.host.locks.lock_urgently(id).await,
+            Keep::Disks => self.host.locks.lock(id).await,
+        };
+        let known = self.host.guests.get(id);
+        let current = known.as_ref().map(|guest| guest.epoch).max(buried());
+        admit(id, epoch, current)?;
         self.begin(Verb::EnsureGone, self.host.settings.latencies.gone_ms)
             .await?;
         let Some(mut guest) = known else {

@@ -162,7 +162,12 @@ impl Host {
                 if let StopHow::Graceful { timeout } = how
                     && guest.power().await == PowerState::Running
                 {
-                    guest.power_button(timeout).await;
+                    tokio::select! {
+                        _ = guest.power_button(timeout) => {}
+                        () = self.locks.urgent(id) => {
+                            tracing::info!(server = id, "it is to go: its shutdown is not waited for");
+                        }
+                    }
                 }
                 if let Err(error) = guest.end().await {
                     guest.expect_no_end();
@@ -272,16 +277,18 @@ impl Driver for QemuDriver {
         let Ok(layout) = host.layout(id) else {
             return Ok(());
         };
-        let _held = host.locks.lock(id).await;
+        let buried = || host.graves.epoch(id);
         let known = record::read(&layout)?;
-        admit(
-            id,
-            epoch,
-            known
-                .as_ref()
-                .map(|record| record.epoch)
-                .max(host.graves.epoch(id)),
-        )?;
+        let current = known.map(|record| record.epoch).max(buried());
+        // A stale one must not hurry anybody.
+        admit(id, epoch, current)?;
+        let _held = match keep {
+            Keep::Nothing => host.locks.lock_urgently(id).await,
+            Keep::Disks => host.locks.lock(id).await,
+        };
+        let known = record::read(&layout)?;
+        let current = known.as_ref().map(|record| record.epoch).max(buried());
+        admit(id, epoch, current)?;
         let Some(mut record) = known else {
             // Its build may still be fetching the image: that one must not start it any more.
             host.graves.bury(id, epoch);

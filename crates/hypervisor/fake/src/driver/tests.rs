@@ -212,6 +212,32 @@ async fn latencies_pass_and_servers_do_not_wait_for_each_other() {
     assert!((300..590).contains(&took), "{took} ms");
 }
 
+#[tokio::test]
+async fn a_delete_cuts_a_slow_shutdown_short() {
+    let latencies = Latencies {
+        stop_ms: 60_000,
+        ..Latencies::default()
+    };
+    let driver = FakeDriver::open(FakeSettings {
+        latencies,
+        ..FakeSettings::default()
+    })
+    .unwrap();
+    let server = spec("slow");
+    driver.ensure_running(&server).await.unwrap();
+    let how = StopHow::Graceful {
+        timeout: Duration::from_secs(60),
+    };
+    let started = tokio::time::Instant::now();
+    let (stopped, gone) = tokio::join!(
+        driver.ensure_stopped(&server.id, 2, how),
+        driver.ensure_gone(&server.id, 3, Keep::Nothing)
+    );
+    assert_eq!(stopped.unwrap().power_state, PowerState::Shutdown);
+    gone.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(5));
+}
+
 #[test]
 fn settings_have_defaults_and_refuse_unknown_keys() {
     let settings: FakeSettings = serde_json::from_str(r#"{"vcpus": 8}"#).unwrap();
