@@ -26,7 +26,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             host: "localhost".to_owned(),
-            concurrency: 64,
+            concurrency: 256,
             max_attempts: 3,
             vif_plugging_timeout: Duration::from_secs(300),
             vif_plugging_is_fatal: true,

@@ -44,7 +44,7 @@ impl Workflow for Act {
     }
 }
 
-async fn act(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+async fn act(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let Some(server) = current(env, state).await? else {
         return Ok(Next::Go);
     };
@@ -56,7 +56,13 @@ async fn act(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, St
         server: Box::new(server),
     };
     let options = Options::from(state.asked.context()).deadline(env.settings.action_timeout);
-    match env.bus.call(&agent::address(&host), message, options).await {
+    let address = agent::address(&host);
+    let called = tokio::select! {
+        called = env.bus.call(&address, message, options) => called,
+        // A delete need not wait until a guest shut down in order.
+        () = cx.cancelled() => return Err(StepError::fail("cancelled")),
+    };
+    match called {
         Ok(done) => {
             state.power_state = Some(done.power_state.number());
             Ok(Next::Go)
