@@ -53,6 +53,9 @@ pub fn on_a_machine<F: Future<Output = ()>>(
     let _turn = ONE_AT_A_TIME
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
+    // Fetched here: the machine of a test reaches nothing outside.
+    demo_image();
+    novnc();
     let machine = std::thread::spawn(move || {
         unshare(CloneFlags::CLONE_NEWNET).unwrap();
         sh("ip link set lo up");
