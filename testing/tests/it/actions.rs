@@ -32,8 +32,11 @@ async fn lead(server: &Server, status: &str) {
     server.reaches(status).await;
 }
 
+/// Actions by their position in [`all`], and the status that each leads to.
+type Ways = &'static [(usize, &'static str)];
+
 /// By status: its vm state, the actions allowed (positions in [`all`]), and where each leads.
-const ALLOWED: &[(&str, &str, &[(usize, &str)])] = &[
+const ALLOWED: &[(&str, &str, Ways)] = &[
     (
         "ACTIVE",
         "active",
