@@ -50,8 +50,15 @@ impl Workflow for Build {
         state: &mut State,
         why: &Value,
     ) -> Result<(), StepError> {
+        // The journal outlives the operation: what only the guest should know does not stay in it.
+        forget_secrets(state);
         failed(env, state, why).await
     }
+}
+
+fn forget_secrets(state: &mut State) {
+    state.plan.admin_password = None;
+    state.plan.injected_files.clear();
 }
 
 async fn place(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
@@ -298,7 +305,7 @@ async fn spawn(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
     match called {
         Ok(done) => {
             state.power_state = Some(done.power_state.number());
-            state.plan.admin_password = None;
+            forget_secrets(state);
             Ok(Next::Go)
         }
         Err(error) => match AgentTrouble::of(&error) {

@@ -119,8 +119,8 @@ fn matches(engine: DbBackend, column: Column, pattern: &str) -> Result<SimpleExp
             BinOper::PgOperator(PgBinOper::RegexCaseInsensitive),
             pattern,
         ),
-        DbBackend::Sqlite => value.binary(BinOper::Custom("REGEXP"), format!("(?i){pattern}")),
-        _ => value.binary(BinOper::Custom("REGEXP"), pattern),
+        // SQLite's own function and MariaDB's PCRE both take the switch; MariaDB's collation tells case apart.
+        _ => value.binary(BinOper::Custom("REGEXP"), format!("(?i){pattern}")),
     })
 }
 
