@@ -212,7 +212,7 @@ mod tests {
         assert!(check_origin(&from("http://cloud:9999"), &[]).is_err());
         assert!(check_origin(&from("null"), &[]).is_err());
         assert!(check_origin(&from("http://horizon"), &["horizon".to_owned()]).is_ok());
-        assert!(check_origin(&headers(&[own.clone()]), &[]).is_ok());
+        assert!(check_origin(&headers(std::slice::from_ref(&own)), &[]).is_ok());
     }
 
     #[test]

@@ -258,6 +258,10 @@ async fn traffic_survives_a_broker_that_is_killed(broker: &mut Broker, later: &A
 const CONSUMER: &str = "broker::a_consumer_in_a_process_of_its_own";
 
 #[tokio::test]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a test's own variables are no settings"
+)]
 async fn a_consumer_in_a_process_of_its_own() {
     let (Ok(url), Ok(topic)) = (
         std::env::var("KILONOVA_TEST_URL"),
