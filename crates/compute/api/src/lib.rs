@@ -24,6 +24,7 @@ pub mod limits;
 mod lookup;
 pub mod metadata;
 pub mod paging;
+pub mod passwords;
 pub mod quota_class_sets;
 pub mod quota_sets;
 pub mod routes;

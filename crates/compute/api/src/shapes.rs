@@ -4,8 +4,8 @@ use microversion::{Shape, Versioned};
 
 use crate::{
     aggregates, availability_zones, consoles, extensions, flavors, hypervisors, instance_actions,
-    interfaces, keypairs, limits, metadata, quota_class_sets, quota_sets, security_groups, servers,
-    services, tags, words,
+    interfaces, keypairs, limits, metadata, passwords, quota_class_sets, quota_sets,
+    security_groups, servers, services, tags, words,
 };
 
 /// The tables of all views and requests; what is nested in them is reached through them.
@@ -61,6 +61,7 @@ pub const ALL: &[&Shape] = &[
     metadata::MetadataView::SHAPE,
     metadata::SetItem::SHAPE,
     metadata::SetMetadata::SHAPE,
+    passwords::PasswordView::SHAPE,
     quota_class_sets::QuotaClassSet::SHAPE,
     quota_class_sets::UpdateQuotaClassSet::SHAPE,
     quota_sets::OfUser::SHAPE,

@@ -13,6 +13,7 @@ pub mod interfaces;
 pub mod list;
 pub mod lock;
 pub mod metadata;
+pub mod passwords;
 pub mod security_groups;
 pub mod show;
 pub mod state;

@@ -1,16 +1,14 @@
 //! A place to try use cases in: a fresh SQLite database, a bus in memory, and companions as routers.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
 use bus::Bus;
 use chrono::Utc;
 use clients::{Login, Service, Session};
-use compute_db::{Migrator, flavors, hosts, servers};
+use compute_db::{Migrator, flavors, hosts, passwords, servers};
 use compute_model::host::NodeFacts;
-use compute_model::server::DiskConfig;
-use compute_model::{Flavor, PowerState, Server, VmState};
+use compute_model::{Flavor, Server};
 
 use crate::{Control, Settings, policy};
 
@@ -69,64 +67,21 @@ pub async fn host(control: &Control, name: &str) {
 /// An active server of this project on this host, with 2 processors and 64 MiB.
 pub async fn server(control: &Control, project: &str, host: &str) -> Server {
     let now = sql::micros(Utc::now());
-    let flavor = Flavor {
-        id: "tiny".into(),
-        name: "tiny".into(),
-        ram: 64,
-        vcpus: 2,
-        disk: 1,
-        ephemeral: 0,
-        swap: 0,
-        rxtx_factor: 1.0,
-        is_public: true,
-        disabled: false,
-        description: None,
-        extra_specs: BTreeMap::new(),
-        created_at: None,
-        updated_at: None,
-    };
     let server = Server {
-        seq: 0,
-        id: uuid::Uuid::new_v4().to_string(),
         project_id: project.into(),
         user_id: "member".into(),
         name: "server".into(),
         hostname: "server".into(),
-        description: None,
-        vm_state: VmState::Active,
-        task_state: None,
-        power_state: PowerState::Running,
-        epoch: 1,
-        flavor,
-        image: None,
+        flavor: Flavor {
+            vcpus: 2,
+            ..compute_model::testing::flavor("tiny")
+        },
         host: Some(host.into()),
         node: Some(host.into()),
-        node_id: None,
-        availability_zone: None,
-        pinned_zone: None,
-        launch_index: 0,
-        reservation_id: "r-1".into(),
-        vifs: Vec::new(),
-        metadata: BTreeMap::new(),
-        tags: Vec::new(),
-        key: None,
-        user_data: None,
-        config_drive: false,
-        security_groups: Vec::new(),
-        access_ip_v4: None,
-        access_ip_v6: None,
-        disk_config: DiskConfig::Manual,
-        hints: BTreeMap::new(),
-        trusted_certificates: None,
-        root_device_name: None,
-        lock: None,
-        progress: 0,
-        fault: None,
         created_at: now,
         updated_at: now,
         launched_at: Some(now),
-        terminated_at: None,
-        deleted_at: None,
+        ..compute_model::testing::server(&uuid::Uuid::new_v4().to_string())
     };
     let tx = control.db.begin().await.expect("begin");
     let kept = servers::insert(&tx, &server).await.expect("inserted");
@@ -137,20 +92,10 @@ pub async fn server(control: &Control, project: &str, host: &str) -> Server {
 /// Adds a flavor of 1 vCPU and 1 GiB of disk.
 pub async fn flavor(control: &Control, id: &str, ram: u32) {
     let flavor = Flavor {
-        id: id.to_owned(),
         name: format!("flavor-{id}"),
         ram,
-        vcpus: 1,
-        disk: 1,
-        ephemeral: 0,
-        swap: 0,
-        rxtx_factor: 1.0,
-        is_public: true,
-        disabled: false,
-        description: None,
         extra_specs: [("hw:cpu_policy".to_owned(), "shared".to_owned())].into(),
-        created_at: None,
-        updated_at: None,
+        ..compute_model::testing::flavor(id)
     };
     let tx = control.db.begin().await.expect("a transaction");
     flavors::insert(&tx, &flavor).await.expect("a new flavor");
@@ -164,6 +109,14 @@ pub async fn change(control: &Control, id: &str, change: impl FnOnce(&mut Server
     change(&mut server);
     servers::save(&tx, &mut server).await.expect("saved");
     tx.commit().await.expect("committed");
+}
+
+/// Keeps a password as if the guest had posted it.
+pub async fn guest_password(control: &Control, id: &str, password: &str) {
+    let now = sql::micros(Utc::now());
+    passwords::insert(control.db.write(), id, password, now)
+        .await
+        .expect("the first");
 }
 
 /// What the journal has to do about a server, by kind.

@@ -13,6 +13,7 @@ pub mod flavors;
 pub mod hosts;
 pub mod keypairs;
 mod migrations;
+pub mod passwords;
 pub mod quotas;
 pub mod servers;
 mod tables;

@@ -2,6 +2,7 @@
 
 mod m0001_initial;
 mod m0002_aggregates;
+mod m0003_server_passwords;
 
 use sea_orm_migration::prelude::*;
 
@@ -14,6 +15,7 @@ impl MigratorTrait for Migrator {
             Box::new(workflow::Migration),
             Box::new(m0001_initial::Migration),
             Box::new(m0002_aggregates::Migration),
+            Box::new(m0003_server_passwords::Migration),
         ]
     }
 

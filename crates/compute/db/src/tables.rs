@@ -14,4 +14,5 @@ pub mod keypair;
 pub mod node;
 pub mod quota;
 pub mod server;
+pub mod server_password;
 pub mod service;

@@ -5,6 +5,7 @@
 //! neighbour can forge.
 
 mod identify;
+mod password;
 
 use std::path::PathBuf;
 
@@ -13,7 +14,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use compute_db::Database;
+use compute_db::{Database, passwords};
 use compute_model::Server;
 use compute_model::metadata::{self, Guest};
 use http::{Method, StatusCode, header};
@@ -95,10 +96,24 @@ async fn answer(State(service): State<Service>, request: Request) -> Response {
             return (status, refusal.to_string()).into_response();
         }
     };
-    if request.method() != Method::GET && request.method() != Method::HEAD {
-        // Nova takes an encrypted password here; it is listed as not built.
-        return StatusCode::NOT_IMPLEMENTED.into_response();
+    let reads = [Method::GET, Method::HEAD].contains(request.method());
+    let wanted = metadata::is_password(request.uri().path());
+    match (reads, wanted) {
+        (true, _) => {}
+        (false, true) => return password::keep(&service.db, &server, request).await,
+        (false, false) => return StatusCode::METHOD_NOT_ALLOWED.into_response(),
     }
+    let posted = match wanted {
+        true => passwords::find(service.db.read(), &server.id).await,
+        false => Ok(None),
+    };
+    let posted = match posted {
+        Ok(posted) => posted,
+        Err(error) => {
+            tracing::error!(%error, "cannot look up a guest's password");
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+    };
     let seed = random_seed(&service.settings, &server);
     let guest = Guest {
         server: &server,
@@ -107,7 +122,7 @@ async fn answer(State(service): State<Service>, request: Request) -> Response {
         admin_password: None,
         files: &[],
         vendor_data: service.vendor_data.as_ref(),
-        password: None,
+        password: posted.as_deref(),
         user_data: server.user_data.as_ref().and_then(|text| {
             BASE64
                 .decode(text.split_whitespace().collect::<String>())

@@ -18,6 +18,8 @@ pub mod request;
 pub mod server;
 pub mod state;
 pub mod status;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use fault::Fault;
 pub use flavor::Flavor;

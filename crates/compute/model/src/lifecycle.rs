@@ -276,7 +276,8 @@ fn state_refusal(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::{Lock, tests_support::server};
+    use crate::server::Lock;
+    use crate::testing::server;
 
     #[test]
     fn a_stopped_server_cannot_be_paused_and_the_message_is_novas() {

@@ -81,6 +81,14 @@ pub fn at(guest: &Guest, path: &str) -> Option<Document> {
     }
 }
 
+/// Whether an HTTP path is the one document that a guest may write: its password.
+pub fn is_password(path: &str) -> bool {
+    let mut parts = path.split('/').filter(|part| !part.is_empty());
+    let [first, version, last] = [parts.next(), parts.next(), parts.next()];
+    (first, last, parts.next()) == (Some("openstack"), Some("password"), None)
+        && version.is_some_and(openstack::has_password)
+}
+
 /// The files of a config drive: relative path and content.
 pub fn config_drive(guest: &Guest) -> Vec<(String, Vec<u8>)> {
     let mut files = ec2::drive_files(guest);

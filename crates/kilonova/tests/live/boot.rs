@@ -11,6 +11,9 @@ use crate::leftovers::qemu;
 
 const READY: &str = "=== kilonova demo guest ready ===";
 
+const ASK_METADATA: &str =
+    "wget -q -T 3 -O - http://169.254.169.254/openstack || echo not reached";
+
 fn script() -> String {
     let script = "#!/bin/sh\necho \"made by $(hostname)\" >/root/made\n";
     base64::engine::general_purpose::STANDARD.encode(script)
@@ -34,7 +37,11 @@ fn a_guest_gets_address_name_key_and_user_data_by_network_and_by_config_drive() 
 
         let asked = Instant::now();
         let asked_ticks = ticks();
-        let more = json!({"user_data": script(), "config_drive": true});
+        let sealed = demo.sealed_group("sealed").await;
+        demo.open_port(&sealed, 22, json!({})).await;
+        let more = json!({
+            "user_data": script(), "config_drive": true, "security_groups": [{"name": "sealed"}],
+        });
         let second = demo.create(&site, "by-drive", more).await;
         let pid = eventually("QEMU runs", PATIENCE, async || qemu(cloud.path(), &second)).await;
         let executed = started_at(pid).saturating_sub(asked_ticks) * 10;
@@ -61,6 +68,9 @@ fn a_guest_gets_address_name_key_and_user_data_by_network_and_by_config_drive() 
                 log.contains(&format!("datasource {source} instance ")),
                 "{log}"
             );
+            // The group of the second lets nothing out: it knows all this from its drive alone.
+            let asked = guest.run(ASK_METADATA).await;
+            assert_eq!(asked.contains("latest"), name == "by-network", "{asked}");
             assert_eq!(guest.run("hostname").await, name);
             assert_eq!(guest.run("cat /root/made").await, format!("made by {name}"));
             let address = demo.fixed_ip(server).await;

@@ -4,7 +4,7 @@ use super::Access::Rule;
 use super::codes::{ACCEPTED, CREATED, NO_CONTENT, OK};
 use super::methods::{DELETE, GET, POST, PUT};
 use super::{Route, built, not_built, row};
-use crate::{consoles, instance_actions, interfaces, metadata, servers, tags};
+use crate::{consoles, instance_actions, interfaces, metadata, passwords, servers, tags};
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Route] = &[
@@ -32,8 +32,8 @@ pub(super) const ROWS: &[Route] = &[
     row(POST, "/servers/{server_id}/os-interface", Rule("os_compute_api:os-attach-interfaces:create"), OK, not_built),
     row(GET, "/servers/{server_id}/os-interface/{id}", Rule("os_compute_api:os-attach-interfaces:show"), OK, built!(interfaces::show)),
     row(DELETE, "/servers/{server_id}/os-interface/{id}", Rule("os_compute_api:os-attach-interfaces:delete"), ACCEPTED, not_built),
-    row(GET, "/servers/{server_id}/os-server-password", Rule("os_compute_api:os-server-password:show"), OK, not_built),
-    row(DELETE, "/servers/{server_id}/os-server-password", Rule("os_compute_api:os-server-password:clear"), NO_CONTENT, not_built),
+    row(GET, "/servers/{server_id}/os-server-password", Rule("os_compute_api:os-server-password:show"), OK, built!(passwords::show)),
+    row(DELETE, "/servers/{server_id}/os-server-password", Rule("os_compute_api:os-server-password:clear"), NO_CONTENT, built!(passwords::clear)),
     row(GET, "/servers/{server_id}/os-volume_attachments", Rule("os_compute_api:os-volumes-attachments:index"), OK, not_built),
     row(POST, "/servers/{server_id}/os-volume_attachments", Rule("os_compute_api:os-volumes-attachments:create"), ACCEPTED, not_built).before(101, OK),
     row(GET, "/servers/{server_id}/os-volume_attachments/{id}", Rule("os_compute_api:os-volumes-attachments:show"), OK, not_built),

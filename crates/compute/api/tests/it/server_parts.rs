@@ -1,6 +1,7 @@
 //! What hangs below servers: metadata, tags, addresses, groups, consoles, events.
 
 use bus::{Failure, Service};
+use compute_control::testing;
 use compute_rpc::agent::{self, ConsoleEndpoint, ConsoleOutput, Endpoint};
 use serde_json::{Value, json};
 
@@ -300,5 +301,36 @@ async fn consoles_are_opened_by_tokens() {
     assert_eq!(
         (early.code, early.message()),
         (409, format!("Instance {building} is not ready").as_str())
+    );
+}
+
+#[tokio::test]
+async fn a_guest_s_password_is_shown_to_its_project_and_forgotten_on_demand() {
+    let cloud = Cloud::start().await;
+    let id = cloud.boot("s").await;
+    let path = format!("/servers/{id}/os-server-password");
+    let none = cloud.get(MEMBER, 1, &path).await;
+    assert_eq!((none.code, none.body), (200, json!({"password": ""})));
+    testing::guest_password(&cloud.control, &id, "c2VjcmV0").await;
+    let kept = cloud.get(MEMBER, 1, &path).await;
+    assert_eq!(kept.body, json!({"password": "c2VjcmV0"}));
+    assert_eq!(cloud.get(OTHER, 1, &path).await.code, 404);
+    let clear = format!("DELETE {path}");
+    assert_eq!(cloud.ask(OTHER, 1, &clear, Value::Null).await.code, 404);
+    assert_eq!(
+        cloud.get(MEMBER, 1, &path).await.body,
+        json!({"password": "c2VjcmV0"})
+    );
+    assert_eq!(cloud.ask(MEMBER, 1, &clear, Value::Null).await.code, 204);
+    assert_eq!(
+        cloud.get(MEMBER, 1, &path).await.body,
+        json!({"password": ""})
+    );
+    let missing = cloud
+        .get(MEMBER, 1, "/servers/none/os-server-password")
+        .await;
+    assert_eq!(
+        (missing.code, missing.message()),
+        (404, "Instance none could not be found.")
     );
 }

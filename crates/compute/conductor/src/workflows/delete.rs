@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use bus::Options;
-use compute_db::{DbError, actions, claims, consoles, hosts, servers};
+use compute_db::{DbError, actions, claims, consoles, hosts, passwords, servers};
 use compute_model::{PowerState, VmState};
 use compute_rpc::agent;
 use compute_rpc::workflows::{DELETE, Delete as State};
@@ -118,6 +118,7 @@ async fn record(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next,
         };
         claims::release(&tx, &server.id).await?;
         consoles::forget(&tx, &server.id).await?;
+        passwords::forget(&tx, &server.id).await?;
         let now = records::now();
         let event = records::event(
             "compute_terminate_instance",

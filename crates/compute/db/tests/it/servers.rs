@@ -5,68 +5,28 @@ use std::collections::BTreeMap;
 use chrono::Utc;
 use compute_db::{Database, DbError, servers};
 use compute_model::listing::{Direction, Paging, ServerFilter, SortKey, TextColumn};
-use compute_model::server::{DiskConfig, Server};
-use compute_model::{Flavor, PowerState, TaskState, VmState};
+use compute_model::{Flavor, PowerState, Server, TaskState, VmState};
 
 fn server(id: &str, name: &str) -> Server {
     let now = sql::micros(Utc::now());
     Server {
-        seq: 0,
-        id: id.into(),
-        project_id: "p".into(),
-        user_id: "u".into(),
         name: name.into(),
         hostname: name.into(),
-        description: None,
         vm_state: VmState::Building,
         task_state: Some(TaskState::Scheduling),
         power_state: PowerState::NoState,
-        epoch: 1,
         flavor: Flavor {
-            id: "1".into(),
-            name: "tiny".into(),
-            ram: 64,
             vcpus: 2,
-            disk: 1,
-            ephemeral: 0,
-            swap: 0,
-            rxtx_factor: 1.0,
-            is_public: true,
-            disabled: false,
-            description: None,
-            extra_specs: BTreeMap::new(),
-            created_at: None,
-            updated_at: None,
+            ..compute_model::testing::flavor("1")
         },
-        image: None,
-        host: None,
-        node: None,
-        node_id: None,
-        availability_zone: None,
-        pinned_zone: None,
-        launch_index: 0,
-        reservation_id: "r-1".into(),
-        vifs: Vec::new(),
         metadata: BTreeMap::from([("a".into(), "b".into())]),
         tags: vec!["x_1".into()],
-        key: None,
         user_data: Some("aGk=".into()),
-        config_drive: false,
         security_groups: vec!["default".into()],
-        access_ip_v4: None,
-        access_ip_v6: None,
-        disk_config: DiskConfig::Manual,
-        hints: BTreeMap::new(),
-        trusted_certificates: None,
-        root_device_name: None,
-        lock: None,
-        progress: 0,
-        fault: None,
         created_at: now,
         updated_at: now,
         launched_at: None,
-        terminated_at: None,
-        deleted_at: None,
+        ..compute_model::testing::server(id)
     }
 }
 

@@ -76,6 +76,11 @@ pub fn drive_files(guest: &Guest) -> Vec<(String, Vec<u8>)> {
     files
 }
 
+/// Whether a version of the tree has a password.
+pub fn has_password(version: &str) -> bool {
+    known(version).is_some_and(|version| version >= PASSWORD)
+}
+
 fn known(version: &str) -> Option<&'static str> {
     match version {
         "latest" => VERSIONS.last().copied(),

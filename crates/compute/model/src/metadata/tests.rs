@@ -1,5 +1,6 @@
 use super::*;
-use crate::server::{ServerKey, tests_support::server};
+use crate::server::ServerKey;
+use crate::testing::server;
 
 fn text(server: &Server, path: &str) -> Option<String> {
     let guest = Guest {
