@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures::FutureExt;
 use serde_json::{Value, json};
 use sql::SqlError;
 use sql::sea_orm::ActiveValue::Set;
@@ -227,7 +228,13 @@ impl<W: Workflow> Course<'_, W> {
     /// Saves and lets go for `after`.
     pub async fn pause(&mut self, after: Duration) -> Result<Ended, SqlError> {
         match self.save(Status::Running, Some(after)).await? {
-            Saved::Yes => Ok(Ended::Later(after)),
+            Saved::Yes => {
+                // What the step waits for may have happened while it gave up waiting.
+                if self.nudged.notified().now_or_never().is_some() {
+                    self.bell.notify_one();
+                }
+                Ok(Ended::Later(after))
+            }
             // The request came during the attempt that failed: no need to wait for the next one.
             Saved::Cancelled => {
                 self.note_cancel();

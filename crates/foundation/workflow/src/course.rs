@@ -45,6 +45,8 @@ pub(crate) struct Course<'a, W: Workflow> {
     pub seq: i32,
     /// History that the next save writes.
     pub unsaved: Vec<step::ActiveModel>,
+    /// Rung by nudges that no step has listened to yet.
+    pub nudged: Arc<Notify>,
     /// Somebody asked to cancel, and we know.
     pub cancelled: CancellationToken,
 }
@@ -75,6 +77,7 @@ impl<'a, W: Workflow> Course<'a, W> {
             why: row.error.as_deref().and_then(read_why),
             seq: row.seq,
             unsaved: Vec::new(),
+            nudged: Arc::default(),
             cancelled: CancellationToken::new(),
         };
         if row.cancel {
@@ -156,7 +159,7 @@ impl<'a, W: Workflow> Course<'a, W> {
             } else {
                 self.cancelled.clone()
             },
-            nudged: Arc::new(Notify::new()),
+            nudged: self.nudged.clone(),
         };
         let env: &W::Env = &self.inner.env;
         let null = Value::Null;

@@ -182,7 +182,11 @@ impl StepContext {
     }
 
     /// Waits for the next nudge of this workflow: something that a step waits for may have happened.
-    /// A nudge that came since the step began is not missed.
+    /// A nudge that no step has listened to yet is not missed, nor is one that comes while the step
+    /// gives up: after [`StepError::Retry`] it is run again at once.
+    ///
+    /// A wait of more than a moment belongs into the journal: return `Retry` and listen again in the
+    /// next attempt. A workflow that waits there holds no place among those that are driven at once.
     pub async fn nudged(&self) {
         self.nudged.notified().await;
     }

@@ -1,15 +1,25 @@
 //! What a runner bears: steps that hold what it needs, services that stay away, a long journal.
 
+use tokio::sync::Notify;
+
 use super::*;
 
 /// A library: a workflow in it does what its state says.
 struct Library {
     db: Database,
+    /// A deaf reader has begun to read.
+    reads: Notify,
+    /// A deaf reader looks up.
+    looks_up: Notify,
 }
 
 impl Library {
     fn new(db: &Database) -> Arc<Self> {
-        Arc::new(Library { db: db.clone() })
+        Arc::new(Library {
+            db: db.clone(),
+            reads: Notify::new(),
+            looks_up: Notify::new(),
+        })
     }
 }
 
@@ -20,6 +30,8 @@ enum Reader {
     Writes(u64),
     /// Comes again in an hour.
     Waits,
+    /// Does not hear what happens while it reads, and wants to be called in an hour.
+    Deaf,
     /// Gets no book, and taking back and telling fail for this many attempts each.
     Refused(u32),
 }
@@ -45,7 +57,7 @@ impl Workflow for Lend {
     }
 }
 
-async fn book(library: &Library, _: &StepContext, reader: &mut Reader) -> Result<Next, StepError> {
+async fn book(library: &Library, cx: &StepContext, reader: &mut Reader) -> Result<Next, StepError> {
     match *reader {
         Reader::Quick => {}
         Reader::Writes(milliseconds) => {
@@ -53,6 +65,12 @@ async fn book(library: &Library, _: &StepContext, reader: &mut Reader) -> Result
             tokio::time::sleep(Duration::from_millis(milliseconds)).await;
             tx.commit().await.map_err(sql::SqlError::from)?;
         }
+        Reader::Deaf if cx.attempt() == 0 => {
+            library.reads.notify_one();
+            library.looks_up.notified().await;
+            return Err(StepError::retry(Duration::from_secs(3600), "call me"));
+        }
+        Reader::Deaf => {}
         Reader::Waits => return Err(StepError::retry(Duration::from_secs(3600), "lent")),
         Reader::Refused(_) => return Err(StepError::fail("no card")),
     }
@@ -172,6 +190,21 @@ async fn a_workflow_that_waits_for_its_next_attempt_is_in_nobodys_way() {
     let quick = lend(&runner, &library, Reader::Quick).await;
     assert_eq!(wait(&db, quick).await.status, Status::Done);
     assert!(parked().await, "it still waits");
+    runner.stop(Duration::from_secs(1)).await;
+}
+
+#[tokio::test]
+async fn a_nudge_that_comes_while_a_step_gives_up_waiting_is_not_lost() {
+    let db = fresh(sql::testing::sqlite().await).await;
+    let library = Library::new(&db);
+    let runner = open(&library, options());
+    let deaf = lend(&runner, &library, Reader::Deaf).await;
+    library.reads.notified().await;
+    runner.nudge(deaf);
+    // Time for the nudge to reach the step, which does not listen.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    library.looks_up.notify_one();
+    assert_eq!(wait(&db, deaf).await.status, Status::Done);
     runner.stop(Duration::from_secs(1)).await;
 }
 
