@@ -13,12 +13,12 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 use web::body::BodyError;
+use web::policy::Target;
 use web::{BaseUrl, Query};
 
 use crate::fault::{Answer, Fault};
 use crate::filter;
 use crate::narrow;
-use crate::policy::{self, Target};
 use crate::record::{self, Object};
 use crate::routes::{self, Row};
 use crate::schema::{self, Field};
@@ -62,12 +62,12 @@ impl Ctx {
     }
 
     /// Asks the policy of this route about a target; parameters of the path are part of it.
-    pub fn allow(&self, target: Target) -> Result<(), Fault> {
+    pub fn allow(&self, target: Target<'_>) -> Result<(), Fault> {
         self.allow_rule(self.rule.unwrap_or_default(), target)
     }
 
     /// Asks a policy by name.
-    pub fn allow_rule(&self, rule: &str, target: Target) -> Result<(), Fault> {
+    pub fn allow_rule(&self, rule: &str, target: Target<'_>) -> Result<(), Fault> {
         if self.may(rule, target)? {
             return Ok(());
         }
@@ -75,12 +75,14 @@ impl Ctx {
     }
 
     /// Whether a policy would allow this.
-    pub fn may(&self, rule: &str, target: Target) -> Result<bool, Fault> {
+    pub fn may(&self, rule: &str, target: Target<'_>) -> Result<bool, Fault> {
         let session = self.session()?;
         let target = self.params.iter().fold(target, |target, (name, value)| {
-            target.with(name.as_str(), Some(value))
+            target.with(name.as_str(), value.as_str())
         });
-        Ok(policy::allows(rule, session.as_ref(), &target))
+        let rule = format!("identity:{rule}");
+        let asked = self.state.policy.enforce(&rule, session.as_ref(), &target);
+        Ok(asked.is_ok())
     }
 
     /// The body as a JSON object.

@@ -53,6 +53,8 @@ pub enum IdentityError {
     Database(#[from] SqlError),
     #[error(transparent)]
     Keys(#[from] KeyError),
+    #[error("the rules of who may do what cannot be used")]
+    Policy(#[from] web::policy::PolicyError),
     #[error("the first users, roles and endpoints could not be made: {0}")]
     Bootstrap(String),
     #[error("no token for a service: {0}")]
@@ -76,7 +78,7 @@ impl Identity {
     /// Brings the tables up to date and opens, or makes, the keys.
     ///
     /// # Errors
-    /// When the database or a key folder cannot be used; the text says what to do.
+    /// When the database, a key folder or the policy file cannot be used; the text says what to do.
     pub async fn open(db: Database, settings: Settings) -> Result<Self, IdentityError> {
         db.migrate::<migrations::Migrations>().await?;
         let state = state::State::new(db, settings)?;

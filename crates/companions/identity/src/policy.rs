@@ -1,97 +1,73 @@
-//! Who may do what: Keystone's default policy as a table of check strings ([`table::RULES`]), and the
-//! small part of oslo.policy's language in which they are written ([`check`]).
+//! Who may do what: Keystone's default rules as a table ([`table`]), in the language of [`web::policy`].
 
-use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::path::Path;
 
-use check::Check;
+use web::policy::{Policy, PolicyError};
 
-pub mod check;
 pub mod table;
 
-/// What is acted upon, under the names that rules use (`target.user.domain_id`, `user_id`, …).
-#[derive(Debug, Default, Clone)]
-pub struct Target(HashMap<String, Option<String>>);
-
-impl Target {
-    /// Adds an attribute.
-    pub fn with(mut self, name: impl Into<String>, value: Option<&str>) -> Self {
-        self.0.insert(name.into(), value.map(str::to_owned));
-        self
-    }
-
-    fn get(&self, name: &str) -> Option<Option<&str>> {
-        self.0.get(name).map(Option::as_deref)
-    }
-}
-
-/// Who acts, as rules see it.
-pub trait Actor {
-    fn has_role(&self, name: &str) -> bool;
-    /// `Some(None)`: the attribute exists but is empty, as `project_id` of an unscoped token.
-    fn attribute(&self, name: &str) -> Option<Option<&str>>;
-}
-
-static COMPILED: LazyLock<HashMap<&'static str, Check>> = LazyLock::new(|| {
-    let all = table::RULES.iter().chain(table::SHARED);
-    all.map(|(name, text)| {
-        (
-            *name,
-            check::parse(text).expect("the table's rules are well formed"),
-        )
-    })
-    .collect()
-});
-
-/// Whether `actor` may do what the rule named `rule` guards. An unknown rule allows nobody.
-pub fn allows(rule: &str, actor: &dyn Actor, target: &Target) -> bool {
-    COMPILED
-        .get(rule)
-        .is_some_and(|check| check.holds(&COMPILED, actor, target))
+/// The defaults with an operator's changes.
+pub fn load(file: Option<&Path>) -> Result<Policy, PolicyError> {
+    Policy::load(&[table::SHARED, table::RULES], file)
 }
 
 #[cfg(test)]
 mod tests {
+    use web::policy::{Subject, Target};
+
     use super::*;
 
     struct Someone {
-        roles: Vec<&'static str>,
+        roles: Vec<String>,
         domain_id: Option<&'static str>,
-        project_id: Option<&'static str>,
         system: bool,
     }
 
-    impl Actor for Someone {
-        fn has_role(&self, name: &str) -> bool {
-            self.roles.contains(&name)
-        }
-
-        fn attribute(&self, name: &str) -> Option<Option<&str>> {
+    impl Subject for Someone {
+        fn attribute(&self, name: &str) -> Option<&str> {
             match name {
-                "user_id" => Some(Some("me")),
-                "domain_id" | "token.domain.id" => Some(self.domain_id),
-                "project_id" => Some(self.project_id),
-                "system_scope" => Some(self.system.then_some("all")),
+                "user_id" => Some("me"),
+                "domain_id" | "token.domain.id" => self.domain_id,
+                "system_scope" => self.system.then_some("all"),
                 _ => None,
             }
         }
+
+        fn lacks(&self, name: &str) -> bool {
+            name == "domain_id" && self.domain_id.is_none()
+        }
+
+        fn roles(&self) -> &[String] {
+            &self.roles
+        }
+
+        fn service_roles(&self) -> &[String] {
+            &[]
+        }
     }
 
-    fn someone(roles: &[&'static str]) -> Someone {
+    fn someone(roles: &[&str]) -> Someone {
         Someone {
-            roles: roles.to_vec(),
+            roles: roles.iter().map(|role| (*role).to_owned()).collect(),
             domain_id: None,
-            project_id: None,
             system: false,
         }
+    }
+
+    fn allows(rule: &str, who: &Someone, target: &Target<'_>) -> bool {
+        let policy = load(None).expect("the defaults are in the language");
+        policy
+            .enforce(&format!("identity:{rule}"), who, target)
+            .is_ok()
     }
 
     #[test]
     fn every_route_names_a_rule_of_the_table() {
         for row in crate::routes::table() {
             if let Some(rule) = row.rule {
+                let name = format!("identity:{rule}");
                 assert!(
-                    COMPILED.contains_key(rule),
+                    table::RULES.iter().any(|rule| rule.name == name),
                     "{} {} names {rule}",
                     row.verb,
                     row.path
@@ -104,9 +80,9 @@ mod tests {
     fn users_read_themselves_and_nobody_else() {
         let me = someone(&["member"]);
         let target = |id| {
-            Target::default()
-                .with("target.user.id", Some(id))
-                .with("target.user.domain_id", Some("d"))
+            Target::new()
+                .with("target.user.id", id)
+                .with("target.user.domain_id", "d")
         };
         assert!(allows("get_user", &me, &target("me")));
         assert!(!allows("get_user", &me, &target("you")));
@@ -123,12 +99,12 @@ mod tests {
             domain_id: Some("d"),
             ..someone(&["manager", "member", "reader"])
         };
-        let target = |role, home| {
-            Target::default()
-                .with("target.role.name", Some(role))
-                .with("target.role.domain_id", None)
-                .with("target.user.domain_id", Some(home))
-                .with("target.project.domain_id", Some(home))
+        let target = |role: &'static str, home: &'static str| {
+            Target::new()
+                .with("target.role.name", role)
+                .with_option("target.role.domain_id", None::<&str>)
+                .with("target.user.domain_id", home)
+                .with("target.project.domain_id", home)
         };
         assert!(allows("create_grant", &manager, &target("member", "d")));
         assert!(!allows("create_grant", &manager, &target("admin", "d")));
@@ -142,10 +118,24 @@ mod tests {
     #[test]
     fn an_empty_attribute_equals_no_empty_target() {
         let nobody = someone(&["reader", "manager"]);
-        let target = Target::default()
-            .with("target.project.domain_id", None)
-            .with("target.group.domain_id", None);
+        let target = Target::new()
+            .with_option("target.project.domain_id", None::<&str>)
+            .with_option("target.group.domain_id", None::<&str>);
         assert!(!allows("get_project", &nobody, &target));
         assert!(!allows("create_group", &nobody, &target));
+    }
+
+    #[test]
+    fn a_manager_lists_roles_only_with_a_token_for_a_domain() {
+        let of_a_domain = Someone {
+            domain_id: Some("d"),
+            ..someone(&["manager"])
+        };
+        assert!(allows("list_roles", &of_a_domain, &Target::new()));
+        assert!(!allows(
+            "list_roles",
+            &someone(&["manager"]),
+            &Target::new()
+        ));
     }
 }

@@ -7,11 +7,11 @@ use chrono::{Duration, Utc};
 use secrecy::SecretString;
 use sql::sea_orm::EntityTrait;
 use web::Caller;
+use web::policy::Subject;
 
 use crate::fault::Fault;
 use crate::grants;
 use crate::payload::{Payload, Scope};
-use crate::policy::Actor;
 use crate::revocation;
 use crate::snapshot::Snapshot;
 use crate::state::State;
@@ -32,25 +32,34 @@ pub struct Session {
     pub application_credential: Option<application_credentials::Model>,
 }
 
-impl Actor for Session {
-    fn has_role(&self, name: &str) -> bool {
-        self.caller.has_role(name)
+/// Keystone's names for what a token says, beside those that every service has.
+fn common(name: &str) -> &str {
+    match name {
+        "token.domain.id" => "domain_id",
+        "token.project.domain.id" => "project_domain_id",
+        name => name,
+    }
+}
+
+impl Subject for Session {
+    fn attribute(&self, name: &str) -> Option<&str> {
+        match name {
+            // Nobody is administrator by anything but a role: there is no bootstrap token.
+            "is_admin" => Some("False"),
+            name => self.caller.attribute(common(name)),
+        }
     }
 
-    fn attribute(&self, name: &str) -> Option<Option<&str>> {
-        let caller = &self.caller;
-        match name {
-            "user_id" => Some(Some(&caller.user_id)),
-            "user_domain_id" => Some(Some(&caller.user_domain_id)),
-            "project_id" => Some(caller.project_id.as_deref()),
-            "project_domain_id" | "token.project.domain.id" => {
-                Some(caller.project_domain_id.as_deref())
-            }
-            "domain_id" | "token.domain.id" => Some(caller.domain_id.as_deref()),
-            "system_scope" => Some(caller.system.then_some("all")),
-            "is_admin" => Some(Some("0")),
-            _ => None,
-        }
+    fn lacks(&self, name: &str) -> bool {
+        self.caller.lacks(common(name))
+    }
+
+    fn roles(&self) -> &[String] {
+        &self.caller.roles
+    }
+
+    fn service_roles(&self) -> &[String] {
+        &self.caller.service_roles
     }
 }
 

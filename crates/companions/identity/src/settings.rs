@@ -37,6 +37,8 @@ pub struct Settings {
     pub max_project_tree_depth: usize,
     /// The address that a 401 names in `WWW-Authenticate`.
     pub public_url: String,
+    /// A file of rules that replace defaults, `policy.yaml` or `.json` (`[oslo_policy] policy_file`).
+    pub policy_file: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -57,6 +59,7 @@ impl Default for Settings {
             password_expires_days: None,
             max_project_tree_depth: 5,
             public_url: "http://127.0.0.1:8774/identity".to_owned(),
+            policy_file: None,
         }
     }
 }

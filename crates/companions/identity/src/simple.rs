@@ -12,9 +12,9 @@ use sql::sea_orm::{
 
 use crate::fault::{Answer, Fault};
 use crate::http::{Ctx, done};
-use crate::policy::Target;
 use crate::record::{self, Object};
 use crate::schema::Field;
+use web::policy::Target;
 
 /// A row of a plain resource.
 pub trait Row: Serialize + DeserializeOwned + Clone + Send + Sync {}
@@ -65,7 +65,7 @@ pub trait Plain: Send + Sync + 'static {
 }
 
 pub async fn create<P: Plain>(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let body = ctx.new_object(P::ONE, P::FIELDS)?;
     let row = record::build(P::columns(&ctx), &body, P::FIELDS)?;
     let shown = P::view(&row);
@@ -80,7 +80,7 @@ pub async fn create<P: Plain>(ctx: Ctx) -> Answer {
 }
 
 pub async fn list<P: Plain>(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let rows = P::Entity::find().all(ctx.state.db.read()).await?;
     ctx.list(
         P::MANY,
@@ -91,13 +91,13 @@ pub async fn list<P: Plain>(ctx: Ctx) -> Answer {
 }
 
 pub async fn show<P: Plain>(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let row = record::find::<P::Entity>(ctx.state.db.read(), P::ONE, ctx.param(P::ID)).await?;
     ctx.shown(P::ONE, P::PLACE, P::view(&row))
 }
 
 pub async fn update<P: Plain>(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let body = ctx.changes(P::ONE, P::FIELDS)?;
     let tx = ctx.state.begin().await?;
     let old = record::find::<P::Entity>(&tx, P::ONE, ctx.param(P::ID)).await?;
@@ -110,7 +110,7 @@ pub async fn update<P: Plain>(ctx: Ctx) -> Answer {
 }
 
 pub async fn delete<P: Plain>(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let id = ctx.param(P::ID);
     let tx = ctx.state.begin().await?;
     record::find::<P::Entity>(&tx, P::ONE, id).await?;

@@ -9,10 +9,13 @@ use arc_swap::ArcSwapOption;
 use moka::sync::Cache;
 use sql::Database;
 use sql::sea_orm::DatabaseTransaction;
+use web::policy::Policy;
 
+use crate::IdentityError;
 use crate::fault::Fault;
-use crate::keys::{KeyError, KeyRepository};
+use crate::keys::KeyRepository;
 use crate::passwords::Hasher;
+use crate::policy;
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
@@ -24,6 +27,7 @@ pub struct State {
     pub token_keys: KeyRepository,
     pub credential_keys: KeyRepository,
     pub hasher: Hasher,
+    pub policy: Policy,
     /// Counts commits; whatever was remembered under an older count is read anew.
     generation: AtomicU64,
     sessions: Cache<String, Remembered>,
@@ -43,8 +47,8 @@ struct Aged {
 }
 
 impl State {
-    /// Opens the keys; the database is migrated already.
-    pub fn new(db: Database, settings: Settings) -> Result<Self, KeyError> {
+    /// Opens the keys and reads the rules; the database is migrated already.
+    pub fn new(db: Database, settings: Settings) -> Result<Self, IdentityError> {
         Ok(State {
             token_keys: KeyRepository::open(&settings.fernet_keys, settings.max_active_keys)?,
             credential_keys: KeyRepository::open(
@@ -52,6 +56,7 @@ impl State {
                 settings.max_active_keys,
             )?,
             hasher: Hasher::new(settings.password_hash_rounds),
+            policy: policy::load(settings.policy_file.as_deref())?,
             generation: AtomicU64::new(0),
             sessions: Cache::builder()
                 .max_capacity(settings.token_cache_size)

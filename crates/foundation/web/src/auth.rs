@@ -71,6 +71,18 @@ impl Subject for Caller {
         }
     }
 
+    fn lacks(&self, name: &str) -> bool {
+        let scope = [
+            "domain_id",
+            "project_domain_id",
+            "project_id",
+            "system_scope",
+            "tenant",
+            "tenant_id",
+        ];
+        scope.contains(&name) && self.attribute(name).is_none()
+    }
+
     fn roles(&self) -> &[String] {
         &self.roles
     }

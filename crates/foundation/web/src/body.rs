@@ -1,5 +1,7 @@
 //! Bodies: how much of one is read, and JSON answers.
 
+use std::time::Duration;
+
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -10,6 +12,10 @@ use serde::Serialize;
 /// oslo.middleware's default (`max_request_body_size`).
 pub const MAX_REQUEST_BODY: usize = 114_688;
 
+/// How long a client may take to send a body that is read whole; uploads stream and are not bound by
+/// it. As long as nginx's `client_body_timeout`, but for all of the body, which is small.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Why a body could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
@@ -19,14 +25,22 @@ pub enum BodyError {
     Broken(String),
 }
 
-/// Reads a whole body of at most `limit` bytes.
+/// Reads a whole body of at most `limit` bytes, sent within [`BODY_TIMEOUT`].
 pub async fn read(body: Body, limit: usize) -> Result<Bytes, BodyError> {
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
+    read_within(body, limit, BODY_TIMEOUT).await
+}
+
+async fn read_within(body: Body, limit: usize, time: Duration) -> Result<Bytes, BodyError> {
+    match tokio::time::timeout(time, Limited::new(body, limit).collect()).await {
+        Err(_) => Err(BodyError::Broken(format!(
+            "the body was not complete after {} seconds",
+            time.as_secs()
+        ))),
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
             Err(BodyError::TooLarge)
         }
-        Err(error) => Err(BodyError::Broken(error.to_string())),
+        Ok(Err(error)) => Err(BodyError::Broken(error.to_string())),
     }
 }
 
@@ -46,5 +60,22 @@ pub fn json<T: Serialize>(status: StatusCode, value: &T) -> Response {
             tracing::error!(%error, "an answer could not be written as JSON");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_never_ends_is_given_up() {
+        let piece = Ok::<_, std::io::Error>(Bytes::from_static(b"{"));
+        let pieces = futures::stream::iter([piece]);
+        let body = Body::from_stream(futures::StreamExt::chain(
+            pieces,
+            futures::stream::pending(),
+        ));
+        let ended = read_within(body, 10, Duration::from_millis(50)).await;
+        assert!(matches!(ended, Err(BodyError::Broken(_))), "{ended:?}");
     }
 }

@@ -7,7 +7,8 @@
 //! Answers are those of oslo.policy, with these differences, all of which deny more:
 //! - a rule that cannot be parsed, refers to itself, or calls out (`http:`) is an error when it is
 //!   read, not a rule that silently denies;
-//! - an attribute that the caller does not have matches nothing, not even a target of `None`.
+//! - an attribute that the caller does not have matches nothing of the target, not even `None`; only
+//!   the constant does (`domain_id:None`), for the attributes that callers may have.
 
 mod check;
 mod file;
@@ -30,6 +31,11 @@ pub use target::Target;
 pub trait Subject {
     /// The caller's attribute, as a rule names it (`user_id`, `project_id`, `system_scope`, …).
     fn attribute(&self, name: &str) -> Option<&str>;
+    /// Whether callers may have this attribute and this one does not, as `domain_id` of a token for
+    /// a project. Where nothing is said, no attribute is missed and the constant `None` matches none.
+    fn lacks(&self, _name: &str) -> bool {
+        false
+    }
     /// The caller's roles, implied ones included.
     fn roles(&self) -> &[String];
     /// Roles of the service token that came along.

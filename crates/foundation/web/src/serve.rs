@@ -1,26 +1,108 @@
 //! Serving a listener until told to stop.
 
 use std::io;
+use std::time::Duration;
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
-use tokio::net::TcpListener;
+use http::{Request, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
 use tower_http::catch_panic::CatchPanicLayer;
+
+/// How long a client may take to send the head of a request, counted from when the connection is
+/// ready for one: a connection that sends half a head, or nothing between two requests, is closed
+/// then. nginx's default (`client_header_timeout`). Bodies are not bound by it; see
+/// [`body::read`](crate::body::read) for those that are read whole, uploads have their own limits.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Wait after a connection could not be accepted: out of file descriptors, most likely.
+const BREATH: Duration = Duration::from_millis(100);
 
 /// Answers requests on `listener` until `stop` is cancelled, then finishes those under way.
 ///
-/// A handler that panics answers 500 and costs only its own request.
+/// A handler that panics answers 500 and costs only its own request. A client that is slow to say
+/// what it wants loses its connection after [`HEAD_TIMEOUT`].
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     stop: CancellationToken,
 ) -> io::Result<()> {
+    serve_within(listener, router, stop, HEAD_TIMEOUT).await
+}
+
+async fn serve_within(
+    listener: TcpListener,
+    router: Router,
+    stop: CancellationToken,
+    head: Duration,
+) -> io::Result<()> {
     let router = router.layer(CatchPanicLayer::custom(panicked));
-    axum::serve(listener, router)
-        .with_graceful_shutdown(async move { stop.cancelled().await })
-        .await
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                connections.spawn(connection(stream, router.clone(), stop.clone(), head));
+            }
+            // The client gave up first: nothing is wrong here.
+            Err(error) if is_of_the_client(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "a connection could not be accepted");
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+    Ok(())
+}
+
+fn is_of_the_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+    )
+}
+
+async fn connection(stream: TcpStream, router: Router, stop: CancellationToken, head: Duration) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection was gone before it was served");
+        return;
+    }
+    let service = service_fn(move |request: Request<Incoming>| {
+        let mut router = router.clone();
+        router.call(request)
+    });
+    let mut served = std::pin::pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(head)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades()
+    );
+    let ended = tokio::select! {
+        ended = served.as_mut() => ended,
+        () = stop.cancelled() => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a client's connection ended");
+    }
 }
 
 fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
@@ -34,4 +116,151 @@ fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
         "computeFault": {"code": 500, "message": "Unexpected API Error."}
     });
     (StatusCode::INTERNAL_SERVER_ERROR, axum::Json(body)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::net::SocketAddr;
+    use std::time::Instant;
+
+    use axum::body::Body;
+    use axum::routing::{get, post};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    /// Short for the tests, long for a loaded machine to answer within.
+    const HEAD: Duration = Duration::from_millis(400);
+
+    async fn running(
+        router: Router,
+    ) -> (SocketAddr, CancellationToken, JoinHandle<io::Result<()>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let served = tokio::spawn(serve_within(listener, router, stop.clone(), HEAD));
+        (address, stop, served)
+    }
+
+    fn hello() -> Router {
+        Router::new().route("/", get(|| async { "hello" }))
+    }
+
+    /// All that comes until the other side closes; fails the test when it never does.
+    async fn rest(stream: &mut TcpStream) -> String {
+        let mut text = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut text));
+        read.await.expect("the connection is closed").unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_client_that_trickles_its_head_is_cut_off() {
+        let (address, ..) = running(hello()).await;
+        let (mut reading, mut writing) = TcpStream::connect(address).await.unwrap().into_split();
+        let begun = Instant::now();
+        let trickle = tokio::spawn(async move {
+            let head = b"GET / HTTP/1.1\r\nhost: x\r\n";
+            for byte in head.iter().chain(std::iter::repeat(&b'a')) {
+                if writing.write_all(&[*byte]).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        let mut answer = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(20), reading.read_to_end(&mut answer));
+        drop(ended.await.expect("the connection is closed"));
+        assert!(begun.elapsed() >= HEAD);
+        assert!(answer.is_empty(), "there was no request to answer");
+        trickle.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_without_requests_is_closed() {
+        let (address, ..) = running(hello()).await;
+        let mut never_asks = TcpStream::connect(address).await.unwrap();
+        assert_eq!(rest(&mut never_asks).await, "");
+        let mut asked_once = TcpStream::connect(address).await.unwrap();
+        asked_once
+            .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            .await
+            .unwrap();
+        assert!(rest(&mut asked_once).await.ends_with("hello"));
+    }
+
+    #[tokio::test]
+    async fn a_slow_upload_and_a_slow_answer_are_not_cut() {
+        let echo = |body: Body| async move {
+            let bytes = crate::body::read(body, 1024).await.unwrap();
+            tokio::time::sleep(HEAD * 2).await;
+            bytes
+        };
+        let (address, ..) = running(Router::new().route("/", post(echo))).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream
+            .write_all(
+                b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 8\r\n\r\n",
+            )
+            .await
+            .unwrap();
+        for byte in b"01234567" {
+            tokio::time::sleep(HEAD / 3).await;
+            stream.write_all(&[*byte]).await.unwrap();
+        }
+        assert!(rest(&mut stream).await.ends_with("01234567"));
+    }
+
+    #[tokio::test]
+    async fn a_stop_finishes_what_is_under_way_and_takes_no_more() {
+        let (started, starts) = tokio::sync::oneshot::channel::<()>();
+        let (finish, finished) = tokio::sync::oneshot::channel::<()>();
+        let once = std::sync::Mutex::new(Some((started, finished)));
+        let once = std::sync::Arc::new(once);
+        let handler = move || {
+            let (started, finished) = once.lock().unwrap().take().unwrap();
+            async move {
+                started.send(()).unwrap();
+                finished.await.unwrap();
+                "done"
+            }
+        };
+        let (address, stop, served) = running(Router::new().route("/", get(handler))).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            .await
+            .unwrap();
+        starts.await.unwrap();
+        stop.cancel();
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        assert!(!served.is_finished());
+        finish.send(()).unwrap();
+        assert!(rest(&mut stream).await.ends_with("done"));
+        served.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_panics_costs_only_its_request() {
+        let broken = || async { panic!("on purpose") as &'static str };
+        let (address, ..) = running(hello().route("/broken", get(broken))).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream
+            .write_all(
+                b"GET /broken HTTP/1.1\r\nhost: x\r\n\r\n\
+                  GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+            )
+            .await
+            .unwrap();
+        let both = rest(&mut stream).await;
+        assert!(
+            both.starts_with("HTTP/1.1 500") && both.ends_with("hello"),
+            "{both}"
+        );
+    }
 }

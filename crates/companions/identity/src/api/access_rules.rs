@@ -5,10 +5,10 @@ use sql::sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
 use crate::http::{Ctx, done, views};
-use crate::policy::Target;
 use crate::record::{self, Object};
 use crate::schema::{self, Field, Kind, must};
 use crate::tables::{access_rules, application_credentials};
+use web::policy::Target;
 
 const RULE: &[Field] = &[
     must("service", Kind::Text(1, 255)),
@@ -21,8 +21,8 @@ const RULE: &[Field] = &[
 
 const FILTERS: &[&str] = &["method", "path", "service"];
 
-fn target(ctx: &Ctx) -> Target {
-    Target::default().with("target.user.id", Some(ctx.param("user_id")))
+fn target(ctx: &Ctx) -> Target<'_> {
+    Target::new().with("target.user.id", ctx.param("user_id"))
 }
 
 fn place(ctx: &Ctx) -> String {

@@ -7,12 +7,12 @@ use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::fault::{Answer, Fault};
 use crate::http::{Ctx, done};
-use crate::policy::Target;
 use crate::record::{self, Object};
 use crate::schema::{Field, Kind, may, must};
 use crate::session::Session;
 use crate::snapshot::Snapshot;
 use crate::tables::application_credentials::{Column, Entity, Model};
+use web::policy::Target;
 
 use super::access_rules;
 use super::credentials::random_secret;
@@ -94,7 +94,7 @@ pub fn delegated(session: &Session, wanted: Option<&Value>) -> Result<Vec<String
 }
 
 pub async fn create(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let session = ctx.session()?.clone();
     if session.is_restricted() {
         return Err(Fault::ForbiddenBecause(
@@ -168,7 +168,7 @@ pub async fn create(ctx: Ctx) -> Answer {
 }
 
 pub async fn list(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let rows = Entity::find()
         .filter(Column::UserId.eq(ctx.param("user_id")))
         .order_by_asc(Column::Name)
@@ -180,7 +180,7 @@ pub async fn list(ctx: Ctx) -> Answer {
 }
 
 async fn load(ctx: &Ctx) -> Result<Model, Fault> {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let id = ctx.param("application_credential_id");
     let row = Entity::find_by_id(id.to_owned())
         .one(ctx.state.db.read())

@@ -10,10 +10,10 @@ use crate::fault::{Answer, Fault};
 use crate::filter;
 use crate::grants::SYSTEM;
 use crate::http::Ctx;
-use crate::policy::Target;
 use crate::record::Object;
 use crate::snapshot::Snapshot;
 use crate::tables::{assignments, groups, memberships, projects, users};
+use web::policy::Target;
 
 use super::projects as project_api;
 
@@ -49,7 +49,7 @@ pub async fn list(ctx: Ctx) -> Answer {
     };
     ctx.allow_rule(
         rule,
-        Target::default().with("target.domain_id", own.as_deref()),
+        Target::new().with_option("target.domain_id", own.as_deref()),
     )?;
     check_query(&ctx)?;
     let db = ctx.state.db.read();

@@ -10,12 +10,12 @@ use crate::grants;
 use crate::http::{Ctx, done, reply};
 use crate::login;
 use crate::narrow;
-use crate::policy::Target;
 use crate::record::Object;
 use crate::revocation::{self, Reason};
 use crate::session::{self, Session};
 use crate::tables::projects;
 use crate::tokens;
+use web::policy::Target;
 
 use super::{domains, projects as project_api};
 
@@ -75,7 +75,7 @@ pub async fn show(ctx: Ctx) -> Answer {
         // The service that asks would let the token do what its rules forbid.
         return Err(Fault::not_found("token", "********"));
     }
-    ctx.allow(Target::default().with("target.token.user_id", Some(&session.user.id)))?;
+    ctx.allow(Target::new().with("target.token.user_id", &session.user.id))?;
     let snapshot = ctx.state.snapshot().await?;
     let with_catalog = !ctx.query.has("nocatalog");
     let mut response = reply(
@@ -92,7 +92,7 @@ pub async fn show(ctx: Ctx) -> Answer {
 pub async fn revoke(ctx: Ctx) -> Answer {
     let token = subject(&ctx)?;
     let session = subject_session(&ctx, &token, false).await?;
-    ctx.allow(Target::default().with("target.token.user_id", Some(&session.user.id)))?;
+    ctx.allow(Target::new().with("target.token.user_id", &session.user.id))?;
     let audit = session
         .payload
         .audit_names()

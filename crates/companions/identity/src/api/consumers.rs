@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use crate::fault::{Answer, Fault};
 use crate::http::Ctx;
-use crate::policy::Target;
 use crate::record::{self, Object};
 use crate::schema::{Field, Kind, may};
 use crate::simple::Plain;
 use crate::tables::consumers;
+use web::policy::Target;
 
 /// The description of the consumers; the secret is shown once, on creation.
 pub struct Consumers;
@@ -34,7 +34,7 @@ impl Plain for Consumers {
 }
 
 pub async fn create(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let body = ctx.new_object("consumer", Consumers::FIELDS)?;
     let row: consumers::Model = record::build(Consumers::columns(&ctx), &body, Consumers::FIELDS)?;
     let tx = ctx.state.begin().await?;

@@ -7,11 +7,11 @@ use sql::sea_orm::{EntityTrait, QueryOrder};
 
 use crate::fault::{Answer, Fault};
 use crate::http::{Ctx, done};
-use crate::policy::Target;
 use crate::record::{self, Object};
 use crate::schema::{Field, Kind, may, must};
 use crate::state::State;
 use crate::tables::credentials;
+use web::policy::Target;
 
 const NEW: &[Field] = &[
     must("blob", Kind::Text(0, 65_535)),
@@ -44,8 +44,8 @@ fn view(state: &State, row: &credentials::Model) -> Result<Object, Fault> {
     Ok(view)
 }
 
-fn target(user_id: &str) -> Target {
-    Target::default().with("target.credential.user_id", Some(user_id))
+fn target(user_id: &str) -> Target<'_> {
+    Target::new().with("target.credential.user_id", user_id)
 }
 
 async fn load(ctx: &Ctx) -> Result<credentials::Model, Fault> {
@@ -56,7 +56,7 @@ async fn load(ctx: &Ctx) -> Result<credentials::Model, Fault> {
     {
         Some(row) => ctx.allow(target(&row.user_id)).map(|()| row),
         None => {
-            ctx.allow(Target::default())?;
+            ctx.allow(Target::new())?;
             Err(Fault::not_found("credential", id))
         }
     }

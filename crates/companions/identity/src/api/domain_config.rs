@@ -7,9 +7,9 @@ use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFi
 
 use crate::fault::{Answer, Fault};
 use crate::http::{Ctx, done, reply};
-use crate::policy::Target;
 use crate::record::{self, Object};
 use crate::tables::domain_configs::{Column, Entity, Model};
+use web::policy::Target;
 
 use super::domains;
 
@@ -86,7 +86,7 @@ fn part(ctx: &Ctx, config: &Object) -> Result<Value, Fault> {
 }
 
 pub async fn show(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let db = ctx.state.db.read();
     domains::find(db, ctx.param("domain_id")).await?;
     let config = stored(&ctx, db).await?;
@@ -97,7 +97,7 @@ pub async fn show(ctx: Ctx) -> Answer {
 }
 
 pub async fn defaults(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let mut config = Object::new();
     for (group, options) in KNOWN {
         let options: Object = options
@@ -184,7 +184,7 @@ async fn store(tx: &impl ConnectionTrait, domain_id: &str, config: &Object) -> R
 
 /// `PUT`: 201 when there was none, 200 when one was replaced.
 pub async fn create(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let config = wanted(&ctx)?;
     let tx = ctx.state.begin().await?;
     let id = domains::find(&tx, ctx.param("domain_id")).await?.id;
@@ -205,7 +205,7 @@ pub async fn create(ctx: Ctx) -> Answer {
 
 /// `PATCH` of the whole, a group or an option; what is changed in part must be there.
 pub async fn update(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let config = wanted(&ctx)?;
     let tx = ctx.state.begin().await?;
     let id = domains::find(&tx, ctx.param("domain_id")).await?.id;
@@ -217,7 +217,7 @@ pub async fn update(ctx: Ctx) -> Answer {
 }
 
 pub async fn delete(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let tx = ctx.state.begin().await?;
     let id = domains::find(&tx, ctx.param("domain_id")).await?.id;
     let mut which = Condition::all().add(Column::DomainId.eq(id));

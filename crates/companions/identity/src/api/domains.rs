@@ -5,11 +5,11 @@ use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFi
 
 use crate::fault::{Answer, Fault};
 use crate::http::{Ctx, done};
-use crate::policy::Target;
 use crate::record::{self, Object};
 use crate::revocation::{self, Reason};
 use crate::schema::{Field, Kind, may, must};
 use crate::tables::{assignments, domain_configs, groups, projects, roles, users};
+use web::policy::Target;
 
 use super::projects as project_api;
 use super::users as user_api;
@@ -36,8 +36,8 @@ pub fn view(row: &projects::Model) -> Object {
 }
 
 /// The attributes that rules ask about.
-pub fn target(row: &projects::Model) -> Target {
-    Target::default().with("target.domain.id", Some(&row.id))
+pub fn target(row: &projects::Model) -> Target<'_> {
+    Target::new().with("target.domain.id", &row.id)
 }
 
 /// The domain with this id, or 404.
@@ -66,7 +66,7 @@ pub async fn make(db: &impl ConnectionTrait, body: &Object) -> Result<projects::
 }
 
 pub async fn create(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let body = ctx.new_object("domain", NEW)?;
     let tx = ctx.state.begin().await?;
     let row = make(&tx, &body).await?;
@@ -76,7 +76,7 @@ pub async fn create(ctx: Ctx) -> Answer {
 
 pub async fn list(ctx: Ctx) -> Answer {
     let own = ctx.session()?.caller.domain_id.clone();
-    ctx.allow(Target::default().with("target.domain.id", own.as_deref()))?;
+    ctx.allow(Target::new().with_option("target.domain.id", own.as_deref()))?;
     let mut query = projects::Entity::find().filter(projects::Column::IsDomain.eq(true));
     if let Some(own) = own {
         query = query.filter(projects::Column::Id.eq(own));
@@ -103,14 +103,14 @@ pub async fn show(ctx: Ctx) -> Answer {
             ctx.shown("domain", "domains", view(&row))
         }
         None => {
-            ctx.allow(Target::default())?;
+            ctx.allow(Target::new())?;
             Err(Fault::not_found("domain", ctx.param("domain_id")))
         }
     }
 }
 
 pub async fn update(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default().with("target.domain.id", Some(ctx.param("domain_id"))))?;
+    ctx.allow(Target::new().with("target.domain.id", ctx.param("domain_id")))?;
     let body = ctx.changes("domain", NEW)?;
     let tx = ctx.state.begin().await?;
     let old = find(&tx, ctx.param("domain_id")).await?;
@@ -131,7 +131,7 @@ pub async fn update(ctx: Ctx) -> Answer {
 }
 
 pub async fn delete(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default().with("target.domain.id", Some(ctx.param("domain_id"))))?;
+    ctx.allow(Target::new().with("target.domain.id", ctx.param("domain_id")))?;
     let row = find(ctx.state.db.read(), ctx.param("domain_id")).await?;
     delete_row(&ctx, &row).await
 }

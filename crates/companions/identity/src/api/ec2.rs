@@ -6,14 +6,14 @@ use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
 use crate::http::{Ctx, done, reply};
-use crate::policy::Target;
 use crate::record::{self, Object};
 use crate::tables::{credentials, projects, users};
+use web::policy::Target;
 
 use super::credentials as credential_api;
 
-fn target(user_id: &str) -> Target {
-    Target::default().with("target.credential.user_id", Some(user_id))
+fn target(user_id: &str) -> Target<'_> {
+    Target::new().with("target.credential.user_id", user_id)
 }
 
 fn view(ctx: &Ctx, row: &credentials::Model) -> Result<Object, Fault> {

@@ -7,7 +7,6 @@ use sql::sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, Q
 
 use crate::fault::{Answer, Fault};
 use crate::http::{Ctx, done, reply};
-use crate::policy::Target;
 use crate::record;
 use crate::schema::{Field, Kind, may, must};
 use crate::simple::Plain;
@@ -15,6 +14,7 @@ use crate::snapshot;
 use crate::tables::{
     endpoint_groups, endpoints, project_endpoint_groups, project_endpoints, projects,
 };
+use web::policy::Target;
 
 use super::endpoints::Endpoints;
 use super::projects as project_api;
@@ -76,7 +76,7 @@ async fn group(ctx: &Ctx) -> Result<endpoint_groups::Model, Fault> {
 
 /// The project and endpoint of the path, both of which must exist.
 async fn bond(ctx: &Ctx) -> Result<project_endpoints::Model, Fault> {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let id = ctx.param("endpoint_id");
     let endpoint = record::find::<endpoints::Entity>(ctx.state.db.read(), "endpoint", id).await?;
     Ok(project_endpoints::Model {
@@ -144,7 +144,7 @@ async fn list_projects(ctx: &Ctx, ids: Vec<String>) -> Answer {
 
 /// Projects that have chosen an endpoint.
 pub async fn projects_of_endpoint(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let db = ctx.state.db.read();
     let endpoint =
         record::find::<endpoints::Entity>(db, "endpoint", ctx.param("endpoint_id")).await?;
@@ -157,7 +157,7 @@ pub async fn projects_of_endpoint(ctx: Ctx) -> Answer {
 
 /// Endpoints chosen for a project, alone or by a group.
 pub async fn endpoints_of_project(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let project = project(&ctx).await?;
     let snapshot = ctx.state.snapshot().await?;
     let chosen = snapshot.chosen_endpoints(&project.id);
@@ -167,7 +167,7 @@ pub async fn endpoints_of_project(ctx: Ctx) -> Answer {
 
 /// Groups chosen for a project.
 pub async fn groups_of_project(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let project = project(&ctx).await?;
     let db = ctx.state.db.read();
     let bonds = project_endpoint_groups::Entity::find()
@@ -189,7 +189,7 @@ pub async fn groups_of_project(ctx: Ctx) -> Answer {
 }
 
 pub async fn projects_of_group(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let group = group(&ctx).await?;
     let rows = project_endpoint_groups::Entity::find()
         .filter(project_endpoint_groups::Column::EndpointGroupId.eq(group.id))
@@ -199,7 +199,7 @@ pub async fn projects_of_group(ctx: Ctx) -> Answer {
 }
 
 pub async fn endpoints_of_group(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let group = group(&ctx).await?;
     let rows = endpoints::Entity::find().all(ctx.state.db.read()).await?;
     let fitting = rows.iter().filter(|row| snapshot::fits(row, &group));
@@ -213,7 +213,7 @@ pub async fn endpoints_of_group(ctx: Ctx) -> Answer {
 
 /// The project and group of the path, both of which must exist.
 async fn group_bond(ctx: &Ctx) -> Result<project_endpoint_groups::Model, Fault> {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     Ok(project_endpoint_groups::Model {
         endpoint_group_id: group(ctx).await?.id,
         project_id: project(ctx).await?.id,

@@ -6,12 +6,12 @@ use sql::sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
 use crate::http::{Ctx, reply};
-use crate::policy::Target;
 use crate::record::{self, Object};
 use crate::schema::{self, Field, Kind, may, must};
 use crate::simple::Plain;
 use crate::snapshot;
 use crate::tables::{endpoints, project_endpoints, regions, services};
+use web::policy::Target;
 
 const FIELDS: &[Field] = &[
     must("interface", Kind::OneOf(&["admin", "internal", "public"])),
@@ -123,7 +123,7 @@ async fn ensure_region(tx: &DatabaseTransaction, id: Option<String>) -> Result<(
 }
 
 pub async fn create(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let mut body = ctx.new_object("endpoint", FIELDS)?;
     let old = modern(&mut body);
     let row: endpoints::Model = record::build(columns(), &body, FIELDS)?;
@@ -136,7 +136,7 @@ pub async fn create(ctx: Ctx) -> Answer {
 }
 
 pub async fn update(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let mut body = ctx.under("endpoint")?;
     schema::check_change(&body, FIELDS)?;
     let old_region = modern(&mut body);

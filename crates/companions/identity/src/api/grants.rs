@@ -7,10 +7,10 @@ use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFi
 use crate::fault::{Answer, Fault};
 use crate::grants::SYSTEM;
 use crate::http::{Ctx, done};
-use crate::policy::Target;
 use crate::record;
 use crate::revocation::{self, Reason};
 use crate::tables::{assignments, groups, projects, users};
+use web::policy::Target;
 
 use super::domains;
 use super::roles as role_api;
@@ -40,13 +40,18 @@ impl Place {
 /// What the policy asks about the things of a path, and the first of them that does not exist.
 #[derive(Default)]
 struct Found {
-    about: Target,
+    about: Target<'static>,
     missing: Option<(&'static str, String)>,
 }
 
 impl Found {
-    fn with(mut self, name: &str, value: Option<&str>) -> Self {
-        self.about = self.about.with(name, value);
+    fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.about = self.about.with(name, value.to_owned());
+        self
+    }
+
+    fn with_option(mut self, name: &'static str, value: Option<&str>) -> Self {
+        self.about = self.about.with_option(name, value.map(str::to_owned));
         self
     }
 
@@ -83,8 +88,8 @@ async fn actor(ctx: &Ctx, found: Found) -> Result<(&'static str, String, Found),
             .await?;
         let found = match user {
             Some(user) => found
-                .with("target.user.id", Some(&user.id))
-                .with("target.user.domain_id", Some(&user.domain_id)),
+                .with("target.user.id", &user.id)
+                .with("target.user.domain_id", &user.domain_id),
             None => found.without("user", user_id),
         };
         return Ok(("user", user_id.to_owned(), found));
@@ -94,8 +99,8 @@ async fn actor(ctx: &Ctx, found: Found) -> Result<(&'static str, String, Found),
         .await?;
     let found = match group {
         Some(group) => found
-            .with("target.group.id", Some(&group.id))
-            .with("target.group.domain_id", Some(&group.domain_id)),
+            .with("target.group.id", &group.id)
+            .with("target.group.domain_id", &group.domain_id),
         None => found.without("group", group_id),
     };
     Ok(("group", group_id.to_owned(), found))
@@ -112,8 +117,8 @@ async fn target(ctx: &Ctx, found: Found) -> Result<(&'static str, String, Found)
             Some(row) => {
                 let domain = (!row.is_domain).then_some(row.domain_id.as_str());
                 found
-                    .with("target.project.id", Some(&row.id))
-                    .with("target.project.domain_id", domain)
+                    .with("target.project.id", &row.id)
+                    .with_option("target.project.domain_id", domain)
             }
             None => found.without("project", project_id),
         };
@@ -123,7 +128,7 @@ async fn target(ctx: &Ctx, found: Found) -> Result<(&'static str, String, Found)
         return Ok((SYSTEM, SYSTEM.to_owned(), found));
     }
     let found = match domains::find(db, domain_id).await {
-        Ok(row) => found.with("target.domain.id", Some(&row.id)),
+        Ok(row) => found.with("target.domain.id", &row.id),
         Err(Fault::NotFound { .. }) => found.without("domain", domain_id),
         Err(other) => return Err(other),
     };
@@ -133,13 +138,13 @@ async fn target(ctx: &Ctx, found: Found) -> Result<(&'static str, String, Found)
 async fn role(ctx: &Ctx, found: Found) -> Result<Found, Fault> {
     let id = ctx.param("role_id");
     if id.is_empty() {
-        return Ok(found.with("target.role.domain_id", None));
+        return Ok(found.with_option("target.role.domain_id", None));
     }
     match role_api::find(ctx.state.db.read(), id).await {
         Ok(role) => Ok(found
-            .with("target.role.id", Some(&role.id))
-            .with("target.role.name", Some(&role.name))
-            .with("target.role.domain_id", role_api::domain_of(&role))),
+            .with("target.role.id", &role.id)
+            .with("target.role.name", &role.name)
+            .with_option("target.role.domain_id", role_api::domain_of(&role))),
         Err(Fault::NotFound { .. }) => Ok(found.without("role", id)),
         Err(other) => Err(other),
     }

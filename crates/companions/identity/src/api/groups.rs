@@ -5,11 +5,11 @@ use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFi
 
 use crate::fault::{Answer, Fault};
 use crate::http::{Ctx, done, views};
-use crate::policy::Target;
 use crate::record;
 use crate::revocation::{self, Reason};
 use crate::schema::{Field, Kind, may, must};
 use crate::tables::{assignments, groups, memberships, users};
+use web::policy::Target;
 
 use super::domains;
 use super::projects as project_api;
@@ -21,10 +21,10 @@ const NEW: &[Field] = &[
     may("domain_id", Kind::Id),
 ];
 
-fn target(row: &groups::Model) -> Target {
-    Target::default()
-        .with("target.group.id", Some(&row.id))
-        .with("target.group.domain_id", Some(&row.domain_id))
+fn target(row: &groups::Model) -> Target<'_> {
+    Target::new()
+        .with("target.group.id", &row.id)
+        .with("target.group.domain_id", &row.domain_id)
 }
 
 async fn load(ctx: &Ctx) -> Result<groups::Model, Fault> {
@@ -35,7 +35,7 @@ async fn load(ctx: &Ctx) -> Result<groups::Model, Fault> {
     {
         Some(row) => ctx.allow(target(&row)).map(|()| row),
         None => {
-            ctx.allow(Target::default())?;
+            ctx.allow(Target::new())?;
             Err(Fault::not_found("group", id))
         }
     }
@@ -48,7 +48,7 @@ pub async fn create(ctx: Ctx) -> Answer {
         .and_then(Value::as_str)
         .map(str::to_owned);
     let domain_id = asked.map_or_else(|| project_api::default_domain(&ctx), Ok)?;
-    ctx.allow(Target::default().with("target.group.domain_id", Some(&domain_id)))?;
+    ctx.allow(Target::new().with("target.group.domain_id", &domain_id))?;
     domains::find(ctx.state.db.read(), &domain_id).await?;
     let columns = json!({"id": record::new_id(), "domain_id": domain_id, "name": "", "description": "", "extra": "{}"});
     let row: groups::Model = record::build(columns, &body, NEW)?;
@@ -62,7 +62,7 @@ pub async fn create(ctx: Ctx) -> Answer {
 
 pub async fn list(ctx: Ctx) -> Answer {
     let own = ctx.session()?.caller.domain_id.clone();
-    ctx.allow(Target::default().with("target.group.domain_id", own.as_deref()))?;
+    ctx.allow(Target::new().with_option("target.group.domain_id", own.as_deref()))?;
     let mut query = groups::Entity::find();
     if let Some(domain) = own {
         query = query.filter(groups::Column::DomainId.eq(domain));
@@ -152,11 +152,11 @@ async fn bond(ctx: &Ctx) -> Result<memberships::Model, Fault> {
     let user = users::Entity::find_by_id(user_id.to_owned())
         .one(db)
         .await?;
-    let mut about = Target::default();
+    let mut about = Target::new();
     if let (Some(group), Some(user)) = (&group, &user) {
         about = target(group)
-            .with("target.user.id", Some(&user.id))
-            .with("target.user.domain_id", Some(&user.domain_id));
+            .with("target.user.id", &user.id)
+            .with("target.user.domain_id", &user.domain_id);
     }
     ctx.allow(about)?;
     match (group, user) {

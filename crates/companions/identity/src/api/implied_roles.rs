@@ -6,9 +6,9 @@ use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
 use crate::http::{Ctx, done, reply};
-use crate::policy::Target;
 use crate::record;
 use crate::tables::{implied_roles, roles};
+use web::policy::Target;
 
 use super::roles as role_api;
 
@@ -22,7 +22,7 @@ fn brief(ctx: &Ctx, row: &roles::Model) -> Value {
 
 /// The two roles of the path; both must exist.
 async fn pair(ctx: &Ctx) -> Result<(roles::Model, roles::Model), Fault> {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let db = ctx.state.db.read();
     let prior = role_api::find(db, ctx.param("role_id")).await?;
     Ok((
@@ -110,7 +110,7 @@ fn inference(ctx: &Ctx, prior: &roles::Model, implied: &[&roles::Model]) -> Valu
 }
 
 pub async fn list(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let db = ctx.state.db.read();
     let prior = role_api::find(db, ctx.param("role_id")).await?;
     let rows = implied_roles::Entity::find()
@@ -130,7 +130,7 @@ pub async fn list(ctx: Ctx) -> Answer {
 }
 
 pub async fn list_all(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let snapshot = ctx.state.snapshot().await?;
     let mut priors: Vec<_> = snapshot.implied.iter().collect();
     priors.sort();

@@ -9,11 +9,11 @@ use sql::sea_orm::{
 
 use crate::fault::{Answer, Fault};
 use crate::http::{Ctx, reply, views};
-use crate::policy::Target;
 use crate::record::{self, Object};
 use crate::schema::{self, Field, Kind, may, must};
 use crate::simple::Plain;
 use crate::tables::{limits, projects, registered_limits, services};
+use web::policy::Target;
 
 /// The description of the registered limits.
 pub struct RegisteredLimits;
@@ -170,7 +170,7 @@ async fn registered(
 
 /// `POST` of a list of either kind: all or none.
 pub async fn create<P: Plain>(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let Some(Value::Array(wanted)) = ctx.object()?.remove(P::MANY) else {
         return Err(Fault::BadRequest(format!(
             "'{}' is a required property",
@@ -211,7 +211,7 @@ pub async fn update(ctx: Ctx) -> Answer {
 }
 
 /// What the policy asks about a limit.
-async fn target(ctx: &Ctx, row: &limits::Model) -> Result<Target, Fault> {
+async fn target<'a>(ctx: &Ctx, row: &'a limits::Model) -> Result<Target<'a>, Fault> {
     let project = match &row.project_id {
         Some(id) => {
             projects::Entity::find_by_id(id.clone())
@@ -220,12 +220,13 @@ async fn target(ctx: &Ctx, row: &limits::Model) -> Result<Target, Fault> {
         }
         None => None,
     };
-    let mut target = Target::default().with("target.limit.project_id", row.project_id.as_deref());
+    let mut target =
+        Target::new().with_option("target.limit.project_id", row.project_id.as_deref());
     if let Some(domain) = &row.domain_id {
-        target = target.with("target.limit.domain.id", Some(domain));
+        target = target.with("target.limit.domain.id", domain);
     }
     if let Some(project) = project {
-        target = target.with("target.limit.project.domain_id", Some(&project.domain_id));
+        target = target.with("target.limit.project.domain_id", project.domain_id);
     }
     Ok(target)
 }
@@ -241,7 +242,7 @@ pub async fn show(ctx: Ctx) -> Answer {
             ctx.shown("limit", "limits", record::view(&row))
         }
         None => {
-            ctx.allow(Target::default())?;
+            ctx.allow(Target::new())?;
             Err(Fault::not_found("limit", id))
         }
     }
@@ -271,7 +272,7 @@ pub async fn list(ctx: Ctx) -> Answer {
 }
 
 pub async fn model(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     Ok(reply(
         StatusCode::OK,
         json!({"model": {

@@ -11,7 +11,6 @@ use crate::fault::{Answer, Fault};
 use crate::filter;
 use crate::grants;
 use crate::http::{Ctx, done};
-use crate::policy::Target;
 use crate::record::{self, Object};
 use crate::revocation::{self, Reason};
 use crate::schema::{Field, Kind, may, must};
@@ -19,6 +18,7 @@ use crate::tables::{
     application_credentials, assignments, credentials, limits, project_endpoint_groups,
     project_endpoints, projects, trusts, users,
 };
+use web::policy::Target;
 
 use super::domains::{self, ROOT};
 
@@ -46,11 +46,11 @@ pub fn view(row: &projects::Model) -> Object {
 }
 
 /// The attributes that rules ask about.
-pub fn target(row: &projects::Model) -> Target {
+pub fn target(row: &projects::Model) -> Target<'_> {
     let domain = (!row.is_domain).then_some(row.domain_id.as_str());
-    Target::default()
-        .with("target.project.id", Some(&row.id))
-        .with("target.project.domain_id", domain)
+    Target::new()
+        .with("target.project.id", &row.id)
+        .with_option("target.project.domain_id", domain)
 }
 
 /// Loads a project and asks the policy of the route about it. Who may not see a project is not told
@@ -62,7 +62,7 @@ pub async fn load(ctx: &Ctx, id: &str) -> Result<projects::Model, Fault> {
     {
         Some(row) => ctx.allow(target(&row)).map(|()| row),
         None => {
-            ctx.allow(Target::default())?;
+            ctx.allow(Target::new())?;
             Err(Fault::not_found("project", id))
         }
     }
@@ -134,7 +134,7 @@ async fn place(ctx: &Ctx, body: &Object) -> Result<Place, Fault> {
 pub async fn create(ctx: Ctx) -> Answer {
     let mut body = ctx.new_object("project", NEW)?;
     if body.get("is_domain") == Some(&Value::Bool(true)) {
-        ctx.allow_rule("create_domain", Target::default())?;
+        ctx.allow_rule("create_domain", Target::new())?;
         let tx = ctx.state.begin().await?;
         let row = domains::make(&tx, &body).await?;
         ctx.state.commit(tx).await?;
@@ -145,9 +145,9 @@ pub async fn create(ctx: Ctx) -> Answer {
         .and_then(Value::as_str)
         .map(str::to_owned);
     let likely = asked.map_or_else(|| default_domain(&ctx), Ok)?;
-    ctx.allow(Target::default().with("target.project.domain_id", Some(&likely)))?;
+    ctx.allow(Target::new().with("target.project.domain_id", &likely))?;
     let place = place(&ctx, &body).await?;
-    ctx.allow(Target::default().with("target.project.domain_id", Some(&place.domain_id)))?;
+    ctx.allow(Target::new().with("target.project.domain_id", &place.domain_id))?;
     body.insert("domain_id".to_owned(), place.domain_id.into());
     body.insert("parent_id".to_owned(), place.parent_id.into());
     let row: projects::Model = record::build(new_columns(), &body, NEW)?;
@@ -169,7 +169,7 @@ pub fn new_columns() -> Value {
 
 pub async fn list(ctx: Ctx) -> Answer {
     let own = ctx.session()?.caller.domain_id.clone();
-    ctx.allow(Target::default().with("target.domain_id", own.as_deref()))?;
+    ctx.allow(Target::new().with_option("target.domain_id", own.as_deref()))?;
     let domains_wanted = filter::flag(&ctx.query, "is_domain");
     let mut query = projects::Entity::find().filter(projects::Column::IsDomain.eq(domains_wanted));
     if let Some(domain) = own.as_deref().or_else(|| ctx.query.last("domain_id")) {

@@ -5,11 +5,11 @@ use sql::sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait
 
 use crate::fault::{Answer, Fault};
 use crate::http::Ctx;
-use crate::policy::Target;
 use crate::record;
 use crate::schema::{Field, Kind, may};
 use crate::simple::Plain;
 use crate::tables::{endpoints, regions};
+use web::policy::Target;
 
 /// The description of `/v3/regions`.
 pub struct Regions;
@@ -81,7 +81,7 @@ pub fn columns(id: &str) -> Value {
 
 /// `POST /v3/regions` and `PUT /v3/regions/{region_id}`: unlike elsewhere the client may choose the id.
 pub async fn create(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let mut body = ctx.new_object("region", Regions::FIELDS)?;
     let in_body = body
         .remove("id")

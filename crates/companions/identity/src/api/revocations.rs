@@ -4,12 +4,12 @@ use chrono::{DateTime, Utc};
 
 use crate::fault::{Answer, Fault};
 use crate::http::Ctx;
-use crate::policy::Target;
 use crate::record::{self, Object};
 use crate::revocation;
+use web::policy::Target;
 
 pub async fn list(ctx: Ctx) -> Answer {
-    ctx.allow(Target::default())?;
+    ctx.allow(Target::new())?;
     let since = match ctx.query.last("since") {
         Some(text) => Some(
             DateTime::parse_from_rfc3339(text)

@@ -5,10 +5,10 @@ use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFi
 
 use crate::fault::{Answer, Fault};
 use crate::http::{Ctx, done};
-use crate::policy::Target;
 use crate::record::{self, Object};
 use crate::schema::{Field, Kind, may, must};
 use crate::tables::{assignments, implied_roles, roles};
+use web::policy::Target;
 
 use super::domains;
 
@@ -54,11 +54,11 @@ fn rule(verb: &str, domain: Option<&str>) -> String {
     format!("{verb}_{kind}")
 }
 
-fn target(row: &roles::Model) -> Target {
-    Target::default()
-        .with("target.role.id", Some(&row.id))
-        .with("target.role.name", Some(&row.name))
-        .with("target.role.domain_id", domain_of(row))
+fn target(row: &roles::Model) -> Target<'_> {
+    Target::new()
+        .with("target.role.id", &row.id)
+        .with("target.role.name", &row.name)
+        .with_option("target.role.domain_id", domain_of(row))
 }
 
 /// Asks the policy before it tells whether there is such a role.
@@ -72,7 +72,7 @@ async fn load(ctx: &Ctx, verb: &str) -> Result<roles::Model, Fault> {
             .allow_rule(&rule(verb, domain_of(&row)), target(&row))
             .map(|()| row),
         None => {
-            ctx.allow_rule(&rule(verb, None), Target::default())?;
+            ctx.allow_rule(&rule(verb, None), Target::new())?;
             Err(Fault::not_found("role", id))
         }
     }
@@ -83,7 +83,7 @@ pub async fn create(ctx: Ctx) -> Answer {
     let domain = body
         .remove("domain_id")
         .and_then(|id| id.as_str().map(str::to_owned));
-    ctx.allow_rule(&rule("create", domain.as_deref()), Target::default())?;
+    ctx.allow_rule(&rule("create", domain.as_deref()), Target::new())?;
     if let Some(domain) = &domain {
         domains::find(ctx.state.db.read(), domain).await?;
     }
@@ -107,7 +107,7 @@ pub async fn list(ctx: Ctx) -> Answer {
     } else {
         "list_roles"
     };
-    ctx.allow_rule(rule, Target::default())?;
+    ctx.allow_rule(rule, Target::new())?;
     let rows = roles::Entity::find()
         .filter(roles::Column::DomainId.eq(domain.unwrap_or_default()))
         .order_by_asc(roles::Column::Name)

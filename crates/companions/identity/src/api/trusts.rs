@@ -7,13 +7,13 @@ use sql::sea_orm::EntityTrait;
 
 use crate::fault::{Answer, Fault};
 use crate::http::{Ctx, done, reply};
-use crate::policy::Target;
 use crate::record::{self, Object};
 use crate::revocation::{self, Reason};
 use crate::schema::{Field, Kind, may, must};
 use crate::snapshot::Snapshot;
 use crate::tables::trusts::{Entity, Model};
 use crate::tables::users;
+use web::policy::Target;
 
 use super::application_credentials::{delegated, parse_time};
 use super::roles as role_api;
@@ -29,10 +29,10 @@ const NEW: &[Field] = &[
     may("roles", Kind::List),
 ];
 
-fn target(row: &Model) -> Target {
-    Target::default()
-        .with("target.trust.trustor_user_id", Some(&row.trustor_user_id))
-        .with("target.trust.trustee_user_id", Some(&row.trustee_user_id))
+fn target(row: &Model) -> Target<'_> {
+    Target::new()
+        .with("target.trust.trustor_user_id", &row.trustor_user_id)
+        .with("target.trust.trustee_user_id", &row.trustee_user_id)
 }
 
 fn roles_of(ctx: &Ctx, row: &Model, snapshot: &Snapshot) -> Vec<Value> {
@@ -80,7 +80,7 @@ pub async fn create(ctx: Ctx) -> Answer {
     let body = ctx.new_object("trust", NEW)?;
     let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
     let trustor = text("trustor_user_id").unwrap_or_default();
-    ctx.allow(Target::default().with("target.trust.trustor_user_id", Some(&trustor)))?;
+    ctx.allow(Target::new().with("target.trust.trustor_user_id", &trustor))?;
     let session = ctx.session()?.clone();
     if session.application_credential.is_some() || session.trust.is_some() {
         return Err(Fault::ForbiddenBecause(
@@ -145,15 +145,15 @@ pub async fn list(ctx: Ctx) -> Answer {
     let by = |key: &str| ctx.query.last(key).map(str::to_owned);
     let (trustor, trustee) = (by("trustor_user_id"), by("trustee_user_id"));
     if let Some(id) = &trustor {
-        let target = Target::default().with("target.trust.trustor_user_id", Some(id));
+        let target = Target::new().with("target.trust.trustor_user_id", id);
         ctx.allow_rule("list_trusts_for_trustor", target)?;
     }
     if let Some(id) = &trustee {
-        let target = Target::default().with("target.trust.trustee_user_id", Some(id));
+        let target = Target::new().with("target.trust.trustee_user_id", id);
         ctx.allow_rule("list_trusts_for_trustee", target)?;
     }
     if trustor.is_none() && trustee.is_none() {
-        ctx.allow(Target::default())?;
+        ctx.allow(Target::new())?;
     }
     let rows = Entity::find().all(ctx.state.db.read()).await?;
     let snapshot = ctx.state.snapshot().await?;

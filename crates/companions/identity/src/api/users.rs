@@ -7,7 +7,6 @@ use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFi
 use crate::fault::{Answer, Fault};
 use crate::grants;
 use crate::http::{Ctx, done};
-use crate::policy::Target;
 use crate::record::{self, Object};
 use crate::revocation::{self, Reason};
 use crate::schema::{self, Field, Kind, may, must};
@@ -16,6 +15,7 @@ use crate::tables::{
     access_rules, application_credentials, assignments, credentials, groups, memberships, projects,
     trusts, users,
 };
+use web::policy::Target;
 
 use super::auth;
 use super::domains;
@@ -65,10 +65,10 @@ pub fn view(row: &users::Model) -> Object {
 }
 
 /// The attributes that rules ask about.
-pub fn target(row: &users::Model) -> Target {
-    Target::default()
-        .with("target.user.id", Some(&row.id))
-        .with("target.user.domain_id", Some(&row.domain_id))
+pub fn target(row: &users::Model) -> Target<'_> {
+    Target::new()
+        .with("target.user.id", &row.id)
+        .with("target.user.domain_id", &row.domain_id)
 }
 
 /// Loads a user and asks the policy of the route.
@@ -79,7 +79,7 @@ pub async fn load(ctx: &Ctx, id: &str) -> Result<users::Model, Fault> {
     {
         Some(row) => ctx.allow(target(&row)).map(|()| row),
         None => {
-            ctx.allow(Target::default().with("target.user.id", Some(id)))?;
+            ctx.allow(Target::new().with("target.user.id", id))?;
             Err(Fault::not_found("user", id))
         }
     }
@@ -156,7 +156,7 @@ pub async fn create(ctx: Ctx) -> Answer {
         .and_then(Value::as_str)
         .map(str::to_owned);
     let domain_id = asked.map_or_else(|| project_api::default_domain(&ctx), Ok)?;
-    ctx.allow(Target::default().with("target.user.domain_id", Some(&domain_id)))?;
+    ctx.allow(Target::new().with("target.user.domain_id", &domain_id))?;
     domains::find(ctx.state.db.read(), &domain_id).await?;
     check_default_project(&ctx, &body).await?;
     let password = take_password(&mut body).flatten();
@@ -172,7 +172,7 @@ pub async fn create(ctx: Ctx) -> Answer {
 
 pub async fn list(ctx: Ctx) -> Answer {
     let own = ctx.session()?.caller.domain_id.clone();
-    ctx.allow(Target::default().with("target.domain_id", own.as_deref()))?;
+    ctx.allow(Target::new().with_option("target.domain_id", own.as_deref()))?;
     let mut query = users::Entity::find();
     if let Some(domain) = own.as_deref().or_else(|| ctx.query.last("domain_id")) {
         query = query.filter(users::Column::DomainId.eq(domain));

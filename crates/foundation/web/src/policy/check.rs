@@ -63,7 +63,9 @@ impl Match {
     pub fn holds(&self, subject: &dyn Subject, target: &Target<'_>) -> bool {
         let Template(pieces) = &self.right;
         match pieces.as_slice() {
-            [Piece::Text(text)] => self.left.is(subject, text),
+            [Piece::Text(text)] => {
+                self.left.is(subject, text) || (text == "None" && self.left.is_lacking(subject))
+            }
             [Piece::Name(name)] => target
                 .get(name)
                 .is_some_and(|value| self.left.is(subject, value)),
@@ -90,6 +92,17 @@ impl Left {
                 "system" => subject.attribute("system_scope") == Some(value),
                 name => subject.attribute(name) == Some(value),
             },
+        }
+    }
+
+    /// Whether this is an attribute that the caller could have and has not.
+    fn is_lacking(&self, subject: &dyn Subject) -> bool {
+        match self {
+            Left::Attribute(name) => subject.lacks(match name.as_str() {
+                "system" => "system_scope",
+                name => name,
+            }),
+            Left::Role | Left::Literal(_) => false,
         }
     }
 }

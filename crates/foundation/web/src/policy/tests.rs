@@ -195,6 +195,39 @@ fn a_project_is_not_anothers_and_an_unknown_rule_denies() {
 }
 
 #[test]
+fn the_constant_none_is_what_a_caller_has_not() {
+    struct OfProject(Vec<String>);
+    impl Subject for OfProject {
+        fn attribute(&self, name: &str) -> Option<&str> {
+            (name == "project_id").then_some("p1")
+        }
+        fn lacks(&self, name: &str) -> bool {
+            matches!(name, "domain_id" | "system_scope")
+        }
+        fn roles(&self) -> &[String] {
+            &self.0
+        }
+        fn service_roles(&self) -> &[String] {
+            &self.0
+        }
+    }
+    let nowhere = Target::new().with_option("domain_id", None::<&str>);
+    let passes = |rule: &str| {
+        let compiled = compile(&[], &file::read(&format!("rule: \"{rule}\"")).unwrap()).unwrap();
+        compiled.passes(
+            &compiled.rules["rule"].check,
+            &OfProject(Vec::new()),
+            &nowhere,
+        )
+    };
+    assert!(passes("domain_id:None") && passes("system:None"));
+    assert!(!passes("not domain_id:None"));
+    // What the caller has, what no caller has, and what the target says are other questions.
+    assert!(!passes("project_id:None") && !passes("colour:None"));
+    assert!(!passes("domain_id:%(domain_id)s") && !passes("role:None"));
+}
+
+#[test]
 fn an_operators_file_changes_rules_while_requests_run() {
     let path = std::env::temp_dir().join(format!("policy-{}.yaml", uuid::Uuid::new_v4()));
     let policy = Policy::load(&[RULES], Some(&path)).unwrap();
