@@ -1,5 +1,7 @@
 //! Services and hypervisors: who is alive, and what hosts offer.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use compute_model::host::{Node, NodeFacts, Service, Used};
 use sea_orm::prelude::*;
@@ -55,6 +57,16 @@ pub async fn seen(
 pub async fn services(conn: &impl ConnectionTrait) -> Result<Vec<Service>> {
     let rows = service::Entity::find()
         .order_by_asc(service::Column::Seq)
+        .all(conn)
+        .await?;
+    Ok(rows.into_iter().map(service_value).collect())
+}
+
+/// The agents' services of these hosts.
+pub async fn agents(conn: &impl ConnectionTrait, of: &BTreeSet<&str>) -> Result<Vec<Service>> {
+    let rows = service::Entity::find()
+        .filter(service::Column::Binary.eq(COMPUTE))
+        .filter(service::Column::Host.is_in(of.iter().copied()))
         .all(conn)
         .await?;
     Ok(rows.into_iter().map(service_value).collect())

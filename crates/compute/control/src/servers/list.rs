@@ -82,8 +82,8 @@ pub async fn list(control: &Control, cx: &Context, wanted: ListWanted) -> Result
     let servers = servers::list(control.db.read(), &filter, &paging)
         .await
         .map_err(refused)?;
-    let hosts = match wanted.with_hosts && servers.iter().any(|server| server.host.is_some()) {
-        true => host_statuses(control, sight).await?,
+    let hosts = match wanted.with_hosts {
+        true => host_statuses(control, sight, &servers).await?,
         false => HostStatuses::new(),
     };
     Ok(page(servers, hosts))

@@ -1,6 +1,6 @@
 //! One server, and what of servers a caller may see.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{TimeDelta, Utc};
 use compute_db::hosts;
@@ -66,8 +66,8 @@ pub(crate) async fn seen(
     with_host: bool,
 ) -> Result<Seen> {
     let sight = sight(control, cx);
-    let hosts = match with_host && server.host.is_some() {
-        true => host_statuses(control, sight).await?,
+    let hosts = match with_host {
+        true => host_statuses(control, sight, std::slice::from_ref(&server)).await?,
         false => HostStatuses::new(),
     };
     Ok(Seen {
@@ -77,16 +77,23 @@ pub(crate) async fn seen(
     })
 }
 
-/// The states of all hosts: UP, DOWN, MAINTENANCE or UNKNOWN.
-pub(crate) async fn host_statuses(control: &Control, sight: Sight) -> Result<HostStatuses> {
-    if !sight.host_status && !sight.unknown_hosts {
+/// The states of these servers' hosts: UP, DOWN, MAINTENANCE or UNKNOWN.
+pub(crate) async fn host_statuses(
+    control: &Control,
+    sight: Sight,
+    servers: &[Server],
+) -> Result<HostStatuses> {
+    let of: BTreeSet<&str> = servers
+        .iter()
+        .filter_map(|one| one.host.as_deref())
+        .collect();
+    if of.is_empty() || !sight.host_status && !sight.unknown_hosts {
         return Ok(HostStatuses::new());
     }
     let (now, down_time) = (Utc::now(), down_time(control));
-    let services = hosts::services(control.db.read()).await?;
+    let services = hosts::agents(control.db.read(), &of).await?;
     let statuses = services
         .into_iter()
-        .filter(|service| service.binary == hosts::COMPUTE)
         .map(|service| {
             let status = match (&service, service.is_up(now, down_time)) {
                 (service, _) if service.forced_down => "DOWN",
