@@ -15,7 +15,7 @@ use bus::{Bus, Options};
 use clients::{Login, Service, Session};
 use compute_agent::Agent;
 use compute_api::Api;
-use compute_conductor::{Conductor, Waiting};
+use compute_conductor::Conductor;
 use compute_control::Control;
 use compute_db::Database;
 use compute_rpc::conductor::ServiceReport;
@@ -275,6 +275,7 @@ async fn conductor(
     let settings = compute_conductor::Settings {
         host: config.place.host.clone(),
         max_attempts: config.scheduler.max_attempts,
+        service_down_time: config.compute.service_down_time,
         vif_plugging_timeout: config.compute.vif_plugging_timeout,
         vif_plugging_is_fatal: config.compute.vif_plugging_is_fatal,
         build_timeout: config.compute.long_rpc_timeout,
@@ -285,7 +286,6 @@ async fn conductor(
         bus: bus.clone(),
         network: companions.network.clone(),
         session: session.clone(),
-        waiting: Waiting::default(),
         settings,
     };
     Ok(Conductor::start(Arc::new(env)).await?)

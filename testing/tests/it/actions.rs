@@ -129,7 +129,10 @@ async fn what_was_done_to_a_server_is_remembered_with_how_it_went() {
     server.start().await.reaches("ACTIVE").await;
     fail_next(&cloud, Verb::Suspend);
     server.action(json!({"suspend": null})).await.expect(202);
-    assert!(server.fails().await.contains("configured to fail"));
+    assert_eq!(
+        server.fails().await,
+        "Failed to suspend instance: The hypervisor did not do what it was told."
+    );
 
     let found = actions(&demo, &server.id).await;
     let names: Vec<&str> = found
@@ -152,6 +155,16 @@ async fn what_was_done_to_a_server_is_remembered_with_how_it_went() {
     }
     let failed = events(&demo, &server.id, &found[0]).await;
     assert_eq!(failed[0]["result"], "Error", "{failed:?}");
+    for secret in ["traceback", "details"] {
+        assert_eq!(failed[0].get(secret), None, "{failed:?}");
+    }
+    let failed = events(&cloud.admin().await, &server.id, &found[0]).await;
+    assert_eq!(
+        failed[0]["details"],
+        "Failed to suspend instance: The hypervisor did not do what it was told."
+    );
+    let traceback = failed[0]["traceback"].as_str().expect("a traceback");
+    assert!(traceback.contains("configured to fail"), "{traceback}");
     // A server in error goes like any other, and its actions can still be read.
     server.delete().await.vanishes().await;
     assert_eq!(actions(&demo, &server.id).await[0]["action"], "delete");

@@ -22,6 +22,21 @@ async fn wired(cloud: &TestCloud) -> Server {
     cloud.boot_with(&demo, wanted).await
 }
 
+/// What operators are told of its fault, and its owner is not.
+async fn details(cloud: &TestCloud, server: &Server) -> String {
+    let fault = server.show().await["fault"].take();
+    assert_eq!(fault.get("details"), None, "{fault}");
+    let seen = Server {
+        user: cloud.admin().await,
+        id: server.id.clone(),
+    };
+    let fault = seen.show().await["fault"].take();
+    let details = fault["details"].as_str();
+    details
+        .unwrap_or_else(|| panic!("no details: {fault}"))
+        .to_owned()
+}
+
 /// It holds no room on any host and no port.
 async fn holds_nothing(cloud: &TestCloud, server: &Server) {
     let held = compute_db::claims::of_consumer(cloud.cloud().db.read(), &server.id).await;
@@ -39,7 +54,8 @@ async fn holds_nothing(cloud: &TestCloud, server: &Server) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_fits_nowhere_is_told_which_filter_refused_how_many_hosts() {
+async fn the_owner_of_a_server_that_fits_nowhere_is_told_why_and_operators_which_filter_refused_how_many()
+ {
     let cloud = TestCloud::with("[fake]\nhosts = 3\nmemory_mb = 2048\n").await;
     cloud.knows_hosts(3).await;
     let (admin, demo) = (cloud.admin().await, cloud.demo().await);
@@ -50,12 +66,13 @@ async fn a_server_that_fits_nowhere_is_told_which_filter_refused_how_many_hosts(
     let wanted =
         json!({"name": "huge", "flavorRef": "huge", "imageRef": image, "networks": "none"});
     let server = cloud.boot_with(&demo, wanted).await;
-    let fault = server.fails().await;
-    assert!(
-        fault.starts_with("No valid host was found. 3 of 3 hosts: "),
-        "{fault}"
+    assert_eq!(
+        server.fails().await,
+        "No valid host was found. There are not enough hosts available: too little room."
     );
-    assert!(fault.contains("refused 3"), "{fault}");
+    let details = details(&cloud, &server).await;
+    assert!(details.starts_with("3 of 3 hosts: "), "{details}");
+    assert!(details.contains("resources refused 3"), "{details}");
     holds_nothing(&cloud, &server).await;
     server.delete().await.vanishes().await;
     cloud.audit().await;
@@ -98,12 +115,53 @@ async fn when_all_hosts_fail_the_server_is_in_error_with_the_reason_and_holds_no
     let cloud = TestCloud::with("[fake]\nhosts = 2\nfail_start_of = wired\n").await;
     cloud.knows_hosts(2).await;
     let server = wired(&cloud).await;
-    let fault = server.fails().await;
-    assert!(fault.starts_with("No valid host was found."), "{fault}");
-    assert!(fault.contains("configured not to start"), "{fault}");
+    let id = &server.id;
+    assert_eq!(
+        server.fails().await,
+        format!(
+            "Exceeded maximum number of retries. Exhausted all hosts available for retrying build \
+             failures for instance {id}. The guest would not start."
+        )
+    );
+    let details = details(&cloud, &server).await;
+    for hosted in &cloud.cloud().hosts {
+        let tried = format!(
+            "{}: the guest did not start: wired is configured not to start",
+            hosted.host
+        );
+        assert!(details.contains(&tried), "{details}");
+    }
     holds_nothing(&cloud, &server).await;
     server.delete().await.vanishes().await;
     cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_no_host_can_use_ends_the_build_at_once_and_says_so() {
+    let cloud = TestCloud::with("[fake]\nhosts = 2\n").await;
+    cloud.knows_hosts(2).await;
+    let demo = cloud.demo().await;
+    let server = cloud.boot(&demo, "first").await;
+    server.reaches("ACTIVE").await;
+    // Damaged behind the image service's back, on its way to the hosts' cache.
+    let image = server.show().await["image"]["id"].take();
+    let cached = cloud
+        .state_path()
+        .join("image-cache")
+        .join(image.as_str().expect("an id"));
+    std::fs::remove_file(&cached).expect("the image is in the cache");
+    std::fs::write(&cached, b"QFI\xfbis no raw disk").expect("the cache");
+    let wanted =
+        json!({"name": "second", "flavorRef": "tiny", "imageRef": image, "networks": "none"});
+    let server = cloud.boot_with(&demo, wanted).await;
+    let id = &server.id;
+    assert_eq!(
+        server.fails().await,
+        format!("Build of instance {id} aborted: Its image is unusable.")
+    );
+    let details = details(&cloud, &server).await;
+    assert!(details.contains("the image is refused"), "{details}");
+    holds_nothing(&cloud, &server).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

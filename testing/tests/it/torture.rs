@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use compute_conductor::workflows::{act::Act, build::Build, delete::Delete};
-use compute_conductor::{Env, Settings, Waiting};
+use compute_conductor::{Env, Settings};
 use compute_db::{claims, servers};
 use compute_model::lifecycle::{self, Action};
 use compute_model::network::NetworkRequest;
@@ -51,7 +51,6 @@ impl Stage {
             bus: running.bus.clone(),
             network: running.network.clone(),
             session: running.session.clone(),
-            waiting: Waiting::default(),
             settings: Settings::default(),
         };
         let journal = sql::testing::sqlite().await;

@@ -1,28 +1,41 @@
 //! A driver's failure as an answer to a conductor, who decides by its code what to do.
 
+use std::io::ErrorKind;
+
 use bus::Failure;
-use compute_rpc::code;
+use compute_model::fault::Kind;
+use compute_rpc::{code, failure};
 use hypervisor::DriverError;
 
 /// The answer for a failed driver call.
 pub fn of_driver(error: &DriverError) -> Failure {
-    let code = match error {
-        DriverError::NotFound { .. } => code::NOT_FOUND,
-        DriverError::Busy { .. } => code::BUSY,
-        DriverError::StaleEpoch { .. } => code::STALE,
-        DriverError::ImageUnusable { .. } | DriverError::BadSpec { .. } => code::BAD_REQUEST,
-        DriverError::Unsupported { .. }
-        | DriverError::NoResources { .. }
-        | DriverError::GuestFailed { .. }
-        | DriverError::Hypervisor { .. }
-        | DriverError::Io { .. } => code::HOST_FAILED,
+    let (code, kind) = match error {
+        DriverError::NotFound { .. } => (code::NOT_FOUND, Kind::Lost),
+        DriverError::Busy { .. } => (code::BUSY, Kind::Busy),
+        DriverError::StaleEpoch { .. } => (code::STALE, Kind::Overtaken),
+        DriverError::ImageUnusable { .. } => (code::BAD_REQUEST, Kind::ImageUnusable),
+        DriverError::BadSpec { .. } => (code::BAD_REQUEST, Kind::BadRequest),
+        DriverError::Unsupported { .. } => (code::HOST_FAILED, Kind::Unsupported),
+        DriverError::NoResources { .. } => (code::HOST_FAILED, Kind::NoRoom),
+        DriverError::GuestFailed { .. } => (code::HOST_FAILED, Kind::GuestFailed),
+        DriverError::Hypervisor { .. } => (code::HOST_FAILED, Kind::Hypervisor),
+        DriverError::Io { source, .. } => (code::HOST_FAILED, of_io(source)),
     };
-    Failure::new(code, chain(error))
+    failure(code, kind, chain(error))
+}
+
+/// The kind of an I/O error.
+pub fn of_io(error: &std::io::Error) -> Kind {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Kind::DiskFull,
+        _ => Kind::HostFile,
+    }
 }
 
 /// An ability that this hypervisor lacks.
 pub fn unsupported(what: &str) -> Failure {
-    Failure::new(code::UNSUPPORTED, format!("the hypervisor cannot {what}"))
+    let text = format!("the hypervisor cannot {what}");
+    failure(code::UNSUPPORTED, Kind::Unsupported, text)
 }
 
 /// An error with its causes.

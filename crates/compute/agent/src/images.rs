@@ -10,6 +10,7 @@ use std::sync::{Arc, Weak};
 use bus::Failure;
 use clients::image::{self, Image};
 use clients::{ClientError, Service, Session};
+use compute_model::fault::Kind;
 use compute_model::image::ServerImage;
 use compute_rpc::code;
 use futures::{StreamExt, TryStreamExt, pin_mut};
@@ -18,7 +19,7 @@ use sha2::{Digest, Sha512};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Mutex;
 
-use crate::failure::chain;
+use crate::failure::{chain, of_io};
 
 /// The cache of a host.
 pub struct ImageCache {
@@ -52,12 +53,19 @@ pub enum ImageError {
 
 impl From<ImageError> for Failure {
     fn from(error: ImageError) -> Self {
-        let code = match &error {
-            ImageError::Service(source) if source.is_passing() => code::HOST_FAILED,
-            ImageError::Io { .. } | ImageError::Digest => code::HOST_FAILED,
-            _ => code::BAD_REQUEST,
+        let (code, kind) = match &error {
+            ImageError::Service(source) if source.is_passing() => {
+                (code::HOST_FAILED, Kind::ImageUnavailable)
+            }
+            ImageError::Service(_) => (code::BAD_REQUEST, Kind::ImageUnavailable),
+            ImageError::Io { source, .. } => (code::HOST_FAILED, of_io(source)),
+            // It may have been damaged on its way to this host.
+            ImageError::Digest => (code::HOST_FAILED, Kind::ImageUnusable),
+            ImageError::Empty | ImageError::Format(_) | ImageError::Refused(_) => {
+                (code::BAD_REQUEST, Kind::ImageUnusable)
+            }
         };
-        Failure::new(code, chain(&error))
+        compute_rpc::failure(code, kind, chain(&error))
     }
 }
 
@@ -161,9 +169,12 @@ impl ImageCache {
             .await?;
         let part = path.with_extension("part");
         let fetched = self.write(&record, &part).await;
-        if fetched.is_err() {
-            // What is incomplete must not take room; a failure to remove it changes nothing.
-            let _ = tokio::fs::remove_file(&part).await;
+        if fetched.is_err()
+            && let Err(error) = tokio::fs::remove_file(&part).await
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            // What is incomplete takes room until the next fetch of this image.
+            tracing::warn!(image = id, %error, "an incomplete image stays in the cache");
         }
         fetched?;
         let mut permissions = tokio::fs::metadata(&part)

@@ -4,11 +4,12 @@
 //! of conductors share the work through leases in the database; none of them is special.
 
 mod env;
+mod host;
 mod messages;
 mod ports;
 mod records;
 mod settings;
-mod waiting;
+mod why;
 pub mod workflows;
 
 use std::sync::Arc;
@@ -19,7 +20,6 @@ use workflow::Runner;
 
 pub use env::Env;
 pub use settings::Settings;
-pub use waiting::Waiting;
 
 /// Messages handled at once: each is a short transaction.
 const CONCURRENCY: usize = 64;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bus::{Context, Failure};
 use compute_db::DbError;
 use compute_rpc::conductor::Nudge;
-use workflow::Runner;
+use workflow::{Runner, WorkflowError};
 
 use crate::env::Env;
 
@@ -34,5 +34,11 @@ pub async fn nudge(desk: Arc<Desk>, _context: Context, message: Nudge) -> Result
 /// A failed query as an answer: the sender may try again.
 fn database(error: DbError) -> Failure {
     tracing::error!(%error, "the database failed under a message");
+    Failure::new("database", error.to_string()).retryable()
+}
+
+/// The same for a journal that cannot be read.
+fn journal(error: WorkflowError) -> Failure {
+    tracing::error!(%error, "the journal failed under a message");
     Failure::new("database", error.to_string()).retryable()
 }

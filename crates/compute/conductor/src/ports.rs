@@ -6,11 +6,13 @@ use std::time::Duration;
 use clients::ClientError;
 use clients::network::{self, Binding, NewPort, Port, Subnet};
 use compute_model::Server;
+use compute_model::fault::Kind;
 use compute_model::network::{FixedAddress, NetworkRequest, Route, Vif};
 use compute_model::server::BuildPlan;
 use workflow::StepError;
 
 use crate::env::Env;
+use crate::why::Why;
 
 /// Makes sure that the server has the ports that `plan` asks for, bound to its host. Ports that an
 /// earlier, interrupted run made are taken up again.
@@ -69,7 +71,7 @@ async fn refuse_taken(env: &Env, id: &str, server: &Server) -> Result<(), StepEr
     .await?;
     match port.device_id.is_empty() || port.device_id == server.id {
         true => Ok(()),
-        false => Err(StepError::fail(format!("Port {id} is still in use."))),
+        false => Err(Why::new(Kind::PortInUse, format!("Port {id} is still in use.")).into()),
     }
 }
 
@@ -317,11 +319,18 @@ where
 }
 
 fn trouble(error: ClientError) -> StepError {
-    match error.is_passing() {
-        true => StepError::retry(Duration::from_millis(500), error),
-        false => StepError::Fail(serde_json::json!({
-            "message": error.message(),
-            "status": error.status().map(|status| status.as_u16()),
-        })),
+    if error.is_passing() {
+        return StepError::retry(Duration::from_millis(500), error);
     }
+    let status = error.status().map(|status| status.as_u16());
+    let kind = match status {
+        Some(404) => Kind::NetworkGone,
+        Some(409) => Kind::NetworkTaken,
+        _ => Kind::Network,
+    };
+    StepError::Fail(serde_json::json!({
+        "kind": kind,
+        "message": error.to_string(),
+        "status": status,
+    }))
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use workflow::StepError;
 
 use crate::env::Env;
+use crate::why::Told;
 
 /// A server's row that a step changed, or that had been taken over or deleted meanwhile.
 pub enum Changed {
@@ -69,22 +70,22 @@ pub fn event(
     name: &str,
     host: Option<&str>,
     started: DateTime<Utc>,
-    failed: Option<&str>,
+    failed: Option<&Told>,
 ) -> ActionEvent {
     ActionEvent {
         event: name.to_owned(),
         start_time: started,
         finish_time: Some(now()),
         result: Some(if failed.is_some() { "Error" } else { "Success" }.to_owned()),
-        traceback: failed.map(str::to_owned),
+        traceback: failed.map(|told| told.details.clone()),
         host: host.map(str::to_owned),
-        details: failed.map(str::to_owned),
+        details: failed.map(|told| told.message.clone()),
     }
 }
 
 /// A fault of now.
-pub fn fault(message: &str, details: Option<String>) -> Fault {
-    Fault::new(message, details, now())
+pub fn fault(told: &Told) -> Fault {
+    Fault::new(&told.message, Some(told.details.clone()), now())
 }
 
 /// The present moment as our tables keep it.

@@ -11,6 +11,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// Hosts tried for one build (`[scheduler] max_attempts`).
     pub max_attempts: usize,
+    /// A host that has not reported for so long is down (`service_down_time`).
+    pub service_down_time: Duration,
     /// How long ports may take to carry traffic (`vif_plugging_timeout`); zero does not wait.
     pub vif_plugging_timeout: Duration,
     /// Whether a build fails when they do not (`vif_plugging_is_fatal`).
@@ -28,6 +30,7 @@ impl Default for Settings {
             host: "localhost".to_owned(),
             concurrency: 256,
             max_attempts: 3,
+            service_down_time: Duration::from_secs(60),
             vif_plugging_timeout: Duration::from_secs(300),
             vif_plugging_is_fatal: true,
             build_timeout: Duration::from_secs(1800),

@@ -8,7 +8,7 @@ use sea_orm::prelude::*;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    DatabaseTransaction, QueryOrder,
+    DatabaseTransaction, QueryOrder, QuerySelect,
 };
 
 use crate::tables::{inventory, node, service};
@@ -70,6 +70,32 @@ pub async fn agents(conn: &impl ConnectionTrait, of: &BTreeSet<&str>) -> Result<
         .all(conn)
         .await?;
     Ok(rows.into_iter().map(service_value).collect())
+}
+
+/// What is known of whether a host is alive.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heard {
+    /// The service of the host's agent.
+    pub service: Option<Service>,
+    /// When any service reported last: whether anybody can be heard at all.
+    pub newest: Option<DateTime<Utc>>,
+}
+
+/// When a host's agent and when anybody reported last.
+pub async fn heard(conn: &impl ConnectionTrait, host: &str) -> Result<Heard> {
+    let newest = service::Entity::find()
+        .select_only()
+        .column(service::Column::LastSeen)
+        .filter(service::Column::LastSeen.is_not_null())
+        .order_by_desc(service::Column::LastSeen)
+        .into_tuple::<DateTime<Utc>>()
+        .one(conn)
+        .await?;
+    let service = service_row(conn, host, COMPUTE).await?;
+    Ok(Heard {
+        service: service.map(service_value),
+        newest,
+    })
 }
 
 /// Writes what an administrator may change of a service: enabled, reason, forced down. Schedulers

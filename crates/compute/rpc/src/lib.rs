@@ -9,6 +9,10 @@ pub mod conductor;
 pub mod scheduler;
 pub mod workflows;
 
+use bus::Failure;
+use compute_model::fault::Kind;
+use serde::Deserialize;
+
 /// Failure codes that senders act on.
 pub mod code {
     /// The host has no such server.
@@ -23,4 +27,26 @@ pub mod code {
     pub const BAD_REQUEST: &str = "bad_request";
     /// Busy with the server right now: the same message later may succeed.
     pub const BUSY: &str = "busy";
+}
+
+/// A failure that says to its sender what to do (`code`), to an owner what kind of thing happened
+/// (`kind`), and to operators all of it (`text`).
+pub fn failure(code: &str, kind: Kind, text: impl Into<String>) -> Failure {
+    Failure::new(code, text).with_details(serde_json::json!({ "kind": kind }))
+}
+
+/// The kind of a failure; of one that names none, by its code.
+pub fn kind(failure: &Failure) -> Kind {
+    let named = failure.details.get("kind");
+    match named.and_then(|kind| Kind::deserialize(kind).ok()) {
+        Some(kind) => kind,
+        None => match failure.code.as_str() {
+            code::NOT_FOUND => Kind::Lost,
+            code::UNSUPPORTED => Kind::Unsupported,
+            code::STALE => Kind::Overtaken,
+            code::BAD_REQUEST => Kind::BadRequest,
+            code::BUSY => Kind::Busy,
+            _ => Kind::Internal,
+        },
+    }
 }

@@ -3,6 +3,8 @@
 //!
 //! Rows of older releases must read: new fields get defaults.
 
+use chrono::{DateTime, Utc};
+use compute_model::fault::Kind;
 use compute_model::lifecycle::Action;
 use compute_model::request::{Choice, Explanation};
 use compute_model::server::BuildPlan;
@@ -58,12 +60,24 @@ pub struct Build {
     pub alternates: Vec<Choice>,
     #[serde(default)]
     pub explanation: Explanation,
-    /// Why the last host failed.
+    /// What went wrong on the hosts that were tried, the last one last.
     #[serde(default)]
-    pub last_failure: Option<String>,
+    pub failures: Vec<HostFailure>,
+    /// Since when the present host's ports are waited for.
+    #[serde(default)]
+    pub plugging_since: Option<DateTime<Utc>>,
     /// The guest runs; only settling is left.
     #[serde(default)]
     pub power_state: Option<u8>,
+}
+
+/// How a host failed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HostFailure {
+    pub host: String,
+    pub kind: Kind,
+    /// For operators.
+    pub text: String,
 }
 
 impl Build {
@@ -76,7 +90,8 @@ impl Build {
             tried: Vec::new(),
             alternates: Vec::new(),
             explanation: Explanation::default(),
-            last_failure: None,
+            failures: Vec::new(),
+            plugging_since: None,
             power_state: None,
         }
     }

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use bus::{Context, Failure};
 use compute_rpc::conductor::PortChanged;
 
-use super::Desk;
+use super::{Desk, journal};
 
-/// Wakes a build that waits for its ports.
+/// Wakes the operations of the server: one of them may wait for its ports.
 pub async fn changed(
     desk: Arc<Desk>,
     _context: Context,
     message: PortChanged,
 ) -> Result<(), Failure> {
-    desk.env.waiting.ring(&message.server_id);
+    let waiting = workflow::find(desk.env.db.read(), &message.server_id).await;
+    for operation in waiting.map_err(journal)? {
+        desk.runner.nudge(operation.id);
+    }
     Ok(())
 }

@@ -6,18 +6,24 @@
 use std::time::Duration;
 
 use bus::Options;
-use compute_model::lifecycle::{self, OnFailure};
+use compute_model::fault::Kind;
+use compute_model::lifecycle::{self, Action, OnFailure};
 use compute_model::{PowerState, Server, VmState};
 use compute_rpc::agent;
 use compute_rpc::workflows::{ACT, Act as State};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use crate::env::{AgentTrouble, Env};
+use crate::env::Env;
+use crate::host::{self, AgentTrouble};
 use crate::records;
+use crate::why::{Told, Why};
 
 /// How long a host that does not answer is waited for: longer than an agent's restart.
 const AWAY: Duration = Duration::from_secs(2);
+
+/// How often a host that does not answer or is busy is asked.
+const TRIES: u32 = 15;
 
 /// See the module.
 pub struct Act;
@@ -29,7 +35,7 @@ impl Workflow for Act {
 
     fn steps() -> Vec<Step<Env, State>> {
         vec![
-            Step::new("act", act).attempts(15),
+            Step::new("act", act).attempts(TRIES),
             Step::new("settle", settle),
         ]
     }
@@ -48,17 +54,16 @@ async fn act(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, Ste
     let Some(server) = current(env, state).await? else {
         return Ok(Next::Go);
     };
-    let Some(host) = server.host.clone() else {
-        return Err(StepError::fail("the server is on no host"));
+    let Some(on) = server.host.clone() else {
+        return Err(Why::new(Kind::Lost, "the server is on no host").into());
     };
     let message = agent::Act {
         action: state.action,
         server: Box::new(server),
     };
     let options = Options::from(state.asked.context()).deadline(env.settings.action_timeout);
-    let address = agent::address(&host);
     let called = tokio::select! {
-        called = env.bus.call(&address, message, options) => called,
+        called = host::call(env, &on, message, options) => called,
         // A delete need not wait until a guest shut down in order.
         () = cx.cancelled() => return Err(StepError::fail("cancelled")),
     };
@@ -67,11 +72,11 @@ async fn act(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, Ste
             state.power_state = Some(done.power_state.number());
             Ok(Next::Go)
         }
-        Err(error) => match AgentTrouble::of(&error) {
-            AgentTrouble::Away(why) | AgentTrouble::Busy(why) => Err(StepError::retry(AWAY, why)),
-            AgentTrouble::Stale => Ok(Next::Go),
-            AgentTrouble::Host(why) | AgentTrouble::Request(why) => Err(StepError::fail(why)),
-        },
+        Err(AgentTrouble::Stale) => Ok(Next::Go),
+        Err(AgentTrouble::Away(why) | AgentTrouble::Busy(why)) if cx.attempt() + 1 < TRIES => {
+            Err(StepError::retry(AWAY, why.text))
+        }
+        Err(trouble) => Err(trouble.why().into()),
     }
 }
 
@@ -108,9 +113,17 @@ async fn settle(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next,
 
 async fn failed(env: &Env, state: &State, why: &Value) -> Result<(), StepError> {
     let rule = lifecycle::rule(state.action);
-    let text = text_of(why);
+    let why = Why::of(why);
+    let told = Told {
+        message: format!(
+            "Failed to {} instance: {}",
+            verb(state.action),
+            why.kind.sentence()
+        ),
+        details: why.text,
+    };
     let name = format!("compute_{}_instance", rule.record);
-    let event = records::event(&name, None, records::now(), Some(&text));
+    let event = records::event(&name, None, records::now(), Some(&told));
     records::change(
         env,
         &state.server_id,
@@ -120,7 +133,7 @@ async fn failed(env: &Env, state: &State, why: &Value) -> Result<(), StepError> 
                 return false;
             }
             server.task_state = None;
-            server.fault = Some(records::fault(&text, None));
+            server.fault = Some(records::fault(&told));
             if rule.on_failure == OnFailure::Error {
                 server.vm_state = VmState::Error;
             }
@@ -137,10 +150,16 @@ async fn current(env: &Env, state: &State) -> Result<Option<Server>, StepError> 
     Ok(server.filter(|server| server.epoch == state.epoch))
 }
 
-/// The text of a failure document.
-pub(crate) fn text_of(why: &Value) -> String {
-    why.as_str()
-        .or_else(|| why["message"].as_str())
-        .map(str::to_owned)
-        .unwrap_or_else(|| why.to_string())
+/// What was to be done, in the words of Nova's failures.
+fn verb(action: Action) -> &'static str {
+    match action {
+        Action::Start => "power on",
+        Action::Stop => "power off",
+        Action::RebootSoft | Action::RebootHard => "reboot",
+        Action::Pause => "pause",
+        Action::Unpause => "unpause",
+        Action::Suspend => "suspend",
+        Action::Resume => "resume",
+        Action::Delete => "delete",
+    }
 }

@@ -4,27 +4,32 @@
 //! When a host fails, everything is undone back to *place* and the next alternate is tried; when
 //! none is left the server is in error with a fault that says why each host was turned away.
 
+mod plugged;
+mod told;
+
 use std::time::Duration;
 
 use bus::Options;
 use compute_db::{DbError, claims, servers};
+use compute_model::fault::Kind;
 use compute_model::request::{self, Choice, PlacementRequest};
 use compute_model::{PowerState, Server, TaskState, VmState};
-use compute_rpc::workflows::{BUILD, Build as State};
+use compute_rpc::workflows::{BUILD, Build as State, HostFailure};
 use compute_rpc::{agent, scheduler};
 use serde_json::{Value, json};
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::act::text_of;
-use crate::env::{AgentTrouble, Env};
+use crate::env::Env;
+use crate::host::{self, AgentTrouble};
 use crate::records::{self, Changed};
+use crate::why::Why;
 use crate::{ports, records::change};
-
-/// How often ports are looked at when no event comes: events are only nudges.
-const LOOK: Duration = Duration::from_millis(500);
 
 /// How long an undo waits for the agent: one that is down cleans up when it returns.
 const DESTROY: Duration = Duration::from_secs(20);
+
+/// How often hosts are chosen while others take them, and how often one that is busy is asked.
+const TRIES: u32 = 10;
 
 /// See the module.
 pub struct Build;
@@ -36,10 +41,10 @@ impl Workflow for Build {
 
     fn steps() -> Vec<Step<Env, State>> {
         vec![
-            Step::new("place", place).undo(unplace),
+            Step::new("place", place).attempts(TRIES).undo(unplace),
             Step::new("ports", make_ports).undo(drop_ports),
-            Step::new("plugged", plugged),
-            Step::new("spawn", spawn).undo(destroy),
+            Step::new("plugged", plugged::plugged).attempts(u32::MAX),
+            Step::new("spawn", spawn).attempts(TRIES).undo(destroy),
             Step::new("settle", settle),
         ]
     }
@@ -61,9 +66,9 @@ fn forget_secrets(state: &mut State) {
     state.plan.injected_files.clear();
 }
 
-async fn place(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+async fn place(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let Some(server) = records::load(env, &state.server_id).await? else {
-        return Err(StepError::fail("the server was deleted"));
+        return Err(Why::plain(Kind::Deleted).into());
     };
     if server.host.is_some() && claimed(env, &server).await? {
         // An earlier run got this far and its save was lost.
@@ -71,7 +76,7 @@ async fn place(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, 
         return Ok(Next::Go);
     }
     if state.tried.len() >= env.settings.max_attempts {
-        return Err(no_host(state, "Exceeded maximum number of retries."));
+        return Err(no_host(state));
     }
     let wanted = wanted(&server, state);
     let amounts = request::resources(&wanted);
@@ -88,6 +93,9 @@ async fn place(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, 
         }
     }
     // The hosts filled up between the choice and the claim.
+    if cx.attempt() + 1 >= TRIES {
+        return Err(Why::new(Kind::NoHost, "every chosen host was taken by others").into());
+    }
     Err(StepError::retry(
         Duration::from_millis(20),
         "every chosen host was taken by others",
@@ -147,21 +155,16 @@ async fn select(
         state.explanation = selection.explanation.clone();
     }
     if selection.choices.is_empty() {
-        let why = selection.explanation.sentence();
-        return Err(no_host(state, &why));
+        return Err(no_host(state));
     }
     Ok(selection.choices)
 }
 
-fn no_host(state: &State, why: &str) -> StepError {
-    let last = match &state.last_failure {
-        Some(failure) => format!(" The last host failed: {failure}"),
-        None => String::new(),
-    };
-    StepError::Fail(json!({
-        "message": format!("No valid host was found. {why}{last}"),
-        "explanation": state.explanation,
-    }))
+fn no_host(state: &State) -> StepError {
+    match state.tried.is_empty() {
+        true => Why::new(Kind::NoHost, state.explanation.sentence()).into(),
+        false => Why::plain(Kind::Exhausted).into(),
+    }
 }
 
 /// Claims a host and writes it into the server's row, together. False when the host filled up.
@@ -190,7 +193,7 @@ async fn take(
     match taken {
         Ok(()) => Ok(true),
         Err(DbError::NoRoom { .. }) => Ok(false),
-        Err(DbError::NotFound(_)) => Err(StepError::fail("the server was deleted")),
+        Err(DbError::NotFound(_)) => Err(Why::plain(Kind::Deleted).into()),
         Err(error) => Err(records::database(error)),
     }
 }
@@ -222,10 +225,8 @@ async fn unplace(env: &Env, _cx: &StepContext, state: &mut State) -> Result<(), 
 
 async fn make_ports(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let Some(server) = records::load(env, &state.server_id).await? else {
-        return Err(StepError::fail("the server was deleted"));
+        return Err(Why::plain(Kind::Deleted).into());
     };
-    // Known to the waiter before the first event can come.
-    env.waiting.bell(&state.server_id);
     let vifs = ports::ensure(env, &server, &state.plan).await?;
     change(env, &state.server_id, None, |server| {
         server.vifs.clone_from(&vifs);
@@ -239,7 +240,7 @@ async fn make_ports(env: &Env, _cx: &StepContext, state: &mut State) -> Result<N
 }
 
 async fn drop_ports(env: &Env, _cx: &StepContext, state: &mut State) -> Result<(), StepError> {
-    env.waiting.forget(&state.server_id);
+    state.plugging_since = None;
     ports::release_planned(env, &state.server_id, &state.plan).await?;
     change(env, &state.server_id, None, |server| {
         server.vifs.clear();
@@ -249,86 +250,60 @@ async fn drop_ports(env: &Env, _cx: &StepContext, state: &mut State) -> Result<(
     Ok(())
 }
 
-/// Waits until the network service says of every port that it carries traffic.
-async fn plugged(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    let limit = env.settings.vif_plugging_timeout;
-    let started = tokio::time::Instant::now();
-    let bell = env.waiting.bell(&state.server_id);
-    loop {
-        let Some(server) = records::load(env, &state.server_id).await? else {
-            return Err(StepError::fail("the server was deleted"));
-        };
-        if server.vifs.iter().all(|vif| vif.active) || limit.is_zero() {
-            break;
-        }
-        if started.elapsed() > limit {
-            if env.settings.vif_plugging_is_fatal {
-                return Err(StepError::fail("Virtual Interface creation failed"));
-            }
-            break;
-        }
-        tokio::select! {
-            () = bell.notified() => {}
-            () = tokio::time::sleep(LOOK) => {}
-            () = cx.cancelled() => return Err(StepError::fail("cancelled")),
-        }
-        let vifs = ports::refresh(env, &server).await?;
-        if vifs != server.vifs {
-            change(env, &state.server_id, None, |server| {
-                server.vifs.clone_from(&vifs);
-                true
-            })
-            .await?;
-        }
-    }
-    env.waiting.forget(&state.server_id);
-    Ok(Next::Go)
-}
-
 async fn spawn(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let Some(server) = records::load(env, &state.server_id).await? else {
-        return Err(StepError::fail("the server was deleted"));
+        return Err(Why::plain(Kind::Deleted).into());
     };
-    let host = server.host.clone().unwrap_or_default();
+    let on = server.host.clone().unwrap_or_default();
     let message = agent::Build {
         server: Box::new(server),
         admin_password: state.plan.admin_password.clone(),
         injected_files: state.plan.injected_files.clone(),
     };
     let options = Options::from(state.asked.context()).deadline(env.settings.build_timeout);
-    let address = agent::address(&host);
     let called = tokio::select! {
-        called = env.bus.call(&address, message, options) => called,
+        called = host::call(env, &on, message, options) => called,
         // A delete need not wait for the image.
         () = cx.cancelled() => return Err(StepError::fail("cancelled")),
     };
-    match called {
+    let trouble = match called {
         Ok(done) => {
             state.power_state = Some(done.power_state.number());
             forget_secrets(state);
-            Ok(Next::Go)
+            return Ok(Next::Go);
         }
-        Err(error) => match AgentTrouble::of(&error) {
-            AgentTrouble::Busy(why) => Err(StepError::retry(Duration::from_secs(1), why)),
-            AgentTrouble::Away(why) if cx.attempt() < 3 => {
-                Err(StepError::retry(Duration::from_secs(1), why))
-            }
-            AgentTrouble::Request(why) => Err(StepError::fail(why)),
-            AgentTrouble::Stale => Err(StepError::fail("a newer operation took over")),
-            AgentTrouble::Host(why) | AgentTrouble::Away(why) => {
-                tracing::warn!(
-                    server = state.server_id,
-                    host,
-                    why,
-                    "a host failed, trying another"
-                );
-                state.last_failure = Some(why.clone());
-                Ok(Next::Back {
-                    to: "place",
-                    why: json!({"host": host, "why": why}),
-                })
-            }
-        },
+        Err(trouble) => trouble,
+    };
+    match trouble {
+        AgentTrouble::Busy(why) if cx.attempt() + 1 < TRIES => {
+            Err(StepError::retry(Duration::from_secs(1), why.text))
+        }
+        AgentTrouble::Away(why) if cx.attempt() < 3 => {
+            Err(StepError::retry(Duration::from_secs(1), why.text))
+        }
+        AgentTrouble::Request(why) => Err(why.into()),
+        AgentTrouble::Stale => Err(Why::plain(Kind::Overtaken).into()),
+        AgentTrouble::Host(why)
+        | AgentTrouble::Away(why)
+        | AgentTrouble::Dead(why)
+        | AgentTrouble::Busy(why) => {
+            tracing::warn!(
+                server = state.server_id,
+                host = on,
+                why = why.text,
+                "a host failed, trying another"
+            );
+            let why = HostFailure {
+                host: on,
+                kind: why.kind,
+                text: why.text,
+            };
+            state.failures.push(why.clone());
+            Ok(Next::Back {
+                to: "place",
+                why: json!(why),
+            })
+        }
     }
 }
 
@@ -342,7 +317,7 @@ async fn destroy(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), S
     let Some(server) = records::load(env, &state.server_id).await? else {
         return Ok(());
     };
-    let Some(host) = &server.host else {
+    let Some(on) = &server.host else {
         return Ok(());
     };
     let message = agent::Destroy {
@@ -350,21 +325,19 @@ async fn destroy(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), S
         epoch: server.epoch,
     };
     let options = Options::from(state.asked.context()).deadline(DESTROY);
-    let Err(error) = env.bus.call(&agent::address(host), message, options).await else {
+    let Err(trouble) = host::call(env, on, message.clone(), options).await else {
         return Ok(());
     };
-    match AgentTrouble::of(&error) {
+    match trouble {
         AgentTrouble::Stale => Ok(()),
-        AgentTrouble::Away(why) if cx.attempt() >= 2 => {
-            tracing::warn!(
-                server = server.id,
-                host,
-                why,
-                "its host will clean up when it returns"
-            );
+        AgentTrouble::Away(_) if cx.attempt() < 2 => {
+            Err(StepError::retry(Duration::from_secs(1), trouble.why().text))
+        }
+        AgentTrouble::Away(_) | AgentTrouble::Dead(_) => {
+            host::leave_word(env, on, &state.asked, message).await;
             Ok(())
         }
-        other => Err(StepError::retry(Duration::from_secs(1), other.why())),
+        other => Err(StepError::retry(Duration::from_secs(1), other.why().text)),
     }
 }
 
@@ -402,7 +375,7 @@ async fn settle(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next,
     }
     match records::load(env, &state.server_id).await? {
         Some(server) if settled(&server) => Ok(Next::Go),
-        _ => Err(StepError::fail("a newer operation took over")),
+        _ => Err(Why::plain(Kind::Overtaken).into()),
     }
 }
 
@@ -410,13 +383,12 @@ async fn failed(env: &Env, state: &State, why: &Value) -> Result<(), StepError> 
     if why["cancelled"] == json!(true) {
         return Ok(());
     }
-    let text = text_of(why);
-    let details = why.get("explanation").map(Value::to_string);
+    let told = told::told(state, &Why::of(why));
     let event = records::event(
         "conductor_schedule_and_build_instances",
         None,
         records::now(),
-        Some(&text),
+        Some(&told),
     );
     change(
         env,
@@ -429,7 +401,7 @@ async fn failed(env: &Env, state: &State, why: &Value) -> Result<(), StepError> 
             }
             server.vm_state = VmState::Error;
             server.task_state = None;
-            server.fault = Some(records::fault(&text, details.clone()));
+            server.fault = Some(records::fault(&told));
             true
         },
     )

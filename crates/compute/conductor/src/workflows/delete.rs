@@ -2,18 +2,19 @@
 //!
 //! It cannot be cancelled and has no undo: each step removes something, and removing what is gone
 //! is success. A host that is down keeps its guest's files until its agent returns; the agent then
-//! hears from the conductor that nobody wants them.
+//! finds word that they are to go, and hears it again from the conductor when it reports its guests.
 
 use std::time::Duration;
 
 use bus::Options;
-use compute_db::{DbError, actions, claims, consoles, hosts, passwords, servers};
+use compute_db::{DbError, actions, claims, consoles, passwords, servers};
 use compute_model::{PowerState, VmState};
 use compute_rpc::agent;
 use compute_rpc::workflows::{DELETE, Delete as State};
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use crate::env::{AgentTrouble, Env};
+use crate::env::Env;
+use crate::host::{self, AgentTrouble};
 use crate::{ports, records};
 
 /// How often an operation that was asked to turn round is looked at. Its end wakes us before that.
@@ -61,7 +62,7 @@ async fn guest(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
     let Some(server) = records::load(env, &state.server_id).await? else {
         return Ok(Next::Go);
     };
-    let Some(host) = server.host.clone() else {
+    let Some(on) = server.host.clone() else {
         return Ok(Next::Go);
     };
     let message = agent::Destroy {
@@ -69,29 +70,23 @@ async fn guest(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
         epoch: server.epoch,
     };
     let options = Options::from(state.asked.context()).deadline(env.settings.action_timeout);
-    let Err(error) = env.bus.call(&agent::address(&host), message, options).await else {
+    let Err(trouble) = host::call(env, &on, message.clone(), options).await else {
         return Ok(Next::Go);
     };
-    match AgentTrouble::of(&error) {
-        AgentTrouble::Stale => Ok(Next::Go),
-        AgentTrouble::Away(why) if cx.attempt() >= AGENT_TRIES && !is_up(env, &host).await? => {
-            tracing::warn!(server = server.id, host, why, "deleting without its host");
-            Ok(Next::Go)
+    let gone = match &trouble {
+        AgentTrouble::Stale => return Ok(Next::Go),
+        AgentTrouble::Dead(_) => true,
+        AgentTrouble::Away(_) if cx.attempt() >= AGENT_TRIES => {
+            !host::is_up(env, &on).await.map_err(records::database)?
         }
-        other => Err(StepError::retry(Duration::from_secs(1), other.why())),
+        _ => false,
+    };
+    if !gone {
+        let why = trouble.why().text;
+        return Err(StepError::retry(Duration::from_secs(1), why));
     }
-}
-
-async fn is_up(env: &Env, host: &str) -> Result<bool, StepError> {
-    let services = hosts::services(env.db.read())
-        .await
-        .map_err(records::database)?;
-    let down_time = chrono::TimeDelta::seconds(60);
-    Ok(services.iter().any(|service| {
-        service.host == host
-            && service.binary == hosts::COMPUTE
-            && service.is_up(chrono::Utc::now(), down_time)
-    }))
+    host::leave_word(env, &on, &state.asked, message).await;
+    Ok(Next::Go)
 }
 
 async fn release_ports(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {

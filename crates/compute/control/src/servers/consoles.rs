@@ -192,8 +192,10 @@ fn refused(server: &Server, error: &CallError) -> ControlError {
     }
 }
 
+/// The error names the host: it is for the log.
 fn away(error: &CallError) -> ControlError {
+    tracing::warn!(%error, "the host of a console does not answer");
     ControlError::Unavailable {
-        why: format!("The host of the instance does not answer: {error}"),
+        why: "The host of the instance does not answer.".to_owned(),
     }
 }

@@ -1,0 +1,161 @@
+//! Calls to the agents of hosts. A call ends with its answer, or when its host is dead.
+//!
+//! On a broker the queue of a dead host lives on, and a machine without power closes no connection:
+//! without this a call would wait until its deadline.
+//!
+//! **A host that looks dead may not be.** It may be cut off, or its agent may hang, and later do what
+//! nobody waits for any more. Whoever gives a host up therefore raises the server's epoch and
+//! [leaves word](leave_word): the host finds that behind the old command, and whichever of the two it
+//! takes first, the guest is gone in the end, since drivers refuse older epochs.
+
+use std::time::Duration;
+
+use bus::{CallError, Message, Options};
+use chrono::{TimeDelta, Utc};
+use compute_db::hosts;
+use compute_model::fault::Kind;
+use compute_rpc::agent;
+use compute_rpc::workflows::Asked;
+use tokio::time::Instant;
+
+use crate::env::Env;
+use crate::why::Why;
+
+/// How long word waits for a host: as long as the broker keeps the queue of a host that is away. Later
+/// the host's own report of its guests tells it the same.
+const WORD: Duration = Duration::from_secs(24 * 3600);
+
+/// The longest time between two looks at a host that is waited for.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// What a failed call to an agent means for the operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AgentTrouble {
+    /// The agent does not answer: the host may be down, or just restarting.
+    Away(Why),
+    /// The host has been silent for too long, or was declared down.
+    Dead(Why),
+    /// The host is busy with the server; the same call later may succeed.
+    Busy(Why),
+    /// This host cannot; another may.
+    Host(Why),
+    /// No host can.
+    Request(Why),
+    /// A newer operation was there.
+    Stale,
+}
+
+impl AgentTrouble {
+    /// Sorts a failed call.
+    fn of(error: &CallError) -> Self {
+        use compute_rpc::code;
+        let Some(failure) = error.refusal() else {
+            return AgentTrouble::Away(Why::new(Kind::HostAway, error.to_string()));
+        };
+        let why = Why::new(compute_rpc::kind(failure), failure.message.clone());
+        match failure.code.as_str() {
+            code::BUSY => AgentTrouble::Busy(why),
+            code::STALE => AgentTrouble::Stale,
+            code::BAD_REQUEST | code::UNSUPPORTED => AgentTrouble::Request(why),
+            _ if failure.retryable => AgentTrouble::Busy(why),
+            _ => AgentTrouble::Host(why),
+        }
+    }
+
+    /// For records and faults.
+    pub fn why(self) -> Why {
+        match self {
+            AgentTrouble::Away(why)
+            | AgentTrouble::Dead(why)
+            | AgentTrouble::Busy(why)
+            | AgentTrouble::Host(why)
+            | AgentTrouble::Request(why) => why,
+            AgentTrouble::Stale => Why::plain(Kind::Overtaken),
+        }
+    }
+}
+
+/// Sends a command to a host's agent and waits for its answer, until `options` say or the host is dead.
+///
+/// # Errors
+/// What it means that there is no answer, or a refusal.
+pub async fn call<M: Message>(
+    env: &Env,
+    host: &str,
+    message: M,
+    options: Options,
+) -> Result<M::Reply, AgentTrouble> {
+    let address = agent::address(host);
+    tokio::select! {
+        biased;
+        called = env.bus.call(&address, message, options) => {
+            called.map_err(|error| AgentTrouble::of(&error))
+        }
+        why = death(env, host) => {
+            tracing::warn!(host, why, "a host counts as dead: its answer is not waited for");
+            Err(AgentTrouble::Dead(Why::new(Kind::HostAway, format!("{host}: {why}"))))
+        }
+    }
+}
+
+/// Tells a host that is away what it must do when it returns: whatever it was told before about the
+/// server is void.
+pub async fn leave_word(env: &Env, host: &str, asked: &Asked, word: agent::Destroy) {
+    let server = word.server_id.clone();
+    let options = Options::from(asked.context()).deadline(WORD);
+    match env.bus.cast(&agent::address(host), word, options).await {
+        Ok(()) => tracing::warn!(server, host, "its host will clean up when it returns"),
+        // It then waits for the host's report of its guests.
+        Err(error) => {
+            tracing::error!(server, host, %error, "no word could be left for its host");
+        }
+    }
+}
+
+/// Whether a host's agent reported lately and nobody declared it down.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn is_up(env: &Env, host: &str) -> compute_db::Result<bool> {
+    let heard = hosts::heard(env.db.read(), host).await?;
+    let service = heard.service;
+    Ok(service.is_some_and(|service| service.is_up(Utc::now(), down_time(env))))
+}
+
+fn down_time(env: &Env) -> TimeDelta {
+    TimeDelta::from_std(env.settings.service_down_time).unwrap_or(TimeDelta::MAX)
+}
+
+/// Ends when the host is dead, with the reason.
+///
+/// Silence alone does not prove that: while the broker or the conductors are down nobody is heard, and
+/// afterwards some are heard before others. A host counts as dead when it has been silent for
+/// `service_down_time` and others have been heard for half of that.
+async fn death(env: &Env, host: &str) -> String {
+    let down_time = env.settings.service_down_time;
+    let mut since = Instant::now();
+    loop {
+        tokio::time::sleep((down_time / 6).min(LOOK)).await;
+        let heard = match hosts::heard(env.db.read(), host).await {
+            Ok(heard) => heard,
+            Err(error) => {
+                tracing::warn!(host, %error, "cannot see whether a host is alive");
+                since = Instant::now();
+                continue;
+            }
+        };
+        let now = Utc::now();
+        let lately = |seen| now - seen <= self::down_time(env) / 2;
+        if !heard.newest.is_some_and(lately) {
+            since = Instant::now();
+        }
+        match heard.service {
+            Some(service) if service.forced_down => return "declared down".to_owned(),
+            Some(service) if service.is_up(now, self::down_time(env)) => {}
+            Some(_) | None if since.elapsed() >= down_time / 2 => {
+                return format!("silent for more than {} s", down_time.as_secs());
+            }
+            Some(_) | None => {}
+        }
+    }
+}

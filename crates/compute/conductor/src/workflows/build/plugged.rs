@@ -1,0 +1,77 @@
+//! Waiting until a new server's ports carry traffic.
+
+use std::time::Duration;
+
+use compute_model::Server;
+use compute_model::fault::Kind;
+use compute_rpc::workflows::Build as State;
+use workflow::{Next, StepContext, StepError};
+
+use crate::env::Env;
+use crate::why::Why;
+use crate::{ports, records};
+
+/// Ports carry traffic after some milliseconds as a rule: so long a build waits where it is. One that
+/// waits longer does so in the journal, where it is in nobody's way.
+const MOMENT: Duration = Duration::from_millis(250);
+
+/// How often the ports of a build that waits in the journal are looked at when no event comes: events
+/// are only nudges.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Waits until the network service says of every port that it carries traffic: a moment here, then in
+/// the journal, until a nudge tells of a port that changed.
+pub async fn plugged(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    let limit = env.settings.vif_plugging_timeout;
+    let since = *state.plugging_since.get_or_insert_with(records::now);
+    let mut look = cx.attempt() > 0;
+    let mut waited = look;
+    loop {
+        let Some(server) = look_at_ports(env, &state.server_id, look).await? else {
+            return Err(Why::plain(Kind::Deleted).into());
+        };
+        if server.vifs.iter().all(|vif| vif.active) || limit.is_zero() {
+            return Ok(Next::Go);
+        }
+        let spent = (records::now() - since).to_std().unwrap_or_default();
+        if spent >= limit {
+            return match env.settings.vif_plugging_is_fatal {
+                true => Err(Why::plain(Kind::NotPlugged).into()),
+                false => Ok(Next::Go),
+            };
+        }
+        if waited {
+            return Err(StepError::retry(
+                LOOK.min(limit - spent),
+                "ports are not plugged yet",
+            ));
+        }
+        tokio::select! {
+            () = cx.nudged() => {}
+            () = tokio::time::sleep(MOMENT) => waited = true,
+            () = cx.cancelled() => return Err(StepError::fail("cancelled")),
+        }
+        look = true;
+    }
+}
+
+/// The server, with its ports as the network service has them now if it is asked.
+async fn look_at_ports(env: &Env, id: &str, ask: bool) -> Result<Option<Server>, StepError> {
+    let server = records::load(env, id).await?;
+    let Some(mut server) = server else {
+        return Ok(None);
+    };
+    if !ask {
+        return Ok(Some(server));
+    }
+    let vifs = ports::refresh(env, &server).await?;
+    if vifs != server.vifs {
+        server.vifs.clone_from(&vifs);
+        records::change(env, id, None, |server| {
+            server.vifs.clone_from(&vifs);
+            true
+        })
+        .await?;
+    }
+    Ok(Some(server))
+}
