@@ -29,6 +29,7 @@ pub mod quota_class_sets;
 pub mod quota_sets;
 pub mod routes;
 pub mod security_groups;
+pub mod server_groups;
 pub mod servers;
 pub mod services;
 pub mod shapes;

@@ -5,7 +5,7 @@ use microversion::{Shape, Versioned};
 use crate::{
     aggregates, availability_zones, consoles, extensions, flavors, hypervisors, instance_actions,
     interfaces, keypairs, limits, metadata, passwords, quota_class_sets, quota_sets,
-    security_groups, servers, services, tags, words,
+    security_groups, server_groups, servers, services, tags, words,
 };
 
 /// The tables of all views and requests; what is nested in them is reached through them.
@@ -74,6 +74,9 @@ pub const ALL: &[&Shape] = &[
     security_groups::OneGroup::SHAPE,
     security_groups::OneRule::SHAPE,
     security_groups::UpdateGroup::SHAPE,
+    server_groups::CreateServerGroup::SHAPE,
+    server_groups::ListServerGroups::SHAPE,
+    server_groups::ServerGroupView::SHAPE,
     servers::actions::ChangePassword::SHAPE,
     servers::actions::ChangeSecurityGroup::SHAPE,
     servers::actions::ConsoleOutput::SHAPE,

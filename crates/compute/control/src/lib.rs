@@ -16,6 +16,7 @@ pub mod policy;
 mod projects;
 pub mod quota_sets;
 pub mod security_groups;
+pub mod server_groups;
 pub mod servers;
 pub mod services;
 pub mod settings;

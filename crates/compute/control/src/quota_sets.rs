@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use compute_db::quotas::{self, Owner};
-use compute_db::{DbError, servers};
+use compute_db::{DbError, server_groups, servers};
 use compute_model::quota::{RESOURCES, Resource};
 use sql::sea_orm::ConnectionTrait;
 
@@ -155,11 +155,13 @@ pub(crate) async fn uses(
 ) -> Result<BTreeMap<Resource, Use>> {
     let limits = limits(control, conn, whose.owner()).await?;
     let taken = servers::usage(conn, whose.project, whose.user).await?;
+    let groups = server_groups::count(conn, whose.project, whose.user).await?;
     let with_use = limits.into_iter().map(|(resource, limit)| {
         let in_use = match resource {
             Resource::Instances => taken.instances,
             Resource::Cores => taken.cores,
             Resource::Ram => taken.ram,
+            Resource::ServerGroups => i64::try_from(groups).unwrap_or(i64::MAX),
             // What belongs to users, or to one server or group, is not counted for a project.
             _ => 0,
         };

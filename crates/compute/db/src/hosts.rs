@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use compute_model::host::{Node, NodeFacts, Service, Used};
 use sea_orm::prelude::*;
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{ExprTrait, OnConflict};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     DatabaseTransaction, QueryOrder, QuerySelect,
@@ -198,6 +198,7 @@ pub async fn report(
                 facts: Set(text),
                 servers: Set(0),
                 change: Set(0),
+                failed_builds: Set(0),
                 created_at: Set(now),
                 updated_at: Set(None),
             };
@@ -255,6 +256,39 @@ async fn inventories(tx: &DatabaseTransaction, node_id: &str, facts: &NodeFacts)
             .await?;
     }
     Ok(())
+}
+
+/// Counts a build that failed on a node, so that schedulers turn to others first.
+pub async fn build_failed(tx: &DatabaseTransaction, node_id: &str) -> Result<()> {
+    node::Entity::update_many()
+        .col_expr(
+            node::Column::FailedBuilds,
+            Expr::col(node::Column::FailedBuilds).add(1),
+        )
+        .filter(node::Column::Id.eq(node_id))
+        .exec(tx)
+        .await?;
+    crate::claims::touch(tx, node_id, 0).await
+}
+
+/// Whether the last build on a node failed. Most did not, and forgetting costs a transaction.
+pub async fn has_failed_builds(conn: &impl ConnectionTrait, node_id: &str) -> Result<bool> {
+    let found = node::Entity::find()
+        .filter(node::Column::Id.eq(node_id))
+        .filter(node::Column::FailedBuilds.gt(0))
+        .count(conn)
+        .await?;
+    Ok(found > 0)
+}
+
+/// Forgets the failed builds of a node: one went well.
+pub async fn build_succeeded(tx: &DatabaseTransaction, node_id: &str) -> Result<()> {
+    node::Entity::update_many()
+        .col_expr(node::Column::FailedBuilds, Expr::value(0_i64))
+        .filter(node::Column::Id.eq(node_id))
+        .exec(tx)
+        .await?;
+    crate::claims::touch(tx, node_id, 0).await
 }
 
 /// Nodes with their services, by number; with `since`, only those changed after it.
@@ -316,6 +350,7 @@ fn node_value(row: node::Model, service: Service, used: Used) -> Result<Node> {
         change: row.change,
         service,
         used,
+        failed_builds: u64::try_from(row.failed_builds).unwrap_or_default(),
     })
 }
 

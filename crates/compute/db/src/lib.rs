@@ -15,6 +15,7 @@ pub mod keypairs;
 mod migrations;
 pub mod passwords;
 pub mod quotas;
+pub mod server_groups;
 pub mod servers;
 mod tables;
 

@@ -3,6 +3,7 @@
 mod m0001_initial;
 mod m0002_aggregates;
 mod m0003_server_passwords;
+mod m0004_server_groups;
 
 use sea_orm_migration::prelude::*;
 
@@ -16,6 +17,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_initial::Migration),
             Box::new(m0002_aggregates::Migration),
             Box::new(m0003_server_passwords::Migration),
+            Box::new(m0004_server_groups::Migration),
         ]
     }
 

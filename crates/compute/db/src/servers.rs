@@ -3,10 +3,12 @@
 mod filter;
 mod row;
 
+use std::collections::{BTreeMap, HashMap};
+
 use compute_model::Server;
 use compute_model::listing::{Paging, ServerFilter};
 use compute_model::quota::ServerUsage;
-use compute_model::state::VmState;
+use compute_model::state::{TaskState, VmState};
 use sea_orm::prelude::*;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
@@ -174,6 +176,78 @@ pub async fn on_host(conn: &impl ConnectionTrait, host: &str) -> Result<Vec<Serv
         .await?;
     rows.into_iter().map(row::server).collect()
 }
+
+/// Hosts of those of these servers that are on one.
+pub async fn hosts_of(
+    conn: &impl ConnectionTrait,
+    ids: &[&str],
+) -> Result<BTreeMap<String, String>> {
+    let rows: Vec<(String, Option<String>)> = Entity::find()
+        .filter(Column::Id.is_in(ids.iter().copied()))
+        .filter(Column::DeletedAt.is_null())
+        .select_only()
+        .columns([Column::Id, Column::Host])
+        .into_tuple()
+        .all(conn)
+        .await?;
+    let placed = rows.into_iter().filter_map(|(id, host)| Some((id, host?)));
+    Ok(placed.collect())
+}
+
+/// How many servers of each host are in work that reads and writes much: being built, snapshotted,
+/// moved. The same states as Nova's.
+pub async fn io_operations(conn: &impl ConnectionTrait) -> Result<HashMap<String, u64>> {
+    let rows: Vec<(Option<String>, String, Option<String>)> = Entity::find()
+        // Every word is more than none: a range of the index, unlike "is not null" on SQLite.
+        .filter(Column::TaskState.gt(""))
+        .filter(Column::Host.is_not_null())
+        .filter(Column::DeletedAt.is_null())
+        .select_only()
+        .columns([Column::Host, Column::VmState, Column::TaskState])
+        .into_tuple()
+        .all(conn)
+        .await?;
+    let mut counts = HashMap::new();
+    for (host, vm_state, task_state) in rows {
+        let task = task_state.and_then(|word| word.parse::<TaskState>().ok());
+        let heavy = task.is_some_and(TaskState::is_heavy);
+        if let Some(host) = host
+            && (heavy || vm_state == VmState::Building.as_str())
+        {
+            *counts.entry(host).or_default() += 1;
+        }
+    }
+    Ok(counts)
+}
+
+/// Properties of the images of servers, counted by host: of these hosts, or of all.
+pub async fn image_properties(
+    conn: &impl ConnectionTrait,
+    hosts: Option<&[&str]>,
+) -> Result<HashMap<String, ImageProperties>> {
+    let mut query = Entity::find()
+        .filter(Column::Host.is_not_null())
+        .filter(Column::ImageId.is_not_null())
+        .filter(Column::DeletedAt.is_null());
+    if let Some(hosts) = hosts {
+        query = query.filter(Column::Host.is_in(hosts.iter().copied()));
+    }
+    let mut counted: HashMap<String, ImageProperties> = Default::default();
+    for row in query.all(conn).await? {
+        let server = row::server(row)?;
+        let (Some(host), Some(image)) = (server.host, server.image) else {
+            continue;
+        };
+        let of_host = counted.entry(host).or_default();
+        for property in image.properties {
+            *of_host.entry(property).or_default() += 1;
+        }
+    }
+    Ok(counted)
+}
+
+/// How many servers have an image with a property of this name and value.
+pub type ImageProperties = HashMap<(String, String), u64>;
 
 /// Ids of live servers, for reconcilers and audits.
 pub async fn live_ids(conn: &impl ConnectionTrait) -> Result<Vec<String>> {

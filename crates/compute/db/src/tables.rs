@@ -14,5 +14,7 @@ pub mod keypair;
 pub mod node;
 pub mod quota;
 pub mod server;
+pub mod server_group;
+pub mod server_group_member;
 pub mod server_password;
 pub mod service;

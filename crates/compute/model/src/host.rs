@@ -46,6 +46,9 @@ pub struct Node {
     pub change: i64,
     pub service: Service,
     pub used: Used,
+    /// Builds that failed on it since the last that went well.
+    #[serde(default)]
+    pub failed_builds: u64,
 }
 
 /// What a hypervisor says of itself.

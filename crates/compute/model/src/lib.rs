@@ -16,6 +16,7 @@ pub mod network;
 pub mod quota;
 pub mod request;
 pub mod server;
+pub mod server_group;
 pub mod state;
 pub mod status;
 #[cfg(any(test, feature = "testing"))]

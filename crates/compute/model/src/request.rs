@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::server_group::GroupPlacement;
 use crate::{Flavor, image::ServerImage};
 
 /// One placement question.
@@ -27,9 +28,39 @@ pub struct PlacementRequest {
     /// Scheduler hints as the user sent them.
     #[serde(default)]
     pub hints: BTreeMap<String, serde_json::Value>,
+    /// What the server's group wants, as things stand.
+    #[serde(default)]
+    pub group: Option<GroupPlacement>,
+    /// Where the servers are that the hints `same_host` and `different_host` name.
+    #[serde(default)]
+    pub named_servers: BTreeMap<String, String>,
     /// Local disk is not needed for the root: the server boots from a volume.
     #[serde(default)]
     pub volume_backed: bool,
+}
+
+/// Hints that name servers.
+const SERVER_HINTS: [&str; 2] = ["same_host", "different_host"];
+
+/// The servers that a hint names: one id, or a list of them.
+pub fn servers_named<'a>(
+    hints: &'a BTreeMap<String, serde_json::Value>,
+    hint: &str,
+) -> impl Iterator<Item = &'a str> {
+    let value = hints.get(hint);
+    let one = value.and_then(serde_json::Value::as_str);
+    let many = value.and_then(serde_json::Value::as_array).into_iter();
+    one.into_iter()
+        .chain(many.flatten().filter_map(serde_json::Value::as_str))
+}
+
+/// The servers whose hosts matter to a server with these hints.
+pub fn all_servers_named(
+    hints: &BTreeMap<String, serde_json::Value>,
+) -> impl Iterator<Item = &str> {
+    SERVER_HINTS
+        .iter()
+        .flat_map(|hint| servers_named(hints, hint))
 }
 
 /// Amounts of Placement's standard classes.

@@ -115,6 +115,26 @@ words! {
     }
 }
 
+impl TaskState {
+    /// Whether it keeps its host's disks and wires busy, by Nova's count.
+    pub fn is_heavy(self) -> bool {
+        use TaskState::{
+            ImageBackup, ImageSnapshot, Rebuilding, Rescuing, ResizeMigrating, ResizePrep,
+            Unshelving,
+        };
+        matches!(
+            self,
+            ImageBackup
+                | ImageSnapshot
+                | Rebuilding
+                | Rescuing
+                | ResizeMigrating
+                | ResizePrep
+                | Unshelving
+        )
+    }
+}
+
 /// What the hypervisor last said of the guest. The numbers are Nova's (2 and 5 are unused there).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(into = "u8", try_from = "u8")]

@@ -1,6 +1,8 @@
 //! The decision: every host through every filter, the rest weighed, and a tally of refusals.
 
-use compute_model::request::{self, Choice, Explanation, PlacementRequest};
+use std::collections::HashMap;
+
+use compute_model::request::{Choice, Explanation, PlacementRequest};
 use compute_rpc::scheduler::Selection;
 use rand::Rng;
 use rand::seq::SliceRandom;
@@ -9,19 +11,23 @@ use crate::filters::{self, Question};
 use crate::settings::Settings;
 use crate::{Host, weighers};
 
+/// The hosts, and what they are busy with.
+pub struct World<'a> {
+    pub hosts: &'a [Host],
+    /// How many servers of each host are in heavy work.
+    pub busy: &'a HashMap<String, u64>,
+}
+
 /// Chooses hosts for `request`, best first, `alternates` more than one.
 pub fn decide(
-    hosts: &[Host],
+    world: &World<'_>,
     request: &PlacementRequest,
     alternates: usize,
     settings: &Settings,
     random: &mut impl Rng,
 ) -> Selection {
-    let question = Question {
-        request,
-        resources: request::resources(request),
-        settings,
-    };
+    let hosts = world.hosts;
+    let question = Question::new(request, settings, world.busy);
     let mut explanation = Explanation {
         hosts: hosts.len(),
         ..Explanation::default()
@@ -47,7 +53,7 @@ pub fn decide(
         }
     }
     explanation.left = left.len();
-    let ranked = rank(left, settings, random);
+    let ranked = rank(left, &question, random);
     let choices = ranked.into_iter().take(alternates + 1).map(|host| Choice {
         host: host.node.host.clone(),
         node: host.node.name.clone(),
@@ -69,12 +75,15 @@ pub(crate) fn zone(host: &Host, settings: &Settings) -> String {
 
 /// Best first; equals in random order, so that simultaneous questions spread; then one of the
 /// `host_subset_size` best is moved to the front.
-fn rank<'a>(mut hosts: Vec<&'a Host>, settings: &Settings, random: &mut impl Rng) -> Vec<&'a Host> {
+fn rank<'a>(mut hosts: Vec<&'a Host>, question: &Question, random: &mut impl Rng) -> Vec<&'a Host> {
     hosts.shuffle(random);
-    let scores = weighers::scores(&hosts, settings);
+    let scores = weighers::scores(&hosts, question);
     let mut order: Vec<usize> = (0..hosts.len()).collect();
     order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
-    let subset = settings.host_subset_size.clamp(1, order.len().max(1));
+    let subset = question
+        .settings
+        .host_subset_size
+        .clamp(1, order.len().max(1));
     if subset > 1 {
         order[..subset].shuffle(random);
     }

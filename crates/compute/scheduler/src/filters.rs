@@ -2,22 +2,64 @@
 //!
 //! Each filter says why it refuses, in words that name no host: they end in the server's fault.
 
+mod affinity;
+mod aggregates;
 mod capabilities;
+mod group;
 mod image;
+mod isolated;
+mod json;
+mod load;
+mod operators;
 mod place;
 mod resources;
 mod traits;
 
+use std::collections::HashMap;
+
 use compute_model::request::{PlacementRequest, Resources};
+use serde_json::Value;
 
 use crate::Host;
 use crate::settings::Settings;
+
+pub(crate) use aggregates::least;
+
+/// Names of filters that others ask for.
+pub(crate) const AFFINITY: &str = "ServerGroupAffinityFilter";
+pub(crate) const ANTI_AFFINITY: &str = "ServerGroupAntiAffinityFilter";
 
 /// What is asked of each host.
 pub struct Question<'a> {
     pub request: &'a PlacementRequest,
     pub resources: Resources,
     pub settings: &'a Settings,
+    /// How many servers of each host are in heavy work.
+    pub busy: &'a HashMap<String, u64>,
+    /// The expression of the hint `query`.
+    pub query: Option<Value>,
+}
+
+impl<'a> Question<'a> {
+    /// The question of a request, with what it takes and asks worked out once.
+    pub fn new(
+        request: &'a PlacementRequest,
+        settings: &'a Settings,
+        busy: &'a HashMap<String, u64>,
+    ) -> Self {
+        Question {
+            request,
+            resources: compute_model::request::resources(request),
+            settings,
+            busy,
+            query: request.hints.get("query").and_then(json::parse),
+        }
+    }
+
+    /// How many servers of a host are in heavy work.
+    pub fn io_operations(&self, host: &Host) -> u64 {
+        self.busy.get(&host.node.host).copied().unwrap_or(0)
+    }
 }
 
 /// One filter.
@@ -66,26 +108,59 @@ const FILTERS: &[Filter] = &[
         kind: Kind::Unforced,
     },
     Filter {
-        name: "ComputeFilter",
-        passes: place::alive,
-        kind: Kind::Named,
+        name: "server group",
+        passes: group::kept,
+        kind: Kind::Always,
     },
-    Filter {
-        name: "ComputeCapabilitiesFilter",
-        passes: capabilities::capable,
-        kind: Kind::Named,
-    },
-    Filter {
-        name: "ImagePropertiesFilter",
-        passes: image::supported,
-        kind: Kind::Named,
-    },
+    named("ComputeFilter", place::alive),
+    named("ComputeCapabilitiesFilter", capabilities::capable),
+    named("ImagePropertiesFilter", image::supported),
+    named(ANTI_AFFINITY, group::apart),
+    named(AFFINITY, group::together),
+    named(
+        "AggregateImagePropertiesIsolation",
+        aggregates::image_properties,
+    ),
+    named("AggregateInstanceExtraSpecsFilter", aggregates::extra_specs),
+    named("AggregateIoOpsFilter", load::few_operations_by_aggregate),
+    named("AggregateMultiTenancyIsolation", aggregates::tenants),
+    named(
+        "AggregateNumInstancesFilter",
+        load::few_servers_by_aggregate,
+    ),
+    named("AggregateTypeAffinityFilter", aggregates::flavors),
+    named("AllHostsFilter", |_, _| Ok(())),
+    named("DifferentHostFilter", affinity::different_host),
+    named("IoOpsFilter", load::few_operations),
+    named("IsolatedHostsFilter", isolated::isolated),
+    named("JsonFilter", json::holds),
+    named("NumInstancesFilter", load::few_servers),
+    named("SameHostFilter", affinity::same_host),
+    named("SimpleCIDRAffinityFilter", affinity::near),
 ];
+
+/// A filter that operators enable.
+const fn named(name: &'static str, passes: fn(&Host, &Question) -> Result<(), String>) -> Filter {
+    Filter {
+        name,
+        passes,
+        kind: Kind::Named,
+    }
+}
 
 /// Names that `enabled_filters` may hold.
 pub fn names() -> impl Iterator<Item = &'static str> {
     let named = FILTERS.iter().filter(|filter| filter.kind == Kind::Named);
     named.map(|filter| filter.name)
+}
+
+/// Whether some filter looks at the work that hosts do.
+pub fn ask_for_load(settings: &Settings, request: &PlacementRequest) -> bool {
+    const ASKING: [&str; 3] = ["AggregateIoOpsFilter", "IoOpsFilter", "JsonFilter"];
+    let enabled = &settings.enabled_filters;
+    let mut specs = request.flavor.extra_specs.keys();
+    enabled.iter().any(|name| ASKING.contains(&name.as_str()))
+        || specs.any(|key| key.ends_with("num_io_ops"))
 }
 
 /// The filters that run for a question.

@@ -1,11 +1,13 @@
 //! All hosts in memory, as fresh as the database.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{TimeDelta, Utc};
+use compute_db::servers::{self, ImageProperties};
 use compute_db::{Database, DbError, aggregates, hosts};
+use compute_model::aggregate::Aggregate;
 use compute_model::host::Node;
 use tokio::sync::Mutex;
 
@@ -21,12 +23,20 @@ pub struct Host {
     /// Why not, for the explanation.
     pub why_down: &'static str,
     pub availability_zone: Option<String>,
+    /// Those that it is in.
+    pub aggregates: Vec<Arc<Aggregate>>,
+    /// Of the images of its servers; empty unless a weigher asks.
+    pub image_properties: Arc<ImageProperties>,
 }
+
+/// Of how many changed hosts the images are asked for by name; of more, all are read.
+const BY_NAME: usize = 100;
 
 /// The hosts of the cloud, refreshed before each decision by what changed since the last.
 pub struct Hosts {
     db: Database,
     down_time: TimeDelta,
+    with_images: bool,
     known: Mutex<Known>,
 }
 
@@ -38,11 +48,13 @@ struct Known {
 }
 
 impl Hosts {
-    /// Knows nothing yet; the first question reads all.
-    pub fn new(db: Database, down_time: Duration) -> Self {
+    /// Knows nothing yet; the first question reads all. `with_images` asks for what images the
+    /// hosts' servers have, too.
+    pub fn new(db: Database, down_time: Duration, with_images: bool) -> Self {
         Hosts {
             db,
             down_time: TimeDelta::from_std(down_time).unwrap_or(TimeDelta::MAX),
+            with_images,
             known: Mutex::new(Known {
                 nodes: BTreeMap::new(),
                 change: -1,
@@ -65,12 +77,15 @@ impl Hosts {
         if changed.is_empty() && !judge {
             return Ok(known.snapshot.clone());
         }
+        let mut images = self.images(&changed).await?;
         for node in changed {
             known.change = known.change.max(node.change);
             let (up, why_down) = judged(&node.service, self.down_time);
             let before = known.nodes.get(&node.seq);
             let host = Host {
                 availability_zone: before.and_then(|host| host.availability_zone.clone()),
+                aggregates: before.map_or_else(Vec::new, |host| host.aggregates.clone()),
+                image_properties: Arc::new(images.remove(&node.host).unwrap_or_default()),
                 node,
                 up,
                 why_down,
@@ -84,10 +99,27 @@ impl Hosts {
         Ok(known.snapshot.clone())
     }
 
-    /// Looks anew who is alive and in which zone, and forgets hosts whose service was deleted.
+    /// Properties of the images of servers on these nodes.
+    async fn images(&self, changed: &[Node]) -> Result<HashMap<String, ImageProperties>, DbError> {
+        if !self.with_images || changed.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let names: Vec<&str> = changed.iter().map(|node| node.host.as_str()).collect();
+        let names = (names.len() <= BY_NAME).then_some(names.as_slice());
+        servers::image_properties(self.db.read(), names).await
+    }
+
+    /// Looks anew who is alive and in which aggregates, and forgets hosts whose service was deleted.
     async fn judge(&self, known: &mut Known) -> Result<(), DbError> {
         let services = hosts::services(self.db.read()).await?;
-        let zones = aggregates::zones(self.db.read()).await?;
+        let mut groups = HashMap::new();
+        for aggregate in aggregates::list(self.db.read()).await? {
+            let aggregate = Arc::new(aggregate);
+            for host in &aggregate.hosts {
+                let of_host: &mut Vec<_> = groups.entry(host.clone()).or_default();
+                of_host.push(aggregate.clone());
+            }
+        }
         let of_host: BTreeMap<&str, _> = services
             .iter()
             .filter(|service| service.binary == hosts::COMPUTE)
@@ -99,7 +131,9 @@ impl Hosts {
         for host in known.nodes.values_mut() {
             host.node.service = of_host[host.node.host.as_str()].clone();
             (host.up, host.why_down) = judged(&host.node.service, self.down_time);
-            host.availability_zone = zones.get(&host.node.host).cloned();
+            host.aggregates = groups.get(&host.node.host).cloned().unwrap_or_default();
+            let zone = host.aggregates.iter().find_map(|group| group.zone());
+            host.availability_zone = zone.map(str::to_owned);
         }
         known.judged = Some(Instant::now());
         Ok(())

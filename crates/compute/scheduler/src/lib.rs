@@ -10,12 +10,14 @@ mod hosts;
 pub mod settings;
 mod weighers;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bus::{Bus, Context, Failure, Service, Serving, TransportError};
-use compute_db::Database;
+use compute_db::{Database, DbError, servers};
 use compute_rpc::scheduler::{SelectHost, Selection, address};
 
+use decide::World;
 pub use filters::names as filter_names;
 pub use hosts::{Host, Hosts};
 pub use settings::Settings;
@@ -25,6 +27,7 @@ const CONCURRENCY: usize = 64;
 
 struct Scheduler {
     hosts: Hosts,
+    db: Database,
     settings: Settings,
 }
 
@@ -33,8 +36,10 @@ struct Scheduler {
 /// # Errors
 /// The bus cannot be served.
 pub async fn serve(bus: &Bus, db: Database, settings: Settings) -> Result<Serving, TransportError> {
+    let with_images = settings.image_props_weight_multiplier != 0.0;
     let scheduler = Scheduler {
-        hosts: Hosts::new(db, settings.service_down_time),
+        hosts: Hosts::new(db.clone(), settings.service_down_time, with_images),
+        db,
         settings,
     };
     let service = Service::new(scheduler).on(select_host);
@@ -46,15 +51,29 @@ async fn select_host(
     _context: Context,
     message: SelectHost,
 ) -> Result<Selection, Failure> {
-    let hosts = scheduler.hosts.current().await.map_err(|error| {
-        tracing::error!(%error, "cannot read the hosts");
-        Failure::new("database", error.to_string()).retryable()
-    })?;
+    let hosts = scheduler.hosts.current().await.map_err(unreadable)?;
+    // A single host is chosen without weighing.
+    let busy = match hosts.len() > 1 || filters::ask_for_load(&scheduler.settings, &message.request)
+    {
+        true => servers::io_operations(scheduler.db.read())
+            .await
+            .map_err(unreadable)?,
+        false => HashMap::new(),
+    };
+    let world = World {
+        hosts: &hosts,
+        busy: &busy,
+    };
     Ok(decide::decide(
-        &hosts,
+        &world,
         &message.request,
         message.alternates,
         &scheduler.settings,
         &mut rand::rng(),
     ))
+}
+
+fn unreadable(error: DbError) -> Failure {
+    tracing::error!(%error, "cannot read the hosts");
+    Failure::new("database", error.to_string()).retryable()
 }

@@ -4,7 +4,9 @@ use super::Access::{Authenticated, Rule};
 use super::codes::{ACCEPTED, CREATED, NO_CONTENT, OK};
 use super::methods::{DELETE, GET, POST, PUT};
 use super::{Route, built, not_built, row};
-use crate::{availability_zones, extensions, keypairs, limits, quota_sets, versions};
+use crate::{
+    availability_zones, extensions, keypairs, limits, quota_sets, server_groups, versions,
+};
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Route] = &[
@@ -23,10 +25,10 @@ pub(super) const ROWS: &[Route] = &[
     row(DELETE, "/os-quota-sets/{id}", Rule("os_compute_api:os-quota-sets:delete"), ACCEPTED, built!(quota_sets::delete)),
     row(GET, "/os-quota-sets/{id}/detail", Rule("os_compute_api:os-quota-sets:detail"), OK, built!(quota_sets::detail)),
     row(GET, "/os-quota-sets/{id}/defaults", Rule("os_compute_api:os-quota-sets:defaults"), OK, built!(quota_sets::defaults)),
-    row(GET, "/os-server-groups", Rule("os_compute_api:os-server-groups:index"), OK, not_built),
-    row(POST, "/os-server-groups", Rule("os_compute_api:os-server-groups:create"), OK, not_built),
-    row(GET, "/os-server-groups/{id}", Rule("os_compute_api:os-server-groups:show"), OK, not_built),
-    row(DELETE, "/os-server-groups/{id}", Rule("os_compute_api:os-server-groups:delete"), NO_CONTENT, not_built),
+    row(GET, "/os-server-groups", Rule("os_compute_api:os-server-groups:index"), OK, built!(server_groups::list)),
+    row(POST, "/os-server-groups", Rule("os_compute_api:os-server-groups:create"), OK, built!(server_groups::create)),
+    row(GET, "/os-server-groups/{id}", Rule("os_compute_api:os-server-groups:show"), OK, built!(server_groups::show)),
+    row(DELETE, "/os-server-groups/{id}", Rule("os_compute_api:os-server-groups:delete"), NO_CONTENT, built!(server_groups::delete)),
     row(GET, "/os-simple-tenant-usage", Rule("os_compute_api:os-simple-tenant-usage:list"), OK, not_built),
     row(GET, "/os-simple-tenant-usage/{id}", Rule("os_compute_api:os-simple-tenant-usage:show"), OK, not_built),
 ];

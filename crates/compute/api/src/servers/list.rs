@@ -37,7 +37,7 @@ pub async fn detail(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let servers = page.servers.iter();
     call.render(&Details {
         servers: servers
-            .map(|server| shown::view(&call, server, page.sight, &page.hosts, false))
+            .map(|server| shown::view(&call, server, page.sight, &page.hosts, None))
             .collect(),
         servers_links: next(&call, &page, "servers/detail"),
     })

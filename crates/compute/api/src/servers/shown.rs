@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use compute_control::servers::{HostStatuses, Sight};
+use compute_control::servers::{HostStatuses, Seen, Sight};
 use compute_model::{Fault, Server, VmState, host, status};
 use microversion::Patch;
 
@@ -34,8 +34,9 @@ fn bookmark(call: &Call, path: &str) -> Link {
 }
 
 /// The server as the answers of `PUT` and rebuild had it before 2.75: without what once were extensions.
-pub(super) fn plain<'v>(call: &Call, server: &'v Server, sight: Sight) -> ServerView<'v> {
-    let mut view = view(call, server, sight, &HostStatuses::new(), true);
+pub(super) fn plain<'v>(call: &Call, seen: &'v Seen) -> ServerView<'v> {
+    let group = Some(seen.group.as_deref());
+    let mut view = view(call, &seen.server, seen.sight, &HostStatuses::new(), group);
     view.availability_zone = None;
     view.config_drive = None;
     view.key_name = Patch::Absent;
@@ -64,13 +65,19 @@ pub(super) fn plain<'v>(call: &Call, server: &'v Server, sight: Sight) -> Server
     view
 }
 
-/// The server in full. `single` is false in lists, which say nothing of groups.
+/// One server in full, with its group.
+pub(super) fn single<'v>(call: &Call, seen: &'v Seen) -> ServerView<'v> {
+    let group = Some(seen.group.as_deref());
+    view(call, &seen.server, seen.sight, &seen.hosts, group)
+}
+
+/// The server in full. `groups` are none in lists, which say nothing of groups.
 pub(super) fn view<'v>(
     call: &Call,
     server: &'v Server,
     sight: Sight,
     hosts: &HostStatuses,
-    single: bool,
+    groups: Option<Option<&'v str>>,
 ) -> ServerView<'v> {
     let status = server.status();
     let zone = server.availability_zone.as_deref();
@@ -134,7 +141,7 @@ pub(super) fn view<'v>(
         description: server.description.as_deref(),
         tags: &server.tags,
         trusted_image_certificates: server.trusted_certificates.as_deref(),
-        server_groups: single.then(Vec::new),
+        server_groups: groups.map(|group| group.into_iter().collect()),
         locked_reason: server.lock.as_ref().and_then(|lock| lock.reason.as_deref()),
         pinned_availability_zone: or_null(server.pinned_zone.as_deref()),
         scheduler_hints: &server.hints,

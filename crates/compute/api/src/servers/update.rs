@@ -32,8 +32,8 @@ pub async fn update(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     let id = call.path("id");
     let seen = servers::update(&api.control, &call.context(), id, &wanted, with_host).await?;
     let view = match complete {
-        true => shown::view(&call, &seen.server, seen.sight, &seen.hosts, true),
-        false => shown::plain(&call, &seen.server, seen.sight),
+        true => shown::single(&call, &seen),
+        false => shown::plain(&call, &seen),
     };
     call.render_under("server", &view)
 }

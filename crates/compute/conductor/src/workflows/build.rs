@@ -4,9 +4,12 @@
 //! When a host fails, everything is undone back to *place* and the next alternate is tried; when
 //! none is left the server is in error with a fault that says why each host was turned away.
 
+mod neighbours;
+mod outcome;
 mod plugged;
 mod told;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bus::Options;
@@ -78,28 +81,31 @@ async fn place(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
     if state.tried.len() >= env.settings.max_attempts {
         return Err(no_host(state));
     }
-    let wanted = wanted(&server, state);
+    let mut wanted = wanted(&server, state);
     let amounts = request::resources(&wanted);
     let mut choices = std::mem::take(&mut state.alternates);
     if choices.is_empty() {
+        neighbours::note(env, &server, &mut wanted).await?;
         choices = select(env, state, wanted).await?;
     }
+    let mut refused = String::new();
     while !choices.is_empty() {
         let choice = choices.remove(0);
-        if take(env, state, &choice, &amounts).await? {
-            state.alternates = choices;
-            note(state, Some(choice.host));
-            return Ok(Next::Go);
+        match take(env, state, &choice, &amounts).await? {
+            Taken::Yes => {
+                state.alternates = choices;
+                note(state, Some(choice.host));
+                return Ok(Next::Go);
+            }
+            Taken::No(why) => refused = why,
         }
     }
     // The hosts filled up between the choice and the claim.
+    let why = format!("every chosen host was taken by others: {refused}");
     if cx.attempt() + 1 >= TRIES {
-        return Err(Why::new(Kind::NoHost, "every chosen host was taken by others").into());
+        return Err(Why::new(Kind::NoHost, why).into());
     }
-    Err(StepError::retry(
-        Duration::from_millis(20),
-        "every chosen host was taken by others",
-    ))
+    Err(StepError::retry(Duration::from_millis(20), why))
 }
 
 fn note(state: &mut State, host: Option<String>) {
@@ -132,6 +138,8 @@ fn wanted(server: &Server, state: &State) -> PlacementRequest {
         forced_node: state.plan.forced_node.clone(),
         ignore_hosts: state.tried.clone(),
         hints: server.hints.clone(),
+        group: None,
+        named_servers: BTreeMap::new(),
         volume_backed: false,
     }
 }
@@ -167,16 +175,26 @@ fn no_host(state: &State) -> StepError {
     }
 }
 
-/// Claims a host and writes it into the server's row, together. False when the host filled up.
+/// What became of a claim.
+enum Taken {
+    Yes,
+    /// The host filled up, or has a member of the server's group now: why.
+    No(String),
+}
+
+/// Claims a host and writes it into the server's row, together.
 async fn take(
     env: &Env,
     state: &State,
     choice: &Choice,
     amounts: &request::Resources,
-) -> Result<bool, StepError> {
+) -> Result<Taken, StepError> {
     let taken = sql::retry(|| async {
         let tx = env.db.begin().await?;
         let mut server = servers::lock(&tx, &state.server_id).await?;
+        if let Err(why) = neighbours::admits(&tx, &server, &choice.host).await? {
+            return Ok(Taken::No(why));
+        }
         claims::claim(&tx, &server.id, &choice.node_id, amounts).await?;
         server.host = Some(choice.host.clone());
         server.node = Some(choice.node.clone());
@@ -187,12 +205,12 @@ async fn take(
         }
         servers::save(&tx, &mut server).await?;
         tx.commit().await?;
-        Ok::<(), DbError>(())
+        Ok::<Taken, DbError>(Taken::Yes)
     })
     .await;
     match taken {
-        Ok(()) => Ok(true),
-        Err(DbError::NoRoom { .. }) => Ok(false),
+        Ok(taken) => Ok(taken),
+        Err(DbError::NoRoom { class, .. }) => Ok(Taken::No(format!("no room for its {class}"))),
         Err(DbError::NotFound(_)) => Err(Why::plain(Kind::Deleted).into()),
         Err(error) => Err(records::database(error)),
     }
@@ -255,6 +273,7 @@ async fn spawn(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
         return Err(Why::plain(Kind::Deleted).into());
     };
     let on = server.host.clone().unwrap_or_default();
+    let node_id = server.node_id.clone();
     let message = agent::Build {
         server: Box::new(server),
         admin_password: state.plan.admin_password.clone(),
@@ -270,6 +289,7 @@ async fn spawn(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
         Ok(done) => {
             state.power_state = Some(done.power_state.number());
             forget_secrets(state);
+            outcome::went_well(env, node_id.as_deref()).await;
             return Ok(Next::Go);
         }
         Err(trouble) => trouble,
@@ -298,6 +318,7 @@ async fn spawn(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
                 kind: why.kind,
                 text: why.text,
             };
+            outcome::failed(env, node_id.as_deref()).await;
             state.failures.push(why.clone());
             Ok(Next::Back {
                 to: "place",

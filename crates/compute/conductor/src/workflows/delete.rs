@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use bus::Options;
-use compute_db::{DbError, actions, claims, consoles, passwords, servers};
+use compute_db::{DbError, actions, claims, consoles, passwords, server_groups, servers};
 use compute_model::{PowerState, VmState};
 use compute_rpc::agent;
 use compute_rpc::workflows::{DELETE, Delete as State};
@@ -113,6 +113,7 @@ async fn record(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next,
         };
         claims::release(&tx, &server.id).await?;
         consoles::forget(&tx, &server.id).await?;
+        server_groups::leave(&tx, &server.id).await?;
         passwords::forget(&tx, &server.id).await?;
         let now = records::now();
         let event = records::event(

@@ -8,6 +8,7 @@ use compute_db::{actions, quotas, servers};
 use compute_model::network::NetworkRequest;
 use compute_model::quota::{self, Resource, ServerLimits};
 use compute_model::server::{BuildPlan, DiskConfig, ServerKey, hostname_of};
+use compute_model::server_group;
 use compute_model::state::{PowerState, TaskState, VmState};
 use compute_model::{Flavor, Server};
 use compute_rpc::workflows::{BUILD, Build};
@@ -16,7 +17,7 @@ use sql::sea_orm::DatabaseTransaction;
 use super::boot::{self, Device};
 use super::nics::{self, Networks};
 use super::{action_record, asked, nudge, plan};
-use crate::{Context, Control, ControlError, Result, policy};
+use crate::{Context, Control, ControlError, Result, policy, server_groups};
 
 /// What a new server is asked to be, each part already well-formed.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,10 +75,6 @@ pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<C
     let place = plan::place(control, cx, &new).await?;
     boot::check(&new.devices, new.image_id.as_deref())?;
     counts(&new)?;
-    if let Some(group) = new.hints.get("group") {
-        let id = group.as_str().unwrap_or_default();
-        return Err(invalid(format!("Instance group {id} could not be found.")));
-    }
     let image = plan::image(control, cx, new.image_id.as_deref()).await?;
     let flavor = plan::flavor(control, cx, &new.flavor_id).await?;
     plan::fits(control, cx, &image, &flavor)?;
@@ -227,6 +224,10 @@ async fn write(
 ) -> Result<(Vec<Server>, Vec<workflow::WorkflowId>)> {
     sql::retry(|| async {
         let tx = control.db.begin().await?;
+        let group = match server_group::named_by(&new.hints) {
+            Some(id) => Some(server_groups::to_join(control, cx, &tx, id).await?),
+            None => None,
+        };
         let count = room(control, &tx, new, first).await?;
         let count = ports(count, new.min_count, &build.networks, ports_left)?;
         let mut made = Vec::new();
@@ -238,6 +239,9 @@ async fn write(
             let state = Build::new(&server.id, asked(cx), build.clone());
             begun.push(workflow::insert(&tx, BUILD, &server.id, &state).await?);
             made.push(server);
+        }
+        if let Some(group) = &group {
+            server_groups::fill(control, &tx, group, &made).await?;
         }
         tx.commit().await?;
         Ok((made, begun))

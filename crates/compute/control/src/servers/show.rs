@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{TimeDelta, Utc};
-use compute_db::hosts;
-use compute_model::Server;
+use compute_db::{hosts, server_groups};
+use compute_model::{Server, server_group};
 
 use super::{IS_ADMIN, load};
 use crate::{Context, Control, Result, policy};
@@ -44,6 +44,8 @@ pub struct Seen {
     pub sight: Sight,
     /// States of hosts, by host; empty for those who may not see them.
     pub hosts: HostStatuses,
+    /// Id of the group that it is in.
+    pub group: Option<String>,
 }
 
 /// State of each host that servers of an answer are on.
@@ -70,7 +72,13 @@ pub(crate) async fn seen(
         true => host_statuses(control, sight, std::slice::from_ref(&server)).await?,
         false => HostStatuses::new(),
     };
+    // Only who asked for a group is in one, so most servers need no query.
+    let group = match server_group::named_by(&server.hints) {
+        Some(_) => server_groups::of_server(control.db.read(), &server.id).await?,
+        None => None,
+    };
     Ok(Seen {
+        group,
         server,
         sight,
         hosts,

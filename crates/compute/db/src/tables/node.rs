@@ -15,6 +15,7 @@ pub struct Model {
     pub facts: String,
     pub servers: i64,
     pub change: i64,
+    pub failed_builds: i64,
     pub created_at: ChronoDateTimeUtc,
     pub updated_at: Option<ChronoDateTimeUtc>,
 }

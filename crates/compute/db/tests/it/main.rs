@@ -2,6 +2,7 @@
 
 mod claims;
 mod passwords;
+mod server_groups;
 mod servers;
 
 use compute_db::{Database, Migrator};

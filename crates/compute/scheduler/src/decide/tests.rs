@@ -1,11 +1,17 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::Utc;
 use compute_model::Flavor;
+use compute_model::aggregate::Aggregate;
 use compute_model::host::{Node, NodeFacts, Service, Used};
+use compute_model::image::ServerImage;
 use rand::SeedableRng;
 
 use super::*;
+
+mod filters_by_name;
+mod weights;
 
 fn host(name: &str) -> Host {
     let service = Service {
@@ -42,10 +48,50 @@ fn host(name: &str) -> Host {
             change: 1,
             service,
             used: Used::default(),
+            failed_builds: 0,
         },
         up: true,
         why_down: "",
         availability_zone: None,
+        aggregates: Vec::new(),
+        image_properties: Default::default(),
+    }
+}
+
+/// A host in an aggregate with this metadata.
+fn grouped(name: &str, metadata: &[(&str, &str)]) -> Host {
+    let metadata = metadata.iter();
+    let aggregate = Aggregate {
+        seq: 1,
+        id: "a".into(),
+        name: "a".into(),
+        hosts: vec![name.into()],
+        metadata: metadata
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect(),
+        created_at: Utc::now(),
+        updated_at: None,
+    };
+    Host {
+        aggregates: vec![Arc::new(aggregate)],
+        ..host(name)
+    }
+}
+
+fn image(properties: &[(&str, &str)]) -> ServerImage {
+    let properties = properties.iter();
+    ServerImage {
+        id: "i".into(),
+        name: "i".into(),
+        disk_format: "qcow2".into(),
+        container_format: "bare".into(),
+        min_ram: 0,
+        min_disk: 0,
+        size: 1,
+        virtual_size: None,
+        properties: properties
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect(),
     }
 }
 
@@ -54,20 +100,8 @@ fn request(ram: u32) -> PlacementRequest {
         server_id: "s".into(),
         project_id: "p".into(),
         flavor: Flavor {
-            id: "1".into(),
-            name: "f".into(),
             ram,
-            vcpus: 1,
-            disk: 1,
-            ephemeral: 0,
-            swap: 0,
-            rxtx_factor: 1.0,
-            is_public: true,
-            disabled: false,
-            description: None,
-            extra_specs: BTreeMap::new(),
-            created_at: None,
-            updated_at: None,
+            ..compute_model::testing::flavor("1")
         },
         image: None,
         availability_zone: None,
@@ -77,13 +111,59 @@ fn request(ram: u32) -> PlacementRequest {
         forced_node: None,
         ignore_hosts: vec![],
         hints: BTreeMap::new(),
+        group: None,
+        named_servers: BTreeMap::new(),
         volume_backed: false,
     }
 }
 
 fn ask(hosts: &[Host], request: &PlacementRequest) -> Selection {
+    ask_with(hosts, request, &Settings::default(), &[])
+}
+
+/// `busy` are hosts with their servers in heavy work.
+fn ask_with(
+    hosts: &[Host],
+    request: &PlacementRequest,
+    settings: &Settings,
+    busy: &[(&str, u64)],
+) -> Selection {
+    let busy = busy
+        .iter()
+        .map(|(host, count)| ((*host).to_owned(), *count));
+    let world = World {
+        hosts,
+        busy: &busy.collect(),
+    };
     let mut random = rand::rngs::StdRng::seed_from_u64(7);
-    decide(hosts, request, 2, &Settings::default(), &mut random)
+    decide(&world, request, 2, settings, &mut random)
+}
+
+/// The hosts that pass one filter beside those that always run, best first.
+fn passing(filter: &str, hosts: &[Host], request: &PlacementRequest) -> Vec<String> {
+    passing_with(filter, hosts, request, Settings::default(), &[])
+}
+
+fn passing_with(
+    filter: &str,
+    hosts: &[Host],
+    request: &PlacementRequest,
+    settings: Settings,
+    busy: &[(&str, u64)],
+) -> Vec<String> {
+    assert!(filters::names().any(|name| name == filter), "{filter}");
+    let settings = Settings {
+        enabled_filters: vec![filter.to_owned()],
+        ..settings
+    };
+    let mut names = names(&ask_with(hosts, request, &settings, busy));
+    names.sort();
+    names
+}
+
+fn names(selection: &Selection) -> Vec<String> {
+    let choices = selection.choices.iter();
+    choices.map(|choice| choice.host.clone()).collect()
 }
 
 #[test]
@@ -163,18 +243,7 @@ fn a_required_trait_must_be_there_and_a_forbidden_one_must_not() {
 #[test]
 fn an_image_of_another_architecture_finds_no_host() {
     let mut wanted = request(1);
-    let properties = [("hw_architecture".to_owned(), "aarch64".to_owned())];
-    wanted.image = Some(compute_model::image::ServerImage {
-        id: "i".into(),
-        name: "i".into(),
-        disk_format: "qcow2".into(),
-        container_format: "bare".into(),
-        min_ram: 0,
-        min_disk: 0,
-        size: 1,
-        virtual_size: None,
-        properties: properties.into(),
-    });
+    wanted.image = Some(image(&[("hw_architecture", "aarch64")]));
     let selection = ask(&[host("a")], &wanted);
     assert!(selection.choices.is_empty());
     assert_eq!(selection.explanation.refused[0].0, "ImagePropertiesFilter");

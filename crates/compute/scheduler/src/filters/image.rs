@@ -21,7 +21,10 @@ pub fn supported(host: &Host, question: &Question) -> Result<(), String> {
         found.map(|value| canonical(value))
     };
     let wanted = [
-        property(["hw_architecture", "architecture"]),
+        property(["hw_architecture", "architecture"]).or_else(|| {
+            let default = &question.settings.image_properties_default_architecture;
+            default.as_deref().map(canonical)
+        }),
         property(["img_hv_type", "hypervisor_type"]),
         property(["hw_vm_mode", "vm_mode"]),
     ];

@@ -1,0 +1,279 @@
+//! The filters that an operator names, each with who passes and who does not.
+
+use compute_model::server_group::{GroupPlacement, GroupPolicy};
+use serde_json::{Value, json};
+
+use super::*;
+
+fn grouped_with(policy: GroupPolicy, hosts: &[(&str, u32)]) -> PlacementRequest {
+    let hosts = hosts.iter();
+    PlacementRequest {
+        group: Some(GroupPlacement {
+            policy,
+            max_server_per_host: 1,
+            hosts: hosts
+                .map(|(host, members)| ((*host).to_owned(), *members))
+                .collect(),
+        }),
+        ..request(1)
+    }
+}
+
+fn hinted(hint: &str, value: Value) -> PlacementRequest {
+    PlacementRequest {
+        hints: BTreeMap::from([(hint.to_owned(), value)]),
+        named_servers: BTreeMap::from([("s-a".to_owned(), "a".to_owned())]),
+        ..request(1)
+    }
+}
+
+fn with_spec(key: &str, value: &str) -> PlacementRequest {
+    let mut wanted = request(1);
+    wanted.flavor.extra_specs = BTreeMap::from([(key.to_owned(), value.to_owned())]);
+    wanted
+}
+
+fn a_and_b() -> [Host; 2] {
+    [host("a"), host("b")]
+}
+
+#[test]
+fn members_that_want_to_be_apart_avoid_each_other() {
+    let wanted = grouped_with(GroupPolicy::AntiAffinity, &[("a", 1)]);
+    let selection = ask(&a_and_b(), &wanted);
+    assert_eq!(names(&selection), ["b"]);
+    let (filter, refused, _) = &selection.explanation.refused[0];
+    assert_eq!(
+        (filter.as_str(), *refused),
+        ("ServerGroupAntiAffinityFilter", 1)
+    );
+}
+
+#[test]
+fn members_that_want_to_be_together_join_the_first() {
+    let wanted = grouped_with(GroupPolicy::Affinity, &[("b", 1)]);
+    assert_eq!(names(&ask(&a_and_b(), &wanted)), ["b"]);
+    let first = grouped_with(GroupPolicy::Affinity, &[]);
+    assert_eq!(ask(&a_and_b(), &first).choices.len(), 2);
+}
+
+#[test]
+fn a_policy_whose_filter_is_off_is_refused_not_forgotten() {
+    let wanted = grouped_with(GroupPolicy::Affinity, &[]);
+    let settings = Settings {
+        enabled_filters: vec!["ComputeFilter".to_owned()],
+        ..Settings::default()
+    };
+    let selection = ask_with(&a_and_b(), &wanted, &settings, &[]);
+    assert!(selection.choices.is_empty());
+    assert_eq!(
+        selection.explanation.refused[0].2,
+        "ServerGroup policy is not supported: ServerGroupAffinityFilter not configured"
+    );
+}
+
+#[test]
+fn hints_that_name_servers_look_for_their_hosts() {
+    for (filter, hint, value, pass) in [
+        (
+            "DifferentHostFilter",
+            "different_host",
+            json!("s-a"),
+            &["b"][..],
+        ),
+        (
+            "DifferentHostFilter",
+            "different_host",
+            json!(["s-a", "gone"]),
+            &["b"],
+        ),
+        (
+            "DifferentHostFilter",
+            "same_host",
+            json!("s-a"),
+            &["a", "b"],
+        ),
+        (
+            "SameHostFilter",
+            "same_host",
+            json!(["gone", "s-a"]),
+            &["a"],
+        ),
+        ("SameHostFilter", "same_host", json!("gone"), &[]),
+        ("SameHostFilter", "other", json!("s-a"), &["a", "b"]),
+    ] {
+        let wanted = hinted(hint, value);
+        assert_eq!(
+            passing(filter, &a_and_b(), &wanted),
+            pass,
+            "{filter} {:?}",
+            wanted.hints
+        );
+    }
+}
+
+#[test]
+fn an_address_near_by_is_looked_for_in_its_network() {
+    let mut hosts = a_and_b();
+    hosts[0].node.facts.host_ip = "10.0.0.9".into();
+    hosts[1].node.facts.host_ip = "10.0.1.9".into();
+    let mut wanted = hinted("build_near_host_ip", json!("10.0.0.1"));
+    assert_eq!(passing("SimpleCIDRAffinityFilter", &hosts, &wanted), ["a"]);
+    wanted.hints.insert("cidr".into(), json!("/16"));
+    assert_eq!(
+        passing("SimpleCIDRAffinityFilter", &hosts, &wanted),
+        ["a", "b"]
+    );
+}
+
+#[test]
+fn an_expression_of_the_user_chooses_among_hosts() {
+    let mut hosts = a_and_b();
+    hosts[0].node.used.memory_mb = 3000;
+    let query = r#"[">=", "$free_ram_mb", 2000]"#;
+    assert_eq!(
+        passing("JsonFilter", &hosts, &hinted("query", json!(query))),
+        ["b"]
+    );
+    let broken = hinted("query", json!("[\"and\""));
+    assert!(passing("JsonFilter", &hosts, &broken).is_empty());
+}
+
+#[test]
+fn extra_specs_must_be_found_in_aggregates() {
+    let hosts = [
+        grouped("ssd", &[("ssd", "true"), ("cores", "4, 8")]),
+        host("plain"),
+    ];
+    let filter = "AggregateInstanceExtraSpecsFilter";
+    for (key, value, pass) in [
+        ("aggregate_instance_extra_specs:ssd", "true", &["ssd"][..]),
+        ("ssd", "true", &["ssd"]),
+        ("ssd", "false", &[]),
+        ("cores", ">= 8", &["ssd"]),
+        ("hw:cpu_policy", "shared", &["plain", "ssd"]),
+    ] {
+        let wanted = with_spec(key, value);
+        assert_eq!(passing(filter, &hosts, &wanted), pass, "{key} {value}");
+    }
+}
+
+#[test]
+fn an_aggregate_that_speaks_of_a_property_takes_only_images_with_it() {
+    let hosts = [
+        grouped("win", &[("os_distro", "windows"), ("rack", "1")]),
+        host("any"),
+    ];
+    let filter = "AggregateImagePropertiesIsolation";
+    let mut wanted = request(1);
+    assert_eq!(passing(filter, &hosts, &wanted), ["any", "win"]);
+    for (property, pass) in [("windows", &["any", "win"][..]), ("debian", &["any"])] {
+        wanted.image = Some(image(&[("os_distro", property), ("rack", "2")]));
+        assert_eq!(passing(filter, &hosts, &wanted), pass, "{property}");
+    }
+    let namespaced = Settings {
+        aggregate_image_properties_isolation_namespace: Some("only".to_owned()),
+        ..Settings::default()
+    };
+    assert_eq!(
+        passing_with(filter, &hosts, &wanted, namespaced, &[]),
+        ["any", "win"]
+    );
+}
+
+#[test]
+fn aggregates_keep_hosts_for_projects_and_flavors() {
+    let tenants = [
+        grouped("ours", &[("filter_tenant_id", "x, p")]),
+        grouped("theirs", &[("filter_tenant_id2", "x")]),
+        host("open"),
+    ];
+    let filter = "AggregateMultiTenancyIsolation";
+    assert_eq!(passing(filter, &tenants, &request(1)), ["open", "ours"]);
+    let flavors = [
+        grouped("tiny", &[("instance_type", "small, tiny")]),
+        grouped("huge", &[("instance_type", "huge")]),
+        host("open"),
+    ];
+    let filter = "AggregateTypeAffinityFilter";
+    assert_eq!(passing(filter, &flavors, &request(1)), ["open", "tiny"]);
+}
+
+#[test]
+fn a_host_with_much_to_do_takes_no_more() {
+    let mut full = grouped("full", &[("max_instances_per_host", "60")]);
+    full.node.used.servers = 50;
+    let mut fuller = grouped(
+        "fuller",
+        &[
+            ("max_instances_per_host", "40"),
+            ("max_io_ops_per_host", "2"),
+        ],
+    );
+    fuller.node.used.servers = 40;
+    let hosts = [full, fuller];
+    let busy = [("full", 8), ("fuller", 2)];
+    for (filter, pass) in [
+        ("NumInstancesFilter", &["fuller"][..]),
+        ("AggregateNumInstancesFilter", &["full"]),
+        ("IoOpsFilter", &["fuller"]),
+        ("AggregateIoOpsFilter", &[]),
+        ("AllHostsFilter", &["full", "fuller"]),
+    ] {
+        let found = passing_with(filter, &hosts, &request(1), Settings::default(), &busy);
+        assert_eq!(found, pass, "{filter}");
+    }
+}
+
+#[test]
+fn isolated_images_and_hosts_are_for_each_other() {
+    let isolated = |restrict| Settings {
+        isolated_hosts: vec!["a".to_owned()],
+        isolated_images: vec!["i".to_owned()],
+        restrict_isolated_hosts_to_isolated_images: restrict,
+        ..Settings::default()
+    };
+    let with_image = PlacementRequest {
+        image: Some(image(&[])),
+        ..request(1)
+    };
+    let filter = "IsolatedHostsFilter";
+    for (wanted, restrict, pass) in [
+        (&with_image, true, &["a"][..]),
+        (&with_image, false, &["a"]),
+        (&request(1), true, &["b"]),
+        (&request(1), false, &["a", "b"]),
+    ] {
+        let found = passing_with(filter, &a_and_b(), wanted, isolated(restrict), &[]);
+        assert_eq!(found, pass, "restricted: {restrict}");
+    }
+}
+
+#[test]
+fn fields_of_the_host_can_be_asked_for_without_a_namespace() {
+    let filter = "ComputeCapabilitiesFilter";
+    for (key, value, passes) in [
+        ("hypervisor_type", "QEMU", true),
+        ("hypervisor_type", "VMware", false),
+        ("capabilities:vcpus_total", ">= 8", false),
+        ("colour", "red", true),
+    ] {
+        let found = passing(filter, &[host("a")], &with_spec(key, value));
+        assert_eq!(!found.is_empty(), passes, "{key} {value}");
+    }
+}
+
+#[test]
+fn an_image_without_architecture_has_the_operators() {
+    let settings = Settings {
+        image_properties_default_architecture: Some("aarch64".to_owned()),
+        ..Settings::default()
+    };
+    let wanted = PlacementRequest {
+        image: Some(image(&[])),
+        ..request(1)
+    };
+    let filter = "ImagePropertiesFilter";
+    assert!(passing_with(filter, &a_and_b(), &wanted, settings, &[]).is_empty());
+    assert_eq!(passing(filter, &a_and_b(), &wanted), ["a", "b"]);
+}
