@@ -3,13 +3,17 @@
 use sea_orm_migration::prelude::*;
 
 mod m0001_images;
+mod m0002_gone_images;
 
 /// The migrations of the image service; its own table remembers which ran.
 pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_images::Step)]
+        vec![
+            Box::new(m0001_images::Step),
+            Box::new(m0002_gone_images::Step),
+        ]
     }
 
     fn migration_table_name() -> DynIden {

@@ -20,6 +20,9 @@ use tokio::sync::mpsc;
 /// the HTTP library read at once, at most some hundred KiB.
 const QUEUE: usize = 8;
 
+/// Most bytes that are written between two looks at how much room is left.
+const STRIDE: u64 = 16 << 20;
+
 /// The folder of image data.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -131,9 +134,9 @@ impl Store {
         S: Stream<Item = Result<Bytes, E>> + Unpin,
         E: std::fmt::Display,
     {
-        let path = self.path(Place::Incoming, name);
+        let (store, name) = (self.clone(), name.to_owned());
         let (sender, pieces) = mpsc::channel(QUEUE);
-        let writer = tokio::task::spawn_blocking(move || write_and_hash(path, pieces));
+        let writer = tokio::task::spawn_blocking(move || store.write_and_hash(&name, pieces));
         let mut total = 0u64;
         let fed = loop {
             let piece = match tokio::time::timeout(limits.idle, data.next()).await {
@@ -152,7 +155,7 @@ impl Store {
         };
         if fed.is_ok() {
             // A writer that is gone says why itself.
-            let _ = sender.send(Piece::End).await;
+            drop(sender.send(Piece::End).await);
         }
         drop(sender);
         let written = writer
@@ -164,6 +167,70 @@ impl Store {
             Err(error) if is_full(&error) => Err(ReceiveError::Full),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The blocking half of an upload: one thread writes and computes md5, another sha512, which is as
+    /// dear as the rest together.
+    fn write_and_hash(
+        &self,
+        name: &str,
+        mut pieces: mpsc::Receiver<Piece>,
+    ) -> io::Result<Incoming> {
+        let path = self.path(Place::Incoming, name);
+        // A client need not say how much comes, so what must stay free is looked after on the way.
+        let stride = (self.keep_free / 4).clamp(1, STRIDE);
+        let mut unseen = 0;
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&path)?;
+        let mut incoming = Incoming {
+            path,
+            size: 0,
+            md5: String::new(),
+            sha512: String::new(),
+            kept: false,
+        };
+        std::thread::scope(|scope| {
+            let (to_hash, hashed) = std::sync::mpsc::sync_channel::<Bytes>(QUEUE);
+            let hasher = scope.spawn(move || {
+                let mut sha512 = Sha512::new();
+                while let Ok(piece) = hashed.recv() {
+                    sha512.update(&piece);
+                }
+                hex::encode(sha512.finalize())
+            });
+            let mut md5 = Md5::new();
+            loop {
+                match pieces.blocking_recv() {
+                    Some(Piece::Data(piece)) => {
+                        to_hash
+                            .send(piece.clone())
+                            .map_err(|_| io::Error::other("the hashing thread ended"))?;
+                        (&file).write_all(&piece)?;
+                        md5.update(&piece);
+                        incoming.size += piece.len() as u64;
+                        unseen += piece.len() as u64;
+                        if unseen >= stride {
+                            unseen = 0;
+                            if !self.has_room(0)? {
+                                return Err(io::ErrorKind::StorageFull.into());
+                            }
+                        }
+                    }
+                    Some(Piece::End) => break,
+                    None => return Err(io::Error::from(io::ErrorKind::Interrupted)),
+                }
+            }
+            drop(to_hash);
+            incoming.md5 = hex::encode(md5.finalize());
+            incoming.sha512 = hasher
+                .join()
+                .map_err(|_| io::Error::other("the hashing thread panicked"))?;
+            Ok(())
+        })?;
+        file.sync_all()?;
+        Ok(incoming)
     }
 
     /// Moves received data to its place under `name`; afterwards it survives a power cut.
@@ -241,56 +308,8 @@ enum Piece {
     End,
 }
 
-/// The blocking half of an upload: one thread writes and computes md5, another sha512, which is as
-/// dear as the rest together.
-fn write_and_hash(path: PathBuf, mut pieces: mpsc::Receiver<Piece>) -> io::Result<Incoming> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&path)?;
-    let mut incoming = Incoming {
-        path,
-        size: 0,
-        md5: String::new(),
-        sha512: String::new(),
-        kept: false,
-    };
-    std::thread::scope(|scope| {
-        let (to_hash, hashed) = std::sync::mpsc::sync_channel::<Bytes>(QUEUE);
-        let hasher = scope.spawn(move || {
-            let mut sha512 = Sha512::new();
-            while let Ok(piece) = hashed.recv() {
-                sha512.update(&piece);
-            }
-            hex::encode(sha512.finalize())
-        });
-        let mut md5 = Md5::new();
-        loop {
-            match pieces.blocking_recv() {
-                Some(Piece::Data(piece)) => {
-                    to_hash
-                        .send(piece.clone())
-                        .map_err(|_| io::Error::other("the hashing thread ended"))?;
-                    (&file).write_all(&piece)?;
-                    md5.update(&piece);
-                    incoming.size += piece.len() as u64;
-                }
-                Some(Piece::End) => break,
-                None => return Err(io::Error::from(io::ErrorKind::Interrupted)),
-            }
-        }
-        drop(to_hash);
-        incoming.md5 = hex::encode(md5.finalize());
-        incoming.sha512 = hasher
-            .join()
-            .map_err(|_| io::Error::other("the hashing thread panicked"))?;
-        Ok(())
-    })?;
-    file.sync_all()?;
-    Ok(incoming)
-}
-
-fn is_full(error: &io::Error) -> bool {
+/// Whether the file system, or what somebody may use of it, is full.
+pub fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge

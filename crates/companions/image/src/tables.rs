@@ -197,6 +197,24 @@ pub mod member {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Ids of images that were deleted.
+pub mod gone {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "gone_images")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: String,
+        pub deleted_at: DateTimeUtc,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// Imports, under way and finished.
 pub mod task {
     use sea_orm::entity::prelude::*;

@@ -17,7 +17,7 @@ use crate::db::images::Filled;
 use crate::fault::Fault;
 use crate::model::{Image, no_way};
 use crate::service::Images;
-use crate::store::{Incoming, Limits, Place, ReceiveError, Store};
+use crate::store::{Incoming, Limits, Place, ReceiveError, Store, is_full};
 use crate::tables::{Status, image};
 use disk_image::{Declared, Inspected, Refusal};
 
@@ -270,6 +270,7 @@ where
 {
     let store = images.store().clone();
     match tokio::task::spawn_blocking(move || work(&store)).await {
+        Ok(Err(error)) if is_full(&error) => Err(received(ReceiveError::Full)),
         Ok(ended) => Ok(ended?),
         Err(_) => Err(Fault::Internal("file work ended abnormally")),
     }

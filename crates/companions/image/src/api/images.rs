@@ -106,18 +106,20 @@ fn described(body: &Value, caller: &Caller, images: &Images) -> Result<Image, Fa
 }
 
 async fn add(images: &Images, image: &Image) -> Result<(), Fault> {
+    let taken = || Fault::Conflict(format!("Image ID {} already exists!", image.row.id));
     let added = sql::retry(|| async {
         let tx = images.db().begin().await?;
         db::images::add(&tx, image).await?;
+        // Asked afterwards: the row waited for whoever was just deleting the image of this id.
+        if db::gone::is_gone(&tx, &image.row.id).await? {
+            return Err(taken());
+        }
         tx.commit().await?;
         Ok::<_, Fault>(())
     })
     .await;
     match added {
-        Err(Fault::Database(error)) if error.is_duplicate() => Err(Fault::Conflict(format!(
-            "Image ID {} already exists!",
-            image.row.id
-        ))),
+        Err(Fault::Database(error)) if error.is_duplicate() => Err(taken()),
         other => other,
     }
 }

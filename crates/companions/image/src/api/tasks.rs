@@ -13,10 +13,11 @@ use crate::db;
 use crate::fault::Fault;
 use crate::policy;
 use crate::service::Images;
-use crate::tables::Word;
+use crate::tables::{Word, task};
 use crate::view;
 
-/// `GET /v2/images/{id}/tasks`.
+/// `GET /v2/images/{id}/tasks`. What was asked may hold secrets (the URL of a download), so those who
+/// only see the image do not see what its owner asked.
 pub async fn of_image(
     State(images): State<Images>,
     Authenticated(caller): Authenticated,
@@ -29,7 +30,10 @@ pub async fn of_image(
             other => other,
         })?;
     let rows = db::tasks::list(images.db().read(), Some(&id)).await?;
-    let tasks: Vec<Value> = rows.iter().map(view::task).collect();
+    let own = |row: &&task::Model| {
+        caller.is_admin() || (row.owner.is_some() && row.owner == caller.project_id)
+    };
+    let tasks: Vec<Value> = rows.iter().filter(own).map(view::task).collect();
     Ok(web::body::json(StatusCode::OK, &json!({"tasks": tasks})))
 }
 

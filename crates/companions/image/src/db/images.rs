@@ -150,14 +150,18 @@ async fn add_tags<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Removes the image with all that belongs to it; whether it was there.
+/// Removes the image with all that belongs to it, for good; whether it was there.
 pub async fn remove<C: ConnectionTrait>(db: &C, id: &str) -> Result<bool, DbErr> {
     let gone = image::Entity::delete_many()
         .filter(image::Column::Id.eq(id))
         .filter(image::Column::Protected.eq(false))
         .exec(db)
         .await?;
-    Ok(gone.rows_affected == 1)
+    if gone.rows_affected == 0 {
+        return Ok(false);
+    }
+    super::gone::add(db, id).await?;
+    Ok(true)
 }
 
 /// What a finished upload or import writes on the image.

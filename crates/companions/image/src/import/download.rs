@@ -4,7 +4,7 @@
 //! The host is resolved once, every address is checked, and the connection goes to exactly those
 //! addresses: a name cannot change its mind in between. Every redirect is checked the same way.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use futures::StreamExt;
 use http::header;
@@ -34,7 +34,7 @@ pub fn allowed(uri: &str, settings: &WebDownload) -> Result<Url, Fault> {
         && !settings
             .refused_hosts
             .iter()
-            .any(|refused| refused.eq_ignore_ascii_case(host));
+            .any(|refused| bare(refused).eq_ignore_ascii_case(bare(host)));
     if !fits {
         return Err(refused());
     }
@@ -49,26 +49,50 @@ pub fn allowed(uri: &str, settings: &WebDownload) -> Result<Url, Fault> {
     }
 }
 
+/// A name without the dot of the root, which changes nothing about whose it is.
+fn bare(host: &str) -> &str {
+    host.trim_end_matches('.')
+}
+
 /// Loopback, link-local (where the metadata service lives), unspecified and multicast addresses are
-/// this machine's own business.
+/// this machine's own business, also where an IPv6 address only wraps an IPv4 one.
 fn reachable(address: IpAddr, settings: &WebDownload) -> bool {
     if settings.local_addresses {
         return true;
     }
+    let within = |v4: Ipv4Addr| {
+        v4.is_loopback()
+            || v4.is_link_local()
+            || v4.octets()[0] == 0
+            || v4.is_multicast()
+            || v4.is_broadcast()
+    };
     match address.to_canonical() {
-        IpAddr::V4(v4) => {
-            !(v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_unspecified()
-                || v4.is_multicast()
-                || v4.is_broadcast())
-        }
+        IpAddr::V4(v4) => !within(v4),
         IpAddr::V6(v6) => {
             !(v6.is_loopback()
                 || v6.is_unspecified()
                 || v6.is_multicast()
-                || v6.is_unicast_link_local())
+                || v6.is_unicast_link_local()
+                || v6 == METADATA_V6
+                || wrapped(v6).is_some_and(within))
         }
+    }
+}
+
+/// Where the metadata service of the largest cloud answers on IPv6; this cloud may run within it.
+const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+
+/// The IPv4 address to which a translator would pass on what is sent to this one: NAT64 (RFC 6052,
+/// RFC 8215), 6to4 (RFC 3056), and addresses called compatible (RFC 4291).
+fn wrapped(v6: Ipv6Addr) -> Option<Ipv4Addr> {
+    let join = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
+    match v6.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x64, 0xff9b, 1, _, _, _, high, low]
+        | [0, 0, 0, 0, 0, 0, high, low] => Some(join(high, low)),
+        [0x2002, high, low, ..] => Some(join(high, low)),
+        _ => None,
     }
 }
 
@@ -111,8 +135,8 @@ pub async fn fetch(
 async fn get(url: &Url, settings: &WebDownload) -> Result<reqwest::Response, Fault> {
     let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or_default();
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let found = tokio::net::lookup_host((bare, port)).await;
+    let name = host.trim_start_matches('[').trim_end_matches(']');
+    let found = tokio::net::lookup_host((name, port)).await;
     let addresses: Vec<SocketAddr> = found
         .map_err(|error| unfit(url, &format!("has no address: {error}")))?
         .collect();
@@ -152,10 +176,22 @@ mod tests {
             "http://169.254.169.254/latest",
             "http://0.0.0.0/",
             "http://2130706433/",
+            "http://0.1.2.3/",
+            "http://[::127.0.0.1]/",
+            "http://[64:ff9b::169.254.169.254]/",
+            "http://[64:ff9b:1::a9fe:a9fe]/",
+            "http://[2002:7f00:1::]/",
+            "http://[fd00:ec2::254]/",
         ] {
             assert!(allowed(uri, &settings).is_err(), "{uri}");
         }
-        assert!(allowed("http://192.0.2.1/x", &settings).is_ok());
+        for uri in [
+            "http://192.0.2.1/x",
+            "http://[2001:db8::1]/x",
+            "http://[64:ff9b::192.0.2.1]/x",
+        ] {
+            assert!(allowed(uri, &settings).is_ok(), "{uri}");
+        }
     }
 
     #[test]
@@ -167,6 +203,7 @@ mod tests {
             "file:///etc/passwd",
             "http://a.example:22/",
             "http://bad.example/",
+            "http://bad.example./",
             "nonsense",
         ] {
             assert!(allowed(uri, &settings).is_err(), "{uri}");

@@ -1,6 +1,8 @@
 //! The image service through its REST face, in process, on every database engine offered.
 
+mod full_disk;
 mod imports;
+mod isolation;
 mod life;
 mod lists;
 mod recovery;
