@@ -13,6 +13,7 @@ mod operators;
 mod oracle;
 mod quotas;
 mod samples;
+mod server_groups;
 mod server_parts;
 mod servers;
 mod shell;
