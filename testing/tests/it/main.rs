@@ -2,11 +2,13 @@
 
 mod actions;
 mod crowds;
+mod dead_hosts;
 mod engines;
 mod faults;
 mod guests;
 mod input;
 mod lifecycle;
 mod networks;
+mod plugging;
 mod start;
 mod torture;

@@ -20,18 +20,19 @@ use testing::{Server, TestCloud, User};
 use workflow::testing::{Trial, World, torture};
 use workflow::{Record, Status};
 
-struct Stage {
+/// A cloud, and a journal apart from it.
+pub struct Stage {
     cloud: TestCloud,
-    demo: User,
-    env: Arc<Env>,
-    journal: Database,
-    network: String,
+    pub demo: User,
+    pub env: Arc<Env>,
+    pub journal: Database,
+    pub network: String,
     /// A server to copy from.
     pattern: Row,
 }
 
 impl Stage {
-    async fn open() -> Self {
+    pub async fn open() -> Self {
         let cloud = TestCloud::with("[fake]\nhosts = 2\n").await;
         cloud.knows_hosts(2).await;
         let demo = cloud.demo().await;
@@ -78,7 +79,7 @@ impl Stage {
     }
 
     /// A server as `POST` leaves it, without the journal entry.
-    async fn asked(&self) -> Row {
+    pub async fn asked(&self) -> Row {
         let row = Row {
             id: uuid::Uuid::new_v4().to_string(),
             vm_state: VmState::Building,
@@ -156,7 +157,8 @@ impl Stage {
     }
 }
 
-fn asked() -> states::Asked {
+/// Who asks.
+pub fn asked() -> states::Asked {
     states::Asked {
         request_id: "req-torture".to_owned(),
         ..states::Asked::default()

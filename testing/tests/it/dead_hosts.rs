@@ -1,0 +1,230 @@
+//! Hosts that die, seem to, and come back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::testing::Broker;
+use bus::{CallError, Options};
+use clients::Service;
+use compute_agent::Agent;
+use compute_rpc::{agent, code};
+use hypervisor::{Driver, EventKind};
+use hypervisor_fake::{FakeDriver, FakeSettings, Latencies};
+use serde_json::{Value, json};
+use testing::{Server, TestCloud};
+
+/// Long enough for no second report within a test.
+const NEVER: Duration = Duration::from_secs(3600);
+
+/// The host that things happen to. It has more room than those of the cloud, so it is chosen first.
+const FRAIL: &str = "frail";
+
+/// Small hosts, which report often.
+const SMALL: &str = "[DEFAULT]\nreport_interval = 0.2\n[fake]\nmemory_mb = 4096\n";
+
+fn frail(latencies: Latencies) -> FakeDriver {
+    let settings = FakeSettings {
+        hostname: FRAIL.to_owned(),
+        latencies,
+        ..FakeSettings::default()
+    };
+    FakeDriver::open(settings).expect("a driver")
+}
+
+/// Starts an agent that reports once and is silent from then on, but obeys.
+async fn agent_of(cloud: &TestCloud, driver: &FakeDriver) -> Agent {
+    let running = cloud.cloud();
+    let settings = compute_agent::Settings {
+        host: FRAIL.to_owned(),
+        node_id: "f0000000-0000-4000-8000-000000000000".to_owned(),
+        image_cache: cloud.state_path().join("frail-cache"),
+        report_interval: NEVER,
+        sync_interval: NEVER,
+        ..compute_agent::Settings::default()
+    };
+    let image = Service::http("image", &format!("{}/image", running.url));
+    let started = Agent::start(
+        Arc::new(driver.clone()),
+        running.bus.clone(),
+        image,
+        running.session.clone(),
+        settings,
+    );
+    started.await.expect("an agent")
+}
+
+/// What to ask for, made ready before the clock runs.
+async fn wanted(cloud: &TestCloud) -> Value {
+    let demo = cloud.demo().await;
+    let (flavor, image) = (cloud.tiny().await, cloud.image(&demo).await);
+    json!({"name": "frail's", "flavorRef": flavor, "imageRef": image, "networks": "none"})
+}
+
+async fn host_of(cloud: &TestCloud, server: &Server) -> String {
+    let seen = Server {
+        user: cloud.admin().await,
+        id: server.id.clone(),
+    };
+    let host = seen.show().await["OS-EXT-SRV-ATTR:host"].take();
+    host.as_str().unwrap_or_default().to_owned()
+}
+
+/// The host falls silent in the middle of a build, which it ends when nobody waits any more.
+async fn a_silent_host_is_given_up(settings: &str) {
+    let short = "[DEFAULT]\nservice_down_time = 2\n";
+    let cloud = TestCloud::with(&format!("{SMALL}{short}{settings}")).await;
+    let (demo, wanted) = (cloud.demo().await, wanted(&cloud).await);
+    let driver = frail(Latencies {
+        start_ms: 8000,
+        ..Latencies::default()
+    });
+    let mut events = driver.events();
+    let _agent = agent_of(&cloud, &driver).await;
+    cloud.knows_hosts(2).await;
+    let server = cloud.boot_with(&demo, wanted).await;
+    testing::until("it is placed", || async {
+        (!host_of(&cloud, &server).await.is_empty()).then_some(())
+    })
+    .await;
+    assert_eq!(host_of(&cloud, &server).await, FRAIL, "it has most room");
+    // The deadline of a build is half an hour.
+    server.reaches("ACTIVE").await;
+    assert_eq!(host_of(&cloud, &server).await, cloud.cloud().hosts[0].host);
+    // Now the late success.
+    let started = tokio::time::timeout(testing::PATIENCE, events.recv()).await;
+    let started = started.expect("the late build ends").expect("an event");
+    assert_eq!(
+        (started.id.as_str(), started.kind),
+        (server.id.as_str(), EventKind::Started)
+    );
+    gone(&driver, &server).await;
+    server.reaches("ACTIVE").await;
+    assert_eq!(host_of(&cloud, &server).await, cloud.cloud().hosts[0].host);
+    cloud.audit().await;
+    server.delete().await.vanishes().await;
+    cloud.audit().await;
+    cloud.cloud().bus.stop_token().cancel();
+}
+
+async fn gone(driver: &FakeDriver, server: &Server) {
+    testing::until("the guest is gone", || async {
+        let guest = driver.inspect(&server.id).await.expect("an answer");
+        guest.is_none().then_some(())
+    })
+    .await;
+}
+
+/// The host is away when a server is to be built there, and finds the old command when it returns.
+async fn a_host_that_returns_builds_nothing_that_went_elsewhere(settings: &str) {
+    let cloud = TestCloud::with(&format!("{SMALL}{settings}")).await;
+    let (demo, wanted) = (cloud.demo().await, wanted(&cloud).await);
+    let driver = frail(Latencies::default());
+    let agent = agent_of(&cloud, &driver).await;
+    cloud.knows_hosts(2).await;
+    agent.stop().await;
+    let server = cloud.boot_with(&demo, wanted).await;
+    let asked = compute_db::servers::find(cloud.cloud().db.read(), &server.id).await;
+    let mut asked = asked.expect("a row");
+    server.reaches("ACTIVE").await;
+    assert_eq!(host_of(&cloud, &server).await, cloud.cloud().hosts[0].host);
+
+    // The broker delivers a command anew whose consumer died.
+    asked.host = Some(FRAIL.to_owned());
+    let late = || agent::Build {
+        server: Box::new(asked.clone()),
+        admin_password: None,
+        injected_files: Vec::new(),
+    };
+    let (bus, address) = (&cloud.cloud().bus, agent::address(FRAIL));
+    let kept = bus.cast(&address, late(), Options::default()).await;
+    kept.expect("kept for the host");
+    let _agent = agent_of(&cloud, &driver).await;
+    testing::until("the host heard that the server went elsewhere", || async {
+        match bus.call(&address, late(), Options::default()).await {
+            Ok(_) => None,
+            Err(CallError::Refused(failure)) => {
+                assert_eq!(failure.code, code::STALE, "{failure}");
+                Some(())
+            }
+            Err(error) => panic!("{error}"),
+        }
+    })
+    .await;
+    gone(&driver, &server).await;
+    server.delete().await.vanishes().await;
+    cloud.audit().await;
+    cloud.cloud().bus.stop_token().cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_does_not_wait_for_a_host_that_fell_silent_and_its_late_success_is_undone() {
+    a_silent_host_is_given_up("").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_returns_obeys_no_command_that_was_given_up() {
+    a_host_that_returns_builds_nothing_that_went_elsewhere("").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_hosts_are_given_up_over_rabbitmq_too() {
+    let Some(broker) = Broker::start().await.expect("the broker starts") else {
+        return;
+    };
+    let settings = format!("[DEFAULT]\ntransport_url = {}\n", broker.url());
+    a_silent_host_is_given_up(&settings).await;
+    a_host_that_returns_builds_nothing_that_went_elsewhere(&settings).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_action_on_a_dead_host_fails_soon_and_its_servers_can_be_deleted() {
+    let cloud = TestCloud::with(&format!("{SMALL}[DEFAULT]\nservice_down_time = 2\n")).await;
+    let (demo, wanted) = (cloud.demo().await, wanted(&cloud).await);
+    let driver = frail(Latencies {
+        stop_ms: 60_000,
+        gone_ms: 60_000,
+        ..Latencies::default()
+    });
+    let _agent = agent_of(&cloud, &driver).await;
+    cloud.knows_hosts(2).await;
+    let server = cloud.boot_with(&demo, wanted).await;
+    server.reaches("ACTIVE").await;
+    assert_eq!(host_of(&cloud, &server).await, FRAIL, "it has most room");
+    server.stop().await;
+    // The deadline of an action is five minutes.
+    server.reaches("ACTIVE").await;
+    let path = format!("/servers/{}/os-instance-actions", server.id);
+    let admin = cloud.admin().await;
+    let ask = |path: String| {
+        let admin = admin.clone();
+        async move {
+            let answer = admin.compute("latest", http::Method::GET, &path, None);
+            answer.await.expect(200)
+        }
+    };
+    let stop = ask(path.clone()).await["instanceActions"][0].take();
+    let request = stop["request_id"].as_str().expect("an id");
+    let event = ask(format!("{path}/{request}")).await["instanceAction"]["events"][0].take();
+    assert_eq!(
+        event["details"],
+        "Failed to power off instance: Its host does not answer."
+    );
+    let traceback = event["traceback"].as_str().expect("a traceback");
+    assert_eq!(traceback, "frail: silent for more than 2 s");
+    server.delete().await.vanishes().await;
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_is_not_given_up_while_nobody_at_all_can_be_heard() {
+    // Everybody reports at the start and then, as if the broker were away, no more.
+    let cloud = TestCloud::with(
+        "[DEFAULT]\nservice_down_time = 3\nreport_interval = 3600\n[fake]\nstart_ms = 8000\n",
+    )
+    .await;
+    let (demo, wanted) = (cloud.demo().await, wanted(&cloud).await);
+    let server = cloud.boot_with(&demo, wanted).await;
+    server.reaches("ACTIVE").await;
+    server.delete().await.vanishes().await;
+    cloud.audit().await;
+}

@@ -1,0 +1,132 @@
+//! Builds whose ports take their time.
+
+use compute_conductor::workflows::build::Build;
+use compute_model::network::NetworkRequest;
+use compute_model::server::BuildPlan;
+use compute_rpc::workflows::{self as states, BUILD};
+use serde_json::{Value, json};
+use testing::{Server, TestCloud, User};
+use workflow::testing::{until, wait};
+use workflow::{Options, Runner, Status, WorkflowId};
+
+use crate::torture::{Stage, asked};
+
+/// A port that carries no traffic until it is switched on.
+async fn idle_port(user: &User, network: &str) -> String {
+    let port = json!({"port": {"network_id": network, "admin_state_up": false}});
+    let mut made = user.post("/network/v2.0/ports", &port).await.expect(201);
+    match made["port"]["id"].take() {
+        Value::String(id) => id,
+        other => panic!("an id: {other}"),
+    }
+}
+
+async fn switch_on(user: &User, port: &str) {
+    let up = json!({"port": {"admin_state_up": true}});
+    let path = format!("/network/v2.0/ports/{port}");
+    user.put(&path, &up).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn builds_that_wait_for_their_ports_are_in_nobodys_way() {
+    let stage = Stage::open().await;
+    let runner = Runner::build(stage.journal.clone(), "small", stage.env.clone())
+        .on::<Build>()
+        .options(Options {
+            concurrency: 2,
+            ..Options::default()
+        })
+        .start();
+    let build = async |networks: Vec<NetworkRequest>| -> WorkflowId {
+        let plan = BuildPlan {
+            networks,
+            ..BuildPlan::default()
+        };
+        let row = stage.asked().await;
+        let state = states::Build::new(&row.id, asked(), plan);
+        let id = workflow::insert(stage.journal.write(), BUILD, &row.id, &state).await;
+        let id = id.expect("a journal entry");
+        runner.nudge(id);
+        id
+    };
+    let (mut ports, mut waiting) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        let id = idle_port(&stage.demo, &stage.network).await;
+        ports.push(id.clone());
+        waiting.push(build(vec![NetworkRequest::Port { id, tag: None }]).await);
+    }
+    for id in &waiting {
+        until(|| async {
+            let record = workflow::get(stage.journal.read(), *id).await;
+            let record = record.expect("the journal").expect("a record");
+            record.position == "plugged" && record.attempts > 0
+        })
+        .await;
+    }
+    let quick = build(Vec::new()).await;
+    assert_eq!(wait(&stage.journal, quick).await.status, Status::Done);
+    for id in &waiting {
+        let record = workflow::get(stage.journal.read(), *id).await;
+        let record = record.expect("the journal").expect("a record");
+        assert_eq!(record.position, "plugged");
+    }
+    for port in &ports {
+        switch_on(&stage.demo, port).await;
+    }
+    for id in waiting {
+        assert_eq!(wait(&stage.journal, id).await.status, Status::Done);
+    }
+    runner.stop(std::time::Duration::from_secs(1)).await;
+}
+
+async fn with_idle_port(cloud: &TestCloud) -> (Server, String) {
+    let demo = cloud.demo().await;
+    let network = demo.network("private", "10.1.0.0/24").await;
+    let port = idle_port(&demo, &network).await;
+    let (flavor, image) = (cloud.tiny().await, cloud.image(&demo).await);
+    let wanted = json!({
+        "name": "waits", "flavorRef": flavor, "imageRef": image, "networks": [{"port": port}],
+    });
+    (cloud.boot_with(&demo, wanted).await, port)
+}
+
+async fn waits(cloud: &TestCloud, server: &Server) {
+    until(|| async {
+        let found = workflow::find(cloud.cloud().db.read(), &server.id).await;
+        let found = found.expect("the journal");
+        found
+            .iter()
+            .any(|record| record.position == "plugged" && record.attempts > 0)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_goes_on_when_its_port_does_even_after_a_restart() {
+    let mut cloud = TestCloud::start().await;
+    let (server, port) = with_idle_port(&cloud).await;
+    waits(&cloud, &server).await;
+    cloud.restart().await;
+    let server = Server {
+        user: cloud.demo().await,
+        id: server.id,
+    };
+    assert_eq!(server.show().await["status"], "BUILD");
+    switch_on(&server.user, &port).await;
+    server.reaches("ACTIVE").await;
+    server.delete().await.vanishes().await;
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_is_never_plugged_ends_the_build_in_time_and_its_owner_is_told() {
+    let cloud = TestCloud::with("[DEFAULT]\nvif_plugging_timeout = 1\n").await;
+    let (server, _) = with_idle_port(&cloud).await;
+    let said = format!(
+        "Build of instance {} aborted: Its network card was not plugged in time.",
+        server.id
+    );
+    assert_eq!(server.fails().await, said);
+    server.delete().await.vanishes().await;
+    cloud.audit().await;
+}
