@@ -178,21 +178,17 @@ fn reservation(host: &DhcpHost, network: &Network, subnets: &[&Subnet], files: &
         .iter()
         .filter(|ip| subnets.iter().any(|s| s.cidr.contains(*ip)))
     {
-        let name = host
-            .hostname
-            .as_deref()
-            .and_then(|n| n.split('.').next())
-            .filter(|n| !n.is_empty());
-        let name = name.map_or_else(
-            || format!("host-{}", ip.to_string().replace(['.', ':'], "-")),
-            str::to_owned,
-        );
+        let name = host.hostname.clone().filter(|name| !name.is_empty());
+        let name =
+            name.unwrap_or_else(|| format!("host-{}", ip.to_string().replace(['.', ':'], "-")));
+        // A guest is told its own name only; dnsmasq adds the domain, and takes no other.
+        let own = name.split('.').next().unwrap_or_default();
         let address = if ip.is_ipv6() {
             format!("[{ip}]")
         } else {
             ip.to_string()
         };
-        let _ = writeln!(files.hosts, "{}{set},{name},{address}", host.mac);
+        let _ = writeln!(files.hosts, "{}{set},{own},{address}", host.mac);
         let full = network
             .dns_domain
             .as_ref()

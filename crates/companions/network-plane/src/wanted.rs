@@ -83,6 +83,7 @@ pub struct DhcpPort {
 pub struct DhcpHost {
     pub mac: String,
     pub ips: Vec<IpAddr>,
+    /// Its name, relative to the network's domain.
     pub hostname: Option<String>,
     /// Neutron's `extra_dhcp_opts`.
     pub options: Vec<DhcpOption>,

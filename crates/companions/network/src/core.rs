@@ -38,10 +38,19 @@ pub struct Cx<'a> {
     pub caller: &'a Caller,
 }
 
+/// The project of a caller whose token is for none: nothing belongs to it. The empty one would not do,
+/// since what the service made for itself belongs to that.
+const NOBODY: &str = "-";
+
 impl Cx<'_> {
-    /// The project that the caller acts for; empty for a token without one.
+    /// The project that the caller acts for. A token without one owns nothing; an admin's may make
+    /// objects that belong to nobody.
     pub fn project(&self) -> &str {
-        self.caller.project_id.as_deref().unwrap_or_default()
+        match self.caller.project_id.as_deref() {
+            Some(project) => project,
+            None if self.is_admin() => "",
+            None => NOBODY,
+        }
     }
 
     /// Whether the caller sees and may touch every project's objects.

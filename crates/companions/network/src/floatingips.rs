@@ -35,7 +35,7 @@ pub fn scope(cx: &Cx<'_>) -> Condition {
 /// Takes an address of an external network, and associates it if a port is named.
 pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<floatingips::Model> {
     let network = networks::visible(cx, tx, &attrs.text("floating_network_id")).await?;
-    if !networks::is_external(tx, &network.id).await? {
+    if !networks::is_external_for(cx, tx, &network).await? {
         return Err(Fault::NotExternal(network.id));
     }
     let id = store::new_id();

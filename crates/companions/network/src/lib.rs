@@ -15,6 +15,7 @@ mod availability;
 mod binding;
 mod core;
 mod dhcp;
+mod dns;
 mod events;
 mod extensions;
 mod fault;

@@ -260,6 +260,20 @@ pub async fn delete(tx: &Tx, row: &networks::Model) -> Result<()> {
     store::delete::<networks::Entity>(tx, &row.id).await
 }
 
+/// Whether the network is external for the caller: one that is so for some projects is none for others, also where
+/// it is shared with them.
+pub async fn is_external_for(
+    cx: &Cx<'_>,
+    db: &impl ConnectionTrait,
+    network: &networks::Model,
+) -> Result<bool> {
+    let own = cx.is_admin() || network.project_id == cx.project();
+    let policies = rbac::of_object(db, &network.id).await?;
+    Ok(policies.iter().any(|policy| {
+        policy.action == Access::External.word() && (own || rbac::reaches(policy, cx.project()))
+    }))
+}
+
 /// Whether the network is external.
 pub async fn is_external(db: &impl ConnectionTrait, id: &str) -> Result<bool> {
     Ok(rbac_policies::Entity::find()

@@ -14,8 +14,9 @@ use crate::addresses::{self, Given, Receiver, Wish};
 use crate::attributes::Attrs;
 use crate::binding;
 use crate::core::{Core, Cx};
+use crate::dns;
 use crate::events::{self, Event};
-use crate::fault::{Fault, Result};
+use crate::fault::{Fault, Result, kinds};
 use crate::settings::PlaneKind;
 use crate::store::{self, Tx, read_json};
 use crate::tables::{allocations, networks, port_bindings, port_security_groups, ports};
@@ -85,6 +86,7 @@ pub async fn create(
         revision: 1,
     };
     devices::check(cx, None, &row)?;
+    dns::check(&row.dns_name, dns::domain(core, &network.dns_domain))?;
     if binding::is_service_port(&row.device_owner) && !attrs.has("port_security_enabled") {
         row.port_security_enabled = false;
     }
@@ -98,7 +100,7 @@ pub async fn create(
     };
     let receiver = receiver(&row);
     let given = addresses::choose(tx, core, &receiver, &subnets, wishes).await?;
-    let groups = guards(cx, tx, attrs, &row, !given.is_empty()).await?;
+    let groups = guards(cx, tx, attrs, &row).await?;
     addresses::record(tx, &receiver, &given).await?;
     binding::bind(core, &mut row);
     store::insert(tx, row.clone()).await?;
@@ -242,13 +244,7 @@ fn take_lists(core: &Core, attrs: &Attrs, row: &mut ports::Model) -> Result<()> 
 }
 
 /// The security groups of a new port.
-async fn guards(
-    cx: &Cx<'_>,
-    tx: &Tx,
-    attrs: &Attrs,
-    row: &ports::Model,
-    addressed: bool,
-) -> Result<Vec<String>> {
+async fn guards(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs, row: &ports::Model) -> Result<Vec<String>> {
     match attrs.get("security_groups") {
         Some(_) => {
             let ids: Vec<String> = attrs.read("security_groups")?;
@@ -258,12 +254,9 @@ async fn guards(
             security_groups::usable(cx, tx, &ids, &row.project_id).await?;
             Ok(ids)
         }
-        None if row.port_security_enabled && !row.device_owner.starts_with("network:") => {
-            let _ = addressed;
-            Ok(vec![
-                security_groups::ensure_default(tx, &row.project_id).await?,
-            ])
-        }
+        None if row.port_security_enabled && !row.device_owner.starts_with("network:") => Ok(vec![
+            security_groups::ensure_default(tx, &row.project_id).await?,
+        ]),
         None => Ok(Vec::new()),
     }
 }
@@ -328,6 +321,10 @@ pub async fn update(
             });
         }
         mac_is_free(tx, &row).await?;
+    }
+    if row.dns_name != before.dns_name && !row.dns_name.is_empty() {
+        let network = store::get::<networks::Entity>(tx, &kinds::NETWORK, &row.network_id).await?;
+        dns::check(&row.dns_name, dns::domain(core, &network.dns_domain))?;
     }
     take_lists(core, attrs, &mut row)?;
     update_guards(cx, tx, attrs, &row).await?;

@@ -151,7 +151,7 @@ pub fn create<'a>(
                 port_logic::show(cx, tx, vec![row]).await?.pop()
             }
             What::SecurityGroup => {
-                let row = groups::create(cx, tx, attrs).await?;
+                let row = groups::create(tx, attrs).await?;
                 groups::show(cx, tx, vec![row]).await?.pop()
             }
             What::Rule => Some(rules::show(rules::create(cx, tx, attrs).await?)),

@@ -171,7 +171,7 @@ async fn set_gateway(cx: &Cx<'_>, tx: &Tx, row: &mut routers::Model, attrs: &Att
         .unwrap_or(Value::Null);
     let network_id = info["network_id"].as_str().unwrap_or_default().to_owned();
     let network = network_logic::visible(cx, tx, &network_id).await?;
-    if !network_logic::is_external(tx, &network.id).await? {
+    if !network_logic::is_external_for(cx, tx, &network).await? {
         return Err(Fault::BadRouter(format!(
             "Network {network_id} is not an external network"
         )));

@@ -34,12 +34,11 @@ pub async fn scope(cx: &Cx<'_>, db: &impl ConnectionTrait) -> Result<Condition> 
 }
 
 /// Makes a group with the rules that let everything out.
-pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<security_groups::Model> {
+pub async fn create(tx: &Tx, attrs: &Attrs) -> Result<security_groups::Model> {
     let project = attrs.text("project_id");
     if attrs.text("name").eq_ignore_ascii_case(DEFAULT) {
         return Err(Fault::DefaultAlreadyExists);
     }
-    let _ = cx;
     ensure_default(tx, &project).await?;
     let row = new_row(
         &project,
@@ -97,11 +96,13 @@ pub async fn ensure_default(tx: &Tx, project: &str) -> Result<String> {
 
 /// Makes the caller's default group if it has none yet; costs one read when it has.
 pub async fn greet(cx: &Cx<'_>) -> Result<()> {
-    let project = cx.project();
-    if project.is_empty()
-        || store::find::<default_groups::Entity>(cx.core.db.read(), project)
-            .await?
-            .is_some()
+    let Some(project) = cx.caller.project_id.as_deref() else {
+        return Ok(());
+    };
+    let db = cx.core.db.read();
+    if store::find::<default_groups::Entity>(db, project)
+        .await?
+        .is_some()
     {
         return Ok(());
     }

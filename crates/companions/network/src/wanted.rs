@@ -12,6 +12,7 @@ use serde::Deserialize;
 use sql::sea_orm::EntityTrait;
 
 use crate::core::Core;
+use crate::dns;
 use crate::fault::{Fault, Result};
 use crate::floatingips as fip;
 use crate::networks::DHCP_OWNER;
@@ -178,11 +179,7 @@ fn network_of(core: &Core, picture: &Picture, network: &networks::Model) -> Resu
     };
     let server = on_it().find(|port| port.device_owner == DHCP_OWNER);
     let external = picture.external.contains(&network.id);
-    let domain = if network.dns_domain.is_empty() {
-        &core.settings.dns_domain
-    } else {
-        &network.dns_domain
-    };
+    let domain = dns::domain(core, &network.dns_domain);
     Ok(plane::Network {
         id: network.id.clone(),
         mtu: u32::try_from(network.mtu).unwrap_or(1500),
@@ -194,10 +191,9 @@ fn network_of(core: &Core, picture: &Picture, network: &networks::Model) -> Resu
         }),
         dhcp_hosts: on_it()
             .filter(|port| !port.device_owner.starts_with("network:"))
-            .map(|port| dhcp_host(picture, port))
+            .map(|port| dhcp_host(picture, port, domain))
             .collect::<Result<_>>()?,
-        dns_domain: Some(domain.trim_end_matches('.').to_owned())
-            .filter(|domain| !domain.is_empty()),
+        dns_domain: Some(domain.to_owned()).filter(|domain| !domain.is_empty()),
         metadata: core.settings.metadata && server.is_some(),
         uplink: external.then(|| uplink_of(mine)).transpose()?,
     })
@@ -258,15 +254,10 @@ struct StoredOption {
     ip_version: u8,
 }
 
-fn dhcp_host(picture: &Picture, port: &ports::Model) -> Result<plane::DhcpHost> {
+fn dhcp_host(picture: &Picture, port: &ports::Model, domain: &str) -> Result<plane::DhcpHost> {
     let options: Vec<StoredOption> = read_json(&port.extra_dhcp_opts)?;
     let ips = picture.ips(port);
-    let hostname = match port.dns_name.split('.').next().unwrap_or_default() {
-        "" => ips
-            .first()
-            .map(|ip| format!("host-{}", ip.to_string().replace(['.', ':'], "-"))),
-        name => Some(name.to_owned()),
-    };
+    let hostname = dns::served(&port.dns_name, domain, &ips);
     Ok(plane::DhcpHost {
         mac: port.mac_address.clone(),
         ips,

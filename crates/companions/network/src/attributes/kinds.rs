@@ -419,23 +419,49 @@ pub fn protocol(value: &Value) -> Parsed {
     }
 }
 
-/// A host name label for DNS, lower case; empty for none.
-pub fn dns_label(value: &Value) -> Parsed {
+/// A name for DNS in lower case, with a dot at its end when it is a whole one; empty for none.
+pub fn dns_name(value: &Value) -> Parsed {
     let text = text_null_empty(value)?;
     let name = text.as_str().unwrap_or_default();
-    let fits = |label: &str| {
-        label.len() <= 63
-            && !label.is_empty()
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-    };
-    if name.is_empty() || name.trim_end_matches('.').split('.').all(fits) {
-        return Ok(json!(name.to_lowercase()));
+    if name.is_empty() {
+        return Ok(text);
     }
-    Err(format!("'{name}' not a valid PQDN or FQDN"))
+    let refused = |why: String| Err(format!("'{name}' not a valid PQDN or FQDN. Reason: {why}"));
+    let labels: Vec<&str> = name.strip_suffix('.').unwrap_or(name).split('.').collect();
+    if name.len() > crate::dns::LONGEST {
+        return refused(format!(
+            "'{name}' exceeds the {} character FQDN limit",
+            crate::dns::LONGEST
+        ));
+    }
+    let misfit = labels.iter().find(|label| {
+        let known = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        !(1..=63).contains(&label.len())
+            || label.starts_with('-')
+            || label.ends_with('-')
+            || !label.chars().all(known)
+    });
+    if let Some(label) = misfit {
+        return refused(format!(
+            "Name '{label}' must be 1-63 characters long, each of which can only be alphanumeric or a hyphen"
+        ));
+    }
+    let top = labels.last().copied().unwrap_or_default();
+    if labels.len() > 1 && top.chars().all(|c| c.is_ascii_digit()) {
+        return refused(format!("TLD '{top}' must not be all numeric"));
+    }
+    Ok(json!(name.to_lowercase()))
+}
+
+/// A domain for DNS: a whole name. Empty for none.
+pub fn dns_domain(value: &Value) -> Parsed {
+    let domain = dns_name(value)?;
+    match domain.as_str() {
+        Some(name) if !name.is_empty() && !name.ends_with('.') => {
+            Err(format!("'{name}' is not a FQDN"))
+        }
+        _ => Ok(domain),
+    }
 }
 
 fn word(value: &Value, known: &[&str]) -> Parsed {

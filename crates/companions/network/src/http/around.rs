@@ -119,9 +119,10 @@ pub async fn show_quota(
     };
     // An old way to ask whose token it is.
     if project == "tenant" || project == "project" {
+        let own = &caller.project_id;
         return Ok(answer(
             StatusCode::OK,
-            &json!({"tenant": {"tenant_id": cx.project(), "project_id": cx.project()}}),
+            &json!({"tenant": {"tenant_id": own, "project_id": own}}),
         ));
     }
     may_read_quota(&cx, &project)?;

@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 
 use serde_json::json;
-use sql::sea_orm::{ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use sql::sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 
 use crate::core::{Core, Cx, View};
+use crate::dns;
 use crate::fault::Result;
 use crate::store::among;
-use crate::tables::{allocations, port_security_groups, ports};
+use crate::tables::{allocations, networks, port_security_groups, ports};
 use crate::views;
 
 /// Ports as shown to this caller.
@@ -36,26 +39,49 @@ pub async fn show(
     for link in links {
         groups.entry(link.port_id).or_default().push(link.group_id);
     }
+    let domains = domains(db, &rows).await?;
     Ok(rows
         .into_iter()
         .map(|row| {
             let mine = ips.remove(&row.id).unwrap_or_default();
             let guards = groups.remove(&row.id).unwrap_or_default();
-            one_view(cx.core, row, &mine, &guards)
+            let domain = domains.get(&row.network_id).map_or("", String::as_str);
+            one_view(cx.core, row, &mine, &guards, domain)
         })
         .collect())
 }
 
-fn one_view(core: &Core, row: ports::Model, ips: &[allocations::Model], groups: &[String]) -> View {
+/// The domains of the ports' networks, where they have one of their own.
+async fn domains(
+    db: &impl ConnectionTrait,
+    rows: &[ports::Model],
+) -> Result<HashMap<String, String>> {
+    let mut ids: Vec<String> = rows.iter().map(|row| row.network_id.clone()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let found: Vec<(String, String)> = networks::Entity::find()
+        .select_only()
+        .columns([networks::Column::Id, networks::Column::DnsDomain])
+        .filter(among(networks::Column::Id, &ids))
+        .filter(networks::Column::DnsDomain.ne(""))
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(found.into_iter().collect())
+}
+
+fn one_view(
+    core: &Core,
+    row: ports::Model,
+    ips: &[allocations::Model],
+    groups: &[String],
+    network_domain: &str,
+) -> View {
     let mut view = views::standard(&row);
-    let assigned = ips.iter().map(|ip| {
-        let name = match row.dns_name.as_str() {
-            "" => format!("host-{}", ip.ip_address.replace(['.', ':'], "-")),
-            name => name.to_owned(),
-        };
-        let domain = &core.settings.dns_domain;
-        json!({"ip_address": ip.ip_address, "hostname": name, "fqdn": format!("{name}.{domain}.")})
-    });
+    let domain = dns::domain(core, network_domain);
+    let assigned = ips
+        .iter()
+        .map(|ip| dns::assignment(&row.dns_name, domain, &ip.ip_address));
     views::fill(
         &mut view,
         json!({

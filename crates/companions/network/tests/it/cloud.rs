@@ -17,6 +17,10 @@ pub const ADMIN: &str = "admin";
 pub const DEMO: &str = "demo";
 pub const OTHER: &str = "other";
 pub const READER: &str = "reader";
+/// Roles of a domain, no project.
+pub const OF_DOMAIN: &str = "of-domain";
+/// A token without any scope.
+pub const UNSCOPED: &str = "unscoped";
 
 struct Callers;
 
@@ -27,11 +31,13 @@ impl Authenticator for Callers {
         token: &str,
         _service: Option<&str>,
     ) -> Result<Arc<Caller>, AuthError> {
-        let (project, roles): (&str, &[&str]) = match token {
-            ADMIN => ("p-admin", &["admin", "manager", "member", "reader"]),
-            DEMO => ("p-demo", &["member", "reader"]),
-            OTHER => ("p-other", &["member", "reader"]),
-            READER => ("p-demo", &["reader"]),
+        let (project, roles): (Option<&str>, &[&str]) = match token {
+            ADMIN => (Some("p-admin"), &["admin", "manager", "member", "reader"]),
+            DEMO => (Some("p-demo"), &["member", "reader"]),
+            OTHER => (Some("p-other"), &["member", "reader"]),
+            READER => (Some("p-demo"), &["reader"]),
+            OF_DOMAIN => (None, &["manager", "member", "reader"]),
+            UNSCOPED => (None, &[]),
             _ => return Err(AuthError::Unauthorized),
         };
         Ok(Arc::new(Caller {
@@ -39,11 +45,11 @@ impl Authenticator for Callers {
             user_name: token.to_owned(),
             user_domain_id: "default".to_owned(),
             user_domain_name: "Default".to_owned(),
-            project_id: Some(project.to_owned()),
-            project_name: Some(project.to_owned()),
+            project_id: project.map(str::to_owned),
+            project_name: project.map(str::to_owned),
             project_domain_id: Some("default".to_owned()),
             project_domain_name: Some("Default".to_owned()),
-            domain_id: None,
+            domain_id: (token == OF_DOMAIN).then(|| "default".to_owned()),
             system: false,
             roles: roles.iter().map(|role| (*role).to_owned()).collect(),
             service_roles: Vec::new(),

@@ -2,6 +2,7 @@
 
 mod cloud;
 mod guest;
+mod isolation;
 
 mod addresses;
 mod lists;

@@ -371,3 +371,66 @@ async fn external_is_not_shared_and_shared_is_shared_with_the_caller() {
         cloud.make(ADMIN, "ports", on_it).await;
     }
 }
+
+#[tokio::test]
+async fn a_port_has_the_name_that_it_is_given_in_the_domain_of_its_network() {
+    for cloud in Cloud::all().await {
+        let (network, subnet) = cloud.net("10.0.0.0/24").await;
+        let fqdn = |port: &Value| text(&port["dns_assignment"][0]["fqdn"]);
+        let body = json!({"network_id": network["id"], "fixed_ips": [{"ip_address": "10.0.0.5"}]});
+        let port = cloud.make(DEMO, "ports", body).await;
+        assert_eq!(
+            (&port["dns_name"], fqdn(&port).as_str()),
+            (&json!(""), "host-10-0-0-5.openstacklocal.")
+        );
+        let named = json!({"dns_name": "Web-1"});
+        let port = cloud.change(DEMO, "ports", &port["id"], named).await;
+        assert_eq!(
+            port["dns_assignment"],
+            json!([{"ip_address": "10.0.0.5", "hostname": "web-1", "fqdn": "web-1.openstacklocal."}])
+        );
+        let domain = json!({"dns_domain": "my.example."});
+        let changed = cloud.change(DEMO, "networks", &network["id"], domain).await;
+        assert_eq!(changed["dns_domain"], "my.example.");
+        let shown = cloud.show(DEMO, "ports", &port["id"]).await;
+        assert_eq!(fqdn(&shown), "web-1.my.example.");
+        let whole = json!({"dns_name": "db.my.example."});
+        let shown = cloud.change(DEMO, "ports", &port["id"], whole).await;
+        assert_eq!(fqdn(&shown), "db.my.example.");
+        let path = format!("/v2.0/ports/{}", text(&port["id"]));
+        let long = vec!["a".repeat(60); 5].join(".");
+        let longish = format!("{}.bbb", vec!["a".repeat(60); 4].join("."));
+        for bad in [
+            "under_score",
+            "-a",
+            "a-",
+            "a..b",
+            "a.7",
+            ".",
+            "a b",
+            "a\nb",
+            "db.elsewhere.",
+            "my.example.",
+            &long,
+            &longish,
+            &"a".repeat(64),
+        ] {
+            let body = json!({"port": {"dns_name": bad}});
+            let refused = cloud
+                .refused(DEMO, Method::PUT, &path, Some(body), 400)
+                .await;
+            assert_eq!(refused, "HTTPBadRequest", "{bad:?}");
+        }
+        let path = format!("/v2.0/networks/{}", text(&network["id"]));
+        for bad in ["no-dot", &format!("{long}."), "a_b."] {
+            let body = json!({"network": {"dns_domain": bad}});
+            cloud
+                .refused(DEMO, Method::PUT, &path, Some(body), 400)
+                .await;
+        }
+        let nameless = json!({"dns_name": ""});
+        let port = cloud.change(DEMO, "ports", &port["id"], nameless).await;
+        assert_eq!(fqdn(&port), "host-10-0-0-5.my.example.");
+        assert_eq!(port["fixed_ips"][0]["subnet_id"], subnet["id"]);
+    }
+}
