@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, LazyLock, Weak};
 
 use bus::Failure;
 use clients::image::{self, Image};
@@ -26,9 +26,12 @@ pub struct ImageCache {
     image: Service,
     session: Session,
     folder: PathBuf,
-    /// One fetch per image at a time.
-    fetching: Mutex<HashMap<String, Weak<Mutex<()>>>>,
 }
+
+/// One fetch per file at a time. Of the process, not of a cache: the simulated hosts of one process
+/// share a folder, and two of them would write into one unfinished file.
+static FETCHING: LazyLock<Mutex<HashMap<PathBuf, Weak<Mutex<()>>>>> =
+    LazyLock::new(Mutex::default);
 
 /// Why an image is not in the cache.
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +116,6 @@ impl ImageCache {
             image,
             session,
             folder,
-            fetching: Mutex::default(),
         }
     }
 
@@ -139,23 +141,12 @@ impl ImageCache {
         if tokio::fs::try_exists(&path).await.unwrap_or(false) {
             return Ok(path);
         }
-        let turn = self.turn(id).await;
+        let turn = turn(&path).await;
         let _held = turn.lock().await;
         if !tokio::fs::try_exists(&path).await.unwrap_or(false) {
             self.fetch(id, &path).await?;
         }
         Ok(path)
-    }
-
-    async fn turn(&self, id: &str) -> Arc<Mutex<()>> {
-        let mut fetching = self.fetching.lock().await;
-        fetching.retain(|_, turn| turn.strong_count() > 0);
-        if let Some(turn) = fetching.get(id).and_then(Weak::upgrade) {
-            return turn;
-        }
-        let turn = Arc::new(Mutex::new(()));
-        fetching.insert(id.to_owned(), Arc::downgrade(&turn));
-        turn
     }
 
     async fn fetch(&self, id: &str, path: &Path) -> Result<(), ImageError> {
@@ -223,6 +214,18 @@ impl ImageCache {
             _ => Ok(()),
         }
     }
+}
+
+/// The right to fetch a file.
+async fn turn(path: &Path) -> Arc<Mutex<()>> {
+    let mut fetching = FETCHING.lock().await;
+    fetching.retain(|_, turn| turn.strong_count() > 0);
+    if let Some(turn) = fetching.get(path).and_then(Weak::upgrade) {
+        return turn;
+    }
+    let turn = Arc::new(Mutex::new(()));
+    fetching.insert(path.to_owned(), Arc::downgrade(&turn));
+    turn
 }
 
 fn io(what: &'static str) -> impl FnOnce(std::io::Error) -> ImageError {
