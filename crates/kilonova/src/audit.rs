@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use clients::{Service, Session};
-use compute_db::{Database, claims, servers};
+use compute_db::{Database, claims, server_groups, servers};
 use image::Images;
 use network::Networks;
 
@@ -72,6 +72,7 @@ pub async fn run(cloud: &Looked<'_>) -> Result<Vec<String>> {
         .collect();
     let mut findings = idle(cloud).await?;
     findings.extend(claimed(cloud, &live).await?);
+    findings.extend(grouped(cloud, &live).await?);
     findings.extend(guests(cloud).await?);
     findings.extend(ports(cloud, &live).await?);
     let images = cloud.images.audit().await?;
@@ -125,6 +126,15 @@ async fn claimed(cloud: &Looked<'_>, live: &BTreeSet<String>) -> Result<Vec<Stri
         ));
     }
     Ok(findings)
+}
+
+/// Members of server groups that are gone.
+async fn grouped(cloud: &Looked<'_>, live: &BTreeSet<String>) -> Result<Vec<String>> {
+    let members = server_groups::all_members(cloud.db.read()).await?;
+    let lost = members.into_iter().filter(|id| !live.contains(id));
+    Ok(lost
+        .map(|id| format!("a group has the member {id}, which is no server"))
+        .collect())
 }
 
 /// Guests on hosts where their server is not.

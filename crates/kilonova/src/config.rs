@@ -3,6 +3,7 @@
 mod compute;
 mod console;
 mod place;
+mod scheduling;
 mod services;
 
 use std::path::Path;
@@ -14,7 +15,8 @@ use telemetry::TelemetrySettings;
 pub use compute::{ApiSection, ComputeSection, FakeSection, QemuSection};
 pub use console::ConsoleSection;
 pub use place::{Driver, Place};
-pub use services::{IdentitySection, ImageSection, NetworkSection, Plane, SchedulerSection};
+pub use scheduling::SchedulerSection;
+pub use services::{IdentitySection, ImageSection, NetworkSection, Plane};
 
 /// Everything that was read.
 pub struct Config {
@@ -31,7 +33,7 @@ pub struct Config {
     pub qemu: QemuSection,
     pub fake: FakeSection,
     pub scheduler: SchedulerSection,
-    pub filter_scheduler: services::FilterSchedulerSection,
+    pub filter_scheduler: scheduling::FilterSchedulerSection,
     pub identity: IdentitySection,
     pub image: ImageSection,
     pub network: NetworkSection,
@@ -56,7 +58,7 @@ pub fn sections() -> Vec<SectionInfo> {
         section::<QemuSection>(),
         section::<FakeSection>(),
         section::<SchedulerSection>(),
-        section::<services::FilterSchedulerSection>(),
+        section::<scheduling::FilterSchedulerSection>(),
         section::<IdentitySection>(),
         section::<ImageSection>(),
         section::<NetworkSection>(),

@@ -1,4 +1,4 @@
-//! The sections about the companions, the scheduler and the databases.
+//! The sections about the companions and the databases.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -191,96 +191,5 @@ impl Section for DatabaseSection {
         DatabaseSection {
             connection: from.optional("connection"),
         }
-    }
-}
-
-/// `[scheduler]`.
-#[derive(Debug, Clone)]
-pub struct SchedulerSection {
-    pub max_attempts: usize,
-}
-
-impl Section for SchedulerSection {
-    const NAME: &'static str = "scheduler";
-    const ABOUT: &'static str = "Placing servers.";
-
-    fn options() -> &'static [Opt] {
-        const OPTIONS: &[Opt] =
-            &[Opt::integer("max_attempts", "3", "Hosts tried for one build.").range(1, 1000)];
-        OPTIONS
-    }
-
-    fn read(from: &mut Reader<'_>) -> Self {
-        SchedulerSection {
-            max_attempts: from.integer("max_attempts"),
-        }
-    }
-}
-
-/// `[filter_scheduler]`.
-#[derive(Debug, Clone)]
-pub struct FilterSchedulerSection(pub compute_scheduler::Settings);
-
-impl Section for FilterSchedulerSection {
-    const NAME: &'static str = "filter_scheduler";
-    const ABOUT: &'static str = "Filters and weighers.";
-
-    fn options() -> &'static [Opt] {
-        const OPTIONS: &[Opt] = &[
-            Opt::list(
-                "enabled_filters",
-                "ComputeFilter,ComputeCapabilitiesFilter,ImagePropertiesFilter",
-                "Filters that run, in addition to those for resources, zones and traits.",
-            ),
-            Opt::integer(
-                "host_subset_size",
-                "1",
-                "Choose at random among so many best hosts.",
-            )
-            .range(1, 100_000),
-            Opt::float("ram_weight_multiplier", "1.0", "Weight of free memory.")
-                .float_range(-1e9, 1e9),
-            Opt::float("cpu_weight_multiplier", "1.0", "Weight of free processors.")
-                .float_range(-1e9, 1e9),
-            Opt::float("disk_weight_multiplier", "1.0", "Weight of free disk.")
-                .float_range(-1e9, 1e9),
-            Opt::float(
-                "num_instances_weight_multiplier",
-                "0.0",
-                "Weight of the number of servers.",
-            )
-            .float_range(-1e9, 1e9),
-            Opt::float(
-                "hypervisor_version_weight_multiplier",
-                "1.0",
-                "Weight of the hypervisor's version.",
-            )
-            .float_range(-1e9, 1e9),
-        ];
-        OPTIONS
-    }
-
-    fn read(from: &mut Reader<'_>) -> Self {
-        let enabled = from.list("enabled_filters");
-        for name in &enabled {
-            if !compute_scheduler::filter_names().any(|known| known == name) {
-                let known: Vec<&str> = compute_scheduler::filter_names().collect();
-                from.refuse(
-                    "enabled_filters",
-                    format!("{name} is not built; there are {}", known.join(", ")),
-                );
-            }
-        }
-        FilterSchedulerSection(compute_scheduler::Settings {
-            enabled_filters: enabled,
-            host_subset_size: from.integer("host_subset_size"),
-            ram_weight_multiplier: from.float("ram_weight_multiplier"),
-            cpu_weight_multiplier: from.float("cpu_weight_multiplier"),
-            disk_weight_multiplier: from.float("disk_weight_multiplier"),
-            num_instances_weight_multiplier: from.float("num_instances_weight_multiplier"),
-            hypervisor_version_weight_multiplier: from
-                .float("hypervisor_version_weight_multiplier"),
-            ..compute_scheduler::Settings::default()
-        })
     }
 }
