@@ -10,5 +10,6 @@ mod input;
 mod lifecycle;
 mod networks;
 mod plugging;
+mod server_groups;
 mod start;
 mod torture;
