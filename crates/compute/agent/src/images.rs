@@ -30,8 +30,7 @@ pub struct ImageCache {
 
 /// One fetch per file at a time. Of the process, not of a cache: the simulated hosts of one process
 /// share a folder, and two of them would write into one unfinished file.
-static FETCHING: LazyLock<Mutex<HashMap<PathBuf, Weak<Mutex<()>>>>> =
-    LazyLock::new(Mutex::default);
+static FETCHING: LazyLock<Mutex<HashMap<PathBuf, Weak<Mutex<()>>>>> = LazyLock::new(Mutex::default);
 
 /// Why an image is not in the cache.
 #[derive(Debug, thiserror::Error)]

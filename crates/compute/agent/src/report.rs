@@ -23,16 +23,20 @@ const AGAIN: Duration = Duration::from_millis(200);
 
 /// Reports the host at once and then at every interval.
 pub async fn host(host: Arc<Host>, stop: CancellationToken) {
-    let mut started = true;
-    let mut booted_at = None;
+    let (mut started, mut booted_at) = (true, None);
+    // What was wrong last: it is said once, not at every attempt.
+    let mut trouble = None;
     loop {
         let wait = match report_host(&host, started, &mut booted_at).await {
             Ok(()) => {
-                started = false;
+                (started, trouble) = (false, None);
                 host.settings.report_interval
             }
             Err(why) => {
-                tracing::debug!(why, "no conductor took the host's report");
+                if trouble.as_ref() != Some(&why) {
+                    tracing::warn!(why, "the host cannot report; it counts as down before long");
+                }
+                trouble = Some(why);
                 AGAIN
             }
         };
@@ -157,10 +161,11 @@ async fn report_event(host: &Host, event: &GuestEvent) -> bool {
         epoch: i64::try_from(facts.epoch).unwrap_or(i64::MAX),
     };
     let options = Options::default().deadline(PATIENCE);
-    host.bus
-        .call(&conductor::address(), message, options)
-        .await
-        .is_ok()
+    let told = host.bus.call(&conductor::address(), message, options).await;
+    if let Err(error) = &told {
+        tracing::debug!(server = event.id, %error, "no conductor heard of a guest; all are reported");
+    }
+    told.is_ok()
 }
 
 /// All guests; removes those that nobody wants. False when no conductor answered.
@@ -184,8 +189,13 @@ async fn report_guests(host: &Host) -> bool {
             .collect(),
     };
     let options = Options::default().deadline(PATIENCE);
-    let Ok(unwanted) = host.bus.call(&conductor::address(), report, options).await else {
-        return false;
+    let told = host.bus.call(&conductor::address(), report, options).await;
+    let unwanted = match told {
+        Ok(unwanted) => unwanted,
+        Err(error) => {
+            tracing::debug!(%error, "no conductor took the report of all guests");
+            return false;
+        }
     };
     for (id, number) in unwanted.servers {
         tracing::warn!(server = id, "removing a guest that nobody wants");

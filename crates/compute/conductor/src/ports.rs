@@ -38,7 +38,7 @@ pub async fn ensure(env: &Env, server: &Server, plan: &BuildPlan) -> Result<Vec<
                 (bound, true, tag)
             }
             NetworkRequest::Network { id, fixed_ip, tag } => {
-                let port = match take_up(&mut found, id, plan) {
+                let port = match take_up(&mut found, id, server, plan) {
                     Some(port) => rebound(env, port, &binding).await?,
                     None => {
                         let new = NewPort {
@@ -63,28 +63,45 @@ pub async fn ensure(env: &Env, server: &Server, plan: &BuildPlan) -> Result<Vec<
     describe(env, vifs).await
 }
 
-/// A given port may have been given to another server since the request was accepted.
+/// A given port may have been given to another server since the request was accepted, and a name that
+/// its owner gave it must be the server's.
 async fn refuse_taken(env: &Env, id: &str, server: &Server) -> Result<(), StepError> {
     let port = call(env, |token| async move {
         network::port(&env.network, &token, id).await
     })
     .await?;
-    match port.device_id.is_empty() || port.device_id == server.id {
-        true => Ok(()),
-        false => Err(Why::new(Kind::PortInUse, format!("Port {id} is still in use.")).into()),
+    if !port.device_id.is_empty() && port.device_id != server.id {
+        return Err(Why::new(Kind::PortInUse, format!("Port {id} is still in use.")).into());
     }
+    let (name, hostname) = (&port.dns_name, &server.hostname);
+    if !name.is_empty() && !name.eq_ignore_ascii_case(hostname) {
+        let why = format!(
+            "Port {id} not usable for instance {}. Value {name} assigned to dns_name attribute does \
+             not match instance's hostname {hostname}",
+            server.id
+        );
+        return Err(Why::new(Kind::Network, why).into());
+    }
+    Ok(())
 }
 
-/// A port of an earlier run on this network, if there is one left.
-fn take_up(found: &mut Vec<Port>, network_id: &str, plan: &BuildPlan) -> Option<Port> {
+/// A port of an earlier run on this network, if there is one left. Anybody may write a server's id on
+/// a port of their own: only those of its project are looked at.
+fn take_up(
+    found: &mut Vec<Port>,
+    network_id: &str,
+    server: &Server,
+    plan: &BuildPlan,
+) -> Option<Port> {
     let given = |port: &Port| {
         plan.networks
             .iter()
             .any(|request| matches!(request, NetworkRequest::Port { id, .. } if *id == port.id))
     };
-    let position = found
-        .iter()
-        .position(|port| port.network_id == network_id && !given(port))?;
+    let position = found.iter().position(|port| {
+        let own = port.project_id == server.project_id;
+        own && port.network_id == network_id && !given(port)
+    })?;
     Some(found.swap_remove(position))
 }
 
@@ -107,7 +124,7 @@ fn binding(server: &Server) -> Binding {
             server.availability_zone.as_deref().unwrap_or_default()
         ),
         host: server.host.clone().unwrap_or_default(),
-        dns_name: None,
+        dns_name: Some(server.hostname.clone()),
     }
 }
 

@@ -60,13 +60,16 @@ impl From<Why> for StepError {
 
 /// What an owner is told when no host fits: which kinds of refusal there were, without hosts and numbers.
 pub fn no_host(explanation: &Explanation) -> String {
-    let mut reasons: Vec<&str> = explanation
+    let mut reasons: Vec<&str> = Vec::new();
+    let refusing = explanation
         .refused
         .iter()
-        .filter(|(_, count, _)| *count > 0)
-        .filter_map(|(filter, _, _)| refusal(filter))
-        .collect();
-    reasons.dedup();
+        .filter(|(_, count, _)| *count > 0);
+    for reason in refusing.filter_map(|(filter, _, _)| refusal(filter)) {
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
     let most = Kind::NoHost.sentence();
     match reasons.is_empty() {
         true => format!("No valid host was found. {most}"),
@@ -84,11 +87,21 @@ fn refusal(filter: &str) -> Option<&'static str> {
         "resources" => "too little room",
         "availability zone" => "outside of the availability zone",
         "ComputeFilter" => "out of service",
-        "traits" | "ComputeCapabilitiesFilter" | "ImagePropertiesFilter" => {
-            "without what flavor or image ask for"
-        }
-        "ServerGroupAffinityFilter" | "ServerGroupAntiAffinityFilter" => {
+        "IoOpsFilter"
+        | "AggregateIoOpsFilter"
+        | "NumInstancesFilter"
+        | "AggregateNumInstancesFilter" => "too busy",
+        "traits"
+        | "ComputeCapabilitiesFilter"
+        | "ImagePropertiesFilter"
+        | "AggregateInstanceExtraSpecsFilter"
+        | "AggregateTypeAffinityFilter"
+        | "IsolatedHostsFilter" => "not for such a flavor or image",
+        "server group" | "ServerGroupAffinityFilter" | "ServerGroupAntiAffinityFilter" => {
             "against the policy of the server group"
+        }
+        "DifferentHostFilter" | "SameHostFilter" | "SimpleCIDRAffinityFilter" | "JsonFilter" => {
+            "against a scheduler hint"
         }
         _ => return None,
     })
