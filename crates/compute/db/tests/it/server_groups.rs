@@ -1,6 +1,7 @@
 //! Server groups: members come and go, and places are given one after the other.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::Utc;
 use compute_db::{Database, DbError, hosts, server_groups, servers};
@@ -119,6 +120,8 @@ async fn place(db: &Database, id: &str, host: &str) -> Result<bool, DbError> {
         if GroupPlacement::new(&group, hosts).admits(host).is_err() {
             return Ok(false);
         }
+        // Long enough for the others to be in the same place.
+        tokio::time::sleep(Duration::from_millis(20)).await;
         server.host = Some(host.to_owned());
         servers::save(&tx, &mut server).await?;
         tx.commit().await?;
