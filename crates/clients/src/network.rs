@@ -1,6 +1,6 @@
 //! Neutron: what compute needs of networks, ports and security groups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use http::Method;
@@ -83,6 +83,9 @@ pub struct Port {
     pub host_id: String,
     #[serde(default)]
     pub project_id: String,
+    /// Its name in the domain of its network; empty for none.
+    #[serde(default)]
+    pub dns_name: String,
 }
 
 /// An address of a port.
@@ -124,8 +127,12 @@ pub struct Binding {
     /// `compute:<zone>`.
     pub owner: String,
     pub host: String,
+    /// The name by which the port's network knows the server, where networks have names.
     pub dns_name: Option<String>,
 }
+
+/// The extension by which ports have names.
+const DNS: &str = "dns-integration";
 
 async fn get<T: for<'a> Deserialize<'a>>(
     service: &Service,
@@ -137,6 +144,30 @@ async fn get<T: for<'a> Deserialize<'a>>(
         service.json(Method::GET, path, token, None).await?;
     let value = document.remove(member).unwrap_or_default();
     serde_json::from_value(value).map_err(|error| service.unreadable(&error.to_string()))
+}
+
+/// Whether the service announces an extension of its API. It is asked once.
+pub async fn has_extension(service: &Service, token: &str, alias: &str) -> Result<bool> {
+    let known = service
+        .extensions
+        .get_or_try_init(|| announced(service, token))
+        .await?;
+    Ok(known.contains(alias))
+}
+
+async fn announced(service: &Service, token: &str) -> Result<BTreeSet<String>> {
+    #[derive(Deserialize)]
+    struct Extension {
+        alias: String,
+    }
+    let path = "/v2.0/extensions?fields=alias";
+    match get::<Vec<Extension>>(service, token, path, "extensions").await {
+        Err(error) if error.is_not_found() => Ok(BTreeSet::new()),
+        found => Ok(found?
+            .into_iter()
+            .map(|extension| extension.alias)
+            .collect()),
+    }
 }
 
 /// One network, as the token's owner sees it.
@@ -272,7 +303,7 @@ pub async fn ports_with(
 
 /// Makes a port for a server and binds it to its host in one call.
 pub async fn create_port(service: &Service, token: &str, new: &NewPort) -> Result<Port> {
-    let mut port = binding_body(&new.binding);
+    let mut port = binding_body(service, token, &new.binding).await?;
     port["network_id"] = json!(new.network_id);
     port["project_id"] = json!(new.project_id);
     port["admin_state_up"] = json!(true);
@@ -293,15 +324,19 @@ pub async fn bind_port(
     binding: &Binding,
 ) -> Result<Port> {
     let path = format!("/v2.0/ports/{}", segment(id));
-    write(service, token, Method::PUT, &path, binding_body(binding)).await
+    let body = binding_body(service, token, binding).await?;
+    write(service, token, Method::PUT, &path, body).await
 }
 
 /// Takes a port away from its server; the port stays.
 pub async fn unbind_port(service: &Service, token: &str, id: &str) -> Result<Port> {
     let path = format!("/v2.0/ports/{}", segment(id));
-    let body = json!({
+    let mut body = json!({
         "device_id": "", "device_owner": "", "binding:host_id": null, "binding:profile": {},
     });
+    if has_extension(service, token, DNS).await? {
+        body["dns_name"] = json!("");
+    }
     write(service, token, Method::PUT, &path, body).await
 }
 
@@ -317,16 +352,18 @@ pub async fn delete_port(service: &Service, token: &str, id: &str) -> Result<()>
     }
 }
 
-fn binding_body(binding: &Binding) -> Value {
+async fn binding_body(service: &Service, token: &str, binding: &Binding) -> Result<Value> {
     let mut body = json!({
         "device_id": binding.server_id,
         "device_owner": binding.owner,
         "binding:host_id": binding.host,
     });
-    if let Some(name) = &binding.dns_name {
+    if let Some(name) = &binding.dns_name
+        && has_extension(service, token, DNS).await?
+    {
         body["dns_name"] = json!(name);
     }
-    body
+    Ok(body)
 }
 
 async fn write(
@@ -341,4 +378,72 @@ async fn write(
         service.json(method, path, token, Some(&body)).await?;
     let port = answer.remove("port").unwrap_or_default();
     serde_json::from_value(port).map_err(|error| service.unreadable(&error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::routing::{get, put};
+    use axum::{Json, Router};
+
+    use super::*;
+
+    /// A network service with these extensions, and what it was sent.
+    fn service(extensions: Option<Value>) -> (Service, Arc<Mutex<Vec<Value>>>) {
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let noted = sent.clone();
+        let change = move |Json(body): Json<Value>| async move {
+            noted.lock().expect("lock").push(body["port"].clone());
+            let mut port = body;
+            for (name, value) in [
+                ("id", "p"),
+                ("network_id", "n"),
+                ("mac_address", "m"),
+                ("status", "DOWN"),
+            ] {
+                port["port"][name] = json!(value);
+            }
+            port["port"]["binding:host_id"] = json!("");
+            Json(port)
+        };
+        let mut router = Router::new().route("/v2.0/ports/{id}", put(change));
+        if let Some(extensions) = extensions {
+            let asked = Mutex::new(0);
+            let asked = Arc::new(asked);
+            router = router.route(
+                "/v2.0/extensions",
+                get(move || async move {
+                    let mut asked = asked.lock().expect("lock");
+                    *asked += 1;
+                    assert_eq!(*asked, 1, "extensions are asked for once");
+                    Json(json!({ "extensions": extensions }))
+                }),
+            );
+        }
+        (Service::in_process("network", router), sent)
+    }
+
+    async fn names(extensions: Option<Value>) -> Vec<Value> {
+        let (service, sent) = service(extensions);
+        let binding = Binding {
+            dns_name: Some("web".to_owned()),
+            ..Binding::default()
+        };
+        bind_port(&service, "t", "p", &binding)
+            .await
+            .expect("bound");
+        unbind_port(&service, "t", "p").await.expect("unbound");
+        let sent = sent.lock().expect("lock");
+        sent.iter().map(|port| port["dns_name"].clone()).collect()
+    }
+
+    #[tokio::test]
+    async fn ports_are_named_where_networks_have_names() {
+        let with = json!([{"alias": "binding"}, {"alias": "dns-integration"}]);
+        assert_eq!(names(Some(with)).await, [json!("web"), json!("")]);
+        let without = json!([{"alias": "binding"}]);
+        assert_eq!(names(Some(without)).await, [Value::Null, Value::Null]);
+        assert_eq!(names(None).await, [Value::Null, Value::Null]);
+    }
 }

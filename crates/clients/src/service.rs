@@ -1,5 +1,7 @@
 //! A companion as something that requests are sent to, wherever it runs.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -10,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, head
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::sync::OnceCell;
 use tower::ServiceExt;
 
 use crate::{ClientError, Result};
@@ -22,6 +25,9 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 pub struct Service {
     name: &'static str,
     way: Way,
+    /// Aliases of the extensions that the service announces, once somebody asked: these do not
+    /// change while it runs.
+    pub(crate) extensions: Arc<OnceCell<BTreeSet<String>>>,
 }
 
 #[derive(Clone)]
@@ -47,6 +53,7 @@ impl Service {
         Service {
             name,
             way: Way::InProcess(router),
+            extensions: Arc::default(),
         }
     }
 
@@ -58,6 +65,7 @@ impl Service {
                 base: base.trim_end_matches('/').to_owned(),
                 client: reqwest::Client::new(),
             },
+            extensions: Arc::default(),
         }
     }
 

@@ -32,6 +32,9 @@ async fn a_server_gets_a_port_and_an_address_and_gives_both_back() {
     assert_eq!(ports.len(), 1);
     assert_eq!(ports[0]["status"], "ACTIVE");
     assert_eq!(ports[0]["device_owner"], "compute:nova");
+    assert_eq!(ports[0]["dns_name"], "wired");
+    let whole = &ports[0]["dns_assignment"][0]["fqdn"];
+    assert_eq!(whole, "wired.openstacklocal.");
     assert_eq!(ports[0]["fixed_ips"][0]["ip_address"], address.as_str());
     let mac = &shown["addresses"]["private"][0]["OS-EXT-IPS-MAC:mac_addr"];
     assert_eq!(*mac, ports[0]["mac_address"]);
@@ -55,6 +58,7 @@ async fn a_given_port_is_bound_and_survives_its_server() {
     let server = on(&cloud, &demo, json!([{"port": port}])).await;
     server.reaches("ACTIVE").await;
     assert_eq!(server.address("private").await, address);
+    assert_eq!(server.ports().await[0]["dns_name"], "wired");
     // Nobody else gets it meanwhile.
     let (flavor, image) = (cloud.tiny().await, cloud.image(&demo).await);
     let second = json!({"server": {
@@ -72,11 +76,33 @@ async fn a_given_port_is_bound_and_survives_its_server() {
         .expect(200);
     assert_eq!(shown["port"]["device_id"], "");
     assert_eq!(shown["port"]["device_owner"], "");
+    assert_eq!(shown["port"]["dns_name"], "");
     assert_eq!(shown["port"]["status"], "DOWN");
     // It serves another.
     let next = on(&cloud, &demo, json!([{"port": port}])).await;
     next.reaches("ACTIVE").await;
     next.delete().await.vanishes().await;
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_with_another_name_is_not_given_to_a_server() {
+    let cloud = TestCloud::start().await;
+    let demo = cloud.demo().await;
+    let network = demo.network("private", "10.1.0.0/24").await;
+    let (port, _) = port(&demo, &network).await;
+    let path = format!("/network/v2.0/ports/{port}");
+    let name = |name: &str| json!({"port": {"dns_name": name}});
+    demo.put(&path, &name("elsewhere")).await.expect(200);
+    let server = on(&cloud, &demo, json!([{"port": port}])).await;
+    server.fails().await;
+    server.delete().await.vanishes().await;
+    let shown = demo.get(&path).await.expect(200);
+    assert_eq!(shown["port"]["dns_name"], "elsewhere", "it was never ours");
+    demo.put(&path, &name("Wired")).await.expect(200);
+    let server = on(&cloud, &demo, json!([{"port": port}])).await;
+    server.reaches("ACTIVE").await;
+    server.delete().await.vanishes().await;
     cloud.audit().await;
 }
 
