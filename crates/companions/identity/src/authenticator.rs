@@ -34,7 +34,7 @@ impl Authenticator for Local {
         let session = session::of_token(&self.0, token, by_service)
             .await
             .map_err(told)?;
-        if narrow::is_narrow(&session) {
+        if narrow::is_narrow(&session) || service.as_deref().is_some_and(narrow::is_narrow) {
             // The rules name paths of services; nobody here can hold the request against them.
             return Err(AuthError::Unauthorized);
         }

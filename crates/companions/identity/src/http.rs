@@ -61,6 +61,14 @@ impl Ctx {
         self.session.as_ref().ok_or(Fault::Unauthorized)
     }
 
+    /// Whether the caller may see a thing of this domain in a list: a token for a domain shows nothing of
+    /// others, even where they are tied to its own people and groups.
+    pub fn is_within(&self, domain: &str) -> bool {
+        let session = self.session.as_ref();
+        let own = session.and_then(|session| session.caller.domain_id.as_deref());
+        own.is_none_or(|own| own == domain)
+    }
+
     /// Asks the policy of this route about a target; parameters of the path are part of it.
     pub fn allow(&self, target: Target<'_>) -> Result<(), Fault> {
         self.allow_rule(self.rule.unwrap_or_default(), target)

@@ -173,7 +173,8 @@ async fn password(state: &State, data: &Object, proof: &mut Proof) -> Result<(),
     prove(proof, &user.id)
 }
 
-fn is_locked(state: &State, user: &users::Model) -> bool {
+/// Whether so many attempts failed that no password is looked at for a while.
+pub fn is_locked(state: &State, user: &users::Model) -> bool {
     let Some(most) = state.settings.lockout_failure_attempts else {
         return false;
     };
@@ -184,7 +185,7 @@ fn is_locked(state: &State, user: &users::Model) -> bool {
 }
 
 /// Keeps count of failures where accounts can be locked; writes nothing otherwise.
-async fn count_attempt(
+pub async fn count_attempt(
     state: &State,
     user: &users::Model,
     fits: bool,

@@ -64,11 +64,20 @@ impl Subject for Session {
 }
 
 impl Session {
-    /// Whether the token may not make further credentials: it came from a restricted one.
-    pub fn is_restricted(&self) -> bool {
-        self.application_credential
-            .as_ref()
-            .is_some_and(|credential| !credential.unrestricted)
+    /// Refuses to make or remove what lets somebody act for the user (`what`), unless the user acts
+    /// here without a go-between: what a restricted credential or a trust made would outlive it.
+    pub fn may_delegate(&self, what: &str) -> Result<(), Fault> {
+        let credential = self.application_credential.as_ref();
+        let method = if credential.is_some_and(|credential| !credential.unrestricted) {
+            "application_credential"
+        } else if self.trust.is_some() {
+            "trust"
+        } else {
+            return Ok(());
+        };
+        Err(Fault::ForbiddenBecause(format!(
+            "Using method '{method}' is not allowed for managing {what}."
+        )))
     }
 }
 

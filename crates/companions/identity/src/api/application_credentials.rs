@@ -27,6 +27,9 @@ const NEW: &[Field] = &[
     may("unrestricted", Kind::Flag),
 ];
 
+/// What is managed here, as Keystone's refusals say it.
+const WHAT: &str = "additional application credentials";
+
 fn place(ctx: &Ctx) -> String {
     format!("users/{}/application_credentials", ctx.param("user_id"))
 }
@@ -96,12 +99,7 @@ pub fn delegated(session: &Session, wanted: Option<&Value>) -> Result<Vec<String
 pub async fn create(ctx: Ctx) -> Answer {
     ctx.allow(Target::new())?;
     let session = ctx.session()?.clone();
-    if session.is_restricted() {
-        return Err(Fault::ForbiddenBecause(
-            "Using method 'application_credential' is not allowed for managing additional application credentials."
-                .to_owned(),
-        ));
-    }
+    session.may_delegate(WHAT)?;
     let mut body = ctx.new_object("application_credential", NEW)?;
     let project_id = session.caller.project_id.clone();
     let project_id = project_id
@@ -201,12 +199,7 @@ pub async fn show(ctx: Ctx) -> Answer {
 
 pub async fn delete(ctx: Ctx) -> Answer {
     let row = load(&ctx).await?;
-    if ctx.session()?.is_restricted() {
-        return Err(Fault::ForbiddenBecause(
-            "Using method 'application_credential' is not allowed for managing additional application credentials."
-                .to_owned(),
-        ));
-    }
+    ctx.session()?.may_delegate(WHAT)?;
     // Its tokens end with the row.
     let tx = ctx.state.begin().await?;
     Entity::delete_by_id(row.id).exec(&tx).await?;

@@ -129,11 +129,12 @@ pub async fn users(ctx: Ctx) -> Answer {
         .filter(memberships::Column::GroupId.eq(row.id))
         .all(db)
         .await?;
-    let rows = users::Entity::find()
+    let mut rows = users::Entity::find()
         .filter(users::Column::Id.is_in(members.into_iter().map(|row| row.user_id)))
         .order_by_asc(users::Column::Name)
         .all(db)
         .await?;
+    rows.retain(|user| ctx.is_within(&user.domain_id));
     ctx.list(
         "users",
         "users",

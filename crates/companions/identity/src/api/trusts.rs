@@ -182,6 +182,7 @@ pub async fn show(ctx: Ctx) -> Answer {
 
 pub async fn delete(ctx: Ctx) -> Answer {
     let mut row = load(&ctx).await?;
+    ctx.session()?.may_delegate("trusts")?;
     row.deleted_at = Some(sql::micros(Utc::now()));
     let tx = ctx.state.begin().await?;
     revocation::revoke(

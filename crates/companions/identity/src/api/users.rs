@@ -7,6 +7,7 @@ use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFi
 use crate::fault::{Answer, Fault};
 use crate::grants;
 use crate::http::{Ctx, done};
+use crate::login;
 use crate::record::{self, Object};
 use crate::revocation::{self, Reason};
 use crate::schema::{self, Field, Kind, may, must};
@@ -232,17 +233,23 @@ pub async fn change_password(ctx: Ctx) -> Answer {
     let row = users::Entity::find_by_id(ctx.param("user_id").to_owned())
         .one(ctx.state.db.read())
         .await?;
-    let row = row.filter(|row| row.enabled);
-    let hash = row.as_ref().and_then(|row| row.password_hash.as_deref());
-    if !ctx
-        .state
-        .hasher
-        .verify(text("original_password"), hash)
-        .await?
-    {
+    let snapshot = ctx.state.snapshot().await?;
+    let row = row.filter(|row| row.enabled && snapshot.enabled_domain(&row.domain_id).is_some());
+    // To guess here is to guess: the attempts count as those to log in do.
+    let locked = row
+        .as_ref()
+        .is_some_and(|row| login::is_locked(&ctx.state, row));
+    let hash = row
+        .as_ref()
+        .filter(|_| !locked)
+        .and_then(|row| row.password_hash.as_deref());
+    let old = text("original_password");
+    let fits = ctx.state.hasher.verify(old, hash).await?;
+    let mut row = row.ok_or(Fault::Unauthorized)?;
+    login::count_attempt(&ctx.state, &row, fits, locked).await?;
+    if !fits {
         return Err(Fault::Unauthorized);
     }
-    let mut row = row.ok_or(Fault::Unauthorized)?;
     if text("password") == text("original_password") {
         return Err(Fault::BadRequest(
             "The new password cannot be identical to a previous password. The total number which includes \
@@ -305,7 +312,8 @@ pub async fn remove(tx: &impl ConnectionTrait, id: &str, token_life: i64) -> Res
 
 pub async fn projects(ctx: Ctx) -> Answer {
     let row = load(&ctx, ctx.param("user_id")).await?;
-    let rows = auth::reachable_projects(&ctx, &row.id).await?;
+    let mut rows = auth::reachable_projects(&ctx, &row.id).await?;
+    rows.retain(|project| ctx.is_within(&project.domain_id));
     ctx.list(
         "projects",
         "projects",
@@ -317,10 +325,11 @@ pub async fn projects(ctx: Ctx) -> Answer {
 pub async fn groups(ctx: Ctx) -> Answer {
     let row = load(&ctx, ctx.param("user_id")).await?;
     let ids = grants::groups_of(ctx.state.db.read(), &row.id).await?;
-    let rows = groups::Entity::find()
+    let mut rows = groups::Entity::find()
         .filter(groups::Column::Id.is_in(ids))
         .order_by_asc(groups::Column::Name)
         .all(ctx.state.db.read())
         .await?;
+    rows.retain(|group| ctx.is_within(&group.domain_id));
     ctx.list("groups", "groups", crate::http::views(&rows), &["name"])
 }

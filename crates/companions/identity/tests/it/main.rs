@@ -2,6 +2,7 @@
 
 mod cloud;
 mod delegation;
+mod isolation;
 mod policy;
 mod resources;
 mod tokens;
