@@ -37,7 +37,7 @@ impl Weigher {
         }
     }
 
-    const fn from_zero(self) -> Self {
+    const fn scaled_from_zero(self) -> Self {
         Weigher {
             from_zero: true,
             ..self
@@ -67,25 +67,25 @@ const WEIGHERS: &[Weigher] = &[
         |s| s.ram_weight_multiplier,
         free_memory,
     )
-    .from_zero(),
+    .scaled_from_zero(),
     Weigher::new(
         "cpu_weight_multiplier",
         |s| s.cpu_weight_multiplier,
         free_processors,
     )
-    .from_zero(),
+    .scaled_from_zero(),
     Weigher::new(
         "disk_weight_multiplier",
         |s| s.disk_weight_multiplier,
         free_disk,
     )
-    .from_zero(),
+    .scaled_from_zero(),
     Weigher::new(
         "io_ops_weight_multiplier",
         |s| s.io_ops_weight_multiplier,
         |host, question| question.io_operations(host) as f64,
     )
-    .from_zero(),
+    .scaled_from_zero(),
     Weigher::new(
         "num_instances_weight_multiplier",
         |s| s.num_instances_weight_multiplier,

@@ -230,11 +230,9 @@ mod tests {
         let text = "[filter_scheduler]\nenabled_filters = ComputeFilter, NUMATopologyFilter\n\
                     image_props_weight_setting = os_distro=much\n";
         let sections = [settings::section::<FilterSchedulerSection>()];
-        let read = settings::Settings::from_text(text, &sections).and_then(|settings| {
-            let found = settings.read::<FilterSchedulerSection>();
-            Ok(found.map_err(|problems| problems.to_string()))
-        });
-        let problems = read.expect("it parses").expect_err("refused");
+        let settings = settings::Settings::from_text(text, &sections).expect("it parses");
+        let read = settings.read::<FilterSchedulerSection>();
+        let problems = read.expect_err("refused").to_string();
         assert!(
             problems.contains("NUMATopologyFilter is not built; there are ComputeFilter"),
             "{problems}"
