@@ -130,3 +130,30 @@ async fn a_port_that_is_never_plugged_ends_the_build_in_time_and_its_owner_is_to
     server.delete().await.vanishes().await;
     cloud.audit().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_journal_forgets_the_password_of_a_build_that_is_given_up() {
+    let cloud = TestCloud::start().await;
+    let demo = cloud.demo().await;
+    let network = demo.network("private", "10.1.0.0/24").await;
+    let port = idle_port(&demo, &network).await;
+    let (flavor, image) = (cloud.tiny().await, cloud.image(&demo).await);
+    let wanted = json!({
+        "name": "waits", "flavorRef": flavor, "imageRef": image, "networks": [{"port": port}],
+        "adminPass": "not-for-the-journal", "config_drive": true,
+    });
+    let server = cloud.boot_with(&demo, wanted).await;
+    waits(&cloud, &server).await;
+    let known = async || {
+        let filter = workflow::Filter {
+            subject: Some(server.id.clone()),
+            ..workflow::Filter::default()
+        };
+        let records = workflow::list(cloud.cloud().db.read(), &filter).await;
+        format!("{:?}", records.expect("the journal")).contains("not-for-the-journal")
+    };
+    assert!(known().await, "the guest shall have it");
+    server.delete().await.vanishes().await;
+    assert!(!known().await, "nobody else");
+    cloud.audit().await;
+}
