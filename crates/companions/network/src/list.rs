@@ -61,15 +61,21 @@ pub fn validate(query: &Query, table: &[Attribute]) -> Result<()> {
     )))
 }
 
-/// The part of the filters that the columns of `E` can answer: equality on those named in `columns`.
-pub fn pushed<E: EntityTrait>(query: &Query, columns: &[(&str, &str)]) -> Condition
+/// The part of the filters that the columns of `E` can answer: equality on those named in `columns`, as far as the
+/// caller `may` filter by them.
+pub fn pushed<E: EntityTrait>(
+    query: &Query,
+    columns: &[(&str, &str)],
+    may: &dyn Fn(&str) -> bool,
+) -> Condition
 where
     E::Column: FromStr,
 {
     let mut all = Condition::all();
     for (key, column) in columns {
-        let values: Vec<&str> = query.all(key).filter(|value| !value.is_empty()).collect();
-        if values.is_empty() {
+        let values: Vec<&str> = query.all(key).collect();
+        // Nothing and the empty text are not told apart here, so that is for the exact comparison.
+        if values.is_empty() || values.contains(&"") || !may(key) {
             continue;
         }
         if let Ok(column) = E::Column::from_str(column) {

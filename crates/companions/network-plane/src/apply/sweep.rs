@@ -109,7 +109,13 @@ pub fn everything(engine: &mut Engine) -> Result<(), PlaneError> {
     engine.memory = memory::Memory::default();
     engine.layout = layout;
     memory::remove(&engine.state_dir)?;
-    let _ = fs::remove_dir(engine.state_dir.join("dhcp"));
+    let dhcp = engine.state_dir.join("dhcp");
+    if let Err(error) = fs::remove_dir(&dhcp)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        // Every network took its own files along: what is left is not ours.
+        tracing::warn!(%error, path = %dhcp.display(), "a folder of DHCP stays");
+    }
     Ok(())
 }
 

@@ -32,7 +32,8 @@ pub struct Resource {
     pub kind: &'static Kind,
     /// Members that only some may see; policy is asked about each.
     pub guarded: &'static [&'static str],
-    /// Filters that the database answers: the query's key and our column.
+    /// Filters that the database answers: the query's key and our column. On a guarded member only
+    /// for admins: from what a filter finds others would learn what they may not see.
     pub pushed: &'static [(&'static str, &'static str)],
     pub taggable: bool,
     pub creatable: bool,
@@ -67,6 +68,9 @@ const OF_PORT: &[(&str, &str)] = &[
     ("device_id", "device_id"),
     ("device_owner", "device_owner"),
     ("mac_address", "mac_address"),
+    ("status", "status"),
+    ("binding:host_id", "host"),
+    ("binding:vnic_type", "vnic_type"),
 ];
 const OF_FLOATINGIP: &[(&str, &str)] = &[
     ("id", "id"),

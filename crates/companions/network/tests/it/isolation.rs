@@ -292,3 +292,92 @@ async fn a_network_that_is_external_for_some_is_none_for_others() {
         cloud.not_made(OTHER, "routers", router, 400).await;
     }
 }
+
+#[tokio::test]
+async fn who_shares_a_network_uses_it_and_no_more() {
+    for cloud in Cloud::all().await {
+        let (network, subnet) = cloud.net("10.0.0.0/24").await;
+        let theirs = cloud
+            .make(DEMO, "ports", json!({"network_id": network["id"]}))
+            .await;
+        let sharing = json!({
+            "object_type": "network", "object_id": network["id"],
+            "action": "access_as_shared", "target_tenant": "p-other",
+        });
+        let sharing = cloud.make(DEMO, "rbac-policies", sharing).await;
+        let mine = cloud
+            .make(OTHER, "ports", json!({"network_id": network["id"]}))
+            .await;
+        let on_it = |more: Value| {
+            let mut body = json!({"network_id": network["id"]});
+            let all = body.as_object_mut().expect("object");
+            all.extend(more.as_object().cloned().unwrap_or_default());
+            body
+        };
+        for (more, status) in [
+            (json!({"fixed_ips": [{"ip_address": "10.0.0.77"}]}), 403),
+            (json!({"mac_address": "fa:16:3e:00:00:77"}), 403),
+            (json!({"port_security_enabled": false}), 403),
+            (
+                json!({"allowed_address_pairs": [{"ip_address": "10.0.0.0/24"}]}),
+                403,
+            ),
+            (json!({"device_owner": "network:dhcp"}), 403),
+            (json!({"project_id": "p-demo"}), 400),
+        ] {
+            cloud.not_made(OTHER, "ports", on_it(more), status).await;
+        }
+        let path = format!("/v2.0/ports/{}", text(&mine["id"]));
+        for change in [
+            json!({"fixed_ips": [{"ip_address": "10.0.0.77"}]}),
+            json!({"mac_address": "fa:16:3e:00:00:77"}),
+            json!({"port_security_enabled": false}),
+            json!({"allowed_address_pairs": [{"ip_address": "10.0.0.0/24"}]}),
+            json!({"device_owner": "network:router_interface"}),
+            json!({"binding:host_id": "h1"}),
+        ] {
+            let body = Some(json!({"port": change}));
+            cloud.refused(OTHER, Method::PUT, &path, body, 403).await;
+        }
+        let another = json!({"network_id": network["id"], "cidr": "10.7.0.0/24", "ip_version": 4});
+        cloud.not_made(OTHER, "subnets", another, 403).await;
+        for (path, body, status) in [
+            (
+                format!("/v2.0/networks/{}", text(&network["id"])),
+                json!({"network": {"name": "x"}}),
+                403,
+            ),
+            (
+                format!("/v2.0/subnets/{}", text(&subnet["id"])),
+                json!({"subnet": {"gateway_ip": null}}),
+                403,
+            ),
+            (
+                format!("/v2.0/ports/{}", text(&theirs["id"])),
+                json!({"port": {"name": "x"}}),
+                404,
+            ),
+            (
+                format!("/v2.0/rbac-policies/{}", text(&sharing["id"])),
+                json!({"rbac_policy": {"target_tenant": "p-third"}}),
+                403,
+            ),
+        ] {
+            cloud
+                .refused(OTHER, Method::PUT, &path, Some(body), status)
+                .await;
+            cloud
+                .refused(OTHER, Method::DELETE, &path, None, status)
+                .await;
+        }
+        let seen = cloud.list(OTHER, "ports", "").await;
+        assert!(seen.len() == 1 && seen[0]["id"] == mine["id"], "{seen:?}");
+        // The owner of the network sees who is on it.
+        let seen = cloud.list(DEMO, "ports", "").await;
+        assert!(seen.iter().any(|port| port["id"] == mine["id"]));
+        let router = cloud.make(OTHER, "routers", json!({})).await;
+        let path = format!("/v2.0/routers/{}/add_router_interface", text(&router["id"]));
+        let body = Some(json!({"subnet_id": subnet["id"]}));
+        cloud.refused(OTHER, Method::PUT, &path, body, 400).await;
+    }
+}

@@ -160,3 +160,39 @@ async fn extensions_zones_and_agents_are_listed() {
         tasks.join_all().await;
     }
 }
+
+#[tokio::test]
+async fn filters_on_bindings_find_ports_for_admins_and_tell_others_nothing() {
+    for cloud in Cloud::all().await {
+        let (network, _) = cloud.net("10.0.0.0/24").await;
+        for (host, name) in [("h1", "one"), ("h2", "two"), ("", "")] {
+            let body = json!({
+                "network_id": network["id"], "project_id": "p-demo", "name": name, "binding:host_id": host,
+            });
+            cloud.make(ADMIN, "ports", body).await;
+        }
+        let found = async |caller: &str, query: &str| {
+            let query = format!("{query}&device_owner=&sort_key=name");
+            let ports = cloud.list(caller, "ports", &query).await;
+            let names = ports.iter().map(|port| text(&port["name"]));
+            names.collect::<Vec<_>>()
+        };
+        let every = ["", "one", "two"];
+        for (query, expected) in [
+            ("binding:host_id=h2", &["two"][..]),
+            ("binding:host_id=h1&binding:host_id=h2", &["one", "two"]),
+            ("binding:host_id=h3", &[]),
+            ("binding:host_id=", &[""]),
+            ("name=&name=one", &["", "one"]),
+            ("status=ACTIVE", &["one", "two"]),
+            ("status=DOWN", &[""]),
+            ("binding:vnic_type=normal", &every),
+            ("binding:vnic_type=direct", &[]),
+        ] {
+            assert_eq!(found(ADMIN, query).await, expected, "{query}");
+            let hidden = query.starts_with("binding:host_id");
+            let expected = if hidden { &every[..] } else { expected };
+            assert_eq!(found(DEMO, query).await, expected, "{query}");
+        }
+    }
+}
