@@ -69,7 +69,8 @@ pub fn qemu(state: &Path, server: &str) -> Option<i32> {
         .next()
 }
 
-fn namespaces(state: &Path) -> Vec<String> {
+/// The namespaces of the cloud's networks.
+pub fn namespaces(state: &Path) -> Vec<String> {
     let prefix = format!("kn-{}", cloud_id(state));
     let entries = std::fs::read_dir("/run/netns")
         .into_iter()

@@ -195,17 +195,6 @@ impl User {
         id(&self.get(&path).await["security_groups"][0])
     }
 
-    /// A new group that lets nothing out.
-    pub async fn sealed_group(&self, name: &str) -> String {
-        let body = json!({"security_group": {"name": name}});
-        let made = self.post("/network/v2.0/security-groups", &body).await;
-        let group = &made["security_group"];
-        for rule in group["security_group_rules"].as_array().unwrap() {
-            self.close_port(&id(rule)).await;
-        }
-        id(group)
-    }
-
     /// Lets TCP in to one port of a group's members, from where `from` says.
     pub async fn open_port(&self, group: &str, port: u16, from: Value) -> String {
         let mut rule = json!({
