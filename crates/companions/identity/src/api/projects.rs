@@ -20,6 +20,7 @@ use crate::tables::{
 };
 use web::policy::Target;
 
+use super::auth;
 use super::domains::{self, ROOT};
 
 const NEW: &[Field] = &[
@@ -214,10 +215,7 @@ pub async fn show(ctx: Ctx) -> Answer {
     if asked("parents_as_list") || asked("parents_as_ids") {
         let above = grants::ancestors(ctx.state.db.read(), &row).await?;
         let parents = if asked("parents_as_list") {
-            above
-                .iter()
-                .map(|row| json!({"project": ctx.linked("projects", self::view(row))}))
-                .collect()
+            shown_to(&ctx, above.iter()).await?
         } else {
             above
                 .iter()
@@ -229,17 +227,29 @@ pub async fn show(ctx: Ctx) -> Answer {
     if asked("subtree_as_list") || asked("subtree_as_ids") {
         let family = family(ctx.state.db.read(), &row).await?;
         let subtree = if asked("subtree_as_list") {
-            let below = below(&row.id, &family);
-            below
-                .into_iter()
-                .map(|row| json!({"project": ctx.linked("projects", self::view(row))}))
-                .collect()
+            shown_to(&ctx, below(&row.id, &family).into_iter()).await?
         } else {
             tree(&row.id, &family)
         };
         view.insert("subtree".to_owned(), subtree);
     }
     ctx.shown("project", "projects", view)
+}
+
+/// Relatives of a project as the caller sees them: those that they may show, or have a role on. The ids
+/// of the others are no secret (`parents_as_ids`), their names and descriptions are.
+async fn shown_to(
+    ctx: &Ctx,
+    relatives: impl Iterator<Item = &projects::Model>,
+) -> Result<Value, Fault> {
+    let own = auth::reachable_projects(ctx, &ctx.session()?.user.id).await?;
+    let mut shown = Vec::new();
+    for row in relatives {
+        if ctx.may("get_project", target(row))? || own.iter().any(|own| own.id == row.id) {
+            shown.push(json!({"project": ctx.linked("projects", view(row))}));
+        }
+    }
+    Ok(shown.into())
 }
 
 /// All projects of the domain of `row`.

@@ -394,3 +394,48 @@ async fn a_password_is_not_guessed_by_changing_it() {
         .await
         .expect(401);
 }
+
+#[tokio::test]
+async fn relatives_of_a_project_are_shown_to_those_who_have_a_part_in_them() {
+    let cloud = Cloud::on(sql::testing::sqlite().await).await;
+    let demo = cloud.id("projects", "demo").await;
+    let child = |name: &str| json!({"name": name, "parent_id": demo, "description": "secret"});
+    let mine = cloud.make("projects", "project", child("mine")).await;
+    let theirs = cloud.make("projects", "project", child("theirs")).await;
+    let (me, member) = (
+        cloud.id("users", "demo").await,
+        cloud.id("roles", "member").await,
+    );
+    let grant = |project: &str| format!("/v3/projects/{project}/users/{me}/roles/{member}");
+    cloud.put(&grant(&mine)).await.expect(204);
+    let seen = async |path: &str, token: &str, kind: &str| {
+        let reply = cloud.call("GET", path, token, None, None).await.expect(200);
+        let all = reply.body["project"][kind]
+            .as_array()
+            .expect("a list")
+            .clone();
+        let name = |one: &Value| one["project"]["name"].as_str().expect("name").to_owned();
+        let mut names: Vec<String> = all.iter().map(name).collect();
+        names.sort();
+        names
+    };
+    let below = format!("/v3/projects/{demo}?subtree_as_list=1");
+    let above = |project: &str| format!("/v3/projects/{project}?parents_as_list=1");
+    assert_eq!(seen(&below, &cloud.demo().await, "subtree").await, ["mine"]);
+    assert_eq!(
+        seen(&below, &cloud.admin, "subtree").await,
+        ["mine", "theirs"]
+    );
+    assert_eq!(
+        seen(&above(&theirs), &cloud.admin, "parents").await,
+        ["demo"]
+    );
+    // Who has a part in a project only sees nothing of those above.
+    let user = json!({"name": "guest", "password": "pw"});
+    let guest = cloud.make("users", "user", user).await;
+    let grant = format!("/v3/projects/{mine}/users/{guest}/roles/{member}");
+    cloud.put(&grant).await.expect(204);
+    let token = cloud.log_in(password("guest", "pw", Some("mine"))).await;
+    let token = token.expect(201).subject();
+    assert!(seen(&above(&mine), &token, "parents").await.is_empty());
+}
