@@ -7,8 +7,10 @@ use bus::testing::Broker;
 use bus::{CallError, Options};
 use clients::Service;
 use compute_agent::Agent;
+use compute_model::TaskState;
+use compute_model::lifecycle::Action;
 use compute_rpc::{agent, code};
-use hypervisor::{Driver, EventKind};
+use hypervisor::{Driver, EventKind, PowerState};
 use hypervisor_fake::{FakeDriver, FakeSettings, Latencies};
 use serde_json::{Value, json};
 use testing::{Server, TestCloud};
@@ -134,6 +136,7 @@ async fn a_host_that_returns_builds_nothing_that_went_elsewhere(settings: &str) 
         server: Box::new(asked.clone()),
         admin_password: None,
         injected_files: Vec::new(),
+        sent_at: None,
     };
     let (bus, address) = (&cloud.cloud().bus, agent::address(FRAIL));
     let kept = bus.cast(&address, late(), Options::default()).await;
@@ -164,6 +167,49 @@ async fn a_build_does_not_wait_for_a_host_that_fell_silent_and_its_late_success_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_returns_obeys_no_command_that_was_given_up() {
     a_host_that_returns_builds_nothing_that_went_elsewhere("").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_comes_late_is_carried_out_only_if_somebody_still_waits_for_it() {
+    let cloud = TestCloud::with(SMALL).await;
+    let (demo, wanted) = (cloud.demo().await, wanted(&cloud).await);
+    let server = cloud.boot_with(&demo, wanted).await;
+    server.reaches("ACTIVE").await;
+    let host = &cloud.cloud().hosts[0];
+    let row = compute_db::servers::find(cloud.cloud().db.read(), &server.id).await;
+    let row = row.expect("a row");
+    let stop = || agent::Act {
+        action: Action::Stop,
+        server: Box::new(row.clone()),
+        sent_at: Some(chrono::Utc::now() - chrono::TimeDelta::minutes(4)),
+    };
+    let (bus, address) = (&cloud.cloud().bus, agent::address(&host.host));
+    let given_up = bus.call(&address, stop(), Options::default()).await;
+    let failure = given_up.expect_err("nobody waits");
+    assert_eq!(
+        failure.refusal().map(|failure| failure.code.as_str()),
+        Some(code::STALE)
+    );
+    let guest = host.driver.inspect(&server.id).await.expect("an answer");
+    assert_eq!(
+        guest.map(|guest| guest.power_state),
+        Some(PowerState::Running)
+    );
+
+    let tx = cloud.cloud().db.begin().await.expect("a transaction");
+    let mut claimed = compute_db::servers::lock(&tx, &server.id)
+        .await
+        .expect("a row");
+    claimed.task_state = Some(TaskState::PoweringOff);
+    compute_db::servers::save(&tx, &mut claimed)
+        .await
+        .expect("saved");
+    tx.commit().await.expect("committed");
+    let done = bus.call(&address, stop(), Options::default()).await;
+    assert_eq!(
+        done.expect("an operation waits").power_state,
+        compute_model::PowerState::Shutdown
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

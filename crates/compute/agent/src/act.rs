@@ -13,11 +13,12 @@ use hypervisor::{DriverError, GuestFacts, Reboot, ServerSpec, StopHow};
 use crate::build::{epoch, power};
 use crate::failure::{of_driver, unsupported};
 use crate::spec::{self, Extras};
-use crate::{Host, images};
+use crate::{Host, images, late};
 
 /// Carries out one action. Repeating it is harmless.
 pub async fn act(host: Arc<Host>, _context: Context, message: Act) -> Result<Done, Failure> {
     let server = &message.server;
+    late::refuse(&host, server, message.sent_at).await?;
     let facts = match message.action {
         Action::Start => {
             let described = described(&host, server).await?;

@@ -9,12 +9,13 @@ use hypervisor::Keep;
 
 use crate::failure::of_driver;
 use crate::spec::{self, Extras};
-use crate::{Host, images};
+use crate::{Host, images, late};
 
 /// Fetches the image, makes the disks, starts the guest. A server that runs already is success.
 pub async fn build(host: Arc<Host>, _context: Context, message: Build) -> Result<Done, Failure> {
     let permit = host.builds.acquire().await;
     let server = &message.server;
+    late::refuse(&host, server, message.sent_at).await?;
     let image = match &server.image {
         Some(image) => {
             Some(images::ready(&host.images, image, host.settings.max_image_disk).await?)

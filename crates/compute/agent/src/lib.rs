@@ -9,6 +9,7 @@ mod build;
 mod consoles;
 mod failure;
 mod images;
+mod late;
 mod report;
 pub mod settings;
 mod spec;

@@ -6,7 +6,8 @@
 //! **A host that looks dead may not be.** It may be cut off, or its agent may hang, and later do what
 //! nobody waits for any more. Whoever gives a host up therefore raises the server's epoch and
 //! [leaves word](leave_word): the host finds that behind the old command, and whichever of the two it
-//! takes first, the guest is gone in the end, since drivers refuse older epochs.
+//! takes first, the guest is gone in the end, since drivers refuse older epochs. A command that waited
+//! in the host's queue is not even begun: the agent asks whether it is still wanted.
 
 use std::time::Duration;
 

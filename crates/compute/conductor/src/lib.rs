@@ -56,7 +56,8 @@ impl Conductor {
             .on(messages::hosts::report)
             .on(messages::hosts::service)
             .on(messages::guests::changed)
-            .on(messages::guests::report);
+            .on(messages::guests::report)
+            .on(messages::guests::still_wanted);
         let serving = env
             .bus
             .serve(&compute_rpc::conductor::address(), service, CONCURRENCY)

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use bus::{Address, Message};
+use chrono::{DateTime, Utc};
 use compute_model::lifecycle::Action;
 use compute_model::{PowerState, Server};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,10 @@ pub struct Build {
     /// Path and base64 content.
     #[serde(default)]
     pub injected_files: Vec<(String, String)>,
+    /// When it was sent. A host that was away may get it long after that, and then asks first
+    /// ([`StillWanted`](crate::conductor::StillWanted)).
+    #[serde(default)]
+    pub sent_at: Option<DateTime<Utc>>,
 }
 
 impl Message for Build {
@@ -49,6 +54,9 @@ impl Message for Destroy {
 pub struct Act {
     pub action: Action,
     pub server: Box<Server>,
+    /// As in [`Build`].
+    #[serde(default)]
+    pub sent_at: Option<DateTime<Utc>>,
 }
 
 impl Message for Act {

@@ -109,6 +109,21 @@ impl Message for GuestReport {
     type Reply = Unwanted;
 }
 
+/// A host got a command long after it was sent: does anybody still wait for it?
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StillWanted {
+    pub host: String,
+    pub server_id: String,
+    /// The epoch of the command.
+    pub epoch: i64,
+}
+
+impl Message for StillWanted {
+    const NAME: &'static str = "still_wanted";
+    const IDEMPOTENT: bool = true;
+    type Reply = bool;
+}
+
 /// The network service says that a port changed: wake whoever waits for it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PortChanged {

@@ -9,7 +9,7 @@ use bus::{Context, Failure};
 use chrono::{DateTime, TimeDelta, Utc};
 use compute_db::{DbError, servers};
 use compute_model::{PowerState, Server, VmState};
-use compute_rpc::conductor::{GuestChanged, GuestReport, Unwanted};
+use compute_rpc::conductor::{GuestChanged, GuestReport, StillWanted, Unwanted};
 
 use super::{Desk, database};
 use crate::env::Env;
@@ -88,6 +88,21 @@ pub async fn report(
         }
     }
     Ok(unwanted)
+}
+
+/// Whether the operation that sent a command is still under way and still means this host.
+pub async fn still_wanted(
+    desk: Arc<Desk>,
+    _context: Context,
+    message: StillWanted,
+) -> Result<bool, Failure> {
+    match servers::find(desk.env.db.read(), &message.server_id).await {
+        Ok(server) => Ok(server.host.as_ref() == Some(&message.host)
+            && server.epoch == message.epoch
+            && server.task_state.is_some()),
+        Err(DbError::NotFound(_)) => Ok(false),
+        Err(error) => Err(database(error)),
+    }
 }
 
 /// How long after an operation an observation may still tell of the time before it: longer than a

@@ -60,6 +60,7 @@ async fn act(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, Ste
     let message = agent::Act {
         action: state.action,
         server: Box::new(server),
+        sent_at: Some(records::now()),
     };
     let options = Options::from(state.asked.context()).deadline(env.settings.action_timeout);
     let called = tokio::select! {

@@ -278,6 +278,7 @@ async fn spawn(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
         server: Box::new(server),
         admin_password: state.plan.admin_password.clone(),
         injected_files: state.plan.injected_files.clone(),
+        sent_at: Some(records::now()),
     };
     let options = Options::from(state.asked.context()).deadline(env.settings.build_timeout);
     let called = tokio::select! {
