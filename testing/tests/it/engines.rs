@@ -53,21 +53,28 @@ async fn core(settings: &str) {
     cloud.stop().await;
 }
 
+/// The settings of a cloud in fresh databases of a server, if the environment names one.
 #[allow(
     clippy::disallowed_methods,
     reason = "tests learn from the environment which servers there are"
 )]
-async fn core_on(variable: &str) {
+pub async fn databases_of(variable: &str) -> Option<String> {
     let Ok(server) = std::env::var(variable) else {
         eprintln!("SKIPPED: {variable} names no database server");
-        return;
+        return None;
     };
     let mut settings = String::new();
     for section in ["database", "identity", "image", "network"] {
         let url = sql::testing::fresh_url(&server).await;
         writeln!(settings, "[{section}]\nconnection = {url}").expect("a text");
     }
-    core(&settings).await;
+    Some(settings)
+}
+
+async fn core_on(variable: &str) {
+    if let Some(settings) = databases_of(variable).await {
+        core(&settings).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,8 @@ use http::Method;
 use serde_json::{Value, json};
 use testing::{Server, TestCloud, User};
 
+use crate::engines::databases_of;
+
 /// A group of the demo user.
 async fn group(user: &User, policy: &str, rules: Value) -> String {
     let body = json!({"server_group": {"name": policy, "policy": policy, "rules": rules}});
@@ -90,7 +92,25 @@ async fn all_go(cloud: &TestCloud, servers: &[(String, Server)]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_members_that_want_to_be_apart_as_many_run_as_there_are_hosts() {
-    let cloud = TestCloud::with("[fake]\nhosts = 3\n").await;
+    apart("").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn they_are_apart_on_postgresql_too() {
+    if let Some(settings) = databases_of("KILONOVA_TEST_POSTGRES").await {
+        apart(&settings).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn they_are_apart_on_mariadb_too() {
+    if let Some(settings) = databases_of("KILONOVA_TEST_MARIADB").await {
+        apart(&settings).await;
+    }
+}
+
+async fn apart(settings: &str) {
+    let cloud = TestCloud::with(&format!("[fake]\nhosts = 3\n{settings}")).await;
     cloud.knows_hosts(3).await;
     let demo = cloud.demo().await;
     let id = group(&demo, "anti-affinity", json!({})).await;
@@ -194,6 +214,35 @@ async fn an_operator_cannot_force_a_member_where_its_group_is_not() {
     let fault = servers[1].fails().await;
     assert!(fault.contains("No valid host"), "{fault}");
     for server in &servers {
+        server.delete().await.vanishes().await;
+    }
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_zone_that_was_made_a_moment_ago_takes_servers_at_once() {
+    let cloud = TestCloud::with("[fake]\nhosts = 2\n").await;
+    cloud.knows_hosts(2).await;
+    let (admin, demo) = (cloud.admin().await, cloud.demo().await);
+    // The scheduler has just looked at its hosts.
+    let first = cloud.boot(&demo, "first").await;
+    first.reaches("ACTIVE").await;
+    let host = &cloud.cloud().hosts[1].host;
+    let act = async |path: &str, body: Value| {
+        let answer = admin.compute("2.1", Method::POST, path, Some(&body)).await;
+        answer.expect(200)
+    };
+    let zone = json!({"aggregate": {"name": "new", "availability_zone": "new"}});
+    let made = act("/os-aggregates", zone).await;
+    let path = format!("/os-aggregates/{}/action", made["aggregate"]["id"]);
+    act(&path, json!({"add_host": {"host": host}})).await;
+    let (flavor, image) = (cloud.tiny().await, cloud.image(&demo).await);
+    let wanted = json!({"name": "second", "flavorRef": flavor, "imageRef": image, "networks": "none",
+        "availability_zone": "new"});
+    let second = cloud.boot_with(&demo, wanted).await;
+    let shown = second.reaches("ACTIVE").await;
+    assert_eq!(shown["OS-EXT-AZ:availability_zone"], "new");
+    for server in [first, second] {
         server.delete().await.vanishes().await;
     }
     cloud.audit().await;

@@ -64,16 +64,29 @@ impl Hosts {
         }
     }
 
-    /// The hosts now.
+    /// The hosts now. Who is alive and in which aggregates may be old by [`LIVENESS`].
     ///
     /// # Errors
     /// The database does not answer.
     pub async fn current(&self) -> Result<Arc<Vec<Host>>, DbError> {
+        self.read(false).await
+    }
+
+    /// The hosts with nothing old about them: for those who would refuse a server otherwise.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn anew(&self) -> Result<Arc<Vec<Host>>, DbError> {
+        self.read(true).await
+    }
+
+    async fn read(&self, anew: bool) -> Result<Arc<Vec<Host>>, DbError> {
         let mut known = self.known.lock().await;
         let changed = hosts::nodes(self.db.read(), Some(known.change)).await?;
         let unknown = |node: &Node| !known.nodes.contains_key(&node.seq);
-        let judge =
-            known.judged.is_none_or(|at| at.elapsed() > LIVENESS) || changed.iter().any(unknown);
+        let judge = anew
+            || known.judged.is_none_or(|at| at.elapsed() > LIVENESS)
+            || changed.iter().any(unknown);
         if changed.is_empty() && !judge {
             return Ok(known.snapshot.clone());
         }

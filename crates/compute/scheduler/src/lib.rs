@@ -52,23 +52,34 @@ async fn select_host(
     message: SelectHost,
 ) -> Result<Selection, Failure> {
     let hosts = scheduler.hosts.current().await.map_err(unreadable)?;
+    let selection = choose(&scheduler, &hosts, &message).await?;
+    if !selection.choices.is_empty() {
+        return Ok(selection);
+    }
+    // A host that came up, or into a zone, a moment ago is no reason to refuse.
+    let hosts = scheduler.hosts.anew().await.map_err(unreadable)?;
+    choose(&scheduler, &hosts, &message).await
+}
+
+async fn choose(
+    scheduler: &Scheduler,
+    hosts: &[Host],
+    message: &SelectHost,
+) -> Result<Selection, Failure> {
+    let settings = &scheduler.settings;
     // A single host is chosen without weighing.
-    let busy = match hosts.len() > 1 || filters::ask_for_load(&scheduler.settings, &message.request)
-    {
+    let busy = match hosts.len() > 1 || filters::ask_for_load(settings, &message.request) {
         true => servers::io_operations(scheduler.db.read())
             .await
             .map_err(unreadable)?,
         false => HashMap::new(),
     };
-    let world = World {
-        hosts: &hosts,
-        busy: &busy,
-    };
+    let world = World { hosts, busy: &busy };
     Ok(decide::decide(
         &world,
         &message.request,
         message.alternates,
-        &scheduler.settings,
+        settings,
         &mut rand::rng(),
     ))
 }

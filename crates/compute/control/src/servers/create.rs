@@ -224,6 +224,8 @@ async fn write(
 ) -> Result<(Vec<Server>, Vec<workflow::WorkflowId>)> {
     sql::retry(|| async {
         let tx = control.db.begin().await?;
+        // Both wait for others, so they come before anything is read.
+        quotas::hold(&tx, &first.project_id).await?;
         let group = match server_group::named_by(&new.hints) {
             Some(id) => Some(server_groups::to_join(control, cx, &tx, id).await?),
             None => None,
@@ -249,7 +251,7 @@ async fn write(
     .await
 }
 
-/// How many servers the quotas of project and user have room for.
+/// How many servers the quotas of project and user, which the caller holds, have room for.
 async fn room(
     control: &Control,
     tx: &DatabaseTransaction,
@@ -258,7 +260,6 @@ async fn room(
 ) -> Result<u32> {
     let defaults = &control.settings.quotas;
     let (project, user) = (first.project_id.as_str(), first.user_id.as_str());
-    quotas::hold(tx, project).await?;
     let of_project = quotas::limits(tx, defaults, quotas::Owner::Project(project)).await?;
     let items = of_project[&Resource::MetadataItems];
     if items != -1 && i64::try_from(new.metadata.len()).unwrap_or(i64::MAX) > items {
