@@ -2,9 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use nix::sched::{CloneFlags, unshare};
 use serde_json::json;
 
-use crate::cloud::{Cloud, Site, on_a_machine};
+use crate::cloud::{Cloud, Site, on_a_machine, sh};
 
 #[test]
 fn a_machine_without_qemu_says_what_to_install_and_starts_no_server() {
@@ -43,6 +44,44 @@ fn two_processes_do_not_share_a_folder_or_an_address() {
             "{said}"
         );
         neighbour.finish_unused();
+        cloud.finish().await;
+    });
+}
+
+#[test]
+fn a_host_whose_disk_is_full_says_so_and_builds_again_once_there_is_room() {
+    on_a_machine(&[], || async {
+        let cloud = Cloud::new("");
+        // Mounts of this thread's own, which go with it. Full by its number of files: room in bytes is what the
+        // scheduler would see.
+        unshare(CloneFlags::CLONE_NEWNS).unwrap();
+        sh("mount --make-rslave /");
+        let servers = cloud.file("servers");
+        std::fs::create_dir(&servers).unwrap();
+        sh(&format!(
+            "mount -t tmpfs -o size=2g,nr_inodes=2 none {}",
+            servers.display()
+        ));
+        let mut cloud = cloud;
+        cloud.up().await;
+        let site = Site::make(&cloud).await;
+        let (demo, admin) = (cloud.demo().await, cloud.admin().await);
+        let first = demo.create(&site, "no-room", json!({})).await;
+        demo.reaches(&first, "ERROR").await;
+        let fault = admin.server(&first).await["fault"].clone();
+        let told = fault["message"].as_str().unwrap();
+        assert!(told.contains("The host ran out of disk."), "{fault}");
+        assert!(!told.contains("servers/"), "no paths for owners: {fault}");
+        let left: Vec<_> = std::fs::read_dir(&servers).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
+        sh(&format!(
+            "mount -o remount,nr_inodes=1000 {}",
+            servers.display()
+        ));
+        let second = demo.create(&site, "room", json!({})).await;
+        demo.reaches(&second, "ACTIVE").await;
+        demo.remove(&first).await;
+        demo.remove(&second).await;
         cloud.finish().await;
     });
 }
