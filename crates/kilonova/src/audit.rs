@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use clients::{Service, Session};
-use compute_db::{Database, claims, server_groups, servers};
+use compute_db::{Database, DbError, claims, server_groups, servers};
 use image::Images;
 use network::Networks;
 
@@ -142,7 +142,10 @@ async fn guests(cloud: &Looked<'_>) -> Result<Vec<String>> {
     let mut findings = Vec::new();
     for hosted in cloud.hosts {
         for guest in hosted.driver.list().await? {
-            let server = servers::find(cloud.db.read(), &guest.id).await.ok();
+            let server = match servers::find(cloud.db.read(), &guest.id).await {
+                Err(DbError::NotFound(_)) => None,
+                other => Some(other?),
+            };
             if server.is_none_or(|server| server.host.as_ref() != Some(&hosted.host)) {
                 findings.push(format!(
                     "a guest of {} on {}, where it is not",
