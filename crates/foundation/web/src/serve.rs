@@ -215,6 +215,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_connection_that_becomes_another_protocol_may_be_silent() {
+        let upgrade = |mut request: axum::extract::Request| async move {
+            tokio::spawn(async move {
+                let upgraded = hyper::upgrade::on(&mut request).await.unwrap();
+                let mut stream = TokioIo::new(upgraded);
+                let mut word = [0; 4];
+                stream.read_exact(&mut word).await.unwrap();
+                tokio::time::sleep(HEAD * 2).await;
+                stream.write_all(&word).await.unwrap();
+            });
+            let headers = [("connection", "upgrade"), ("upgrade", "echo")];
+            (StatusCode::SWITCHING_PROTOCOLS, headers)
+        };
+        let (address, ..) = running(Router::new().route("/", get(upgrade))).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream
+            .write_all(
+                b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\nping",
+            )
+            .await
+            .unwrap();
+        let all = rest(&mut stream).await;
+        assert!(
+            all.starts_with("HTTP/1.1 101") && all.ends_with("ping"),
+            "{all}"
+        );
+    }
+
+    #[tokio::test]
     async fn a_stop_finishes_what_is_under_way_and_takes_no_more() {
         let (started, starts) = tokio::sync::oneshot::channel::<()>();
         let (finish, finished) = tokio::sync::oneshot::channel::<()>();
