@@ -9,6 +9,7 @@ use crate::fault::{Answer, Fault};
 use crate::http::{Ctx, done};
 use crate::record::{self, Object};
 use crate::schema::{Field, Kind, may, must};
+use crate::session::Session;
 use crate::state::State;
 use crate::tables::credentials;
 use web::policy::Target;
@@ -67,16 +68,71 @@ pub fn ec2_id(access: &str) -> String {
     hex::encode(Sha256::digest(access.as_bytes()))
 }
 
-fn id_for(body: &Object) -> Result<String, Fault> {
-    let text = |key: &str| body.get(key).and_then(Value::as_str).unwrap_or_default();
-    if text("type") != "ec2" {
-        return Ok(record::new_id());
+const EC2: &str = "ec2";
+
+/// What an access key says about the delegation by which it was made: it must never be worth more.
+const BONDS: [&str; 2] = ["app_cred_id", "trust_id"];
+
+/// The blob of an access key with the delegation by which the caller acts.
+pub fn bound(blob: &mut Object, session: &Session) {
+    let payload = &session.payload;
+    for (bond, by) in BONDS
+        .into_iter()
+        .zip([&payload.application_credential_id, &payload.trust_id])
+    {
+        if by.is_some() {
+            blob.insert(bond.to_owned(), by.clone().into());
+        }
     }
-    let blob: Object = serde_json::from_str(text("blob"))
-        .map_err(|_| Fault::BadRequest("Invalid blob in credential".to_owned()))?;
+}
+
+fn access_key(text: &str) -> Result<Object, Fault> {
+    serde_json::from_str(text)
+        .map_err(|_| Fault::BadRequest("Invalid blob in credential".to_owned()))
+}
+
+/// The id and the blob of a new credential.
+fn made_of(body: &Object, session: &Session) -> Result<(String, String), Fault> {
+    let text = |key: &str| body.get(key).and_then(Value::as_str).unwrap_or_default();
+    if text("type") != EC2 {
+        return Ok((record::new_id(), text("blob").to_owned()));
+    }
+    let mut blob = access_key(text("blob"))?;
+    bound(&mut blob, session);
     match blob.get("access").and_then(Value::as_str) {
-        Some(access) => Ok(ec2_id(access)),
+        Some(access) => Ok((ec2_id(access), Value::Object(blob.clone()).to_string())),
         None => Err(Fault::BadRequest("Invalid blob in credential".to_owned())),
+    }
+}
+
+/// Refuses a change of what an access key says about its delegation. A key stays a key, and nothing else
+/// becomes one: otherwise it could forget on the way.
+fn same_bonds(state: &State, old: &credentials::Model, body: &Object) -> Result<(), Fault> {
+    let fixed = |what: &str| {
+        Err(Fault::BadRequest(format!(
+            "{what} can not be updated for credential."
+        )))
+    };
+    let text = |key: &str| body.get(key).and_then(Value::as_str);
+    let kind = text("type").unwrap_or(&old.kind);
+    if kind != EC2 && old.kind != EC2 {
+        return Ok(());
+    }
+    if kind != old.kind {
+        return fixed("type");
+    }
+    let Some(blob) = text("blob") else {
+        return Ok(());
+    };
+    let before = access_key(&open(state, &old.blob)?).unwrap_or_default();
+    let after = access_key(blob)?;
+    let said = |blob: &Object, bond| blob.get(bond).filter(|bond| !bond.is_null()).cloned();
+    match BONDS
+        .iter()
+        .find(|bond| said(&before, **bond) != said(&after, **bond))
+    {
+        Some(bond) => fixed(bond),
+        None => Ok(()),
     }
 }
 
@@ -92,12 +148,7 @@ pub async fn create(ctx: Ctx) -> Answer {
     if body.get("type").and_then(Value::as_str) == Some("ec2") && !body.contains_key("project_id") {
         return Err(Fault::expecting("project_id", "credential"));
     }
-    let id = id_for(&body)?;
-    let blob = body
-        .get("blob")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned();
+    let (id, blob) = made_of(&body, ctx.session()?.as_ref())?;
     body.insert("user_id".to_owned(), user_id.into());
     body.insert("blob".to_owned(), seal(&ctx.state, &blob)?.into());
     let columns =
@@ -139,6 +190,7 @@ pub async fn update(ctx: Ctx) -> Answer {
         // Nobody gives a credential to somebody for whom they could not make one.
         ctx.allow(target(user_id))?;
     }
+    same_bonds(&ctx.state, &old, &body)?;
     if let Some(blob) = body.get("blob").and_then(Value::as_str).map(str::to_owned) {
         body.insert("blob".to_owned(), seal(&ctx.state, &blob)?.into());
     }

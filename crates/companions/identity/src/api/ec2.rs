@@ -55,13 +55,17 @@ pub async fn create(ctx: Ctx) -> Answer {
         .ok_or_else(|| Fault::BadRequest("'tenant_id' is a required property".to_owned()))?;
     record::find::<projects::Entity>(ctx.state.db.read(), "project", project_id).await?;
     let access = record::new_id();
-    let blob = json!({"access": access, "secret": record::new_id(), "trust_id": null});
+    let mut blob = Object::new();
+    blob.insert("access".to_owned(), access.clone().into());
+    blob.insert("secret".to_owned(), record::new_id().into());
+    blob.insert("trust_id".to_owned(), Value::Null);
+    credential_api::bound(&mut blob, ctx.session()?);
     let row = credentials::Model {
         id: credential_api::ec2_id(&access),
         user_id,
         project_id: Some(project_id.to_owned()),
         kind: "ec2".to_owned(),
-        blob: credential_api::seal(&ctx.state, &blob.to_string())?,
+        blob: credential_api::seal(&ctx.state, &Value::Object(blob).to_string())?,
         extra: "{}".to_owned(),
     };
     let tx = ctx.state.begin().await?;

@@ -300,6 +300,50 @@ async fn a_trustee_makes_nothing_that_outlives_the_trust() {
 }
 
 #[tokio::test]
+async fn an_access_key_says_for_ever_by_whose_leave_it_was_made() {
+    let cloud = Cloud::on(sql::testing::sqlite().await).await;
+    let (token, _) = borrowed(&cloud, "member").await;
+    let me = cloud.id("users", "demo").await;
+    let project = cloud.id("projects", "demo").await;
+    let pair = Some(json!({"tenant_id": project}));
+    let place = format!("/v3/users/{me}/credentials/OS-EC2");
+    let made = cloud.call("POST", &place, &token, None, pair).await;
+    let trust = made.expect(201).body["credential"]["trust_id"].clone();
+    assert!(trust.is_string());
+    let blob = json!({"access": "key", "secret": "s", "trust_id": "another"}).to_string();
+    let body = json!({"credential": {"type": "ec2", "project_id": project, "blob": blob}});
+    let made = cloud
+        .call("POST", "/v3/credentials", &token, None, Some(body))
+        .await
+        .expect(201)
+        .body["credential"]
+        .take();
+    let blob = |of: &Value| -> Value {
+        serde_json::from_str(of["blob"].as_str().expect("text")).expect("JSON")
+    };
+    assert_eq!(blob(&made)["trust_id"], trust);
+    let path = format!("/v3/credentials/{}", made["id"].as_str().expect("id"));
+    let change = async |blob: Value| {
+        let body = json!({"credential": {"blob": blob.to_string()}});
+        cloud.call("PATCH", &path, &token, None, Some(body)).await
+    };
+    let freed = json!({"access": "key", "secret": "s"});
+    let refused = change(freed).await.expect(400);
+    assert_eq!(
+        refused.message(),
+        "trust_id can not be updated for credential."
+    );
+    let same = json!({"access": "key", "secret": "other", "trust_id": trust});
+    change(same).await.expect(200);
+    // Nor by a way round, as something else for a while.
+    let detour = Some(json!({"credential": {"type": "cert"}}));
+    cloud
+        .call("PATCH", &path, &token, None, detour)
+        .await
+        .expect(400);
+}
+
+#[tokio::test]
 async fn a_restricted_credential_ends_no_trust() {
     let cloud = Cloud::on(sql::testing::sqlite().await).await;
     let (_, body) = borrowed(&cloud, "member").await;
