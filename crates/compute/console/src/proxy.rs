@@ -156,7 +156,11 @@ where
         let mut buffer = vec![0; CHUNK];
         loop {
             match from_guest.read(&mut buffer).await {
-                Ok(0) | Err(_) => break,
+                Ok(0) => break,
+                Err(error) => {
+                    tracing::debug!(%error, "a console broke off");
+                    break;
+                }
                 Ok(count) => {
                     let bytes = Message::Binary(buffer[..count].to_vec().into());
                     if to_browser.send(bytes).await.is_err() {
