@@ -10,6 +10,7 @@ mod input;
 mod lifecycle;
 mod networks;
 mod plugging;
+mod scheduling;
 mod server_groups;
 mod start;
 mod torture;

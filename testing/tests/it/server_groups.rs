@@ -218,32 +218,3 @@ async fn an_operator_cannot_force_a_member_where_its_group_is_not() {
     }
     cloud.audit().await;
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_zone_that_was_made_a_moment_ago_takes_servers_at_once() {
-    let cloud = TestCloud::with("[fake]\nhosts = 2\n").await;
-    cloud.knows_hosts(2).await;
-    let (admin, demo) = (cloud.admin().await, cloud.demo().await);
-    // The scheduler has just looked at its hosts.
-    let first = cloud.boot(&demo, "first").await;
-    first.reaches("ACTIVE").await;
-    let host = &cloud.cloud().hosts[1].host;
-    let act = async |path: &str, body: Value| {
-        let answer = admin.compute("2.1", Method::POST, path, Some(&body)).await;
-        answer.expect(200)
-    };
-    let zone = json!({"aggregate": {"name": "new", "availability_zone": "new"}});
-    let made = act("/os-aggregates", zone).await;
-    let path = format!("/os-aggregates/{}/action", made["aggregate"]["id"]);
-    act(&path, json!({"add_host": {"host": host}})).await;
-    let (flavor, image) = (cloud.tiny().await, cloud.image(&demo).await);
-    let wanted = json!({"name": "second", "flavorRef": flavor, "imageRef": image, "networks": "none",
-        "availability_zone": "new"});
-    let second = cloud.boot_with(&demo, wanted).await;
-    let shown = second.reaches("ACTIVE").await;
-    assert_eq!(shown["OS-EXT-AZ:availability_zone"], "new");
-    for server in [first, second] {
-        server.delete().await.vanishes().await;
-    }
-    cloud.audit().await;
-}
