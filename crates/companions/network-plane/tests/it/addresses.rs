@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use network_plane::DhcpOption;
 
-use crate::lab::{self, eventually};
+use crate::lab::{self, PATIENCE, eventually};
 use crate::make::*;
 
 #[test]
@@ -62,12 +62,8 @@ fn metadata_knows_a_guest_by_its_fixed_address_even_where_networks_overlap() {
                 .unwrap();
             let guest = lab.guest(port);
             guest.dhcp().expect("a lease");
-            let caller = std::thread::spawn(move || guest.connect("169.254.169.254:80").is_some());
-            let accepted = tokio::time::timeout(
-                std::time::Duration::from_secs(3),
-                metadata.listener.accept(),
-            )
-            .await;
+            let caller = std::thread::spawn(move || guest.reaches("169.254.169.254:80"));
+            let accepted = tokio::time::timeout(PATIENCE, metadata.listener.accept()).await;
             let (_, peer) = accepted.expect("a connection").unwrap();
             assert_eq!(peer.ip(), "10.1.0.5".parse::<IpAddr>().unwrap());
             assert!(caller.join().unwrap());

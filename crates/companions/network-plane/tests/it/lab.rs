@@ -202,7 +202,21 @@ impl Guest {
     pub fn connect(&self, address: &str) -> Option<TcpStream> {
         self.within(|| connect(address))
     }
+
+    /// As [`Guest::connect`] where a connection is expected: a busy machine loses some of the first packets.
+    pub fn reaches(&self, address: &str) -> bool {
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if self.connect(address).is_some() {
+                return true;
+            }
+        }
+        false
+    }
 }
+
+/// Longer than anything takes that is to come about.
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub fn connect(address: &str) -> Option<TcpStream> {
     let address: SocketAddr = address.parse().unwrap();

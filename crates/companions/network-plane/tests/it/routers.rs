@@ -4,7 +4,7 @@ use std::net::{IpAddr, TcpListener};
 
 use network_plane::{Ethertype, Floating, Interface};
 
-use crate::lab::{self, carries, peer};
+use crate::lab::{self, PATIENCE, carries, peer};
 use crate::make::*;
 
 #[test]
@@ -255,12 +255,8 @@ fn guests_that_take_no_routes_from_dhcp_reach_metadata_by_the_router() {
             let guest = lab.guest(&ports[n]);
             guest.address(&format!("10.{}.0.5/24", n + 1));
             guest.sh(&format!("ip route add default via 10.{}.0.1", n + 1));
-            let caller = std::thread::spawn(move || guest.connect("169.254.169.254:80").is_some());
-            let accepted = tokio::time::timeout(
-                std::time::Duration::from_secs(3),
-                metadata.listener.accept(),
-            )
-            .await;
+            let caller = std::thread::spawn(move || guest.reaches("169.254.169.254:80"));
+            let accepted = tokio::time::timeout(PATIENCE, metadata.listener.accept()).await;
             assert_eq!(
                 accepted.expect("a connection").unwrap().1.ip(),
                 ports[n].ips[0]
