@@ -62,11 +62,13 @@ fn metadata_knows_a_guest_by_its_fixed_address_even_where_networks_overlap() {
                 .unwrap();
             let guest = lab.guest(port);
             guest.dhcp().expect("a lease");
-            let caller = std::thread::spawn(move || guest.reaches("169.254.169.254:80"));
+            let caller = std::thread::spawn(move || (guest.reaches("169.254.169.254:80"), guest));
             let accepted = tokio::time::timeout(PATIENCE, metadata.listener.accept()).await;
             let (_, peer) = accepted.expect("a connection").unwrap();
             assert_eq!(peer.ip(), "10.1.0.5".parse::<IpAddr>().unwrap());
-            assert!(caller.join().unwrap());
+            // Only now may the guest go: it may still have had a packet to send for the connection to stand.
+            let (reached, _guest) = caller.join().unwrap();
+            assert!(reached);
         }
         let without: Vec<_> = nets
             .iter()

@@ -255,13 +255,15 @@ fn guests_that_take_no_routes_from_dhcp_reach_metadata_by_the_router() {
             let guest = lab.guest(&ports[n]);
             guest.address(&format!("10.{}.0.5/24", n + 1));
             guest.sh(&format!("ip route add default via 10.{}.0.1", n + 1));
-            let caller = std::thread::spawn(move || guest.reaches("169.254.169.254:80"));
+            let caller = std::thread::spawn(move || (guest.reaches("169.254.169.254:80"), guest));
             let accepted = tokio::time::timeout(PATIENCE, metadata.listener.accept()).await;
             assert_eq!(
                 accepted.expect("a connection").unwrap().1.ip(),
                 ports[n].ips[0]
             );
-            assert!(caller.join().unwrap());
+            // Only now may the guest go: it may still have had a packet to send for the connection to stand.
+            let (reached, _guest) = caller.join().unwrap();
+            assert!(reached);
         }
         assert_eq!(lab.apply(&wanted).await.changes, 0);
         wanted.routers[0].interfaces.pop();
