@@ -43,37 +43,37 @@ pub fn run<F: Future<Output = ()>>(body: impl FnOnce(Arc<Lab>) -> F + Send + 'st
             state_dir: directory.path().join("plane"),
             cloud_id,
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
         let cleanup = Cleanup {
             settings: settings.clone(),
-            runtime,
             _directory: directory,
         };
-        cleanup.runtime.block_on(async {
+        // Its end waits for what the plane still does on its own, so that the cleanup's plane is the only one.
+        runtime().block_on(async {
             let plane = Plane::open(settings.clone()).await.unwrap();
             body(Arc::new(Lab { plane, settings })).await;
         });
+        drop(cleanup);
     });
     if let Err(panic) = host.join() {
         std::panic::resume_unwind(panic);
     }
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all().build().unwrap()
+}
+
 /// Removes whatever the test left.
 struct Cleanup {
     settings: PlaneSettings,
-    runtime: tokio::runtime::Runtime,
     _directory: tempfile::TempDir,
 }
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
         let settings = self.settings.clone();
-        let left = self.runtime.block_on(async {
+        let left = runtime().block_on(async {
             let plane = Plane::open(settings).await?;
             plane.remove_all().await?;
             plane.audit().await
