@@ -3,6 +3,7 @@
 mod compute;
 mod console;
 mod place;
+mod policy;
 mod scheduling;
 mod services;
 
@@ -29,7 +30,7 @@ pub struct Config {
     pub vnc: console::VncSection,
     pub serial: console::SerialSection,
     pub consoleauth: console::ConsoleAuthSection,
-    pub policy: compute::PolicySection,
+    pub policy: policy::PolicySection,
     pub qemu: QemuSection,
     pub fake: FakeSection,
     pub scheduler: SchedulerSection,
@@ -54,7 +55,7 @@ pub fn sections() -> Vec<SectionInfo> {
         section::<console::VncSection>(),
         section::<console::SerialSection>(),
         section::<console::ConsoleAuthSection>(),
-        section::<compute::PolicySection>(),
+        section::<policy::PolicySection>(),
         section::<QemuSection>(),
         section::<FakeSection>(),
         section::<SchedulerSection>(),

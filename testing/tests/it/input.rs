@@ -298,3 +298,34 @@ async fn broken_and_disguised_images_are_refused_and_boot_nothing() {
     demo.upload("qcow2", qcow2(false)).await.0.expect(204);
     has_nothing(&cloud, &demo).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_service_follows_the_policy_file_named_for_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut settings = String::new();
+    for (section, rule) in [
+        ("oslo_policy", "os_compute_api:os-keypairs:index"),
+        ("identity", "identity:list_regions"),
+        ("image", "get_images"),
+        ("network", "create_network"),
+    ] {
+        let file = folder.path().join(format!("{section}.yaml"));
+        std::fs::write(&file, format!("\"{rule}\": \"role:admin\"\n")).expect("written");
+        settings += &format!("[{section}]\npolicy_file = {}\n", file.display());
+    }
+    let cloud = TestCloud::with(&settings).await;
+    let (demo, admin) = (cloud.demo().await, cloud.admin().await);
+    for (user, refused) in [(&demo, true), (&admin, false)] {
+        let named = |status: u16| if refused { 403 } else { status };
+        let network = json!({"network": {"name": "n"}});
+        let answers = [
+            (user.get("/compute/v2.1/os-keypairs").await, 200),
+            (user.get("/identity/v3/regions").await, 200),
+            (user.get("/image/v2/images").await, 200),
+            (user.post("/network/v2.0/networks", &network).await, 201),
+        ];
+        for (answer, allowed) in answers {
+            assert_eq!(answer.status.as_u16(), named(allowed), "{}", answer.text);
+        }
+    }
+}

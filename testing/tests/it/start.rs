@@ -128,8 +128,20 @@ async fn wrong_settings_are_all_named_at_once() {
     }
     let said = refusal("[fake]\nfail_start_of = (\n").await;
     assert!(said.contains("fake driver") && said.contains('('), "{said}");
-    let said = refusal("[oslo_policy]\npolicy_file = /no/such/policy.yaml\n").await;
-    assert!(said.contains("/no/such/policy.yaml"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_file_that_is_missing_or_broken_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let broken = folder.path().join("broken.yaml");
+    std::fs::write(&broken, "\"context_is_admin\": \"role:admin and (\"\n").expect("written");
+    for section in ["oslo_policy", "identity", "image", "network"] {
+        for file in [folder.path().join("none.yaml"), broken.clone()] {
+            let file = file.display();
+            let said = refusal(&format!("[{section}]\npolicy_file = {file}\n")).await;
+            assert!(said.contains(&file.to_string()), "{section}: {said}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

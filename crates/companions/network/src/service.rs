@@ -1,7 +1,6 @@
 //! The service as the binary holds it.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -42,20 +41,11 @@ pub struct Networks {
 impl Networks {
     /// Opens the service on its database, whose tables it brings up to date.
     pub async fn open(db: Database, settings: Settings) -> Result<Self, OpenError> {
-        Self::open_with_policy(db, settings, None).await
-    }
-
-    /// The same with an operator's policy file.
-    pub async fn open_with_policy(
-        db: Database,
-        settings: Settings,
-        policy: Option<&Path>,
-    ) -> Result<Self, OpenError> {
         db.migrate::<Migrator>().await?;
         let core = Core {
             db,
+            access: Access::load(settings.policy_file.as_deref())?,
             settings,
-            access: Access::load(policy)?,
             changed: Notify::new(),
             told: Notify::new(),
             sink: RwLock::new(None),

@@ -33,6 +33,8 @@ pub struct Settings {
     pub mtu: i32,
     /// Domain of the names that DHCP hands out.
     pub dns_domain: String,
+    /// A file of rules that replace defaults, `policy.yaml` or `.json` (`[oslo_policy] policy_file`).
+    pub policy_file: Option<PathBuf>,
     /// Availability zone of networks and routers.
     pub availability_zone: String,
     /// Seconds between two rounds of the reconciler when nobody nudges it.
@@ -62,6 +64,7 @@ impl Default for Settings {
             metadata_secret: SecretString::default(),
             mtu: 1500,
             dns_domain: "openstacklocal".to_owned(),
+            policy_file: None,
             availability_zone: "nova".to_owned(),
             reconcile_seconds: 30,
             max_page: 0,

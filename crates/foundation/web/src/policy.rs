@@ -89,6 +89,13 @@ pub enum PolicyError {
         #[source]
         source: FileError,
     },
+    /// A rule of the policy file is none.
+    #[error("policy file {path}")]
+    Rule {
+        path: PathBuf,
+        #[source]
+        source: Box<PolicyError>,
+    },
     /// The check of a rule is not in the language.
     #[error("policy rule {rule}")]
     Malformed {
@@ -131,7 +138,7 @@ impl Policy {
 
     /// The tables of a service with the changes in `file`. A file that does not exist changes nothing.
     pub fn load(defaults: &[&'static [Rule]], file: Option<&Path>) -> Result<Policy, PolicyError> {
-        let compiled = compile(defaults, &read(file)?)?;
+        let compiled = compiled(defaults, file)?;
         Ok(Policy {
             defaults: defaults.to_vec(),
             file: file.map(Path::to_path_buf),
@@ -141,7 +148,7 @@ impl Policy {
 
     /// Reads the file again. After an error everything stays as it was.
     pub fn reload(&self) -> Result<(), PolicyError> {
-        let compiled = compile(&self.defaults, &read(self.file.as_deref())?)?;
+        let compiled = compiled(&self.defaults, self.file.as_deref())?;
         self.compiled.store(compiled.into());
         Ok(())
     }
@@ -172,6 +179,18 @@ impl Policy {
     pub fn rules(&self) -> impl Iterator<Item = &'static Rule> + '_ {
         self.defaults.iter().flat_map(|table| table.iter())
     }
+}
+
+/// The defaults with what the file replaces.
+fn compiled(defaults: &[&'static [Rule]], file: Option<&Path>) -> Result<Compiled, PolicyError> {
+    let replaced = read(file)?;
+    compile(defaults, &replaced).map_err(|source| match file {
+        Some(path) => PolicyError::Rule {
+            path: path.to_owned(),
+            source: Box::new(source),
+        },
+        None => source,
+    })
 }
 
 impl Compiled {

@@ -18,6 +18,7 @@ pub async fn identity(config: &Config, state: &State, url: &str) -> Result<Ident
         fernet_keys: state.path.join("keys/fernet"),
         credential_keys: state.path.join("keys/credential"),
         public_url: format!("{url}/identity"),
+        policy_file: config.identity.policy_file.clone(),
         ..identity::Settings::default()
     };
     Ok(Identity::open(db, settings).await?)
@@ -29,6 +30,7 @@ pub async fn images(config: &Config, state: &State) -> Result<Images> {
     let mut settings = image::Settings {
         image_dir: folder.unwrap_or_else(|| state.path.join("images")),
         size_cap: config.image.image_size_cap,
+        policy_file: config.image.policy_file.clone(),
         ..image::Settings::default()
     };
     if config.image.web_download_local {
@@ -48,6 +50,7 @@ pub async fn networks(config: &Config, state: &State) -> Result<Networks> {
         metadata_secret: SecretString::from(state.secrets.metadata_secret.clone()),
         mtu: config.network.mtu,
         dns_domain: config.network.dns_domain.clone(),
+        policy_file: config.network.policy_file.clone(),
         ..network::Settings::default()
     };
     Ok(Networks::open(db, settings).await?)

@@ -296,35 +296,6 @@ impl Section for QuotaSection {
     }
 }
 
-/// `[oslo_policy]`.
-#[derive(Debug, Clone)]
-pub struct PolicySection {
-    pub policy_file: Option<PathBuf>,
-}
-
-impl Section for PolicySection {
-    const NAME: &'static str = "oslo_policy";
-    const ABOUT: &'static str = "Who may do what.";
-
-    fn options() -> &'static [Opt] {
-        const OPTIONS: &[Opt] = &[Opt::path(
-            "policy_file",
-            "",
-            "Rules of compute that replace the defaults (`policy.yaml` or JSON).",
-        )];
-        OPTIONS
-    }
-
-    fn read(from: &mut Reader<'_>) -> Self {
-        let policy_file = from.optional_path("policy_file");
-        // Without this check, a mistyped name would silently mean the defaults.
-        if policy_file.as_ref().is_some_and(|file| !file.exists()) {
-            from.refuse("policy_file", "there is no such file".to_owned());
-        }
-        PolicySection { policy_file }
-    }
-}
-
 /// `[qemu]`.
 #[derive(Debug, Clone)]
 pub struct QemuSection {

@@ -5,12 +5,15 @@ use std::str::FromStr;
 
 use settings::{Opt, Reader, Section};
 
+use super::policy;
+
 /// `[identity]`.
 #[derive(Debug, Clone)]
 pub struct IdentitySection {
     pub connection: Option<String>,
     pub token_expiration: i64,
     pub password_hash_rounds: u32,
+    pub policy_file: Option<PathBuf>,
 }
 
 impl Section for IdentitySection {
@@ -33,6 +36,7 @@ impl Section for IdentitySection {
                 "Cost of a password hash: 2^rounds.",
             )
             .range(4, 31),
+            policy::OPTION,
         ];
         OPTIONS
     }
@@ -42,6 +46,7 @@ impl Section for IdentitySection {
             connection: from.optional("connection"),
             token_expiration: from.integer("token_expiration"),
             password_hash_rounds: from.integer("password_hash_rounds"),
+            policy_file: policy::file(from),
         }
     }
 }
@@ -53,6 +58,7 @@ pub struct ImageSection {
     pub image_dir: Option<PathBuf>,
     pub image_size_cap: u64,
     pub web_download_local: bool,
+    pub policy_file: Option<PathBuf>,
 }
 
 impl Section for ImageSection {
@@ -83,6 +89,7 @@ impl Section for ImageSection {
                 "Whether the import method web-download may ask loopback and link-local addresses, \
                  at any port. Only for tests: users could reach this machine's own services.",
             ),
+            policy::OPTION,
         ];
         OPTIONS
     }
@@ -93,6 +100,7 @@ impl Section for ImageSection {
             image_dir: from.optional_path("image_dir"),
             image_size_cap: from.integer("image_size_cap"),
             web_download_local: from.boolean("web_download_local"),
+            policy_file: policy::file(from),
         }
     }
 }
@@ -126,6 +134,7 @@ pub struct NetworkSection {
     pub plane: Plane,
     pub mtu: i32,
     pub dns_domain: String,
+    pub policy_file: Option<PathBuf>,
 }
 
 impl Section for NetworkSection {
@@ -153,6 +162,7 @@ impl Section for NetworkSection {
                 "openstacklocal",
                 "Domain of names that DHCP hands out.",
             ),
+            policy::OPTION,
         ];
         OPTIONS
     }
@@ -163,6 +173,7 @@ impl Section for NetworkSection {
             plane: from.parsed("plane").unwrap_or(Plane::Auto),
             mtu: from.integer("mtu"),
             dns_domain: from.text("dns_domain"),
+            policy_file: policy::file(from),
         }
     }
 }
