@@ -4,7 +4,6 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::time::Instant;
 
 use bus::{Failure, Service};
 use compute_control::testing;
@@ -210,17 +209,4 @@ async fn answers_are_written_for_every_version() {
         }
     }
     fs::write(path, lines).expect("writable");
-}
-
-#[tokio::test]
-#[ignore = "a measurement: prints how many reads of one server are answered in a second"]
-async fn one_server_is_read_many_times() {
-    let (cloud, id, _) = stage().await;
-    let (path, count) = (format!("/servers/{id}"), 2000);
-    let began = Instant::now();
-    for _ in 0..count {
-        assert_eq!(cloud.get(MEMBER, 90, &path).await.code, 200);
-    }
-    let each = began.elapsed() / count;
-    println!("{each:?} each, one after another");
 }

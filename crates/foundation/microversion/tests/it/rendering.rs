@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use microversion::{Rendering, Version, Versioned, changes, render, render_bytes, render_under};
+use microversion::{Version, Versioned, changes, render, render_bytes, render_under};
 use serde::Serialize;
 use serde_json::json;
 
@@ -130,36 +130,4 @@ fn a_type_knows_every_version_at_which_it_changed() {
         .map(|version| version.minor)
         .collect();
     assert_eq!(minors, [9, 26, 47, 50, 61, 98]);
-}
-
-/// Prints what a rendering costs; run with `--release --ignored --nocapture` to judge.
-#[test]
-#[ignore = "a measurement, not a check"]
-fn the_cost_of_a_rendering() {
-    let (server, version) = (server(), Version::new(2, 104));
-    let time = |what: &str, run: &dyn Fn() -> usize| {
-        let start = std::time::Instant::now();
-        let rounds = 200_000_u32;
-        let bytes: usize = (0..rounds).map(|_| run()).sum();
-        println!(
-            "{what}: {:?} each, {} bytes",
-            start.elapsed() / rounds,
-            bytes / rounds as usize
-        );
-    };
-    time("straight to bytes", &|| {
-        render_bytes(&server, version).expect("renders").len()
-    });
-    time("to a value, then bytes", &|| {
-        let value = render(&server, version).expect("renders");
-        serde_json::to_vec(&value).expect("renders").len()
-    });
-    time("bare serde, no versions", &|| {
-        serde_json::to_vec(&server).expect("renders").len()
-    });
-    time("into a string", &|| {
-        serde_json::to_string(&Rendering::new(&server, version))
-            .expect("renders")
-            .len()
-    });
 }
