@@ -14,7 +14,8 @@ import time
 
 import openstack
 
-PATIENCE = 120
+# The image of the walk holds no system: nobody hears the power button, and a soft reboot waits its 120 s.
+PATIENCE = 240
 
 
 def reaches(cloud, server, status):
