@@ -179,7 +179,7 @@ async fn a_server_that_is_being_built_can_be_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_given_port_that_vanishes_before_it_is_bound_ends_the_build_with_the_reason() {
+async fn a_given_port_that_vanishes_during_the_build_leaves_nothing_behind() {
     let cloud = TestCloud::with("[fake]\nstart_ms = 500\n").await;
     let demo = cloud.demo().await;
     let network = demo.network("private", "10.1.0.0/24").await;
@@ -191,7 +191,7 @@ async fn a_given_port_that_vanishes_before_it_is_bound_ends_the_build_with_the_r
         "name": "unlucky", "flavorRef": flavor, "imageRef": image,
         "networks": [{"uuid": network}, {"port": port}],
     });
-    // A race with the build: either it fails with the reason, or it had its port already and runs.
+    // A race with the build: either it fails (see `plugging`), or it had its port already and runs.
     let server = cloud.boot_with(&demo, wanted).await;
     demo.delete(&format!("/network/v2.0/ports/{port}")).await;
     testing::until("it settles", || async {

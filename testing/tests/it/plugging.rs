@@ -1,6 +1,7 @@
-//! Builds whose ports take their time.
+//! Builds whose ports take their time, or vanish.
 
 use compute_conductor::workflows::build::Build;
+use compute_db::servers;
 use compute_model::network::NetworkRequest;
 use compute_model::server::BuildPlan;
 use compute_rpc::workflows::{self as states, BUILD};
@@ -76,6 +77,52 @@ async fn builds_that_wait_for_their_ports_are_in_nobodys_way() {
     for id in waiting {
         assert_eq!(wait(&stage.journal, id).await.status, Status::Done);
     }
+    runner.stop(std::time::Duration::from_secs(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_given_port_that_vanished_before_it_was_bound_ends_the_build_with_the_reason() {
+    let stage = Stage::open().await;
+    let runner = Runner::build(stage.journal.clone(), "late", stage.env.clone())
+        .on::<Build>()
+        .start();
+    let port = idle_port(&stage.demo, &stage.network).await;
+    let path = format!("/network/v2.0/ports/{port}");
+    stage.demo.delete(&path).await.expect(204);
+    let network = NetworkRequest::Network {
+        id: stage.network.clone(),
+        fixed_ip: None,
+        tag: None,
+    };
+    let gone = NetworkRequest::Port {
+        id: port.clone(),
+        tag: None,
+    };
+    let plan = BuildPlan {
+        networks: vec![network, gone],
+        ..BuildPlan::default()
+    };
+    let row = stage.asked().await;
+    let state = states::Build::new(&row.id, asked(), plan);
+    let id = workflow::insert(stage.journal.write(), BUILD, &row.id, &state).await;
+    let id = id.expect("a journal entry");
+    runner.nudge(id);
+    assert_eq!(wait(&stage.journal, id).await.status, Status::Undone);
+    let row = servers::find(stage.env.db.read(), &row.id).await;
+    let row = row.expect("a row");
+    let fault = row.fault.expect("a fault");
+    let said = format!(
+        "Build of instance {} aborted: A network or port that was asked for does not exist any more.",
+        row.id
+    );
+    assert_eq!(fault.message, said);
+    let details = fault.details.expect("details");
+    assert!(details.contains(&port), "{details}");
+    let server = Server {
+        user: stage.demo.clone(),
+        id: row.id,
+    };
+    assert_eq!(server.ports().await, Vec::<Value>::new());
     runner.stop(std::time::Duration::from_secs(1)).await;
 }
 
