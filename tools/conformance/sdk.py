@@ -31,6 +31,17 @@ def reaches(cloud, server, status):
     raise AssertionError(f"{server.name} is {seen.status}, not {status}: {seen.fault}")
 
 
+def shows(compute, server, address):
+    """Waits until the server shows an address: compute hears of it from the network service, as in OpenStack."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        seen = {entry["addr"] for entry in compute.get_server(server.id).addresses["walk"]}
+        if address in seen:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{server.name} has {seen}, not {address}")
+
+
 def external(admin):
     """A network with floating addresses."""
     for network in admin.network.networks(is_router_external=True):
@@ -88,8 +99,7 @@ def walk(admin, demo, undo):
     port = next(iter(demo.network.ports(device_id=server.id)))
     address = demo.network.create_ip(floating_network_id=outside.id, port_id=port.id)
     undo(demo.network.delete_ip, address)
-    seen = {entry["addr"] for entry in compute.get_server(server.id).addresses["walk"]}
-    assert address.floating_ip_address in seen, seen
+    shows(compute, server, address.floating_ip_address)
 
 
 def main():

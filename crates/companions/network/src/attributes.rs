@@ -227,8 +227,14 @@ mod tests {
                 .to_string()
                 .contains("Unrecognized attribute(s) 'colour'")
         );
-        let read_only = admit(tables::NETWORK, Verb::Put, &body(json!({"id": "x"})));
-        assert!(read_only.is_err());
+        let id = "b0d1f6a2-5f0c-4b43-9d9e-0f6a3c2e7d11";
+        let read_only = admit(tables::NETWORK, Verb::Put, &body(json!({"id": id})));
+        assert!(
+            read_only
+                .expect_err("refused")
+                .to_string()
+                .contains("Cannot update read-only attribute id")
+        );
     }
 
     #[test]
