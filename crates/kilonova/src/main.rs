@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use kilonova::{Cloud, Config, audit, demo, docs, doctor, down};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use settings::Sources;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -105,8 +106,20 @@ async fn command(command: Command, config: &Config) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Every connection, guest and console takes file descriptors: as many as the machine allows.
+fn open_many_files() {
+    let (_, most) = match getrlimit(Resource::RLIMIT_NOFILE) {
+        Ok(limits) => limits,
+        Err(error) => return tracing::warn!(%error, "the limit of open files is not known"),
+    };
+    if let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, most, most) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
 async fn up(config: &Config) -> Result<()> {
     telemetry::init(&config.telemetry)?;
+    open_many_files();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let cloud = Cloud::start(config).await?;

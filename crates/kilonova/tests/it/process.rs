@@ -38,8 +38,11 @@ impl Process {
     }
 
     fn command(&self, verb: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kilonova"));
+        // As on machines that allow few open files unless asked for more.
+        let mut command = Command::new("sh");
         command
+            .args(["-c", "ulimit -Sn 256; exec \"$0\" \"$@\""])
+            .arg(env!("CARGO_BIN_EXE_kilonova"))
             .arg(verb)
             .arg("--config-file")
             .arg(self.folder.path().join("kilonova.conf"));
@@ -112,6 +115,17 @@ impl Process {
     /// `kilonova audit`, of a cloud that does not run.
     pub fn audit(&self) -> Output {
         self.command("audit").output().unwrap()
+    }
+
+    /// The most files that the process may have open: for now, and at most.
+    pub fn open_files(&self) -> (String, String) {
+        let pid = self.child.as_ref().unwrap().id();
+        let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+        let line = limits
+            .lines()
+            .find(|line| line.starts_with("Max open files"));
+        let mut words = line.unwrap().split_whitespace().skip(3).map(str::to_owned);
+        (words.next().unwrap(), words.next().unwrap())
     }
 
     pub fn log(&self) -> String {
