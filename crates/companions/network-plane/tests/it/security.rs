@@ -113,6 +113,12 @@ fn a_guest_cannot_be_the_dhcp_server_of_others() {
         net.subnets[0].dhcp = false;
         net.metadata = false;
         let mut ports = [port("a", &net, "10.1.0.5"), port("b", &net, "10.1.0.6")];
+        // Its own security group lets it hear the questions.
+        let questions = Rule {
+            protocol: Some(17),
+            ..tcp(67, Remote::Anywhere)
+        };
+        ports[0].security.as_mut().unwrap().push(questions);
         lab.apply(&wanted(std::slice::from_ref(&net), &ports)).await;
         let (a, b) = (lab.guest(&ports[0]), lab.guest(&ports[1]));
         a.address("10.1.0.5/24");
