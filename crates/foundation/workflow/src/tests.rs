@@ -350,7 +350,14 @@ async fn a_cancelled_workflow_turns_round_in_the_middle_of_a_step() {
     for db in sql::testing::engines().await {
         let db = fresh(db).await;
         let hotel = Arc::new(Hotel::default());
-        let runner = start(&db, "a", &hotel);
+        // Its renewals, at which it would look too, are out of sight.
+        let runner = Runner::build(db.clone(), "a", hotel.clone())
+            .on::<CheckIn>()
+            .options(Options {
+                lease: Duration::from_secs(600),
+                ..Options::default()
+            })
+            .start();
         let id = begin(
             &db,
             &runner,
@@ -361,7 +368,6 @@ async fn a_cancelled_workflow_turns_round_in_the_middle_of_a_step() {
         )
         .await;
         until(|| async { position(&db, id).await == "lobby" }).await;
-        let asked = Instant::now();
         let told = crate::request_cancel(db.write(), "guest")
             .await
             .expect("cancel");
@@ -370,10 +376,6 @@ async fn a_cancelled_workflow_turns_round_in_the_middle_of_a_step() {
         let record = wait(&db, id).await;
         assert_eq!(record.status, Status::Undone);
         assert_eq!(record.error, Some(json!({ "cancelled": true })));
-        assert!(
-            asked.elapsed() < Duration::from_millis(250),
-            "not at a renewal but at the nudge"
-        );
         assert!(hotel.things().is_empty());
         runner.stop(Duration::from_secs(1)).await;
     }
