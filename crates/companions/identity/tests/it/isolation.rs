@@ -167,6 +167,29 @@ async fn a_domain_manager_has_no_hand_in_another_domain() {
 }
 
 #[tokio::test]
+async fn a_role_of_a_domain_is_given_inside_that_domain_only() {
+    for db in sql::testing::engines().await {
+        let cloud = Cloud::on(db).await;
+        let (mine, theirs) = (domain(&cloud, "mine").await, domain(&cloud, "theirs").await);
+        let role = json!({"name": "own", "domain_id": mine.id});
+        let role = cloud.make("roles", "role", role).await;
+        let user = &mine.user;
+        for (place, code) in [
+            (format!("projects/{}", mine.project), 204),
+            (format!("domains/{}", mine.id), 204),
+            (format!("projects/{}", theirs.project), 403),
+            (format!("domains/{}", theirs.id), 403),
+            ("system".to_owned(), 403),
+        ] {
+            let grant = format!("/v3/{place}/users/{user}/roles/{role}");
+            cloud.put(&grant).await.expect(code);
+            let given = cloud.get(&grant).await.status.as_u16();
+            assert_eq!(given == 204, code == 204, "{place}: {given}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_domain_is_not_seen_through_the_ties_of_its_neighbours() {
     let cloud = Cloud::on(sql::testing::sqlite().await).await;
     let (mine, theirs) = (domain(&cloud, "mine").await, domain(&cloud, "theirs").await);
