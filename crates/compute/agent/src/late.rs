@@ -39,7 +39,10 @@ pub async fn refuse(
         epoch: server.epoch,
     };
     let options = Options::default().deadline(PATIENCE);
-    let asked = host.bus.call(&conductor::address(), question, options).await;
+    let asked = host
+        .bus
+        .call(&conductor::address(), question, options)
+        .await;
     match asked {
         Ok(true) => Ok(()),
         Ok(false) => {
