@@ -82,22 +82,8 @@ pub async fn hold(tx: &DatabaseTransaction, project_id: &str) -> Result<()> {
     if tx.get_database_backend() == sea_orm::DbBackend::Sqlite {
         return Ok(());
     }
-    let row = ActiveModel {
-        project_id: Set(project_id.to_owned()),
-        user_id: Set(String::new()),
-        // No resource has this name, so the row is no limit.
-        resource: Set("(turn)".to_owned()),
-        hard_limit: Set(0),
-    };
-    Entity::insert(row)
-        .on_conflict(
-            OnConflict::columns([Column::ProjectId, Column::UserId, Column::Resource])
-                .update_column(Column::HardLimit)
-                .to_owned(),
-        )
-        .exec_without_returning(tx)
-        .await?;
-    Ok(())
+    // No resource has this name, so the row is no limit.
+    put(tx, (project_id, ""), "(turn)", 0).await
 }
 
 /// Sets limits of `owner`.
@@ -108,21 +94,32 @@ pub async fn set(
 ) -> Result<()> {
     let (project, user) = owner.key();
     for (resource, limit) in limits {
-        let row = ActiveModel {
-            project_id: Set(project.to_owned()),
-            user_id: Set(user.to_owned()),
-            resource: Set(resource.as_str().to_owned()),
-            hard_limit: Set(*limit),
-        };
-        Entity::insert(row)
-            .on_conflict(
-                OnConflict::columns([Column::ProjectId, Column::UserId, Column::Resource])
-                    .update_column(Column::HardLimit)
-                    .to_owned(),
-            )
-            .exec_without_returning(tx)
-            .await?;
+        put(tx, (project, user), resource.as_str(), *limit).await?;
     }
+    Ok(())
+}
+
+/// Writes a row, or the limit of the one that is there: either way it is locked until the transaction ends.
+async fn put(
+    tx: &DatabaseTransaction,
+    (project, user): (&str, &str),
+    resource: &str,
+    limit: i64,
+) -> Result<()> {
+    let row = ActiveModel {
+        project_id: Set(project.to_owned()),
+        user_id: Set(user.to_owned()),
+        resource: Set(resource.to_owned()),
+        hard_limit: Set(limit),
+    };
+    Entity::insert(row)
+        .on_conflict(
+            OnConflict::columns([Column::ProjectId, Column::UserId, Column::Resource])
+                .update_column(Column::HardLimit)
+                .to_owned(),
+        )
+        .exec_without_returning(tx)
+        .await?;
     Ok(())
 }
 

@@ -1,0 +1,166 @@
+#![allow(clippy::unwrap_used)]
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::routing::{get, post};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinHandle;
+
+use super::*;
+
+/// Short for the tests, long for a loaded machine to answer within.
+const HEAD: Duration = Duration::from_millis(400);
+
+async fn running(router: Router) -> (SocketAddr, CancellationToken, JoinHandle<io::Result<()>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let served = tokio::spawn(serve_within(listener, router, stop.clone(), HEAD));
+    (address, stop, served)
+}
+
+fn hello() -> Router {
+    Router::new().route("/", get(|| async { "hello" }))
+}
+
+/// All that comes until the other side closes; fails the test when it never does.
+async fn rest(stream: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut text));
+    read.await.expect("the connection is closed").unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+#[tokio::test]
+async fn a_client_that_trickles_its_head_is_cut_off() {
+    let (address, ..) = running(hello()).await;
+    let (mut reading, mut writing) = TcpStream::connect(address).await.unwrap().into_split();
+    let begun = Instant::now();
+    let trickle = tokio::spawn(async move {
+        let head = b"GET / HTTP/1.1\r\nhost: x\r\n";
+        for byte in head.iter().chain(std::iter::repeat(&b'a')) {
+            if writing.write_all(&[*byte]).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let mut answer = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(20), reading.read_to_end(&mut answer));
+    drop(ended.await.expect("the connection is closed"));
+    assert!(begun.elapsed() >= HEAD);
+    assert!(answer.is_empty(), "there was no request to answer");
+    trickle.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_without_requests_is_closed() {
+    let (address, ..) = running(hello()).await;
+    let mut never_asks = TcpStream::connect(address).await.unwrap();
+    assert_eq!(rest(&mut never_asks).await, "");
+    let mut asked_once = TcpStream::connect(address).await.unwrap();
+    asked_once
+        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
+    assert!(rest(&mut asked_once).await.ends_with("hello"));
+}
+
+#[tokio::test]
+async fn a_slow_upload_and_a_slow_answer_are_not_cut() {
+    let echo = |body: Body| async move {
+        let bytes = crate::body::read(body, 1024).await.unwrap();
+        tokio::time::sleep(HEAD * 2).await;
+        bytes
+    };
+    let (address, ..) = running(Router::new().route("/", post(echo))).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream
+        .write_all(b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 8\r\n\r\n")
+        .await
+        .unwrap();
+    for byte in b"01234567" {
+        tokio::time::sleep(HEAD / 3).await;
+        stream.write_all(&[*byte]).await.unwrap();
+    }
+    assert!(rest(&mut stream).await.ends_with("01234567"));
+}
+
+#[tokio::test]
+async fn a_connection_that_becomes_another_protocol_may_be_silent() {
+    let upgrade = |mut request: axum::extract::Request| async move {
+        tokio::spawn(async move {
+            let upgraded = hyper::upgrade::on(&mut request).await.unwrap();
+            let mut stream = TokioIo::new(upgraded);
+            let mut word = [0; 4];
+            stream.read_exact(&mut word).await.unwrap();
+            tokio::time::sleep(HEAD * 2).await;
+            stream.write_all(&word).await.unwrap();
+        });
+        let headers = [("connection", "upgrade"), ("upgrade", "echo")];
+        (StatusCode::SWITCHING_PROTOCOLS, headers)
+    };
+    let (address, ..) = running(Router::new().route("/", get(upgrade))).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\nping")
+        .await
+        .unwrap();
+    let all = rest(&mut stream).await;
+    assert!(
+        all.starts_with("HTTP/1.1 101") && all.ends_with("ping"),
+        "{all}"
+    );
+}
+
+#[tokio::test]
+async fn a_stop_finishes_what_is_under_way_and_takes_no_more() {
+    let (started, starts) = tokio::sync::oneshot::channel::<()>();
+    let (finish, finished) = tokio::sync::oneshot::channel::<()>();
+    let once = std::sync::Mutex::new(Some((started, finished)));
+    let once = std::sync::Arc::new(once);
+    let handler = move || {
+        let (started, finished) = once.lock().unwrap().take().unwrap();
+        async move {
+            started.send(()).unwrap();
+            finished.await.unwrap();
+            "done"
+        }
+    };
+    let (address, stop, served) = running(Router::new().route("/", get(handler))).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
+    starts.await.unwrap();
+    stop.cancel();
+    while TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!served.is_finished());
+    finish.send(()).unwrap();
+    assert!(rest(&mut stream).await.ends_with("done"));
+    served.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_costs_only_its_request() {
+    let broken = || async { panic!("on purpose") as &'static str };
+    let (address, ..) = running(hello().route("/broken", get(broken))).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream
+        .write_all(
+            b"GET /broken HTTP/1.1\r\nhost: x\r\n\r\n\
+              GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        )
+        .await
+        .unwrap();
+    let both = rest(&mut stream).await;
+    assert!(
+        both.starts_with("HTTP/1.1 500") && both.ends_with("hello"),
+        "{both}"
+    );
+}
