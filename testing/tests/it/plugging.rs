@@ -1,5 +1,6 @@
 //! Builds whose ports take their time, or vanish.
 
+use compute_conductor::Env;
 use compute_conductor::workflows::build::Build;
 use compute_db::servers;
 use compute_model::network::NetworkRequest;
@@ -28,6 +29,24 @@ async fn switch_on(user: &User, port: &str) {
     user.put(&path, &up).await.expect(200);
 }
 
+/// A build of a server on these networks: the server and the work under way.
+async fn begin(
+    stage: &Stage,
+    runner: &Runner<Env>,
+    networks: Vec<NetworkRequest>,
+) -> (String, WorkflowId) {
+    let plan = BuildPlan {
+        networks,
+        ..BuildPlan::default()
+    };
+    let row = stage.asked().await;
+    let state = states::Build::new(&row.id, asked(), plan);
+    let id = workflow::insert(stage.journal.write(), BUILD, &row.id, &state).await;
+    let id = id.expect("a journal entry");
+    runner.nudge(id);
+    (row.id, id)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn builds_that_wait_for_their_ports_are_in_nobodys_way() {
     let stage = Stage::open().await;
@@ -38,23 +57,12 @@ async fn builds_that_wait_for_their_ports_are_in_nobodys_way() {
             ..Options::default()
         })
         .start();
-    let build = async |networks: Vec<NetworkRequest>| -> WorkflowId {
-        let plan = BuildPlan {
-            networks,
-            ..BuildPlan::default()
-        };
-        let row = stage.asked().await;
-        let state = states::Build::new(&row.id, asked(), plan);
-        let id = workflow::insert(stage.journal.write(), BUILD, &row.id, &state).await;
-        let id = id.expect("a journal entry");
-        runner.nudge(id);
-        id
-    };
     let (mut ports, mut waiting) = (Vec::new(), Vec::new());
     for _ in 0..3 {
         let id = idle_port(&stage.demo, &stage.network).await;
         ports.push(id.clone());
-        waiting.push(build(vec![NetworkRequest::Port { id, tag: None }]).await);
+        let wanted = vec![NetworkRequest::Port { id, tag: None }];
+        waiting.push(begin(&stage, &runner, wanted).await.1);
     }
     for id in &waiting {
         until(|| async {
@@ -64,7 +72,7 @@ async fn builds_that_wait_for_their_ports_are_in_nobodys_way() {
         })
         .await;
     }
-    let quick = build(Vec::new()).await;
+    let quick = begin(&stage, &runner, Vec::new()).await.1;
     assert_eq!(wait(&stage.journal, quick).await.status, Status::Done);
     for id in &waiting {
         let record = workflow::get(stage.journal.read(), *id).await;
@@ -98,17 +106,9 @@ async fn a_given_port_that_vanished_before_it_was_bound_ends_the_build_with_the_
         id: port.clone(),
         tag: None,
     };
-    let plan = BuildPlan {
-        networks: vec![network, gone],
-        ..BuildPlan::default()
-    };
-    let row = stage.asked().await;
-    let state = states::Build::new(&row.id, asked(), plan);
-    let id = workflow::insert(stage.journal.write(), BUILD, &row.id, &state).await;
-    let id = id.expect("a journal entry");
-    runner.nudge(id);
+    let (server, id) = begin(&stage, &runner, vec![network, gone]).await;
     assert_eq!(wait(&stage.journal, id).await.status, Status::Undone);
-    let row = servers::find(stage.env.db.read(), &row.id).await;
+    let row = servers::find(stage.env.db.read(), &server).await;
     let row = row.expect("a row");
     let fault = row.fault.expect("a fault");
     let said = format!(
