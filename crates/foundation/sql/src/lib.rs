@@ -9,12 +9,14 @@
 //! Rules for users: transactions are short, never wait for the network, and are never nested
 //! (on SQLite a second `begin` in the same task would wait for the first for ever).
 
+mod clock;
 mod database;
 mod error;
 mod retry;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use clock::now;
 pub use database::{Database, Engine};
 pub use error::SqlError;
 pub use retry::{AsConflict, retry};
