@@ -19,6 +19,9 @@ pub enum SqlError {
         #[source]
         source: DbErr,
     },
+    /// Who began the transaction lost the right to what it writes: nothing was committed.
+    #[error("another one took over: nothing was written")]
+    Overtaken,
     /// A statement failed.
     #[error("database statement failed")]
     Statement(#[from] DbErr),

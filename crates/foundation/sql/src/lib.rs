@@ -12,13 +12,15 @@
 mod clock;
 mod database;
 mod error;
+mod read_only;
 mod retry;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use clock::now;
+pub use clock::{from_now, now};
 pub use database::{Database, Engine};
 pub use error::SqlError;
+pub use read_only::ReadOnly;
 pub use retry::{AsConflict, retry};
 
 pub use sea_orm;
