@@ -11,7 +11,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH):/usr/sbin:/sbin
 BINARY = $(or $(CARGO_TARGET_DIR),target)/$(PROFILE)/kilonova
 ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help up down clean-cloud test check docs bench conformance
+.PHONY: help up down clean-cloud test fuzz check docs bench conformance
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -29,6 +29,9 @@ clean-cloud: down ## the same, and delete all of its data
 test: ## all tests: three database engines, message broker, live guests
 	@tools/setup.sh run build test
 	@tools/test.sh
+
+fuzz: ## each fuzz target for FUZZ_SECONDS (600); see testing/fuzz/src/lib.rs
+	@tools/fuzz.sh
 
 check: ## format, lints, import rules, sizes, generated documents, licences
 	cargo fmt --all --check
