@@ -156,6 +156,17 @@ impl User {
         self.send(Method::PUT, path, &[], Some(body)).await
     }
 
+    /// `PATCH` of an image, with operations of a JSON patch.
+    pub async fn patch(&self, path: &str, operations: &Value) -> Answer {
+        let kind = "application/openstack-images-v2.1-json-patch";
+        let request = self
+            .http
+            .patch(format!("{}{path}", self.url))
+            .header("x-auth-token", &self.token)
+            .header("content-type", kind);
+        Answer::of(request.body(operations.to_string()).send().await).await
+    }
+
     /// `DELETE` of any service.
     pub async fn delete(&self, path: &str) -> Answer {
         self.send(Method::DELETE, path, &[], None).await

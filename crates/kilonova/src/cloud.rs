@@ -219,6 +219,7 @@ fn control(
     let serial = console_url.replacen("http", "ws", 1);
     let settings = compute_control::Settings {
         max_limit: config.api.max_limit,
+        max_servers_per_request: config.api.max_servers_per_request,
         default_availability_zone: config.compute.default_availability_zone.clone(),
         default_schedule_zone: config.compute.default_schedule_zone.clone(),
         internal_service_availability_zone: config

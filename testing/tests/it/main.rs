@@ -1,6 +1,7 @@
 //! Whole-cloud scenarios.
 
 mod actions;
+mod advisories;
 mod crowds;
 mod dead_hosts;
 mod engines;

@@ -10,6 +10,9 @@ use compute_model::quota::Resource;
 pub struct Settings {
     /// Largest page of any list (`[api] max_limit`).
     pub max_limit: u64,
+    /// Most servers of one request (`[api] max_servers_per_request`): what one transaction writes is bounded, whatever
+    /// quotas allow.
+    pub max_servers_per_request: u32,
     /// Zone of hosts in no aggregate with a zone (`default_availability_zone`).
     pub default_availability_zone: String,
     /// Zone given to servers that ask for none (`default_schedule_zone`).
@@ -38,6 +41,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             max_limit: 1000,
+            max_servers_per_request: 1000,
             default_availability_zone: "nova".to_owned(),
             default_schedule_zone: None,
             internal_service_availability_zone: "internal".to_owned(),

@@ -167,6 +167,7 @@ pub struct ApiSection {
     pub public_url: Option<String>,
     pub metadata_bind: Option<SocketAddr>,
     pub max_limit: u64,
+    pub max_servers_per_request: u32,
     pub enable_instance_password: bool,
     pub dhcp_domain: String,
     pub vendordata_jsonfile_path: Option<PathBuf>,
@@ -197,6 +198,12 @@ impl Section for ApiSection {
                  proxy, in this process.",
             ),
             Opt::integer("max_limit", "1000", "Largest page of a list.").range(1, 100_000),
+            Opt::integer(
+                "max_servers_per_request",
+                "1000",
+                "Most servers that one request may ask for (max_count); more is refused with 400.",
+            )
+            .range(1, 100_000),
             Opt::boolean(
                 "enable_instance_password",
                 "true",
@@ -230,6 +237,7 @@ impl Section for ApiSection {
                 false => from.parsed("metadata_bind"),
             },
             max_limit: from.integer("max_limit"),
+            max_servers_per_request: from.integer("max_servers_per_request"),
             enable_instance_password: from.boolean("enable_instance_password"),
             dhcp_domain: from.text("dhcp_domain"),
             vendordata_jsonfile_path: from.optional_path("vendordata_jsonfile_path"),

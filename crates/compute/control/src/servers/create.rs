@@ -74,7 +74,7 @@ pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<C
     policies(control, cx, &new)?;
     let place = plan::place(control, cx, &new).await?;
     boot::check(&new.devices, new.image_id.as_deref())?;
-    counts(&new)?;
+    counts(&new, control.settings.max_servers_per_request)?;
     let image = plan::image(control, cx, new.image_id.as_deref()).await?;
     let flavor = plan::flavor(control, cx, &new.flavor_id).await?;
     plan::fits(control, cx, &image, &flavor)?;
@@ -187,9 +187,16 @@ fn policies(control: &Control, cx: &Context, new: &NewServer) -> Result<()> {
     Ok(())
 }
 
-fn counts(new: &NewServer) -> Result<()> {
+/// How many servers at once: in order, no more than `most`, and none of them with what only one can have.
+fn counts(new: &NewServer, most: u32) -> Result<()> {
     if new.min_count > new.max_count {
         return Err(invalid("min_count must be <= max_count".to_owned()));
+    }
+    if new.max_count > most {
+        let asked = new.max_count;
+        return Err(invalid(format!(
+            "Invalid input for field/attribute max_count. Value: {asked}. {asked} is greater than the maximum of {most}"
+        )));
     }
     if new.max_count == 1 {
         return Ok(());
