@@ -1,5 +1,6 @@
 //! Keystone: whom a token belongs to, and whether a project exists.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -175,4 +176,72 @@ pub async fn project_exists(service: &Service, token: &str, id: &str) -> Result<
         Err(error) if error.status().is_some_and(|status| status.as_u16() == 403) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+#[derive(Deserialize)]
+struct CatalogEntry {
+    id: String,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+#[derive(Deserialize)]
+struct Catalog {
+    catalog: Vec<CatalogEntry>,
+}
+
+/// A registered limit or a project's own; each has its number under another name.
+#[derive(Deserialize)]
+struct UnifiedLimit {
+    resource_name: String,
+    region_id: Option<String>,
+    #[serde(alias = "default_limit", alias = "resource_limit")]
+    number: i64,
+}
+
+#[derive(Deserialize)]
+struct UnifiedLimits {
+    #[serde(alias = "registered_limits")]
+    limits: Vec<UnifiedLimit>,
+}
+
+/// The unified limits that hold for a project at the service of type `service_type` in `region`, by
+/// resource: what is registered, and over it what was set for the project. A limit of the region
+/// goes before one of all regions.
+///
+/// # Errors
+/// What the identity service answers. A service that is not in the catalog has no limits.
+pub async fn limits(
+    identity: &Service,
+    token: &str,
+    (service_type, region): (&str, &str),
+    project_id: &str,
+) -> Result<BTreeMap<String, i64>> {
+    let path = "/v3/auth/catalog";
+    let catalog: Catalog = identity.json(Method::GET, path, token, None).await?;
+    let mut entries = catalog.catalog.into_iter();
+    let Some(service) = entries.find(|entry| entry.kind == service_type) else {
+        return Ok(BTreeMap::new());
+    };
+    let service = crate::image::segment(&service.id);
+    let project = crate::image::segment(project_id);
+    let mut known = BTreeMap::new();
+    for path in [
+        format!("/v3/registered_limits?service_id={service}"),
+        format!("/v3/limits?service_id={service}&project_id={project}"),
+    ] {
+        let found: UnifiedLimits = identity.json(Method::GET, &path, token, None).await?;
+        for of_region in [false, true] {
+            for limit in &found.limits {
+                let fits = match &limit.region_id {
+                    None => !of_region,
+                    Some(name) => of_region && name == region,
+                };
+                if fits {
+                    known.insert(limit.resource_name.clone(), limit.number);
+                }
+            }
+        }
+    }
+    Ok(known)
 }

@@ -111,6 +111,13 @@ impl Cloud {
             network: Service::in_process("network", networks.router(authenticator.clone())),
         };
         let nova = session(&companions.identity, "nova", state.secrets.service());
+        if config.image.use_keystone_limits {
+            images.set_limit_source(Arc::new(glue::ImageLimits {
+                identity: companions.identity.clone(),
+                session: session(&companions.identity, "glance", state.secrets.service()),
+                region: config.place.region.clone(),
+            }));
+        }
         let control = control(config, &db, &bus, &companions, &nova, &console_url)?;
         let compute = compute_api::router(Arc::new(Api {
             authenticator: authenticator.clone(),

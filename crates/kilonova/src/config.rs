@@ -2,6 +2,7 @@
 
 mod compute;
 mod console;
+mod image;
 mod place;
 mod policy;
 mod scheduling;
@@ -15,9 +16,10 @@ use telemetry::TelemetrySettings;
 
 pub use compute::{ApiSection, ComputeSection, FakeSection, QemuSection};
 pub use console::ConsoleSection;
+pub use image::ImageSection;
 pub use place::{Driver, Place};
 pub use scheduling::SchedulerSection;
-pub use services::{IdentitySection, ImageSection, NetworkSection, Plane};
+pub use services::{IdentitySection, NetworkSection, Plane};
 
 /// Everything that was read.
 pub struct Config {

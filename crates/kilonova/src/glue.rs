@@ -1,5 +1,6 @@
 //! Where one service's trait meets another service's REST API.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use clients::compute::{Event, send_events};
 use clients::{Service, Session};
 use http::{Request, StatusCode};
+use image::{LimitSource, LimitsUnavailable};
 use network::{EventSink, MetadataUpstream, SinkError};
 use tower::ServiceExt;
 
@@ -60,6 +62,27 @@ impl EventSink for Events {
 
     async fn changed(&self, server_id: &str, port_id: &str) -> Result<(), SinkError> {
         self.send("network-changed", server_id, Some(port_id)).await
+    }
+}
+
+/// The image service's quotas as the identity service keeps them.
+pub struct ImageLimits {
+    pub identity: Service,
+    pub session: Session,
+    /// The region whose limits hold.
+    pub region: String,
+}
+
+#[async_trait]
+impl LimitSource for ImageLimits {
+    async fn limits(&self, project_id: &str) -> Result<BTreeMap<String, i64>, LimitsUnavailable> {
+        let asked = self.session.with(|token| async move {
+            let place = ("image", self.region.as_str());
+            clients::identity::limits(&self.identity, &token, place, project_id).await
+        });
+        asked
+            .await
+            .map_err(|error| LimitsUnavailable(error.to_string()))
     }
 }
 

@@ -96,7 +96,7 @@ fn v2() -> Router<Images> {
         .route("/v2/info/import", get(info::import))
         .route("/v2/info/stores", get(info::stores))
         .route("/v2/info/stores/detail", get(info::stores_detail))
-        .route("/v2/info/usage", not_built("The usage report"))
+        .route("/v2/info/usage", get(info::usage))
         .route("/v2/schemas/{name}", get(schemas::show))
         .route(
             "/v2/schemas/metadefs/{name}",

@@ -5,3 +5,4 @@ pub mod images;
 pub mod listing;
 pub mod members;
 pub mod tasks;
+pub mod usage;

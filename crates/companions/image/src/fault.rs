@@ -30,6 +30,15 @@ pub enum Fault {
     /// A range that the data does not have; carries the size of the data.
     #[error("The requested range lies outside of the image data, which has {0} bytes.")]
     Range(u64),
+    /// Data came slower than it must.
+    #[error("{0}")]
+    TooSlow(String),
+    /// The project has as much under way as it may: again later.
+    #[error("{0}")]
+    TooMany(String),
+    /// The service has as much under way as it may: again later.
+    #[error("{0}")]
+    Busy(String),
     /// A part of the API that does not exist yet.
     #[error("{0} is not built yet.")]
     NotBuilt(&'static str),
@@ -74,13 +83,18 @@ impl Fault {
             Fault::Unsupported(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Fault::Range(_) => StatusCode::RANGE_NOT_SATISFIABLE,
             Fault::NotBuilt(_) => StatusCode::NOT_IMPLEMENTED,
-            Fault::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Fault::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Fault::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Fault::Busy(_) | Fault::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Fault::Database(_) | Fault::Files(_) | Fault::Internal(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         }
     }
 }
+
+/// Seconds after which a client that was one too many may ask again.
+const RETRY_AFTER: &str = "5";
 
 /// The text of an error answer on its way to [`render`], which knows what the client accepts.
 #[derive(Debug, Clone)]
@@ -100,6 +114,10 @@ impl IntoResponse for Fault {
             let value = HeaderValue::try_from(format!("bytes */{size}"));
             let value = value.expect("digits are a header value");
             response.headers_mut().insert(header::CONTENT_RANGE, value);
+        }
+        if matches!(self, Fault::TooMany(_) | Fault::Busy(_)) {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
         }
         response.extensions_mut().insert(Told(self.to_string()));
         response

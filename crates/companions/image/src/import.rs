@@ -3,6 +3,7 @@
 //! `os_glance_failed_import` and leaves no data.
 
 mod download;
+mod ranges;
 
 use chrono::Utc;
 use serde_json::{Value, json};
@@ -12,6 +13,8 @@ use crate::db;
 use crate::db::images::Filled;
 use crate::fault::Fault;
 use crate::model::{FAILED_IMPORT, IMPORT_TASK, Image, STORE};
+use crate::quota::Allowance;
+use crate::receive::Transfer;
 use crate::service::Images;
 use crate::store::{Place, hash_file};
 use crate::tables::{Status, TaskStatus, image, task};
@@ -32,6 +35,8 @@ pub struct Asked {
     pub owner: Option<String>,
     pub user_id: String,
     pub request_id: String,
+    /// Whose transfers are counted together (see [`upload::sender`]).
+    pub sender: String,
 }
 
 /// Reads the body of an import request.
@@ -87,6 +92,8 @@ pub async fn start(
 ) -> Result<(), Fault> {
     let row = &image.row;
     ready(images, row, &method)?;
+    let permit = images.transfers().begin(&asked.sender)?;
+    let allowance = Allowance::of(images, row.owner.as_deref()).await?;
     let now = sql::micros(Utc::now());
     let task = task::Model {
         id: Uuid::new_v4().to_string(),
@@ -106,7 +113,15 @@ pub async fn start(
         Method::GlanceDirect => row.data.clone().unwrap_or_default(),
         Method::WebDownload(_) => Uuid::new_v4().to_string(),
     };
-    let claimed = sql::retry(|| claim(images, row, &task, &data)).await?;
+    let mut transfer = Transfer {
+        id: row.id.clone(),
+        data,
+        status: Status::Importing,
+        allowance,
+        reserved: 0,
+        _permit: permit,
+    };
+    let claimed = sql::retry(|| claim(images, row, &task, &transfer)).await?;
     if !claimed {
         return Err(Fault::Conflict(format!(
             "New operation on image '{}' is not permitted as prior operation is still in progress",
@@ -114,7 +129,13 @@ pub async fn start(
         )));
     }
     let (images, row) = (images.clone(), row.clone());
-    tokio::spawn(async move { run(&images, &row, &data, &method, &task.id).await });
+    tokio::spawn(async move {
+        let ended = match &method {
+            Method::GlanceDirect => direct(&images, &row, &transfer.data).await,
+            Method::WebDownload(uri) => download::fetch(&images, &row, &mut transfer, uri).await,
+        };
+        finish(&images, &row.id, &transfer.data, &task.id, ended).await;
+    });
     Ok(())
 }
 
@@ -149,52 +170,65 @@ fn ready(images: &Images, row: &image::Model, method: &Method) -> Result<(), Fau
     Ok(())
 }
 
-/// Task, claim and the property that names the task, in one transaction.
+/// Task, claim, quota and the property that names the task, in one transaction.
 async fn claim(
     images: &Images,
     row: &image::Model,
     task: &task::Model,
-    data: &str,
+    transfer: &Transfer,
 ) -> Result<bool, Fault> {
+    let (id, data) = (&transfer.id, &transfer.data);
+    let allowance = transfer.allowance.as_ref();
     let tx = images.db().begin().await?;
     let claimed = match row.status {
         Status::Uploading => {
-            db::images::step(&tx, &row.id, data, (Status::Uploading, Status::Importing)).await?
+            let size = u64::try_from(row.size.unwrap_or_default()).unwrap_or_default();
+            if let Some(allowance) = allowance {
+                allowance.admit_staged(&tx, size).await?;
+            }
+            db::images::take_staged(&tx, id, data, size).await?
         }
-        _ => db::images::claim(&tx, &row.id, (Status::Queued, Status::Importing), data).await?,
+        _ => {
+            let step = (Status::Queued, Status::Importing);
+            if let Some(allowance) = allowance {
+                allowance.admit_data(&tx, step.1, None).await?;
+            }
+            db::images::claim(&tx, id, step, data, 0).await?
+        }
     };
     if claimed {
         db::tasks::add(&tx, task).await?;
-        db::images::drop_property(&tx, &row.id, FAILED_IMPORT).await?;
-        db::images::set_property(&tx, &row.id, IMPORT_TASK, &task.id).await?;
+        db::images::drop_property(&tx, id, FAILED_IMPORT).await?;
+        db::images::set_property(&tx, id, IMPORT_TASK, &task.id).await?;
     }
     tx.commit().await?;
     Ok(claimed)
 }
 
-/// Takes up an import whose data lies staged, after a crash.
-pub fn resume(images: &Images, row: &image::Model, task: &task::Model) {
-    let (images, row, task) = (images.clone(), row.clone(), task.id.clone());
+/// Takes up imports whose data lies staged, after a crash: one after the other, beside the work that
+/// clients ask for.
+pub fn resume(images: &Images, imports: Vec<(image::Model, String)>) {
+    let images = images.clone();
     tokio::spawn(async move {
-        let data = row.data.clone().unwrap_or_default();
-        run(&images, &row, &data, &Method::GlanceDirect, &task).await;
+        for (row, task) in imports {
+            let data = row.data.clone().unwrap_or_default();
+            let ended = direct(&images, &row, &data).await;
+            finish(&images, &row.id, &data, &task, ended).await;
+        }
     });
 }
 
-async fn run(images: &Images, row: &image::Model, data: &str, method: &Method, task: &str) {
-    let ended = match method {
-        Method::GlanceDirect => direct(images, row, data).await,
-        Method::WebDownload(uri) => download::fetch(images, row, data, uri).await,
-    };
+/// Notes how an import ended.
+async fn finish(images: &Images, id: &str, data: &str, task: &str, ended: Result<(), Fault>) {
     match ended {
         Ok(()) => {
-            if let Err(error) = succeeded(images, &row.id, task).await {
-                tracing::error!(image = row.id, %error, "cannot end an import task");
+            if let Err(error) = succeeded(images, id, task).await {
+                tracing::error!(image = id, %error, "cannot end an import task");
             }
         }
         Err(fault) => {
-            tracing::warn!(image = row.id, %fault, "an import failed");
-            failed(images, &row.id, data, Some(task), &fault.to_string()).await;
+            tracing::warn!(image = id, %fault, "an import failed");
+            failed(images, id, data, Some(task), &fault.to_string()).await;
         }
     }
 }

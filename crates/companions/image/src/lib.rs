@@ -3,7 +3,8 @@
 //! Promises:
 //! - an image is `active` exactly when its data is complete, on disk and accepted by the inspector
 //!   ([`disk_image`]); whatever fails or is killed on the way ends in `queued` with nothing left;
-//! - uploads and downloads stream in constant memory;
+//! - uploads and downloads stream in constant memory, on threads and in numbers of their own;
+//! - what a project has stays within its quota, also while many upload at once;
 //! - a published file is never written again, so compute hosts on this machine may link to it:
 //!   [`Images::local_file`] in process, `direct_url` and `GET /v2/images/{id}/locations` (for
 //!   administrators and services) over HTTP.
@@ -18,18 +19,22 @@ mod migrations;
 mod model;
 mod patch;
 mod policy;
+mod quota;
+mod receive;
 mod service;
 mod settings;
 mod store;
 mod tables;
+mod transfers;
 mod upload;
 mod view;
 
 use std::sync::Arc;
 
 pub use fault::Fault;
+pub use quota::{LimitSource, Limits, LimitsUnavailable};
 pub use service::{Audit, Images, OpenError};
-pub use settings::{Settings, WebDownload};
+pub use settings::{Ranges, Settings, WebDownload};
 
 impl Images {
     /// The REST face: `/`, `/versions` and `/v2/…`, to be mounted under a prefix of choice with

@@ -4,6 +4,7 @@ use sea_orm_migration::prelude::*;
 
 mod m0001_images;
 mod m0002_gone_images;
+mod m0003_reservations;
 
 /// The migrations of the image service; its own table remembers which ran.
 pub struct Migrator;
@@ -13,6 +14,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m0001_images::Step),
             Box::new(m0002_gone_images::Step),
+            Box::new(m0003_reservations::Step),
         ]
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sql::{Database, SqlError};
 use web::policy::{Policy, PolicyError};
@@ -13,9 +13,12 @@ use crate::import;
 use crate::migrations::Migrator;
 use crate::model::has_data;
 use crate::policy;
+use crate::quota::LimitSource;
 use crate::settings::Settings;
 use crate::store::{Place, Store};
 use crate::tables::{Status, TaskStatus, task};
+use crate::transfers::Transfers;
+use crate::upload;
 
 /// The image service. Cheap to clone.
 #[derive(Clone)]
@@ -26,6 +29,10 @@ struct Inner {
     store: Store,
     settings: Settings,
     policy: Policy,
+    /// Uploads and imports under way.
+    transfers: Arc<Transfers>,
+    downloads: Arc<Transfers>,
+    limits: OnceLock<Arc<dyn LimitSource>>,
 }
 
 /// Why the service did not start.
@@ -76,7 +83,12 @@ impl Images {
             }
         })?;
         let policy = Policy::load(&[policy::RULES], settings.policy_file.as_deref())?;
+        let (all, each) = (settings.transfers, settings.transfers_per_project);
+        let downloads = settings.downloads_per_project;
         let images = Images(Arc::new(Inner {
+            transfers: Transfers::new("uploads and imports", all, each),
+            downloads: Transfers::new("downloads", usize::MAX, downloads),
+            limits: OnceLock::new(),
             db,
             store,
             settings,
@@ -96,6 +108,26 @@ impl Images {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    /// Lets the limits of projects come from the identity service; those that it does not name have
+    /// the settings' defaults. Said once, before the first request.
+    pub fn set_limit_source(&self, source: Arc<dyn LimitSource>) {
+        if self.0.limits.set(source).is_err() {
+            tracing::error!("the source of limits was said before; the first one stays");
+        }
+    }
+
+    pub(crate) fn limit_source(&self) -> Option<&dyn LimitSource> {
+        self.0.limits.get().map(AsRef::as_ref)
+    }
+
+    pub(crate) fn transfers(&self) -> &Arc<Transfers> {
+        &self.0.transfers
+    }
+
+    pub(crate) fn downloads(&self) -> &Arc<Transfers> {
+        &self.0.downloads
     }
 
     pub(crate) fn policy(&self) -> &Policy {
@@ -148,7 +180,7 @@ impl Images {
     async fn recover(&self) -> Result<(), Fault> {
         db::tasks::forget_expired(self.db().write()).await?;
         for name in self.store().names(Place::Incoming)? {
-            self.store().remove(&name);
+            self.store().remove_from(Place::Incoming, &name);
         }
         let tasks = db::tasks::unfinished(self.db().read()).await?;
         let mut resumed = Vec::new();
@@ -159,8 +191,10 @@ impl Images {
             let staged = self.store().path(Place::Staging, &data).is_file();
             let task = tasks.iter().find(|task| task.image_id == row.id);
             match (row.status, task) {
-                (Status::Uploading, _) if staged => {}
-                (Status::Importing, Some(task)) if staged => resumed.push((row, task)),
+                (Status::Uploading, _) if staged => self.note_staged(&row.id, &data).await?,
+                (Status::Importing, Some(task)) if staged => {
+                    resumed.push((row, task.id.clone()));
+                }
                 _ => {
                     tracing::warn!(
                         image = row.id,
@@ -183,9 +217,16 @@ impl Images {
             std::fs::remove_file(path)?;
         }
         // Only now: an import moves its file while the audit would look for it.
-        for (row, task) in resumed {
-            import::resume(self, &row, task);
-        }
+        import::resume(self, resumed);
+        Ok(())
+    }
+
+    /// Settles what a crash left between the last byte of staged data and the record of its size: what
+    /// was reserved is given back, what lies there is counted.
+    async fn note_staged(&self, id: &str, data: &str) -> Result<(), Fault> {
+        let length = std::fs::metadata(self.store().path(Place::Staging, data))?.len();
+        let size = upload::whole(length)?;
+        db::images::staged(self.db().write(), id, data, size).await?;
         Ok(())
     }
 

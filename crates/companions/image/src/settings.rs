@@ -1,7 +1,13 @@
 //! What an operator may decide about the image service.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::quota::Limits;
 
 const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
@@ -22,6 +28,18 @@ pub struct Settings {
     pub keep_free: u64,
     /// How long an upload may send nothing before it is given up and the image is queued again.
     pub idle_timeout: Duration,
+    /// Bytes a second that uploads and the servers of imports must send at least; 0 asks for none.
+    pub min_rate: u64,
+    /// Over how long [`Settings::min_rate`] is measured.
+    pub min_rate_window: Duration,
+    /// Uploads, stagings and imports under way at once in all; each takes two threads.
+    pub transfers: usize,
+    /// Those of one project.
+    pub transfers_per_project: usize,
+    /// Downloads of one project at once; other services are not counted.
+    pub downloads_per_project: usize,
+    /// What a project may have unless the identity service says otherwise.
+    pub limits: Limits,
     /// Values allowed for `disk_format` [disk_formats].
     pub disk_formats: Vec<String>,
     /// Values allowed for `container_format` [container_formats].
@@ -47,6 +65,27 @@ pub struct Settings {
     pub policy_file: Option<PathBuf>,
 }
 
+/// Ranges of addresses, as `10.0.0.0/8`; a single address is a range of one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ranges(pub Vec<IpNet>);
+
+impl FromStr for Ranges {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts = text.split(',').map(str::trim);
+        let range = |part: &str| {
+            let net = part.parse::<IpNet>().or_else(|error| {
+                let address = part.parse::<IpAddr>();
+                address.map(IpNet::from).map_err(|_| error)
+            });
+            net.map_err(|_| format!("'{part}' is no range of addresses such as 10.0.0.0/8"))
+        };
+        let ranges = parts.filter(|part| !part.is_empty()).map(range);
+        ranges.collect::<Result<_, _>>().map(Ranges)
+    }
+}
+
 /// What the import method `web-download` may fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebDownload {
@@ -54,11 +93,15 @@ pub struct WebDownload {
     pub schemes: Vec<String>,
     /// Ports; empty means any [allowed_ports].
     pub ports: Vec<u16>,
+    /// Ports refused [disallowed_ports].
+    pub refused_ports: Vec<u16>,
+    /// Host names; empty means any [allowed_hosts].
+    pub hosts: Vec<String>,
     /// Host names refused [disallowed_hosts].
     pub refused_hosts: Vec<String>,
-    /// Whether loopback and link-local addresses may be asked: they belong to this machine and to
-    /// the metadata service, which users must not reach through us. Off except in tests.
-    pub local_addresses: bool,
+    /// Ranges that may be asked although they are private, shared, link-local or this machine's own:
+    /// users reach through us what lies there.
+    pub ranges: Ranges,
     /// How long a server may take to connect or to send the next piece.
     pub timeout: Duration,
 }
@@ -68,8 +111,10 @@ impl Default for WebDownload {
         WebDownload {
             schemes: texts(&["http", "https"]),
             ports: vec![80, 443],
+            refused_ports: Vec::new(),
+            hosts: Vec::new(),
             refused_hosts: Vec::new(),
-            local_addresses: false,
+            ranges: Ranges::default(),
             timeout: Duration::from_secs(60),
         }
     }
@@ -83,6 +128,18 @@ impl Default for Settings {
             max_virtual_size: 16 * TIB,
             keep_free: 64 * MIB,
             idle_timeout: Duration::from_secs(300),
+            // 16 KiB a second: a modem; a GiB in 18 hours.
+            min_rate: 16 * 1024,
+            min_rate_window: Duration::from_secs(60),
+            transfers: 64,
+            transfers_per_project: 8,
+            downloads_per_project: 32,
+            limits: Limits {
+                size_total: 100 * 1024,
+                stage_total: 100 * 1024,
+                count_total: 1000,
+                count_uploading: 100,
+            },
             disk_formats: texts(&[
                 "ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop",
             ]),

@@ -8,13 +8,13 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt};
 use md5::{Digest, Md5};
 use sha2::Sha512;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::transfers::started;
 
 /// Pieces between the network and the disk, and again between the disk and the hash: a piece is what
 /// the HTTP library read at once, at most some hundred KiB.
@@ -28,35 +28,6 @@ const STRIDE: u64 = 16 << 20;
 pub struct Store {
     root: PathBuf,
     keep_free: u64,
-}
-
-/// Limits of one upload.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Most bytes.
-    pub size: u64,
-    /// Longest silence.
-    pub idle: Duration,
-}
-
-/// Why data could not be received. Nothing of it is left.
-#[derive(Debug, thiserror::Error)]
-pub enum ReceiveError {
-    /// The client stopped in the middle.
-    #[error("the data ended early: {0}")]
-    Broken(String),
-    /// The client sent nothing for too long.
-    #[error("no data came for {} seconds", .0.as_secs())]
-    Idle(Duration),
-    /// More than the largest allowed size.
-    #[error("more than {0} bytes")]
-    TooLarge(u64),
-    /// The disk is full.
-    #[error("no space left")]
-    Full,
-    /// The file could not be written.
-    #[error("the data could not be written")]
-    Files(#[from] io::Error),
 }
 
 /// Where a file of the store lies.
@@ -120,53 +91,15 @@ impl Store {
         Ok(size.saturating_add(self.keep_free) <= free)
     }
 
-    /// Receives a stream into `incoming/<name>`, counting and hashing on the way.
+    /// Begins to receive into `incoming/<name>`, on a thread that counts and hashes on the way.
     ///
     /// # Errors
-    /// See [`ReceiveError`]; the file is gone again after each of them, also when this future is dropped.
-    pub async fn receive<S, E>(
-        &self,
-        name: &str,
-        mut data: S,
-        limits: Limits,
-    ) -> Result<Incoming, ReceiveError>
-    where
-        S: Stream<Item = Result<Bytes, E>> + Unpin,
-        E: std::fmt::Display,
-    {
+    /// No thread can be started. Whether the file can be written is said by [`Feed::finish`].
+    pub fn begin(&self, name: &str) -> io::Result<Feed> {
         let (store, name) = (self.clone(), name.to_owned());
         let (sender, pieces) = mpsc::channel(QUEUE);
-        let writer = tokio::task::spawn_blocking(move || store.write_and_hash(&name, pieces));
-        let mut total = 0u64;
-        let fed = loop {
-            let piece = match tokio::time::timeout(limits.idle, data.next()).await {
-                Err(_) => break Err(ReceiveError::Idle(limits.idle)),
-                Ok(None) => break Ok(()),
-                Ok(Some(Err(error))) => break Err(ReceiveError::Broken(error.to_string())),
-                Ok(Some(Ok(piece))) => piece,
-            };
-            total += piece.len() as u64;
-            if total > limits.size {
-                break Err(ReceiveError::TooLarge(limits.size));
-            }
-            if sender.send(Piece::Data(piece)).await.is_err() {
-                break Ok(());
-            }
-        };
-        if fed.is_ok() {
-            // A writer that is gone says why itself.
-            drop(sender.send(Piece::End).await);
-        }
-        drop(sender);
-        let written = writer
-            .await
-            .map_err(|error| io::Error::other(error.to_string()))?;
-        fed?;
-        match written {
-            Ok(incoming) => Ok(incoming),
-            Err(error) if is_full(&error) => Err(ReceiveError::Full),
-            Err(error) => Err(error.into()),
-        }
+        let written = started(move || store.write_and_hash(&name, pieces))?;
+        Ok(Feed { sender, written })
     }
 
     /// The blocking half of an upload: one thread writes and computes md5, another sha512, which is as
@@ -302,6 +235,40 @@ pub fn hash_file(path: &Path) -> io::Result<(u64, String, String)> {
     }
 }
 
+/// The way to a file that is being received. Dropped, it leaves nothing.
+#[derive(Debug)]
+pub struct Feed {
+    sender: mpsc::Sender<Piece>,
+    written: oneshot::Receiver<io::Result<Incoming>>,
+}
+
+impl Feed {
+    /// Hands on a piece, waiting while the disk is behind. False: the writer ended, and
+    /// [`Feed::finish`] says why.
+    pub async fn push(&mut self, piece: Bytes) -> bool {
+        self.sender.send(Piece::Data(piece)).await.is_ok()
+    }
+
+    /// All is there.
+    ///
+    /// # Errors
+    /// The file could not be written; nothing of it is left.
+    pub async fn finish(self) -> io::Result<Incoming> {
+        // A writer that is gone says why itself.
+        drop(self.sender.send(Piece::End).await);
+        let written = self.written.await;
+        written.unwrap_or_else(|_| Err(io::Error::other("the writing thread ended abnormally")))
+    }
+
+    /// No more comes. Returns when nothing is left of the file.
+    pub async fn abandon(self) {
+        drop(self.sender);
+        // Its error is that it was abandoned.
+        drop(self.written.await);
+    }
+}
+
+#[derive(Debug)]
 enum Piece {
     Data(Bytes),
     /// The data is whole. A channel that closes without it was abandoned.

@@ -123,6 +123,8 @@ pub mod image {
         /// Name of the data file, new for every upload: an upload that finishes after its image
         /// was deleted (and perhaps made anew under the same id) cannot touch another's data.
         pub data: Option<String>,
+        /// Bytes of the owner's quota that are held for data that is still coming.
+        pub reserved: Option<i64>,
         pub created_at: DateTimeUtc,
         pub updated_at: DateTimeUtc,
     }
@@ -207,6 +209,24 @@ pub mod gone {
         #[sea_orm(primary_key, auto_increment = false)]
         pub id: String,
         pub deleted_at: DateTimeUtc,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// A row per project, on which those who count its images wait for each other.
+pub mod turn {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "quota_turns")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub project: String,
+        pub taken: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

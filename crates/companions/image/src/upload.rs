@@ -8,33 +8,37 @@
 
 use std::path::{Path, PathBuf};
 
-use axum::body::{Body, Bytes};
-use futures::Stream;
+use axum::body::Body;
 use uuid::Uuid;
+use web::Caller;
 
 use crate::db;
 use crate::db::images::Filled;
 use crate::fault::Fault;
 use crate::model::{Image, no_way};
+use crate::quota::Allowance;
+use crate::receive::{Transfer, deleted, full, receive, too_large, unwritten};
 use crate::service::Images;
-use crate::store::{Incoming, Limits, Place, ReceiveError, Store, is_full};
+use crate::store::{Incoming, Place, Store};
 use crate::tables::{Status, image};
+use crate::transfers::apart;
 use disk_image::{Declared, Inspected, Refusal};
 
 /// Receives the data of an image; afterwards it is active.
 pub async fn upload(
     images: &Images,
+    caller: &Caller,
     image: &Image,
     body: Body,
     length: Option<u64>,
 ) -> Result<(), Fault> {
     formats_set(&image.row)?;
-    let data = claim(images, &image.row, Status::Saving, length).await?;
+    let mut transfer = claim(images, caller, &image.row, Status::Saving, length).await?;
     let (images, row) = (images.clone(), image.row.clone());
     let work = tokio::spawn(async move {
-        let ended = receive_all(&images, &row, &data, body.into_data_stream()).await;
+        let ended = receive_all(&images, &row, &mut transfer, body).await;
         if ended.is_err() {
-            give_up(&images, &row.id, &data).await;
+            give_up(&images, &row.id, &transfer.data).await;
         }
         ended
     });
@@ -45,16 +49,17 @@ pub async fn upload(
 /// Receives data into the staging area, for an import by `glance-direct`.
 pub async fn stage(
     images: &Images,
+    caller: &Caller,
     image: &Image,
     body: Body,
     length: Option<u64>,
 ) -> Result<(), Fault> {
-    let data = claim(images, &image.row, Status::Uploading, length).await?;
-    let (images, id) = (images.clone(), image.row.id.clone());
+    let mut transfer = claim(images, caller, &image.row, Status::Uploading, length).await?;
+    let images = images.clone();
     let work = tokio::spawn(async move {
-        let ended = receive_staged(&images, &id, &data, body).await;
+        let ended = receive_staged(&images, &mut transfer, body).await;
         if ended.is_err() {
-            give_up(&images, &id, &data).await;
+            give_up(&images, &transfer.id, &transfer.data).await;
         }
         ended
     });
@@ -84,19 +89,46 @@ pub fn formats_set(row: &image::Model) -> Result<(), Fault> {
     }
 }
 
+/// Whose transfers are counted together: the project's that sends, or those of a user without one.
+pub fn sender(caller: &Caller) -> &str {
+    caller.project_id.as_deref().unwrap_or(&caller.user_id)
+}
+
+/// Claims a queued image for data that is about to come, if its owner's quota lets it.
 async fn claim(
     images: &Images,
+    caller: &Caller,
     row: &image::Model,
     to: Status,
     length: Option<u64>,
-) -> Result<String, Fault> {
+) -> Result<Transfer, Fault> {
     if let Some(length) = length {
         announced(images, length)?;
     }
+    let permit = images.transfers().begin(sender(caller))?;
+    let allowance = Allowance::of(images, row.owner.as_deref()).await?;
     let data = Uuid::new_v4().to_string();
+    let reserved = length.unwrap_or_default();
     let step = (Status::Queued, to);
-    if db::images::claim(images.db().write(), &row.id, step, &data).await? {
-        return Ok(data);
+    let claimed = sql::retry(|| async {
+        let tx = images.db().begin().await?;
+        if let Some(allowance) = &allowance {
+            allowance.admit_data(&tx, to, length).await?;
+        }
+        let claimed = db::images::claim(&tx, &row.id, step, &data, reserved).await?;
+        tx.commit().await?;
+        Ok::<_, Fault>(claimed)
+    })
+    .await?;
+    if claimed {
+        return Ok(Transfer {
+            id: row.id.clone(),
+            data,
+            status: to,
+            allowance,
+            reserved,
+            _permit: permit,
+        });
     }
     // Somebody was faster, or it never was queued: say which state stands in the way.
     match db::images::find(images.db().read(), &row.id).await? {
@@ -109,49 +141,30 @@ async fn claim(
 pub fn announced(images: &Images, length: u64) -> Result<(), Fault> {
     let cap = images.settings().size_cap;
     if length > cap {
-        return Err(received(ReceiveError::TooLarge(cap)));
+        return Err(too_large(cap));
     }
     if !images.store().has_room(length)? {
-        return Err(received(ReceiveError::Full));
+        return Err(full());
     }
     Ok(())
 }
 
-async fn receive_all<S, E>(
+async fn receive_all(
     images: &Images,
     row: &image::Model,
-    data: &str,
-    stream: S,
-) -> Result<(), Fault>
-where
-    S: Stream<Item = Result<Bytes, E>> + Unpin,
-    E: std::fmt::Display,
-{
-    let incoming = receive(images, data, stream).await?;
-    publish(images, row, data, incoming, Status::Saving).await
-}
-
-/// Receives a stream within the limits of the settings.
-pub async fn receive<S, E>(images: &Images, data: &str, stream: S) -> Result<Incoming, Fault>
-where
-    S: Stream<Item = Result<Bytes, E>> + Unpin,
-    E: std::fmt::Display,
-{
-    let limits = Limits {
-        size: images.settings().size_cap,
-        idle: images.settings().idle_timeout,
-    };
-    let incoming = images.store().receive(data, stream, limits).await;
-    incoming.map_err(received)
+    transfer: &mut Transfer,
+    body: Body,
+) -> Result<(), Fault> {
+    let incoming = receive(images, transfer, body.into_data_stream()).await?;
+    publish(images, row, transfer, incoming).await
 }
 
 /// Inspects received data, moves it to its place and calls the image active.
 pub async fn publish(
     images: &Images,
     row: &image::Model,
-    data: &str,
+    transfer: &Transfer,
     incoming: Incoming,
-    from: Status,
 ) -> Result<(), Fault> {
     let found = inspected(images, row, incoming.path().to_owned()).await?;
     let filled = Filled {
@@ -160,12 +173,12 @@ pub async fn publish(
         md5: incoming.md5.clone(),
         sha512: incoming.sha512.clone(),
     };
-    let name = data.to_owned();
+    let name = transfer.data.clone();
     in_store(images, move |store| {
         store.keep(incoming, Place::Published, &name).map(drop)
     })
     .await?;
-    activate(images, row, data, from, &filled).await
+    activate(images, row, &transfer.data, transfer.status, &filled).await
 }
 
 /// The last step: the file is in its place, the image becomes active.
@@ -191,21 +204,18 @@ pub async fn activate(
         Ok(())
     })
     .await?;
-    Err(Fault::Gone(format!(
-        "Image {} could not be found after upload. The image may have been deleted during the \
-         upload, cleaning up the chunks uploaded.",
-        row.id
-    )))
+    Err(deleted(&row.id))
 }
 
-async fn receive_staged(images: &Images, id: &str, data: &str, body: Body) -> Result<(), Fault> {
-    let incoming = receive(images, data, body.into_data_stream()).await?;
+async fn receive_staged(images: &Images, transfer: &mut Transfer, body: Body) -> Result<(), Fault> {
+    let incoming = receive(images, transfer, body.into_data_stream()).await?;
     let size = whole(incoming.size)?;
-    let name = data.to_owned();
+    let name = transfer.data.clone();
     in_store(images, move |store| {
         store.keep(incoming, Place::Staging, &name).map(drop)
     })
     .await?;
+    let (id, data) = (&transfer.id, &transfer.data);
     if db::images::staged(images.db().write(), id, data, size).await? {
         return Ok(());
     }
@@ -243,17 +253,15 @@ pub async fn inspected(
         row.container_format.as_deref().unwrap_or_default(),
     );
     let most = images.settings().max_virtual_size;
-    let found = tokio::task::spawn_blocking(move || inspect_file(&path, &declared, most)).await;
-    match found {
-        Ok(Ok(found)) => Ok(found),
-        Ok(Err(Refusal::Unreadable(error))) => Err(error.into()),
-        Ok(Err(refusal)) => {
+    match apart(move || inspect_file(&path, &declared, most)).await? {
+        Ok(found) => Ok(found),
+        Err(Refusal::Unreadable(error)) => Err(error.into()),
+        Err(refusal) => {
             tracing::warn!(image = row.id, %refusal, "the inspector refused image data");
             Err(Fault::Unsupported(format!(
                 "The image data is refused: {refusal}."
             )))
         }
-        Err(_) => Err(Fault::Internal("the inspector ended abnormally")),
     }
 }
 
@@ -262,48 +270,17 @@ fn inspect_file(path: &Path, declared: &Declared, most: u64) -> Result<Inspected
     disk_image::inspect(&mut file, declared, most)
 }
 
-/// Runs file work where it may block.
+/// Runs file work of a transfer where it may block.
 pub async fn in_store<T, F>(images: &Images, work: F) -> Result<T, Fault>
 where
     T: Send + 'static,
     F: FnOnce(&Store) -> std::io::Result<T> + Send + 'static,
 {
     let store = images.store().clone();
-    match tokio::task::spawn_blocking(move || work(&store)).await {
-        Ok(Err(error)) if is_full(&error) => Err(received(ReceiveError::Full)),
-        Ok(ended) => Ok(ended?),
-        Err(_) => Err(Fault::Internal("file work ended abnormally")),
-    }
+    apart(move || work(&store)).await?.map_err(unwritten)
 }
 
 /// Sizes in the database are signed.
 pub fn whole(size: u64) -> Result<i64, Fault> {
     i64::try_from(size).map_err(|_| Fault::TooLarge("The image is too large.".to_owned()))
-}
-
-/// Failures to receive, in Glance's words and codes.
-fn received(error: ReceiveError) -> Fault {
-    match error {
-        ReceiveError::TooLarge(cap) => Fault::TooLarge(format!(
-            "The incoming image is too large: it exceeds the limit of {cap} bytes."
-        )),
-        ReceiveError::Full => Fault::TooLarge(
-            "Image storage media is full: There is not enough disk space on the \
-                             image storage media."
-                .to_owned(),
-        ),
-        ReceiveError::Broken(why) => {
-            Fault::BadRequest(format!("The image data ended early: {why}"))
-        }
-        ReceiveError::Idle(after) => Fault::BadRequest(format!(
-            "No image data came for {} seconds.",
-            after.as_secs()
-        )),
-        ReceiveError::Files(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            Fault::Unavailable(format!(
-                "Insufficient permissions on image storage media: {error}"
-            ))
-        }
-        ReceiveError::Files(error) => Fault::Files(error),
-    }
 }

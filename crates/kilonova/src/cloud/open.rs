@@ -26,17 +26,21 @@ pub async fn identity(config: &Config, state: &State, url: &str) -> Result<Ident
 
 pub async fn images(config: &Config, state: &State) -> Result<Images> {
     let db = Database::open(&config.database_url(&state.path, "image")).await?;
-    let folder = config.image.image_dir.clone();
-    let mut settings = image::Settings {
+    let image = &config.image;
+    let folder = image.image_dir.clone();
+    let settings = image::Settings {
         image_dir: folder.unwrap_or_else(|| state.path.join("images")),
-        size_cap: config.image.image_size_cap,
-        policy_file: config.image.policy_file.clone(),
+        size_cap: image.image_size_cap,
+        limits: image.limits,
+        transfers: image.transfers,
+        transfers_per_project: image.transfers_per_project,
+        downloads_per_project: image.downloads_per_project,
+        min_rate: image.min_rate,
+        min_rate_window: image.min_rate_window,
+        web_download: image.web_download.clone(),
+        policy_file: image.policy_file.clone(),
         ..image::Settings::default()
     };
-    if config.image.web_download_local {
-        settings.web_download.local_addresses = true;
-        settings.web_download.ports = Vec::new();
-    }
     Ok(Images::open(db, settings).await?)
 }
 

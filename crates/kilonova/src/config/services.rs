@@ -51,60 +51,6 @@ impl Section for IdentitySection {
     }
 }
 
-/// `[image]`.
-#[derive(Debug, Clone)]
-pub struct ImageSection {
-    pub connection: Option<String>,
-    pub image_dir: Option<PathBuf>,
-    pub image_size_cap: u64,
-    pub web_download_local: bool,
-    pub policy_file: Option<PathBuf>,
-}
-
-impl Section for ImageSection {
-    const NAME: &'static str = "image";
-    const ABOUT: &'static str = "The embedded image service.";
-
-    fn options() -> &'static [Opt] {
-        const OPTIONS: &[Opt] = &[
-            Opt::secret(
-                "connection",
-                "",
-                "Its database; a file of the state folder when empty.",
-            ),
-            Opt::path(
-                "image_dir",
-                "",
-                "Folder of image data; `images` in the state folder when empty.",
-            ),
-            Opt::integer(
-                "image_size_cap",
-                "1099511627776",
-                "Largest upload in bytes.",
-            )
-            .range(1, i64::MAX),
-            Opt::boolean(
-                "web_download_local",
-                "false",
-                "Whether the import method web-download may ask loopback and link-local addresses, \
-                 at any port. Only for tests: users could reach this machine's own services.",
-            ),
-            policy::OPTION,
-        ];
-        OPTIONS
-    }
-
-    fn read(from: &mut Reader<'_>) -> Self {
-        ImageSection {
-            connection: from.optional("connection"),
-            image_dir: from.optional_path("image_dir"),
-            image_size_cap: from.integer("image_size_cap"),
-            web_download_local: from.boolean("web_download_local"),
-            policy_file: policy::file(from),
-        }
-    }
-}
-
 /// What makes networks real.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plane {

@@ -248,11 +248,13 @@ pub async fn show(ctx: Ctx) -> Answer {
     }
 }
 
-/// Everybody may list; a project sees its own limits, a domain those within, system and admin all.
+/// Everybody may list; a project sees its own limits, a domain those within, system, admin and the
+/// services that enforce them all.
 pub async fn list(ctx: Ctx) -> Answer {
     let session = ctx.session()?;
     let (system, domain) = (session.caller.system, session.caller.domain_id.clone());
-    let (admin, project) = (session.caller.is_admin(), session.caller.project_id.clone());
+    let project = session.caller.project_id.clone();
+    let all = system || session.caller.is_admin() || session.caller.has_role("service");
     let rows = limits::Entity::find().all(ctx.state.db.read()).await?;
     let mut items: Vec<Object> = Vec::new();
     for row in rows {
@@ -264,7 +266,7 @@ pub async fn list(ctx: Ctx) -> Answer {
             }
             None => false,
         };
-        if system || admin || own || within {
+        if all || own || within {
             items.extend(views(std::slice::from_ref(&row)));
         }
     }

@@ -6,10 +6,12 @@ use std::path::Path as FilePath;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
+use web::Caller;
 use web::auth::Authenticated;
 
 use super::find;
@@ -17,6 +19,7 @@ use crate::fault::Fault;
 use crate::model::STORE;
 use crate::service::Images;
 use crate::tables::{Status, image};
+use crate::transfers::Permit;
 use crate::{db, upload};
 
 /// Bytes read from disk at once on a download: few enough calls, little memory per client.
@@ -32,7 +35,7 @@ pub async fn upload(
 ) -> Result<Response, Fault> {
     octets(&headers)?;
     let seen = find(&images, &caller, &id, "upload_image").await?;
-    upload::upload(&images, &seen.image, body, length(&headers)?).await?;
+    upload::upload(&images, &caller, &seen.image, body, length(&headers)?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -46,7 +49,7 @@ pub async fn stage(
 ) -> Result<Response, Fault> {
     octets(&headers)?;
     let seen = find(&images, &caller, &id, "modify_image").await?;
-    upload::stage(&images, &seen.image, body, length(&headers)?).await?;
+    upload::stage(&images, &caller, &seen.image, body, length(&headers)?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -95,14 +98,27 @@ pub async fn download(
     find(&images, &caller, &id, "download_image").await?;
     match images.published(row) {
         None => Ok(StatusCode::NO_CONTENT.into_response()),
-        Some(path) => send(row, &path, headers.get(header::RANGE)).await,
+        Some(path) => {
+            let permit = match is_service(&caller) {
+                true => None,
+                false => Some(images.downloads().begin(upload::sender(&caller))?),
+            };
+            send(row, &path, headers.get(header::RANGE), permit).await
+        }
     }
+}
+
+/// Hosts fetch images as another service, many at once: their number is bounded where builds are.
+fn is_service(caller: &Caller) -> bool {
+    let mut roles = caller.roles.iter().chain(&caller.service_roles);
+    roles.any(|role| role.eq_ignore_ascii_case("service"))
 }
 
 async fn send(
     row: &image::Model,
     path: &FilePath,
     range: Option<&HeaderValue>,
+    permit: Option<Permit>,
 ) -> Result<Response, Fault> {
     let mut file = tokio::fs::File::open(path).await?;
     let size = file.metadata().await?.len();
@@ -113,6 +129,10 @@ async fn send(
     let (start, end) = part.unwrap_or((0, size));
     file.seek(SeekFrom::Start(start)).await?;
     let stream = ReaderStream::with_capacity(file.take(end - start), READ);
+    // The download counts as one that runs until its last byte is read, or nobody wants it any more.
+    let stream = stream.inspect(move |_| {
+        let _ = &permit;
+    });
     let mut answer = Response::builder()
         .header(header::CONTENT_TYPE, "application/octet-stream")
         .header(header::CONTENT_LENGTH, end - start)

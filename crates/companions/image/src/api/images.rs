@@ -21,10 +21,11 @@ use crate::listing::{Listing, Pages};
 use crate::model::{Image, STORE, Viewer};
 use crate::patch::{self, Change};
 use crate::policy;
+use crate::quota::Allowance;
 use crate::service::Images;
 use crate::store::Place;
 use crate::tables::{Status, Visibility, Word, image};
-use crate::{upload, view};
+use crate::view;
 
 /// `POST /v2/images`.
 pub async fn create(
@@ -91,6 +92,7 @@ fn described(body: &Value, caller: &Caller, images: &Images) -> Result<Image, Fa
             os_hash_algo: None,
             os_hash_value: None,
             data: None,
+            reserved: None,
             created_at: now,
             updated_at: now,
         },
@@ -107,8 +109,12 @@ fn described(body: &Value, caller: &Caller, images: &Images) -> Result<Image, Fa
 
 async fn add(images: &Images, image: &Image) -> Result<(), Fault> {
     let taken = || Fault::Conflict(format!("Image ID {} already exists!", image.row.id));
+    let allowance = Allowance::of(images, image.row.owner.as_deref()).await?;
     let added = sql::retry(|| async {
         let tx = images.db().begin().await?;
+        if let Some(allowance) = &allowance {
+            allowance.admit_image(&tx).await?;
+        }
         db::images::add(&tx, image).await?;
         // Asked afterwards: the row waited for whoever was just deleting the image of this id.
         if db::gone::is_gone(&tx, &image.row.id).await? {
@@ -291,12 +297,14 @@ pub async fn delete(
         Some((image, true)) => {
             // Data that is still coming in is removed by the upload when it finds the image gone.
             if let Some(data) = image.row.data {
-                upload::in_store(&images, move |store| {
+                let store = images.store().clone();
+                let removed = tokio::task::spawn_blocking(move || {
                     store.remove_from(Place::Staging, &data);
                     store.remove_from(Place::Published, &data);
-                    Ok(())
-                })
-                .await?;
+                });
+                removed
+                    .await
+                    .map_err(|_| Fault::Internal("a removal ended abnormally"))?;
             }
             Ok(StatusCode::NO_CONTENT.into_response())
         }

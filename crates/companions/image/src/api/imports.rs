@@ -12,6 +12,7 @@ use super::{find, json_body};
 use crate::fault::Fault;
 use crate::import::{self, Asked};
 use crate::service::Images;
+use crate::upload;
 
 /// Starts an import.
 pub async fn import(
@@ -28,6 +29,7 @@ pub async fn import(
         owner: caller.project_id.clone(),
         user_id: caller.user_id.clone(),
         request_id: request.local,
+        sender: upload::sender(&caller).to_owned(),
     };
     import::start(&images, &seen.image, method, asked, &body).await?;
     Ok(StatusCode::ACCEPTED.into_response())

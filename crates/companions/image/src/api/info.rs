@@ -10,6 +10,7 @@ use crate::fault::Fault;
 use crate::import::METHODS;
 use crate::model::STORE;
 use crate::policy;
+use crate::quota::Allowance;
 use crate::service::Images;
 
 /// `GET /v2/info/import`.
@@ -41,4 +42,16 @@ pub async fn stores_detail(
         "properties": {"data_dir": folder, "chunk_size": 262_144, "thin_provisioning": false},
     });
     Ok(web::body::json(StatusCode::OK, &json!({"stores": [store]})))
+}
+
+/// `GET /v2/info/usage`: what the caller's project has, and may have.
+pub async fn usage(
+    State(images): State<Images>,
+    Authenticated(caller): Authenticated,
+) -> Result<Response, Fault> {
+    let usage = match Allowance::of(&images, caller.project_id.as_deref()).await? {
+        Some(allowance) => allowance.report(&images).await?,
+        None => json!({}),
+    };
+    Ok(web::body::json(StatusCode::OK, &json!({"usage": usage})))
 }

@@ -173,17 +173,19 @@ pub struct Filled {
     pub sha512: String,
 }
 
-/// Starts an upload or import: `from` → `to`, with `data` as the name of the file to come. False
-/// when the image is not in `from` any more.
+/// Starts an upload or import: `from` → `to`, with `data` as the name of the file to come and
+/// `reserved` bytes of the quota. False when the image is not in `from` any more.
 pub async fn claim<C: ConnectionTrait>(
     db: &C,
     id: &str,
     (from, to): (Status, Status),
     data: &str,
+    reserved: u64,
 ) -> Result<bool, DbErr> {
     let done = image::Entity::update_many()
         .col_expr(image::Column::Status, Expr::value(to))
         .col_expr(image::Column::Data, Expr::value(data))
+        .col_expr(image::Column::Reserved, Expr::value(signed(reserved)))
         .col_expr(
             image::Column::UpdatedAt,
             Expr::value(sql::micros(Utc::now())),
@@ -195,23 +197,46 @@ pub async fn claim<C: ConnectionTrait>(
     Ok(done.rows_affected == 1)
 }
 
-/// A step of the upload or import that holds `data`. False when it does not hold the image any
-/// more: the image was deleted meanwhile.
-pub async fn step<C: ConnectionTrait>(
+/// Sizes in the database are signed.
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+/// Notes how many bytes of the quota the upload that holds `data` has reserved by now. False when it
+/// does not hold the image any more.
+pub async fn reserve<C: ConnectionTrait>(
     db: &C,
     id: &str,
     data: &str,
-    (from, to): (Status, Status),
+    reserved: u64,
 ) -> Result<bool, DbErr> {
     let done = image::Entity::update_many()
-        .col_expr(image::Column::Status, Expr::value(to))
+        .col_expr(image::Column::Reserved, Expr::value(signed(reserved)))
+        .filter(image::Column::Id.eq(id))
+        .filter(image::Column::Data.eq(data))
+        .exec(db)
+        .await?;
+    Ok(done.rows_affected == 1)
+}
+
+/// Begins the import of the staged data that is called `data`, with `reserved` bytes of the quota.
+/// False when the image does not wait with it any more.
+pub async fn take_staged<C: ConnectionTrait>(
+    db: &C,
+    id: &str,
+    data: &str,
+    reserved: u64,
+) -> Result<bool, DbErr> {
+    let done = image::Entity::update_many()
+        .col_expr(image::Column::Status, Expr::value(Status::Importing))
+        .col_expr(image::Column::Reserved, Expr::value(signed(reserved)))
         .col_expr(
             image::Column::UpdatedAt,
             Expr::value(sql::micros(Utc::now())),
         )
         .filter(image::Column::Id.eq(id))
         .filter(image::Column::Data.eq(data))
-        .filter(image::Column::Status.eq(from))
+        .filter(image::Column::Status.eq(Status::Uploading))
         .exec(db)
         .await?;
     Ok(done.rows_affected == 1)
@@ -227,6 +252,7 @@ pub async fn fill<C: ConnectionTrait>(
 ) -> Result<bool, DbErr> {
     let done = image::Entity::update_many()
         .col_expr(image::Column::Status, Expr::value(Status::Active))
+        .col_expr(image::Column::Reserved, Expr::value(None::<i64>))
         .col_expr(image::Column::Size, Expr::value(filled.size))
         .col_expr(image::Column::VirtualSize, Expr::value(filled.virtual_size))
         .col_expr(image::Column::Checksum, Expr::value(filled.md5.as_str()))
@@ -255,6 +281,7 @@ pub async fn staged<C: ConnectionTrait>(
     size: i64,
 ) -> Result<bool, DbErr> {
     let done = image::Entity::update_many()
+        .col_expr(image::Column::Reserved, Expr::value(None::<i64>))
         .col_expr(image::Column::Size, Expr::value(size))
         .filter(image::Column::Id.eq(id))
         .filter(image::Column::Data.eq(data))
@@ -269,6 +296,7 @@ pub async fn give_up<C: ConnectionTrait>(db: &C, id: &str, data: &str) -> Result
     let done = image::Entity::update_many()
         .col_expr(image::Column::Status, Expr::value(Status::Queued))
         .col_expr(image::Column::Data, Expr::value(None::<String>))
+        .col_expr(image::Column::Reserved, Expr::value(None::<i64>))
         .col_expr(image::Column::Size, Expr::value(None::<i64>))
         .col_expr(image::Column::VirtualSize, Expr::value(None::<i64>))
         .col_expr(

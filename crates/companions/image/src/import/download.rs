@@ -1,25 +1,28 @@
 //! `web-download`: fetching the data from an HTTP server that the user names, without letting the
-//! user reach this machine or the metadata service through us.
+//! user reach what only this machine can reach (see [`super::ranges`]).
 //!
 //! The host is resolved once, every address is checked, and the connection goes to exactly those
-//! addresses: a name cannot change its mind in between. Every redirect is checked the same way.
+//! addresses: a name cannot change its mind in between. Every redirect is checked the same way, and
+//! the address that answered once more before its data is read.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use futures::StreamExt;
 use http::header;
 use url::{Host, Url};
 
+use super::ranges::{own_addresses, refusal};
 use crate::fault::Fault;
+use crate::receive::{Transfer, receive};
 use crate::service::Images;
 use crate::settings::WebDownload;
-use crate::tables::{Status, image};
+use crate::tables::image;
 use crate::upload;
 
 /// Redirects followed before giving up.
 const REDIRECTS: usize = 5;
 
-/// Whether the settings let `uri` be fetched; addresses are checked when it is.
+/// Whether the settings let `uri` be fetched; a name's addresses are checked when it is.
 pub fn allowed(uri: &str, settings: &WebDownload) -> Result<Url, Fault> {
     let refused = || {
         Fault::BadRequest(format!(
@@ -29,12 +32,15 @@ pub fn allowed(uri: &str, settings: &WebDownload) -> Result<Url, Fault> {
     let url = Url::parse(uri).map_err(|_| refused())?;
     let host = url.host_str().ok_or_else(refused)?;
     let port = url.port_or_known_default().ok_or_else(refused)?;
+    let listed = |hosts: &[String]| {
+        let mut hosts = hosts.iter();
+        hosts.any(|known| bare(known).eq_ignore_ascii_case(bare(host)))
+    };
     let fits = settings.schemes.iter().any(|scheme| scheme == url.scheme())
         && (settings.ports.is_empty() || settings.ports.contains(&port))
-        && !settings
-            .refused_hosts
-            .iter()
-            .any(|refused| bare(refused).eq_ignore_ascii_case(bare(host)));
+        && !settings.refused_ports.contains(&port)
+        && (settings.hosts.is_empty() || listed(&settings.hosts))
+        && !listed(&settings.refused_hosts);
     if !fits {
         return Err(refused());
     }
@@ -44,7 +50,7 @@ pub fn allowed(uri: &str, settings: &WebDownload) -> Result<Url, Fault> {
         _ => None,
     };
     match literal {
-        Some(address) if !reachable(address, settings) => Err(refused()),
+        Some(address) if refused_address(address, settings)?.is_some() => Err(refused()),
         _ => Ok(url),
     }
 }
@@ -54,59 +60,23 @@ fn bare(host: &str) -> &str {
     host.trim_end_matches('.')
 }
 
-/// Loopback, link-local (where the metadata service lives), unspecified and multicast addresses are
-/// this machine's own business, also where an IPv6 address only wraps an IPv4 one.
-fn reachable(address: IpAddr, settings: &WebDownload) -> bool {
-    if settings.local_addresses {
-        return true;
-    }
-    let within = |v4: Ipv4Addr| {
-        v4.is_loopback()
-            || v4.is_link_local()
-            || v4.octets()[0] == 0
-            || v4.is_multicast()
-            || v4.is_broadcast()
-    };
-    match address.to_canonical() {
-        IpAddr::V4(v4) => !within(v4),
-        IpAddr::V6(v6) => {
-            !(v6.is_loopback()
-                || v6.is_unspecified()
-                || v6.is_multicast()
-                || v6.is_unicast_link_local()
-                || v6 == METADATA_V6
-                || wrapped(v6).is_some_and(within))
-        }
-    }
-}
-
-/// Where the metadata service of the largest cloud answers on IPv6; this cloud may run within it.
-const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
-
-/// The IPv4 address to which a translator would pass on what is sent to this one: NAT64 (RFC 6052,
-/// RFC 8215), 6to4 (RFC 3056), and addresses called compatible (RFC 4291).
-fn wrapped(v6: Ipv6Addr) -> Option<Ipv4Addr> {
-    let join = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
-    match v6.segments() {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low]
-        | [0x64, 0xff9b, 1, _, _, _, high, low]
-        | [0, 0, 0, 0, 0, 0, high, low] => Some(join(high, low)),
-        [0x2002, high, low, ..] => Some(join(high, low)),
-        _ => None,
-    }
+/// What speaks against asking an address now.
+fn refused_address(address: IpAddr, settings: &WebDownload) -> Result<Option<&'static str>, Fault> {
+    Ok(refusal(address, &settings.ranges.0, &own_addresses()?))
 }
 
 /// Fetches the data of an image.
 pub async fn fetch(
     images: &Images,
     row: &image::Model,
-    data: &str,
+    transfer: &mut Transfer,
     uri: &str,
 ) -> Result<(), Fault> {
     let settings = &images.settings().web_download;
     let mut url = allowed(uri, settings)?;
     for _ in 0..=REDIRECTS {
-        let response = get(&url, settings).await?;
+        let asked = tokio::time::timeout(settings.timeout, get(&url, settings)).await;
+        let response = asked.map_err(|_| unfit(&url, "does not answer in time"))??;
         let status = response.status();
         if status.is_redirection() {
             let target = response.headers().get(header::LOCATION);
@@ -126,8 +96,8 @@ pub async fn fetch(
             upload::announced(images, length)?;
         }
         let stream = response.bytes_stream().boxed();
-        let incoming = upload::receive(images, data, stream).await?;
-        return upload::publish(images, row, data, incoming, Status::Importing).await;
+        let incoming = receive(images, transfer, stream).await?;
+        return upload::publish(images, row, transfer, incoming).await;
     }
     Err(unfit(&url, "redirects too often"))
 }
@@ -140,8 +110,11 @@ async fn get(url: &Url, settings: &WebDownload) -> Result<reqwest::Response, Fau
     let addresses: Vec<SocketAddr> = found
         .map_err(|error| unfit(url, &format!("has no address: {error}")))?
         .collect();
-    if addresses.is_empty() || !addresses.iter().all(|one| reachable(one.ip(), settings)) {
-        return Err(unfit(url, "has an address that may not be asked"));
+    if addresses.is_empty() {
+        return Err(unfit(url, "has no address"));
+    }
+    for address in &addresses {
+        may_ask(url, address.ip(), settings)?;
     }
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -151,11 +124,28 @@ async fn get(url: &Url, settings: &WebDownload) -> Result<reqwest::Response, Fau
         .resolve_to_addrs(host, &addresses)
         .build()
         .map_err(|error| unfit(url, &error.to_string()))?;
-    client
+    let response = client
         .get(url.clone())
         .send()
         .await
-        .map_err(|error| unfit(url, &error.without_url().to_string()))
+        .map_err(|error| unfit(url, &error.without_url().to_string()))?;
+    let answered = response
+        .remote_addr()
+        .ok_or(Fault::Internal("a server answered without an address"))?;
+    may_ask(url, answered.ip(), settings)?;
+    Ok(response)
+}
+
+/// Refuses an address that users must not reach through us; the log says which, the user is not told
+/// what our resolver knows.
+fn may_ask(url: &Url, address: IpAddr, settings: &WebDownload) -> Result<(), Fault> {
+    match refused_address(address, settings)? {
+        None => Ok(()),
+        Some(what) => {
+            tracing::warn!(host = url.host_str(), %address, what, "an image download is refused");
+            Err(unfit(url, "has an address that may not be asked"))
+        }
+    }
 }
 
 fn unfit(url: &Url, why: &str) -> Fault {
@@ -176,19 +166,23 @@ mod tests {
             "http://169.254.169.254/latest",
             "http://0.0.0.0/",
             "http://2130706433/",
+            "http://0x7f.1/",
             "http://0.1.2.3/",
             "http://[::127.0.0.1]/",
             "http://[64:ff9b::169.254.169.254]/",
             "http://[64:ff9b:1::a9fe:a9fe]/",
             "http://[2002:7f00:1::]/",
             "http://[fd00:ec2::254]/",
+            "http://10.0.0.5/",
+            "http://192.168.7.7/",
+            "http://100.100.100.200/",
         ] {
             assert!(allowed(uri, &settings).is_err(), "{uri}");
         }
         for uri in [
-            "http://192.0.2.1/x",
-            "http://[2001:db8::1]/x",
-            "http://[64:ff9b::192.0.2.1]/x",
+            "http://9.9.9.9/x",
+            "http://[2620:fe::fe]/x",
+            "http://[64:ff9b::9.9.9.9]/x",
         ] {
             assert!(allowed(uri, &settings).is_ok(), "{uri}");
         }
@@ -209,5 +203,10 @@ mod tests {
             assert!(allowed(uri, &settings).is_err(), "{uri}");
         }
         assert!(allowed("https://a.example/x.qcow2", &settings).is_ok());
+        settings.refused_ports.push(443);
+        assert!(allowed("https://a.example/x.qcow2", &settings).is_err());
+        settings.hosts.push("b.example".to_owned());
+        assert!(allowed("http://a.example/x.qcow2", &settings).is_err());
+        assert!(allowed("http://B.example./x.qcow2", &settings).is_ok());
     }
 }

@@ -32,7 +32,8 @@ async fn with_web() -> (Glance, SocketAddr) {
     let db = sql::testing::sqlite().await;
     let glance = Glance::on(db, |settings| {
         settings.web_download.ports = Vec::new();
-        settings.web_download.local_addresses = true;
+        let local = "127.0.0.0/8, 169.254.0.0/16";
+        settings.web_download.ranges = local.parse().expect("ranges");
         settings.web_download.refused_hosts = vec!["169.254.169.254".to_owned()];
     })
     .await;
@@ -199,6 +200,11 @@ async fn imports_that_make_no_sense_are_refused_at_once() {
         (json!({"method": {"name": "copy-image"}}), 501),
         (download("http://127.0.0.1/x"), 400),
         (download("http://[::1]/x"), 400),
+        (download("http://10.0.0.1/x"), 400),
+        (download("http://172.31.255.1/x"), 400),
+        (download("http://192.168.1.1/x"), 400),
+        (download("http://100.64.0.1/x"), 400),
+        (download("http://[fd12::1]/x"), 400),
         (download("http://images.example:22/x"), 400),
         (download("bad://url"), 400),
     ] {

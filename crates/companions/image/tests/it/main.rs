@@ -5,8 +5,12 @@ mod imports;
 mod isolation;
 mod life;
 mod lists;
+mod quotas;
+mod rates;
+mod rebinding;
 mod recovery;
 mod sharing;
+mod threads;
 mod uploads;
 
 use std::sync::Arc;

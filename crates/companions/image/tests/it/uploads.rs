@@ -178,7 +178,7 @@ async fn a_silent_client_is_given_up() {
     .await;
     let id = glance.create(ALICE, json!({})).await;
     let body = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
-    glance.data(ALICE, &id, "file", body).await.is(400);
+    glance.data(ALICE, &id, "file", body).await.is(408);
     assert_eq!(glance.show(ALICE, &id).await["status"], "queued");
     glance.is_clean().await;
 }
