@@ -47,7 +47,7 @@ def external(admin):
     for network in admin.network.networks(is_router_external=True):
         return network
     network = admin.network.create_network(name="public", is_router_external=True)
-    admin.network.create_subnet(network_id=network.id, ip_version=4, cidr="203.0.113.0/24", is_dhcp_enabled=False)
+    admin.network.create_subnet(network_id=network.id, ip_version=4, cidr="192.168.215.0/24", is_dhcp_enabled=False)
     return network
 
 

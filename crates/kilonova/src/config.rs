@@ -3,6 +3,7 @@
 mod compute;
 mod console;
 mod image;
+pub mod demo;
 mod place;
 mod policy;
 mod scheduling;
@@ -11,12 +12,13 @@ mod services;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use settings::{SectionInfo, Settings, Sources, section};
+use settings::{Outside, SectionInfo, Settings, Sources, section};
 use telemetry::TelemetrySettings;
 
 pub use compute::{ApiSection, ComputeSection, FakeSection, QemuSection};
 pub use console::ConsoleSection;
 pub use image::ImageSection;
+pub use demo::DemoSection;
 pub use place::{Driver, Place};
 pub use scheduling::SchedulerSection;
 pub use services::{IdentitySection, NetworkSection, Plane};
@@ -41,6 +43,9 @@ pub struct Config {
     pub image: ImageSection,
     pub network: NetworkSection,
     pub database: services::DatabaseSection,
+    pub demo: DemoSection,
+    /// What the environment says of proxies and mirrors.
+    pub outside: Outside,
     /// What the operator should look at.
     pub warnings: Vec<String>,
 }
@@ -66,6 +71,7 @@ pub fn sections() -> Vec<SectionInfo> {
         section::<ImageSection>(),
         section::<NetworkSection>(),
         section::<services::DatabaseSection>(),
+        section::<DemoSection>(),
     ]
 }
 
@@ -75,7 +81,9 @@ impl Config {
     /// # Errors
     /// Every value that does not parse, each with its file and line.
     pub fn load(sources: &Sources) -> Result<Self> {
-        Self::read(&Settings::load(sources, &sections())?)
+        let mut config = Self::read(&Settings::load(sources, &sections())?)?;
+        config.outside = settings::outside();
+        Ok(config)
     }
 
     /// Reads one text as if it were a file; for tests.
@@ -100,6 +108,7 @@ impl Config {
             (take!(), take!(), take!(), take!(), take!(), take!()),
             (take!(), take!(), take!(), take!(), take!(), take!()),
             (take!(), take!(), take!(), take!(), take!(), take!()),
+            take!(),
         );
         let (
             (Some(telemetry), Some(place), Some(compute), Some(api), Some(quota), Some(console)),
@@ -112,6 +121,7 @@ impl Config {
                 Some(network),
                 Some(database),
             ),
+            Some(demo),
         ) = sections
         else {
             bail!("{}", problems.join("\n"));
@@ -135,6 +145,8 @@ impl Config {
             image,
             network,
             database,
+            demo,
+            outside: Outside::default(),
             warnings: settings.warnings(),
         })
     }

@@ -2,6 +2,7 @@
 //! progress display; and at the end how to reach it. Whatever exists already is taken as it is.
 
 mod api;
+mod range;
 mod steps;
 
 use std::path::PathBuf;
@@ -9,7 +10,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
+use ipnet::IpNet;
 
+use crate::cloud::open;
 use crate::config::Config;
 use api::Api;
 
@@ -25,6 +28,9 @@ pub struct Wanted {
     /// Name of the server.
     #[arg(long, default_value = "first")]
     pub name: String,
+    /// Range of the external network; as `[demo] external_cidr`, and stronger.
+    #[arg(long)]
+    pub external_cidr: Option<IpNet>,
     /// How long the server may take to answer by SSH, in seconds.
     #[arg(long, default_value_t = 180)]
     pub patience: u64,
@@ -62,16 +68,17 @@ pub async fn run(config: &Config, wanted: &Wanted) -> Result<()> {
     step("flavors");
     let flavor = steps::flavors(&admin).await?;
     step("the external network");
-    let public = steps::public_network(&admin).await?;
+    let wish = wanted.external_cidr.or(config.demo.external_cidr);
+    let public = range::public_network(&admin, wish, open::places(config)).await?;
     step("the private network");
-    let private = steps::private_network(&demo, &public).await?;
+    let private = steps::private_network(&demo, &public.id).await?;
     step("key and security group");
     steps::key(&demo, &key).await?;
     steps::security_group(&demo).await?;
     step("the server");
     let server = steps::server(&demo, &wanted.name, &image, &flavor, &private).await?;
     step("its floating address");
-    let address = steps::floating_ip(&demo, &server, &public).await?;
+    let address = steps::floating_ip(&demo, &server, &public.id).await?;
     step("waiting for SSH");
     let patience = Duration::from_secs(wanted.patience);
     let answers = steps::ssh_answers(&address, patience).await;
@@ -85,6 +92,7 @@ pub async fn run(config: &Config, wanted: &Wanted) -> Result<()> {
         key.display()
     );
     println!("  console   {console}");
+    println!("  outside   floating addresses are of {}", public.range);
     println!(
         "  clouds    {} (clouds kilonova and kilonova-admin)",
         state.join("clouds.yaml").display()

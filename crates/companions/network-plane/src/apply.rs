@@ -7,6 +7,7 @@
 pub mod devices;
 pub mod firewalls;
 pub mod sweep;
+pub mod uplinks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 
 use crate::adverts::{self, Adverts};
 use crate::daemon::Daemons;
+use crate::host::Host;
 use crate::kernel::netns;
 use crate::layout::{self, Key, Layout};
 use crate::memory::{self, Memory};
@@ -30,6 +32,9 @@ pub struct Engine {
     pub state_dir: PathBuf,
     /// The host's own namespace.
     pub host: File,
+    /// What the host uses of the address space.
+    pub view: Host,
+    pub verdicts: uplinks::Verdicts,
     pub spaces: BTreeMap<Key, Opened>,
     pub memory: Memory,
     /// What was applied last.
@@ -54,11 +59,12 @@ pub fn run(engine: &mut Engine, wanted: &Wanted) -> Result<Report, PlaneError> {
     fs::create_dir_all(&engine.state_dir)
         .and_then(|()| fs::set_permissions(&engine.state_dir, fs::Permissions::from_mode(0o755)))
         .map_err(|e| PlaneError::file(&engine.state_dir, e))?;
-    let (wanted, problems) = check::admit(wanted);
+    let (mut wanted, problems) = check::admit(wanted);
     let mut report = Report::default();
     for (object, error) in problems {
         report.fail(object, &error);
     }
+    uplinks::admit(engine, &mut wanted, &mut report)?;
     let remembered = engine.memory.clone();
     engine.memory.numbers.assign(&wanted);
     let layout = layout::layout(&engine.cloud_id, &wanted);

@@ -41,6 +41,11 @@ pub enum PlaneError {
         #[source]
         source: io::Error,
     },
+    /// The range of an external network would take something away from the host.
+    #[error(
+        "the range {range} of the external network overlaps {by}: it is not connected to the host"
+    )]
+    Overlap { range: ipnet::IpNet, by: String },
     /// The wanted state contradicts itself (a port on an unknown network, a name that is too long).
     #[error("{0}")]
     Wanted(String),

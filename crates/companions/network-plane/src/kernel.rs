@@ -6,5 +6,6 @@ pub mod icmpv6;
 pub mod links;
 pub mod netlink;
 pub mod netns;
+pub mod routes;
 pub mod rules;
 pub mod tap;

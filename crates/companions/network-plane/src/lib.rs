@@ -31,6 +31,7 @@ mod daemon;
 mod dhcp;
 mod error;
 mod firewall;
+pub mod host;
 mod kernel;
 mod layout;
 mod memory;

@@ -11,6 +11,7 @@ use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
 use crate::apply::{self, Engine, sweep};
 use crate::daemon::Daemons;
+use crate::host::{Host, Places, Uses};
 use crate::kernel::netns;
 use crate::layout::Layout;
 use crate::metadata::{Listeners, MetadataListener};
@@ -26,6 +27,8 @@ pub struct PlaneSettings {
     pub state_dir: PathBuf,
     /// 1 to 8 letters or digits, unique among the clouds of this machine; part of every namespace's name.
     pub cloud_id: String,
+    /// Where name servers, proxies and package mirrors of the host are named: no external network may take them away.
+    pub places: Places,
 }
 
 /// The networks of one cloud on this host. Cheap to clone; what exists on the host outlives it.
@@ -36,6 +39,7 @@ pub struct Plane {
 
 struct Inner {
     cloud_id: String,
+    view: Host,
     /// The newest wanted state and its number.
     newest: Mutex<(u64, Arc<Wanted>)>,
     work: Arc<AsyncMutex<Work>>,
@@ -63,9 +67,12 @@ impl Plane {
         }
         let state_dir = std::path::absolute(&settings.state_dir)
             .map_err(|e| PlaneError::file(&settings.state_dir, e))?;
+        let view = Host::here(settings.places, Some(sweep::host_alias(id)))?;
         let engine = Engine {
             cloud_id: id.clone(),
             host: netns::current()?,
+            view: view.clone(),
+            verdicts: Default::default(),
             spaces: Default::default(),
             memory: memory::load(&state_dir),
             layout: Layout::new(),
@@ -76,6 +83,7 @@ impl Plane {
         };
         let inner = Arc::new(Inner {
             cloud_id: id.clone(),
+            view,
             newest: Mutex::default(),
             work: Arc::new(AsyncMutex::new(Work { engine, done: None })),
         });
@@ -143,6 +151,12 @@ impl Plane {
     pub async fn audit_at_rest(&self, wanted: Wanted) -> Result<Vec<String>, PlaneError> {
         let work = self.inner.work.clone().lock_owned().await;
         blocking(move || sweep::audit_at_rest(&work.engine, &wanted)).await
+    }
+
+    /// What the host uses of the address space, but for what this cloud has there.
+    pub async fn host_uses(&self) -> Result<Uses, PlaneError> {
+        let view = self.inner.view.clone();
+        blocking(move || view.uses()).await
     }
 
     /// The name of the namespace that holds the taps (`kn-<cloud id>`, under /run/netns).

@@ -11,6 +11,7 @@ use web::Caller;
 use crate::access::Access;
 use crate::events::EventSink;
 use crate::fault::Result;
+use crate::host_ranges::HostRanges;
 use crate::settings::Settings;
 
 /// One object as the API shows it.
@@ -21,6 +22,8 @@ pub struct Core {
     pub db: Database,
     pub settings: Settings,
     pub access: Access,
+    /// What this host uses of the address space.
+    pub host: HostRanges,
     /// Rung when something changed that the data plane should know.
     pub changed: Notify,
     /// Rung when there is an event for compute.

@@ -75,6 +75,11 @@ pub enum Fault {
     InvalidPool(String),
     #[error("The allocation pool {0} spans beyond the subnet cidr {1}.")]
     PoolOutOfBounds(String, String),
+    /// A subnet of an external network that would take something away from the host; `by` says what.
+    #[error(
+        "The range {range} of an external network becomes a route of this host, and it overlaps {by}. Choose another range."
+    )]
+    OverlapsHost { range: String, by: String },
     #[error("Network type '{0}' is not supported by this host's data plane.")]
     NetworkType(String),
 
@@ -302,6 +307,7 @@ impl Fault {
             F::OverlappingPools(..) => (CONFLICT, "OverlappingAllocationPools"),
             F::InvalidPool(_) => (BAD, "InvalidAllocationPool"),
             F::PoolOutOfBounds(..) => (BAD, "OutOfBoundsAllocationPool"),
+            F::OverlapsHost { .. } => (CONFLICT, "SubnetOverlapsHost"),
             F::NetworkType(_) => (BAD, "InvalidInput"),
             F::SecurityGroupInUse(_) => (CONFLICT, "SecurityGroupInUse"),
             F::CannotRemoveDefault => (CONFLICT, "SecurityGroupCannotRemoveDefault"),

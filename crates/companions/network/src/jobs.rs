@@ -86,6 +86,9 @@ pub fn run<'a>(cx: &'a Cx<'a>, job: &'a Job<'a>) -> BoxFuture<'a, Result<Vec<Vie
 }
 
 async fn tried<'a>(cx: &'a Cx<'a>, job: &'a Job<'a>) -> Result<Vec<View>> {
+    if gives_ranges(job) {
+        cx.core.host.look().await?;
+    }
     let mut attempt = 1;
     loop {
         match once(cx, job).await {
@@ -98,6 +101,14 @@ async fn tried<'a>(cx: &'a Cx<'a>, job: &'a Job<'a>) -> Result<Vec<View>> {
             ended => return ended,
         }
     }
+}
+
+/// Whether the job may give a range to the host: see [`crate::host_ranges`].
+fn gives_ranges(job: &Job<'_>) -> bool {
+    let (Job::Create { resource, .. } | Job::Update { resource, .. }) = job else {
+        return false;
+    };
+    matches!(resource.what, What::Network | What::Subnet | What::Rbac)
 }
 
 async fn once<'a>(cx: &'a Cx<'a>, job: &'a Job<'a>) -> Result<Vec<View>> {

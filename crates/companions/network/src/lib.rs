@@ -20,6 +20,7 @@ mod events;
 mod extensions;
 mod fault;
 mod floatingips;
+mod host_ranges;
 mod http;
 mod jobs;
 mod list;
@@ -46,6 +47,8 @@ mod views;
 mod wanted;
 
 pub use access::RULES as POLICY_RULES;
+pub use network_plane::host;
+
 pub use events::{EventSink, SinkError};
 pub use metadata::MetadataUpstream;
 pub use service::{AuditError, Networks, OpenError};

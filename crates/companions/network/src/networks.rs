@@ -178,7 +178,7 @@ async fn only_default(tx: &Tx, id: &str) -> Result<()> {
 
 /// Changes a network.
 pub async fn update(
-    _cx: &Cx<'_>,
+    cx: &Cx<'_>,
     tx: &Tx,
     mut row: networks::Model,
     attrs: &Attrs,
@@ -216,6 +216,9 @@ pub async fn update(
         rbac::set_open(tx, &row.project_id, &row.id, Access::Shared, shared).await?;
     }
     if let Some(external) = attrs.get("router:external").and_then(Value::as_bool) {
+        if external && !is_external(tx, &row.id).await? {
+            cx.core.host.admit_network(tx, &row.id).await?;
+        }
         rbac::set_open(tx, &row.project_id, &row.id, Access::External, external).await?;
     }
     store::save(tx, row).await

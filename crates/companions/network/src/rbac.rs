@@ -218,6 +218,9 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<rbac_policies
             "create_network:router:external".to_owned(),
         ));
     }
+    if row.action == Access::External.word() {
+        cx.core.host.admit_network(tx, &row.object_id).await?;
+    }
     let owner = owner_of(tx, &row.object_type, &row.object_id).await?;
     if !cx.is_admin() && owner != cx.project() {
         return Err(missing(&kinds::RBAC, row.object_id));

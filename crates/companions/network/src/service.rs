@@ -16,6 +16,7 @@ use crate::access::Access;
 use crate::core::Core;
 use crate::events::EventSink;
 use crate::fault::Fault;
+use crate::host_ranges::HostRanges;
 use crate::metadata::MetadataUpstream;
 use crate::migrations::Migrator;
 use crate::settings::{PlaneKind, Settings};
@@ -42,7 +43,9 @@ impl Networks {
     /// Opens the service on its database, whose tables it brings up to date.
     pub async fn open(db: Database, settings: Settings) -> Result<Self, OpenError> {
         db.migrate::<Migrator>().await?;
+        let plane = open_plane(&settings).await?;
         let core = Core {
+            host: HostRanges::of(plane.clone()),
             db,
             access: Access::load(settings.policy_file.as_deref())?,
             settings,
@@ -51,7 +54,6 @@ impl Networks {
             sink: RwLock::new(None),
             cursors: Mutex::new(HashMap::new()),
         };
-        let plane = open_plane(&core.settings).await?;
         Ok(Networks {
             core: Arc::new(core),
             plane,
@@ -140,6 +142,7 @@ async fn open_plane(settings: &Settings) -> Result<Option<Plane>, PlaneError> {
             let plane = PlaneSettings {
                 state_dir: settings.state_dir.clone(),
                 cloud_id: settings.cloud_id.clone(),
+                places: settings.places.clone(),
             };
             Ok(Some(Plane::open(plane).await?))
         }

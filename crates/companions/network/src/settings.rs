@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use network_plane::host::Places;
 use secrecy::SecretString;
 
 /// What makes the virtual networks real.
@@ -25,6 +26,8 @@ pub struct Settings {
     pub cloud_id: String,
     /// Where the data plane keeps its files.
     pub state_dir: PathBuf,
+    /// Where name servers, proxies and package mirrors of the host are named. Only with the Linux plane.
+    pub places: Places,
     /// Whether servers reach a metadata service at 169.254.169.254. Only with the Linux plane.
     pub metadata: bool,
     /// The secret shared with the metadata service, by which it knows that the proxy spoke.
@@ -60,6 +63,7 @@ impl Default for Settings {
             plane: PlaneKind::None,
             cloud_id: "local".to_owned(),
             state_dir: PathBuf::from("./var/network"),
+            places: Places::default(),
             metadata: true,
             metadata_secret: SecretString::default(),
             mtu: 1500,

@@ -100,6 +100,9 @@ pub async fn create(
     };
     check_modes(&row, cidr)?;
     check_lists(cx, &row)?;
+    if crate::networks::is_external(tx, &network.id).await? {
+        cx.core.host.admit_subnet(&row)?;
+    }
     store::insert(tx, row.clone()).await?;
     if addresses::is_automatic(&row) {
         address_existing_ports(tx, &row, cidr).await?;
@@ -336,6 +339,9 @@ pub async fn update(
     row.allocation_pools = to_text(&ranges);
     check_modes(&row, cidr)?;
     check_lists(cx, &row)?;
+    if attrs.has("gateway_ip") && crate::networks::is_external(tx, &row.network_id).await? {
+        cx.core.host.admit_subnet(&row)?;
+    }
     let row = store::save(tx, row).await?;
     if row.enable_dhcp != had_dhcp {
         dhcp::settle(tx, cx.core, &row.network_id).await?;

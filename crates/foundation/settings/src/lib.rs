@@ -44,6 +44,7 @@ mod error;
 mod interpolate;
 mod nova;
 mod option;
+mod outside;
 mod reader;
 mod reference;
 mod source;
@@ -55,6 +56,7 @@ use std::collections::BTreeMap;
 
 pub use error::{Problem, Problems, SettingsError};
 pub use option::{Kind, Opt, Section, SectionInfo, section};
+pub use outside::{Outside, outside};
 pub use reader::Reader;
 pub use reference::reference;
 pub use source::Sources;

@@ -4,6 +4,7 @@ use anyhow::Result;
 use compute_db::Database;
 use identity::Identity;
 use image::Images;
+use network::host::Places;
 use network::{Networks, PlaneKind};
 use secrecy::SecretString;
 
@@ -51,6 +52,7 @@ pub async fn networks(config: &Config, state: &State) -> Result<Networks> {
         plane: plane(config),
         cloud_id: state.cloud_id.clone(),
         state_dir: state.path.join("network"),
+        places: places(config),
         metadata_secret: SecretString::from(state.secrets.metadata_secret.clone()),
         mtu: config.network.mtu,
         dns_domain: config.network.dns_domain.clone(),
@@ -58,6 +60,11 @@ pub async fn networks(config: &Config, state: &State) -> Result<Networks> {
         ..network::Settings::default()
     };
     Ok(Networks::open(db, settings).await?)
+}
+
+/// Where name servers, proxies and package mirrors of this machine are named.
+pub fn places(config: &Config) -> Places {
+    Places::of_machine(config.outside.home.as_deref(), &config.outside.variables)
 }
 
 /// What makes networks real here.

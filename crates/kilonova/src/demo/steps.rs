@@ -12,9 +12,6 @@ use tokio::net::TcpStream;
 
 use super::api::{Api, id_of, named};
 
-/// Network of floating addresses: a block that is reserved for documentation and never routed.
-const PUBLIC_CIDR: &str = "203.0.113.0/24";
-const PUBLIC_GATEWAY: &str = "203.0.113.1";
 const PRIVATE_CIDR: &str = "10.20.0.0/24";
 
 /// (name, MiB, processors, GiB).
@@ -65,22 +62,6 @@ pub async fn flavors(admin: &Api) -> Result<String> {
     }
     let known = admin.get(&admin.compute, "/flavors").await?;
     id_of(named(&known, "flavors", FLAVORS[0].0).context("the flavor that was just made")?)
-}
-
-/// The external network; its id.
-pub async fn public_network(admin: &Api) -> Result<String> {
-    if let Some(network) = find(admin, "networks", "public").await? {
-        return id_of(&network);
-    }
-    let body = json!({"network": {"name": "public", "router:external": true}});
-    let made = admin.post(&admin.network, "/v2.0/networks", &body).await?;
-    let id = id_of(&made["network"])?;
-    let subnet = json!({"subnet": {
-        "name": "public", "network_id": id, "ip_version": 4, "cidr": PUBLIC_CIDR,
-        "gateway_ip": PUBLIC_GATEWAY, "enable_dhcp": false,
-    }});
-    admin.post(&admin.network, "/v2.0/subnets", &subnet).await?;
-    Ok(id)
 }
 
 /// The demo project's own network behind a router; its id.
@@ -286,7 +267,7 @@ pub async fn console(demo: &Api, server: &str) -> Result<String> {
     url.map(str::to_owned).context("no address in the answer")
 }
 
-async fn find(api: &Api, kind: &str, name: &str) -> Result<Option<Value>> {
+pub async fn find(api: &Api, kind: &str, name: &str) -> Result<Option<Value>> {
     let found = api
         .get(&api.network, &format!("/v2.0/{kind}?name={name}"))
         .await?;

@@ -314,7 +314,7 @@ pub struct Site {
 }
 
 /// The host's address on the network of floating addresses.
-pub const OUTSIDE: &str = "203.0.113.1";
+pub const OUTSIDE: &str = "172.24.4.1";
 
 impl Site {
     pub async fn make(cloud: &Cloud) -> Self {
@@ -331,7 +331,7 @@ impl Site {
         let public = json!({"network": {"name": "public", "router:external": true}});
         let public = id(&admin.post("/network/v2.0/networks", &public).await["network"]);
         let subnet = json!({"subnet": {
-            "network_id": public, "ip_version": 4, "cidr": "203.0.113.0/24", "gateway_ip": OUTSIDE, "enable_dhcp": false,
+            "network_id": public, "ip_version": 4, "cidr": "172.24.4.0/24", "gateway_ip": OUTSIDE, "enable_dhcp": false,
         }});
         admin.post("/network/v2.0/subnets", &subnet).await;
         let private = json!({"network": {"name": "private"}});

@@ -51,7 +51,7 @@ fn security_groups_open_and_close_what_they_say() {
         guest.answers().await;
         cut_with_its_rule(&demo, &guest, &rule).await;
         assert!(guest.port_is_silent().await, "closed again");
-        demo.open_port(&group, 22, json!({"remote_ip_prefix": "203.0.113.0/24"}))
+        demo.open_port(&group, 22, json!({"remote_ip_prefix": "172.24.4.0/24"}))
             .await;
         eventually("a prefix opens", SOON, async || {
             guest.port_is_open().await.then_some(())
@@ -97,7 +97,7 @@ fn security_groups_open_and_close_what_they_say() {
             .unwrap()
             .to_owned();
         guest
-            .run("(sleep 3; echo hello | nc -w 3 203.0.113.1 7007) >/dev/null 2>&1 &")
+            .run("(sleep 3; echo hello | nc -w 3 172.24.4.1 7007) >/dev/null 2>&1 &")
             .await;
         let listener = TcpListener::bind((OUTSIDE, 7007)).await.unwrap();
         demo.delete(&format!("/network/v2.0/floatingips/{floating}"))
@@ -146,7 +146,7 @@ async fn source_seen_outside(guest: &Guest) -> String {
         assert_eq!(heard, "hello\n");
         from.ip().to_string()
     };
-    let say = guest.run("echo hello | nc -w 3 203.0.113.1 7006");
+    let say = guest.run("echo hello | nc -w 3 172.24.4.1 7006");
     let both = async { tokio::join!(hear, say).0 };
     tokio::time::timeout(Duration::from_secs(10), both)
         .await

@@ -220,7 +220,7 @@ fn parse_address(body: &[u8]) -> Option<(u32, IpNet)> {
     (!link_local).then_some((index, IpNet::new(address, prefix).ok()?))
 }
 
-fn parse_ip(value: &[u8]) -> Option<IpAddr> {
+pub(super) fn parse_ip(value: &[u8]) -> Option<IpAddr> {
     match value.len() {
         4 => Some(Ipv4Addr::from(*value.first_chunk::<4>()?).into()),
         16 => Some(Ipv6Addr::from(*value.first_chunk::<16>()?).into()),

@@ -26,6 +26,14 @@ pub struct Lab {
 
 /// Runs a test in a namespace of its own that plays the host. Without root it only says so.
 pub fn run<F: Future<Output = ()>>(body: impl FnOnce(Arc<Lab>) -> F + Send + 'static) {
+    run_as(|_| {}, body);
+}
+
+/// The same with changed settings. They are changed on the host's thread, before the plane opens.
+pub fn run_as<F: Future<Output = ()>>(
+    change: impl FnOnce(&mut PlaneSettings) + Send + 'static,
+    body: impl FnOnce(Arc<Lab>) -> F + Send + 'static,
+) {
     if !nix::unistd::geteuid().is_root() {
         eprintln!("SKIPPED: network namespaces need root");
         return;
@@ -39,10 +47,12 @@ pub fn run<F: Future<Output = ()>>(body: impl FnOnce(Arc<Lab>) -> F + Send + 'st
         sh("ip link set lo up");
         let directory = tempfile::tempdir().unwrap();
         let cloud_id = uuid::Uuid::new_v4().simple().to_string()[..8].to_owned();
-        let settings = PlaneSettings {
+        let mut settings = PlaneSettings {
             state_dir: directory.path().join("plane"),
             cloud_id,
+            places: Default::default(),
         };
+        change(&mut settings);
         let cleanup = Cleanup {
             settings: settings.clone(),
             _directory: directory,

@@ -6,5 +6,6 @@ mod addresses;
 mod lab;
 mod life;
 mod make;
+mod ranges;
 mod routers;
 mod security;

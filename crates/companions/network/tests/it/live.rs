@@ -187,6 +187,99 @@ fn a_bound_port_is_wired_told_of_asks_for_metadata_and_leaves_nothing() {
     });
 }
 
+#[test]
+fn an_external_subnet_that_takes_something_from_the_host_is_refused_by_name() {
+    on_a_host(|| async {
+        sh("ip link add lan type veth peer name far && ip link set far up && ip link set lan up && ip addr add 192.0.2.9/24 dev lan");
+        sh("ip route add default via 192.0.2.1 && ip route add 10.0.0.0/8 via 192.0.2.1");
+        let folder = tempfile::tempdir().expect("a folder");
+        let sources = folder.path().join("sources");
+        std::fs::write(&sources, "deb http://198.51.100.80/debian trixie main\n").expect("written");
+        let settings = Settings {
+            host: "h1".to_owned(),
+            plane: PlaneKind::Linux,
+            cloud_id: uuid::Uuid::new_v4().simple().to_string()[..8].to_owned(),
+            state_dir: folder.path().join("plane"),
+            places: network::host::Places::of_files(Vec::new(), vec![sources]),
+            ..Settings::default()
+        };
+        let cloud = Cloud::open(sql::testing::sqlite().await, settings).await;
+        let outside = json!({"name": "outside", "router:external": true});
+        let outside = cloud.make(ADMIN, "networks", outside).await;
+        let subnet = |cidr: &str, gateway: serde_json::Value| {
+            json!({"subnet": {
+                "network_id": outside["id"], "ip_version": 4, "cidr": cidr, "gateway_ip": gateway, "enable_dhcp": false,
+            }})
+        };
+        let post = async |body| {
+            cloud
+                .raw(ADMIN, http::Method::POST, "/v2.0/subnets", Some(body))
+                .await
+        };
+        for (cidr, gateway, by) in [
+            (
+                "192.0.2.0/24",
+                "192.0.2.1",
+                "192.0.2.0/24 of the host's device lan",
+            ),
+            (
+                "198.51.100.64/26",
+                "198.51.100.65",
+                "the package mirror 198.51.100.80",
+            ),
+            // The gateway becomes the host's address, wherever it lies.
+            (
+                "172.24.4.0/24",
+                "192.0.2.77",
+                "192.0.2.0/24 of the host's device lan",
+            ),
+        ] {
+            let (status, answer) = post(subnet(cidr, json!(gateway))).await;
+            assert_eq!(status.as_u16(), 409, "{cidr}: {answer}");
+            let error = &answer["NeutronError"];
+            assert_eq!(error["type"], "SubnetOverlapsHost");
+            assert!(text(&error["message"]).contains(by), "{error}");
+        }
+        // A part of a wider route, and a range of which the host gets no address.
+        for (cidr, gateway) in [
+            ("10.9.0.0/24", json!("10.9.0.1")),
+            ("192.0.2.0/28", json!(null)),
+        ] {
+            let (status, answer) = post(subnet(cidr, gateway)).await;
+            assert_eq!(status.as_u16(), 201, "{cidr}: {answer}");
+        }
+        // Neither does a network become external, nor a gateway move, into what the host uses.
+        let inside = cloud
+            .make(ADMIN, "networks", json!({"name": "inside"}))
+            .await;
+        let lan = json!({"network_id": inside["id"], "ip_version": 4, "cidr": "192.0.2.0/25"});
+        cloud.make(ADMIN, "subnets", lan).await;
+        let path = format!("/v2.0/networks/{}", text(&inside["id"]));
+        let open = json!({"network": {"router:external": true}});
+        let (status, _) = cloud.raw(ADMIN, http::Method::PUT, &path, Some(open)).await;
+        assert_eq!(status.as_u16(), 409);
+        let policy = json!({"rbac_policy": {
+            "object_type": "network", "object_id": inside["id"], "action": "access_as_external", "target_tenant": "*",
+        }});
+        let (status, _) = cloud
+            .raw(
+                ADMIN,
+                http::Method::POST,
+                "/v2.0/rbac-policies",
+                Some(policy),
+            )
+            .await;
+        assert_eq!(status.as_u16(), 409);
+        let free = cloud.list(ADMIN, "subnets", "cidr=10.9.0.0/24").await;
+        let path = format!("/v2.0/subnets/{}", text(&free[0]["id"]));
+        let moved = json!({"subnet": {"gateway_ip": "192.0.2.77"}});
+        let (status, _) = cloud
+            .raw(ADMIN, http::Method::PUT, &path, Some(moved))
+            .await;
+        assert_eq!(status.as_u16(), 409);
+    });
+}
+
 /// Asks for metadata with a header that a liar would send.
 fn ask() -> String {
     let address = "169.254.169.254:80".parse().expect("an address");
