@@ -23,6 +23,7 @@ pub async fn run(config: &Config) -> Result<bool> {
         let probe = hypervisor_qemu::probe(&QemuSettings {
             qemu_binary: config.qemu.binary.clone(),
             virt_type: config.qemu.virt_type,
+            machine_type: config.qemu.machine_type.clone(),
             ..QemuSettings::default()
         })
         .await;

@@ -45,6 +45,7 @@ pub fn qemu_settings(config: &Config, state: &State) -> QemuSettings {
         hostname: config.place.host.clone(),
         virt_type: config.qemu.virt_type,
         qemu_binary: config.qemu.binary.clone(),
+        image_folders: vec![state.path.join("image-cache")],
         machine_type: config.qemu.machine_type.clone(),
         cpu_model: config.qemu.cpu_model.clone(),
         cgroups: config.qemu.cgroups,

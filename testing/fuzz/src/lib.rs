@@ -14,7 +14,7 @@ mod mutate;
 pub mod run;
 mod targets;
 
-use targets::disk_image;
+use targets::{disk_image, qemu_arguments};
 
 /// Something that can be fuzzed.
 #[derive(Clone, Copy)]
@@ -30,12 +30,20 @@ pub struct Target {
 }
 
 /// Every target, sorted by name.
-pub const TARGETS: &[Target] = &[Target {
-    name: "disk-image",
-    about: "whatever the data, the inspector ends; what it accepts names no other file and is of its stated format",
-    run: disk_image::run,
-    words: disk_image::WORDS,
-}];
+pub const TARGETS: &[Target] = &[
+    Target {
+        name: "disk-image",
+        about: "whatever the data, the inspector ends; what it accepts names no other file and is of its stated format",
+        run: disk_image::run,
+        words: disk_image::WORDS,
+    },
+    Target {
+        name: "qemu-arguments",
+        about: "no description yields an option, a key, a file or a device of QEMU that was not meant",
+        run: qemu_arguments::run,
+        words: qemu_arguments::WORDS,
+    },
+];
 
 /// The target of this name.
 pub fn find(name: &str) -> Option<&'static Target> {

@@ -7,6 +7,7 @@ mod dead_hosts;
 mod engines;
 mod faults;
 mod guests;
+mod hardware;
 mod image_quotas;
 mod input;
 mod lifecycle;

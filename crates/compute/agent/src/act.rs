@@ -102,7 +102,7 @@ fn shutdown_timeout(asked: Option<&str>, usual: Duration) -> Duration {
 async fn described(host: &Host, server: &Server) -> Result<ServerSpec, Failure> {
     let kept = host.driver.spec(&server.id).await;
     if let Some(kept) = kept.map_err(|error| of_driver(&error))? {
-        return Ok(spec::renewed(kept, server));
+        return spec::renewed(kept, server);
     }
     let image = match &server.image {
         Some(image) => {

@@ -1,17 +1,20 @@
 //! A server as the hypervisor's description of it.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bus::Failure;
-use compute_model::Server;
+use compute_model::fault::Kind;
+use compute_model::hardware::{FirmwareType, quoted};
 use compute_model::metadata::{self, Guest};
 use compute_model::network::Vif;
-use compute_rpc::code;
+use compute_model::{Server, image_properties};
+use compute_rpc::{code, failure};
 use hypervisor::{
-    ConfigDrive, ConfigFile, CpuLimits, DirectBoot, Ephemeral, Firmware, ImageRef, Nic, RootDisk,
-    ServerSpec, Tap,
+    CommandLine, ConfigDrive, ConfigFile, CpuLimits, DirectBoot, Ephemeral, Firmware, ImageRef,
+    Nic, RootDisk, ServerSpec, Tap,
 };
 use rand::Rng;
 
@@ -42,7 +45,7 @@ pub fn new(
     spec.hostname.clone_from(&server.hostname);
     spec.vcpus = server.flavor.vcpus;
     spec.memory_mb = u64::from(server.flavor.ram);
-    let (root, direct_boot) = root_disk(server, image);
+    let (root, direct_boot) = root_disk(server, image)?;
     spec.root_disk = root;
     spec.direct_boot = direct_boot;
     if server.flavor.ephemeral > 0 {
@@ -52,22 +55,15 @@ pub fn new(
         });
     }
     spec.swap_mb = u64::from(server.flavor.swap);
-    let property = |name: &str| {
-        let image = server.image.as_ref()?;
-        image.properties.get(name).cloned()
+    spec.machine_type = property(server, "hw_machine_type")?;
+    spec.disk_bus = property(server, "hw_disk_bus")?;
+    spec.video_model = property(server, "hw_video_model")?;
+    spec.firmware = match property(server, "hw_firmware_type")? {
+        Some(FirmwareType::Uefi) => Firmware::Uefi,
+        Some(FirmwareType::Bios) | None => Firmware::Bios,
     };
-    spec.machine_type = property("hw_machine_type");
-    spec.disk_bus = property("hw_disk_bus");
-    spec.video_model = property("hw_video_model").map(|model| match model.as_str() {
-        "vga" => "std".to_owned(),
-        _ => model,
-    });
-    spec.firmware = match property("hw_firmware_type").as_deref() {
-        Some("uefi") => Firmware::Uefi,
-        _ => Firmware::Bios,
-    };
-    spec.cpu_limits = cpu_limits(server);
-    spec.nics = nics(server);
+    spec.cpu_limits = cpu_limits(server)?;
+    spec.nics = nics(server)?;
     if server.config_drive {
         spec.config_drive = Some(config_drive(server, extras, settings)?);
     }
@@ -79,33 +75,55 @@ pub fn new(
 }
 
 /// The kept description of a server that is here, brought up to the server's present state.
-pub fn renewed(mut kept: ServerSpec, server: &Server) -> ServerSpec {
+///
+/// # Errors
+/// A property of the server cannot be read.
+pub fn renewed(mut kept: ServerSpec, server: &Server) -> Result<ServerSpec, Failure> {
     kept.epoch = epoch(server.epoch);
     kept.name.clone_from(&server.name);
-    kept.nics = nics(server);
-    kept
+    kept.nics = nics(server)?;
+    Ok(kept)
 }
 
-fn root_disk(server: &Server, image: Option<Ready>) -> (Option<RootDisk>, Option<DirectBoot>) {
+/// A property of the server's image as the type that a description has. The API refuses others, but a row may be older
+/// than the check.
+fn property<T: FromStr>(server: &Server, name: &'static str) -> Result<Option<T>, Failure> {
+    let Some(image) = &server.image else {
+        return Ok(None);
+    };
+    image_properties::typed(&image.properties, name).map_err(|bad| unusable(bad.to_string()))
+}
+
+fn unusable(why: String) -> Failure {
+    failure(code::BAD_REQUEST, Kind::BadRequest, why)
+}
+
+/// What a kernel is started with whose image says nothing.
+const COMMAND_LINE: &str = "root=/dev/vda console=tty0 console=ttyS0";
+
+fn root_disk(
+    server: &Server,
+    image: Option<Ready>,
+) -> Result<(Option<RootDisk>, Option<DirectBoot>), Failure> {
     let size_gb = u64::from(server.flavor.disk);
     let Some(ready) = image else {
-        return (
-            Some(RootDisk {
-                size_gb,
-                image: None,
-            }),
-            None,
-        );
+        let empty = RootDisk {
+            size_gb,
+            image: None,
+        };
+        return Ok((Some(empty), None));
     };
-    let direct_boot = ready.kernel.map(|kernel| DirectBoot {
-        kernel,
-        ramdisk: ready.ramdisk,
-        cmdline: server
-            .image
-            .as_ref()
-            .and_then(|image| image.properties.get("os_command_line").cloned())
-            .or_else(|| Some("root=/dev/vda console=tty0 console=ttyS0".to_owned())),
-    });
+    let direct_boot = match ready.kernel {
+        None => None,
+        Some(kernel) => {
+            let line: Option<CommandLine> = property(server, "os_command_line")?;
+            Some(DirectBoot {
+                kernel,
+                ramdisk: ready.ramdisk,
+                cmdline: line.or_else(|| COMMAND_LINE.parse().ok()),
+            })
+        }
+    };
     let root = RootDisk {
         size_gb,
         image: Some(ImageRef {
@@ -115,14 +133,11 @@ fn root_disk(server: &Server, image: Option<Ready>) -> (Option<RootDisk>, Option
             virtual_size: ready.virtual_size,
         }),
     };
-    (Some(root), direct_boot)
+    Ok((Some(root), direct_boot))
 }
 
-fn nics(server: &Server) -> Vec<Nic> {
-    let model = server
-        .image
-        .as_ref()
-        .and_then(|image| image.properties.get("hw_vif_model").cloned());
+fn nics(server: &Server) -> Result<Vec<Nic>, Failure> {
+    let model = property(server, "hw_vif_model")?;
     let nic = |vif: &Vif| Nic {
         port_id: vif.port_id.clone(),
         mac: vif.mac.clone(),
@@ -131,18 +146,26 @@ fn nics(server: &Server) -> Vec<Nic> {
             netns: vif.netns.clone(),
         }),
         mtu: vif.mtu,
-        model: model.clone(),
+        model,
     };
-    server.vifs.iter().map(nic).collect()
+    Ok(server.vifs.iter().map(nic).collect())
 }
 
-fn cpu_limits(server: &Server) -> CpuLimits {
-    let spec = |name: &str| server.flavor.extra_specs.get(name);
-    CpuLimits {
-        shares: spec("quota:cpu_shares").and_then(|text| text.parse().ok()),
-        period_us: spec("quota:cpu_period").and_then(|text| text.parse().ok()),
-        quota_us: spec("quota:cpu_quota").and_then(|text| text.parse().ok()),
-    }
+fn cpu_limits(server: &Server) -> Result<CpuLimits, Failure> {
+    Ok(CpuLimits {
+        shares: extra_spec(server, "quota:cpu_shares")?,
+        period_us: extra_spec(server, "quota:cpu_period")?,
+        quota_us: extra_spec(server, "quota:cpu_quota")?,
+    })
+}
+
+/// An extra spec as a number. Those set with microversions below 2.86 were never checked.
+fn extra_spec<T: FromStr>(server: &Server, name: &str) -> Result<Option<T>, Failure> {
+    let Some(text) = server.flavor.extra_specs.get(name) else {
+        return Ok(None);
+    };
+    let number = text.trim().parse().map(Some);
+    number.map_err(|_| unusable(format!("extra spec {name}: {} is no number", quoted(text))))
 }
 
 fn config_drive(
@@ -184,4 +207,78 @@ fn config_drive(
             })
             .collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use compute_model::image::ServerImage;
+    use compute_model::testing;
+
+    use super::*;
+
+    /// A server as a row may hold it that is older than the checks.
+    fn old(property: (&str, &str), extra_spec: (&str, &str)) -> Server {
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let mut server = testing::server("0d7b1a2c-6a3e-4f0e-9f41-000000000001");
+        server.flavor.extra_specs = BTreeMap::from([owned(extra_spec)]);
+        server.image = Some(ServerImage {
+            id: "i".to_owned(),
+            name: String::new(),
+            disk_format: "raw".to_owned(),
+            container_format: "bare".to_owned(),
+            min_ram: 0,
+            min_disk: 0,
+            size: 1,
+            virtual_size: None,
+            properties: BTreeMap::from([owned(property)]),
+        });
+        server
+    }
+
+    fn kernel(server: &Server) -> Result<DirectBoot, Failure> {
+        let ready = Ready {
+            id: "i".to_owned(),
+            path: "/cache/i".into(),
+            format: hypervisor::ImageFormat::Raw,
+            virtual_size: 1,
+            kernel: Some("/cache/k".into()),
+            ramdisk: None,
+        };
+        root_disk(server, Some(ready)).map(|(_, boot)| boot.unwrap())
+    }
+
+    #[test]
+    fn a_property_of_an_old_row_is_read_again_and_a_bad_one_is_a_plain_fault() {
+        let spec = ("colour", "red");
+        let good = old(("hw_vif_model", "e1000"), spec);
+        assert_eq!(
+            property::<hypervisor::NicModel>(&good, "hw_vif_model")
+                .unwrap()
+                .unwrap()
+                .as_str(),
+            "e1000"
+        );
+        assert_eq!(
+            kernel(&good).unwrap().cmdline.unwrap().as_str(),
+            COMMAND_LINE
+        );
+        let machine = old(("hw_machine_type", "initrd=/etc/hostname"), spec);
+        let refused = property::<hypervisor::MachineType>(&machine, "hw_machine_type").unwrap_err();
+        assert_eq!(refused.code, code::BAD_REQUEST);
+        assert_eq!(compute_rpc::kind(&refused), Kind::BadRequest);
+        assert!(refused.message.contains("hw_machine_type"), "{refused:?}");
+        assert!(nics(&old(("hw_vif_model", "e1000,mac=x"), spec)).is_err());
+        assert!(kernel(&old(("os_command_line", "a\0b"), spec)).is_err());
+    }
+
+    #[test]
+    fn a_limit_that_is_no_number_is_refused_instead_of_left_out() {
+        let image = ("colour", "red");
+        let limits = |value| cpu_limits(&old(image, ("quota:cpu_quota", value)));
+        assert_eq!(limits("50000").unwrap().quota_us, Some(50_000));
+        assert_eq!(limits("-1").unwrap().quota_us, Some(-1));
+        for odd in ["", "many", "1e9", "5;reboot"] {
+            assert_eq!(limits(odd).unwrap_err().code, code::BAD_REQUEST, "{odd}");
+        }
+    }
 }

@@ -22,6 +22,8 @@ pub mod spec;
 #[cfg(feature = "suite")]
 pub mod suite;
 
+pub use compute_model::hardware::{CommandLine, DiskBus, MachineType, NicModel, VideoModel};
+
 pub use ability::{Console, Diagnostics, HotplugNic, Pause, Snapshot, Suspend};
 pub use driver::{Driver, Keep, Reboot, StopHow};
 pub use error::DriverError;

@@ -100,19 +100,38 @@ fn extension(header: &mut Vec<u8>, kind: u32, data: &[u8]) {
     header.resize(header.len().next_multiple_of(8), 0);
 }
 
-/// Bytes that a guest sees of a qcow2 file of ours.
+/// Incompatible features that a disk of ours may get from QEMU: dirty, corrupt, another compression, subclusters.
+/// Missing is the data file: its name in the header would make QEMU open whatever it names.
+const FEATURES: u64 = 0b1_1011;
+
+/// Bytes that a guest sees of a qcow2 file of ours. QEMU has the file open for writing while the guest runs, so that
+/// the header is looked at again before another program opens it.
 ///
 /// # Errors
-/// It cannot be read or is no qcow2.
+/// It cannot be read or is no qcow2; or its header says that data lies in another file, that it is encrypted, or
+/// something that we do not know.
 pub fn virtual_size(path: &Path) -> Result<u64> {
-    let mut header = [0_u8; 32];
+    let mut header = [0_u8; HEADER];
     std::fs::File::open(path)?.read_exact(&mut header)?;
-    let mut size = [0_u8; 8];
-    size.copy_from_slice(&header[24..32]);
+    let number = |at: usize| {
+        let mut bytes = [0_u8; 8];
+        bytes.copy_from_slice(&header[at..at + 8]);
+        u64::from_be_bytes(bytes)
+    };
+    let wrong = |why| Err(Error::new(ErrorKind::InvalidData, why));
     if &header[..4] != MAGIC {
-        return Err(Error::new(ErrorKind::InvalidData, "no qcow2 file"));
+        return wrong("no qcow2 file");
     }
-    Ok(u64::from_be_bytes(size))
+    if header[32..36] != [0; 4] {
+        return wrong("the disk is encrypted");
+    }
+    // Version 2 ends before the features.
+    if header[4..8] != [0, 0, 0, 2] && number(72) & !FEATURES != 0 {
+        return wrong(
+            "the disk keeps its data in another file, or has features that are not known",
+        );
+    }
+    Ok(number(24))
 }
 
 #[cfg(test)]
@@ -178,6 +197,30 @@ mod tests {
                 .unwrap()
                 .contains("No errors")
         );
+    }
+
+    #[test]
+    fn a_header_that_sends_qemu_to_another_file_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("disk");
+        create(&path, 1 << 20, None).unwrap();
+        for (at, value, passes) in [
+            (79, 0b11, true),
+            (79, 0b100, false),
+            (79, 0b10_0000, false),
+            (35, 1, false),
+        ] {
+            let file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(&path)
+                .unwrap();
+            let mut kept = [0];
+            file.read_exact_at(&mut kept, at).unwrap();
+            file.write_all_at(&[value], at).unwrap();
+            assert_eq!(virtual_size(&path).is_ok(), passes, "{value} at {at}");
+            file.write_all_at(&kept, at).unwrap();
+        }
     }
 
     #[test]

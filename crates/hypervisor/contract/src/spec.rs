@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::DriverError;
+use crate::{CommandLine, DiskBus, DriverError, MachineType, NicModel, VideoModel};
 
 /// Everything a driver must know to make one server run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,17 +40,17 @@ pub struct ServerSpec {
     /// Boot this kernel instead of the disk's boot loader.
     #[serde(default)]
     pub direct_boot: Option<DirectBoot>,
-    /// `pc`, `q35`, ...; None leaves the choice to the driver.
+    /// None leaves the choice to the driver.
     #[serde(default)]
-    pub machine_type: Option<String>,
+    pub machine_type: Option<MachineType>,
     #[serde(default)]
     pub firmware: Firmware,
-    /// `virtio`, `scsi`, `ide`, `sata`; None is the driver's own choice (virtio).
+    /// None is the driver's own choice (virtio).
     #[serde(default)]
-    pub disk_bus: Option<String>,
-    /// `std` (as `vga`), `virtio`, `cirrus`, `none`, ...; None is the driver's own choice.
+    pub disk_bus: Option<DiskBus>,
+    /// None is the driver's own choice.
     #[serde(default)]
-    pub video_model: Option<String>,
+    pub video_model: Option<VideoModel>,
     #[serde(default)]
     pub cpu_limits: CpuLimits,
     /// Attached volumes. A driver without volumes answers [`DriverError::Unsupported`] when this is not empty.
@@ -172,9 +172,9 @@ pub struct Nic {
     /// 0 leaves the guest's own default.
     #[serde(default)]
     pub mtu: u32,
-    /// `virtio`, `e1000`, ...; None is the driver's own choice (virtio).
+    /// None is the driver's own choice (virtio).
     #[serde(default)]
-    pub model: Option<String>,
+    pub model: Option<NicModel>,
 }
 
 /// An existing tap device, made by the network service when the port was bound.
@@ -243,7 +243,7 @@ pub struct DirectBoot {
     #[serde(default)]
     pub ramdisk: Option<PathBuf>,
     #[serde(default)]
-    pub cmdline: Option<String>,
+    pub cmdline: Option<CommandLine>,
 }
 
 /// What starts the guest.
@@ -308,6 +308,26 @@ mod tests {
         assert_eq!(serde_json::from_str::<ServerSpec>(&text).unwrap(), spec);
         let old = r#"{"id":"x","epoch":3,"name":"n","vcpus":1,"memory_mb":64}"#;
         assert_eq!(serde_json::from_str::<ServerSpec>(old).unwrap().epoch, 3);
+    }
+
+    #[test]
+    fn a_kept_description_with_a_word_of_no_list_does_not_read() {
+        let kept = |field: &str, value: &str| {
+            let mut spec = serde_json::to_value(ServerSpec::minimal("x", "n")).unwrap();
+            spec[field] = value.into();
+            serde_json::from_value::<ServerSpec>(spec)
+        };
+        assert!(kept("machine_type", "pc").is_ok());
+        assert_eq!(
+            kept("video_model", "std").unwrap().video_model,
+            Some(VideoModel::Vga),
+            "as older versions wrote it"
+        );
+        for field in ["machine_type", "disk_bus", "video_model", "firmware"] {
+            for odd in ["initrd=/etc/hostname", "virtio,x=y", "help,", "a\nb"] {
+                assert!(kept(field, odd).is_err(), "{field} {odd:?}");
+            }
+        }
     }
 
     #[test]

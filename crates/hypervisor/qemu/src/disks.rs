@@ -80,6 +80,7 @@ fn ensure_root(
     }
     let path_of_base = std::path::absolute(&image.path)
         .map_err(DriverError::io("resolve the path of the image"))?;
+    crate::args::inside_image_folders(&path_of_base, settings)?;
     record.base = Some(Base {
         path: path_of_base.clone(),
         format: image.format,
@@ -132,10 +133,14 @@ fn ensure_size(
 }
 
 fn grow(path: &Path, size: u64, settings: &QemuSettings) -> Result<()> {
+    // Without what lies below, which the header names and which is never longer than the disk: growing needs none of
+    // it, and a header is not trusted with names of files.
+    let file = crate::args::file_node(path, false)?;
+    let node = serde_json::json!({"driver": "qcow2", "file": file, "backing": null});
     let mut command = Command::new(&settings.qemu_img);
     command
-        .args(["resize", "-q", "-f", "qcow2"])
-        .arg(path)
+        .args(["resize", "-q"])
+        .arg(format!("json:{node}"))
         .arg(size.to_string());
     run(&mut command, "grow the disk")
 }
@@ -147,10 +152,10 @@ pub(crate) fn export(
     target: &Path,
     settings: &QemuSettings,
 ) -> Result<()> {
-    let source = format!(
-        "json:{}",
-        crate::args::root_node(layout, record.base.as_ref(), true)
-    );
+    // Its header is looked at first: it must not send qemu-img to another file.
+    qcow2::virtual_size(&layout.root_disk()).map_err(DriverError::io("read the root disk"))?;
+    let source = crate::args::root_node(layout, record.base.as_ref(), true)?;
+    let source = format!("json:{source}");
     let mut command = Command::new(&settings.qemu_img);
     command
         .args(["convert", "-q", "-O", "qcow2"])
@@ -200,6 +205,14 @@ mod tests {
 
     use super::*;
 
+    /// Files below here are the image cache.
+    fn settings(dir: &Path) -> QemuSettings {
+        QemuSettings {
+            image_folders: vec![dir.to_owned()],
+            ..QemuSettings::default()
+        }
+    }
+
     fn server(root: RootDisk) -> (tempfile::TempDir, Layout, Record) {
         let dir = tempfile::tempdir().unwrap();
         let id = "0d7b1a2c-6a3e-4f0e-9f41-000000000001";
@@ -223,11 +236,11 @@ mod tests {
 
     #[test]
     fn a_root_disk_takes_the_flavors_size_or_the_images_and_grows_later() {
-        let settings = QemuSettings::default();
         let (dir, layout, mut record) = server(RootDisk {
             size_gb: 0,
             image: None,
         });
+        let settings = settings(dir.path());
         record.spec.root_disk = Some(RootDisk {
             size_gb: 0,
             image: Some(image(dir.path(), 5 << 20)),
@@ -259,11 +272,11 @@ mod tests {
 
     #[test]
     fn an_image_that_is_missing_or_too_large_is_named() {
-        let settings = QemuSettings::default();
         let (dir, layout, mut record) = server(RootDisk {
             size_gb: 1,
             image: None,
         });
+        let settings = settings(dir.path());
         let large = image(dir.path(), (1 << 30) + 512);
         let missing = ImageRef {
             path: dir.path().join("none"),

@@ -238,7 +238,7 @@ impl Driver for QemuDriver {
                 .map(|record| record.epoch)
                 .max(host.graves.epoch(id)),
         )?;
-        args::check(spec)?;
+        args::check(spec, &host.settings)?;
         let Some(mut record) = known else {
             return host.create(&layout, spec).await;
         };
@@ -315,7 +315,7 @@ impl Driver for QemuDriver {
         let layout = host.layout(&spec.id)?;
         let _held = host.locks.lock(&spec.id).await;
         let mut record = host.admitted(&layout, spec.epoch)?;
-        args::check(spec)?;
+        args::check(spec, &host.settings)?;
         record.describe(spec);
         record::write(&layout, &record)?;
         let how = match how {

@@ -100,11 +100,17 @@ pub fn servers(state_path: &Path) -> PathBuf {
     state_path.join("servers")
 }
 
-/// Refuses a state folder whose sockets could not be bound.
+/// Refuses a state folder whose sockets could not be bound, or whose name QEMU cannot be given.
 ///
 /// # Errors
-/// `Unsupported`, saying by how much it is too long.
-pub fn check_length(state_path: &Path) -> Result<()> {
+/// `Unsupported`, saying by how much it is too long, or which characters are in the way.
+pub fn check_path(state_path: &Path) -> Result<()> {
+    let plain = |text: &str| !text.chars().any(char::is_control);
+    if !state_path.to_str().is_some_and(plain) {
+        let what =
+            format!("the state path {state_path:?}: it has control characters or is no UTF-8");
+        return Err(DriverError::Unsupported { what });
+    }
     let longest = servers(state_path).as_os_str().len()
         + "/00000000-0000-0000-0000-000000000000/serial".len();
     if longest > SOCKET_PATH {
@@ -133,8 +139,10 @@ mod tests {
     }
 
     #[test]
-    fn a_state_path_too_long_for_sockets_is_refused_at_once() {
-        assert!(check_length(Path::new("/var/lib/kilonova")).is_ok());
-        assert!(check_length(&Path::new("/").join("x".repeat(80))).is_err());
+    fn a_state_path_that_sockets_or_qemu_cannot_take_is_refused_at_once() {
+        assert!(check_path(Path::new("/var/lib/kilonova")).is_ok());
+        assert!(check_path(Path::new("/with, comma and space")).is_ok());
+        assert!(check_path(&Path::new("/").join("x".repeat(80))).is_err());
+        assert!(check_path(Path::new("/line\nbreak")).is_err());
     }
 }

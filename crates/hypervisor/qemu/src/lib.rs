@@ -7,6 +7,7 @@
 //! | module | what |
 //! |---|---|
 //! | `args` | the command line, a pure function of the description |
+//! | `machines` | the machine types that this QEMU lists |
 //! | `qmp` | the protocol client |
 //! | `process` | starting, finding again, ending |
 //! | `disks`, `config_drive`, `tap` | what a guest is made of |
@@ -23,6 +24,7 @@ mod driver;
 mod guest;
 mod host;
 pub mod layout;
+mod machines;
 mod probe;
 mod process;
 mod qmp;
@@ -31,5 +33,12 @@ pub mod settings;
 mod tap;
 
 pub use driver::QemuDriver;
+pub use machines::Machines;
 pub use probe::{Accel, Probe, probe};
-pub use settings::{QemuSettings, VirtType};
+pub use settings::{BadCpuModel, CpuModel, QemuSettings, VirtType};
+
+/// A fuzz target: makes a description of any bytes, and panics when the command line of that holds what was not meant.
+#[cfg(feature = "fuzz")]
+pub fn fuzz_arguments(input: &[u8]) {
+    args::proof::arguments(input);
+}

@@ -5,6 +5,7 @@ use std::path::Path;
 use hypervisor::{DriverError, Result};
 use serde::Serialize;
 
+use crate::machines::Machines;
 use crate::settings::{QemuSettings, VirtType};
 
 /// How guests are executed.
@@ -24,6 +25,9 @@ pub struct Probe {
     /// Version of QEMU as major * 1,000,000 + minor * 1,000 + micro; None when it is missing.
     pub qemu_version: Option<u32>,
     pub qemu_img: bool,
+    /// What QEMU lists; empty when it is missing.
+    #[serde(skip)]
+    pub machines: Machines,
     pub uefi: bool,
     /// Can processor limits be enforced?
     pub cgroups: bool,
@@ -31,7 +35,7 @@ pub struct Probe {
     pub problems: Vec<String>,
 }
 
-/// Looks at the machine. Runs `qemu -version` (some 20 ms).
+/// Looks at the machine. Runs `qemu -version` and `qemu -machine help` (some 20 ms each, at the same time).
 pub async fn probe(settings: &QemuSettings) -> Probe {
     let mut problems = Vec::new();
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -46,10 +50,28 @@ pub async fn probe(settings: &QemuSettings) -> Probe {
             "/dev/kvm cannot be opened: load the kvm module, or set virt_type = qemu".to_owned(),
         );
     }
-    let qemu_version = version(&settings.qemu_binary).await;
+    let (qemu_version, machines) = tokio::join!(
+        version(&settings.qemu_binary),
+        Machines::ask(&settings.qemu_binary)
+    );
     if qemu_version.is_none() {
         problems.push(format!(
             "{} does not run: install qemu-system-x86",
+            settings.qemu_binary.display()
+        ));
+    }
+    let machines = machines.unwrap_or_else(|error| {
+        if qemu_version.is_some() {
+            let binary = settings.qemu_binary.display();
+            problems.push(format!("{binary} -machine help: {error}"));
+        }
+        Machines::default()
+    });
+    let machine = &settings.machine_type;
+    if machines != Machines::default() && machines.whole(machine).is_err() {
+        problems.push(format!(
+            "[qemu] machine_type = {machine} does not exist here, or is none that servers are built for: choose a pc or \
+             q35 of {} -machine help",
             settings.qemu_binary.display()
         ));
     }
@@ -66,6 +88,7 @@ pub async fn probe(settings: &QemuSettings) -> Probe {
         why,
         qemu_version,
         qemu_img,
+        machines,
         uefi,
         cgroups: crate::cgroup::usable(),
         problems,
@@ -167,6 +190,29 @@ mod tests {
         );
         assert_eq!(parse_version("qemu-img version 10.0"), Some(10_000_000));
         assert_eq!(parse_version("sh: not found"), None);
+    }
+
+    #[tokio::test]
+    async fn a_machine_type_of_the_settings_that_qemu_does_not_list_is_a_problem() {
+        let with = |machine: &str| QemuSettings {
+            machine_type: machine.parse().unwrap(),
+            ..QemuSettings::default()
+        };
+        let known = probe(&with("q35")).await;
+        if known.qemu_version.is_none() {
+            println!("skipped: qemu-system-x86_64 (package qemu-system-x86) is not installed");
+            return;
+        }
+        assert!(known.machines.whole(&"pc".parse().unwrap()).is_ok());
+        let named = |probe: &Probe| {
+            probe
+                .problems
+                .iter()
+                .any(|why| why.contains("machine_type"))
+        };
+        assert!(!named(&known), "{:?}", known.problems);
+        assert!(named(&probe(&with("pc-q35-99.9")).await));
+        assert!(named(&probe(&with("microvm")).await));
     }
 
     #[tokio::test]

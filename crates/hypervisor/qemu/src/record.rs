@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use hypervisor::guard::admit;
-use hypervisor::{DriverError, ImageFormat, PowerState, Result, ServerSpec};
+use hypervisor::{DriverError, ImageFormat, MachineType, PowerState, Result, ServerSpec};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -19,9 +19,9 @@ pub(crate) struct Record {
     /// The base image under the root disk, as it was when the disk was made: a later description may name another.
     #[serde(default)]
     pub base: Option<Base>,
-    /// Machine type the server was first started with; it never changes under a guest.
+    /// Machine type the server was first started with, by its whole name; it never changes under a guest.
     #[serde(default)]
-    pub machine: Option<String>,
+    pub machine: Option<MachineType>,
     /// Gone from this host with its disks kept.
     #[serde(default)]
     pub away: bool,

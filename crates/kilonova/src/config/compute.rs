@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use compute_model::quota::Resource;
+use hypervisor::MachineType;
 use hypervisor_fake::{Faults, Latencies};
-use hypervisor_qemu::VirtType;
+use hypervisor_qemu::{CpuModel, VirtType};
 use settings::{Opt, Reader, Section};
 
 /// `[DEFAULT]`, the part about servers and hosts.
@@ -309,8 +310,8 @@ impl Section for QuotaSection {
 pub struct QemuSection {
     pub virt_type: VirtType,
     pub binary: PathBuf,
-    pub machine_type: String,
-    pub cpu_model: String,
+    pub machine_type: MachineType,
+    pub cpu_model: Option<CpuModel>,
     pub cgroups: bool,
 }
 
@@ -356,11 +357,24 @@ impl Section for QemuSection {
                 _ => VirtType::Auto,
             },
             binary: from.path("binary"),
-            machine_type: from.text("machine_type"),
-            cpu_model: from.text("cpu_model"),
+            machine_type: from.parsed("machine_type").unwrap_or_default(),
+            cpu_model: cpu_model(from),
             cgroups: from.boolean("cgroups"),
         }
     }
+}
+
+/// None when the option is empty.
+fn cpu_model(from: &mut Reader<'_>) -> Option<CpuModel> {
+    let text = from.text("cpu_model");
+    if text.is_empty() {
+        return None;
+    }
+    let model: Result<CpuModel, _> = text.parse();
+    if let Err(error) = &model {
+        from.refuse("cpu_model", error.to_string());
+    }
+    model.ok()
 }
 
 /// `[fake]`.

@@ -115,6 +115,36 @@ fn security_groups_open_and_close_what_they_say() {
     });
 }
 
+/// The machine type of an image once went into QEMU's `-machine` as it was: with a kernel, any file of the host became
+/// the guest's initrd.
+#[test]
+fn an_image_that_names_a_file_of_the_host_does_not_boot() {
+    on_a_machine(&[], || async {
+        let cloud = Cloud::start().await;
+        let site = Site::make(&cloud).await;
+        let demo = cloud.demo().await;
+        for machine in ["initrd=/etc/hostname", "pc,initrd=/etc/hostname"] {
+            let body = json!({
+                "name": "reader", "disk_format": "qcow2", "container_format": "bare",
+                "hw_machine_type": machine, "kernel_id": site.image,
+            });
+            let image = demo.post("/image/v2/images", &body).await["id"].clone();
+            let image = image.as_str().unwrap();
+            let data = std::fs::read(crate::cloud::demo_image()).unwrap();
+            demo.upload(image, data).await;
+            let body = json!({"server": {
+                "name": "reader", "imageRef": image, "flavorRef": site.flavor, "networks": "none",
+            }});
+            let path = "/compute/v2.1/servers";
+            let reply = demo.send(reqwest::Method::POST, path, Some(&body)).await;
+            let (status, text) = (reply.status(), reply.text().await.unwrap());
+            assert_eq!(status, 400, "{text}");
+            assert!(text.contains("hw_machine_type"), "{text}");
+        }
+        cloud.finish().await;
+    });
+}
+
 /// A session under way ends when the rule that let it in goes.
 async fn cut_with_its_rule(demo: &crate::user::User, guest: &Guest, rule: &str) {
     let mut session = guest

@@ -4,9 +4,9 @@ use clients::image as glance;
 use std::collections::BTreeMap;
 
 use compute_db::{DbError, flavors, hosts, keypairs};
-use compute_model::Flavor;
 use compute_model::image::ServerImage;
 use compute_model::server::ServerKey;
+use compute_model::{Flavor, image_properties};
 
 use super::create::{NewServer, invalid, kept};
 use super::is_admin;
@@ -140,6 +140,8 @@ pub(super) async fn image(
         return Err(invalid(format!("Image {id} is not active.")));
     }
     let properties = image.properties();
+    image_properties::check(&properties)
+        .map_err(|bad| invalid(format!("Invalid image metadata. Error: {bad}")))?;
     boot_parts(control, cx, &properties).await?;
     Ok(ServerImage {
         properties,

@@ -8,7 +8,9 @@ use hypervisor::{DriverError, HotplugNic, Nic, Result};
 use serde_json::{Map, Value, json};
 
 use super::QemuDriver;
+use crate::args::Card;
 use crate::guest::Guest;
+use crate::machines::{Chipset, chipset};
 use crate::qmp::QmpError;
 use crate::{args, record, tap};
 
@@ -30,9 +32,9 @@ impl HotplugNic for QemuDriver {
         {
             return record::write(&layout, &known);
         }
-        args::nic_properties(nic, false)?;
+        Card::new(nic, false)?;
         if let Some(guest) = host.reach(&layout).await? {
-            let q35 = args::is_q35(args::machine_type(&known, &host.settings));
+            let q35 = chipset(args::machine_type(&known, &host.settings)) == Some(Chipset::Q35);
             plug(&guest, nic, q35).await?;
         }
         known.spec.nics.push(nic.clone());
@@ -72,11 +74,7 @@ async fn plug(guest: &Guest, nic: &Nic, q35: bool) -> Result<()> {
             .await
             .map_err(during)?;
     }
-    let properties = args::nic_properties(nic, nic.tap.is_some())?;
-    let device: Map<String, Value> = properties
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect();
+    let device = Card::new(nic, nic.tap.is_some())?.command();
     if let Err(error) = add_device(guest, device, q35).await {
         if nic.tap.is_some() {
             let _ = guest.qmp.execute("netdev_del", json!({"id": netdev})).await;

@@ -32,7 +32,11 @@ impl QemuDriver {
         let mut settings = settings;
         settings.state_path = std::path::absolute(&settings.state_path)
             .map_err(DriverError::io("resolve the state path"))?;
-        layout::check_length(&settings.state_path)?;
+        layout::check_path(&settings.state_path)?;
+        for folder in &mut settings.image_folders {
+            *folder = std::path::absolute(&*folder)
+                .map_err(DriverError::io("resolve the folder of images"))?;
+        }
         let folder = layout::servers(&settings.state_path);
         std::fs::create_dir_all(&folder)
             .map_err(DriverError::io(format!("create {}", folder.display())))?;

@@ -73,7 +73,7 @@ async fn live(layout: &Layout, guest: &Guest, part: &Path) -> Result<()> {
         qcow2::virtual_size(&layout.root_disk()).map_err(DriverError::io("read the root disk"))?;
     qcow2::create(part, size, None).map_err(DriverError::io(format!("make {}", part.display())))?;
     let during = |error: crate::qmp::QmpError| error.during("export the disk");
-    let file = args::file_node(part, false);
+    let file = args::file_node(part, false)?;
     let node = json!({"driver": "qcow2", "node-name": "export", "discard": "unmap", "file": file, "backing": null});
     guest
         .qmp

@@ -12,6 +12,7 @@ use super::{Host, watch};
 use crate::args::{self, Inputs};
 use crate::guest::{self, Guest};
 use crate::layout::Layout;
+use crate::machines::Machines;
 use crate::probe::probe;
 use crate::record::{self, Record};
 use crate::settings::QemuSettings;
@@ -31,7 +32,7 @@ impl Host {
         layout: &Layout,
         spec: &ServerSpec,
     ) -> Result<GuestFacts> {
-        self.require().await?;
+        self.machines().await?;
         let record = Record::new(spec);
         make_dir(layout)?;
         let result = match record::write(layout, &record) {
@@ -76,12 +77,13 @@ impl Host {
         record: Record,
         memory: Option<OwnedFd>,
     ) -> Result<(Arc<Guest>, Record)> {
-        self.require().await?;
+        let machines = self.machines().await?;
         let began = Instant::now();
         let (task_host, task_layout) = (self.clone(), layout.clone());
-        let prepared =
-            tokio::task::spawn_blocking(move || prepare(&task_host, &task_layout, record, memory))
-                .await;
+        let prepared = tokio::task::spawn_blocking(move || {
+            prepare(&task_host, &task_layout, &machines, record, memory)
+        })
+        .await;
         let prepared = prepared.map_err(|error| {
             DriverError::io("prepare the start")(std::io::Error::other(error))
         })??;
@@ -122,12 +124,15 @@ impl Host {
         }
     }
 
-    /// Are the programs there? Looked at again when something was missing, since it may have been installed.
-    async fn require(&self) -> Result<()> {
+    /// What QEMU can be, if the programs are there. Looked at again when something was missing, since it may have been
+    /// installed.
+    async fn machines(&self) -> Result<Machines> {
         if self.probe.problems.is_empty() {
-            return Ok(());
+            return Ok(self.probe.machines.clone());
         }
-        probe(&self.settings).await.require()
+        let probe = probe(&self.settings).await;
+        probe.require()?;
+        Ok(probe.machines)
     }
 
     /// Ends a guest whose start could not be completed.
@@ -174,12 +179,13 @@ impl Host {
 fn prepare(
     host: &Host,
     layout: &Layout,
+    machines: &Machines,
     mut record: Record,
     memory: Option<OwnedFd>,
 ) -> Result<Prepared> {
+    record.machine = Some(machines.whole(args::machine_type(&record, &host.settings))?);
     disks::ensure(layout, &mut record, &host.settings)?;
     ensure_nvram(layout, &record, &host.settings)?;
-    record.machine = Some(args::machine_type(&record, &host.settings).to_owned());
     record::write(layout, &record)?;
     let mut fds: Vec<OwnedFd> = vec![guest::listen(&layout.qmp())?.into()];
     let qmp = fds[0].as_raw_fd();

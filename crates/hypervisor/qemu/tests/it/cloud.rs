@@ -64,6 +64,10 @@ impl Cloud {
     pub fn settings(&self) -> QemuSettings {
         QemuSettings {
             state_path: self.dir.path().to_owned(),
+            image_folders: vec![
+                self.dir.path().to_owned(),
+                PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("demo-image"),
+            ],
             ..QemuSettings::default()
         }
     }

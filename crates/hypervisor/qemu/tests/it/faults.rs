@@ -44,7 +44,7 @@ async fn a_qemu_that_dies_at_start_is_quoted_and_leaves_nothing() {
     }
     let cloud = Cloud::new();
     let script = cloud.dir.path().join("qemu");
-    let text = "#!/bin/sh\n[ \"$1\" = --version ] && exec qemu-system-x86_64 --version\necho 'out of luck today' >&2\nexit 1\n";
+    let text = "#!/bin/sh\ncase $1 in --version|-machine) exec qemu-system-x86_64 $*;; esac\necho 'out of luck today' >&2\nexit 1\n";
     std::fs::write(&script, text).unwrap();
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
     let driver = QemuDriver::open(QemuSettings {
@@ -62,10 +62,11 @@ async fn a_qemu_that_dies_at_start_is_quoted_and_leaves_nothing() {
     // Real QEMU's own words come through as well.
     let driver = cloud.driver().await;
     let mut odd = small("odd");
-    odd.machine_type = Some("no-such-machine".into());
+    // No machine has that much memory.
+    odd.memory_mb = 1 << 40;
     let failed = driver.ensure_running(&odd).await;
     assert!(
-        matches!(&failed, Err(DriverError::GuestFailed { stderr }) if stderr.contains("machine type")),
+        matches!(&failed, Err(DriverError::GuestFailed { stderr }) if stderr.contains("memory") || stderr.contains("RAM") || stderr.contains("ram")),
         "{failed:?}"
     );
     cloud.assert_empty();
@@ -242,8 +243,8 @@ async fn real_qemu_takes_every_machine_bus_screen_and_card_we_offer() {
     for machine in ["pc", "q35"] {
         for bus in ["virtio", "scsi", "ide", "sata"] {
             let mut spec = small(bus);
-            spec.machine_type = Some(machine.into());
-            spec.disk_bus = Some(bus.into());
+            spec.machine_type = Some(machine.parse().unwrap());
+            spec.disk_bus = Some(bus.parse().unwrap());
             spec.swap_mb = 8;
             spec.config_drive = Some(hypervisor::ConfigDrive::default());
             specs.push(spec);
@@ -251,7 +252,7 @@ async fn real_qemu_takes_every_machine_bus_screen_and_card_we_offer() {
     }
     for video in ["std", "vga", "cirrus", "virtio", "bochs", "none"] {
         let mut spec = small(video);
-        spec.video_model = Some(video.into());
+        spec.video_model = Some(video.parse().unwrap());
         specs.push(spec);
     }
     for (number, model) in [
@@ -266,7 +267,7 @@ async fn real_qemu_takes_every_machine_bus_screen_and_card_we_offer() {
             mac: format!("fa:16:3e:00:01:{number:02x}"),
             tap: None,
             mtu: 0,
-            model: Some((*model).into()),
+            model: Some(model.parse().unwrap()),
         }];
         specs.push(spec);
     }
@@ -296,6 +297,44 @@ async fn real_qemu_takes_every_machine_bus_screen_and_card_we_offer() {
             .await
             .unwrap();
     }
+    cloud.assert_empty();
+}
+
+#[tokio::test]
+async fn a_machine_that_qemu_does_not_list_is_refused_and_one_that_it_lists_is_kept_by_its_whole_name()
+ {
+    if !qemu_is_here() {
+        return;
+    }
+    let cloud = Cloud::new();
+    let driver = cloud.driver().await;
+    for machine in ["no-such-machine", "pc-q35-99.9", "microvm", "none"] {
+        let mut odd = small("odd");
+        odd.machine_type = Some(machine.parse().unwrap());
+        let refused = driver.ensure_running(&odd).await;
+        assert!(
+            matches!(&refused, Err(DriverError::Unsupported { what }) if what.contains(machine)),
+            "{refused:?}"
+        );
+        cloud.assert_empty();
+    }
+    let mut spec = small("whole");
+    spec.machine_type = Some("q35".parse().unwrap());
+    driver.ensure_running(&spec).await.unwrap();
+    let record = cloud
+        .dir
+        .path()
+        .join("servers")
+        .join(&spec.id)
+        .join("spec.json");
+    let record: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(record).unwrap()).unwrap();
+    let kept = record["machine"].as_str().unwrap();
+    assert!(kept.starts_with("pc-q35-"), "{kept}");
+    driver
+        .ensure_gone(&spec.id, 1, Keep::Nothing)
+        .await
+        .unwrap();
     cloud.assert_empty();
 }
 
