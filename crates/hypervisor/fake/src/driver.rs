@@ -323,7 +323,11 @@ impl Driver for FakeDriver {
         let latency = self.host.settings.latencies.stop_ms;
         match how {
             StopHow::Graceful { timeout } => {
-                let latency = latency.min(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+                let most = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+                let latency = match self.host.faults.ignores_shutdown(&guest.spec.name) {
+                    true => most,
+                    false => latency.min(most),
+                };
                 tokio::select! {
                     biased;
                     begun = self.begin(Verb::EnsureStopped, latency) => begun?,

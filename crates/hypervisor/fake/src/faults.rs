@@ -56,6 +56,7 @@ pub(crate) struct FaultBox {
 struct Plan {
     fail_start: Option<Regex>,
     lose_disk: Option<Regex>,
+    ignore_shutdown: Option<Regex>,
     crash: Option<Regex>,
     crash_after_ms: u64,
     calls: Vec<FailCall>,
@@ -78,6 +79,7 @@ impl FaultBox {
         let plan = Plan {
             fail_start: compile(&faults.fail_start_of)?,
             lose_disk: compile(&faults.lose_disk_of)?,
+            ignore_shutdown: compile(&faults.ignore_shutdown_of)?,
             crash: compile(&faults.crash_of)?,
             crash_after_ms: faults.crash_after_ms,
             calls: faults.fail_calls.clone(),
@@ -109,6 +111,10 @@ impl FaultBox {
 
     pub fn loses_disk(&self, name: &str) -> bool {
         self.matches(|plan| &plan.lose_disk, name)
+    }
+
+    pub fn ignores_shutdown(&self, name: &str) -> bool {
+        self.matches(|plan| &plan.ignore_shutdown, name)
     }
 
     /// Milliseconds until a guest of this name crashes, if it does.

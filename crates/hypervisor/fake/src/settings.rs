@@ -71,6 +71,8 @@ pub struct Faults {
     pub fail_start_of: Option<String>,
     /// Guests whose name matches lose their disks when they stop, and cannot start again.
     pub lose_disk_of: Option<String>,
+    /// Guests whose name matches ignore the power button: a graceful stop takes all of its time.
+    pub ignore_shutdown_of: Option<String>,
     /// Guests whose name matches crash this many milliseconds after they started.
     pub crash_of: Option<String>,
     pub crash_after_ms: u64,
