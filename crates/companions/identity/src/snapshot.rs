@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::{Value, json};
-use sql::sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder};
+use sql::sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::fault::Fault;
 use crate::tables::{
@@ -27,7 +27,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Reads the tables.
-    pub async fn read(db: &DatabaseConnection) -> Result<Self, Fault> {
+    pub async fn read(db: &impl ConnectionTrait) -> Result<Self, Fault> {
         let mut implied: HashMap<String, Vec<String>> = HashMap::new();
         for row in implied_roles::Entity::find().all(db).await? {
             implied
@@ -131,7 +131,7 @@ impl Snapshot {
 
 /// Follows the endpoint filters: per project the endpoints chosen for it, alone or by a group.
 async fn limited(
-    db: &DatabaseConnection,
+    db: &impl ConnectionTrait,
     endpoints: &[endpoints::Model],
 ) -> Result<HashMap<String, HashSet<String>>, Fault> {
     let mut limited: HashMap<String, HashSet<String>> = HashMap::new();

@@ -1,29 +1,21 @@
 //! Opening a database and beginning transactions.
 
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database as Orm, DatabaseConnection, DatabaseTransaction,
-    DbErr, RuntimeErr, SqliteTransactionMode, SqlxMySqlConnector, Statement, TransactionOptions,
-    TransactionTrait,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
-use sea_orm_migration::MigratorTrait;
+use sqlx::Executor as _;
 
-use crate::SqlError;
+use crate::connection::{Connection, no_answer};
+use crate::durable::Log;
+use crate::{Options, SqlError};
 
 /// Readers of a SQLite file: more than two cores' worth gains nothing, and each costs a thread.
 const SQLITE_READERS: u32 = 4;
-
-/// Connections to a database server, per service and process.
-const SERVER_CONNECTIONS: u32 = 20;
-
-/// Compares by code point.
-const MARIADB_COLLATION: &str = "utf8mb4_bin";
-
-/// How long a request waits for a connection before it fails. Longer than any transaction, short
-/// enough that a client still listens.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The engines that every query and migration of ours must run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,28 +39,46 @@ impl Engine {
 /// An open database: cheap to clone, shared by all tasks of a service.
 #[derive(Debug, Clone)]
 pub struct Database {
-    engine: Engine,
-    reader: DatabaseConnection,
-    writer: DatabaseConnection,
+    pub(crate) engine: Engine,
+    reader: Connection,
+    pub(crate) writer: Connection,
+    /// The write-ahead log of a SQLite file.
+    pub(crate) log: Option<Arc<Log>>,
 }
 
 impl Database {
-    /// Opens `url` (`sqlite:/path/file`, `postgres://…`, `mysql://…`); a missing SQLite file is made.
+    /// Opens `url` (`sqlite:/path/file`, `postgres://…`, `mysql://…`) with the usual limits; a missing
+    /// SQLite file is made.
     ///
     /// # Errors
     /// [`SqlError::Open`] with a hint for the operator when the file is not writable or the server
     /// does not answer.
     pub async fn open(url: &str) -> Result<Self, SqlError> {
+        Self::open_with(url, &Options::default()).await
+    }
+
+    /// [`Database::open`] with an operator's limits.
+    ///
+    /// # Errors
+    /// As [`Database::open`].
+    pub async fn open_with(url: &str, options: &Options) -> Result<Self, SqlError> {
         let engine = Engine::of(url)?;
+        let patience = options.patience();
         if engine != Engine::Sqlite {
-            let pool = connect(url, url, |options| {
-                options.max_connections(SERVER_CONNECTIONS);
+            let pool = connect(url, url, options, |connect| {
+                connect.max_connections(options.connections);
+                limited(connect, options);
             })
             .await?;
+            let pool = Connection {
+                inner: pool,
+                patience,
+            };
             return Ok(Database {
                 engine,
                 reader: pool.clone(),
                 writer: pool,
+                log: None,
             });
         }
         if url.contains(":memory:") {
@@ -80,68 +90,38 @@ impl Database {
             .split('?')
             .next()
             .unwrap_or_default();
-        let writer = connect(
-            &format!("sqlite:{file}?mode=rwc"),
-            &format!("sqlite:{file}"),
-            |options| {
-                options
-                    .max_connections(1)
+        let shown = format!("sqlite:{file}");
+        let wait = options.lock_timeout;
+        let pool = async |mode: &str, connections: u32| {
+            let url = format!("{shown}?mode={mode}");
+            // A file does not hang up: asking first would cost a second trip per statement.
+            let tune = |connect: &mut ConnectOptions| {
+                connect
+                    .max_connections(connections)
                     .test_before_acquire(false)
-                    .map_sqlx_sqlite_opts(tuned);
-            },
-        )
-        .await?;
+                    .map_sqlx_sqlite_opts(move |sqlite| tuned(sqlite, wait));
+            };
+            let until = Instant::now() + wait;
+            loop {
+                // SQLite does not wait by itself while another process makes the log.
+                match connect(&url, &shown, options, tune).await {
+                    Err(error) if error.is_conflict() && Instant::now() < until => {
+                        tokio::time::sleep(Duration::from_millis(10)).await;
+                    }
+                    opened => return opened,
+                }
+            }
+        };
+        let writer = pool("rwc", 1).await?;
         refuse_read_only(&writer, file).await?;
-        let reader = connect(
-            &format!("sqlite:{file}?mode=rw"),
-            &format!("sqlite:{file}"),
-            |options| {
-                options
-                    .max_connections(SQLITE_READERS)
-                    // A file does not hang up: asking first would cost a second trip per read.
-                    .test_before_acquire(false)
-                    .map_sqlx_sqlite_opts(tuned);
-            },
-        )
-        .await?;
+        let reader = pool("rw", SQLITE_READERS).await?;
+        let bounded = |inner| Connection { inner, patience };
         Ok(Database {
             engine,
-            reader,
-            writer,
+            reader: bounded(reader),
+            writer: bounded(writer),
+            log: Some(Log::of(Path::new(file))),
         })
-    }
-
-    /// Brings the tables of `M` up to date.
-    pub async fn migrate<M: MigratorTrait>(&self) -> Result<(), SqlError> {
-        if self.engine == Engine::MariaDb {
-            return self.migrate_mariadb::<M>().await;
-        }
-        Ok(M::up(&self.writer, None).await?)
-    }
-
-    /// New tables hold any text and tell case apart, as on the other engines: MariaDB's own
-    /// default is latin1, which refuses most of the world's names. A session learns its database's
-    /// collation when it begins, so all of this happens in one session of its own.
-    async fn migrate_mariadb<M: MigratorTrait>(&self) -> Result<(), SqlError> {
-        let options = self.writer.get_mysql_connection_pool().connect_options();
-        let pool = sqlx::mysql::MySqlPoolOptions::new()
-            .max_connections(1)
-            .connect_with(options.as_ref().clone())
-            .await
-            .map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))?;
-        let session = SqlxMySqlConnector::from_sqlx_mysql_pool(pool);
-        let question = "SELECT CAST(@@collation_database AS CHAR) AS collation";
-        let question = Statement::from_string(session.get_database_backend(), question);
-        let collation: Option<String> = match session.query_one_raw(question).await? {
-            Some(row) => row.try_get("", "collation")?,
-            None => None,
-        };
-        if collation.as_deref() != Some(MARIADB_COLLATION) {
-            let alter = format!("ALTER DATABASE CHARACTER SET utf8mb4 COLLATE {MARIADB_COLLATION}");
-            session.execute_unprepared(&alter).await?;
-        }
-        M::up(&session, None).await?;
-        Ok(session.close().await?)
     }
 
     /// Which engine answers.
@@ -151,7 +131,7 @@ impl Database {
 
     /// A connection for reading outside a transaction. Writing through it breaks the one-writer
     /// promise on SQLite.
-    pub fn read(&self) -> &DatabaseConnection {
+    pub fn read(&self) -> &Connection {
         &self.reader
     }
 
@@ -162,46 +142,101 @@ impl Database {
             sqlite_transaction_mode: mode,
             ..Default::default()
         };
-        Ok(self.writer.begin_with_options(options).await?)
+        let patience = self.writer.patience;
+        let begun = self.writer.inner.begin_with_options(options);
+        match tokio::time::timeout(patience, begun).await {
+            Ok(begun) => Ok(begun?),
+            Err(_) => Err(no_answer(patience).into()),
+        }
     }
 
     /// A connection for a single writing statement, which is its own transaction.
-    pub fn write(&self) -> &DatabaseConnection {
+    pub fn write(&self) -> &Connection {
         &self.writer
     }
 
     /// Closes all connections; on SQLite this also folds the write-ahead log into the file.
     pub async fn close(self) -> Result<(), SqlError> {
         if self.engine == Engine::Sqlite {
-            self.reader.close().await?;
+            self.reader.inner.close().await?;
         }
-        Ok(self.writer.close().await?)
+        Ok(self.writer.inner.close().await?)
+    }
+
+    /// Returns when everything that was committed before the call outlives a power cut. To be waited
+    /// for before a client is told that something was done or accepted. Calls at the same time share
+    /// the cost. PostgreSQL and MariaDB see to it themselves.
+    ///
+    /// # Errors
+    /// [`SqlError::NotDurable`]: the disk refuses. What was committed is there, but may be lost.
+    pub async fn durable(&self) -> Result<(), SqlError> {
+        match &self.log {
+            Some(log) => log.sync().await.map_err(SqlError::NotDurable),
+            None => Ok(()),
+        }
     }
 }
 
 /// WAL lets readers and the writer work side by side; with it `NORMAL` loses at most the last
-/// transactions at a power cut, never consistency.
-fn tuned(options: sqlx::sqlite::SqliteConnectOptions) -> sqlx::sqlite::SqliteConnectOptions {
+/// transactions at a power cut, never consistency, and [`Database::durable`] makes sure of those.
+fn tuned(
+    options: sqlx::sqlite::SqliteConnectOptions,
+    wait: Duration,
+) -> sqlx::sqlite::SqliteConnectOptions {
     use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
     options
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)
         .with_regexp()
-        .busy_timeout(Duration::from_secs(10))
+        .busy_timeout(wait)
         .foreign_keys(true)
         .pragma("cache_size", "-4096")
         .pragma("temp_store", "memory")
 }
 
+/// Tells every new session of a server its limits, and lets go of one that does not answer when it is
+/// given back: the pool would wait for it for ever, and be one connection smaller.
+fn limited(connect: &mut ConnectOptions, options: &Options) {
+    let limit = options.pool_timeout;
+    let (postgres, mariadb) = (options.postgres(), options.mariadb());
+    connect.map_sqlx_postgres_pool_opts(move |pool| {
+        let told = postgres.clone();
+        pool.after_connect(move |session, _| {
+            let told = sqlx::raw_sql(sqlx::AssertSqlSafe(told.clone()));
+            Box::pin(async move { session.execute(told).await.map(|_| ()) })
+        })
+        .after_release(move |session, _| Box::pin(answers(session, limit)))
+    });
+    connect.map_sqlx_mysql_pool_opts(move |pool| {
+        let told = mariadb.clone();
+        pool.after_connect(move |session, _| {
+            let told = sqlx::raw_sql(sqlx::AssertSqlSafe(told.clone()));
+            Box::pin(async move { session.execute(told).await.map(|_| ()) })
+        })
+        .after_release(move |session, _| Box::pin(answers(session, limit)))
+    });
+}
+
+async fn answers<S: sqlx::Connection>(
+    session: &mut S,
+    limit: Duration,
+) -> Result<bool, sqlx::Error> {
+    match tokio::time::timeout(limit, session.ping()).await {
+        Ok(answer) => answer.map(|()| true),
+        Err(_) => Err(sqlx::Error::PoolTimedOut),
+    }
+}
+
 async fn connect(
     url: &str,
     shown: &str,
+    limits: &Options,
     tune: impl FnOnce(&mut ConnectOptions),
 ) -> Result<DatabaseConnection, SqlError> {
     let mut options = ConnectOptions::new(url);
     options
         .sqlx_logging(false)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .acquire_timeout(limits.pool_timeout)
         .connect_timeout(Duration::from_secs(10))
         .min_connections(1);
     tune(&mut options);

@@ -22,6 +22,17 @@ pub enum SqlError {
     /// Who began the transaction lost the right to what it writes: nothing was committed.
     #[error("another one took over: nothing was written")]
     Overtaken,
+    /// Another process brings the tables up to date, and does not come to an end.
+    #[error(
+        "another process has been bringing the tables up to date for minutes: stop it, or wait for it, and start again"
+    )]
+    Busy,
+    /// The disk does not take what was committed.
+    #[error("what was committed may not outlive a power cut: the disk does not take it")]
+    NotDurable(#[source] std::io::Error),
+    /// A transaction took too long.
+    #[error("the database did not finish a transaction within {0:?}")]
+    Timeout(std::time::Duration),
     /// A statement failed.
     #[error("database statement failed")]
     Statement(#[from] DbErr),
@@ -32,7 +43,7 @@ impl SqlError {
     /// failure, or a lock held by another process.
     pub fn is_conflict(&self) -> bool {
         match self {
-            SqlError::Statement(error) => is_conflict(error),
+            SqlError::Statement(source) | SqlError::Open { source, .. } => is_conflict(source),
             _ => false,
         }
     }
@@ -54,7 +65,7 @@ fn is_duplicate(error: &DbErr) -> bool {
     )
 }
 
-/// Codes: SQLSTATE 40001 and 40P01 (PostgreSQL), 1205 and 1213 (MariaDB), SQLITE_BUSY.
+/// Codes: SQLSTATE 40001, 40P01 and 55P03 (PostgreSQL), 1205 and 1213 (MariaDB), SQLITE_BUSY.
 fn is_conflict(error: &DbErr) -> bool {
     let text = error.to_string();
     [
@@ -63,6 +74,7 @@ fn is_conflict(error: &DbErr) -> bool {
         "deadlock",
         "Deadlock",
         "Lock wait timeout",
+        "lock timeout",
         "could not serialize",
         "database is locked",
         "Record has changed since last read",

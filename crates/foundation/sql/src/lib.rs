@@ -4,22 +4,34 @@
 //! - the same migrations and queries run on all three engines;
 //! - on SQLite there is one writing connection, so a transaction never meets `database is locked`
 //!   inside this process, and readers never wait for it (WAL);
-//! - a conflict that another attempt can heal is retried in one place: [`retry`].
+//! - a conflict that another attempt can heal is retried in one place: [`retry`];
+//! - transactions of a server run at `READ COMMITTED`: whoever decides on what a row says locks it
+//!   (or changes it on condition and counts the rows), whoever counts takes a turn first;
+//! - nothing waits for ever: see [`Options`];
+//! - tables are brought up to date by one process at a time, wholly or not at all.
 //!
 //! Rules for users: transactions are short, never wait for the network, and are never nested
 //! (on SQLite a second `begin` in the same task would wait for the first for ever).
 
 mod clock;
+mod connection;
 mod database;
+mod durable;
 mod error;
+#[cfg(test)]
+mod limits_tests;
+mod migrate;
+mod options;
 mod read_only;
 mod retry;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use clock::{from_now, now};
+pub use connection::Connection;
 pub use database::{Database, Engine};
 pub use error::SqlError;
+pub use options::Options;
 pub use read_only::ReadOnly;
 pub use retry::{AsConflict, retry};
 

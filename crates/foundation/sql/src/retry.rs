@@ -1,7 +1,7 @@
 //! The one place where a transaction that lost a race is tried again.
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::SqlError;
 
@@ -9,25 +9,49 @@ use crate::SqlError;
 /// 5 ms this is about 300 ms, longer than any transaction of ours holds its locks.
 const ATTEMPTS: u32 = 7;
 
-/// Runs `transaction` until it ends otherwise than by a conflict; every other error passes through at once.
-///
-pub async fn retry<T, E, F, Fut>(mut transaction: F) -> Result<T, E>
+/// After so long a conflict is reported, however few attempts there were: attempts that waited for
+/// a lock until its limit took long enough.
+const RETRY_FOR: Duration = Duration::from_secs(15);
+
+/// Longest that one attempt may take: far more than the limits that the database keeps by itself.
+/// Only a server that hangs, or a network that swallows everything, comes here.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(120);
+
+/// Runs `transaction` until it ends otherwise than by a conflict; every other error passes through at
+/// once. It always ends: an attempt without an answer is [`SqlError::Timeout`].
+pub async fn retry<T, E, F, Fut>(transaction: F) -> Result<T, E>
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<T, E>>,
-    E: AsConflict,
+    E: AsConflict + From<SqlError>,
 {
+    retry_within(ATTEMPT_LIMIT, transaction).await
+}
+
+async fn retry_within<T, E, F, Fut>(limit: Duration, mut transaction: F) -> Result<T, E>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+    E: AsConflict + From<SqlError>,
+{
+    let begun = Instant::now();
     let mut wait = Duration::from_millis(5);
-    for _ in 1..ATTEMPTS {
-        match transaction().await {
-            Err(error) if error.as_conflict() => {
+    let mut attempt = 1;
+    loop {
+        let ended = tokio::time::timeout(limit, transaction())
+            .await
+            .unwrap_or_else(|_| Err(SqlError::Timeout(limit).into()));
+        match ended {
+            Err(error)
+                if error.as_conflict() && attempt < ATTEMPTS && begun.elapsed() < RETRY_FOR =>
+            {
                 tokio::time::sleep(wait).await;
                 wait *= 2;
+                attempt += 1;
             }
             ended => return ended,
         }
     }
-    transaction().await
 }
 
 /// An error that can say whether it is a database conflict.
@@ -39,5 +63,17 @@ pub trait AsConflict {
 impl AsConflict for SqlError {
     fn as_conflict(&self) -> bool {
         self.is_conflict()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_transaction_that_never_answers_is_given_up() {
+        let limit = Duration::from_secs(1);
+        let ended = retry_within(limit, std::future::pending::<Result<(), SqlError>>).await;
+        assert!(matches!(ended, Err(SqlError::Timeout(_))), "{ended:?}");
     }
 }

@@ -11,15 +11,21 @@ const SERVERS: [&str; 2] = ["KILONOVA_TEST_POSTGRES", "KILONOVA_TEST_MARIADB"];
 
 /// One fresh database on each engine that this environment offers.
 pub async fn engines() -> Vec<Database> {
-    let mut all = vec![sqlite().await];
+    let mut all = Vec::new();
+    for url in urls().await {
+        all.push(Database::open(&url).await.expect("fresh database"));
+    }
+    all
+}
+
+/// The URL of a fresh database on each engine that this environment offers: for tests that open one
+/// several times, as several processes would.
+pub async fn urls() -> Vec<String> {
+    let mut all = vec![sqlite_url()];
     for variable in SERVERS {
         #[allow(clippy::disallowed_methods)]
         if let Ok(server) = std::env::var(variable) {
-            all.push(
-                Database::open(&fresh_url(&server).await)
-                    .await
-                    .expect("fresh database"),
-            );
+            all.push(fresh_url(&server).await);
         }
     }
     all
@@ -27,9 +33,14 @@ pub async fn engines() -> Vec<Database> {
 
 /// A fresh SQLite database in a file that is forgotten with the temporary folder.
 pub async fn sqlite() -> Database {
+    Database::open(&sqlite_url())
+        .await
+        .expect("fresh SQLite database")
+}
+
+fn sqlite_url() -> String {
     let folder = tempfile::tempdir().expect("temporary folder").keep();
-    let url = format!("sqlite:{}", folder.join("test.sqlite").display());
-    Database::open(&url).await.expect("fresh SQLite database")
+    format!("sqlite:{}", folder.join("test.sqlite").display())
 }
 
 /// Creates a database on `server` and gives its URL.
