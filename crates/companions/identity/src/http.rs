@@ -95,7 +95,11 @@ impl Ctx {
 
     /// The body as a JSON object.
     pub fn object(&self) -> Result<Object, Fault> {
-        match serde_json::from_slice(&self.body) {
+        let document = serde_json::from_slice(&self.body);
+        if let Ok(document) = &document {
+            web::text::no_nul(document).map_err(|nul| Fault::BadRequest(nul.to_string()))?;
+        }
+        match document {
             Ok(Value::Object(object)) => Ok(object),
             Ok(_) => Err(Fault::expecting("a JSON object", "the request body")),
             Err(_) => Err(Fault::BadRequest(
@@ -229,9 +233,18 @@ pub fn router(state: Arc<State>) -> Router {
         }
         router = router.route(path, methods);
     }
+    let db = state.db.clone();
+    let durable = web::Durable::by(move || {
+        let db = db.clone();
+        async move { db.durable().await }
+    });
     router
         .method_not_allowed_fallback(|| async { Fault::NoSuchVerb })
         .fallback(|| async { Fault::NoSuchPath })
+        .layer(axum::middleware::from_fn_with_state(
+            durable,
+            web::durable::layer,
+        ))
         .layer(axum::middleware::from_fn(|request, next| {
             web::request_id::layer(None, request, next)
         }))
@@ -258,6 +271,7 @@ async fn answer(state: Arc<State>, row: &Row, request: Request) -> Answer {
     let Some(handler) = &row.handler else {
         return Err(Fault::NotBuilt);
     };
+    web::text::no_nul_in_uri(&parts.uri).map_err(|nul| Fault::BadRequest(nul.to_string()))?;
     let raw = RawPathParams::from_request_parts(&mut parts, &()).await;
     let params = raw.map(|raw| {
         raw.iter()

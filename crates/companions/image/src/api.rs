@@ -15,8 +15,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{any, delete, get, post, put};
 use serde_json::Value;
 use web::{Authenticator, Caller};
@@ -29,6 +30,11 @@ use crate::service::Images;
 
 /// The routes of the service, without the prefix it is mounted at. Version documents need no token.
 pub fn router(images: Images, authenticator: Arc<dyn Authenticator>) -> Router {
+    let db = images.db().clone();
+    let durable = web::Durable::by(move || {
+        let db = db.clone();
+        async move { db.durable().await }
+    });
     let open = Router::new()
         .route("/", get(versions::root))
         .route("/versions", get(versions::list))
@@ -40,6 +46,8 @@ pub fn router(images: Images, authenticator: Arc<dyn Authenticator>) -> Router {
         web::auth::layer,
     ))
     .merge(open)
+    .layer(middleware::from_fn(no_nul))
+    .layer(middleware::from_fn_with_state(durable, web::durable::layer))
     .fallback(|| async { Fault::NotFound("The resource could not be found.".to_owned()) })
     .layer(middleware::from_fn(fault::render))
     .layer(middleware::from_fn(|request, next| {
@@ -156,6 +164,16 @@ async fn json_body(body: Body) -> Result<Value, Fault> {
     if bytes.is_empty() {
         return Err(Fault::BadRequest("Body expected in request.".to_owned()));
     }
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Fault::BadRequest(format!("Malformed JSON in request body: {error}")))
+    let document = serde_json::from_slice(&bytes)
+        .map_err(|error| Fault::BadRequest(format!("Malformed JSON in request body: {error}")))?;
+    web::text::no_nul(&document).map_err(|nul| Fault::BadRequest(nul.to_string()))?;
+    Ok(document)
+}
+
+/// Middleware: refuses addresses that hide a NUL.
+async fn no_nul(request: Request, next: Next) -> Response {
+    match web::text::no_nul_in_uri(request.uri()) {
+        Ok(()) => next.run(request).await,
+        Err(nul) => Fault::BadRequest(nul.to_string()).into_response(),
+    }
 }

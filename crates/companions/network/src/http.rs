@@ -28,6 +28,11 @@ type Shared = State<Arc<Core>>;
 
 /// All routes, below the service's prefix.
 pub fn router(core: Arc<Core>, authenticator: Arc<dyn Authenticator>) -> Router {
+    let db = core.db.clone();
+    let durable = web::Durable::by(move || {
+        let db = db.clone();
+        async move { db.durable().await }
+    });
     let inside = Router::new()
         .route("/v2.0", get(version))
         .route("/v2.0/", get(version))
@@ -105,6 +110,8 @@ pub fn router(core: Arc<Core>, authenticator: Arc<dyn Authenticator>) -> Router 
         .route("/", get(versions))
         .merge(inside)
         .fallback(|| async { Fault::NoSuchRoute })
+        .layer(middleware::from_fn(no_nul))
+        .layer(middleware::from_fn_with_state(durable, web::durable::layer))
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn(
             |request: Request, next: middleware::Next| web::request_id::layer(None, request, next),
@@ -141,11 +148,23 @@ async fn read(body: Body) -> Result<Map<String, Value>> {
     let bytes = web::body::read(body, web::body::MAX_REQUEST_BODY)
         .await
         .map_err(|error| Fault::BadRequest(error.to_string()))?;
-    match serde_json::from_slice(&bytes) {
+    let document = serde_json::from_slice(&bytes);
+    if let Ok(document) = &document {
+        web::text::no_nul(document).map_err(|nul| Fault::BadRequest(nul.to_string()))?;
+    }
+    match document {
         Ok(Value::Object(map)) => Ok(map),
         _ => Err(Fault::BadRequest(
             "Unable to find a JSON object in request body".to_owned(),
         )),
+    }
+}
+
+/// Middleware: refuses addresses that hide a NUL.
+async fn no_nul(request: Request, next: middleware::Next) -> Response {
+    match web::text::no_nul_in_uri(request.uri()) {
+        Ok(()) => next.run(request).await,
+        Err(nul) => Fault::BadRequest(nul.to_string()).into_response(),
     }
 }
 

@@ -131,7 +131,11 @@ async fn call(
     (version, legacy): (Version, bool),
 ) -> Result<Response, Fault> {
     check_content_type(&parts.headers)?;
+    web::text::no_nul_in_uri(&parts.uri).map_err(|nul| Fault::nul(&nul))?;
     let body = parse(&parts.method, body);
+    if let Ok(body) = &body {
+        web::text::no_nul(body).map_err(|nul| Fault::nul(&nul))?;
+    }
     let route = choose(found.routes, &body)?;
     let body = body?;
     if let Some(in_url) = &found.project

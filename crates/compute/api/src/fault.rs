@@ -55,6 +55,11 @@ impl Fault {
         Self::bad_request(MALFORMED)
     }
 
+    /// A text that no database keeps.
+    pub fn nul(found: &web::text::Nul) -> Self {
+        Self::bad_request(found.to_string())
+    }
+
     pub fn no_such_action(name: &str) -> Self {
         Self::bad_request(format!("There is no such action: {name}"))
     }

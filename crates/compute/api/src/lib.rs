@@ -53,9 +53,15 @@ pub struct Api {
 
 /// The whole Compute API under `/`, `/v2` and `/v2.1`; the caller mounts it where clients expect it.
 pub fn router(api: Arc<Api>) -> Router {
+    let control = api.control.clone();
+    let durable = web::Durable::by(move || {
+        let control = control.clone();
+        async move { control.durable().await }
+    });
     Router::new()
         .fallback(dispatch::serve)
         .with_state(api)
+        .layer(middleware::from_fn_with_state(durable, web::durable::layer))
         .layer(middleware::from_fn(|request, next| {
             web::request_id::layer(Some("x-compute-request-id"), request, next)
         }))

@@ -49,3 +49,13 @@ pub struct Control {
     pub policy: Arc<web::policy::Policy>,
     pub settings: Settings,
 }
+
+impl Control {
+    /// Returns when what was done so far outlives a power cut; see [`sql::Database::durable`].
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub async fn durable(&self) -> Result<()> {
+        Ok(self.db.durable().await?)
+    }
+}

@@ -22,7 +22,9 @@ pub async fn keep(db: &Database, server: &Server, request: Request) -> Response 
     if body.is_empty() {
         return refuse("Request is too large.");
     }
-    let Ok(password) = std::str::from_utf8(&body) else {
+    let text = std::str::from_utf8(&body).ok();
+    // No database keeps a NUL.
+    let Some(password) = text.filter(|text| !text.contains('\0')) else {
         return refuse("The password is not text.");
     };
     // Locked, so that nothing is kept for a server that is deleted meanwhile.

@@ -7,13 +7,16 @@
 pub mod auth;
 pub mod base_url;
 pub mod body;
+pub mod durable;
 pub mod policy;
 pub mod query;
 pub mod request_id;
 pub mod serve;
+pub mod text;
 pub mod time;
 
 pub use auth::{AuthError, Authenticator, Caller};
 pub use base_url::BaseUrl;
+pub use durable::Durable;
 pub use query::Query;
 pub use request_id::RequestId;
