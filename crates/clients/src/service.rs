@@ -7,9 +7,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -17,14 +17,34 @@ use tower::ServiceExt;
 
 use crate::{ClientError, Result};
 
-/// How long an answer may take before the service counts as unreachable. Streams are not bound.
+/// How long a service may take to begin its answer, and then for all of a body that is read whole,
+/// before it counts as unreachable. A stream may take as long between two of its pieces.
 const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// The largest body that is read whole, in bytes: far more than any list that compute asks for.
+const LARGEST: usize = 64 * 1024 * 1024;
+
+/// How long and how much a service may answer.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    time: Duration,
+    size: usize,
+}
+
+const LIMITS: Limits = Limits {
+    time: TIMEOUT,
+    size: LARGEST,
+};
 
 /// A companion: its own router in this process, or its address.
 #[derive(Clone)]
 pub struct Service {
     name: &'static str,
     way: Way,
+    limits: Limits,
     /// Aliases of the extensions that the service announces, once somebody asked: these do not
     /// change while it runs.
     pub(crate) extensions: Arc<OnceCell<BTreeSet<String>>>,
@@ -42,6 +62,7 @@ enum Way {
 /// An answer whose body has not been read yet.
 pub struct Reply {
     service: &'static str,
+    limits: Limits,
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Body,
@@ -53,6 +74,7 @@ impl Service {
         Service {
             name,
             way: Way::InProcess(router),
+            limits: LIMITS,
             extensions: Arc::default(),
         }
     }
@@ -63,8 +85,9 @@ impl Service {
             name,
             way: Way::Http {
                 base: base.trim_end_matches('/').to_owned(),
-                client: reqwest::Client::new(),
+                client: http_client(),
             },
+            limits: LIMITS,
             extensions: Arc::default(),
         }
     }
@@ -88,12 +111,13 @@ impl Service {
                 for (name, value) in headers {
                     request = request.header(*name, *value);
                 }
-                let answered = tokio::time::timeout(TIMEOUT, request.send()).await;
+                let answered = tokio::time::timeout(self.limits.time, request.send()).await;
                 let response = answered
                     .map_err(|_| self.unreachable("no answer in time"))?
                     .map_err(|error| self.unreachable(&error.to_string()))?;
                 Ok(Reply {
                     service: self.name,
+                    limits: self.limits,
                     status: response.status(),
                     headers: response.headers().clone(),
                     body: Body::from_stream(response.bytes_stream()),
@@ -122,10 +146,14 @@ impl Service {
                 .headers_mut()
                 .insert(HeaderName::from_static(name), value);
         }
-        let Ok(response) = router.clone().oneshot(request).await;
+        let answered = tokio::time::timeout(self.limits.time, router.clone().oneshot(request));
+        let Ok(response) = answered
+            .await
+            .map_err(|_| self.unreachable("no answer in time"))?;
         let (parts, body) = response.into_parts();
         Ok(Reply {
             service: self.name,
+            limits: self.limits,
             status: parts.status,
             headers: parts.headers,
             body,
@@ -193,24 +221,38 @@ impl Reply {
     }
 
     /// The whole body.
+    ///
+    /// # Errors
+    /// [`ClientError::Unreachable`] also when it takes too long, [`ClientError::Unreadable`] when it
+    /// is too large.
     pub async fn bytes(self) -> Result<Bytes> {
-        let service = self.service;
-        let collected = self.body.collect().await;
-        collected
-            .map(|body| body.to_bytes())
-            .map_err(|error| ClientError::Unreachable {
-                service,
-                why: error.to_string(),
-            })
+        let (service, Limits { time, size }) = (self.service, self.limits);
+        let unreachable = |why: String| ClientError::Unreachable { service, why };
+        let collected = tokio::time::timeout(time, Limited::new(self.body, size).collect()).await;
+        match collected {
+            Err(_) => Err(unreachable("its answer does not end".to_owned())),
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
+                Err(ClientError::Unreadable {
+                    service,
+                    why: format!("the answer has more than {size} bytes"),
+                })
+            }
+            Ok(Err(error)) => Err(unreachable(error.to_string())),
+        }
     }
 
-    /// The body as it comes.
+    /// The body as it comes. A service that says nothing for too long breaks it off.
     pub fn stream(self) -> impl futures::Stream<Item = Result<Bytes>> + Send {
-        let service = self.service;
-        TryStreamExt::map_err(self.body.into_data_stream(), move |error| {
-            ClientError::Unreachable {
-                service,
-                why: error.to_string(),
+        let (service, time) = (self.service, self.limits.time);
+        let unreachable = move |why: String| ClientError::Unreachable { service, why };
+        futures::stream::unfold(Some(self.body.into_data_stream()), move |body| async move {
+            let mut body = body?;
+            match tokio::time::timeout(time, body.next()).await {
+                Err(_) => Some((Err(unreachable("nothing more comes".to_owned())), None)),
+                Ok(None) => None,
+                Ok(Some(Ok(piece))) => Some((Ok(piece), Some(body))),
+                Ok(Some(Err(error))) => Some((Err(unreachable(error.to_string())), None)),
             }
         })
     }
@@ -221,6 +263,15 @@ impl Reply {
             .get(header::CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse().ok())
     }
+}
+
+fn http_client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .connect_timeout(CONNECT)
+        .tcp_keepalive(TIMEOUT)
+        .build()
+        // As `Client::new` does; only a broken TLS backend fails here.
+        .expect("a client without special wishes is built")
 }
 
 /// The text of a fault in any of the services' shapes.
@@ -242,7 +293,66 @@ fn fault_message(body: &[u8], status: StatusCode) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
+    use axum::routing::get;
+    use futures::stream;
+
     use super::*;
+
+    /// A service whose answers end in no good time, by both ways.
+    async fn bad_services() -> [Service; 2] {
+        let endless = || async {
+            let piece = Ok::<_, Infallible>(Bytes::from_static(b"{"));
+            Body::from_stream(stream::iter([piece]).chain(stream::pending()))
+        };
+        let huge = || async {
+            let piece = || Ok::<_, Infallible>(Bytes::from_static(&[b' '; 1024]));
+            Body::from_stream(stream::repeat_with(piece))
+        };
+        let router = Router::new()
+            .route("/endless", get(endless))
+            .route("/huge", get(huge))
+            .route("/silent", get(std::future::pending::<&'static str>));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let served = router.clone();
+        tokio::spawn(async move { axum::serve(listener, served).await });
+        let limits = Limits {
+            time: Duration::from_millis(200),
+            size: 10_000,
+        };
+        [
+            Service::in_process("image", router),
+            Service::http("image", &format!("http://{address}")),
+        ]
+        .map(|service| Service { limits, ..service })
+    }
+
+    #[tokio::test]
+    async fn no_service_keeps_anybody_for_ever() {
+        for service in bad_services().await {
+            let ask = |path: &'static str| service.json::<Value>(Method::GET, path, "t", None);
+            for path in ["/silent", "/endless"] {
+                let ended = ask(path).await;
+                let given_up = matches!(ended, Err(ClientError::Unreachable { .. }));
+                assert!(given_up, "{path}: {ended:?}");
+            }
+            let ended = ask("/huge").await;
+            assert!(
+                matches!(ended, Err(ClientError::Unreadable { .. })),
+                "{ended:?}"
+            );
+            let reply = service
+                .send(Method::GET, "/endless", &[], Bytes::new())
+                .await;
+            let pieces: Vec<_> = reply.expect("a head").stream().collect().await;
+            assert_eq!(pieces.len(), 2, "{pieces:?}");
+            assert!(matches!(pieces[1], Err(ClientError::Unreachable { .. })));
+        }
+    }
 
     #[test]
     fn the_message_is_found_in_every_services_fault() {
