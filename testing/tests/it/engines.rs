@@ -3,6 +3,7 @@
 //! `cargo xtask services -- cargo test -p testing` offers PostgreSQL and MariaDB.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use bus::testing::Broker;
 use serde_json::json;
@@ -105,9 +106,14 @@ async fn a_cloud_over_rabbitmq_works_and_outlives_the_broker() {
     let before = cloud.boot(&demo, "before").await;
     before.reaches("ACTIVE").await;
     broker.kill();
+    // Accepted at once, though no conductor can be told: messages are only nudges, what was accepted
+    // is in the journal.
+    let accepted = tokio::time::timeout(Duration::from_secs(10), before.stop());
+    accepted
+        .await
+        .expect("a broker that is away holds no answer up");
     broker.start_again().await.expect("the broker starts again");
-    // What was accepted is in the journal: messages are only nudges.
-    before.stop().await.reaches("SHUTOFF").await;
+    before.reaches("SHUTOFF").await;
     let after = cloud.boot(&demo, "after").await;
     after.reaches("ACTIVE").await;
     for server in [&before, &after] {

@@ -1,5 +1,8 @@
 //! Whole-cloud scenarios.
 
+// A whole cloud in one future is a deep nest.
+#![recursion_limit = "256"]
+
 mod actions;
 mod advisories;
 mod crowds;

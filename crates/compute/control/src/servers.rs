@@ -167,17 +167,14 @@ pub(crate) fn asked(cx: &Context) -> Asked {
 }
 
 /// Tells conductors of new work. A lost nudge costs a moment: the sweep finds the journal's rows.
-pub(crate) async fn nudge(control: &Control, cx: &Context, ids: &[workflow::WorkflowId]) {
+/// A broker that is away holds nobody up.
+pub(crate) fn nudge(control: &Control, cx: &Context, ids: &[workflow::WorkflowId]) {
     for id in ids {
         let message = Nudge {
             workflow_id: id.to_string(),
         };
-        let sent = control
+        control
             .bus
-            .cast(&conductor::address(), message, cx.for_bus())
-            .await;
-        if let Err(error) = sent {
-            tracing::warn!(%id, %error, "no conductor was told of a workflow");
-        }
+            .post(&conductor::address(), message, cx.for_bus());
     }
 }

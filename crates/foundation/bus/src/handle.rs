@@ -18,6 +18,10 @@ use crate::{CallError, ConnectError, TransportError};
 /// more than a role leaves undone while it restarts, and still only some megabytes.
 pub const BACKLOG: usize = 10_000;
 
+/// How many messages that were posted may wait for the broker at once. While it is away more than
+/// that are dropped: whoever posts can do without.
+pub const POSTED: usize = 1_000;
+
 /// The longest topic and host together, in bytes: queue names have 255 and we add a prefix.
 pub const LONGEST_ADDRESS: usize = 200;
 
@@ -31,6 +35,8 @@ struct Inner {
     wire: Wire,
     stop: CancellationToken,
     servings: Mutex<Vec<TaskTracker>>,
+    /// Messages on their way to the broker without anybody who waits.
+    posts: TaskTracker,
 }
 
 enum Wire {
@@ -71,6 +77,7 @@ impl Bus {
                 wire,
                 stop,
                 servings: Mutex::default(),
+                posts: TaskTracker::new(),
             }),
         }
     }
@@ -155,6 +162,35 @@ impl Bus {
         .map_err(lost)
     }
 
+    /// Sends a message as [`Bus::cast`] does, but never waits for the broker: what cannot be sent at
+    /// once goes on by itself, and is lost if the broker stays away. For nudges, whose loss costs a
+    /// moment and which must not hold up the answer to a client.
+    pub fn post<M: Message>(&self, address: &Address, message: M, options: impl Into<Options>) {
+        let options = options.into();
+        let expires = options.cast_expiry();
+        let sent = check(address).map_err(WireError::Transport);
+        let sent = sent.and_then(|()| encode(&message, options.context, expires));
+        let sent = sent.and_then(|request| match &self.inner.wire {
+            Wire::Memory(hub) => hub.cast(address, request, expires),
+            Wire::Rabbit(_) if self.inner.posts.len() >= POSTED => {
+                Err(WireError::Transport(TransportError::Overfull))
+            }
+            Wire::Rabbit(rabbit) => {
+                let (rabbit, address) = (rabbit.clone(), address.clone());
+                self.inner.posts.spawn(async move {
+                    let sent = rabbit.cast(&address, &parcel::<M>(&request, expires)).await;
+                    if let Err(error) = sent {
+                        lost::<M>(&address, error);
+                    }
+                });
+                Ok(())
+            }
+        });
+        if let Err(error) = sent {
+            lost::<M>(address, error);
+        }
+    }
+
     /// Sends a message to everyone who serves the topic at this moment; that may be nobody.
     pub async fn fanout<M: Message>(
         &self,
@@ -201,6 +237,8 @@ impl Bus {
                 serving.close();
                 serving.wait().await;
             }
+            self.inner.posts.close();
+            self.inner.posts.wait().await;
         };
         let drained = tokio::time::timeout(limit, all).await;
         if let Wire::Rabbit(rabbit) = &self.inner.wire {
@@ -266,6 +304,12 @@ fn check(address: &Address) -> Result<(), TransportError> {
         return Err(TransportError::BadAddress);
     }
     Ok(())
+}
+
+/// Says that a message that was posted will not arrive.
+fn lost<M: Message>(address: &Address, error: WireError) {
+    let error = name_error::<M>(address, error);
+    tracing::warn!(message = M::NAME, %address, %error, "a message was lost");
 }
 
 fn name_error<M: Message>(address: &Address, error: WireError) -> CallError {

@@ -49,7 +49,7 @@ pub async fn act(control: &Control, cx: &Context, id: &str, action: Action) -> R
         Ok::<_, ControlError>(begun)
     })
     .await?;
-    nudge(control, cx, &[begun]).await;
+    nudge(control, cx, &[begun]);
     Ok(())
 }
 

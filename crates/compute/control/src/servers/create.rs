@@ -147,7 +147,7 @@ pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<C
         deleted_at: None,
     };
     let (servers, begun) = write(control, cx, &new, &first, &build, nics.ports_left).await?;
-    nudge(control, cx, &begun).await;
+    nudge(control, cx, &begun);
     Ok(Created {
         servers,
         reservation_id,

@@ -40,6 +40,6 @@ pub async fn delete(control: &Control, cx: &Context, id: &str, forced: bool) -> 
         Ok::<_, ControlError>(begun)
     })
     .await?;
-    nudge(control, cx, &begun).await;
+    nudge(control, cx, &begun);
     Ok(())
 }

@@ -66,7 +66,7 @@ pub async fn take(control: &Control, cx: &Context, events: &[Event]) -> Result<V
             continue;
         };
         if event.name.starts_with("network-vif-") {
-            ring(control, cx, event).await;
+            ring(control, cx, event);
         }
         let changes = matches!(
             event.name.as_str(),
@@ -98,16 +98,12 @@ fn judged(event: &Event, server: Option<&Server>) -> Taken {
 }
 
 /// Wakes whoever waits for the server's ports. A lost ring costs a moment: the build looks itself.
-async fn ring(control: &Control, cx: &Context, event: &Event) {
+fn ring(control: &Control, cx: &Context, event: &Event) {
     let message = PortChanged {
         server_id: event.server_id.clone(),
         port_id: event.tag.clone().unwrap_or_default(),
     };
-    let sent = control
+    control
         .bus
-        .cast(&conductor::address(), message, cx.for_bus())
-        .await;
-    if let Err(error) = sent {
-        tracing::warn!(server = event.server_id, %error, "no conductor was told of a port");
-    }
+        .post(&conductor::address(), message, cx.for_bus());
 }
