@@ -80,11 +80,27 @@ impl Interface {
     }
 }
 
-/// Makes everything in one transaction, after the slow hashing.
+/// How often two starts at once may get in each other's way.
+const ATTEMPTS: usize = 5;
+
+/// Makes everything in one transaction, after the slow hashing. Of several starts at once one makes
+/// it, and the others find it made.
 pub(crate) async fn run(state: &State, wanted: &Bootstrap) -> Result<(), Fault> {
+    for _ in 1..ATTEMPTS {
+        match sql::retry(|| once(state, wanted)).await {
+            Err(fault) if fault.is_duplicate() => {}
+            ended => return ended,
+        }
+    }
+    once(state, wanted).await
+}
+
+async fn once(state: &State, wanted: &Bootstrap) -> Result<(), Fault> {
     let accounts = accounts(state, wanted).await?;
     let tx = state.begin().await?;
     ensure_domain(&tx).await?;
+    // From here on the others wait: what they look for is there, or is not made twice.
+    record::lock::<projects::Entity>(&tx, "domain", DEFAULT_DOMAIN.0).await?;
     let mut ladder = Vec::new();
     for name in LADDER {
         ladder.push(ensure_role(&tx, name).await?);

@@ -89,6 +89,15 @@ impl Fault {
         }
     }
 
+    /// Whether something of that name exists already.
+    pub fn is_duplicate(&self) -> bool {
+        match self {
+            Fault::Conflict { .. } => true,
+            Fault::Sql(error) => error.is_duplicate(),
+            _ => false,
+        }
+    }
+
     /// A body or a query that misses something, in Keystone's words.
     pub fn expecting(attribute: &str, target: &str) -> Self {
         Fault::BadRequest(format!(

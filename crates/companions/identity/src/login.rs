@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 use serde_json::Value;
-use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use crate::fault::Fault;
 use crate::payload::{METHODS, Payload, Scope};
@@ -198,7 +198,9 @@ pub async fn count_attempt(
         return Ok(());
     }
     let tx = state.begin().await?;
-    if let Some(mut row) = users::Entity::find_by_id(user.id.clone()).one(&tx).await? {
+    // Locked: attempts at the same time count one by one.
+    let row = users::Entity::find_by_id(user.id.clone()).lock_exclusive();
+    if let Some(mut row) = row.one(&tx).await? {
         let served = row.failed_at.is_some_and(|at| {
             at + Duration::seconds(state.settings.lockout_duration) <= Utc::now()
         });
@@ -373,7 +375,9 @@ async fn find_project(state: &State, claim: &Object) -> Result<String, Fault> {
 /// Counts one use of a trust that has only so many.
 async fn use_up(state: &State, id: &str) -> Result<(), Fault> {
     let tx = state.begin().await?;
-    let Some(mut row) = trusts::Entity::find_by_id(id.to_owned()).one(&tx).await? else {
+    // Locked: a use that is left is used once.
+    let row = trusts::Entity::find_by_id(id.to_owned()).lock_exclusive();
+    let Some(mut row) = row.one(&tx).await? else {
         return Err(Fault::Unauthorized);
     };
     match row.remaining_uses {

@@ -5,7 +5,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use sql::sea_orm::{
-    ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PrimaryKeyTrait,
+    ActiveModelTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
+    PrimaryKeyTrait, QuerySelect,
 };
 
 use crate::fault::Fault;
@@ -113,6 +114,24 @@ where
 {
     E::find_by_id(id.to_owned())
         .one(db)
+        .await?
+        .ok_or_else(|| Fault::not_found(kind, id))
+}
+
+/// [`find`] with the row locked until the transaction ends, for those who change it: nobody else's
+/// change is lost. (On SQLite the transaction itself is the lock.)
+pub async fn lock<E>(
+    tx: &DatabaseTransaction,
+    kind: &'static str,
+    id: &str,
+) -> Result<E::Model, Fault>
+where
+    E: EntityTrait,
+    <E::PrimaryKey as PrimaryKeyTrait>::ValueType: From<String>,
+{
+    E::find_by_id(id.to_owned())
+        .lock_exclusive()
+        .one(tx)
         .await?
         .ok_or_else(|| Fault::not_found(kind, id))
 }

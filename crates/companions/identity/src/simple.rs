@@ -100,7 +100,7 @@ pub async fn update<P: Plain>(ctx: Ctx) -> Answer {
     ctx.allow(Target::new())?;
     let body = ctx.changes(P::ONE, P::FIELDS)?;
     let tx = ctx.state.begin().await?;
-    let old = record::find::<P::Entity>(&tx, P::ONE, ctx.param(P::ID)).await?;
+    let old = record::lock::<P::Entity>(&tx, P::ONE, ctx.param(P::ID)).await?;
     let row = record::change(&old, &body, P::FIELDS)?;
     P::check(&tx, &row).await?;
     let shown = P::view(&row);

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
-use sql::sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter};
+use sql::sea_orm::sea_query::OnConflict;
+use sql::sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+};
 
 use crate::core::View;
 use crate::fault::{Fault, Result, invalid};
@@ -67,17 +70,50 @@ pub async fn used(db: &impl ConnectionTrait, resource: &str, project: &str) -> R
     })
 }
 
-/// Refuses `more` objects beyond the project's limit.
+/// Refuses `more` objects beyond the project's limit. Others who count the same project's objects of
+/// this kind wait until the transaction ends: what is counted stays true until the objects are written.
 pub async fn admit(tx: &Tx, resource: &str, project: &str, more: u64) -> Result<()> {
     let limit = limits(tx, project)
         .await?
         .get(resource)
         .copied()
         .unwrap_or(-1);
-    if limit < 0 || used(tx, resource, project).await? + more <= limit as u64 {
+    if limit < 0 {
+        return Ok(());
+    }
+    hold(tx, resource, project).await?;
+    if used(tx, resource, project).await? + more <= limit as u64 {
         return Ok(());
     }
     Err(Fault::OverQuota(vec![resource.to_owned()]))
+}
+
+/// What the name of a row begins with that is no limit, but the turn to count objects of a kind.
+const TURN: &str = "(turn) ";
+
+/// Locks the turn of a project to count. (On SQLite the transaction itself is the lock.)
+async fn hold(tx: &Tx, resource: &str, project: &str) -> Result<()> {
+    if tx.get_database_backend() == sql::sea_orm::DbBackend::Sqlite {
+        return Ok(());
+    }
+    put(tx, project, format!("{TURN}{resource}"), 0).await
+}
+
+/// Writes a row, or the limit of the one that is there: either way it is locked until the transaction ends.
+async fn put(tx: &Tx, project: &str, resource: String, limit_value: i64) -> Result<()> {
+    let row = quotas::Model {
+        project_id: project.to_owned(),
+        resource,
+        limit_value,
+    };
+    let replace = OnConflict::columns([quotas::Column::ProjectId, quotas::Column::Resource])
+        .update_column(quotas::Column::LimitValue)
+        .to_owned();
+    quotas::Entity::insert(row.into_active_model())
+        .on_conflict(replace)
+        .exec_without_returning(tx)
+        .await?;
+    Ok(())
 }
 
 /// Limits as an object.
@@ -107,6 +143,7 @@ pub async fn list(db: &impl ConnectionTrait) -> Result<Vec<View>> {
         .all(db)
         .await?
         .into_iter()
+        .filter(|row| !row.resource.starts_with(TURN))
         .map(|row| row.project_id)
         .collect();
     projects.sort();
@@ -126,8 +163,6 @@ pub async fn list(db: &impl ConnectionTrait) -> Result<Vec<View>> {
 /// # Errors
 /// 400 for unknown resources and numbers below -1; with `check_limit` 409-like when less than what is in use.
 pub async fn set(tx: &Tx, project: &str, body: &Map<String, Value>) -> Result<View> {
-    use sql::sea_orm::sea_query::OnConflict;
-    use sql::sea_orm::{EntityTrait, IntoActiveModel};
     let check = body
         .get("check_limit")
         .is_some_and(|flag| flag == true || flag == "True" || flag == "true");
@@ -152,6 +187,7 @@ pub async fn set(tx: &Tx, project: &str, body: &Map<String, Value>) -> Result<Vi
             )
         })?;
         if check && limit >= 0 {
+            hold(tx, name, project).await?;
             let used = used(tx, name, project).await?;
             if used > limit as u64 {
                 return Err(Fault::InvalidInput(format!(
@@ -159,18 +195,7 @@ pub async fn set(tx: &Tx, project: &str, body: &Map<String, Value>) -> Result<Vi
                 )));
             }
         }
-        let row = quotas::Model {
-            project_id: project.to_owned(),
-            resource: name.clone(),
-            limit_value: limit,
-        };
-        let replace = OnConflict::columns([quotas::Column::ProjectId, quotas::Column::Resource])
-            .update_column(quotas::Column::LimitValue)
-            .to_owned();
-        quotas::Entity::insert(row.into_active_model())
-            .on_conflict(replace)
-            .exec_without_returning(tx)
-            .await?;
+        put(tx, project, name.clone(), limit).await?;
     }
     Ok(show(&limits(tx, project).await?))
 }

@@ -7,6 +7,7 @@ mod env;
 mod host;
 mod messages;
 mod ports;
+mod purge;
 mod records;
 mod settings;
 mod why;
@@ -16,10 +17,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Service, Serving, TransportError};
+use tokio_util::sync::CancellationToken;
 use workflow::Runner;
 
 pub use env::Env;
-pub use settings::Settings;
+pub use settings::{Keep, Settings};
 
 /// Messages handled at once: each is a short transaction.
 const CONCURRENCY: usize = 64;
@@ -28,6 +30,8 @@ const CONCURRENCY: usize = 64;
 pub struct Conductor {
     runner: Runner<Env>,
     serving: Serving,
+    /// Ends the reconciler that forgets old rows.
+    purging: CancellationToken,
 }
 
 impl Conductor {
@@ -42,6 +46,8 @@ impl Conductor {
             .on::<workflows::act::Act>()
             .options(workflow::Options {
                 concurrency: env.settings.concurrency,
+                // Nobody lives to see so long a time end.
+                keep: env.settings.keep.workflows.unwrap_or(Duration::MAX),
                 ..workflow::Options::default()
             })
             .start();
@@ -62,12 +68,20 @@ impl Conductor {
             .bus
             .serve(&compute_rpc::conductor::address(), service, CONCURRENCY)
             .await?;
-        Ok(Conductor { runner, serving })
+        let purging = CancellationToken::new();
+        let ended = purging.clone();
+        tokio::spawn(async move { purge::run(&env, ended).await });
+        Ok(Conductor {
+            runner,
+            serving,
+            purging,
+        })
     }
 
     /// Ends after the steps in hand, at the latest after `grace`; what is unfinished goes on with
     /// the next start or another conductor.
     pub async fn stop(&self, grace: Duration) {
+        self.purging.cancel();
         self.serving.stop().await;
         self.runner.stop(grace).await;
     }

@@ -22,6 +22,31 @@ pub struct Settings {
     /// How long a host may take for one action. A graceful stop waits for the guest
     /// (`shutdown_timeout`, 60 s), so this must be longer.
     pub action_timeout: Duration,
+    /// How long things are kept that ended.
+    pub keep: Keep,
+}
+
+/// How long things are kept that ended; none: for ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keep {
+    /// Deleted servers with their actions (`[database] purge_deleted_after`).
+    pub deleted_servers: Option<Duration>,
+    /// Actions of servers that live (`[database] purge_actions_after`).
+    pub actions: Option<Duration>,
+    /// Workflows that ended (`[database] purge_workflows_after`).
+    pub workflows: Option<Duration>,
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl Default for Keep {
+    fn default() -> Self {
+        Keep {
+            deleted_servers: Some(30 * DAY),
+            actions: Some(365 * DAY),
+            workflows: Some(7 * DAY),
+        }
+    }
 }
 
 impl Default for Settings {
@@ -35,6 +60,7 @@ impl Default for Settings {
             vif_plugging_is_fatal: true,
             build_timeout: Duration::from_secs(1800),
             action_timeout: Duration::from_secs(300),
+            keep: Keep::default(),
         }
     }
 }

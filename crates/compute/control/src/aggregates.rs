@@ -110,7 +110,7 @@ pub async fn delete(control: &Control, cx: &Context, id: &str) -> Result<()> {
     let seq = number(id)?;
     sql::retry(|| async {
         let tx = control.db.begin().await?;
-        let found = aggregates::find(&tx, seq).await;
+        let found = aggregates::lock(&tx, seq).await;
         let aggregate = found.map_err(|error| missing(error, id))?;
         if !aggregate.hosts.is_empty() {
             let why = refusal(Doing::Remove, seq, "Host aggregate is not empty");
@@ -133,7 +133,7 @@ pub async fn add_host(control: &Control, cx: &Context, id: &str, host: &str) -> 
     let seq = number(id)?;
     sql::retry(|| async {
         let tx = control.db.begin().await?;
-        let found = aggregates::find(&tx, seq).await;
+        let found = aggregates::lock(&tx, seq).await;
         let aggregate = found.map_err(|error| missing(error, id))?;
         let known = hosts::services(&tx).await?;
         if !known
@@ -189,7 +189,7 @@ pub async fn remove_host(
     };
     sql::retry(|| async {
         let tx = control.db.begin().await?;
-        aggregates::find(&tx, seq).await.map_err(absent)?;
+        aggregates::lock(&tx, seq).await.map_err(absent)?;
         aggregates::remove_host(&tx, seq, host)
             .await
             .map_err(absent)?;
@@ -211,7 +211,7 @@ async fn edit(
     let seq = number(id)?;
     sql::retry(|| async {
         let tx = control.db.begin().await?;
-        let found = aggregates::find(&tx, seq).await;
+        let found = aggregates::lock(&tx, seq).await;
         let mut aggregate = found.map_err(|error| missing(error, id))?;
         if let Some(name) = name {
             name.trim().clone_into(&mut aggregate.name);

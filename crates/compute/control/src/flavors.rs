@@ -135,7 +135,7 @@ async fn change(
 ) -> Result<Flavor> {
     sql::retry(|| async {
         let tx = control.db.begin().await?;
-        let mut flavor = flavors::find(&tx, id)
+        let mut flavor = flavors::lock(&tx, id)
             .await
             .map_err(|error| missing(error, id))?;
         edit(&mut flavor)?;

@@ -58,6 +58,7 @@ pub async fn create(control: &Control, cx: &Context, new: NewKeypair) -> Result<
     };
     sql::retry(|| async {
         let tx = control.db.begin().await?;
+        quotas::hold_user(&tx, &pair.user_id).await?;
         must_have_room(control, cx, &tx, &pair.user_id).await?;
         keypairs::insert(&tx, &pair)
             .await

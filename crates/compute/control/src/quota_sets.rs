@@ -90,6 +90,8 @@ pub async fn update(
     must_exist(control, cx, whose.project).await?;
     sql::retry(|| async {
         let tx = control.db.begin().await?;
+        // Nobody takes more while this decides on what is taken.
+        quotas::hold(&tx, whose.project).await?;
         if !force {
             within_bounds(control, &tx, whose, wanted).await?;
         }

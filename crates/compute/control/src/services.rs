@@ -63,9 +63,10 @@ pub async fn list(
 pub async fn update(control: &Control, cx: &Context, id: &str, update: &Update) -> Result<Seen> {
     must_be_uuid(id)?;
     policy::allow(control, cx, "os_compute_api:os-services:update")?;
-    let mut service = find(control, |service| service.id == id)
+    let missing = || not_found(format!("Service {id} could not be found."));
+    let service = find(control, |service| service.id == id)
         .await?
-        .ok_or_else(|| not_found(format!("Service {id} could not be found.")))?;
+        .ok_or_else(missing)?;
     must_be_agent(&service.binary)?;
     match update.enabled {
         Some(true) if update.disabled_reason.is_some() => {
@@ -79,8 +80,7 @@ pub async fn update(control: &Control, cx: &Context, id: &str, update: &Update) 
         }
         _ => {}
     }
-    apply(&mut service, update);
-    save(control, &service).await?;
+    let service = change(control, &service.id, update, missing).await?;
     let zones = Zones::read(control).await?;
     Ok(seen(control, &zones, service))
 }
@@ -98,13 +98,14 @@ pub async fn update_on(
 ) -> Result<()> {
     policy::allow(control, cx, "os_compute_api:os-services:update")?;
     must_be_agent(binary)?;
-    let mut service = find(control, |service| {
+    let missing = || not_found(format!("Could not find binary {binary} on host {host}."));
+    let service = find(control, |service| {
         service.host == host && service.binary == binary
     })
     .await?
-    .ok_or_else(|| not_found(format!("Could not find binary {binary} on host {host}.")))?;
-    apply(&mut service, update);
-    save(control, &service).await
+    .ok_or_else(missing)?;
+    change(control, &service.id, update, missing).await?;
+    Ok(())
 }
 
 /// Forgets a service, and an agent's hypervisors with it.
@@ -131,13 +132,15 @@ pub async fn delete(control: &Control, cx: &Context, named: Named<'_>) -> Result
     .ok_or_else(missing)?;
     sql::retry(|| async {
         let tx = control.db.begin().await?;
-        if service.binary == COMPUTE && !servers::on_host(&tx, &service.host).await?.is_empty() {
-            return Err(ControlError::Conflict {
-                why: "Unable to delete compute service that is hosting instances. Migrate or delete the instances first."
-                    .to_owned(),
-            });
-        }
         if service.binary == COMPUTE {
+            hosts::close_to_claims(&tx, &service.host).await?;
+            let carries = !servers::on_host(&tx, &service.host).await?.is_empty();
+            if carries || hosts::has_claims(&tx, &service.host).await? {
+                return Err(ControlError::Conflict {
+                    why: "Unable to delete compute service that is hosting instances. Migrate or delete the instances first."
+                        .to_owned(),
+                });
+            }
             aggregates::forget_host(&tx, &service.host).await?;
         }
         match hosts::delete_service(&tx, &service.id).await {
@@ -180,12 +183,23 @@ fn apply(service: &mut Service, update: &Update) {
     }
 }
 
-async fn save(control: &Control, service: &Service) -> Result<()> {
+/// Applies `update` to the service as it is now, and gives it back.
+async fn change(
+    control: &Control,
+    id: &str,
+    update: &Update,
+    missing: impl Fn() -> ControlError,
+) -> Result<Service> {
     sql::retry(|| async {
         let tx = control.db.begin().await?;
-        hosts::save_service(&tx, service).await?;
+        let mut service = match hosts::lock_service(&tx, id).await {
+            Err(DbError::NotFound(_)) => return Err(missing()),
+            found => found?,
+        };
+        apply(&mut service, update);
+        hosts::save_service(&tx, &service).await?;
         tx.commit().await.map_err(DbError::from)?;
-        Ok(())
+        Ok(service)
     })
     .await
 }

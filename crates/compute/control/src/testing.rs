@@ -14,7 +14,16 @@ use crate::{Control, Settings, policy};
 
 /// A control over these companions.
 pub async fn control(identity: Router, image: Router, network: Router) -> Control {
-    let db = sql::testing::sqlite().await;
+    control_on(sql::testing::sqlite().await, identity, image, network).await
+}
+
+/// [`control`] over a fresh database.
+pub async fn control_on(
+    db: sql::Database,
+    identity: Router,
+    image: Router,
+    network: Router,
+) -> Control {
     db.migrate::<Migrator>().await.expect("the tables are made");
     let identity = Service::in_process("identity", identity);
     let login = Login {

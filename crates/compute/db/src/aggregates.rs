@@ -6,7 +6,7 @@ use compute_model::aggregate::Aggregate;
 use sea_orm::prelude::*;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    DatabaseTransaction, QueryOrder,
+    DatabaseTransaction, QueryOrder, QuerySelect,
 };
 
 use crate::tables::{aggregate, aggregate_host};
@@ -38,6 +38,19 @@ pub async fn find(conn: &impl ConnectionTrait, seq: i64) -> Result<Aggregate> {
         .await?;
     row.ok_or_else(|| DbError::NotFound(seq.to_string()))
         .and_then(|row| value(row, &members))
+}
+
+/// [`find`] with the row locked until the transaction ends, for those who change the aggregate or
+/// its list of hosts. (On SQLite the transaction itself is the lock.)
+///
+/// # Errors
+/// [`DbError::NotFound`].
+pub async fn lock(tx: &DatabaseTransaction, seq: i64) -> Result<Aggregate> {
+    aggregate::Entity::find_by_id(seq)
+        .lock_exclusive()
+        .one(tx)
+        .await?;
+    find(tx, seq).await
 }
 
 /// The zone of each host that an aggregate puts into one.

@@ -6,7 +6,7 @@
 use compute_model::request::Resources;
 use sea_orm::prelude::*;
 use sea_orm::sea_query::{Expr, ExprTrait, Func, SimpleExpr};
-use sea_orm::{ActiveValue::Set, DatabaseTransaction, DbBackend, IntoActiveModel};
+use sea_orm::{ActiveValue::Set, DatabaseTransaction, DbBackend, QuerySelect};
 
 use crate::tables::{change, claim, inventory, node};
 use crate::{DbError, Result};
@@ -35,7 +35,15 @@ pub async fn claim(
             .exec_without_returning(tx)
             .await?;
     }
-    touch(tx, node_id, 1).await
+    // A node that was forgotten meanwhile has no room for anything.
+    match touch(tx, node_id, 1).await? {
+        true => Ok(()),
+        false => Err(DbError::NoRoom {
+            node: node_id.to_owned(),
+            class: "servers".to_owned(),
+            amount: 1,
+        }),
+    }
 }
 
 /// Gives back all that a consumer holds, on every node. Holding nothing is fine.
@@ -96,11 +104,25 @@ async fn release_from(
     if let Some(node_id) = node_id {
         held = held.filter(claim::Column::NodeId.eq(node_id));
     }
-    let rows = held.all(tx).await?;
-    let mut nodes: Vec<String> = rows.iter().map(|row| row.node_id.clone()).collect();
-    nodes.sort();
-    nodes.dedup();
+    // Most who ask hold nothing, and need no lock for that.
+    if held.clone().count(tx).await? == 0 {
+        return Ok(());
+    }
+    // Whoever gives back the same claims meanwhile waits here, and then finds them gone.
+    let rows = held.lock_exclusive().all(tx).await?;
+    let mut nodes = std::collections::BTreeSet::new();
     for row in rows {
+        let gone = claim::Entity::delete_many()
+            .filter(claim::Column::ConsumerId.eq(&row.consumer_id))
+            .filter(claim::Column::NodeId.eq(&row.node_id))
+            .filter(claim::Column::Class.eq(&row.class))
+            .filter(claim::Column::Amount.eq(row.amount))
+            .exec(tx)
+            .await?;
+        // Only what was taken off the list is taken off the sum.
+        if gone.rows_affected == 0 {
+            continue;
+        }
         inventory::Entity::update_many()
             .col_expr(
                 inventory::Column::Used,
@@ -110,9 +132,7 @@ async fn release_from(
             .filter(inventory::Column::Class.eq(&row.class))
             .exec(tx)
             .await?;
-        claim::Entity::delete(row.into_active_model())
-            .exec(tx)
-            .await?;
+        nodes.insert(row.node_id);
     }
     for node_id in nodes {
         touch(tx, &node_id, -1).await?;
@@ -153,10 +173,10 @@ fn whole(engine: DbBackend, value: SimpleExpr) -> SimpleExpr {
     }
 }
 
-/// Notes that a node changed, so that schedulers read it anew.
-pub(crate) async fn touch(tx: &DatabaseTransaction, node_id: &str, servers: i64) -> Result<()> {
+/// Notes that a node changed, so that schedulers read it anew; false when there is no such node.
+pub(crate) async fn touch(tx: &DatabaseTransaction, node_id: &str, servers: i64) -> Result<bool> {
     let number = next_change(tx).await?;
-    node::Entity::update_many()
+    let done = node::Entity::update_many()
         .col_expr(node::Column::Change, Expr::value(number))
         .col_expr(
             node::Column::Servers,
@@ -165,7 +185,7 @@ pub(crate) async fn touch(tx: &DatabaseTransaction, node_id: &str, servers: i64)
         .filter(node::Column::Id.eq(node_id))
         .exec(tx)
         .await?;
-    Ok(())
+    Ok(done.rows_affected == 1)
 }
 
 /// The next number of the cloud-wide sequence of changes to hosts. The row's lock makes numbers

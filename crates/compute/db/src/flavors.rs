@@ -49,6 +49,21 @@ pub async fn find(conn: &impl ConnectionTrait, id: &str) -> Result<Flavor> {
         .and_then(value)
 }
 
+/// [`find`] with the row locked until the transaction ends, for those who change it. (On SQLite the
+/// transaction itself is the lock.)
+///
+/// # Errors
+/// [`DbError::NotFound`].
+pub async fn lock(tx: &DatabaseTransaction, id: &str) -> Result<Flavor> {
+    let row = flavor::Entity::find()
+        .filter(flavor::Column::Id.eq(id))
+        .lock_exclusive()
+        .one(tx)
+        .await?;
+    row.ok_or_else(|| DbError::NotFound(id.to_owned()))
+        .and_then(value)
+}
+
 /// All flavors: of any, or only those that are public or open to `project`. Few enough that order
 /// and paging are the caller's.
 pub async fn list(conn: &impl ConnectionTrait, project: Option<&str>) -> Result<Vec<Flavor>> {

@@ -11,7 +11,7 @@ use sea_orm::{
     DatabaseTransaction, QueryOrder, QuerySelect,
 };
 
-use crate::tables::{inventory, node, service};
+use crate::tables::{claim, inventory, node, service};
 use crate::{DbError, Result};
 
 /// The binary name of agents.
@@ -46,11 +46,32 @@ pub async fn seen(
         created_at: Set(now),
         updated_at: Set(None),
     };
-    let row = row
-        .insert(tx)
-        .await
-        .map_err(|error| crate::error::duplicate(error, host))?;
-    Ok(service_value(row))
+    // Another report of the same service may come first.
+    let either = OnConflict::columns([service::Column::Host, service::Column::Binary])
+        .update_column(service::Column::LastSeen)
+        .to_owned();
+    service::Entity::insert(row)
+        .on_conflict(either)
+        .exec_without_returning(tx)
+        .await?;
+    let row = service_row(tx, host, binary).await?;
+    row.map(service_value)
+        .ok_or_else(|| DbError::NotFound(host.to_owned()))
+}
+
+/// A service with its row locked until the transaction ends: what an administrator says of it is
+/// decided on what it is now. (On SQLite the transaction itself is the lock.)
+///
+/// # Errors
+/// [`DbError::NotFound`].
+pub async fn lock_service(tx: &DatabaseTransaction, id: &str) -> Result<Service> {
+    let row = service::Entity::find()
+        .filter(service::Column::Id.eq(id))
+        .lock_exclusive()
+        .one(tx)
+        .await?;
+    row.map(service_value)
+        .ok_or_else(|| DbError::NotFound(id.to_owned()))
 }
 
 /// All services, by number.
@@ -131,7 +152,48 @@ pub async fn save_service(tx: &DatabaseTransaction, changed: &Service) -> Result
     Ok(())
 }
 
-/// Forgets a service and its nodes.
+/// Makes claims on the nodes of a host wait until the transaction ends: those that were made are
+/// seen, and none is added before the host is gone. Locks what a claim changes first, and last.
+pub async fn close_to_claims(tx: &DatabaseTransaction, host: &str) -> Result<()> {
+    let nodes = node::Entity::find()
+        .filter(node::Column::Host.eq(host))
+        .order_by_asc(node::Column::Seq)
+        .all(tx)
+        .await?;
+    let ids: Vec<&str> = nodes.iter().map(|row| row.id.as_str()).collect();
+    inventory::Entity::find()
+        .filter(inventory::Column::NodeId.is_in(ids.iter().copied()))
+        .order_by_asc(inventory::Column::NodeId)
+        .order_by_asc(inventory::Column::Class)
+        .lock_exclusive()
+        .all(tx)
+        .await?;
+    node::Entity::find()
+        .filter(node::Column::Id.is_in(ids))
+        .order_by_asc(node::Column::Seq)
+        .lock_exclusive()
+        .all(tx)
+        .await?;
+    Ok(())
+}
+
+/// Whether any consumer holds something of a host.
+pub async fn has_claims(conn: &impl ConnectionTrait, host: &str) -> Result<bool> {
+    let nodes: Vec<String> = node::Entity::find()
+        .select_only()
+        .column(node::Column::Id)
+        .filter(node::Column::Host.eq(host))
+        .into_tuple()
+        .all(conn)
+        .await?;
+    let held = claim::Entity::find()
+        .filter(claim::Column::NodeId.is_in(nodes))
+        .count(conn)
+        .await?;
+    Ok(held > 0)
+}
+
+/// Forgets a service and its nodes. [`close_to_claims`] first, then look whether the host is empty.
 ///
 /// # Errors
 /// [`DbError::NotFound`].
@@ -208,7 +270,8 @@ pub async fn report(
         }
     }
     inventories(tx, node_id, facts).await?;
-    crate::claims::touch(tx, node_id, 0).await
+    crate::claims::touch(tx, node_id, 0).await?;
+    Ok(())
 }
 
 async fn inventories(tx: &DatabaseTransaction, node_id: &str, facts: &NodeFacts) -> Result<()> {
@@ -268,7 +331,8 @@ pub async fn build_failed(tx: &DatabaseTransaction, node_id: &str) -> Result<()>
         .filter(node::Column::Id.eq(node_id))
         .exec(tx)
         .await?;
-    crate::claims::touch(tx, node_id, 0).await
+    crate::claims::touch(tx, node_id, 0).await?;
+    Ok(())
 }
 
 /// Whether the last build on a node failed. Most did not, and forgetting costs a transaction.
@@ -288,7 +352,8 @@ pub async fn build_succeeded(tx: &DatabaseTransaction, node_id: &str) -> Result<
         .filter(node::Column::Id.eq(node_id))
         .exec(tx)
         .await?;
-    crate::claims::touch(tx, node_id, 0).await
+    crate::claims::touch(tx, node_id, 0).await?;
+    Ok(())
 }
 
 /// Nodes with their services, by number; with `since`, only those changed after it.

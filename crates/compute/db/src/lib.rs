@@ -14,6 +14,7 @@ pub mod hosts;
 pub mod keypairs;
 mod migrations;
 pub mod passwords;
+pub mod purge;
 pub mod quotas;
 pub mod server_groups;
 pub mod servers;

@@ -79,11 +79,21 @@ pub async fn limits(
 /// Makes others who are about to count the same project's things wait until this transaction ends: what is counted
 /// stays true until what is counted for is written. (On SQLite the transaction itself is enough.)
 pub async fn hold(tx: &DatabaseTransaction, project_id: &str) -> Result<()> {
+    take_turn(tx, Owner::Project(project_id)).await
+}
+
+/// [`hold`] for what a user has in all projects together.
+pub async fn hold_user(tx: &DatabaseTransaction, user_id: &str) -> Result<()> {
+    // The row of a class that has the user's id for a name: classes have no turns of their own.
+    take_turn(tx, Owner::Class(user_id)).await
+}
+
+async fn take_turn(tx: &DatabaseTransaction, owner: Owner<'_>) -> Result<()> {
     if tx.get_database_backend() == sea_orm::DbBackend::Sqlite {
         return Ok(());
     }
     // No resource has this name, so the row is no limit.
-    put(tx, (project_id, ""), "(turn)", 0).await
+    put(tx, owner.key(), "(turn)", 0).await
 }
 
 /// Sets limits of `owner`.

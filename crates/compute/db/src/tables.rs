@@ -18,3 +18,4 @@ pub mod server_group;
 pub mod server_group_member;
 pub mod server_password;
 pub mod service;
+pub mod turn;

@@ -194,8 +194,16 @@ pub async fn update(ctx: Ctx) -> Answer {
     if let Some(blob) = body.get("blob").and_then(Value::as_str).map(str::to_owned) {
         body.insert("blob".to_owned(), seal(&ctx.state, &blob)?.into());
     }
-    let row: credentials::Model = record::change(&old, &body, NEW)?;
     let tx = ctx.state.begin().await?;
+    let now = record::lock::<credentials::Entity>(&tx, "credential", &old.id).await?;
+    // The policy was asked about this owner, and the bonds were compared with this secret.
+    if (&now.user_id, &now.blob) != (&old.user_id, &old.blob) {
+        return Err(Fault::Conflict {
+            kind: "credential",
+            detail: "it was changed meanwhile".to_owned(),
+        });
+    }
+    let row: credentials::Model = record::change(&now, &body, NEW)?;
     record::update::<credentials::Entity>(&tx, row.clone()).await?;
     ctx.state.commit(tx).await?;
     ctx.shown("credential", "credentials", view(&ctx.state, &row)?)

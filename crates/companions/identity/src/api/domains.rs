@@ -114,6 +114,7 @@ pub async fn update(ctx: Ctx) -> Answer {
     let body = ctx.changes("domain", NEW)?;
     let tx = ctx.state.begin().await?;
     let old = find(&tx, ctx.param("domain_id")).await?;
+    let old = record::lock::<projects::Entity>(&tx, "domain", &old.id).await?;
     let row: projects::Model = record::change(&old, &body, NEW)?;
     record::update::<projects::Entity>(&tx, row.clone())
         .await

@@ -141,7 +141,7 @@ pub async fn update(ctx: Ctx) -> Answer {
     schema::check_change(&body, FIELDS)?;
     let old_region = modern(&mut body);
     let tx = ctx.state.begin().await?;
-    let old = record::find::<endpoints::Entity>(&tx, "endpoint", ctx.param("endpoint_id")).await?;
+    let old = record::lock::<endpoints::Entity>(&tx, "endpoint", ctx.param("endpoint_id")).await?;
     let row: endpoints::Model = record::change(&old, &body, FIELDS)?;
     ensure_region(&tx, old_region).await?;
     Endpoints::check(&tx, &row).await?;

@@ -88,8 +88,9 @@ pub async fn update(ctx: Ctx) -> Answer {
     {
         return Err(Fault::BadRequest("Cannot change Domain ID".to_owned()));
     }
-    let row: groups::Model = record::change(&old, &body, NEW)?;
     let tx = ctx.state.begin().await?;
+    let old = record::lock::<groups::Entity>(&tx, "group", &old.id).await?;
+    let row: groups::Model = record::change(&old, &body, NEW)?;
     record::update::<groups::Entity>(&tx, row.clone())
         .await
         .map_err(|fault| fault.or_duplicate("group", &row.name))?;

@@ -153,6 +153,9 @@ pub async fn create(ctx: Ctx) -> Answer {
     body.insert("parent_id".to_owned(), place.parent_id.into());
     let row: projects::Model = record::build(new_columns(), &body, NEW)?;
     let tx = ctx.state.begin().await?;
+    if let Some(parent) = &row.parent_id {
+        record::lock::<projects::Entity>(&tx, "project", parent).await?;
+    }
     record::insert::<projects::Entity>(&tx, row.clone())
         .await
         .map_err(|fault| fault.or_duplicate("project", &row.name))?;
@@ -314,9 +317,10 @@ pub async fn update(ctx: Ctx) -> Answer {
             });
         }
     }
+    let tx = ctx.state.begin().await?;
+    let old = record::lock::<projects::Entity>(&tx, "project", &old.id).await?;
     let mut row: projects::Model = record::change(&old, &body, NEW)?;
     row.domain_id.clone_from(&old.domain_id);
-    let tx = ctx.state.begin().await?;
     if old.enabled && !row.enabled {
         let family = family(&tx, &row).await?;
         if !row.is_domain && below(&row.id, &family).iter().any(|below| below.enabled) {
@@ -354,6 +358,8 @@ pub async fn delete(ctx: Ctx) -> Answer {
         return domains::delete_row(&ctx, &row).await;
     }
     let tx = ctx.state.begin().await?;
+    // Whoever makes a project below it waits for this, or this for them.
+    record::lock::<projects::Entity>(&tx, "project", &row.id).await?;
     let children = projects::Entity::find()
         .filter(projects::Column::ParentId.eq(row.id.as_str()))
         .count(&tx)

@@ -128,8 +128,9 @@ pub async fn update(ctx: Ctx) -> Answer {
     if domain.is_some_and(|domain| domain.as_str() != domain_of(&old)) {
         return Err(Fault::BadRequest("Cannot change Domain ID".to_owned()));
     }
-    let row: roles::Model = record::change(&old, &body, NEW)?;
     let tx = ctx.state.begin().await?;
+    let old = record::lock::<roles::Entity>(&tx, "role", &old.id).await?;
+    let row: roles::Model = record::change(&old, &body, NEW)?;
     record::update::<roles::Entity>(&tx, row.clone())
         .await
         .map_err(|fault| fault.or_duplicate("role", &row.name))?;

@@ -16,9 +16,15 @@ fn tags_of(row: &projects::Model) -> Vec<String> {
     serde_json::from_str(&row.tags).unwrap_or_default()
 }
 
-async fn store(ctx: &Ctx, mut row: projects::Model, tags: &[String]) -> Result<(), Fault> {
-    row.tags = json!(tags).to_string();
+/// Changes the tags of a project as they are now.
+async fn change(
+    ctx: &Ctx,
+    row: &projects::Model,
+    edit: impl FnOnce(Vec<String>) -> Result<Vec<String>, Fault>,
+) -> Result<(), Fault> {
     let tx = ctx.state.begin().await?;
+    let mut row = record::lock::<projects::Entity>(&tx, "project", &row.id).await?;
+    row.tags = json!(edit(tags_of(&row))?).to_string();
     record::update::<projects::Entity>(&tx, row).await?;
     ctx.state.commit(tx).await
 }
@@ -45,7 +51,7 @@ pub async fn replace(ctx: Ctx) -> Answer {
         .filter_map(Value::as_str)
         .map(str::to_owned)
         .collect();
-    store(&ctx, row, &tags).await?;
+    change(&ctx, &row, |_| Ok(tags.clone())).await?;
     Ok(reply(
         StatusCode::OK,
         json!({"tags": tags, "links": ctx.list_links()}),
@@ -54,7 +60,7 @@ pub async fn replace(ctx: Ctx) -> Answer {
 
 pub async fn clear(ctx: Ctx) -> Answer {
     let row = project_api::load(&ctx, ctx.param("project_id")).await?;
-    store(&ctx, row, &[]).await?;
+    change(&ctx, &row, |_| Ok(Vec::new())).await?;
     done()
 }
 
@@ -75,29 +81,33 @@ pub async fn add(ctx: Ctx) -> Answer {
             "Invalid input for field 'tag': {why}"
         )));
     }
-    let mut tags = tags_of(&row);
-    if !tags.iter().any(|have| have == tag) {
-        tags.push(tag.to_owned());
-    }
-    schema::check_new(
-        json!({"tags": tags})
-            .as_object()
-            .unwrap_or(&record::Object::new()),
-        &[must("tags", Kind::Tags)],
-    )?;
-    store(&ctx, row, &tags).await?;
+    change(&ctx, &row, |mut tags| {
+        if !tags.iter().any(|have| have == tag) {
+            tags.push(tag.to_owned());
+        }
+        schema::check_new(
+            json!({"tags": tags})
+                .as_object()
+                .unwrap_or(&record::Object::new()),
+            &[must("tags", Kind::Tags)],
+        )?;
+        Ok(tags)
+    })
+    .await?;
     Ok(StatusCode::CREATED.into_response())
 }
 
 pub async fn remove(ctx: Ctx) -> Answer {
     let row = project_api::load(&ctx, ctx.param("project_id")).await?;
     let tag = ctx.param("tag");
-    let mut tags = tags_of(&row);
-    let before = tags.len();
-    tags.retain(|have| have != tag);
-    if tags.len() == before {
-        return Err(Fault::not_found("project tag", tag));
-    }
-    store(&ctx, row, &tags).await?;
+    change(&ctx, &row, |mut tags| {
+        let before = tags.len();
+        tags.retain(|have| have != tag);
+        match tags.len() == before {
+            true => Err(Fault::not_found("project tag", tag)),
+            false => Ok(tags),
+        }
+    })
+    .await?;
     done()
 }

@@ -181,10 +181,11 @@ pub async fn show(ctx: Ctx) -> Answer {
 }
 
 pub async fn delete(ctx: Ctx) -> Answer {
-    let mut row = load(&ctx).await?;
+    let row = load(&ctx).await?;
     ctx.session()?.may_delegate("trusts")?;
-    row.deleted_at = Some(sql::micros(Utc::now()));
     let tx = ctx.state.begin().await?;
+    let mut row = record::lock::<Entity>(&tx, "trust", &row.id).await?;
+    row.deleted_at = Some(sql::micros(Utc::now()));
     revocation::revoke(
         &tx,
         Reason::Trust(&row.id),

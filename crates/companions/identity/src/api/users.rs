@@ -204,11 +204,17 @@ pub async fn update(ctx: Ctx) -> Answer {
     }
     check_default_project(&ctx, &body).await?;
     let password = take_password(&mut body);
-    let mut row: users::Model = record::change(&old, &body, NEW)?;
+    // Hashed before the row is locked: it takes long.
+    let mut hashed: users::Model = record::change(&old, &body, NEW)?;
     if let Some(password) = &password {
-        set_password(&ctx.state, &mut row, password.as_deref()).await?;
+        set_password(&ctx.state, &mut hashed, password.as_deref()).await?;
     }
     let tx = ctx.state.begin().await?;
+    let old = record::lock::<users::Entity>(&tx, "user", &old.id).await?;
+    let mut row: users::Model = record::change(&old, &body, NEW)?;
+    if password.is_some() {
+        take_hash(&mut row, &hashed);
+    }
     record::update::<users::Entity>(&tx, row.clone())
         .await
         .map_err(|fault| fault.or_duplicate("user", &row.name))?;
@@ -257,13 +263,29 @@ pub async fn change_password(ctx: Ctx) -> Answer {
                 .to_owned(),
         ));
     }
+    let was = row.password_hash.clone();
     set_password(&ctx.state, &mut row, Some(text("password"))).await?;
     let tx = ctx.state.begin().await?;
     let id = row.id.clone();
-    record::update::<users::Entity>(&tx, row).await?;
+    let mut now = record::lock::<users::Entity>(&tx, "user", &id).await?;
+    // Somebody else changed it since the old one was looked at: that one is not right any more.
+    if now.password_hash != was {
+        return Err(Fault::Unauthorized);
+    }
+    take_hash(&mut now, &row);
+    record::update::<users::Entity>(&tx, now).await?;
     revocation::revoke(&tx, Reason::User(&id), ctx.state.settings.token_expiration).await?;
     ctx.state.commit(tx).await?;
     done()
+}
+
+/// Gives `row` the password that `hashed` has.
+fn take_hash(row: &mut users::Model, hashed: &users::Model) {
+    row.password_hash.clone_from(&hashed.password_hash);
+    row.password_created_at = hashed.password_created_at;
+    row.password_expires_at = hashed.password_expires_at;
+    row.failed_attempts = hashed.failed_attempts;
+    row.failed_at = hashed.failed_at;
 }
 
 pub async fn delete(ctx: Ctx) -> Answer {

@@ -4,5 +4,6 @@ mod cloud;
 mod delegation;
 mod isolation;
 mod policy;
+mod races;
 mod resources;
 mod tokens;

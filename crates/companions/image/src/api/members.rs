@@ -89,15 +89,6 @@ pub async fn add(
     };
     let project = project.map_err(|text| Fault::BadRequest(text.to_owned()))?;
     shared(&images, &caller, &id, "add_member").await?;
-    let most = images.settings().member_limit;
-    let count = db::members::count(images.db().read(), &id).await?;
-    if most >= 0 && i64::try_from(count).unwrap_or(i64::MAX) >= most {
-        return Err(Fault::TooLarge(format!(
-            "Image member limit exceeded for image {id}: The limit has been exceeded on the number \
-             of allowed image members for this image. Attempted: {}, Maximum: {most}",
-            count + 1
-        )));
-    }
     let now = sql::micros(Utc::now());
     let row = member::Model {
         image_id: id.clone(),
@@ -106,16 +97,34 @@ pub async fn add(
         created_at: now,
         updated_at: now,
     };
-    match db::members::add(images.db().write(), &row)
-        .await
-        .map_err(Fault::from)
-    {
+    match sql::retry(|| insert(&images, &row)).await {
         Err(Fault::Database(error)) if error.is_duplicate() => Err(Fault::Conflict(format!(
             "Member {project} is duplicated for image {id}"
         ))),
         Err(fault) => Err(fault),
         Ok(()) => Ok(web::body::json(StatusCode::OK, &view::member(&row))),
     }
+}
+
+/// Adds a member while the image is locked: members are counted one after the other.
+async fn insert(images: &Images, row: &member::Model) -> Result<(), Fault> {
+    let id = &row.image_id;
+    let tx = images.db().begin().await?;
+    if db::images::locked(&tx, id).await?.is_none() {
+        return Err(Fault::no_image(id));
+    }
+    let most = images.settings().member_limit;
+    let count = db::members::count(&tx, id).await?;
+    if most >= 0 && i64::try_from(count).unwrap_or(i64::MAX) >= most {
+        return Err(Fault::TooLarge(format!(
+            "Image member limit exceeded for image {id}: The limit has been exceeded on the number \
+             of allowed image members for this image. Attempted: {}, Maximum: {most}",
+            count + 1
+        )));
+    }
+    db::members::add(&tx, row).await?;
+    tx.commit().await?;
+    Ok(())
 }
 
 /// `PUT /v2/images/{id}/members/{member}`: the member's answer. The owner cannot give it.

@@ -113,6 +113,43 @@ async fn only_shared_images_have_members() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_number_of_members_is_limited_for_callers_at_once() {
+    for db in sql::testing::engines().await {
+        let engine = db.engine();
+        let glance = Glance::on(db, |settings| settings.member_limit = 3).await;
+        let id = glance.create(ALICE, json!({})).await;
+        let members = format!("/v2/images/{id}/members");
+        let asked = (0..12).map(|number| {
+            let project = format!("p{number}");
+            glance.post(ALICE, &members, json!({"member": project}))
+        });
+        let answers = futures::future::join_all(asked).await;
+        let added = answers.iter().filter(|answer| answer.status == 200);
+        assert_eq!(added.count(), 3, "{engine:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_nul_is_refused_with_the_name_of_its_field() {
+    for db in sql::testing::engines().await {
+        let glance = Glance::on(db, |_| {}).await;
+        let body = json!({"name": "a\u{0}b"});
+        let refused = [
+            glance.post(ALICE, "/v2/images", body).await.is(400),
+            glance.get(ALICE, "/v2/images?name=a%00b").await.is(400),
+            glance.get(ALICE, "/v2/images/a%00b").await.is(400),
+        ];
+        for (answer, field) in refused.iter().zip(["name", "name", "path"]) {
+            let text = answer.json()["message"].to_string();
+            assert!(
+                text.contains(&format!("field/attribute {field}.")),
+                "{text}"
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_number_of_members_is_limited() {
     let db = sql::testing::sqlite().await;

@@ -9,6 +9,7 @@ mod lists;
 mod live;
 mod networks;
 mod ports;
+mod races;
 mod routers;
 mod security;
 mod subnets;

@@ -61,6 +61,11 @@ pub struct Cloud {
 
 impl Cloud {
     pub async fn start() -> Self {
+        Self::on(sql::testing::sqlite().await).await
+    }
+
+    /// An API over this fresh database.
+    pub async fn on(db: sql::Database) -> Self {
         // An identity service that answers nothing to questions about projects passes them all, but for `gone`.
         let gone = axum::routing::get(|| async { StatusCode::NOT_FOUND });
         let fine = axum::routing::get(|| async { "{}" });
@@ -68,7 +73,7 @@ impl Cloud {
             .route("/v3/projects/gone", gone)
             .route("/v3/projects/{id}", fine);
         let none = Router::new;
-        let control = compute_control::testing::control(identity, none(), none()).await;
+        let control = compute_control::testing::control_on(db, identity, none(), none()).await;
         let control = Arc::new(control);
         let api = router(Arc::new(Api {
             authenticator: Arc::new(Names),

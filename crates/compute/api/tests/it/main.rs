@@ -12,6 +12,7 @@ mod keypairs;
 mod operators;
 mod oracle;
 mod quotas;
+mod races;
 mod samples;
 mod server_groups;
 mod server_parts;

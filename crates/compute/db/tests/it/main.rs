@@ -3,6 +3,8 @@
 mod claims;
 mod hosts;
 mod passwords;
+mod purge;
+mod races;
 mod server_groups;
 mod servers;
 
