@@ -287,6 +287,7 @@ async fn conductor(
         vif_plugging_timeout: config.compute.vif_plugging_timeout,
         vif_plugging_is_fatal: config.compute.vif_plugging_is_fatal,
         build_timeout: config.compute.long_rpc_timeout,
+        keep: config.database.keep.clone(),
         ..compute_conductor::Settings::default()
     };
     let env = compute_conductor::Env {

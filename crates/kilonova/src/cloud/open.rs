@@ -11,8 +11,14 @@ use secrecy::SecretString;
 use crate::config::{Config, Driver, Plane};
 use crate::state::State;
 
+/// The database of a service, within the operator's limits.
+async fn database(config: &Config, state: &State, service: &str) -> Result<Database> {
+    let url = config.database_url(&state.path, service);
+    Ok(Database::open_with(&url, &config.database.options).await?)
+}
+
 pub async fn identity(config: &Config, state: &State, url: &str) -> Result<Identity> {
-    let db = Database::open(&config.database_url(&state.path, "identity")).await?;
+    let db = database(config, state, "identity").await?;
     let settings = identity::Settings {
         token_expiration: config.identity.token_expiration,
         password_hash_rounds: config.identity.password_hash_rounds,
@@ -26,7 +32,7 @@ pub async fn identity(config: &Config, state: &State, url: &str) -> Result<Ident
 }
 
 pub async fn images(config: &Config, state: &State) -> Result<Images> {
-    let db = Database::open(&config.database_url(&state.path, "image")).await?;
+    let db = database(config, state, "image").await?;
     let image = &config.image;
     let folder = image.image_dir.clone();
     let settings = image::Settings {
@@ -46,7 +52,7 @@ pub async fn images(config: &Config, state: &State) -> Result<Images> {
 }
 
 pub async fn networks(config: &Config, state: &State) -> Result<Networks> {
-    let db = Database::open(&config.database_url(&state.path, "network")).await?;
+    let db = database(config, state, "network").await?;
     let settings = network::Settings {
         host: config.place.host.clone(),
         plane: plane(config),
@@ -85,7 +91,7 @@ pub fn plane(config: &Config) -> PlaneKind {
 }
 
 pub async fn compute(config: &Config, state: &State) -> Result<Database> {
-    let db = Database::open(&config.database_url(&state.path, "compute")).await?;
+    let db = database(config, state, "compute").await?;
     db.migrate::<compute_db::Migrator>().await?;
     Ok(db)
 }
