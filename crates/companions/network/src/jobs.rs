@@ -91,7 +91,7 @@ async fn tried<'a>(cx: &'a Cx<'a>, job: &'a Job<'a>) -> Result<Vec<View>> {
     }
     let mut attempt = 1;
     loop {
-        match once(cx, job).await {
+        match sql::attempt(once(cx, job)).await {
             Err(error) if attempt < ATTEMPTS && (error.as_conflict() || error.is_duplicate()) => {
                 attempt += 1;
                 let millis = u64::from(rand::random::<u8>() % 20);

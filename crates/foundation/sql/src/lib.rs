@@ -33,7 +33,7 @@ pub use database::{Database, Engine};
 pub use error::SqlError;
 pub use options::Options;
 pub use read_only::ReadOnly;
-pub use retry::{AsConflict, retry};
+pub use retry::{AsConflict, attempt, retry};
 
 pub use sea_orm;
 pub use sea_orm_migration;

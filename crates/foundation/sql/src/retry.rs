@@ -35,13 +35,11 @@ where
     E: AsConflict + From<SqlError>,
 {
     let begun = Instant::now();
+    let mut transaction = || within_limit(limit, transaction());
     let mut wait = Duration::from_millis(5);
     let mut attempt = 1;
     loop {
-        let ended = tokio::time::timeout(limit, transaction())
-            .await
-            .unwrap_or_else(|_| Err(SqlError::Timeout(limit).into()));
-        match ended {
+        match transaction().await {
             Err(error)
                 if error.as_conflict() && attempt < ATTEMPTS && begun.elapsed() < RETRY_FOR =>
             {
@@ -52,6 +50,25 @@ where
             ended => return ended,
         }
     }
+}
+
+/// One attempt at a transaction, for those who retry by a rule of their own: it always ends.
+///
+/// # Errors
+/// [`SqlError::Timeout`] when the database does not answer, and the transaction's own.
+pub async fn attempt<T, E: From<SqlError>>(
+    transaction: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    within_limit(ATTEMPT_LIMIT, transaction).await
+}
+
+async fn within_limit<T, E: From<SqlError>>(
+    limit: Duration,
+    transaction: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    tokio::time::timeout(limit, transaction)
+        .await
+        .unwrap_or_else(|_| Err(SqlError::Timeout(limit).into()))
 }
 
 /// An error that can say whether it is a database conflict.

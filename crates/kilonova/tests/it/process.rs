@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -19,16 +19,7 @@ pub struct Process {
 impl Process {
     /// Starts with these settings beside the common ones of tests.
     pub async fn start(settings: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let state = folder.path().join("state");
-        let text = testing::cloud::text(&state, settings);
-        std::fs::write(folder.path().join("kilonova.conf"), text).unwrap();
-        let mut process = Process {
-            folder,
-            child: None,
-            http: reqwest::Client::new(),
-            url: String::new(),
-        };
+        let mut process = Process::prepare(settings);
         process.up().await;
         process
     }
@@ -88,6 +79,32 @@ impl Process {
     /// As a power failure, or the kernel short of memory.
     pub fn kill(&mut self) {
         let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// A fresh folder in which nothing was started yet.
+    pub fn prepare(settings: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let text = testing::cloud::text(&folder.path().join("state"), settings);
+        std::fs::write(folder.path().join("kilonova.conf"), text).unwrap();
+        Process {
+            folder,
+            child: None,
+            http: reqwest::Client::new(),
+            url: String::new(),
+        }
+    }
+
+    /// Starts it and kills it after so long, whatever it is doing then.
+    pub fn die_after(&self, life: Duration) {
+        let mut child = self
+            .command("up")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(life);
         child.kill().unwrap();
         child.wait().unwrap();
     }

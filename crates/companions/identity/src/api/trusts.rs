@@ -3,7 +3,7 @@
 use chrono::Utc;
 use http::StatusCode;
 use serde_json::{Value, json};
-use sql::sea_orm::EntityTrait;
+use sql::sea_orm::{ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
 use crate::http::{Ctx, done, reply};
@@ -11,7 +11,7 @@ use crate::record::{self, Object};
 use crate::revocation::{self, Reason};
 use crate::schema::{Field, Kind, may, must};
 use crate::snapshot::Snapshot;
-use crate::tables::trusts::{Entity, Model};
+use crate::tables::trusts::{Column, Entity, Model};
 use crate::tables::users;
 use web::policy::Target;
 
@@ -135,10 +135,24 @@ pub async fn create(ctx: Ctx) -> Answer {
         extra: "{}".to_owned(),
     };
     let tx = ctx.state.begin().await?;
+    forget_ended(&tx).await?;
     record::insert::<Entity>(&tx, row.clone()).await?;
     ctx.state.commit(tx).await?;
     let view = view(&ctx, &row, ctx.state.snapshot().await?.as_ref());
     ctx.created("trust", "OS-TRUST/trusts", view)
+}
+
+/// Days for which a trust that was deleted or has expired is kept: longer than any token of it lives.
+const KEPT: i64 = 30;
+
+/// Forgets trusts that ended long ago; whoever makes one sees to it.
+async fn forget_ended(tx: &DatabaseTransaction) -> Result<(), Fault> {
+    let before = sql::micros(Utc::now() - chrono::TimeDelta::days(KEPT));
+    let ended = Condition::any()
+        .add(Column::DeletedAt.lt(before))
+        .add(Column::ExpiresAt.lt(before));
+    Entity::delete_many().filter(ended).exec(tx).await?;
+    Ok(())
 }
 
 pub async fn list(ctx: Ctx) -> Answer {

@@ -4,6 +4,7 @@
 use futures::future::join_all;
 use http::StatusCode;
 use serde_json::json;
+use sql::sea_orm::{ConnectionTrait, Statement};
 
 use crate::cloud::{Cloud, bootstrap, password, settings};
 
@@ -140,6 +141,50 @@ async fn a_nul_is_refused_with_the_name_of_its_field() {
             let reply = reply.expect(400);
             let blamed = format!("Invalid input for field/attribute {field}.");
             assert!(reply.message().starts_with(&blamed), "{}", reply.body);
+        }
+    }
+}
+
+#[tokio::test]
+async fn trusts_that_ended_long_ago_are_forgotten_and_others_are_not() {
+    for db in sql::testing::engines().await {
+        let cloud = Cloud::on(db).await;
+        let trustee = cloud.id("users", "nova").await;
+        let trustor = cloud.id("users", "demo").await;
+        let project = cloud.id("projects", "demo").await;
+        let demo = cloud.demo().await;
+        let lend = async || {
+            let body = json!({"trust": {
+                "trustor_user_id": trustor, "trustee_user_id": trustee, "project_id": project,
+                "impersonation": false, "roles": [{"name": "reader"}],
+            }});
+            let path = "/v3/OS-TRUST/trusts";
+            let made = cloud.call("POST", path, &demo, None, Some(body)).await;
+            let made = made.expect(201).body;
+            made["trust"]["id"].as_str().expect("an id").to_owned()
+        };
+        let (old, lately, living) = (lend().await, lend().await, lend().await);
+        for (id, days) in [(&old, 40), (&lately, 10)] {
+            let path = format!("/v3/OS-TRUST/trusts/{id}");
+            cloud
+                .call("DELETE", &path, &demo, None, None)
+                .await
+                .expect(204);
+            let then = chrono::Utc::now() - chrono::TimeDelta::days(days);
+            let statement = format!(
+                "UPDATE trusts SET deleted_at = '{}' WHERE id = '{id}'",
+                then.format("%Y-%m-%d %H:%M:%S")
+            );
+            let changed = cloud.db.write().execute_unprepared(&statement).await;
+            changed.expect("aged");
+        }
+        lend().await;
+        for (id, left) in [(&old, 0), (&lately, 1), (&living, 1)] {
+            let question = format!("SELECT id FROM trusts WHERE id = '{id}'");
+            let engine = cloud.db.read().get_database_backend();
+            let question = Statement::from_string(engine, question);
+            let rows = cloud.db.read().query_all_raw(question).await.expect("rows");
+            assert_eq!(rows.len(), left, "{engine:?}: {id}");
         }
     }
 }

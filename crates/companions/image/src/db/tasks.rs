@@ -10,8 +10,9 @@ use sea_orm::{
 
 use crate::tables::{TaskStatus, task};
 
-/// Writes a new task.
+/// Writes a new task, and forgets those whose time is over.
 pub async fn add<C: ConnectionTrait>(db: &C, task: &task::Model) -> Result<(), DbErr> {
+    forget_expired(db).await?;
     task::Entity::insert(task.clone().into_active_model())
         .exec_without_returning(db)
         .await?;
