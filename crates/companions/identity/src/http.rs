@@ -2,6 +2,7 @@
 //! handler and renders its answer or fault.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -19,6 +20,7 @@ use web::{BaseUrl, Query};
 use crate::fault::{Answer, Fault};
 use crate::filter;
 use crate::narrow;
+use crate::queue::Asker;
 use crate::record::{self, Object};
 use crate::routes::{self, Row};
 use crate::schema::{self, Field};
@@ -41,6 +43,8 @@ pub struct Ctx {
     params: HashMap<String, String>,
     body: Bytes,
     session: Option<Arc<Session>>,
+    /// Where the request came from; none when this process asks itself.
+    pub address: Option<IpAddr>,
 }
 
 impl Ctx {
@@ -54,6 +58,11 @@ impl Ctx {
         self.path
             .trim_end_matches('/')
             .ends_with("inherited_to_projects")
+    }
+
+    /// For whom a password check of this request counts: a user whom it names, at its address.
+    pub fn asker(&self, user: impl Into<String>) -> Asker {
+        Asker::at(self.address, user)
     }
 
     /// Who asks.
@@ -293,6 +302,7 @@ async fn answer(state: Arc<State>, row: &Row, request: Request) -> Answer {
         params: params.unwrap_or_default(),
         body,
         session,
+        address: web::client::address(&parts.extensions),
     };
     // A handler is one transaction at most, so a lost race is healed by running it again.
     sql::retry(|| handler(ctx.clone())).await

@@ -7,6 +7,7 @@
 pub mod auth;
 pub mod base_url;
 pub mod body;
+pub mod client;
 pub mod policy;
 pub mod query;
 pub mod request_id;

@@ -16,6 +16,8 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::client::Peer;
+
 /// How long a client may take to send the head of a request, counted from when the connection is
 /// ready for one: a connection that sends half a head, or nothing between two requests, is closed
 /// then. nginx's default (`client_header_timeout`). Bodies are not bound by it; see
@@ -51,8 +53,9 @@ async fn serve_within(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
-                connections.spawn(connection(stream, router.clone(), stop.clone(), head));
+            Ok((stream, peer)) => {
+                let router = router.clone();
+                connections.spawn(connection(stream, Peer(peer), router, stop.clone(), head));
             }
             // The client gave up first: nothing is wrong here.
             Err(error) if is_of_the_client(&error) => {}
@@ -77,12 +80,19 @@ fn is_of_the_client(error: &io::Error) -> bool {
     )
 }
 
-async fn connection(stream: TcpStream, router: Router, stop: CancellationToken, head: Duration) {
+async fn connection(
+    stream: TcpStream,
+    peer: Peer,
+    router: Router,
+    stop: CancellationToken,
+    head: Duration,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection was gone before it was served");
         return;
     }
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         let mut router = router.clone();
         router.call(request)
     });

@@ -22,7 +22,7 @@ use super::{domains, projects as project_api};
 /// `POST /v3/auth/tokens`.
 pub async fn issue(ctx: Ctx) -> Answer {
     let auth = ctx.under("auth")?;
-    let (token, session) = login::log_in(&ctx.state, &auth).await?;
+    let (token, session) = login::log_in(&ctx.state, ctx.address, &auth).await?;
     issued(&ctx, &token, &session).await
 }
 
