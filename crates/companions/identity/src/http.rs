@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -45,6 +46,8 @@ pub struct Ctx {
     session: Option<Arc<Session>>,
     /// Where the request came from; none when this process asks itself.
     pub address: Option<IpAddr>,
+    /// Whether policy was asked: a row that names a rule must see to it.
+    asked: Arc<AtomicBool>,
 }
 
 impl Ctx {
@@ -97,6 +100,7 @@ impl Ctx {
         let target = self.params.iter().fold(target, |target, (name, value)| {
             target.with(name.as_str(), value.as_str())
         });
+        self.asked.store(true, Ordering::Relaxed);
         let rule = format!("identity:{rule}");
         let asked = self.state.policy.enforce(&rule, session.as_ref(), &target);
         Ok(asked.is_ok())
@@ -303,9 +307,17 @@ async fn answer(state: Arc<State>, row: &Row, request: Request) -> Answer {
         body,
         session,
         address: web::client::address(&parts.extensions),
+        asked: Arc::default(),
     };
     // A handler is one transaction at most, so a lost race is healed by running it again.
-    sql::retry(|| handler(ctx.clone())).await
+    let response = sql::retry(|| handler(ctx.clone())).await?;
+    let asked = row.rule.is_none() || ctx.asked.load(Ordering::Relaxed);
+    debug_assert!(
+        asked,
+        "{} {} answered without asking policy",
+        row.verb, row.path
+    );
+    Ok(response)
 }
 
 fn token(headers: &HeaderMap) -> Option<&str> {
