@@ -21,6 +21,7 @@ use compute_db::Database;
 use compute_rpc::conductor::ServiceReport;
 use identity::Identity;
 use image::Images;
+use ipnet::IpNet;
 use network::Networks;
 use secrecy::SecretString;
 use tokio::task::JoinSet;
@@ -30,7 +31,7 @@ use web::Authenticator;
 
 use crate::config::Config;
 use crate::state::State;
-use crate::{audit, credentials, drivers, glue, listeners};
+use crate::{audit, credentials, drivers, glue, keys, listeners};
 
 /// How long a stop waits for what is under way; the rest goes on with the next start.
 const GRACE: Duration = Duration::from_secs(20);
@@ -72,6 +73,11 @@ impl Cloud {
     /// # Errors
     /// The first thing that cannot start, with what to do about it.
     pub async fn start(config: &Config) -> Result<Self> {
+        // Boxed: everything that starts is inside of this future.
+        Box::pin(Self::begin(config)).await
+    }
+
+    async fn begin(config: &Config) -> Result<Self> {
         let state = State::open(&config.place.state_path)?;
         for warning in &config.warnings {
             tracing::warn!("{warning}");
@@ -110,11 +116,15 @@ impl Cloud {
             image: Service::in_process("image", images.router(authenticator.clone())),
             network: Service::in_process("network", networks.router(authenticator.clone())),
         };
-        let nova = session(&companions.identity, "nova", state.secrets.service());
+        let nova = session(&companions.identity, "nova", state.secrets.service("nova"));
         if config.image.use_keystone_limits {
             images.set_limit_source(Arc::new(glue::ImageLimits {
                 identity: companions.identity.clone(),
-                session: session(&companions.identity, "glance", state.secrets.service()),
+                session: session(
+                    &companions.identity,
+                    "glance",
+                    state.secrets.service("glance"),
+                ),
                 region: config.place.region.clone(),
             }));
         }
@@ -123,7 +133,11 @@ impl Cloud {
             authenticator: authenticator.clone(),
             control: control.clone(),
         }));
-        let neutron = session(&companions.identity, "neutron", state.secrets.service());
+        let neutron = session(
+            &companions.identity,
+            "neutron",
+            state.secrets.service("neutron"),
+        );
         networks
             .set_event_sink(Arc::new(glue::Events {
                 compute: Service::in_process("compute", compute.clone()),
@@ -142,7 +156,12 @@ impl Cloud {
         let agents = agents(config, &state, &hosts, &bus, &companions, &nova).await?;
         report_services(&tasks, &bus, config, &stop);
 
+        let proxies: Arc<[IpNet]> = Arc::from(config.api.trusted_proxies.clone());
         let door = front_door(&identity, &images, &networks, compute, authenticator, &db);
+        let door = door.layer(axum::middleware::from_fn_with_state(
+            proxies,
+            web::client::layer,
+        ));
         listeners::serve(&tasks, "api", front, door, stop.clone());
         let proxy = compute_console::router(bus.clone(), console_settings(config, &state.path));
         listeners::serve(&tasks, "console", console, proxy, stop.clone());
@@ -150,6 +169,7 @@ impl Cloud {
             listeners::serve(&tasks, "metadata", listener, metadata, stop.clone());
         }
         warm(&tasks, &nova);
+        keys::rotate_on_time(&tasks, identity.clone(), stop.clone());
         tasks.close();
         Ok(Cloud {
             state,
@@ -260,6 +280,7 @@ fn control(
         network: companions.network.clone(),
         session: session.clone(),
         policy: Arc::new(policy),
+        generators: compute_control::keypairs::Generators::default(),
         settings,
     }))
 }

@@ -2,6 +2,7 @@
 
 mod compute;
 mod console;
+mod identity;
 mod image;
 pub mod demo;
 mod place;
@@ -17,11 +18,12 @@ use telemetry::TelemetrySettings;
 
 pub use compute::{ApiSection, ComputeSection, FakeSection, QemuSection};
 pub use console::ConsoleSection;
+pub use identity::{ComplianceSection, FernetSection, IdentitySection};
 pub use image::ImageSection;
 pub use demo::DemoSection;
 pub use place::{Driver, Place};
 pub use scheduling::SchedulerSection;
-pub use services::{IdentitySection, NetworkSection, Plane};
+pub use services::{NetworkSection, Plane};
 
 /// Everything that was read.
 pub struct Config {
@@ -40,6 +42,8 @@ pub struct Config {
     pub scheduler: SchedulerSection,
     pub filter_scheduler: scheduling::FilterSchedulerSection,
     pub identity: IdentitySection,
+    pub compliance: ComplianceSection,
+    pub fernet: FernetSection,
     pub image: ImageSection,
     pub network: NetworkSection,
     pub database: services::DatabaseSection,
@@ -68,6 +72,8 @@ pub fn sections() -> Vec<SectionInfo> {
         section::<SchedulerSection>(),
         section::<scheduling::FilterSchedulerSection>(),
         section::<IdentitySection>(),
+        section::<ComplianceSection>(),
+        section::<FernetSection>(),
         section::<ImageSection>(),
         section::<NetworkSection>(),
         section::<services::DatabaseSection>(),
@@ -108,7 +114,7 @@ impl Config {
             (take!(), take!(), take!(), take!(), take!(), take!()),
             (take!(), take!(), take!(), take!(), take!(), take!()),
             (take!(), take!(), take!(), take!(), take!(), take!()),
-            take!(),
+            (take!(), take!(), take!()),
         );
         let (
             (Some(telemetry), Some(place), Some(compute), Some(api), Some(quota), Some(console)),
@@ -121,7 +127,7 @@ impl Config {
                 Some(network),
                 Some(database),
             ),
-            Some(demo),
+            (Some(demo), Some(compliance), Some(fernet)),
         ) = sections
         else {
             bail!("{}", problems.join("\n"));
@@ -142,6 +148,8 @@ impl Config {
             scheduler,
             filter_scheduler,
             identity,
+            compliance,
+            fernet,
             image,
             network,
             database,

@@ -14,6 +14,7 @@ pub mod doctor;
 pub mod down;
 mod drivers;
 mod glue;
+pub mod keys;
 mod listeners;
 pub mod state;
 

@@ -15,5 +15,6 @@ mod networks;
 mod plugging;
 mod scheduling;
 mod server_groups;
+mod service_users;
 mod start;
 mod torture;

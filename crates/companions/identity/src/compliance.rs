@@ -111,6 +111,16 @@ fn bad_rules(value: &Value) -> Option<String> {
     ))
 }
 
+impl Compliance {
+    /// Whether the settings fit each other and the pattern is one.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn check(&self) -> Result<(), IdentityError> {
+        Rules::new(self.clone()).map(|_| ())
+    }
+}
+
 /// The rules, ready to be asked.
 pub struct Rules {
     pub settings: Compliance,

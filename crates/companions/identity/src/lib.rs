@@ -110,7 +110,8 @@ impl Identity {
     /// # Errors
     /// When the database fails, or what exists contradicts.
     pub async fn bootstrap(&self, wanted: &Bootstrap) -> Result<(), IdentityError> {
-        bootstrap::run(&self.state, wanted)
+        // Boxed: whoever starts a cloud has this inside of its own future.
+        Box::pin(bootstrap::run(&self.state, wanted))
             .await
             .map_err(|fault| IdentityError::Bootstrap(fault.to_string()))
     }

@@ -1,7 +1,7 @@
 //! The sections about compute. Names and defaults are Nova's where Nova has them.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use compute_model::quota::Resource;
 use hypervisor::MachineType;
 use hypervisor_fake::{Faults, Latencies};
 use hypervisor_qemu::{CpuModel, VirtType};
+use ipnet::IpNet;
 use settings::{Opt, Reader, Section};
 
 /// `[DEFAULT]`, the part about servers and hosts.
@@ -172,6 +173,7 @@ pub struct ApiSection {
     pub enable_instance_password: bool,
     pub dhcp_domain: String,
     pub vendordata_jsonfile_path: Option<PathBuf>,
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 impl Section for ApiSection {
@@ -220,6 +222,13 @@ impl Section for ApiSection {
                 "",
                 "A JSON document that all guests are told.",
             ),
+            Opt::list(
+                "trusted_proxies",
+                "",
+                "Addresses or ranges of proxies before the front door, as `192.0.2.7` or \
+                 `192.0.2.0/24`: what their `X-Forwarded-For` says is where a request comes from. \
+                 Limits per address count by it.",
+            ),
         ];
         OPTIONS
     }
@@ -242,8 +251,22 @@ impl Section for ApiSection {
             enable_instance_password: from.boolean("enable_instance_password"),
             dhcp_domain: from.text("dhcp_domain"),
             vendordata_jsonfile_path: from.optional_path("vendordata_jsonfile_path"),
+            trusted_proxies: ranges(from, "trusted_proxies"),
         }
     }
+}
+
+/// A list of addresses and ranges.
+fn ranges(from: &mut Reader<'_>, name: &'static str) -> Vec<IpNet> {
+    let mut found = Vec::new();
+    for text in from.list(name) {
+        let range = text.parse::<IpNet>().ok();
+        match range.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from)) {
+            Some(range) => found.push(range),
+            None => from.refuse(name, format!("{text} is neither an address nor a range")),
+        }
+    }
+    found
 }
 
 /// `[quota]`.

@@ -37,6 +37,12 @@ impl Process {
         self.folder.path().join("state")
     }
 
+    /// Runs a command of several words to its end.
+    pub fn run(&self, words: &[&str]) -> Output {
+        let mut command = self.command(words[0]);
+        command.args(&words[1..]).output().unwrap()
+    }
+
     fn command(&self, verb: &str) -> Command {
         // As on machines that allow few open files unless asked for more.
         let mut command = Command::new("sh");
