@@ -9,6 +9,7 @@ mod place;
 mod policy;
 mod scheduling;
 mod services;
+mod ssl;
 
 use std::path::Path;
 
@@ -33,6 +34,7 @@ pub struct Config {
     pub api: ApiSection,
     pub quota: compute::QuotaSection,
     pub console: ConsoleSection,
+    pub ssl: ssl::SslSection,
     pub vnc: console::VncSection,
     pub serial: console::SerialSection,
     pub consoleauth: console::ConsoleAuthSection,
@@ -63,6 +65,7 @@ pub fn sections() -> Vec<SectionInfo> {
         section::<ApiSection>(),
         section::<compute::QuotaSection>(),
         section::<ConsoleSection>(),
+        section::<ssl::SslSection>(),
         section::<console::VncSection>(),
         section::<console::SerialSection>(),
         section::<console::ConsoleAuthSection>(),
@@ -110,13 +113,16 @@ impl Config {
                 }
             };
         }
+        let ssl = take!();
         let sections = (
+            ssl,
             (take!(), take!(), take!(), take!(), take!(), take!()),
             (take!(), take!(), take!(), take!(), take!(), take!()),
             (take!(), take!(), take!(), take!(), take!(), take!()),
             (take!(), take!(), take!()),
         );
         let (
+            Some(ssl),
             (Some(telemetry), Some(place), Some(compute), Some(api), Some(quota), Some(console)),
             (Some(vnc), Some(serial), Some(consoleauth), Some(policy), Some(qemu), Some(fake)),
             (
@@ -139,6 +145,7 @@ impl Config {
             api,
             quota,
             console,
+            ssl,
             vnc,
             serial,
             consoleauth,

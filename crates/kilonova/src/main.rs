@@ -131,11 +131,25 @@ fn open_many_files() {
     }
 }
 
+/// SIGHUP: a log file that was moved away is let go; certificates and policy files are read again.
+fn reload(cloud: &Cloud) {
+    if let Err(error) = telemetry::reopen() {
+        tracing::error!(
+            "the log stays where it was: {:#}",
+            anyhow::Error::from(error)
+        );
+    }
+    tracing::info!("reading certificates and policy files again");
+    cloud.reload();
+}
+
 async fn up(config: &Config) -> Result<()> {
     telemetry::init(&config.telemetry)?;
     open_many_files();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    // From now on: who rotates logs must not end a cloud that starts.
+    let mut hangup = signal(SignalKind::hangup())?;
     let cloud = Cloud::start(config).await?;
     tokio::spawn(telemetry::upkeep());
     tracing::info!(
@@ -143,9 +157,12 @@ async fn up(config: &Config) -> Result<()> {
         console = cloud.console_url,
         "the cloud is up"
     );
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => reload(&cloud),
+        }
     }
     tracing::info!("stopping");
     cloud.stop().await;

@@ -12,6 +12,7 @@
 mod clock;
 mod database;
 mod error;
+mod probe;
 mod read_only;
 mod retry;
 #[cfg(feature = "testing")]

@@ -13,6 +13,7 @@ pub mod query;
 pub mod request_id;
 pub mod serve;
 pub mod time;
+pub mod tls;
 
 pub use auth::{AuthError, Authenticator, Caller};
 pub use base_url::BaseUrl;

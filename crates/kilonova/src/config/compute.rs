@@ -168,6 +168,7 @@ pub struct ApiSection {
     pub bind: SocketAddr,
     pub public_url: Option<String>,
     pub metadata_bind: Option<SocketAddr>,
+    pub max_connections_per_address: usize,
     pub max_limit: u64,
     pub max_servers_per_request: u32,
     pub enable_instance_password: bool,
@@ -200,6 +201,13 @@ impl Section for ApiSection {
                 "Where the metadata service listens for foreign proxies; empty: only our own \
                  proxy, in this process.",
             ),
+            Opt::integer(
+                "max_connections_per_address",
+                "1000",
+                "Most connections at once of one client address (of 64 bits in IPv6) to each listener. All \
+                 clients together get half of the open files that the machine allows the process.",
+            )
+            .range(1, 1_000_000),
             Opt::integer("max_limit", "1000", "Largest page of a list.").range(1, 100_000),
             Opt::integer(
                 "max_servers_per_request",
@@ -246,6 +254,7 @@ impl Section for ApiSection {
                 true => None,
                 false => from.parsed("metadata_bind"),
             },
+            max_connections_per_address: from.integer("max_connections_per_address"),
             max_limit: from.integer("max_limit"),
             max_servers_per_request: from.integer("max_servers_per_request"),
             enable_instance_password: from.boolean("enable_instance_password"),
