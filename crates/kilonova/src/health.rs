@@ -16,7 +16,11 @@ pub fn checks(databases: &[(&'static str, &Database)]) -> Checks {
             let db = (*db).clone();
             checks.on(name, move || {
                 let db = db.clone();
-                async move { db.probe_write().await.map_err(|error| error.to_string()) }
+                async move {
+                    db.probe_write()
+                        .await
+                        .map_err(|error| format!("{:#}", anyhow::Error::from(error)))
+                }
             })
         })
 }

@@ -17,4 +17,5 @@ mod scheduling;
 mod server_groups;
 mod service_users;
 mod start;
+mod tls;
 mod torture;

@@ -205,7 +205,7 @@ impl Section for ApiSection {
                 "max_connections_per_address",
                 "1000",
                 "Most connections at once of one client address (of 64 bits in IPv6) to each listener. All \
-                 clients together get half of the open files that the machine allows the process.",
+                 clients together get a quarter of the open files that the machine allows the process.",
             )
             .range(1, 1_000_000),
             Opt::integer("max_limit", "1000", "Largest page of a list.").range(1, 100_000),

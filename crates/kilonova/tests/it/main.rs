@@ -3,5 +3,6 @@
 
 mod crash;
 mod keys;
+mod doors;
 mod limits;
 mod process;
