@@ -46,7 +46,7 @@ pub async fn offline(config: &Config) -> Result<Vec<String>> {
     let session = cloud::session(
         &Service::in_process("identity", identity.router()),
         "nova",
-        state.secrets.service(),
+        state.secrets.service("nova"),
     );
     let network = Service::in_process("network", networks.router(identity.authenticator()));
     run(&Looked {

@@ -21,6 +21,7 @@ use compute_db::Database;
 use compute_rpc::conductor::ServiceReport;
 use identity::Identity;
 use image::Images;
+use ipnet::IpNet;
 use network::Networks;
 use secrecy::SecretString;
 use tokio::task::JoinSet;
@@ -28,9 +29,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use web::Authenticator;
 
+use crate::certificates::{self, Shown};
 use crate::config::Config;
+use crate::listeners::Entrance;
 use crate::state::State;
-use crate::{audit, credentials, drivers, glue, listeners};
+use crate::{audit, credentials, drivers, glue, health, keys, listeners};
 
 /// How long a stop waits for what is under way; the rest goes on with the next start.
 const GRACE: Duration = Duration::from_secs(20);
@@ -52,6 +55,7 @@ pub struct Cloud {
     /// Compute's own user.
     pub session: Session,
     pub bus: Bus,
+    shown: Option<Shown>,
     conductor: Conductor,
     agents: Vec<Agent>,
     network_tasks: JoinSet<()>,
@@ -72,24 +76,31 @@ impl Cloud {
     /// # Errors
     /// The first thing that cannot start, with what to do about it.
     pub async fn start(config: &Config) -> Result<Self> {
+        // Boxed: everything that starts is inside of this future.
+        Box::pin(Self::begin(config)).await
+    }
+
+    async fn begin(config: &Config) -> Result<Self> {
         let state = State::open(&config.place.state_path)?;
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
-        let front = listeners::bind(config.api.bind, "[api] bind").await?;
-        let console = listeners::bind(config.console.bind, "[console] bind").await?;
+        let front = listeners::bind(config, config.api.bind, "[api] bind").await?;
+        let console = listeners::bind(config, config.console.bind, "[console] bind").await?;
         let metadata_listener = match config.api.metadata_bind {
-            Some(address) => Some(listeners::bind(address, "[api] metadata_bind").await?),
+            Some(address) => Some(listeners::bind(config, address, "[api] metadata_bind").await?),
             None => None,
         };
+        let shown = certificates::open(config, &state)?;
+        let entrance = Entrance::new(config, shown.as_ref().map(|shown| shown.tls.clone()));
         let api_address = front.local_addr().context("the front door")?;
         let console_address = console.local_addr().context("the console proxy")?;
         let url = config
             .api
             .public_url
             .clone()
-            .unwrap_or_else(|| format!("http://{api_address}"));
-        let console_url = format!("http://{console_address}");
+            .unwrap_or_else(|| format!("{}://{api_address}", entrance.scheme()));
+        let console_url = format!("{}://{console_address}", entrance.scheme());
 
         let hosts = drivers::open(config, &state).await?;
         let bus = Bus::connect(&config.place.transport_url)
@@ -102,7 +113,13 @@ impl Cloud {
             open::compute(config, &state),
         )?;
         bootstrap::run(&identity, config, &state, &url).await?;
-        credentials::write(&state, &format!("{url}/identity"), &config.place.region)?;
+        let trust = shown.as_ref().and_then(|shown| shown.trust.as_deref());
+        credentials::write(
+            &state,
+            &format!("{url}/identity"),
+            &config.place.region,
+            trust,
+        )?;
 
         let authenticator = identity.authenticator();
         let companions = Companions {
@@ -110,11 +127,15 @@ impl Cloud {
             image: Service::in_process("image", images.router(authenticator.clone())),
             network: Service::in_process("network", networks.router(authenticator.clone())),
         };
-        let nova = session(&companions.identity, "nova", state.secrets.service());
+        let nova = session(&companions.identity, "nova", state.secrets.service("nova"));
         if config.image.use_keystone_limits {
             images.set_limit_source(Arc::new(glue::ImageLimits {
                 identity: companions.identity.clone(),
-                session: session(&companions.identity, "glance", state.secrets.service()),
+                session: session(
+                    &companions.identity,
+                    "glance",
+                    state.secrets.service("glance"),
+                ),
                 region: config.place.region.clone(),
             }));
         }
@@ -123,7 +144,11 @@ impl Cloud {
             authenticator: authenticator.clone(),
             control: control.clone(),
         }));
-        let neutron = session(&companions.identity, "neutron", state.secrets.service());
+        let neutron = session(
+            &companions.identity,
+            "neutron",
+            state.secrets.service("neutron"),
+        );
         networks
             .set_event_sink(Arc::new(glue::Events {
                 compute: Service::in_process("compute", compute.clone()),
@@ -142,14 +167,39 @@ impl Cloud {
         let agents = agents(config, &state, &hosts, &bus, &companions, &nova).await?;
         report_services(&tasks, &bus, config, &stop);
 
-        let door = front_door(&identity, &images, &networks, compute, authenticator, &db);
-        listeners::serve(&tasks, "api", front, door, stop.clone());
+        let checks = health::checks(&[
+            ("compute", &db),
+            ("identity", identity.database()),
+            ("image", images.database()),
+            ("network", networks.database()),
+        ]);
+        listeners::operators(
+            &tasks,
+            &state.path,
+            health::operators(checks.clone()),
+            stop.clone(),
+        )?;
+        let door = front_door(
+            &identity,
+            &images,
+            &networks,
+            compute,
+            authenticator,
+            checks,
+        );
+        let proxies: Arc<[IpNet]> = Arc::from(config.api.trusted_proxies.clone());
+        let door = door.layer(axum::middleware::from_fn_with_state(
+            proxies,
+            web::client::layer,
+        ));
+        entrance.serve(&tasks, "api", front, door, stop.clone());
         let proxy = compute_console::router(bus.clone(), console_settings(config, &state.path));
-        listeners::serve(&tasks, "console", console, proxy, stop.clone());
+        entrance.serve(&tasks, "console", console, proxy, stop.clone());
         if let Some(listener) = metadata_listener {
-            listeners::serve(&tasks, "metadata", listener, metadata, stop.clone());
+            entrance.serve(&tasks, "metadata", listener, metadata, stop.clone());
         }
         warm(&tasks, &nova);
+        keys::rotate_on_time(&tasks, identity.clone(), stop.clone());
         tasks.close();
         Ok(Cloud {
             state,
@@ -163,12 +213,20 @@ impl Cloud {
             network: companions.network,
             session: nova,
             bus,
+            shown,
             conductor,
             agents,
             network_tasks,
             tasks,
             stop,
         })
+    }
+
+    /// Reads certificates and policy files again. What cannot be read is logged, and the old stays in use.
+    pub fn reload(&self) {
+        if let Some(Err(error)) = self.shown.as_ref().map(Shown::reload) {
+            tracing::error!("the certificate stays as it was: {error:#}");
+        }
     }
 
     /// Ends: no new requests, then what is under way, then the rest. Guests and networks go on.
@@ -260,6 +318,7 @@ fn control(
         network: companions.network.clone(),
         session: session.clone(),
         policy: Arc::new(policy),
+        generators: compute_control::keypairs::Generators::default(),
         settings,
     }))
 }
@@ -405,24 +464,15 @@ fn front_door(
     networks: &Networks,
     compute: Router,
     authenticator: Arc<dyn Authenticator>,
-    db: &Database,
+    checks: telemetry::Checks,
 ) -> Router {
     let prefixes: Arc<[&'static str]> = Arc::from(["/identity", "/compute", "/image", "/network"]);
-    let db = db.clone();
-    let checks = telemetry::Checks::default().on("database", move || {
-        let db = db.clone();
-        async move {
-            let asked = compute_db::hosts::services(db.read()).await;
-            asked.map(|_| ()).map_err(|error| error.to_string())
-        }
-    });
     // `nest` would not hand `/image/` on, which clients ask for versions.
     Router::new()
         .route("/", get(move || glue::index(prefixes.clone())))
         .nest_service("/identity", identity.router())
         .nest_service("/compute", compute)
         .nest_service("/image", images.router(authenticator.clone()))
-        .nest_service("/network", networks.router(authenticator))
-        .merge(telemetry::metrics_router(env!("CARGO_PKG_VERSION")))
-        .merge(telemetry::health_router(checks))
+        .nest_service("/network", networks.router(authenticator.clone()))
+        .merge(health::front(checks, authenticator))
 }

@@ -2,12 +2,14 @@
 
 mod compute;
 mod console;
+mod identity;
 mod image;
 pub mod demo;
 mod place;
 mod policy;
 mod scheduling;
 mod services;
+mod ssl;
 
 use std::path::Path;
 
@@ -17,11 +19,12 @@ use telemetry::TelemetrySettings;
 
 pub use compute::{ApiSection, ComputeSection, FakeSection, QemuSection};
 pub use console::ConsoleSection;
+pub use identity::{ComplianceSection, FernetSection, IdentitySection};
 pub use image::ImageSection;
 pub use demo::DemoSection;
 pub use place::{Driver, Place};
 pub use scheduling::SchedulerSection;
-pub use services::{IdentitySection, NetworkSection, Plane};
+pub use services::{NetworkSection, Plane};
 
 /// Everything that was read.
 pub struct Config {
@@ -31,6 +34,7 @@ pub struct Config {
     pub api: ApiSection,
     pub quota: compute::QuotaSection,
     pub console: ConsoleSection,
+    pub ssl: ssl::SslSection,
     pub vnc: console::VncSection,
     pub serial: console::SerialSection,
     pub consoleauth: console::ConsoleAuthSection,
@@ -40,6 +44,8 @@ pub struct Config {
     pub scheduler: SchedulerSection,
     pub filter_scheduler: scheduling::FilterSchedulerSection,
     pub identity: IdentitySection,
+    pub compliance: ComplianceSection,
+    pub fernet: FernetSection,
     pub image: ImageSection,
     pub network: NetworkSection,
     pub database: services::DatabaseSection,
@@ -59,6 +65,7 @@ pub fn sections() -> Vec<SectionInfo> {
         section::<ApiSection>(),
         section::<compute::QuotaSection>(),
         section::<ConsoleSection>(),
+        section::<ssl::SslSection>(),
         section::<console::VncSection>(),
         section::<console::SerialSection>(),
         section::<console::ConsoleAuthSection>(),
@@ -68,6 +75,8 @@ pub fn sections() -> Vec<SectionInfo> {
         section::<SchedulerSection>(),
         section::<scheduling::FilterSchedulerSection>(),
         section::<IdentitySection>(),
+        section::<ComplianceSection>(),
+        section::<FernetSection>(),
         section::<ImageSection>(),
         section::<NetworkSection>(),
         section::<services::DatabaseSection>(),
@@ -104,13 +113,16 @@ impl Config {
                 }
             };
         }
+        let ssl = take!();
         let sections = (
+            ssl,
             (take!(), take!(), take!(), take!(), take!(), take!()),
             (take!(), take!(), take!(), take!(), take!(), take!()),
             (take!(), take!(), take!(), take!(), take!(), take!()),
-            take!(),
+            (take!(), take!(), take!()),
         );
         let (
+            Some(ssl),
             (Some(telemetry), Some(place), Some(compute), Some(api), Some(quota), Some(console)),
             (Some(vnc), Some(serial), Some(consoleauth), Some(policy), Some(qemu), Some(fake)),
             (
@@ -121,7 +133,7 @@ impl Config {
                 Some(network),
                 Some(database),
             ),
-            Some(demo),
+            (Some(demo), Some(compliance), Some(fernet)),
         ) = sections
         else {
             bail!("{}", problems.join("\n"));
@@ -133,6 +145,7 @@ impl Config {
             api,
             quota,
             console,
+            ssl,
             vnc,
             serial,
             consoleauth,
@@ -142,6 +155,8 @@ impl Config {
             scheduler,
             filter_scheduler,
             identity,
+            compliance,
+            fernet,
             image,
             network,
             database,

@@ -1,12 +1,18 @@
 //! Files for people: `clouds.yaml` and `openrc`, with the demo user and the administrator.
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use crate::state::{State, write_private};
 
-/// Writes both files for a cloud whose identity service answers at `auth_url`.
-pub fn write(state: &State, auth_url: &str, region: &str) -> Result<()> {
+/// Writes both files for a cloud whose identity service answers at `auth_url`. `trust`: the certificate of its own that
+/// clients must be told to trust.
+pub fn write(state: &State, auth_url: &str, region: &str, trust: Option<&Path>) -> Result<()> {
     let secrets = &state.secrets;
+    let trusted = trust.map_or_else(String::new, |file| {
+        format!("    cacert: {}\n", file.display())
+    });
     let clouds = format!(
         "clouds:\n{}{}",
         cloud(
@@ -16,7 +22,7 @@ pub fn write(state: &State, auth_url: &str, region: &str) -> Result<()> {
             "demo",
             "demo",
             &secrets.demo_password
-        ),
+        ) + &trusted,
         cloud(
             "kilonova-admin",
             auth_url,
@@ -24,7 +30,7 @@ pub fn write(state: &State, auth_url: &str, region: &str) -> Result<()> {
             "admin",
             "admin",
             &secrets.admin_password
-        ),
+        ) + &trusted,
     );
     write_private(&state.path.join("clouds.yaml"), &clouds)?;
     let openrc = format!(
@@ -39,6 +45,10 @@ pub fn write(state: &State, auth_url: &str, region: &str) -> Result<()> {
          export OS_REGION_NAME={region}\n",
         secrets.demo_password
     );
+    let openrc = match trust {
+        Some(file) => format!("{openrc}export OS_CACERT={}\n", file.display()),
+        None => openrc,
+    };
     write_private(&state.path.join("openrc"), &openrc)
 }
 

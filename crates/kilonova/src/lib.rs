@@ -5,6 +5,7 @@
 //! settings.
 
 pub mod audit;
+mod certificates;
 pub mod cloud;
 pub mod config;
 pub mod credentials;
@@ -14,6 +15,8 @@ pub mod doctor;
 pub mod down;
 mod drivers;
 mod glue;
+pub mod keys;
+mod health;
 mod listeners;
 pub mod state;
 

@@ -1,34 +1,117 @@
-//! The addresses where this process listens.
+//! The addresses where this process listens, and the operators' own door.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use axum::Router;
-use tokio::net::TcpListener;
+use nix::sys::resource::{Resource, getrlimit};
+use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use web::serve::{Door, Limits};
+use web::tls::Tls;
+
+use crate::config::Config;
+
+/// The operators' door, in the state folder: health and metrics, when all other connections are taken too.
+pub const OPERATORS_DOOR: &str = "run/operators.sock";
+
+/// Which part of the open files that the process may have, a listener gives to clients. The rest is for guests,
+/// databases and operators; the console proxy holds two files for each client.
+const SHARE_OF_FILES: u64 = 4;
 
 /// Takes an address.
 ///
 /// # Errors
-/// It is taken by another program, or not ours; the text names the option to change.
-pub async fn bind(address: SocketAddr, option: &str) -> Result<TcpListener> {
+/// It is taken by another program, or not ours, or beyond loopback and plain without the operator's word for that;
+/// the text names the option to change.
+pub async fn bind(config: &Config, address: SocketAddr, option: &str) -> Result<TcpListener> {
+    ensure!(
+        address.ip().is_loopback() || config.ssl.is_on() || config.ssl.allow_plaintext,
+        "{option} = {address} can be reached from other machines, and without TLS passwords and tokens can be read \
+         on the way: set [ssl] cert_file and key_file, or [ssl] self_signed = true; with a proxy in front that speaks \
+         TLS, [ssl] allow_plaintext = true"
+    );
     TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address}: another program may have it; set {option} to another address")
     })
 }
 
-/// Serves in the background until `stop`.
-pub fn serve(
+/// How all listeners take their clients.
+pub struct Entrance {
+    pub tls: Option<Tls>,
+    limits: Limits,
+}
+
+impl Entrance {
+    /// As the settings say.
+    pub fn new(config: &Config, tls: Option<Tls>) -> Self {
+        let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(now, _)| now);
+        let limits = Limits {
+            in_all: usize::try_from(files / SHARE_OF_FILES)
+                .unwrap_or(usize::MAX)
+                .max(16),
+            per_address: config.api.max_connections_per_address,
+            proxies: Arc::from(config.api.trusted_proxies.clone()),
+        };
+        Entrance { tls, limits }
+    }
+
+    /// `https` or `http`.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// Serves in the background until `stop`.
+    pub fn serve(
+        &self,
+        tasks: &TaskTracker,
+        name: &'static str,
+        listener: TcpListener,
+        router: Router,
+        stop: CancellationToken,
+    ) {
+        let door = Door {
+            listener,
+            tls: self.tls.clone(),
+            limits: self.limits.clone(),
+        };
+        tasks.spawn(async move {
+            if let Err(error) = web::serve::serve(door, router, stop).await {
+                tracing::error!(name, %error, "a listener ended");
+            }
+        });
+    }
+}
+
+/// Opens the operators' door: a socket that only root and the process's own user can use.
+///
+/// # Errors
+/// The socket cannot be made.
+pub fn operators(
     tasks: &TaskTracker,
-    name: &'static str,
-    listener: TcpListener,
+    state: &Path,
     router: Router,
     stop: CancellationToken,
-) {
+) -> Result<()> {
+    let path = state.join(OPERATORS_DOOR);
+    // Of an earlier process: the lock of the folder says that it has ended.
+    if let Err(error) = std::fs::remove_file(&path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(error).with_context(|| format!("cannot replace {}", path.display()));
+    }
+    let listener = UnixListener::bind(&path)
+        .with_context(|| format!("cannot listen on {}", path.display()))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     tasks.spawn(async move {
-        if let Err(error) = web::serve::serve(listener, router, stop).await {
-            tracing::error!(name, %error, "a listener ended");
+        let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+        if let Err(error) = served.await {
+            tracing::error!(%error, "the operators' door closed");
         }
     });
+    Ok(())
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
-use kilonova::{Cloud, Config, audit, demo, docs, doctor, down};
+use kilonova::{Cloud, Config, audit, demo, docs, doctor, down, keys};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use settings::Sources;
 use tokio::signal::unix::{SignalKind, signal};
@@ -44,12 +44,25 @@ enum Command {
     /// Look at a cloud that does not run: what belongs to nobody, a line each. Exit code 1 when
     /// there is something.
     Audit,
+    /// The keys of the identity service.
+    #[command(subcommand)]
+    Keys(Keys),
     /// Make the first image, network, key and server of a running cloud, and say how to reach it.
     Demo(demo::Wanted),
     /// Print a generated document.
     Docs {
         #[arg(value_parser = ["settings", "routes", "counts"])]
         which: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum Keys {
+    /// Use a new key from now on; also beside a running cloud. What older keys encrypted stays
+    /// readable.
+    Rotate {
+        #[arg(value_enum, default_value = "tokens")]
+        which: keys::Which,
     },
 }
 
@@ -100,6 +113,7 @@ async fn command(command: Command, config: &Config) -> Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
         }
+        Command::Keys(Keys::Rotate { which }) => keys::rotate(config, which).await?,
         Command::Demo(wanted) => demo::run(config, &wanted).await?,
         Command::Docs { .. } => unreachable!("answered before the runtime starts"),
     }
@@ -117,11 +131,25 @@ fn open_many_files() {
     }
 }
 
+/// SIGHUP: a log file that was moved away is let go; certificates and policy files are read again.
+fn reload(cloud: &Cloud) {
+    if let Err(error) = telemetry::reopen() {
+        tracing::error!(
+            "the log stays where it was: {:#}",
+            anyhow::Error::from(error)
+        );
+    }
+    tracing::info!("reading certificates and policy files again");
+    cloud.reload();
+}
+
 async fn up(config: &Config) -> Result<()> {
     telemetry::init(&config.telemetry)?;
     open_many_files();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    // From now on: who rotates logs must not end a cloud that starts.
+    let mut hangup = signal(SignalKind::hangup())?;
     let cloud = Cloud::start(config).await?;
     tokio::spawn(telemetry::upkeep());
     tracing::info!(
@@ -129,9 +157,12 @@ async fn up(config: &Config) -> Result<()> {
         console = cloud.console_url,
         "the cloud is up"
     );
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => reload(&cloud),
+        }
     }
     tracing::info!("stopping");
     cloud.stop().await;

@@ -32,6 +32,7 @@ pub struct State {
 pub struct Secrets {
     pub admin_password: String,
     pub demo_password: String,
+    /// From which the passwords of the services' users are derived.
     pub service_password: String,
     pub metadata_secret: String,
     /// From which the ids of hosts are derived.
@@ -55,9 +56,10 @@ impl Secrets {
         Uuid::new_v5(&self.node_namespace, host.as_bytes()).to_string()
     }
 
-    /// The password of the service users.
-    pub fn service(&self) -> SecretString {
-        SecretString::from(self.service_password.clone())
+    /// The password of a service's user: each has its own, from which no other can be found.
+    pub fn service(&self, user: &str) -> SecretString {
+        let digest = Sha256::digest(format!("{}:{user}", self.service_password));
+        SecretString::from(hex::encode(digest))
     }
 }
 

@@ -18,5 +18,7 @@ mod networks;
 mod plugging;
 mod scheduling;
 mod server_groups;
+mod service_users;
 mod start;
+mod tls;
 mod torture;

@@ -17,6 +17,7 @@ use crate::api::{endpoints as endpoint_api, grants as grant_api, roles as role_a
 use crate::fault::Fault;
 use crate::grants::SYSTEM;
 use crate::login;
+use crate::queue::Asker;
 use crate::record;
 use crate::state::State;
 use crate::tables::{
@@ -36,10 +37,7 @@ const SERVICE: &str = "service";
 #[derive(Debug, Clone)]
 pub struct Bootstrap {
     pub admin_password: SecretString,
-    /// Password that all service users share, and their names (`nova`, `neutron`, …). They get the
-    /// roles `service` and `admin` on the project `service`.
-    pub service_password: SecretString,
-    pub service_users: Vec<String>,
+    pub service_users: Vec<ServiceUser>,
     /// Password of the user `demo`, a member of the project `demo`; none: neither is made.
     pub demo_password: Option<SecretString>,
     /// Whether users that exist get these passwords too (`keystone-manage bootstrap` always does so).
@@ -47,6 +45,18 @@ pub struct Bootstrap {
     pub region: String,
     /// A URL may contain `$(project_id)s` or `%(tenant_id)s`.
     pub endpoints: Vec<Endpoint>,
+}
+
+/// The user by which a service asks others. Whatever roles it had on the project `service` beside
+/// these, it loses: an earlier version gave all of them `admin`. Rules about passwords do not bind it,
+/// and its password is set anew at each bootstrap.
+#[derive(Debug, Clone)]
+pub struct ServiceUser {
+    /// `nova`, `neutron`, …
+    pub name: String,
+    pub password: SecretString,
+    /// Roles on the project `service`.
+    pub roles: &'static [&'static str],
 }
 
 /// An endpoint of the catalog.
@@ -116,8 +126,12 @@ async fn once(state: &State, wanted: &Bootstrap) -> Result<(), Fault> {
             Some(at) => ladder[at].clone(),
             None => service_role.clone(),
         };
-        for name in account.roles {
-            give(&tx, &user, "project", &project, &role(name)).await?;
+        let held: Vec<String> = account.roles.iter().map(|name| role(name)).collect();
+        if account.is_service {
+            take_others(&tx, &user, &project, &held).await?;
+        }
+        for role in &held {
+            give(&tx, &user, "project", &project, role).await?;
         }
         if account.project == "admin" {
             give(&tx, &user, SYSTEM, SYSTEM, &role("admin")).await?;
@@ -143,6 +157,7 @@ struct Account {
     name: String,
     project: &'static str,
     roles: &'static [&'static str],
+    is_service: bool,
     /// The row with the new password's hash; none when the user exists and stays as it is.
     fresh: Option<users::Model>,
 }
@@ -156,73 +171,74 @@ async fn find_user(state: &State, name: &str) -> Result<Option<users::Model>, Fa
     Ok(found)
 }
 
-/// Finds out which users are missing, and hashes for those, each password once and side by side.
+/// A user wanted, before it is known whether it exists.
+struct Wanted<'a> {
+    name: &'a str,
+    project: &'static str,
+    roles: &'static [&'static str],
+    password: &'a SecretString,
+    is_service: bool,
+}
+
+/// Finds out which users are missing, and hashes for those, side by side.
 async fn accounts(state: &State, wanted: &Bootstrap) -> Result<Vec<Account>, Fault> {
-    let mut kinds = vec![
-        (
-            vec!["admin".to_owned()],
-            "admin",
-            &["admin"][..],
-            &wanted.admin_password,
-        ),
-        (
-            wanted.service_users.clone(),
-            "service",
-            &["admin", SERVICE],
-            &wanted.service_password,
-        ),
-    ];
+    let person = |name, roles, password| Wanted {
+        name,
+        project: name,
+        roles,
+        password,
+        is_service: false,
+    };
+    let mut all = vec![person("admin", &["admin"], &wanted.admin_password)];
+    all.extend(wanted.service_users.iter().map(|service| Wanted {
+        name: &service.name,
+        project: "service",
+        roles: service.roles,
+        password: &service.password,
+        is_service: true,
+    }));
     if let Some(password) = &wanted.demo_password {
-        kinds.push((vec!["demo".to_owned()], "demo", &["member"], password));
+        all.push(person("demo", &["member"], password));
     }
-    let made = kinds
-        .into_iter()
-        .map(|(names, project, roles, password)| async move {
-            let mut accounts = Vec::new();
-            let mut hashed: Option<users::Model> = None;
-            for name in names {
-                let known = find_user(state, &name).await?;
-                if known.is_some() && !wanted.reset_passwords {
-                    accounts.push(Account {
-                        name,
-                        project,
-                        roles,
-                        fresh: None,
-                    });
-                    continue;
-                }
-                let mut row = match known {
-                    Some(row) => row,
-                    None => serde_json::from_value(user_api::new_columns(DEFAULT_DOMAIN.0))
-                        .map_err(|error| Fault::Internal(error.to_string()))?,
-                };
-                row.name.clone_from(&name);
-                match &hashed {
-                    Some(model) => {
-                        row.password_hash.clone_from(&model.password_hash);
-                        row.password_created_at = model.password_created_at;
-                        row.password_expires_at = model.password_expires_at;
-                    }
-                    None => {
-                        user_api::set_password(state, &mut row, Some(password.expose_secret()))
-                            .await?
-                    }
-                }
-                hashed = Some(row.clone());
-                accounts.push(Account {
-                    name,
-                    project,
-                    roles,
-                    fresh: Some(row),
-                });
-            }
-            Ok::<_, Fault>(accounts)
-        });
-    Ok(futures::future::try_join_all(made)
-        .await?
-        .into_iter()
-        .flatten()
-        .collect())
+    let reset = wanted.reset_passwords;
+    let made = all.into_iter().map(|one| account(state, one, reset));
+    futures::future::try_join_all(made).await
+}
+
+async fn account(state: &State, wanted: Wanted<'_>, reset: bool) -> Result<Account, Fault> {
+    let known = find_user(state, wanted.name).await?;
+    let mut account = Account {
+        name: wanted.name.to_owned(),
+        project: wanted.project,
+        roles: wanted.roles,
+        is_service: wanted.is_service,
+        fresh: None,
+    };
+    if known.is_some() && !reset && !wanted.is_service {
+        return Ok(account);
+    }
+    let mut row = match known {
+        Some(row) => row,
+        None => serde_json::from_value(user_api::new_columns(DEFAULT_DOMAIN.0))
+            .map_err(|error| Fault::Internal(error.to_string()))?,
+    };
+    row.name.clone_from(&account.name);
+    if wanted.is_service {
+        row.options = json!({
+            "ignore_change_password_upon_first_use": true,
+            "ignore_lockout_failure_attempts": true,
+            "ignore_password_expiry": true,
+            "ignore_user_inactivity": true,
+        })
+        .to_string();
+    }
+    let turn = state.hasher.turn(Asker::ourselves()).await?;
+    let password = Some(wanted.password.expose_secret());
+    // Nobody need change what the cloud itself made up.
+    user_api::set_password(state, &turn, &mut row, password, true).await?;
+    row.password_self_service = false;
+    account.fresh = Some(row);
+    Ok(account)
 }
 
 /// See [`crate::Identity::token_for`].
@@ -364,6 +380,24 @@ async fn give(
         inherited: false,
     };
     grant_api::give(tx, row).await
+}
+
+/// Takes from a service's user the roles on its project that are not among `held`.
+async fn take_others(
+    tx: &DatabaseTransaction,
+    user: &str,
+    project: &str,
+    held: &[String],
+) -> Result<(), Fault> {
+    assignments::Entity::delete_many()
+        .filter(assignments::Column::ActorKind.eq("user"))
+        .filter(assignments::Column::ActorId.eq(user))
+        .filter(assignments::Column::TargetKind.eq("project"))
+        .filter(assignments::Column::TargetId.eq(project))
+        .filter(assignments::Column::RoleId.is_not_in(held.to_vec()))
+        .exec(tx)
+        .await?;
+    Ok(())
 }
 
 async fn ensure_endpoint(

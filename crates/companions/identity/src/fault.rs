@@ -5,6 +5,8 @@ use http::{HeaderValue, StatusCode, header};
 use sql::SqlError;
 use sql::sea_orm::DbErr;
 
+use crate::queue::Busy;
+
 /// An answer that is no success.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
@@ -38,6 +40,9 @@ pub enum Fault {
     /// The body is longer than the limit.
     #[error("Request is too large.")]
     TooLarge,
+    /// The line of password checks is full: the asker's own, or everybody's.
+    #[error("Too many password checks are waiting. Try again in a moment.")]
+    Busy(Busy),
     /// Known, but not built here (yet).
     #[error("The action you have requested has not been implemented.")]
     NotBuilt,
@@ -55,6 +60,12 @@ pub type Answer = Result<Response, Fault>;
 impl From<DbErr> for Fault {
     fn from(error: DbErr) -> Self {
         Fault::Sql(error.into())
+    }
+}
+
+impl From<Busy> for Fault {
+    fn from(busy: Busy) -> Self {
+        Fault::Busy(busy)
     }
 }
 
@@ -115,6 +126,8 @@ impl Fault {
             Fault::NoSuchVerb => StatusCode::METHOD_NOT_ALLOWED,
             Fault::Conflict { .. } => StatusCode::CONFLICT,
             Fault::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Fault::Busy(Busy::Yours(_)) => StatusCode::TOO_MANY_REQUESTS,
+            Fault::Busy(Busy::Everybodys(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Fault::NotBuilt => StatusCode::NOT_IMPLEMENTED,
             Fault::Sql(_) | Fault::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -138,6 +151,10 @@ impl IntoResponse for Fault {
         let mut response = web::body::json(status, &body);
         let vary = HeaderValue::from_static("X-Auth-Token");
         response.headers_mut().insert(header::VARY, vary);
+        if let Fault::Busy(Busy::Yours(seconds) | Busy::Everybodys(seconds)) = self {
+            let after = HeaderValue::from(seconds);
+            response.headers_mut().insert(header::RETRY_AFTER, after);
+        }
         response
     }
 }

@@ -2,7 +2,9 @@
 //! handler and renders its answer or fault.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -19,6 +21,7 @@ use web::{BaseUrl, Query};
 use crate::fault::{Answer, Fault};
 use crate::filter;
 use crate::narrow;
+use crate::queue::Asker;
 use crate::record::{self, Object};
 use crate::routes::{self, Row};
 use crate::schema::{self, Field};
@@ -41,6 +44,10 @@ pub struct Ctx {
     params: HashMap<String, String>,
     body: Bytes,
     session: Option<Arc<Session>>,
+    /// Where the request came from; none when this process asks itself.
+    pub address: Option<IpAddr>,
+    /// Whether policy was asked: a row that names a rule must see to it.
+    asked: Arc<AtomicBool>,
 }
 
 impl Ctx {
@@ -54,6 +61,11 @@ impl Ctx {
         self.path
             .trim_end_matches('/')
             .ends_with("inherited_to_projects")
+    }
+
+    /// For whom a password check of this request counts: a user whom it names, at its address.
+    pub fn asker(&self, user: impl Into<String>) -> Asker {
+        Asker::at(self.address, user)
     }
 
     /// Who asks.
@@ -88,6 +100,7 @@ impl Ctx {
         let target = self.params.iter().fold(target, |target, (name, value)| {
             target.with(name.as_str(), value.as_str())
         });
+        self.asked.store(true, Ordering::Relaxed);
         let rule = format!("identity:{rule}");
         let asked = self.state.policy.enforce(&rule, session.as_ref(), &target);
         Ok(asked.is_ok())
@@ -307,9 +320,18 @@ async fn answer(state: Arc<State>, row: &Row, request: Request) -> Answer {
         params: params.unwrap_or_default(),
         body,
         session,
+        address: web::client::address(&parts.extensions),
+        asked: Arc::default(),
     };
     // A handler is one transaction at most, so a lost race is healed by running it again.
-    sql::retry(|| handler(ctx.clone())).await
+    let response = sql::retry(|| handler(ctx.clone())).await?;
+    let asked = row.rule.is_none() || ctx.asked.load(Ordering::Relaxed);
+    debug_assert!(
+        asked,
+        "{} {} answered without asking policy",
+        row.verb, row.path
+    );
+    Ok(response)
 }
 
 fn token(headers: &HeaderMap) -> Option<&str> {

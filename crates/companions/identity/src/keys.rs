@@ -3,14 +3,15 @@
 //!
 //! Files are named by numbers. The highest is the *primary* key: it encrypts. `0` is the *staged*
 //! key: the next primary, spread to all machines before it is used. The others only decrypt.
-//! A rotation makes the staged key primary, stages a new one and forgets the oldest.
+//! A rotation makes the staged key primary, stages a new one and forgets the oldest, once nothing that
+//! it encrypted can still be good.
 
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use fernet::{Fernet, MultiFernet};
@@ -37,6 +38,7 @@ pub struct KeyRepository {
 
 struct Loaded {
     keys: MultiFernet,
+    primary: Fernet,
     /// Time of the folder's last change when the keys were read.
     stamp: Option<SystemTime>,
 }
@@ -86,26 +88,85 @@ impl KeyRepository {
         fresh.keys.decrypt(text).ok()
     }
 
-    /// Makes the staged key primary, stages a new one, and removes the oldest beyond the limit.
-    pub fn rotate(&self) -> Result<(), KeyError> {
-        let told = |source| KeyError::Folder {
-            folder: self.folder.clone(),
-            source,
+    /// Makes the staged key primary and stages a new one. Of the older ones all but so many are
+    /// removed, but none while something encrypted with it may still be asked about: `life` after
+    /// the key stopped being primary. Processes that share the folder take turns.
+    pub fn rotate(&self, life: Duration) -> Result<(), KeyError> {
+        let _alone = self.lock()?;
+        self.rotate_at(life, SystemTime::now())
+    }
+
+    /// [`KeyRepository::rotate`], if the primary key is older than `interval`; says whether it was.
+    pub fn rotate_if_older(
+        &self,
+        interval: Duration,
+        life: Duration,
+        now: SystemTime,
+    ) -> Result<bool, KeyError> {
+        let _alone = self.lock()?;
+        let newest = numbers(&self.folder).map_err(self.told())?.pop();
+        let due = match newest.filter(|number| *number != 0) {
+            None => true,
+            Some(primary) => age(&self.folder, primary, now).map_err(self.told())? >= interval,
         };
-        let present = numbers(&self.folder).map_err(told)?;
+        if due {
+            self.rotate_at(life, now)?;
+        }
+        Ok(due)
+    }
+
+    fn rotate_at(&self, life: Duration, now: SystemTime) -> Result<(), KeyError> {
+        let folder = &self.folder;
+        let present = numbers(folder).map_err(self.told())?;
         let next = present.last().copied().unwrap_or(0) + 1;
         if present.contains(&0) {
-            let (staged, primary) = (self.folder.join("0"), self.folder.join(next.to_string()));
-            fs::rename(staged, primary).map_err(told)?;
+            let (staged, primary) = (folder.join("0"), folder.join(next.to_string()));
+            // A key's time is when it became primary.
+            fs::File::open(&staged)
+                .and_then(|file| file.set_modified(now))
+                .and_then(|()| fs::rename(&staged, &primary))
+                .map_err(self.told())?;
         }
-        write_key(&self.folder, 0).map_err(told)?;
-        let present = numbers(&self.folder).map_err(told)?;
+        write_key(folder, 0).map_err(self.told())?;
+        let present = numbers(folder).map_err(self.told())?;
         let surplus = present.len().saturating_sub(self.max_active.max(2));
-        for number in present.iter().filter(|number| **number != 0).take(surplus) {
-            fs::remove_file(self.folder.join(number.to_string())).map_err(told)?;
+        let old: Vec<u64> = present.into_iter().filter(|number| *number != 0).collect();
+        for pair in old.windows(2).take(surplus) {
+            // A key made nothing since its successor became primary.
+            if age(folder, pair[1], now).map_err(self.told())? < life {
+                break;
+            }
+            fs::remove_file(folder.join(pair[0].to_string())).map_err(self.told())?;
         }
-        self.loaded.store(Arc::new(load(&self.folder)?));
+        sync(folder).map_err(self.told())?;
+        self.loaded.store(Arc::new(load(folder)?));
         Ok(())
+    }
+
+    /// Whether `text` was encrypted with the primary key.
+    pub fn is_of_primary(&self, text: &str) -> Result<bool, KeyError> {
+        Ok(self.current()?.primary.decrypt(text).is_ok())
+    }
+
+    /// Keeps other processes from rotating at the same time.
+    fn lock(&self) -> Result<fs::File, KeyError> {
+        let file = fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(self.folder.join(".lock"))
+            .map_err(self.told())?;
+        file.lock().map_err(self.told())?;
+        Ok(file)
+    }
+
+    fn told(&self) -> impl Fn(io::Error) -> KeyError {
+        let folder = self.folder.clone();
+        move |source| KeyError::Folder {
+            folder: folder.clone(),
+            source,
+        }
     }
 
     fn current(&self) -> Result<Arc<Loaded>, KeyError> {
@@ -121,6 +182,17 @@ impl KeyRepository {
 
 fn changed(folder: &Path) -> Option<SystemTime> {
     fs::metadata(folder).and_then(|meta| meta.modified()).ok()
+}
+
+/// How long ago a key became primary; nothing for a time that is yet to come.
+fn age(folder: &Path, number: u64, now: SystemTime) -> io::Result<Duration> {
+    let since = fs::metadata(folder.join(number.to_string()))?.modified()?;
+    Ok(now.duration_since(since).unwrap_or_default())
+}
+
+/// Makes renamed and removed files durable.
+fn sync(folder: &Path) -> io::Result<()> {
+    fs::File::open(folder)?.sync_all()
 }
 
 /// The numbers of the keys in a folder, ascending.
@@ -151,10 +223,11 @@ fn load(folder: &Path) -> Result<Loaded, KeyError> {
         let text = fs::read_to_string(&file).map_err(told)?;
         keys.push(Fernet::new(text.trim()).ok_or(KeyError::Broken(file))?);
     }
-    if keys.is_empty() {
+    let Some(primary) = keys.first().cloned() else {
         return Err(KeyError::Broken(folder.join("1")));
-    }
+    };
     Ok(Loaded {
+        primary,
         keys: MultiFernet::new(keys),
         stamp,
     })
@@ -178,19 +251,47 @@ fn write_key(folder: &Path, number: u64) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    const LIFE: Duration = Duration::from_secs(100);
+    const WEEK: Duration = Duration::from_secs(604_800);
+
+    fn keys_in(folder: &Path) -> Vec<u64> {
+        numbers(folder).expect("numbers")
+    }
+
     #[test]
-    fn old_tokens_are_read_until_their_key_is_forgotten() {
+    fn a_token_is_read_for_its_whole_life_and_its_key_is_forgotten_then() {
         let folder = tempfile::tempdir().expect("folder");
         let keys = KeyRepository::open(folder.path(), 3).expect("keys");
+        let start = SystemTime::now();
         let text = keys.encrypt(b"secret").expect("encrypt");
-        keys.rotate().expect("rotate");
-        assert_eq!(keys.decrypt(&text).as_deref(), Some(&b"secret"[..]));
-        keys.rotate().expect("rotate");
-        assert_eq!(
-            keys.decrypt(&text),
-            None,
-            "three keys: staged, primary, one before"
-        );
+        // Rotated by hand again and again while the token lives.
+        for second in 0..5 {
+            let now = start + Duration::from_secs(second);
+            keys.rotate_at(LIFE, now).expect("rotate");
+            assert_eq!(keys.decrypt(&text).as_deref(), Some(&b"secret"[..]));
+        }
+        assert_eq!(keys_in(folder.path()), [0, 1, 2, 3, 4, 5, 6]);
+        keys.rotate_at(LIFE, start + 2 * LIFE).expect("rotate");
+        assert_eq!(keys.decrypt(&text), None, "past its life");
+        assert_eq!(keys_in(folder.path()), [0, 6, 7]);
+    }
+
+    #[test]
+    fn a_key_serves_for_its_interval_whatever_restarts() {
+        let folder = tempfile::tempdir().expect("folder");
+        let start = SystemTime::now();
+        let rotated = |after: Duration| {
+            // As after a start: nothing but the folder is known.
+            let keys = KeyRepository::open(folder.path(), 3).expect("keys");
+            let done = keys.rotate_if_older(WEEK, LIFE, start + after);
+            done.expect("rotate")
+        };
+        assert!(!rotated(Duration::from_secs(60)));
+        assert!(rotated(WEEK + LIFE));
+        assert!(!rotated(WEEK + 2 * LIFE));
+        assert!(!rotated(2 * WEEK));
+        assert!(rotated(2 * WEEK + LIFE));
+        assert_eq!(keys_in(folder.path()), [0, 2, 3]);
     }
 
     #[test]
@@ -198,9 +299,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let ours = KeyRepository::open(folder.path(), 3).expect("keys");
         let theirs = KeyRepository::open(folder.path(), 3).expect("keys");
-        theirs.rotate().expect("rotate");
-        theirs.rotate().expect("rotate");
+        theirs.rotate(LIFE).expect("rotate");
+        theirs.rotate(LIFE).expect("rotate");
         let text = theirs.encrypt(b"x").expect("encrypt");
         assert_eq!(ours.decrypt(&text).as_deref(), Some(&b"x"[..]));
+        assert!(ours.is_of_primary(&text).expect("keys"));
+        theirs.rotate(LIFE).expect("rotate");
+        assert!(!ours.is_of_primary(&text).expect("keys"));
     }
 }

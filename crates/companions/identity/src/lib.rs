@@ -9,6 +9,7 @@
 //! - nobody learns from an answer, nor from its time, which part of wrong credentials was wrong.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use chrono::{DateTime, Utc};
@@ -19,6 +20,7 @@ use web::Authenticator;
 mod api;
 mod authenticator;
 pub mod bootstrap;
+mod compliance;
 mod fault;
 mod filter;
 mod grants;
@@ -30,6 +32,7 @@ mod narrow;
 mod passwords;
 mod payload;
 mod policy;
+mod queue;
 mod record;
 mod revocation;
 pub mod routes;
@@ -42,9 +45,9 @@ mod state;
 mod tables;
 mod tokens;
 
-pub use bootstrap::{Bootstrap, Endpoint, Interface};
+pub use bootstrap::{Bootstrap, Endpoint, Interface, ServiceUser};
 pub use keys::KeyError;
-pub use settings::Settings;
+pub use settings::{Compliance, QueueLimits, Settings};
 
 /// Why the service cannot start or be set up.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +60,10 @@ pub enum IdentityError {
     Policy(#[from] web::policy::PolicyError),
     #[error("the first users, roles and endpoints could not be made: {0}")]
     Bootstrap(String),
+    #[error("the settings of the identity service: {0}")]
+    Settings(String),
+    #[error("stored credentials could not be encrypted anew: {0}")]
+    Credentials(String),
     #[error("no token for a service: {0}")]
     Token(String),
 }
@@ -87,6 +94,11 @@ impl Identity {
         })
     }
 
+    /// The database that it works on.
+    pub fn database(&self) -> &Database {
+        &self.state.db
+    }
+
     /// The HTTP face: `/` and `/v3/…`, with request ids on every answer.
     pub fn router(&self) -> Router {
         http::router(self.state.clone())
@@ -103,7 +115,8 @@ impl Identity {
     /// # Errors
     /// When the database fails, or what exists contradicts.
     pub async fn bootstrap(&self, wanted: &Bootstrap) -> Result<(), IdentityError> {
-        bootstrap::run(&self.state, wanted)
+        // Boxed: whoever starts a cloud has this inside of its own future.
+        Box::pin(bootstrap::run(&self.state, wanted))
             .await
             .map_err(|fault| IdentityError::Bootstrap(fault.to_string()))
     }
@@ -120,11 +133,42 @@ impl Identity {
     }
 
     /// Makes the staged key of tokens the primary one (`keystone-manage fernet_rotate`). Tokens made
-    /// before stay good as long as their key is kept: `max_active_keys - 2` rotations.
+    /// before stay good for their whole life.
     ///
     /// # Errors
     /// When the key folder cannot be written.
     pub fn rotate_token_keys(&self) -> Result<(), IdentityError> {
-        Ok(self.state.token_keys.rotate()?)
+        Ok(self.state.token_keys.rotate(self.state.token_life())?)
+    }
+
+    /// The same, if the primary key is older than [`Settings::rotation_interval`]; says whether it was.
+    ///
+    /// # Errors
+    /// When the key folder cannot be read or written.
+    pub fn rotate_token_keys_when_due(&self, now: SystemTime) -> Result<bool, IdentityError> {
+        let interval = Duration::from_secs(self.state.settings.rotation_interval);
+        if interval.is_zero() {
+            return Ok(false);
+        }
+        let keys = &self.state.token_keys;
+        Ok(keys.rotate_if_older(interval, self.state.token_life(), now)?)
+    }
+
+    /// Gives stored credentials a new key, and encrypts all of them with it; says how many
+    /// (`keystone-manage credential_rotate` and `credential_migrate`). Other processes may go on
+    /// working: the key before stays readable.
+    ///
+    /// # Errors
+    /// When the key folder or the database cannot be used, or a credential's key is gone.
+    pub async fn rotate_credential_keys(&self) -> Result<u64, IdentityError> {
+        let renew = || async {
+            api::credentials::renew_all(&self.state)
+                .await
+                .map_err(|fault| IdentityError::Credentials(fault.to_string()))
+        };
+        // What an interrupted rotation left behind first: the rotation may remove its key.
+        renew().await?;
+        self.state.credential_keys.rotate(Duration::ZERO)?;
+        renew().await
     }
 }

@@ -2,17 +2,27 @@
 //!
 //! Every failure to prove an identity answers the same 401, after the same work.
 
-use chrono::{DateTime, Duration, Utc};
-use serde_json::Value;
-use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+mod attempts;
 
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+
+use crate::compliance::Options;
 use crate::fault::Fault;
+use crate::passwords::Fit;
 use crate::payload::{METHODS, Payload, Scope};
+use crate::queue::Asker;
 use crate::record::{self, Object};
 use crate::session::{self, Session};
 use crate::state::State;
 use crate::tables::{application_credentials, projects, trusts, users};
 use crate::tokens;
+
+pub use attempts::check_password;
 
 /// What the methods of one request proved.
 #[derive(Default)]
@@ -26,41 +36,80 @@ struct Proof {
     application_credential: Option<application_credentials::Model>,
 }
 
-/// Reads `{"auth": …}`, and makes the token that it asks for.
-pub async fn log_in(state: &State, auth: &Object) -> Result<(String, Session), Fault> {
+/// Reads `{"auth": …}` that came from `address`, and makes the token that it asks for.
+pub async fn log_in(
+    state: &State,
+    address: Option<IpAddr>,
+    auth: &Object,
+) -> Result<(String, Session), Fault> {
     let identity = object(auth, "identity", "auth")?;
-    let methods = identity
+    let methods = methods(identity)?;
+    one_scope(auth.get("scope"))?;
+    let mut proof = Proof::default();
+    for (name, bit, data) in methods {
+        proof.methods |= bit;
+        match name {
+            "password" => password(state, address, data, &mut proof).await?,
+            "token" => token(state, data, &mut proof).await?,
+            "application_credential" => {
+                application_credential(state, address, data, &mut proof).await?;
+            }
+            _ => return Err(unsupported()),
+        }
+    }
+    finish(state, proof, auth.get("scope")).await
+}
+
+/// The methods of a login with their bits and data, each once however often it is named, before any
+/// of them costs work.
+fn methods(identity: &Object) -> Result<Vec<(&str, u8, &Object)>, Fault> {
+    let names = identity
         .get("methods")
         .and_then(Value::as_array)
         .ok_or_else(|| Fault::BadRequest("'methods' is a required property".to_owned()))?;
-    let mut proof = Proof::default();
-    for method in methods {
-        let name = method.as_str().ok_or_else(|| {
+    let mut found: Vec<(&str, u8, &Object)> = Vec::new();
+    for name in names {
+        let name = name.as_str().ok_or_else(|| {
             Fault::BadRequest(
                 "Invalid input for field 'identity/methods': not of type 'string'".to_owned(),
             )
         })?;
-        let bit = METHODS
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, bit)| *bit);
-        let bit = bit.ok_or_else(|| {
-            Fault::Refused("Attempted to authenticate with an unsupported method.".to_owned())
-        })?;
-        proof.methods |= bit;
-        let data = object(identity, name, "identity")?;
-        match name {
-            "password" => password(state, data, &mut proof).await?,
-            "token" => token(state, data, &mut proof).await?,
-            "application_credential" => application_credential(state, data, &mut proof).await?,
-            _ => {
-                return Err(Fault::Refused(
-                    "Attempted to authenticate with an unsupported method.".to_owned(),
-                ));
-            }
+        if found.iter().any(|(known, ..)| *known == name) {
+            continue;
         }
+        let known = METHODS.iter().find(|(known, _)| *known == name);
+        let (_, bit) = known.ok_or_else(unsupported)?;
+        found.push((name, *bit, object(identity, name, "identity")?));
     }
-    finish(state, proof, auth.get("scope")).await
+    Ok(found)
+}
+
+fn unsupported() -> Fault {
+    Fault::Refused("Attempted to authenticate with an unsupported method.".to_owned())
+}
+
+/// What a login may be scoped to; one of them at a time.
+const SCOPES: [&str; 5] = ["project", "domain", "system", "unscoped", "OS-TRUST:trust"];
+
+/// Refuses a scope that names two things: one of them would be passed over.
+fn one_scope(scope: Option<&Value>) -> Result<(), Fault> {
+    let Some(Value::Object(scope)) = scope else {
+        return Ok(());
+    };
+    let named = SCOPES.iter().filter(|name| scope.contains_key(**name));
+    if named.count() == 1 {
+        return Ok(());
+    }
+    Err(Fault::expecting(
+        "project, domain, OS-TRUST:trust or unscoped",
+        "scope",
+    ))
+}
+
+/// For whom a password check counts: whatever names the user in the request, in little space.
+fn claimed(claim: &Object) -> String {
+    let named = ["id", "name", "domain", "user"].map(|key| claim.get(key).map(Value::to_string));
+    hex::encode(Sha256::digest(format!("{named:?}")))
 }
 
 /// Makes a token without a password, for the services of this process.
@@ -88,6 +137,13 @@ async fn finish(
     scope: Option<&Value>,
 ) -> Result<(String, Session), Fault> {
     let user_id = proof.user_id.clone().ok_or(Fault::Unauthorized)?;
+    let user = users::Entity::find_by_id(user_id.clone())
+        .one(state.db.read())
+        .await?
+        .ok_or(Fault::Unauthorized)?;
+    if !Options::of(&user).satisfied_by(proof.methods) {
+        return Err(Fault::Unauthorized);
+    }
     let (wanted, trust_id) = wanted_scope(state, scope, &proof).await?;
     let now = sql::micros(Utc::now());
     let end = tokens::end_of_life(state, now);
@@ -116,10 +172,7 @@ async fn finish(
     }
     // No scope asked for: the user's default project if it is of use, else none.
     let mut unscoped = payload(Scope::Unscoped);
-    let user = users::Entity::find_by_id(user_id.clone())
-        .one(state.db.read())
-        .await?;
-    if let Some(project) = user.and_then(|user| user.default_project_id) {
+    if let Some(project) = user.default_project_id {
         let scoped = Payload {
             scope: Scope::Project(project),
             ..unscoped.clone()
@@ -144,75 +197,23 @@ fn prove(proof: &mut Proof, user_id: &str) -> Result<(), Fault> {
     }
 }
 
-async fn password(state: &State, data: &Object, proof: &mut Proof) -> Result<(), Fault> {
+async fn password(
+    state: &State,
+    address: Option<IpAddr>,
+    data: &Object,
+    proof: &mut Proof,
+) -> Result<(), Fault> {
     let claim = object(data, "user", "password")?;
     let secret = text(claim, "password", "user")?;
-    let user = find_user(state, claim).await?;
-    let locked = user.as_ref().is_some_and(|user| is_locked(state, user));
-    let hash = user
-        .as_ref()
-        .filter(|_| !locked)
-        .and_then(|user| user.password_hash.as_deref());
-    let fits = state.hasher.verify(secret, hash).await?;
-    let Some(user) = user else {
-        return Err(Fault::Unauthorized);
-    };
-    count_attempt(state, &user, fits, locked).await?;
-    if !fits {
-        return Err(Fault::Unauthorized);
-    }
-    if user
-        .password_expires_at
-        .is_some_and(|end| end <= Utc::now())
-    {
+    let asker = Asker::at(address, claimed(claim));
+    let (_turn, user) = check_password(state, asker, secret, || find_user(state, claim)).await?;
+    if state.rules.is_expired(&user, Utc::now()) {
         return Err(Fault::Refused(format!(
             "The password is expired and needs to be changed for user: {}.",
             user.id
         )));
     }
     prove(proof, &user.id)
-}
-
-/// Whether so many attempts failed that no password is looked at for a while.
-pub fn is_locked(state: &State, user: &users::Model) -> bool {
-    let Some(most) = state.settings.lockout_failure_attempts else {
-        return false;
-    };
-    let end = user
-        .failed_at
-        .map(|at| at + Duration::seconds(state.settings.lockout_duration));
-    user.failed_attempts >= most && end.is_some_and(|end| end > Utc::now())
-}
-
-/// Keeps count of failures where accounts can be locked; writes nothing otherwise.
-pub async fn count_attempt(
-    state: &State,
-    user: &users::Model,
-    fits: bool,
-    locked: bool,
-) -> Result<(), Fault> {
-    if state.settings.lockout_failure_attempts.is_none()
-        || locked
-        || (fits && user.failed_attempts == 0)
-    {
-        return Ok(());
-    }
-    let tx = state.begin().await?;
-    // Locked: attempts at the same time count one by one.
-    let row = users::Entity::find_by_id(user.id.clone()).lock_exclusive();
-    if let Some(mut row) = row.one(&tx).await? {
-        let served = row.failed_at.is_some_and(|at| {
-            at + Duration::seconds(state.settings.lockout_duration) <= Utc::now()
-        });
-        row.failed_attempts = match (fits, served) {
-            (true, _) => 0,
-            (false, true) => 1,
-            (false, false) => row.failed_attempts + 1,
-        };
-        row.failed_at = (!fits).then(|| sql::micros(Utc::now()));
-        record::update::<users::Entity>(&tx, row).await?;
-    }
-    state.commit(tx).await
 }
 
 /// The user that a body names, by id, or by name and domain. A domain beside an id is no contradiction.
@@ -260,10 +261,13 @@ async fn token(state: &State, data: &Object, proof: &mut Proof) -> Result<(), Fa
 
 async fn application_credential(
     state: &State,
+    address: Option<IpAddr>,
     data: &Object,
     proof: &mut Proof,
 ) -> Result<(), Fault> {
     let secret = text(data, "secret", "application_credential")?;
+    let asker = Asker::at(address, claimed(data));
+    let turn = state.hasher.turn(asker).await?;
     let row = match data.get("id").and_then(Value::as_str) {
         Some(id) => {
             application_credentials::Entity::find_by_id(id.to_owned())
@@ -285,10 +289,11 @@ async fn application_credential(
         }
     };
     let hash = row.as_ref().map(|row| row.secret_hash.as_str());
-    if !state.hasher.verify(secret, hash).await? {
-        return Err(Fault::Unauthorized);
+    let fit = state.hasher.verify(&turn, secret, hash).await?;
+    let row = row.filter(|_| fit != Fit::No).ok_or(Fault::Unauthorized)?;
+    if fit == Fit::Outdated {
+        attempts::renew_credential(state, &turn, &row, secret).await?;
     }
-    let row = row.ok_or(Fault::Unauthorized)?;
     prove(proof, &row.user_id)?;
     proof.application_credential = Some(row);
     Ok(())

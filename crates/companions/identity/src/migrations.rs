@@ -5,6 +5,7 @@ use sql::sea_orm_migration::prelude::*;
 
 mod m0001_first;
 mod m0002_endpoint_filters;
+mod m0003_password_rules;
 mod spec;
 
 /// All migrations of the identity database.
@@ -16,6 +17,7 @@ impl MigratorTrait for Migrations {
         vec![
             Box::new(m0001_first::Migration),
             Box::new(m0002_endpoint_filters::Migration),
+            Box::new(m0003_password_rules::Migration),
         ]
     }
 

@@ -158,7 +158,8 @@ async fn enabled_user(state: &State, snapshot: &Snapshot, id: &str) -> Result<us
     let user = users::Entity::find_by_id(id.to_owned())
         .one(state.db.read())
         .await?;
-    user.filter(|user| user.enabled && snapshot.enabled_domain(&user.domain_id).is_some())
+    let enabled = |user: &users::Model| state.rules.is_enabled(user, Utc::now());
+    user.filter(|user| enabled(user) && snapshot.enabled_domain(&user.domain_id).is_some())
         .ok_or(Fault::Unauthorized)
 }
 

@@ -21,18 +21,19 @@ pub struct Settings {
     pub fernet_keys: PathBuf,
     /// Folder of the keys that encrypt stored credentials (`[credential] key_repository`).
     pub credential_keys: PathBuf,
-    /// Keys kept at most per folder, the staged one included (`[fernet_tokens] max_active_keys`).
+    /// Keys kept per folder, the staged one included (`[fernet_tokens] max_active_keys`); more while
+    /// a token of an older one may live.
     pub max_active_keys: usize,
+    /// Seconds after which a new key makes tokens; 0 leaves rotation to the operator.
+    pub rotation_interval: u64,
     /// Cost of a password hash: 2^rounds (`[identity] password_hash_rounds`); at least 4, Keystone's default 12.
     pub password_hash_rounds: u32,
     /// Longest accepted password in characters (`[identity] max_password_length`).
     pub max_password_length: usize,
-    /// Failed attempts before an account is locked; `None` never locks (`[security_compliance] lockout_failure_attempts`).
-    pub lockout_failure_attempts: Option<i64>,
-    /// Seconds for which a locked account stays locked (`[security_compliance] lockout_duration`).
-    pub lockout_duration: i64,
-    /// Days until a new password expires; `None` never (`[security_compliance] password_expires_days`).
-    pub password_expires_days: Option<i64>,
+    /// How many password checks may wait.
+    pub password_queue: QueueLimits,
+    /// Rules about passwords and accounts (`[security_compliance]`).
+    pub compliance: Compliance,
     /// Deepest nesting of projects, the domain not counted (`max_project_tree_depth`).
     pub max_project_tree_depth: usize,
     /// The address that a 401 names in `WWW-Authenticate`.
@@ -52,14 +53,77 @@ impl Default for Settings {
             fernet_keys: PathBuf::from("keys/fernet"),
             credential_keys: PathBuf::from("keys/credential"),
             max_active_keys: 3,
+            rotation_interval: 604_800,
             password_hash_rounds: 12,
             max_password_length: 4096,
-            lockout_failure_attempts: None,
-            lockout_duration: 1800,
-            password_expires_days: None,
+            password_queue: QueueLimits::default(),
+            compliance: Compliance::default(),
             max_project_tree_depth: 5,
             public_url: "http://127.0.0.1:8774/identity".to_owned(),
             policy_file: None,
+        }
+    }
+}
+
+/// How many password checks may wait for their turn.
+#[derive(Debug, Clone, Copy)]
+pub struct QueueLimits {
+    /// For one user from one address.
+    pub per_user: usize,
+    /// From one address.
+    pub per_address: usize,
+    /// In all.
+    pub total: usize,
+}
+
+impl Default for QueueLimits {
+    fn default() -> Self {
+        // With two processors and hashes of the default cost, a full line of one user takes four
+        // seconds, of one address a quarter of a minute, and all of it two minutes.
+        QueueLimits {
+            per_user: 32,
+            per_address: 128,
+            total: 1024,
+        }
+    }
+}
+
+/// Rules about passwords and accounts, by their names in Keystone's `[security_compliance]`. What is
+/// `None` or 0 is not asked.
+#[derive(Debug, Clone)]
+pub struct Compliance {
+    /// Failed attempts before an account is locked.
+    pub lockout_failure_attempts: Option<i64>,
+    /// Seconds for which a locked account stays locked.
+    pub lockout_duration: i64,
+    /// Days without a login after which an account is disabled.
+    pub disable_user_account_days_inactive: Option<i64>,
+    /// Whether a password that an administrator gave must be changed before it is of use.
+    pub change_password_upon_first_use: bool,
+    /// Days until a new password expires.
+    pub password_expires_days: Option<i64>,
+    /// Days for which a user must keep a password that they chose.
+    pub minimum_password_age: i64,
+    /// So many passwords of a user, the new one included, must differ.
+    pub unique_last_password_count: u32,
+    /// What a new password must match, from its beginning.
+    pub password_regex: Option<String>,
+    /// The same in words, for users.
+    pub password_regex_description: Option<String>,
+}
+
+impl Default for Compliance {
+    fn default() -> Self {
+        Compliance {
+            lockout_failure_attempts: None,
+            lockout_duration: 1800,
+            disable_user_account_days_inactive: None,
+            change_password_upon_first_use: false,
+            password_expires_days: None,
+            minimum_password_age: 0,
+            unique_last_password_count: 0,
+            password_regex: None,
+            password_regex_description: None,
         }
     }
 }

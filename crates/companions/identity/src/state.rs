@@ -12,6 +12,7 @@ use sql::sea_orm::DatabaseTransaction;
 use web::policy::Policy;
 
 use crate::IdentityError;
+use crate::compliance::Rules;
 use crate::fault::Fault;
 use crate::keys::KeyRepository;
 use crate::passwords::Hasher;
@@ -28,6 +29,7 @@ pub struct State {
     pub credential_keys: KeyRepository,
     pub hasher: Hasher,
     pub policy: Policy,
+    pub rules: Rules,
     /// Counts commits; whatever was remembered under an older count is read anew.
     generation: AtomicU64,
     sessions: Cache<String, Remembered>,
@@ -55,8 +57,9 @@ impl State {
                 &settings.credential_keys,
                 settings.max_active_keys,
             )?,
-            hasher: Hasher::new(settings.password_hash_rounds),
+            hasher: Hasher::new(settings.password_hash_rounds, settings.password_queue),
             policy: policy::load(settings.policy_file.as_deref())?,
+            rules: Rules::new(settings.compliance.clone())?,
             generation: AtomicU64::new(0),
             sessions: Cache::builder()
                 .max_capacity(settings.token_cache_size)
@@ -66,6 +69,12 @@ impl State {
             db,
             settings,
         })
+    }
+
+    /// How long after its making a token may still be asked about.
+    pub fn token_life(&self) -> Duration {
+        let seconds = self.settings.token_expiration + self.settings.allow_expired_window;
+        Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
     }
 
     /// Begins a transaction; end it with [`State::commit`].

@@ -38,7 +38,7 @@ pub mod projects {
     plain!();
 }
 
-/// Users and their password (a bcrypt hash; none for users who cannot log in by password).
+/// Users and their password (a salted hash; none for users who cannot log in by password).
 pub mod users {
     use super::*;
 
@@ -58,6 +58,27 @@ pub mod users {
         pub password_expires_at: Option<DateTime<Utc>>,
         pub failed_attempts: i64,
         pub failed_at: Option<DateTime<Utc>>,
+        /// The last login, to the day; kept only where idle accounts are disabled.
+        pub last_active_at: Option<DateTime<Utc>>,
+        /// Whether the user chose the password, rather than an administrator.
+        pub password_self_service: bool,
+    }
+
+    plain!();
+}
+
+/// Hashes of passwords that users had before, as many as a new one must differ from.
+pub mod old_passwords {
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, DeriveEntityModel)]
+    #[sea_orm(table_name = "old_passwords")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: String,
+        pub user_id: String,
+        pub password_hash: String,
+        pub replaced_at: DateTime<Utc>,
     }
 
     plain!();

@@ -147,7 +147,7 @@ async fn find_visible(images: &Images, caller: &Caller, id: &str) -> Result<Seen
             .is_some(),
         None => false,
     };
-    if !Viewer::of(caller).sees(&image.row, member) {
+    if !Viewer::of(images, caller).sees(&image.row, member) {
         return Err(Fault::no_image(id));
     }
     Ok(Seen { image, member })

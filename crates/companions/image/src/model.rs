@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use web::policy::Target;
+
+use crate::service::Images;
 use crate::tables::{Status, Visibility, Word, image};
 
 /// The property that says which task imports the image's data.
@@ -29,14 +32,20 @@ pub struct Viewer {
     /// The project of the caller's token.
     pub project: Option<String>,
     pub admin: bool,
+    /// Another service of the cloud, which fetches images for those it works for.
+    pub service: bool,
 }
 
 impl Viewer {
     /// The viewer behind a token.
-    pub fn of(caller: &web::Caller) -> Self {
+    pub fn of(images: &Images, caller: &web::Caller) -> Self {
+        let service = images
+            .policy()
+            .enforce("service_api", caller, &Target::new());
         Viewer {
             project: caller.project_id.clone(),
-            admin: caller.is_admin(),
+            admin: images.policy().is_admin(caller),
+            service: service.is_ok(),
         }
     }
 
@@ -44,6 +53,7 @@ impl Viewer {
     /// member of the image, whatever it answered.
     pub fn sees(&self, image: &image::Model, member: bool) -> bool {
         self.admin
+            || self.service
             || match image.visibility {
                 Visibility::Public | Visibility::Community => true,
                 Visibility::Shared => member || self.owns(image),

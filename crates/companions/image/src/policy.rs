@@ -1,7 +1,7 @@
 //! Who may do what: Glance's default rules as a table, and what an image tells a rule about itself.
 
 use web::Caller;
-use web::policy::{Rule, Scope, Target};
+use web::policy::{IS_ADMIN, Rule, Scope, Target};
 
 use crate::fault::Fault;
 use crate::model::Viewer;
@@ -13,10 +13,10 @@ const MEMBER: &str = "rule:context_is_admin or (role:member and project_id:%(pro
 const READER: &str = "rule:context_is_admin or (role:reader and project_id:%(project_id)s)";
 const CREATOR: &str = "rule:context_is_admin or \
     (role:member and project_id:%(project_id)s and project_id:%(owner)s)";
-const SEES: &str = "rule:context_is_admin or (role:reader and \
+const SEES: &str = "rule:context_is_admin or rule:service_api or (role:reader and \
     (project_id:%(project_id)s or project_id:%(member_id)s or 'community':%(visibility)s \
     or 'public':%(visibility)s or 'shared':%(visibility)s))";
-const DOWNLOADS: &str = "rule:context_is_admin or (role:member and \
+const DOWNLOADS: &str = "rule:context_is_admin or rule:service_api or (role:member and \
     (project_id:%(project_id)s or project_id:%(member_id)s or 'community':%(visibility)s \
     or 'public':%(visibility)s or 'shared':%(visibility)s))";
 const SERVICE: &str = "rule:service_api";
@@ -52,12 +52,14 @@ const fn part(name: &'static str, check: &'static str, description: &'static str
 }
 
 /// The rules (glance/policies). Where data lies is told to services and administrators only, which
-/// is stricter than Glance's `get_image_location`.
+/// is stricter than Glance's `get_image_location`. Services see and download every image: compute
+/// fetches those of a server's project as itself, since no user's token outlives a request, where
+/// Glance would ask for its user to be an administrator.
 pub static RULES: &[Rule] = &[
-    part("context_is_admin", "role:admin", "Who is an administrator."),
+    part(IS_ADMIN, "role:admin", "Who is an administrator."),
     part(
         "service_api",
-        "role:service or role:admin",
+        "rule:context_is_admin or role:service",
         "Who is another service.",
     ),
     rule(
@@ -234,12 +236,20 @@ pub fn enforce(
     member: bool,
 ) -> Result<(), Fault> {
     let target = target(row, caller, member);
-    let seen =
-        Viewer::of(caller).sees(row, member) && allow(images, "get_image", caller, &target).is_ok();
+    let seen = Viewer::of(images, caller).sees(row, member)
+        && allow(images, "get_image", caller, &target).is_ok();
     if !seen {
         return Err(Fault::no_image(&row.id));
     }
     allow(images, rule, caller, &target)
+}
+
+/// Whether the rule of showing an image lets the caller have it in a list. That it was found means that
+/// its project owns it, is its member, or that everybody may see it.
+pub fn lists(images: &Images, caller: &Caller, row: &image::Model) -> bool {
+    let member = row.visibility == Visibility::Shared && row.owner != caller.project_id;
+    let target = target(row, caller, member);
+    allow(images, "get_image", caller, &target).is_ok()
 }
 
 /// Who may give an image this visibility.
@@ -253,5 +263,39 @@ pub fn visibility(
         Visibility::Public => allow(images, "publicize_image", caller, target),
         Visibility::Community => allow(images, "communitize_image", caller, target),
         Visibility::Shared | Visibility::Private => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// The code of this crate, the table of rules left out.
+    fn sources(folder: &Path) -> String {
+        let mut all = String::new();
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                all += &sources(&path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).expect("text");
+            let (_, after) = text
+                .split_once("/// What a rule may ask about an image;")
+                .unwrap_or(("", &text));
+            all += after;
+        }
+        all
+    }
+
+    #[test]
+    fn every_rule_is_asked() {
+        let code = sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));
+        for rule in RULES.iter().filter(|rule| rule.name != IS_ADMIN) {
+            let asked = code.contains(&format!("\"{}\"", rule.name));
+            assert!(asked, "{} is never asked", rule.name);
+        }
     }
 }

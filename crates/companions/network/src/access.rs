@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use web::Caller;
-use web::policy::{Policy, PolicyError, Rule, Target};
+use web::policy::{IS_ADMIN, Policy, PolicyError, Rule, Target};
 
 use crate::core::View;
 use crate::fault::{Fault, Result};
@@ -25,37 +25,66 @@ impl Access {
         })
     }
 
-    /// Asks about an object; a rule that is not listed allows (as for an attribute without a rule in Neutron).
+    /// Asks about an object. About an attribute there need not be a rule, as in Neutron; whatever else
+    /// has no rule of its own is answered by the rule `default`.
     ///
     /// # Errors
     /// [`Fault::Forbidden`] naming the rule.
     pub fn check(&self, rule: &str, caller: &Caller, target: &View) -> Result<()> {
-        if !RULES.iter().any(|known| known.name == rule) {
+        self.check_facts(rule, caller, facts(target))
+    }
+
+    /// Whether the caller may be shown an object that its scope lets through.
+    pub fn may_read(&self, name: &str, caller: &Caller, target: &View) -> bool {
+        let mut facts = facts(target);
+        let project = target.get("project_id").and_then(Value::as_str);
+        if project != caller.project_id.as_deref()
+            && !self.sees_all(caller)
+            && let Some(own) = caller.project_id.as_deref()
+        {
+            // Another's object is in the caller's scope because the two share it, or because it is on
+            // the caller's network.
+            facts = facts.with("shared", "True").with("network:tenant_id", own);
+        }
+        self.check_facts(&format!("get_{name}"), caller, facts)
+            .is_ok()
+    }
+
+    fn check_facts(&self, rule: &str, caller: &Caller, facts: Target<'_>) -> Result<()> {
+        if rule.contains(':') && !self.policy.knows(rule) {
             return Ok(());
         }
-        let denied = |_| Fault::Forbidden(rule.to_owned());
         self.policy
-            .enforce(rule, caller, &facts(target))
-            .map_err(denied)
+            .enforce(rule, caller, &facts)
+            .map_err(|_| Fault::Forbidden(rule.to_owned()))
+    }
+
+    /// Whether the caller is an administrator.
+    pub fn is_admin(&self, caller: &Caller) -> bool {
+        self.policy.is_admin(caller)
+    }
+
+    /// Whether the caller finds the objects of every project: administrators, and services, which
+    /// work for all.
+    pub fn sees_all(&self, caller: &Caller) -> bool {
+        let passes = |rule| self.policy.enforce(rule, caller, &Target::new()).is_ok();
+        self.is_admin(caller) || passes("context_is_advsvc") || passes("service_api")
+    }
+
+    /// The members of an object that only some may see.
+    pub fn guarded(&self, name: &str) -> Vec<String> {
+        self.policy.rules_below(&format!("get_{name}:"))
     }
 }
 
-/// What rules may ask about an object.
-const FACTS: &[&str] = &[
-    "project_id",
-    "tenant_id",
-    "network:tenant_id",
-    "shared",
-    "router:external",
-    "device_owner",
-];
-
+/// What rules may ask about an object: its attributes that are text, numbers or flags.
 fn facts(target: &View) -> Target<'_> {
     let mut facts = Target::new();
-    for name in FACTS {
-        match target.get(*name) {
-            Some(Value::String(text)) => facts = facts.with(*name, text.as_str()),
-            Some(Value::Bool(flag)) => facts = facts.with_bool(*name, *flag),
+    for (name, value) in target {
+        match value {
+            Value::String(text) => facts = facts.with(name.as_str(), text.as_str()),
+            Value::Bool(flag) => facts = facts.with_bool(name.as_str(), *flag),
+            Value::Number(number) => facts = facts.with(name.as_str(), number.to_string()),
             _ => {}
         }
     }
@@ -79,15 +108,17 @@ const fn r(name: &'static str, check: &'static str) -> Rule {
 
 const ANY: &str = "";
 const ADMIN: &str = "rule:admin_only";
+const ADMIN_OR_SERVICE: &str = "rule:admin_only or rule:service_api";
 const MEMBER: &str = "rule:admin_only or rule:project_member";
 const READER: &str = "rule:admin_only or rule:project_reader";
-const NET_OWNER: &str = "rule:admin_only or rule:context_is_advsvc or rule:network_owner";
-const NET_OWNER_OR_SHARED: &str =
-    "rule:admin_only or rule:context_is_advsvc or rule:network_owner or rule:shared";
+const NET_OWNER: &str =
+    "rule:admin_only or rule:service_api or rule:context_is_advsvc or rule:network_owner";
+const NET_OWNER_OR_SHARED: &str = "rule:admin_only or rule:service_api or rule:context_is_advsvc or rule:network_owner or rule:shared";
 
 /// All rules with their checks.
 pub static RULES: &[Rule] = &[
-    r("context_is_admin", "role:admin"),
+    r(IS_ADMIN, "role:admin"),
+    r("service_api", "role:service"),
     r("context_is_advsvc", "role:advsvc"),
     r("admin_only", "rule:context_is_admin"),
     r("owner", "tenant_id:%(tenant_id)s"),
@@ -116,7 +147,8 @@ pub static RULES: &[Rule] = &[
     r("create_network:provider:segmentation_id", ADMIN),
     r(
         "get_network",
-        "rule:admin_only or rule:project_reader or rule:shared or rule:external or rule:context_is_advsvc",
+        "rule:admin_only or rule:service_api or rule:project_reader or rule:shared or rule:external or \
+         rule:context_is_advsvc",
     ),
     r("get_network:provider:network_type", ADMIN),
     r("get_network:provider:physical_network", ADMIN),
@@ -137,7 +169,7 @@ pub static RULES: &[Rule] = &[
     r("create_subnet:service_types", ADMIN),
     r(
         "get_subnet",
-        "rule:admin_only or rule:project_reader or rule:shared or rule:network_owner",
+        "rule:admin_only or rule:service_api or rule:project_reader or rule:shared or rule:network_owner",
     ),
     r("get_subnet:segment_id", ADMIN),
     r(
@@ -152,7 +184,7 @@ pub static RULES: &[Rule] = &[
     // Ports. Devices `network:…` are the service's own: unlike in Neutron the owner of a network makes none by hand.
     r(
         "create_port",
-        "rule:admin_only or rule:context_is_advsvc or rule:project_member",
+        "rule:admin_only or rule:service_api or rule:context_is_advsvc or rule:project_member",
     ),
     r(
         "create_port:device_owner",
@@ -163,23 +195,24 @@ pub static RULES: &[Rule] = &[
     r("create_port:fixed_ips:ip_address", NET_OWNER),
     r("create_port:fixed_ips:subnet_id", NET_OWNER_OR_SHARED),
     r("create_port:port_security_enabled", NET_OWNER),
-    r("create_port:binding:host_id", ADMIN),
-    r("create_port:binding:profile", ADMIN),
+    r("create_port:binding:host_id", ADMIN_OR_SERVICE),
+    r("create_port:binding:profile", ADMIN_OR_SERVICE),
     r(
         "create_port:allowed_address_pairs",
         "rule:admin_only or rule:network_owner",
     ),
     r(
         "get_port",
-        "rule:admin_only or rule:context_is_advsvc or rule:project_reader or rule:network_owner",
+        "rule:admin_only or rule:service_api or rule:context_is_advsvc or rule:project_reader or \
+         rule:network_owner",
     ),
-    r("get_port:binding:vif_type", ADMIN),
-    r("get_port:binding:vif_details", ADMIN),
-    r("get_port:binding:host_id", ADMIN),
-    r("get_port:binding:profile", ADMIN),
+    r("get_port:binding:vif_type", ADMIN_OR_SERVICE),
+    r("get_port:binding:vif_details", ADMIN_OR_SERVICE),
+    r("get_port:binding:host_id", ADMIN_OR_SERVICE),
+    r("get_port:binding:profile", ADMIN_OR_SERVICE),
     r(
         "update_port",
-        "rule:admin_only or rule:project_member or rule:context_is_advsvc",
+        "rule:admin_only or rule:service_api or rule:project_member or rule:context_is_advsvc",
     ),
     r(
         "update_port:device_owner",
@@ -187,27 +220,28 @@ pub static RULES: &[Rule] = &[
     ),
     r(
         "update_port:mac_address",
-        "rule:admin_only or rule:context_is_advsvc",
+        "rule:admin_only or rule:service_api or rule:context_is_advsvc",
     ),
     r("update_port:fixed_ips", NET_OWNER),
     r("update_port:fixed_ips:ip_address", NET_OWNER),
     r("update_port:fixed_ips:subnet_id", NET_OWNER_OR_SHARED),
     r("update_port:port_security_enabled", NET_OWNER),
-    r("update_port:binding:host_id", ADMIN),
-    r("update_port:binding:profile", ADMIN),
+    r("update_port:binding:host_id", ADMIN_OR_SERVICE),
+    r("update_port:binding:profile", ADMIN_OR_SERVICE),
     r(
         "update_port:allowed_address_pairs",
         "rule:admin_only or rule:network_owner",
     ),
     r(
         "delete_port",
-        "rule:admin_only or rule:context_is_advsvc or rule:project_member or (role:member and rule:network_owner)",
+        "rule:admin_only or rule:service_api or rule:context_is_advsvc or rule:project_member or \
+         (role:member and rule:network_owner)",
     ),
-    r("create_port_binding", ADMIN),
-    r("get_port_binding", ADMIN),
-    r("update_port_binding", ADMIN),
-    r("activate", ADMIN),
-    r("delete_port_binding", ADMIN),
+    r("create_port_binding", ADMIN_OR_SERVICE),
+    r("get_port_binding", ADMIN_OR_SERVICE),
+    r("update_port_binding", ADMIN_OR_SERVICE),
+    r("activate", ADMIN_OR_SERVICE),
+    r("delete_port_binding", ADMIN_OR_SERVICE),
     // Security groups
     r("create_security_group", MEMBER),
     r(
@@ -217,7 +251,10 @@ pub static RULES: &[Rule] = &[
     r("update_security_group", MEMBER),
     r("delete_security_group", MEMBER),
     r("create_security_group_rule", MEMBER),
-    r("get_security_group_rule", READER),
+    r(
+        "get_security_group_rule",
+        "rule:admin_only or rule:project_reader or rule:shared",
+    ),
     r("delete_security_group_rule", MEMBER),
     // Routers
     r("create_router", MEMBER),
@@ -248,7 +285,10 @@ pub static RULES: &[Rule] = &[
     // Floating addresses
     r("create_floatingip", MEMBER),
     r("create_floatingip:floating_ip_address", ADMIN),
-    r("get_floatingip", READER),
+    r(
+        "get_floatingip",
+        "rule:admin_only or rule:service_api or rule:project_reader",
+    ),
     r("update_floatingip", MEMBER),
     r("delete_floatingip", MEMBER),
     // Pools and scopes
@@ -274,7 +314,10 @@ pub static RULES: &[Rule] = &[
     // Sharing: only an operator opens an object to everybody (see `create_rbac_policy:target_tenant:all`).
     r("create_rbac_policy", MEMBER),
     r("create_rbac_policy:target_tenant:all", ADMIN),
-    r("get_rbac_policy", READER),
+    r(
+        "get_rbac_policy",
+        "rule:admin_only or rule:project_reader or rule:shared",
+    ),
     r("update_rbac_policy", MEMBER),
     r("update_rbac_policy:target_tenant:all", ADMIN),
     r("delete_rbac_policy", MEMBER),
@@ -293,6 +336,80 @@ pub static RULES: &[Rule] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Rules that nobody asks, and why.
+    const NOT_ASKED: &[(&str, &str)] = &[
+        ("admin_or_owner", "the rule `default` is made of it"),
+        ("default", "answers for actions without a rule"),
+        ("external", "part of get_network"),
+        ("get_router:distributed", "routers have no such member"),
+        ("get_router:ha", "routers have no such member"),
+        ("get_subnet:segment_id", "subnets have no such member"),
+        ("network_device", "part of create_port:device_owner"),
+        ("network_owner", "part of others"),
+        ("owner", "part of admin_or_owner"),
+        ("project_member", "part of others"),
+        ("project_reader", "part of others"),
+        ("regular_user", "for operators' own rules, as in Neutron"),
+        ("shared", "part of others"),
+        ("admin_only", "part of others"),
+    ];
+
+    /// Whether the code asks this rule: by its name, or composed of verb, resource and attribute.
+    fn is_asked(rule: &str, code: &str) -> bool {
+        use crate::resources::RESOURCES;
+        if rule == IS_ADMIN || code.contains(&format!("\"{rule}\"")) {
+            return true;
+        }
+        RESOURCES.iter().any(|resource| {
+            let rest = |verb: &str| rule.strip_prefix(&format!("{verb}_{}", resource.name));
+            let written = rest("create")
+                .filter(|_| resource.creatable)
+                .or_else(|| rest("update").filter(|_| resource.updatable));
+            let attribute = |rest: &str| {
+                let name = rest.trim_start_matches(':');
+                rest.is_empty()
+                    || resource
+                        .table
+                        .iter()
+                        .any(|one| name == one.name || name.starts_with(&format!("{}:", one.name)))
+            };
+            written.is_some_and(attribute)
+                || rest("get").is_some_and(attribute)
+                || rest("delete") == Some("")
+        })
+    }
+
+    #[test]
+    fn every_rule_is_asked() {
+        let code = sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));
+        let lost: Vec<_> = RULES
+            .iter()
+            .map(|rule| rule.name)
+            .filter(|name| !is_asked(name, &code))
+            .filter(|name| !NOT_ASKED.iter().any(|(known, _)| known == name))
+            .collect();
+        assert!(lost.is_empty(), "never asked: {lost:?}");
+        for (name, _) in NOT_ASKED {
+            assert!(RULES.iter().any(|rule| rule.name == *name), "{name}");
+        }
+    }
+
+    /// The code of this crate but for the rules and these tests.
+    fn sources(folder: &Path) -> String {
+        let mut all = String::new();
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                all += &sources(&path);
+            } else {
+                let text = std::fs::read_to_string(&path).expect("text");
+                let rules = text.find("pub static RULES");
+                all += &text[..rules.unwrap_or(text.len())];
+            }
+        }
+        all
+    }
 
     #[test]
     fn the_default_rules_can_be_read() {

@@ -58,7 +58,12 @@ impl Cx<'_> {
 
     /// Whether the caller sees and may touch every project's objects.
     pub fn is_admin(&self) -> bool {
-        self.caller.is_admin()
+        self.core.access.is_admin(self.caller)
+    }
+
+    /// Whether the caller finds every project's objects; see [`Access::sees_all`].
+    pub fn sees_all(&self) -> bool {
+        self.core.access.sees_all(self.caller)
     }
 
     /// Asks policy; see [`Access::check`].

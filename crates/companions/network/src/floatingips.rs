@@ -25,7 +25,7 @@ pub const OWNER: &str = "network:floatingip";
 
 /// Which floating addresses the caller sees.
 pub fn scope(cx: &Cx<'_>) -> Condition {
-    if cx.is_admin() {
+    if cx.sees_all() {
         Condition::all()
     } else {
         Condition::all().add(floatingips::Column::ProjectId.eq(cx.project()))

@@ -286,7 +286,7 @@ fn own(cx: &Cx<'_>, mut attrs: Attrs) -> Result<Attrs> {
         .opt_text("project_id")
         .filter(|project| !project.is_empty());
     match wanted {
-        Some(project) if project != cx.project() && !cx.is_admin() => Err(Fault::BadRequest(
+        Some(project) if project != cx.project() && !cx.sees_all() => Err(Fault::BadRequest(
             "Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin \
              privileges"
                 .to_owned(),

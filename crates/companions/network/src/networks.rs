@@ -21,7 +21,7 @@ pub const DHCP_OWNER: &str = "network:dhcp";
 
 /// Which networks the caller sees beside its own: shared with it, or external.
 pub async fn scope(cx: &Cx<'_>, db: &impl ConnectionTrait) -> Result<Condition> {
-    if cx.is_admin() {
+    if cx.sees_all() {
         return Ok(Condition::all());
     }
     let given = rbac::given(db, "network", cx.project()).await?;
@@ -35,7 +35,7 @@ pub async fn scope(cx: &Cx<'_>, db: &impl ConnectionTrait) -> Result<Condition> 
 /// The network, if the caller sees it.
 pub async fn visible(cx: &Cx<'_>, db: &impl ConnectionTrait, id: &str) -> Result<networks::Model> {
     let row = store::get::<networks::Entity>(db, &kinds::NETWORK, id).await?;
-    if cx.is_admin() || row.project_id == cx.project() {
+    if cx.sees_all() || row.project_id == cx.project() {
         return Ok(row);
     }
     let given = rbac::of_object(db, id).await?;
@@ -53,9 +53,8 @@ pub async fn visible(cx: &Cx<'_>, db: &impl ConnectionTrait, id: &str) -> Result
 /// routers and floating addresses use it, not ports.
 pub async fn joinable(cx: &Cx<'_>, db: &impl ConnectionTrait, id: &str) -> Result<networks::Model> {
     let row = visible(cx, db, id).await?;
-    let may = cx.is_admin()
+    let may = cx.sees_all()
         || row.project_id == cx.project()
-        || cx.may("context_is_advsvc", &View::new())
         || rbac::is_shared(&rbac::of_object(db, id).await?, cx.project());
     if may {
         Ok(row)

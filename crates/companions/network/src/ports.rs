@@ -36,7 +36,7 @@ pub async fn own_networks(cx: &Cx<'_>, db: &impl ConnectionTrait) -> Result<Vec<
 
 /// Which ports the caller sees: its own, and all on its networks.
 pub async fn scope(cx: &Cx<'_>, db: &impl ConnectionTrait) -> Result<Condition> {
-    if cx.is_admin() {
+    if cx.sees_all() {
         return Ok(Condition::all());
     }
     Ok(Condition::any()

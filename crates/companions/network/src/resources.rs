@@ -26,7 +26,11 @@ pub async fn list<C: ConnectionTrait>(
     resource: &Resource,
     query: &Query,
 ) -> Result<Vec<View>> {
-    let may_filter = |key: &str| cx.is_admin() || !resource.guarded.contains(&key);
+    let guarded = cx.core.access.guarded(resource.name);
+    let may_filter = |key: &str| {
+        let free = !guarded.iter().any(|member| member == key);
+        free || cx.may(&format!("get_{}:{key}", resource.name), &View::new())
+    };
     /// Reads the rows of one table in the order they were made; the types differ, the statement does not.
     macro_rules! rows {
         ($table:ident, $scope:expr) => {
@@ -81,20 +85,26 @@ pub async fn list<C: ConnectionTrait>(
                 .collect()
         }
     };
+    // Agents are asked about where they are shown: a list of them is empty, one is forbidden.
+    if resource.what != What::Agent {
+        views.retain(|view| cx.core.access.may_read(resource.name, cx.caller, view));
+    }
     for view in &mut views {
-        hide(cx, resource, view);
+        hide_members(cx, resource, &guarded, view);
     }
     Ok(views)
 }
 
 /// Takes away what the caller may not see of an object.
 pub fn hide(cx: &Cx<'_>, resource: &Resource, view: &mut View) {
-    if cx.is_admin() {
-        return;
-    }
-    for member in resource.guarded {
-        if !cx.may(&format!("get_{}:{member}", resource.name), view) {
-            view.remove(*member);
+    let guarded = cx.core.access.guarded(resource.name);
+    hide_members(cx, resource, &guarded, view);
+}
+
+fn hide_members(cx: &Cx<'_>, resource: &Resource, guarded: &[String], view: &mut View) {
+    for member in guarded {
+        if view.contains_key(member) && !cx.may(&format!("get_{}:{member}", resource.name), view) {
+            view.remove(member);
         }
     }
 }

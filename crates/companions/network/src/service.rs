@@ -60,6 +60,11 @@ impl Networks {
         })
     }
 
+    /// The database that it works on.
+    pub fn database(&self) -> &Database {
+        &self.core.db
+    }
+
     /// The API: `/` and `/v2.0/…`.
     pub fn router(&self, authenticator: Arc<dyn Authenticator>) -> Router {
         crate::http::router(self.core.clone(), authenticator)

@@ -18,7 +18,7 @@ use crate::{pools, rbac, views};
 
 /// Which subnets the caller sees: its own, those of its networks, and those of networks shared with it.
 pub async fn scope(cx: &Cx<'_>, db: &impl ConnectionTrait) -> Result<Condition> {
-    if cx.is_admin() {
+    if cx.sees_all() {
         return Ok(Condition::all());
     }
     let given = rbac::given(db, "network", cx.project()).await?;

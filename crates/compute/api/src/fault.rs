@@ -12,6 +12,8 @@ pub struct Fault {
     pub code: StatusCode,
     /// For the user. Internal detail belongs into the log.
     pub message: String,
+    /// Seconds after which to try again, where that may help.
+    pub retry_after: Option<u64>,
 }
 
 const MALFORMED: &str = "Malformed request body";
@@ -27,6 +29,15 @@ impl Fault {
         Self {
             code,
             message: message.into(),
+            retry_after: None,
+        }
+    }
+
+    /// Refused for now.
+    pub fn later(code: StatusCode, seconds: u64, message: impl Into<String>) -> Self {
+        Self {
+            retry_after: Some(seconds),
+            ..Self::new(code, message)
         }
     }
 
@@ -130,7 +141,13 @@ impl IntoResponse for Fault {
         let body =
             serde_json::json!({self.name(): {"code": self.code.as_u16(), "message": self.message}});
         let json = HeaderValue::from_static("application/json; charset=UTF-8");
-        (self.code, [(header::CONTENT_TYPE, json)], body.to_string()).into_response()
+        let mut response =
+            (self.code, [(header::CONTENT_TYPE, json)], body.to_string()).into_response();
+        if let Some(seconds) = self.retry_after {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
     }
 }
 
@@ -152,6 +169,20 @@ impl From<ControlError> for Fault {
             ControlError::Refused(_) | ControlError::Conflict { .. } => StatusCode::CONFLICT,
             ControlError::Unsupported { .. } => StatusCode::NOT_IMPLEMENTED,
             ControlError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            ControlError::TooMany { retry_after, .. } => {
+                return Self::later(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    *retry_after,
+                    error.to_string(),
+                );
+            }
+            ControlError::Busy { retry_after, .. } => {
+                return Self::later(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    *retry_after,
+                    error.to_string(),
+                );
+            }
             ControlError::Database(_) | ControlError::Journal(_) | ControlError::Companion(_) => {
                 return Self::unexpected(&error);
             }

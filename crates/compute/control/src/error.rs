@@ -34,6 +34,12 @@ pub enum ControlError {
     /// A service that is needed does not answer: 503.
     #[error("{why}")]
     Unavailable { why: String },
+    /// The caller asks for too much at once: 429, with the seconds after which to try again.
+    #[error("{why}")]
+    TooMany { why: String, retry_after: u64 },
+    /// Everybody together asks for too much at once: 503, with the seconds after which to try again.
+    #[error("{why}")]
+    Busy { why: String, retry_after: u64 },
     /// The database failed: 500.
     #[error("the database failed")]
     Database(#[source] DbError),

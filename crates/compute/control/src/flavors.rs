@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use compute_db::{DbError, flavors};
 use compute_model::Flavor;
 use uuid::Uuid;
+use web::policy::IS_ADMIN;
 
 use crate::{Context, Control, ControlError, Result, policy};
 
@@ -82,7 +83,7 @@ pub async fn show(control: &Control, cx: &Context, id: &str) -> Result<Flavor> {
     let flavor = flavors::find(control.db.read(), id)
         .await
         .map_err(|error| missing(error, id))?;
-    if flavor.is_public || policy::may(control, cx, "context_is_admin") {
+    if flavor.is_public || policy::may(control, cx, IS_ADMIN) {
         return Ok(flavor);
     }
     let open_to = flavors::access(control.db.read(), id).await?;

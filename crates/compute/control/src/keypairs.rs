@@ -1,5 +1,6 @@
 //! Key pairs of users.
 
+mod generators;
 mod keys;
 
 use compute_db::quotas::Owner;
@@ -8,6 +9,8 @@ use compute_model::keypair::{KeyType, Keypair};
 use compute_model::quota::Resource;
 
 use crate::{Context, Control, ControlError, Result, policy};
+
+pub use generators::Generators;
 
 /// A key pair to be kept. `user_id` is the caller unless an operator acts for another.
 #[derive(Debug, Clone)]
@@ -42,8 +45,8 @@ pub async fn create(control: &Control, cx: &Context, new: NewKeypair) -> Result<
                 KeyType::Ssh => keys::generate(),
                 KeyType::X509 => keys::generate_certificate(&owner),
             };
-            let generated = tokio::task::spawn_blocking(generate).await;
-            let (public, private) = generated.map_err(|_| not_generated())??;
+            let by = &cx.caller.user_id;
+            let (public, private) = control.generators.run(by, generate).await??;
             (public, Some(private))
         }
     };

@@ -47,6 +47,8 @@ pub struct Control {
     pub session: Session,
     /// Who may do what ([`policy`]).
     pub policy: Arc<web::policy::Policy>,
+    /// Where key pairs are generated.
+    pub generators: keypairs::Generators,
     pub settings: Settings,
 }
 

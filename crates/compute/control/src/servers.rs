@@ -34,6 +34,8 @@ use compute_rpc::conductor::{self, Nudge};
 use compute_rpc::workflows::Asked;
 use sql::sea_orm::DatabaseTransaction;
 
+use web::policy::IS_ADMIN;
+
 use crate::{Context, Control, ControlError, Result, policy};
 
 pub use act::act;
@@ -44,9 +46,6 @@ pub use list::{ListWanted, Listed, list, truth};
 pub use nics::{Networks, NewNic};
 pub use show::{HostStatuses, Seen, Sight, show};
 pub use update::{ServerUpdate, update};
-
-/// The rule that makes a caller the operator of the cloud.
-pub(crate) const IS_ADMIN: &str = "context_is_admin";
 
 /// The answer to a server that does not exist, or that is hidden from the caller.
 pub(crate) fn missing(id: &str) -> ControlError {

@@ -40,6 +40,7 @@ pub async fn control_on(
         image: Service::in_process("image", image),
         network: Service::in_process("network", network),
         policy: Arc::new(policy::load(None).expect("the defaults compile")),
+        generators: crate::keypairs::Generators::default(),
         settings: Settings::default(),
     }
 }

@@ -1,6 +1,7 @@
 //! Servers: insert, lock, save, find, list, count.
 
 mod filter;
+mod patterns;
 mod row;
 
 use std::collections::{BTreeMap, HashMap};
@@ -89,7 +90,7 @@ pub async fn save(tx: &DatabaseTransaction, server: &mut Server) -> Result<()> {
 ///
 /// # Errors
 /// [`DbError::Marker`] when the marker is no server that the filter's project could see;
-/// [`DbError::Pattern`] for a broken regular expression.
+/// [`DbError::Pattern`] for a regular expression that is broken or costs too much.
 pub async fn list(
     conn: &impl ConnectionTrait,
     wanted: &ServerFilter,
@@ -98,8 +99,8 @@ pub async fn list(
     if paging.limit == 0 {
         return Ok(Vec::new());
     }
-    let engine = conn.get_database_backend();
-    let mut query = Entity::find().filter(filter::condition(engine, wanted)?);
+    let patterns = patterns::Patterns::of(wanted)?;
+    let mut query = Entity::find().filter(filter::condition(wanted));
     let sort = filter::sort_columns(paging);
     for (column, order) in &sort {
         query = query.order_by(filter::sortable(column), order.clone());
@@ -108,8 +109,26 @@ pub async fn list(
         let at = marker_row(conn, wanted, marker).await?;
         query = query.filter(filter::after(&sort, &at));
     }
+    if !patterns.is_empty() {
+        let ids = patterns.first(conn, query, paging.limit).await?;
+        return in_order(conn, ids).await;
+    }
     let rows = query.limit(paging.limit).all(conn).await?;
     rows.into_iter().map(row::server).collect()
+}
+
+/// These servers, in this order; who is gone meanwhile is left out.
+async fn in_order(conn: &impl ConnectionTrait, ids: Vec<String>) -> Result<Vec<Server>> {
+    let mut found = HashMap::new();
+    for some in ids.chunks(500) {
+        let rows = Entity::find()
+            .filter(Column::Id.is_in(some))
+            .all(conn)
+            .await?;
+        found.extend(rows.into_iter().map(|row| (row.id.clone(), row)));
+    }
+    let rows = ids.iter().filter_map(|id| found.remove(id));
+    rows.map(row::server).collect()
 }
 
 /// A marker may be a server that was deleted since the page before.

@@ -6,6 +6,7 @@
 
 mod identify;
 mod password;
+mod places;
 
 use std::path::PathBuf;
 
@@ -41,6 +42,7 @@ struct Service {
     db: Database,
     settings: Settings,
     vendor_data: Option<Value>,
+    places: places::Places,
 }
 
 /// Why the service cannot start.
@@ -73,6 +75,7 @@ pub fn router(db: Database, settings: Settings) -> Result<Router, StartError> {
         db,
         settings,
         vendor_data,
+        places: places::Places::default(),
     };
     Ok(Router::new().fallback(answer).with_state(service))
 }
@@ -95,6 +98,15 @@ async fn answer(State(service): State<Service>, request: Request) -> Response {
             let status = refusal.status();
             return (status, refusal.to_string()).into_response();
         }
+    };
+    let Some(_place) = service.places.take(&server.id) else {
+        let wait = [(header::RETRY_AFTER, "1")];
+        return (
+            StatusCode::TOO_MANY_REQUESTS,
+            wait,
+            "Too many questions at once.",
+        )
+            .into_response();
     };
     let reads = [Method::GET, Method::HEAD].contains(request.method());
     let wanted = metadata::is_password(request.uri().path());

@@ -223,7 +223,13 @@ impl<'a> Reader<'a> {
     fn effective(&mut self, opt: &'static Opt) -> Option<(Found, String)> {
         let found = self.settings.lookup(self.section, opt).pop();
         let found = found.unwrap_or_else(|| default_of(opt));
-        match self.interpolated(&found.value) {
+        let text = self
+            .interpolated(&found.value)
+            .and_then(|text| match opt.secret {
+                true => from_file(text),
+                false => Ok(text),
+            });
+        match text {
             Ok(text) if text.is_empty() => None,
             Ok(text) => Some((found, text)),
             Err(why) => {
@@ -251,6 +257,22 @@ impl<'a> Reader<'a> {
             },
             why,
         });
+    }
+}
+
+/// What begins the value of a secret option that lies in a file, such as a systemd credential or a mounted secret.
+const FILE: &str = "file:";
+
+/// The value of a secret: the text itself, or the content of the file that it names, without the line's end.
+fn from_file(text: String) -> Result<String, String> {
+    let Some(path) = text.strip_prefix(FILE) else {
+        return Ok(text);
+    };
+    let content =
+        std::fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"))?;
+    match content.trim_end_matches(['\n', '\r']) {
+        "" => Err(format!("{path} is empty")),
+        secret => Ok(secret.to_owned()),
     }
 }
 

@@ -50,7 +50,7 @@ fn row(text: &mut String, section: &str, opt: &Opt) {
         kind => kind.allowed(),
     };
     if opt.secret {
-        value.push_str("; secret");
+        value.push_str("; secret, or `file:` and the path of a file that holds it");
     }
     let mut doc = cell(opt.doc);
     for (former, key) in opt.former_names(section) {

@@ -282,6 +282,24 @@ fn secrets_are_shown_nowhere() {
 }
 
 #[test]
+fn a_secret_may_lie_in_a_file_and_nothing_else_may() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("password");
+    std::fs::write(&file, "hunter2\n").expect("written");
+    let settings = settings(&format!("[agent]\npassword = file:{}\n", file.display()));
+    let read: Agent = settings.read().expect("read");
+    assert_eq!(read.password.expose_secret(), "hunter2");
+    for (content, why) in [(None, "cannot read"), (Some("\n"), "is empty")] {
+        match content {
+            Some(content) => std::fs::write(&file, content).expect("written"),
+            None => std::fs::remove_file(&file).expect("removed"),
+        }
+        let error = settings.read::<Agent>().expect_err("no secret there");
+        assert!(error.to_string().contains(why), "{error}");
+    }
+}
+
+#[test]
 fn the_reference_lists_every_option() {
     let text = reference(&[section::<Agent>(), section::<Main>()]);
     assert!(text.find("## [DEFAULT]") < text.find("## [agent]"));

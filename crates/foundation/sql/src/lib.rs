@@ -22,6 +22,7 @@ mod error;
 mod limits_tests;
 mod migrate;
 mod options;
+mod probe;
 mod read_only;
 mod retry;
 #[cfg(feature = "testing")]

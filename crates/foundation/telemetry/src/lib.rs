@@ -14,6 +14,6 @@ mod recorder;
 mod settings;
 
 pub use health::{CHECK_TIMEOUT, Checks, health_router};
-pub use logs::{TelemetryError, init};
+pub use logs::{TelemetryError, init, reopen};
 pub use recorder::{metrics_router, upkeep};
 pub use settings::TelemetrySettings;

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -39,11 +39,57 @@ pub fn init(settings: &TelemetrySettings) -> Result<(), TelemetryError> {
                 path: path.clone(),
                 source,
             })?;
-            (BoxMakeWriter::new(Mutex::new(file)), false)
+            let log = LOG.get_or_init(|| LogFile {
+                path: path.clone(),
+                file: Mutex::new(file),
+            });
+            (BoxMakeWriter::new(move || log), false)
         }
         None => (BoxMakeWriter::new(io::stderr), io::stderr().is_terminal()),
     };
     install(settings.json, filter, writer, colours);
+    Ok(())
+}
+
+/// The file that the log goes to, when it goes to one.
+static LOG: OnceLock<LogFile> = OnceLock::new();
+
+/// A log file that can be moved away and opened anew.
+struct LogFile {
+    path: PathBuf,
+    file: Mutex<File>,
+}
+
+impl io::Write for &LogFile {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.file
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .flush()
+    }
+}
+
+/// Opens the log file by its name again, so that one which was moved away (logrotate) is let go.
+/// Does nothing for a log on standard error.
+///
+/// # Errors
+/// The file cannot be opened; lines go on into the old one.
+pub fn reopen() -> Result<(), TelemetryError> {
+    let Some(log) = LOG.get() else {
+        return Ok(());
+    };
+    let file = open(&log.path).map_err(|source| TelemetryError::LogFile {
+        path: log.path.clone(),
+        source,
+    })?;
+    *log.file.lock().unwrap_or_else(PoisonError::into_inner) = file;
     Ok(())
 }
 
@@ -109,7 +155,7 @@ mod tests {
         init(&TelemetrySettings::default()).expect("second");
         let span = tracing::info_span!("request", id = "req-1");
         span.in_scope(|| tracing::info!(server = 7, "hello"));
-        let text = std::fs::read_to_string(path).expect("log");
+        let text = std::fs::read_to_string(&path).expect("log");
         let line = text
             .lines()
             .find(|line| line.contains("hello"))
@@ -119,5 +165,16 @@ mod tests {
             (&line["fields"]["server"], &line["span"]["id"]),
             (&7.into(), &"req-1".into())
         );
+
+        // Rotated: the next lines are in a new file.
+        let moved = folder.path().join("log.1");
+        std::fs::rename(folder.path().join("log"), &moved).expect("moved");
+        tracing::info!("before");
+        reopen().expect("reopened");
+        tracing::info!("after");
+        let read = |path: &std::path::Path| std::fs::read_to_string(path).expect("a log");
+        assert!(read(&moved).contains("before") && !read(&moved).contains("after"));
+        let fresh = read(&folder.path().join("log"));
+        assert!(fresh.contains("after") && !fresh.contains("before"));
     }
 }

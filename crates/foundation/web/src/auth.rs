@@ -46,11 +46,6 @@ impl Caller {
             .any(|role| role.eq_ignore_ascii_case(name))
     }
 
-    /// Whether the caller has the role `admin`.
-    pub fn is_admin(&self) -> bool {
-        self.has_role("admin")
-    }
-
     /// The token, for a header of a request to another service.
     pub fn token(&self) -> &str {
         self.token.expose_secret()
@@ -66,7 +61,6 @@ impl Subject for Caller {
             "project_domain_id" => self.project_domain_id.as_deref(),
             "domain_id" => self.domain_id.as_deref(),
             "system_scope" => self.system.then_some("all"),
-            "is_admin" => Some(if self.is_admin() { "True" } else { "False" }),
             _ => None,
         }
     }

@@ -7,6 +7,7 @@
 pub mod auth;
 pub mod base_url;
 pub mod body;
+pub mod client;
 pub mod durable;
 pub mod policy;
 pub mod query;
@@ -14,6 +15,7 @@ pub mod request_id;
 pub mod serve;
 pub mod text;
 pub mod time;
+pub mod tls;
 
 pub use auth::{AuthError, Authenticator, Caller};
 pub use base_url::BaseUrl;

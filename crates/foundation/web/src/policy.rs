@@ -127,6 +127,9 @@ struct Entry {
     scope_types: &'static [Scope],
 }
 
+/// The rule that says who is an administrator.
+pub const IS_ADMIN: &str = "context_is_admin";
+
 /// The rule that answers for unknown ones, if the operator defines it.
 const FALLBACK: &str = "default";
 
@@ -173,6 +176,30 @@ impl Policy {
                 rule: rule.to_owned(),
             })
         }
+    }
+
+    /// Whether there is such a rule: the service lists it, or the operator added it.
+    pub fn knows(&self, rule: &str) -> bool {
+        self.compiled.load().rules.contains_key(rule)
+    }
+
+    /// What follows `prefix` in the names of rules, the operator's own included: the attributes about
+    /// which there are rules, for a prefix like `get_port:`.
+    pub fn rules_below(&self, prefix: &str) -> Vec<String> {
+        let compiled = self.compiled.load();
+        let names = compiled.rules.keys();
+        let mut found: Vec<String> = names
+            .filter_map(|name| name.strip_prefix(prefix))
+            .map(str::to_owned)
+            .collect();
+        found.sort_unstable();
+        found
+    }
+
+    /// Whether the caller is an administrator of this service: what [`IS_ADMIN`] says, as an
+    /// operator may have changed it. Whatever else asks about administrators asks here.
+    pub fn is_admin(&self, subject: &dyn Subject) -> bool {
+        self.enforce(IS_ADMIN, subject, &Target::new()).is_ok()
     }
 
     /// The tables of the service, in order, for documentation and for tests that walk them.
@@ -283,6 +310,12 @@ fn compile(
             .get(name)
             .map_or(&[][..], |entry: &Entry| entry.scope_types);
         rules.insert(name.clone(), Entry { check, scope_types });
+    }
+    // Rules written as `is_admin:True` mean the same administrators.
+    if rules.contains_key(IS_ADMIN) {
+        for (_, entry) in rules.iter_mut().filter(|(name, _)| *name != IS_ADMIN) {
+            entry.check.name_admins(IS_ADMIN);
+        }
     }
     let compiled = Compiled { rules };
     refuse_cycles(&compiled)?;

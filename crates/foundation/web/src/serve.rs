@@ -1,6 +1,7 @@
-//! Serving a listener until told to stop.
+//! Serving a listener until told to stop: with TLS or without, so many connections and no more.
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -10,11 +11,15 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::client::Peer;
+use crate::tls::Tls;
 
 /// How long a client may take to send the head of a request, counted from when the connection is
 /// ready for one: a connection that sends half a head, or nothing between two requests, is closed
@@ -22,38 +27,80 @@ use tower_http::catch_panic::CatchPanicLayer;
 /// [`body::read`](crate::body::read) for those that are read whole, uploads have their own limits.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long a client may take to shake hands when the listener speaks TLS. nginx gives as long as for a head; a
+/// handshake is four small packets.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a client hears who is one too many, where there is no TLS to say it in.
+const FULL: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
 /// Wait after a connection could not be accepted: out of file descriptors, most likely.
 const BREATH: Duration = Duration::from_millis(100);
 
-/// Answers requests on `listener` until `stop` is cancelled, then finishes those under way.
+/// A listener and how it takes its clients.
+pub struct Door {
+    pub listener: TcpListener,
+    /// None: plain HTTP.
+    pub tls: Option<Tls>,
+    pub limits: Limits,
+}
+
+impl From<TcpListener> for Door {
+    /// Plain and without limits.
+    fn from(listener: TcpListener) -> Self {
+        Door {
+            listener,
+            tls: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Answers requests at `door` until `stop` is cancelled, then finishes those under way.
 ///
 /// A handler that panics answers 500 and costs only its own request. A client that is slow to say
 /// what it wants loses its connection after [`HEAD_TIMEOUT`].
+///
+/// # Errors
+/// None today: a connection that cannot be accepted is logged, and the next one is waited for.
 pub async fn serve(
-    listener: TcpListener,
+    door: impl Into<Door>,
     router: Router,
     stop: CancellationToken,
 ) -> io::Result<()> {
-    serve_within(listener, router, stop, HEAD_TIMEOUT).await
+    serve_within(door.into(), router, stop, HEAD_TIMEOUT).await
 }
 
 async fn serve_within(
-    listener: TcpListener,
+    door: Door,
     router: Router,
     stop: CancellationToken,
     head: Duration,
 ) -> io::Result<()> {
     let router = router.layer(CatchPanicLayer::custom(panicked));
-    let connections = TaskTracker::new();
+    let Door {
+        listener,
+        tls,
+        limits,
+    } = door;
+    let (connections, connected) = (TaskTracker::new(), Connected::new(limits));
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
-                connections.spawn(connection(stream, router.clone(), stop.clone(), head));
-            }
+            Ok((stream, peer)) => match connected.enter(peer.ip()) {
+                Some(place) => {
+                    let (router, stop, tls) = (router.clone(), stop.clone(), tls.clone());
+                    connections.spawn(async move {
+                        welcome(stream, Peer(peer), tls, router, stop, head).await;
+                        drop(place);
+                    });
+                }
+                None => turn_away(&stream, peer.ip(), tls.is_some()),
+            },
             // The client gave up first: nothing is wrong here.
             Err(error) if is_of_the_client(&error) => {}
             Err(error) => {
@@ -77,12 +124,54 @@ fn is_of_the_client(error: &io::Error) -> bool {
     )
 }
 
-async fn connection(stream: TcpStream, router: Router, stop: CancellationToken, head: Duration) {
+/// Closes a connection that is one too many.
+fn turn_away(stream: &TcpStream, client: IpAddr, tls: bool) {
+    metrics::counter!("kilonova_connections_refused_total").increment(1);
+    tracing::debug!(%client, "a connection too many");
+    if !tls {
+        // A courtesy: who does not take it sees the connection closed.
+        let _ = stream.try_write(FULL);
+    }
+}
+
+/// Takes a client in: shakes hands where there is TLS, then answers its requests.
+async fn welcome(
+    stream: TcpStream,
+    peer: Peer,
+    tls: Option<Tls>,
+    router: Router,
+    stop: CancellationToken,
+    head: Duration,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection was gone before it was served");
         return;
     }
-    let service = service_fn(move |request: Request<Incoming>| {
+    let Some(tls) = tls else {
+        return connection(stream, peer, router, stop, head).await;
+    };
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)) => shaken,
+        () = stop.cancelled() => return,
+    };
+    match shaken {
+        Ok(Ok(stream)) => connection(stream, peer, router, stop, head).await,
+        Ok(Err(error)) => tracing::debug!(%error, client = %peer.0, "no TLS with a client"),
+        Err(_) => tracing::debug!(client = %peer.0, "a client was too slow to shake hands"),
+    }
+}
+
+async fn connection<S>(
+    stream: S,
+    peer: Peer,
+    router: Router,
+    stop: CancellationToken,
+    head: Duration,
+) where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         let mut router = router.clone();
         router.call(request)
     });
@@ -117,6 +206,10 @@ fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
     });
     (StatusCode::INTERNAL_SERVER_ERROR, axum::Json(body)).into_response()
 }
+
+mod limits;
+use limits::Connected;
+pub use limits::Limits;
 
 #[cfg(test)]
 mod tests;

@@ -8,8 +8,15 @@ use sha2::{Digest, Sha256};
 use crate::config::Config;
 use crate::state::State;
 
-/// Users of the companions, all with one password.
-const SERVICE_USERS: [&str; 4] = ["nova", "glance", "neutron", "placement"];
+/// The users by which services ask each other, with their roles: `service` lets nova see networks and
+/// images of all projects and work with ports, glance read limits, and neutron send events to compute.
+/// Placement asks nobody: its user has nothing until it does.
+const SERVICE_USERS: &[(&str, &[&str])] = &[
+    ("nova", &["service"]),
+    ("glance", &["service"]),
+    ("neutron", &["service"]),
+    ("placement", &[]),
+];
 
 /// First users, roles and the catalog. Hashing passwords takes long, so it is left out when nothing
 /// changed since the last start.
@@ -17,8 +24,7 @@ pub async fn run(identity: &Identity, config: &Config, state: &State, url: &str)
     let mark = state.path.join("run/bootstrap");
     let wanted = identity::Bootstrap {
         admin_password: SecretString::from(state.secrets.admin_password.clone()),
-        service_password: state.secrets.service(),
-        service_users: SERVICE_USERS.map(str::to_owned).to_vec(),
+        service_users: service_users(state),
         demo_password: Some(SecretString::from(state.secrets.demo_password.clone())),
         region: config.place.region.clone(),
         endpoints: endpoints(url),
@@ -27,6 +33,7 @@ pub async fn run(identity: &Identity, config: &Config, state: &State, url: &str)
     };
     let mut digest = Sha256::new();
     digest.update(format!("{:?}", wanted.endpoints));
+    digest.update(format!("{SERVICE_USERS:?}"));
     digest.update(&wanted.region);
     digest.update(config.database_url(&state.path, "identity"));
     digest.update(serde_json::to_string(&state.secrets)?);
@@ -38,6 +45,15 @@ pub async fn run(identity: &Identity, config: &Config, state: &State, url: &str)
     }
     identity.bootstrap(&wanted).await?;
     std::fs::write(&mark, digest).with_context(|| format!("cannot write {}", mark.display()))
+}
+
+fn service_users(state: &State) -> Vec<identity::ServiceUser> {
+    let user = |(name, roles): &(&str, &'static [&'static str])| identity::ServiceUser {
+        name: (*name).to_owned(),
+        password: state.secrets.service(name),
+        roles,
+    };
+    SERVICE_USERS.iter().map(user).collect()
 }
 
 /// The catalog: type, name, and what comes behind the front door's address.

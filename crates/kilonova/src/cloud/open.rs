@@ -1,5 +1,7 @@
 //! Opening the four services on their databases.
 
+use std::path::Path;
+
 use anyhow::Result;
 use compute_db::Database;
 use identity::Identity;
@@ -13,17 +15,30 @@ use crate::state::State;
 
 /// The database of a service, within the operator's limits.
 async fn database(config: &Config, state: &State, service: &str) -> Result<Database> {
-    let url = config.database_url(&state.path, service);
+    database_at(config, &state.path, service).await
+}
+
+async fn database_at(config: &Config, folder: &Path, service: &str) -> Result<Database> {
+    let url = config.database_url(folder, service);
     Ok(Database::open_with(&url, &config.database.options).await?)
 }
 
 pub async fn identity(config: &Config, state: &State, url: &str) -> Result<Identity> {
-    let db = database(config, state, "identity").await?;
+    identity_at(config, &state.path, url).await
+}
+
+/// The identity service of the cloud in a folder, whether or not this process works in it.
+pub async fn identity_at(config: &Config, folder: &Path, url: &str) -> Result<Identity> {
+    let db = database_at(config, folder, "identity").await?;
     let settings = identity::Settings {
         token_expiration: config.identity.token_expiration,
         password_hash_rounds: config.identity.password_hash_rounds,
-        fernet_keys: state.path.join("keys/fernet"),
-        credential_keys: state.path.join("keys/credential"),
+        max_active_keys: config.fernet.max_active_keys,
+        rotation_interval: config.fernet.rotation_interval,
+        password_queue: config.identity.password_queue,
+        compliance: config.compliance.0.clone(),
+        fernet_keys: folder.join("keys/fernet"),
+        credential_keys: folder.join("keys/credential"),
         public_url: format!("{url}/identity"),
         policy_file: config.identity.policy_file.clone(),
         ..identity::Settings::default()

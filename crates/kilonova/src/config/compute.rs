@@ -1,7 +1,7 @@
 //! The sections about compute. Names and defaults are Nova's where Nova has them.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use compute_model::quota::Resource;
 use hypervisor::MachineType;
 use hypervisor_fake::{Faults, Latencies};
 use hypervisor_qemu::{CpuModel, VirtType};
+use ipnet::IpNet;
 use settings::{Opt, Reader, Section};
 
 /// `[DEFAULT]`, the part about servers and hosts.
@@ -167,11 +168,13 @@ pub struct ApiSection {
     pub bind: SocketAddr,
     pub public_url: Option<String>,
     pub metadata_bind: Option<SocketAddr>,
+    pub max_connections_per_address: usize,
     pub max_limit: u64,
     pub max_servers_per_request: u32,
     pub enable_instance_password: bool,
     pub dhcp_domain: String,
     pub vendordata_jsonfile_path: Option<PathBuf>,
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 impl Section for ApiSection {
@@ -198,6 +201,13 @@ impl Section for ApiSection {
                 "Where the metadata service listens for foreign proxies; empty: only our own \
                  proxy, in this process.",
             ),
+            Opt::integer(
+                "max_connections_per_address",
+                "1000",
+                "Most connections at once of one client address (of 64 bits in IPv6) to each listener. All \
+                 clients together get a quarter of the open files that the machine allows the process.",
+            )
+            .range(1, 1_000_000),
             Opt::integer("max_limit", "1000", "Largest page of a list.").range(1, 100_000),
             Opt::integer(
                 "max_servers_per_request",
@@ -220,6 +230,13 @@ impl Section for ApiSection {
                 "",
                 "A JSON document that all guests are told.",
             ),
+            Opt::list(
+                "trusted_proxies",
+                "",
+                "Addresses or ranges of proxies before the front door, as `192.0.2.7` or \
+                 `192.0.2.0/24`: what their `X-Forwarded-For` says is where a request comes from. \
+                 Limits per address count by it.",
+            ),
         ];
         OPTIONS
     }
@@ -237,13 +254,28 @@ impl Section for ApiSection {
                 true => None,
                 false => from.parsed("metadata_bind"),
             },
+            max_connections_per_address: from.integer("max_connections_per_address"),
             max_limit: from.integer("max_limit"),
             max_servers_per_request: from.integer("max_servers_per_request"),
             enable_instance_password: from.boolean("enable_instance_password"),
             dhcp_domain: from.text("dhcp_domain"),
             vendordata_jsonfile_path: from.optional_path("vendordata_jsonfile_path"),
+            trusted_proxies: ranges(from, "trusted_proxies"),
         }
     }
+}
+
+/// A list of addresses and ranges.
+fn ranges(from: &mut Reader<'_>, name: &'static str) -> Vec<IpNet> {
+    let mut found = Vec::new();
+    for text in from.list(name) {
+        let range = text.parse::<IpNet>().ok();
+        match range.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from)) {
+            Some(range) => found.push(range),
+            None => from.refuse(name, format!("{text} is neither an address nor a range")),
+        }
+    }
+    found
 }
 
 /// `[quota]`.

@@ -8,50 +8,6 @@ use settings::{Opt, Reader, Section};
 
 use super::policy;
 
-/// `[identity]`.
-#[derive(Debug, Clone)]
-pub struct IdentitySection {
-    pub connection: Option<String>,
-    pub token_expiration: i64,
-    pub password_hash_rounds: u32,
-    pub policy_file: Option<PathBuf>,
-}
-
-impl Section for IdentitySection {
-    const NAME: &'static str = "identity";
-    const ABOUT: &'static str = "The embedded identity service.";
-
-    fn options() -> &'static [Opt] {
-        const OPTIONS: &[Opt] = &[
-            Opt::secret(
-                "connection",
-                "",
-                "Its database; a file of the state folder when empty.",
-            ),
-            Opt::integer("token_expiration", "3600", "Life of a token in seconds.")
-                .range(60, 31_536_000)
-                .formerly(&["token/expiration"]),
-            Opt::integer(
-                "password_hash_rounds",
-                "12",
-                "Cost of a password hash: 2^rounds.",
-            )
-            .range(4, 31),
-            policy::OPTION,
-        ];
-        OPTIONS
-    }
-
-    fn read(from: &mut Reader<'_>) -> Self {
-        IdentitySection {
-            connection: from.optional("connection"),
-            token_expiration: from.integer("token_expiration"),
-            password_hash_rounds: from.integer("password_hash_rounds"),
-            policy_file: policy::file(from),
-        }
-    }
-}
-
 /// What makes networks real.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plane {

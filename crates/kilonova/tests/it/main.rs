@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod crash;
+mod doors;
 mod first_start;
+mod keys;
 mod limits;
 mod process;

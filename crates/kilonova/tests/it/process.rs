@@ -11,6 +11,8 @@ use testing::{User, until};
 /// A cloud in a process of its own; killed when dropped.
 pub struct Process {
     folder: tempfile::TempDir,
+    /// As on machines that allow few open files unless asked for more.
+    limits: &'static str,
     child: Option<Child>,
     http: reqwest::Client,
     pub url: String,
@@ -19,7 +21,12 @@ pub struct Process {
 impl Process {
     /// Starts with these settings beside the common ones of tests.
     pub async fn start(settings: &str) -> Self {
-        let mut process = Process::prepare(settings);
+        Self::limited(settings, "ulimit -Sn 256", tempfile::tempdir().unwrap()).await
+    }
+
+    /// The same under limits of the shell, in a folder of the test's choice.
+    pub async fn limited(settings: &str, limits: &'static str, folder: tempfile::TempDir) -> Self {
+        let mut process = Process::prepare_in(settings, limits, folder);
         process.up().await;
         process
     }
@@ -28,11 +35,16 @@ impl Process {
         self.folder.path().join("state")
     }
 
+    /// Runs a command of several words to its end.
+    pub fn run(&self, words: &[&str]) -> Output {
+        let mut command = self.command(words[0]);
+        command.args(&words[1..]).output().unwrap()
+    }
+
     fn command(&self, verb: &str) -> Command {
-        // As on machines that allow few open files unless asked for more.
         let mut command = Command::new("sh");
         command
-            .args(["-c", "ulimit -Sn 256; exec \"$0\" \"$@\""])
+            .args(["-c", &format!("{}; exec \"$0\" \"$@\"", self.limits)])
             .arg(env!("CARGO_BIN_EXE_kilonova"))
             .arg(verb)
             .arg("--config-file")
@@ -76,6 +88,20 @@ impl Process {
         .await;
     }
 
+    fn pid(&self) -> nix::unistd::Pid {
+        let id = self.child.as_ref().unwrap().id();
+        nix::unistd::Pid::from_raw(i32::try_from(id).unwrap())
+    }
+
+    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+        nix::sys::signal::kill(self.pid(), signal).unwrap();
+    }
+
+    /// Whether it still runs.
+    pub fn lives(&mut self) -> bool {
+        self.child.as_mut().unwrap().try_wait().unwrap().is_none()
+    }
+
     /// As a power failure, or the kernel short of memory.
     pub fn kill(&mut self) {
         let mut child = self.child.take().unwrap();
@@ -85,11 +111,15 @@ impl Process {
 
     /// A fresh folder in which nothing was started yet.
     pub fn prepare(settings: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::prepare_in(settings, "ulimit -Sn 256", tempfile::tempdir().unwrap())
+    }
+
+    fn prepare_in(settings: &str, limits: &'static str, folder: tempfile::TempDir) -> Self {
         let text = testing::cloud::text(&folder.path().join("state"), settings);
         std::fs::write(folder.path().join("kilonova.conf"), text).unwrap();
         Process {
             folder,
+            limits,
             child: None,
             http: reqwest::Client::new(),
             url: String::new(),
@@ -111,9 +141,8 @@ impl Process {
 
     /// Ends it in order.
     pub async fn stop(&mut self) {
+        self.signal(nix::sys::signal::Signal::SIGTERM);
         let mut child = self.child.take().unwrap();
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
         let child = until("it ends", || {
             let ended = child.try_wait().unwrap();
             async move { ended }

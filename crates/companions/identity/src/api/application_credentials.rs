@@ -130,7 +130,9 @@ pub async fn create(ctx: Ctx) -> Answer {
         .remove("secret")
         .and_then(|secret| secret.as_str().map(str::to_owned));
     let secret = given.unwrap_or_else(|| random_secret(64));
-    let secret_hash = ctx.state.hasher.hash(&secret).await?;
+    let turn = ctx.state.hasher.turn(ctx.asker(&session.user.id)).await?;
+    let secret_hash = ctx.state.hasher.hash(&turn, &secret).await?;
+    drop(turn);
     let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
     let wanted = body
         .get("access_rules")

@@ -22,7 +22,7 @@ use super::{domains, projects as project_api};
 /// `POST /v3/auth/tokens`.
 pub async fn issue(ctx: Ctx) -> Answer {
     let auth = ctx.under("auth")?;
-    let (token, session) = login::log_in(&ctx.state, &auth).await?;
+    let (token, session) = login::log_in(&ctx.state, ctx.address, &auth).await?;
     issued(&ctx, &token, &session).await
 }
 
@@ -112,6 +112,7 @@ pub async fn revoke(ctx: Ctx) -> Answer {
 
 /// `GET /v3/auth/catalog`.
 pub async fn catalog(ctx: Ctx) -> Answer {
+    ctx.allow(Target::new())?;
     let session = ctx.session()?;
     if session.roles.is_empty() {
         return Err(Fault::ForbiddenBecause(
@@ -129,6 +130,7 @@ pub async fn catalog(ctx: Ctx) -> Answer {
 
 /// `GET /v3/auth/projects`.
 pub async fn projects(ctx: Ctx) -> Answer {
+    ctx.allow(Target::new())?;
     let user = ctx.session()?.user.id.clone();
     let rows = reachable_projects(&ctx, &user).await?;
     let items = rows
@@ -146,6 +148,7 @@ pub async fn projects(ctx: Ctx) -> Answer {
 
 /// `GET /v3/auth/domains`.
 pub async fn domains(ctx: Ctx) -> Answer {
+    ctx.allow(Target::new())?;
     let user = ctx.session()?.user.id.clone();
     let held = grants::held_by(ctx.state.db.read(), &user).await?;
     let snapshot = ctx.state.snapshot().await?;
@@ -161,6 +164,7 @@ pub async fn domains(ctx: Ctx) -> Answer {
 
 /// `GET /v3/auth/system`.
 pub async fn system(ctx: Ctx) -> Answer {
+    ctx.allow(Target::new())?;
     let user = ctx.session()?.user.id.clone();
     let held = grants::held_by(ctx.state.db.read(), &user).await?;
     let mut item = Object::new();

@@ -3,10 +3,12 @@
 use base64::Engine;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use sql::sea_orm::{EntityTrait, QueryOrder};
+use sql::sea_orm::sea_query::Expr;
+use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::fault::{Answer, Fault};
 use crate::http::{Ctx, done};
+use crate::keys::KeyError;
 use crate::record::{self, Object};
 use crate::schema::{Field, Kind, may, must};
 use crate::session::Session;
@@ -215,6 +217,32 @@ pub async fn delete(ctx: Ctx) -> Answer {
     credentials::Entity::delete_by_id(row.id).exec(&tx).await?;
     ctx.state.commit(tx).await?;
     done()
+}
+
+/// Encrypts with the primary key what an older one encrypted; says how many.
+pub async fn renew_all(state: &State) -> Result<u64, Fault> {
+    let broken = |error: KeyError| Fault::Internal(error.to_string());
+    let rows = credentials::Entity::find().all(state.db.read()).await?;
+    let mut renewed = 0;
+    for row in rows {
+        if state
+            .credential_keys
+            .is_of_primary(&row.blob)
+            .map_err(broken)?
+        {
+            continue;
+        }
+        let sealed = seal(state, &open(state, &row.blob)?)?;
+        // Who changed it meanwhile used the primary key already.
+        let done = credentials::Entity::update_many()
+            .col_expr(credentials::Column::Blob, Expr::value(sealed))
+            .filter(credentials::Column::Id.eq(row.id))
+            .filter(credentials::Column::Blob.eq(row.blob))
+            .exec(state.db.write())
+            .await?;
+        renewed += done.rows_affected;
+    }
+    Ok(renewed)
 }
 
 /// A random secret of `bytes` bytes in URL-safe letters.

@@ -5,6 +5,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter};
 
+use crate::bootstrap::DEFAULT_DOMAIN;
 use crate::fault::{Answer, Fault};
 use crate::http::{Ctx, done, reply};
 use crate::record::{self, Object};
@@ -85,7 +86,48 @@ fn part(ctx: &Ctx, config: &Object) -> Result<Value, Fault> {
     Ok(json!({option: value}))
 }
 
+/// The group that anybody may read, so that clients can say what a password must be.
+const COMPLIANCE: &str = "security_compliance";
+
+/// `security_compliance`: what this service asks of passwords, the same for all domains; Keystone shows it
+/// for the default one.
+fn compliance(ctx: &Ctx) -> Answer {
+    ctx.allow_rule("get_security_compliance_domain_config", Target::new())?;
+    let refuse = |why: &str| {
+        Err(Fault::ForbiddenBecause(format!(
+            "Invalid domain specific configuration: {why}."
+        )))
+    };
+    if ctx.param("domain_id") != DEFAULT_DOMAIN.0 {
+        return refuse(
+            "Reading security compliance information for any domain other than the default domain is not \
+             allowed or supported.",
+        );
+    }
+    let rules = &ctx.state.rules.settings;
+    let shown = json!({
+        "password_regex": rules.password_regex,
+        "password_regex_description": rules.password_regex_description,
+    });
+    let config = match ctx.param("option") {
+        "" => json!({COMPLIANCE: shown}),
+        option => match shown.get(option) {
+            Some(value) => json!({option: value}),
+            None => {
+                return refuse(
+                    "Reading security compliance values other than password_regex and \
+                     password_regex_description is not allowed.",
+                );
+            }
+        },
+    };
+    Ok(reply(StatusCode::OK, json!({"config": config})))
+}
+
 pub async fn show(ctx: Ctx) -> Answer {
+    if ctx.param("group") == COMPLIANCE {
+        return compliance(&ctx);
+    }
     ctx.allow(Target::new())?;
     let db = ctx.state.db.read();
     domains::find(db, ctx.param("domain_id")).await?;

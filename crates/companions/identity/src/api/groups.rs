@@ -139,7 +139,9 @@ pub async fn users(ctx: Ctx) -> Answer {
     ctx.list(
         "users",
         "users",
-        rows.iter().map(user_api::view).collect(),
+        rows.iter()
+            .map(|row| user_api::view(&ctx.state, row))
+            .collect(),
         &["domain_id", "enabled", "name"],
     )
 }

@@ -1,20 +1,25 @@
 //! `/v3/users`, and the change of one's own password.
 
-use chrono::{Duration, Utc};
+use chrono::Utc;
 use serde_json::{Value, json};
-use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use sql::sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 
+use crate::compliance;
 use crate::fault::{Answer, Fault};
 use crate::grants;
 use crate::http::{Ctx, done};
 use crate::login;
+use crate::passwords::Fit;
+use crate::queue::Turn;
 use crate::record::{self, Object};
 use crate::revocation::{self, Reason};
 use crate::schema::{self, Field, Kind, may, must};
 use crate::state::State;
 use crate::tables::{
-    access_rules, application_credentials, assignments, credentials, groups, memberships, projects,
-    trusts, users,
+    access_rules, application_credentials, assignments, credentials, groups, memberships,
+    old_passwords, projects, trusts, users,
 };
 use web::policy::Target;
 
@@ -46,14 +51,18 @@ const FILTERS: &[&str] = &[
     "name",
 ];
 
-/// A user as clients see it: never the hash.
-pub fn view(row: &users::Model) -> Object {
+/// A user as clients see it: never the hash; disabled, when idle for too long.
+pub fn view(state: &State, row: &users::Model) -> Object {
     let mut view = record::view(row);
+    let enabled = state.rules.is_enabled(row, Utc::now());
+    view.insert("enabled".to_owned(), enabled.into());
     for hidden in [
         "password_hash",
         "password_created_at",
         "failed_attempts",
         "failed_at",
+        "last_active_at",
+        "password_self_service",
     ] {
         view.remove(hidden);
     }
@@ -92,26 +101,26 @@ pub fn new_columns(domain_id: &str) -> Value {
         "id": record::new_id(), "domain_id": domain_id, "name": "", "enabled": true, "default_project_id": null,
         "options": "{}", "extra": "{}", "password_hash": null, "password_created_at": null,
         "password_expires_at": null, "failed_attempts": 0, "failed_at": null,
+        "last_active_at": sql::micros(Utc::now()), "password_self_service": false,
     })
 }
 
 /// Gives a user a new password; `None` takes it away. Hashing is slow: never call in a transaction.
 pub async fn set_password(
     state: &State,
+    turn: &Turn,
     row: &mut users::Model,
     password: Option<&str>,
+    by_user: bool,
 ) -> Result<(), Fault> {
     let now = sql::micros(Utc::now());
     row.password_hash = match password {
-        Some(password) => Some(state.hasher.hash(checked(state, password)?).await?),
+        Some(password) => Some(state.hasher.hash(turn, checked(state, password)?).await?),
         None => None,
     };
     row.password_created_at = password.map(|_| now);
-    let days = state
-        .settings
-        .password_expires_days
-        .filter(|_| password.is_some());
-    row.password_expires_at = days.map(|days| now + Duration::days(days));
+    row.password_expires_at = password.and_then(|_| state.rules.expires_at(row, by_user, now));
+    row.password_self_service = by_user && password.is_some();
     row.failed_attempts = 0;
     row.failed_at = None;
     Ok(())
@@ -126,6 +135,100 @@ fn checked<'a>(state: &State, password: &'a str) -> Result<&'a str, Fault> {
         )));
     }
     Ok(password)
+}
+
+/// Gives a password that an administrator chose, if it is one.
+async fn give_password(
+    ctx: &Ctx,
+    row: &mut users::Model,
+    password: Option<&str>,
+) -> Result<(), Fault> {
+    let Some(password) = password else {
+        row.password_hash = None;
+        row.password_created_at = None;
+        row.password_expires_at = None;
+        row.password_self_service = false;
+        return Ok(());
+    };
+    ctx.state.rules.check_new(password)?;
+    let turn = ctx
+        .state
+        .hasher
+        .turn(ctx.asker(&ctx.session()?.user.id))
+        .await?;
+    set_password(&ctx.state, &turn, row, Some(password), false).await
+}
+
+/// Checks the options of a body, and completes them with those that the user has.
+fn settle_options(body: &mut Object, old: &str) -> Result<(), Fault> {
+    if let Some(Value::Object(wanted)) = body.get("options") {
+        let merged = compliance::merge_options(old, wanted)?;
+        body.insert("options".to_owned(), merged.into());
+    }
+    Ok(())
+}
+
+/// Keeps the hash that a new one replaces, and forgets those beyond what is asked.
+async fn remember_password(
+    state: &State,
+    tx: &impl ConnectionTrait,
+    user: &str,
+    hash: Option<String>,
+) -> Result<(), Fault> {
+    use old_passwords::{Column, Entity, Model};
+    let keep = state.rules.remembered_passwords();
+    if let Some(password_hash) = hash.filter(|_| keep > 0) {
+        let row = Model {
+            id: record::new_id(),
+            user_id: user.to_owned(),
+            password_hash,
+            replaced_at: sql::micros(Utc::now()),
+        };
+        record::insert::<Entity>(tx, row).await?;
+    }
+    let rows = Entity::find()
+        .filter(Column::UserId.eq(user))
+        .order_by_desc(Column::ReplacedAt)
+        .all(tx)
+        .await?;
+    let surplus: Vec<String> = rows
+        .into_iter()
+        .skip(keep as usize)
+        .map(|row| row.id)
+        .collect();
+    if !surplus.is_empty() {
+        Entity::delete_many()
+            .filter(Column::Id.is_in(surplus))
+            .exec(tx)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Refuses a password that the user has or had, as far back as is asked.
+async fn check_history(
+    state: &State,
+    turn: &Turn,
+    user: &str,
+    password: &str,
+) -> Result<(), Fault> {
+    let keep = state.rules.remembered_passwords();
+    if keep == 0 {
+        return Ok(());
+    }
+    let rows = old_passwords::Entity::find()
+        .filter(old_passwords::Column::UserId.eq(user))
+        .order_by_desc(old_passwords::Column::ReplacedAt)
+        .limit(keep)
+        .all(state.db.read())
+        .await?;
+    for row in rows {
+        let hash = Some(row.password_hash.as_str());
+        if state.hasher.verify(turn, password, hash).await? != Fit::No {
+            return Err(state.rules.used_before());
+        }
+    }
+    Ok(())
 }
 
 /// Takes the password out of a body: it must not end up among the other fields.
@@ -160,15 +263,16 @@ pub async fn create(ctx: Ctx) -> Answer {
     ctx.allow(Target::new().with("target.user.domain_id", &domain_id))?;
     domains::find(ctx.state.db.read(), &domain_id).await?;
     check_default_project(&ctx, &body).await?;
+    settle_options(&mut body, "{}")?;
     let password = take_password(&mut body).flatten();
     let mut row: users::Model = record::build(new_columns(&domain_id), &body, NEW)?;
-    set_password(&ctx.state, &mut row, password.as_deref()).await?;
+    give_password(&ctx, &mut row, password.as_deref()).await?;
     let tx = ctx.state.begin().await?;
     record::insert::<users::Entity>(&tx, row.clone())
         .await
         .map_err(|fault| fault.or_duplicate("user", &row.name))?;
     ctx.state.commit(tx).await?;
-    ctx.created("user", "users", view(&row))
+    ctx.created("user", "users", view(&ctx.state, &row))
 }
 
 pub async fn list(ctx: Ctx) -> Answer {
@@ -185,12 +289,13 @@ pub async fn list(ctx: Ctx) -> Answer {
         .order_by_asc(users::Column::Name)
         .all(ctx.state.db.read())
         .await?;
-    ctx.list("users", "users", rows.iter().map(view).collect(), FILTERS)
+    let items = rows.iter().map(|row| view(&ctx.state, row)).collect();
+    ctx.list("users", "users", items, FILTERS)
 }
 
 pub async fn show(ctx: Ctx) -> Answer {
     let row = load(&ctx, ctx.param("user_id")).await?;
-    ctx.shown("user", "users", view(&row))
+    ctx.shown("user", "users", view(&ctx.state, &row))
 }
 
 pub async fn update(ctx: Ctx) -> Answer {
@@ -203,11 +308,12 @@ pub async fn update(ctx: Ctx) -> Answer {
         return Err(Fault::BadRequest("Cannot change Domain ID".to_owned()));
     }
     check_default_project(&ctx, &body).await?;
+    settle_options(&mut body, &old.options)?;
     let password = take_password(&mut body);
     // Hashed before the row is locked: it takes long.
     let mut hashed: users::Model = record::change(&old, &body, NEW)?;
     if let Some(password) = &password {
-        set_password(&ctx.state, &mut hashed, password.as_deref()).await?;
+        give_password(&ctx, &mut hashed, password.as_deref()).await?;
     }
     let tx = ctx.state.begin().await?;
     let old = record::lock::<users::Entity>(&tx, "user", &old.id).await?;
@@ -215,9 +321,16 @@ pub async fn update(ctx: Ctx) -> Answer {
     if password.is_some() {
         take_hash(&mut row, &hashed);
     }
+    if body.get("enabled") == Some(&Value::Bool(true)) {
+        // Who is enabled again need not have logged in.
+        row.last_active_at = Some(sql::micros(Utc::now()));
+    }
     record::update::<users::Entity>(&tx, row.clone())
         .await
         .map_err(|fault| fault.or_duplicate("user", &row.name))?;
+    if password.is_some() {
+        remember_password(&ctx.state, &tx, &row.id, old.password_hash).await?;
+    }
     if password.is_some() || (old.enabled && !row.enabled) {
         revocation::revoke(
             &tx,
@@ -227,7 +340,7 @@ pub async fn update(ctx: Ctx) -> Answer {
         .await?;
     }
     ctx.state.commit(tx).await?;
-    ctx.shown("user", "users", view(&row))
+    ctx.shown("user", "users", view(&ctx.state, &row))
 }
 
 /// `POST /v3/users/{user_id}/password`: needs no token, since who knows the old password may, also
@@ -236,46 +349,41 @@ pub async fn change_password(ctx: Ctx) -> Answer {
     let body = ctx.under("user")?;
     schema::check_new(&body, PASSWORD)?;
     let text = |key: &str| body.get(key).and_then(Value::as_str).unwrap_or_default();
-    let row = users::Entity::find_by_id(ctx.param("user_id").to_owned())
-        .one(ctx.state.db.read())
-        .await?;
-    let snapshot = ctx.state.snapshot().await?;
-    let row = row.filter(|row| row.enabled && snapshot.enabled_domain(&row.domain_id).is_some());
+    let state = &ctx.state;
+    let snapshot = state.snapshot().await?;
+    let id = ctx.param("user_id");
+    let find = || async {
+        let row = users::Entity::find_by_id(id.to_owned())
+            .one(state.db.read())
+            .await?;
+        Ok(row.filter(|row| {
+            let domain = snapshot.enabled_domain(&row.domain_id);
+            domain.is_some() && state.rules.is_enabled(row, Utc::now())
+        }))
+    };
     // To guess here is to guess: the attempts count as those to log in do.
-    let locked = row
-        .as_ref()
-        .is_some_and(|row| login::is_locked(&ctx.state, row));
-    let hash = row
-        .as_ref()
-        .filter(|_| !locked)
-        .and_then(|row| row.password_hash.as_deref());
-    let old = text("original_password");
-    let fits = ctx.state.hasher.verify(old, hash).await?;
-    let mut row = row.ok_or(Fault::Unauthorized)?;
-    login::count_attempt(&ctx.state, &row, fits, locked).await?;
-    if !fits {
-        return Err(Fault::Unauthorized);
+    let (old, new) = (text("original_password"), text("password"));
+    let (turn, mut row) = login::check_password(state, ctx.asker(id), old, find).await?;
+    state.rules.may_change(&row, Utc::now())?;
+    if new == old {
+        return Err(state.rules.used_before());
     }
-    if text("password") == text("original_password") {
-        return Err(Fault::BadRequest(
-            "The new password cannot be identical to a previous password. The total number which includes \
-             the new password must be unique is 1."
-                .to_owned(),
-        ));
-    }
-    let was = row.password_hash.clone();
-    set_password(&ctx.state, &mut row, Some(text("password"))).await?;
-    let tx = ctx.state.begin().await?;
-    let id = row.id.clone();
-    let mut now = record::lock::<users::Entity>(&tx, "user", &id).await?;
+    state.rules.check_new(new)?;
+    check_history(state, &turn, id, new).await?;
+    let before = row.password_hash.clone();
+    set_password(state, &turn, &mut row, Some(new), true).await?;
+    drop(turn);
+    let tx = state.begin().await?;
+    let mut now = record::lock::<users::Entity>(&tx, "user", id).await?;
     // Somebody else changed it since the old one was looked at: that one is not right any more.
-    if now.password_hash != was {
+    if now.password_hash != before {
         return Err(Fault::Unauthorized);
     }
     take_hash(&mut now, &row);
     record::update::<users::Entity>(&tx, now).await?;
-    revocation::revoke(&tx, Reason::User(&id), ctx.state.settings.token_expiration).await?;
-    ctx.state.commit(tx).await?;
+    remember_password(state, &tx, id, before).await?;
+    revocation::revoke(&tx, Reason::User(id), state.settings.token_expiration).await?;
+    state.commit(tx).await?;
     done()
 }
 
@@ -284,6 +392,7 @@ fn take_hash(row: &mut users::Model, hashed: &users::Model) {
     row.password_hash.clone_from(&hashed.password_hash);
     row.password_created_at = hashed.password_created_at;
     row.password_expires_at = hashed.password_expires_at;
+    row.password_self_service = hashed.password_self_service;
     row.failed_attempts = hashed.failed_attempts;
     row.failed_at = hashed.failed_at;
 }
@@ -324,6 +433,10 @@ pub async fn remove(tx: &impl ConnectionTrait, id: &str, token_life: i64) -> Res
     let either = Condition::any()
         .add(trusts::Column::TrustorUserId.eq(id))
         .add(trusts::Column::TrusteeUserId.eq(id));
+    old_passwords::Entity::delete_many()
+        .filter(old_passwords::Column::UserId.eq(id))
+        .exec(tx)
+        .await?;
     trusts::Entity::delete_many()
         .filter(either)
         .exec(tx)

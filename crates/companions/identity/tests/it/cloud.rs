@@ -4,7 +4,7 @@ use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
-use identity::{Bootstrap, Endpoint, Identity, Interface, Settings};
+use identity::{Bootstrap, Endpoint, Identity, Interface, ServiceUser, Settings};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -48,8 +48,11 @@ impl Reply {
 pub fn bootstrap() -> Bootstrap {
     Bootstrap {
         admin_password: SecretString::from("admin-secret"),
-        service_password: SecretString::from("service-secret"),
-        service_users: vec!["nova".to_owned()],
+        service_users: vec![ServiceUser {
+            name: "nova".to_owned(),
+            password: SecretString::from("nova-secret"),
+            roles: &["service", "reader"],
+        }],
         demo_password: Some(SecretString::from("demo-secret")),
         reset_passwords: false,
         region: "RegionOne".to_owned(),
@@ -174,6 +177,22 @@ impl Cloud {
             Some(json!({"auth": auth})),
         )
         .await
+    }
+
+    /// The same, from an address.
+    pub async fn log_in_from(&self, peer: web::client::Peer, auth: Value) -> Reply {
+        let body = Body::from(json!({"auth": auth}).to_string());
+        let request = Request::post("/v3/auth/tokens").header("host", "cloud");
+        let mut request = request.body(body).expect("request");
+        request.extensions_mut().insert(peer);
+        let answer = self.app.clone().oneshot(request).await.expect("infallible");
+        let (parts, body) = answer.into_parts();
+        let bytes = body.collect().await.expect("body").to_bytes();
+        Reply {
+            status: parts.status,
+            headers: parts.headers,
+            body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        }
     }
 
     /// A token of the demo user on the demo project.

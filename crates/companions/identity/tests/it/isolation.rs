@@ -1,7 +1,7 @@
 //! What people of one domain cannot do to those of another, and what those who act for somebody
 //! cannot make of it.
 
-use identity::Settings;
+use identity::{Compliance, Settings};
 use serde_json::{Value, json};
 
 use crate::cloud::{Cloud, Reply, password, settings};
@@ -443,7 +443,10 @@ async fn nobody_lends_what_they_do_not_have() {
 #[tokio::test]
 async fn a_password_is_not_guessed_by_changing_it() {
     let strict = Settings {
-        lockout_failure_attempts: Some(2),
+        compliance: Compliance {
+            lockout_failure_attempts: Some(2),
+            ..Compliance::default()
+        },
         ..settings()
     };
     let cloud = Cloud::with(sql::testing::sqlite().await, strict).await;

@@ -1,5 +1,6 @@
 //! The identity service through its HTTP face, on every database engine that the environment offers.
 
+mod admission;
 mod cloud;
 mod delegation;
 mod isolation;

@@ -89,7 +89,7 @@ pub async fn download(
 ) -> Result<Response, Fault> {
     let seen = find(&images, &caller, &id, "get_image").await?;
     let row = &seen.image.row;
-    if row.status == Status::Deactivated && !caller.is_admin() {
+    if row.status == Status::Deactivated && !images.policy().is_admin(caller.as_ref()) {
         return Err(Fault::Forbidden(
             "The requested image has been deactivated. Image data download is forbidden."
                 .to_owned(),

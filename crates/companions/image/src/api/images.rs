@@ -36,7 +36,7 @@ pub async fn create(
     let body = json_body(body).await?;
     let image = described(&body, &caller, &images)?;
     let target = policy::target(&image.row, &caller, false);
-    if !caller.is_admin() && image.row.owner != caller.project_id {
+    if !images.policy().is_admin(caller.as_ref()) && image.row.owner != caller.project_id {
         return Err(Fault::Forbidden(format!(
             "You are not permitted to create images owned by '{}'.",
             image.row.owner.as_deref().unwrap_or_default()
@@ -155,10 +155,15 @@ pub async fn list(
     };
     let rows = match listing.limit {
         0 => Vec::new(),
-        _ => db::listing::page(db, &listing, &Viewer::of(&caller), marker.as_ref()).await?,
+        _ => {
+            db::listing::page(db, &listing, &Viewer::of(&images, &caller), marker.as_ref()).await?
+        }
     };
     let full = !rows.is_empty() && rows.len() as u64 == listing.limit;
-    let found = db::images::gather(db, rows).await?;
+    let last = rows.last().map(|row| row.id.clone());
+    let mut found = db::images::gather(db, rows).await?;
+    // As in Glance, each is also asked about by itself.
+    found.retain(|image| policy::lists(&images, &caller, &image.row));
     let first = query.without("marker");
     let link = |query: &Query| match query.encode() {
         text if text.is_empty() => "/v2/images".to_owned(),
@@ -169,8 +174,8 @@ pub async fn list(
         "first": link(&first),
         "schema": "/v2/schemas/images",
     });
-    if let Some(last) = found.last().filter(|_| full) {
-        body["next"] = json!(link(&first.with("marker", &last.row.id)));
+    if let Some(last) = last.filter(|_| full) {
+        body["next"] = json!(link(&first.with("marker", &last)));
     }
     Ok(web::body::json(StatusCode::OK, &body))
 }
@@ -253,7 +258,7 @@ async fn change(
     let target = policy::target(&locked, caller, false);
     policy::allow(images, "modify_image", caller, &target)?;
     for change in changes {
-        if change.name == "owner" && !caller.is_admin() {
+        if change.name == "owner" && !images.policy().is_admin(caller) {
             return Err(Fault::Forbidden(
                 "Owner can't be updated by non admin.".to_owned(),
             ));

@@ -43,7 +43,8 @@ pub async fn list(
 ) -> Result<Response, Fault> {
     let seen = shared(&images, &caller, &id, "get_members").await?;
     let all = db::members::list(images.db().read(), &id).await?;
-    let owner = caller.is_admin() || seen.image.row.owner == caller.project_id;
+    let owner =
+        images.policy().is_admin(caller.as_ref()) || seen.image.row.owner == caller.project_id;
     let members: Vec<Value> = all
         .iter()
         .filter(|row| owner || Some(&row.member) == caller.project_id.as_ref())
@@ -65,7 +66,7 @@ pub async fn show(
             Fault::Forbidden(why) => Fault::NotFound(why),
             other => other,
         })?;
-    let own = caller.is_admin()
+    let own = images.policy().is_admin(caller.as_ref())
         || seen.image.row.owner == caller.project_id
         || caller.project_id.as_ref() == Some(&project);
     let found = db::members::find(images.db().read(), &id, &project).await?;
@@ -146,7 +147,8 @@ pub async fn answer(
         )
     })?;
     shared(&images, &caller, &id, "modify_member").await?;
-    let own = caller.is_admin() || caller.project_id.as_ref() == Some(&project);
+    let own =
+        images.policy().is_admin(caller.as_ref()) || caller.project_id.as_ref() == Some(&project);
     let found = db::members::find(images.db().read(), &id, &project).await?;
     let row = found.filter(|_| own).ok_or_else(|| nobody(&id, &project))?;
     let row = db::members::answer(images.db().write(), row, status).await?;

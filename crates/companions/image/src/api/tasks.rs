@@ -31,7 +31,8 @@ pub async fn of_image(
         })?;
     let rows = db::tasks::list(images.db().read(), Some(&id)).await?;
     let own = |row: &&task::Model| {
-        caller.is_admin() || (row.owner.is_some() && row.owner == caller.project_id)
+        images.policy().is_admin(caller.as_ref())
+            || (row.owner.is_some() && row.owner == caller.project_id)
     };
     let tasks: Vec<Value> = rows.iter().filter(own).map(view::task).collect();
     Ok(web::body::json(StatusCode::OK, &json!({"tasks": tasks})))

@@ -280,10 +280,11 @@ async fn only_services_and_administrators_learn_where_data_lies() {
         glance.get(reader, &locations).await.is(200).json()[0]["url"],
         json!(url)
     );
+    // Without a role to read on any project: compute fetches images so.
     glance
         .get(SERVICE, &format!("/v2/images/{id}/file"))
         .await
-        .is(404);
+        .is(200);
 }
 
 #[tokio::test]

@@ -30,10 +30,8 @@ pub struct Resource {
     pub path: &'static str,
     pub table: &'static [Attribute],
     pub kind: &'static Kind,
-    /// Members that only some may see; policy is asked about each.
-    pub guarded: &'static [&'static str],
-    /// Filters that the database answers: the query's key and our column. On a guarded member only
-    /// for admins: from what a filter finds others would learn what they may not see.
+    /// Filters that the database answers: the query's key and our column. On a member with a rule of
+    /// its own only for those who may see it: from what a filter finds others would learn it.
     pub pushed: &'static [(&'static str, &'static str)],
     pub taggable: bool,
     pub creatable: bool,
@@ -104,7 +102,6 @@ const fn plain(
         path,
         table,
         kind,
-        guarded: &[],
         pushed,
         taggable,
         creatable,
@@ -114,45 +111,27 @@ const fn plain(
 
 /// The table of resources.
 pub static RESOURCES: &[Resource] = &[
-    Resource {
-        guarded: &[
-            "provider:network_type",
-            "provider:physical_network",
-            "provider:segmentation_id",
-        ],
-        ..plain(
-            What::Network,
-            ["network", "networks", "networks"],
-            attribute_tables::NETWORK,
-            &kinds::NETWORK,
-            COMMON,
-        )
-    },
-    Resource {
-        guarded: &["segment_id"],
-        ..plain(
-            What::Subnet,
-            ["subnet", "subnets", "subnets"],
-            attribute_tables::SUBNET,
-            &kinds::SUBNET,
-            OF_SUBNET,
-        )
-    },
-    Resource {
-        guarded: &[
-            "binding:vif_type",
-            "binding:vif_details",
-            "binding:host_id",
-            "binding:profile",
-        ],
-        ..plain(
-            What::Port,
-            ["port", "ports", "ports"],
-            attribute_tables::PORT,
-            &kinds::PORT,
-            OF_PORT,
-        )
-    },
+    plain(
+        What::Network,
+        ["network", "networks", "networks"],
+        attribute_tables::NETWORK,
+        &kinds::NETWORK,
+        COMMON,
+    ),
+    plain(
+        What::Subnet,
+        ["subnet", "subnets", "subnets"],
+        attribute_tables::SUBNET,
+        &kinds::SUBNET,
+        OF_SUBNET,
+    ),
+    plain(
+        What::Port,
+        ["port", "ports", "ports"],
+        attribute_tables::PORT,
+        &kinds::PORT,
+        OF_PORT,
+    ),
     plain(
         What::SecurityGroup,
         ["security_group", "security_groups", "security-groups"],
@@ -174,16 +153,13 @@ pub static RESOURCES: &[Resource] = &[
             OF_RULE,
         )
     },
-    Resource {
-        guarded: &["distributed", "ha"],
-        ..plain(
-            What::Router,
-            ["router", "routers", "routers"],
-            attribute_tables::ROUTER,
-            &kinds::ROUTER,
-            COMMON,
-        )
-    },
+    plain(
+        What::Router,
+        ["router", "routers", "routers"],
+        attribute_tables::ROUTER,
+        &kinds::ROUTER,
+        COMMON,
+    ),
     plain(
         What::FloatingIp,
         ["floatingip", "floatingips", "floatingips"],

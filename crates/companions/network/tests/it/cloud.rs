@@ -17,6 +17,8 @@ pub const ADMIN: &str = "admin";
 pub const DEMO: &str = "demo";
 pub const OTHER: &str = "other";
 pub const READER: &str = "reader";
+/// Another service of the cloud.
+pub const SERVICE: &str = "service";
 /// Roles of a domain, no project.
 pub const OF_DOMAIN: &str = "of-domain";
 /// A token without any scope.
@@ -36,6 +38,7 @@ impl Authenticator for Callers {
             DEMO => (Some("p-demo"), &["member", "reader"]),
             OTHER => (Some("p-other"), &["member", "reader"]),
             READER => (Some("p-demo"), &["reader"]),
+            SERVICE => (Some("p-service"), &["service"]),
             OF_DOMAIN => (None, &["manager", "member", "reader"]),
             UNSCOPED => (None, &[]),
             _ => return Err(AuthError::Unauthorized),

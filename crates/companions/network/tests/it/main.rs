@@ -8,6 +8,7 @@ mod addresses;
 mod lists;
 mod live;
 mod networks;
+mod policy;
 mod ports;
 mod races;
 mod routers;

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use compute_db::{DbError, flavors};
 use compute_model::Flavor;
+use web::policy::IS_ADMIN;
 
 use crate::{Context, Control, ControlError, Result, policy};
 
@@ -86,7 +87,7 @@ impl SortKey {
 /// # Errors
 /// 400 for a marker that is no flavor.
 pub async fn list(control: &Control, cx: &Context, wanted: &Listing) -> Result<Vec<Flavor>> {
-    let admin = policy::may(control, cx, "context_is_admin");
+    let admin = policy::may(control, cx, IS_ADMIN);
     let kind = if admin { wanted.kind } else { Kind::Usable };
     let project = cx.caller.project_id.as_deref().unwrap_or_default();
     let of = (kind == Kind::Usable).then_some(project);

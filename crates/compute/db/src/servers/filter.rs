@@ -2,15 +2,13 @@
 
 use compute_model::listing::{Deleted, Direction, Paging, ServerFilter, SortKey, TextColumn};
 use sea_orm::prelude::*;
-use sea_orm::sea_query::extension::postgres::PgBinOper;
-use sea_orm::sea_query::{BinOper, Expr, ExprTrait, Func, LikeExpr, SimpleExpr};
-use sea_orm::{Condition, DbBackend, Order};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr, SimpleExpr};
+use sea_orm::{Condition, Order};
 
 use crate::tables::server::{Column, Model};
-use crate::{DbError, Result};
 
-/// The rows that `wanted` means.
-pub fn condition(engine: DbBackend, wanted: &ServerFilter) -> Result<Condition> {
+/// The rows that `wanted` means, but for its patterns (see `patterns.rs`).
+pub fn condition(wanted: &ServerFilter) -> Condition {
     let mut all = Condition::all();
     all = match wanted.deleted {
         Deleted::No => all.add(Column::DeletedAt.is_null()),
@@ -58,27 +56,13 @@ pub fn condition(engine: DbBackend, wanted: &ServerFilter) -> Result<Condition> 
     for (column, value) in &wanted.equals {
         all = all.add(text_column(*column).eq(value));
     }
-    for (column, pattern) in &wanted.matches {
-        all = all.add(matches(engine, text_column(*column), pattern)?);
-    }
-    // As Nova does, an address of either version satisfies when both filters are given.
-    let mut address = Condition::any();
-    if let Some(pattern) = &wanted.ip4 {
-        address = address.add(matches(engine, Column::Ip4, pattern)?);
-    }
-    if let Some(pattern) = &wanted.ip6 {
-        address = address.add(matches(engine, Column::Ip6, pattern)?);
-    }
-    if !address.is_empty() {
-        all = all.add(address);
-    }
     if let Some(since) = wanted.changes_since {
         all = all.add(Column::UpdatedAt.gte(since));
     }
     if let Some(before) = wanted.changes_before {
         all = all.add(Column::UpdatedAt.lte(before));
     }
-    Ok(tagged(all, wanted))
+    tagged(all, wanted)
 }
 
 fn tagged(mut all: Condition, wanted: &ServerFilter) -> Condition {
@@ -108,47 +92,8 @@ fn has_tag(tag: &str) -> SimpleExpr {
     Expr::col(Column::Tags).like(LikeExpr::new(format!("%,{escaped},%")).escape('!'))
 }
 
-/// A regular expression, not anchored, without regard to case.
-fn matches(engine: DbBackend, column: Column, pattern: &str) -> Result<SimpleExpr> {
-    if !well_formed(pattern) {
-        return Err(DbError::Pattern(pattern.to_owned()));
-    }
-    let value = Expr::col(column);
-    Ok(match engine {
-        DbBackend::Postgres => value.binary(
-            BinOper::PgOperator(PgBinOper::RegexCaseInsensitive),
-            pattern,
-        ),
-        // SQLite's own function and MariaDB's PCRE both take the switch; MariaDB's collation tells case apart.
-        _ => value.binary(BinOper::Custom("REGEXP"), format!("(?i){pattern}")),
-    })
-}
-
-/// Databases fail in different words for a broken pattern: find the usual breakage first.
-fn well_formed(pattern: &str) -> bool {
-    let mut depth = 0i32;
-    let mut in_class = false;
-    let mut chars = pattern.chars();
-    let mut repeatable = false;
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' if chars.next().is_none() => return false,
-            '[' if !in_class => in_class = true,
-            ']' => in_class = false,
-            '(' if !in_class => depth += 1,
-            ')' if !in_class => depth -= 1,
-            '*' | '+' | '?' if !in_class && !repeatable => return false,
-            _ => {}
-        }
-        if depth < 0 {
-            return false;
-        }
-        repeatable = in_class || !matches!(c, '(' | '|' | '^');
-    }
-    depth == 0 && !in_class
-}
-
-fn text_column(column: TextColumn) -> Column {
+/// The column of a text that filters name.
+pub fn text_column(column: TextColumn) -> Column {
     match column {
         TextColumn::AccessIpV4 => Column::AccessIpV4,
         TextColumn::AccessIpV6 => Column::AccessIpV6,
@@ -271,20 +216,5 @@ fn value_of(column: &Column, at: &Model) -> SimpleExpr {
     match lowest(column) {
         Some(lowest) => Func::coalesce([Expr::val(value), lowest]).into(),
         None => Expr::val(value),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn broken_patterns_are_found_before_the_database_sees_them() {
-        for good in ["", "web", "^web-[0-9]+$", "a(b|c)?", r"10\.0\.0\..*", "[*]"] {
-            assert!(well_formed(good), "{good}");
-        }
-        for bad in ["(", "a)", "[a", "*a", r"a\", "(+b)"] {
-            assert!(!well_formed(bad), "{bad}");
-        }
     }
 }

@@ -146,6 +146,54 @@ async fn filters_use_regular_expressions_and_whole_tags() {
 }
 
 #[tokio::test]
+async fn no_pattern_keeps_the_database_busy() {
+    for db in super::databases().await {
+        let name = format!("{}!", "a".repeat(250));
+        for number in 0..5 {
+            add(&db, &server(&format!("s{number}"), &name)).await;
+        }
+        let paging = |limit| Paging {
+            sort: vec![],
+            limit,
+            marker: None,
+        };
+        let list = async |pattern: &str, limit| {
+            let filter = ServerFilter {
+                matches: vec![(TextColumn::Name, pattern.into())],
+                ..Default::default()
+            };
+            servers::list(db.read(), &filter, &paging(limit)).await
+        };
+        for pattern in [
+            "^(a+)+$",
+            "^(a|aa)+$",
+            "^(a*)*$",
+            "a*a*a*a*a*a*a*a*a*b",
+            "(.*)*x",
+        ] {
+            let started = std::time::Instant::now();
+            assert!(list(pattern, 10).await.expect("listed").is_empty());
+            let took = started.elapsed();
+            let engine = db.engine();
+            assert!(took.as_secs() < 5, "{pattern} took {took:?} on {engine:?}");
+        }
+        for pattern in ["(a{999}){999}", r"(a+)\1$", &"a".repeat(256)] {
+            let refused = list(pattern, 10).await;
+            assert!(matches!(refused, Err(DbError::Pattern(_))), "{pattern}");
+        }
+        let first: Vec<_> = list("(a+)+!$", 2).await.expect("listed");
+        let ids: Vec<_> = first.iter().map(|server| server.id.as_str()).collect();
+        assert_eq!(ids, ["s4", "s3"], "in the order of the list");
+        let ip = ServerFilter {
+            ip4: Some("(1+)+$".into()),
+            ..Default::default()
+        };
+        let found = servers::list(db.read(), &ip, &paging(10)).await;
+        assert!(found.expect("listed").is_empty());
+    }
+}
+
+#[tokio::test]
 async fn usage_counts_what_lives() {
     for db in super::databases().await {
         add(&db, &server("s1", "one")).await;

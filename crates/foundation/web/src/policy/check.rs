@@ -45,6 +45,32 @@ pub enum Piece {
 }
 
 impl Check {
+    /// Puts a reference to `rule` in the place of each `is_admin:True`.
+    pub fn name_admins(&mut self, rule: &str) {
+        match self {
+            Check::Always(_) | Check::Rule(_) => {}
+            Check::Not(inner) => inner.name_admins(rule),
+            Check::All(checks) | Check::Any(checks) => {
+                checks.iter_mut().for_each(|check| check.name_admins(rule));
+            }
+            Check::Match(matching) => {
+                let Template(right) = &matching.right;
+                let asks = matching.left == Left::Attribute("is_admin".to_owned());
+                let truth = match right.as_slice() {
+                    [Piece::Text(text)] => Some(matches!(text.as_str(), "True" | "1")),
+                    _ => None,
+                };
+                if let Some(wanted) = truth.filter(|_| asks) {
+                    let reference = Check::Rule(rule.to_owned());
+                    *self = match wanted {
+                        true => reference,
+                        false => Check::Not(Box::new(reference)),
+                    };
+                }
+            }
+        }
+    }
+
     /// The names of the rules that this one refers to.
     pub fn references(&self) -> Vec<&str> {
         match self {

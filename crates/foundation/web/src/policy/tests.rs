@@ -362,3 +362,39 @@ fn files_that_could_be_misread_are_refused() {
         assert!(file::read(text).is_err(), "{text:?}");
     }
 }
+
+#[test]
+fn an_administrator_is_whom_one_rule_says() {
+    const TABLE: &[Rule] = &[
+        Rule {
+            name: "context_is_admin",
+            check: "role:admin",
+            scope_types: &[],
+            description: "",
+            operations: &[],
+        },
+        Rule {
+            name: "old",
+            check: "is_admin:True or not is_admin:False",
+            scope_types: &[],
+            description: "",
+            operations: &[],
+        },
+    ];
+    let folder = std::env::temp_dir().join(format!("policy-{}", uuid::Uuid::new_v4()));
+    std::fs::write(
+        &folder,
+        "context_is_admin: role:operator\nmine: role:mine\n",
+    )
+    .unwrap();
+    let policy = Policy::load(&[TABLE], Some(&folder)).unwrap();
+    std::fs::remove_file(&folder).unwrap();
+    let passes = |rule: &str, role: &str| {
+        let caller = somebody(&[role], &[("is_admin", "True")]);
+        policy.enforce(rule, &caller, &Target::new()).is_ok()
+    };
+    assert!(passes("old", "operator") && policy.is_admin(&somebody(&["operator"], &[])));
+    assert!(!passes("old", "admin") && !policy.is_admin(&somebody(&["admin"], &[])));
+    assert!(policy.knows("mine") && !policy.knows("yours"));
+    assert_eq!(policy.rules_below("mi"), ["ne"]);
+}

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
@@ -17,7 +18,7 @@ async fn running(router: Router) -> (SocketAddr, CancellationToken, JoinHandle<i
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let served = tokio::spawn(serve_within(listener, router, stop.clone(), HEAD));
+    let served = tokio::spawn(serve_within(listener.into(), router, stop.clone(), HEAD));
     (address, stop, served)
 }
 
@@ -163,4 +164,62 @@ async fn a_handler_that_panics_costs_only_its_request() {
         both.starts_with("HTTP/1.1 500") && both.ends_with("hello"),
         "{both}"
     );
+}
+
+/// A connection that says nothing and stays.
+async fn idle(address: SocketAddr, from: &str) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
+    socket.connect(address).await.unwrap()
+}
+
+/// What a client at `from` is answered.
+async fn asks(address: SocketAddr, from: &str) -> String {
+    let mut stream = idle(address, from).await;
+    let request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    rest(&mut stream).await
+}
+
+#[tokio::test]
+async fn a_client_with_many_connections_leaves_the_others_served() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let door = Door {
+        limits: Limits {
+            in_all: 8,
+            per_address: 4,
+            proxies: Arc::from([]),
+        },
+        ..Door::from(listener)
+    };
+    tokio::spawn(serve_within(
+        door,
+        hello(),
+        CancellationToken::new(),
+        HEAD * 50,
+    ));
+    let mut flood = Vec::new();
+    for _ in 0..4 {
+        flood.push(idle(address, "127.0.0.2").await);
+    }
+    for _ in 0..20 {
+        let mut refused = idle(address, "127.0.0.2").await;
+        let said = rest(&mut refused).await;
+        assert!(
+            said.starts_with("HTTP/1.1 503 ") && said.contains("retry-after"),
+            "{said}"
+        );
+    }
+    assert!(asks(address, "127.0.0.3").await.ends_with("hello"));
+    flood.clear();
+    // The places come back when the server has seen the ends.
+    let again = async {
+        while !asks(address, "127.0.0.2").await.ends_with("hello") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), again)
+        .await
+        .expect("served again");
 }
