@@ -1,5 +1,6 @@
 //! The settings of a process: the sections that operators write, and what the crates make of them.
 
+mod cache;
 mod compute;
 mod console;
 mod identity;
@@ -41,6 +42,7 @@ pub struct Config {
     pub policy: policy::PolicySection,
     pub qemu: QemuSection,
     pub fake: FakeSection,
+    pub image_cache: cache::ImageCacheSection,
     pub scheduler: SchedulerSection,
     pub filter_scheduler: scheduling::FilterSchedulerSection,
     pub identity: IdentitySection,
@@ -72,6 +74,7 @@ pub fn sections() -> Vec<SectionInfo> {
         section::<policy::PolicySection>(),
         section::<QemuSection>(),
         section::<FakeSection>(),
+        section::<cache::ImageCacheSection>(),
         section::<SchedulerSection>(),
         section::<scheduling::FilterSchedulerSection>(),
         section::<IdentitySection>(),
@@ -119,7 +122,7 @@ impl Config {
             (take!(), take!(), take!(), take!(), take!(), take!()),
             (take!(), take!(), take!(), take!(), take!(), take!()),
             (take!(), take!(), take!(), take!(), take!(), take!()),
-            (take!(), take!(), take!()),
+            (take!(), take!(), take!(), take!()),
         );
         let (
             Some(ssl),
@@ -133,7 +136,7 @@ impl Config {
                 Some(network),
                 Some(database),
             ),
-            (Some(demo), Some(compliance), Some(fernet)),
+            (Some(demo), Some(compliance), Some(fernet), Some(image_cache)),
         ) = sections
         else {
             bail!("{}", problems.join("\n"));
@@ -152,6 +155,7 @@ impl Config {
             policy,
             qemu,
             fake,
+            image_cache,
             scheduler,
             filter_scheduler,
             identity,

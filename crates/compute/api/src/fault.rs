@@ -168,7 +168,9 @@ impl From<ControlError> for Fault {
             ControlError::Invalid { .. } => StatusCode::BAD_REQUEST,
             ControlError::Refused(_) | ControlError::Conflict { .. } => StatusCode::CONFLICT,
             ControlError::Unsupported { .. } => StatusCode::NOT_IMPLEMENTED,
-            ControlError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            ControlError::Unavailable { .. } | ControlError::NoRoom => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             ControlError::TooMany { retry_after, .. } => {
                 return Self::later(
                     StatusCode::TOO_MANY_REQUESTS,

@@ -40,6 +40,9 @@ pub enum ControlError {
     /// Everybody together asks for too much at once: 503, with the seconds after which to try again.
     #[error("{why}")]
     Busy { why: String, retry_after: u64 },
+    /// The database has no room left on its disk: 503.
+    #[error("{}", sql::NO_ROOM)]
+    NoRoom,
     /// The database failed: 500.
     #[error("the database failed")]
     Database(#[source] DbError),
@@ -53,7 +56,13 @@ pub enum ControlError {
 
 impl From<DbError> for ControlError {
     fn from(error: DbError) -> Self {
-        ControlError::Database(error)
+        match error {
+            DbError::Sql(error) if error.is_full() => {
+                tracing::error!("compute's database has no room left on its disk");
+                ControlError::NoRoom
+            }
+            other => ControlError::Database(other),
+        }
     }
 }
 
@@ -68,7 +77,7 @@ impl From<workflow::WorkflowError> for ControlError {
 
 impl From<sql::SqlError> for ControlError {
     fn from(error: sql::SqlError) -> Self {
-        ControlError::Database(error.into())
+        DbError::from(error).into()
     }
 }
 
