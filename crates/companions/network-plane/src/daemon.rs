@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -291,7 +291,7 @@ fn drop_stale_leases(dir: &Path, hosts: &str) -> Result<(), PlaneError> {
 fn start(dir: &Path, namespace: &File) -> Result<(), PlaneError> {
     let argument = format!("--conf-file={}", dir.join("config").display());
     let output = netns::inside(namespace, || {
-        let command = Command::new("dnsmasq")
+        let command = child::command("dnsmasq")
             .arg(argument)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

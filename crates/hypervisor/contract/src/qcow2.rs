@@ -136,6 +136,8 @@ pub fn virtual_size(path: &Path) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::disallowed_methods)] // tests run programs as people do
+
     use std::process::Command;
 
     use super::*;

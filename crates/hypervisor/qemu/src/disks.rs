@@ -137,7 +137,7 @@ fn grow(path: &Path, size: u64, settings: &QemuSettings) -> Result<()> {
     // it, and a header is not trusted with names of files.
     let file = crate::args::file_node(path, false)?;
     let node = serde_json::json!({"driver": "qcow2", "file": file, "backing": null});
-    let mut command = Command::new(&settings.qemu_img);
+    let mut command = child::command(&settings.qemu_img);
     command
         .args(["resize", "-q"])
         .arg(format!("json:{node}"))
@@ -156,7 +156,7 @@ pub(crate) fn export(
     qcow2::virtual_size(&layout.root_disk()).map_err(DriverError::io("read the root disk"))?;
     let source = crate::args::root_node(layout, record.base.as_ref(), true)?;
     let source = format!("json:{source}");
-    let mut command = Command::new(&settings.qemu_img);
+    let mut command = child::command(&settings.qemu_img);
     command
         .args(["convert", "-q", "-O", "qcow2"])
         .arg(source)
@@ -166,7 +166,6 @@ pub(crate) fn export(
 
 fn run(command: &mut Command, what: &str) -> Result<()> {
     let output = command
-        .env("PATH", crate::process::PATH)
         .stdin(Stdio::null())
         .output()
         .map_err(DriverError::io(format!("run qemu-img to {what}")))?;
@@ -248,7 +247,11 @@ mod tests {
         ensure(&layout, &mut record, &settings).unwrap();
         assert_eq!(qcow2::virtual_size(&layout.root_disk()).unwrap(), 5 << 20);
         assert_eq!(record.base.as_ref().unwrap().format, ImageFormat::Raw);
-        if Command::new("qemu-img").arg("--version").output().is_err() {
+        if child::command("qemu-img")
+            .arg("--version")
+            .output()
+            .is_err()
+        {
             println!("skipped: qemu-img is not installed");
             return;
         }

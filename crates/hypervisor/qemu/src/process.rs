@@ -16,9 +16,6 @@ use crate::layout::Layout;
 /// A process cannot outlive SIGKILL for long, unless it hangs in the kernel on a dead disk.
 const KILL_WAIT: Duration = Duration::from_secs(15);
 
-/// Where programs are looked for that settings name without a folder.
-pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 /// A running QEMU.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -150,7 +147,7 @@ pub(crate) fn start(
         .map_err(fail())?;
     let err = out.try_clone().map_err(fail())?;
     let numbers: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
-    let mut command = tokio::process::Command::new(program);
+    let mut command = child::tokio_command(program);
     command
         .args(args)
         .current_dir(layout.dir())
@@ -158,8 +155,6 @@ pub(crate) fn start(
         .stdout(out)
         .stderr(err)
         .kill_on_drop(false);
-    // Not ours: the environment may hold credentials of the cloud.
-    command.env_clear().env("PATH", PATH);
     // SAFETY: between fork and exec only setsid and fcntl run, both safe there, on memory made before.
     unsafe {
         command.pre_exec(move || {

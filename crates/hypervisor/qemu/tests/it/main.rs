@@ -1,5 +1,6 @@
 //! The driver on real QEMU. Skipped, with a message, only where QEMU is not installed.
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods)] // tests run programs as people do
 
 mod cloud;
 mod contract;
