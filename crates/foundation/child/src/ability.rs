@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::confined::{Confined, Measures, User};
 use crate::prepared::Prepared;
-use crate::root::Root;
+use crate::root::{Access, Root};
 use crate::run;
 
 /// One measure: None when it can be taken, else why not.
@@ -42,10 +42,15 @@ impl Abilities {
                 user: Some(user),
                 ..Measures::default()
             }),
-            root: look(Measures {
-                root: Some(Root::default()),
-                ..Measures::default()
-            }),
+            root: tree()
+                .and_then(|root| {
+                    attempt(Measures {
+                        root: Some(root),
+                        ..Measures::default()
+                    })
+                })
+                .err()
+                .map(|error| error.to_string()),
             network: look(Measures {
                 network: true,
                 ..Measures::default()
@@ -71,6 +76,14 @@ impl Abilities {
             ("shared memory of its own", &self.ipc),
         ]
     }
+}
+
+/// A tree with one part of each kind.
+fn tree() -> Result<Root> {
+    let mut root = Root::default();
+    root.add("/usr", Access::Run)?;
+    root.add("/dev/null", Access::Device)?;
+    Ok(root)
 }
 
 fn attempt(measures: Measures) -> Result<()> {

@@ -57,9 +57,8 @@ impl Prepared {
         let measures = &confined.measures;
         let mut texts = Vec::new();
         let mut argv = Vec::new();
-        if let Some(program) = program {
-            texts.push(text(program)?);
-        }
+        // By the name that it was given, as a shell does.
+        texts.push(text(&confined.program)?);
         for arg in &confined.args {
             texts.push(text(Path::new(arg))?);
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::io::Result;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// What a child may do with a part.
@@ -15,7 +16,7 @@ pub enum Access {
     Run,
     /// Read and write, as far as owner and mode of the files allow.
     Write,
-    /// Read and write a device.
+    /// Read and write a device directly in `/dev`.
     Device,
 }
 
@@ -71,6 +72,9 @@ impl Root {
         }];
         let mut folders = BTreeSet::new();
         for (path, access) in &self.parts {
+            if *access == Access::Device {
+                continue;
+            }
             let above = path.ancestors().skip(1).collect::<Vec<_>>();
             for folder in above.into_iter().rev().skip(1) {
                 if folders.insert(folder.to_owned()) {
@@ -81,8 +85,8 @@ impl Root {
             }
             let at = inside(path)?;
             let link = path.symlink_metadata().is_ok_and(|meta| meta.is_symlink());
-            // `/lib` of many systems; what it leads to is a part too.
-            if link && *access == Access::Run {
+            // `/lib` of many systems.
+            if link && self.leads_to_programs(path)? {
                 let to = text(&std::fs::read_link(path)?)?;
                 operations.push(Operation::Link { to, at });
                 continue;
@@ -97,9 +101,44 @@ impl Root {
             let flags = flags(*access);
             operations.push(Operation::Bind { from, at, flags });
         }
+        operations.extend(self.devices(inside)?);
         operations.push(Operation::Enter {
             at: text(Path::new(AT))?,
         });
+        Ok(operations)
+    }
+}
+
+impl Root {
+    /// Does a link lead to what is a part anyway?
+    fn leads_to_programs(&self, link: &Path) -> Result<bool> {
+        let target = std::fs::canonicalize(link)?;
+        let mut parts = self.parts.iter();
+        Ok(parts.any(|(path, access)| {
+            *access == Access::Run && path != link && target.starts_with(path)
+        }))
+    }
+
+    /// Nodes of the same devices, in a `/dev` of their own: whatever the machine's own nodes allow to whom, these are
+    /// for the child.
+    fn devices(&self, inside: impl Fn(&Path) -> Result<CString>) -> Result<Vec<Operation>> {
+        let mut nodes = Vec::new();
+        for (path, access) in &self.parts {
+            if *access == Access::Device {
+                let device = std::fs::metadata(path)?.rdev();
+                nodes.push(Operation::Node {
+                    at: inside(path)?,
+                    device,
+                });
+            }
+        }
+        if nodes.is_empty() {
+            return Ok(nodes);
+        }
+        let at = || inside(Path::new("/dev"));
+        let mut operations = vec![Operation::Devices { at: at()? }];
+        operations.append(&mut nodes);
+        operations.push(Operation::Closed { at: at()? });
         Ok(operations)
     }
 }
@@ -121,6 +160,18 @@ pub(crate) enum Operation {
         to: CString,
         at: CString,
     },
+    /// An empty folder whose nodes are devices.
+    Devices {
+        at: CString,
+    },
+    Node {
+        at: CString,
+        device: libc::dev_t,
+    },
+    /// No further nodes.
+    Closed {
+        at: CString,
+    },
     Bind {
         from: CString,
         at: CString,
@@ -139,7 +190,7 @@ fn flags(access: Access) -> libc::c_ulong {
             Access::Read => libc::MS_RDONLY | libc::MS_NODEV | libc::MS_NOEXEC,
             Access::Run => libc::MS_RDONLY | libc::MS_NODEV,
             Access::Write => libc::MS_NODEV | libc::MS_NOEXEC,
-            Access::Device => libc::MS_NOEXEC,
+            Access::Device => libc::MS_NOEXEC, // a node of its own, see `devices`
         }
 }
 
@@ -189,6 +240,24 @@ impl Operation {
                         && libc::syscall(libc::SYS_pivot_root, here, here) == 0
                         && libc::umount2(here, libc::MNT_DETACH) == 0
                         && libc::chdir(c"/".as_ptr()) == 0
+                }
+                Operation::Devices { at } => {
+                    let flags = libc::MS_NOSUID | libc::MS_NOEXEC;
+                    let options = c"mode=755,size=64k".as_ptr();
+                    let tmpfs = c"tmpfs".as_ptr();
+                    (libc::mkdir(at.as_ptr(), 0o755) == 0 || exists())
+                        && libc::mount(tmpfs, at.as_ptr(), tmpfs, flags, options.cast()) == 0
+                }
+                Operation::Node { at, device } => {
+                    libc::mknod(at.as_ptr(), libc::S_IFCHR | 0o666, *device) == 0
+                }
+                Operation::Closed { at } => {
+                    let flags = libc::MS_REMOUNT
+                        | libc::MS_BIND
+                        | libc::MS_RDONLY
+                        | libc::MS_NOSUID
+                        | libc::MS_NOEXEC;
+                    libc::mount(null(), at.as_ptr(), null(), flags, null()) == 0
                 }
                 Operation::Nothing => true,
             }

@@ -170,10 +170,12 @@ fn confine(prepared: &Prepared, standard: &[RawFd; 3]) -> std::result::Result<St
                 Step::Group,
             )?;
         }
+        libc::umask(0); // modes below are meant as they are
         for operation in &prepared.root {
             need(operation.run(), Step::Root)?;
         }
         need(libc::chdir(prepared.folder.as_ptr()) == 0, Step::Folder)?;
+        libc::umask(0o077);
         for (resource, value) in &prepared.limits {
             need(limit(*resource, *value), Step::Limits)?;
         }

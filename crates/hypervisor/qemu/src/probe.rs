@@ -90,7 +90,7 @@ pub async fn probe(settings: &QemuSettings) -> Probe {
         qemu_img,
         machines,
         uefi,
-        cgroups: crate::cgroup::usable(),
+        cgroups: crate::cgroup::Groups::new(settings.cgroups).limits_processors(),
         problems,
     }
 }

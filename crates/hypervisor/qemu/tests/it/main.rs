@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods)] // tests run programs as people do
 
 mod cloud;
+mod confined;
 mod contract;
 mod faults;
 mod live;
