@@ -143,6 +143,7 @@ async fn open_plane(settings: &Settings) -> Result<Option<Plane>, PlaneError> {
                 state_dir: settings.state_dir.clone(),
                 cloud_id: settings.cloud_id.clone(),
                 places: settings.places.clone(),
+                dhcp_uid: settings.dhcp_uid,
             };
             Ok(Some(Plane::open(plane).await?))
         }

@@ -28,6 +28,8 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// Where name servers, proxies and package mirrors of the host are named. Only with the Linux plane.
     pub places: Places,
+    /// Number of the user that dnsmasq runs as; nobody else may have it.
+    pub dhcp_uid: u32,
     /// Whether servers reach a metadata service at 169.254.169.254. Only with the Linux plane.
     pub metadata: bool,
     /// The secret shared with the metadata service, by which it knows that the proxy spoke.
@@ -64,6 +66,7 @@ impl Default for Settings {
             cloud_id: "local".to_owned(),
             state_dir: PathBuf::from("./var/network"),
             places: Places::default(),
+            dhcp_uid: network_plane::DHCP_UID,
             metadata: true,
             metadata_secret: SecretString::default(),
             mtu: 1500,

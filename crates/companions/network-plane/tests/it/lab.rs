@@ -51,6 +51,7 @@ pub fn run_as<F: Future<Output = ()>>(
             state_dir: directory.path().join("plane"),
             cloud_id,
             places: Default::default(),
+            dhcp_uid: network_plane::DHCP_UID,
         };
         change(&mut settings);
         let cleanup = Cleanup {
