@@ -81,6 +81,7 @@ pub struct NetworkSection {
     pub plane: Plane,
     pub mtu: i32,
     pub dns_domain: String,
+    pub dhcp_uid: u32,
     pub policy_file: Option<PathBuf>,
 }
 
@@ -109,6 +110,13 @@ impl Section for NetworkSection {
                 "openstacklocal",
                 "Domain of names that DHCP hands out.",
             ),
+            Opt::integer(
+                "dhcp_uid",
+                "69999",
+                "Number of the user that DHCP servers run as. No user of the machine and no guest may \
+                 have it.",
+            )
+            .range(1, 2_000_000_000),
             policy::OPTION,
         ];
         OPTIONS
@@ -120,6 +128,7 @@ impl Section for NetworkSection {
             plane: from.parsed("plane").unwrap_or(Plane::Auto),
             mtu: from.integer("mtu"),
             dns_domain: from.text("dns_domain"),
+            dhcp_uid: from.integer("dhcp_uid"),
             policy_file: policy::file(from),
         }
     }
