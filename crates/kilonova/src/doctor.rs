@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use hypervisor_qemu::QemuSettings;
+use hypervisor_qemu::{Confinement, QemuSettings};
 
 use crate::config::{Config, Driver};
 
@@ -35,6 +35,21 @@ pub async fn run(config: &Config) -> Result<bool> {
         );
         for problem in &probe.problems {
             say(false, problem.clone());
+        }
+        let gaps = hypervisor_qemu::confinement_gaps(&QemuSettings {
+            cgroups: config.qemu.cgroups,
+            uid_base: config.qemu.uid_base,
+            uid_count: config.qemu.uid_count,
+            ..QemuSettings::default()
+        });
+        if gaps.is_empty() {
+            let by = "user, file tree, network, process table and control groups of their own";
+            say(true, format!("guests are confined: {by}"));
+        }
+        // A cloud works without, unless the settings require them.
+        let required = config.qemu.confinement == Confinement::Require;
+        for gap in gaps {
+            say(!required, format!("guests are not fully confined: {gap}"));
         }
     }
     let root = nix::unistd::geteuid().is_root();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use hypervisor::Driver;
 use hypervisor_fake::{FakeDriver, FakeSettings};
 use hypervisor_qemu::{QemuDriver, QemuSettings};
@@ -25,6 +25,7 @@ pub struct Hosted {
 pub async fn open(config: &Config, state: &State) -> Result<Vec<Hosted>> {
     match config.place.compute_driver {
         Kind::Qemu => {
+            distinct_users(config)?;
             let driver = QemuDriver::open(qemu_settings(config, state))
                 .await
                 .context("the QEMU driver cannot start (kilonova doctor says more)")?;
@@ -36,6 +37,22 @@ pub async fn open(config: &Config, state: &State) -> Result<Vec<Hosted>> {
         }
         Kind::Fake => fakes(config, state),
     }
+}
+
+/// A guest must not be the user whose files its DHCP server writes.
+fn distinct_users(config: &Config) -> Result<()> {
+    let (qemu, dhcp) = (&config.qemu, config.network.dhcp_uid);
+    let guests = qemu.uid_base..qemu.uid_base.saturating_add(qemu.uid_count);
+    ensure!(
+        !guests.contains(&dhcp),
+        "[network] dhcp_uid = {dhcp} is the number of a guest's user, too: [qemu] uid_base = {} and uid_count = {} \
+         give guests {} to {}",
+        qemu.uid_base,
+        qemu.uid_count,
+        guests.start,
+        guests.end - 1
+    );
+    Ok(())
 }
 
 /// The QEMU driver's settings.
@@ -50,6 +67,12 @@ pub fn qemu_settings(config: &Config, state: &State) -> QemuSettings {
         cpu_model: config.qemu.cpu_model.clone(),
         cgroups: config.qemu.cgroups,
         disk_reserve: config.place.disk_reserve,
+        confinement: config.qemu.confinement,
+        uid_base: config.qemu.uid_base,
+        uid_count: config.qemu.uid_count,
+        program_folders: config.qemu.program_folders.clone(),
+        memory_overhead_mb: config.qemu.memory_overhead_mb,
+        oom_score_adj: config.qemu.oom_score_adj,
         ..QemuSettings::default()
     }
 }
@@ -84,4 +107,18 @@ fn fakes(config: &Config, state: &State) -> Result<Vec<Hosted>> {
         });
     }
     Ok(hosts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dhcp_servers_and_guests_are_different_users() {
+        let config = |text: &str| Config::from_text(text).unwrap();
+        assert!(distinct_users(&config("")).is_ok());
+        let clash = distinct_users(&config("[network]\ndhcp_uid = 70000\n")).unwrap_err();
+        assert!(clash.to_string().contains("uid_base = 70000"), "{clash}");
+        assert!(distinct_users(&config("[qemu]\nuid_base = 60000\nuid_count = 9999\n")).is_ok());
+    }
 }

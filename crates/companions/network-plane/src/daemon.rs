@@ -1,8 +1,10 @@
 //! The dnsmasq processes: one for each network with DHCP, each in its network's DHCP namespace.
 //!
-//! They are daemons of their own and outlive us. A running one is found again by its pid file, its command line and
+//! They are daemons of their own and outlive us. As they read what guests send, none of them is root, and none sees more
+//! of the machine than its network's files: see [`confined`]. A running one is found again by its pid file, its command line and
 //! its namespace; one that died is started again by [`Daemons::supervise`], with growing pauses.
 
+mod confined;
 pub mod release;
 
 use std::collections::BTreeMap;
@@ -10,7 +12,6 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -18,7 +19,6 @@ use nix::unistd::Pid;
 
 use crate::PlaneError;
 use crate::dhcp::{self, Files};
-use crate::kernel::netns;
 use crate::memory::replace;
 use crate::wanted::Network;
 
@@ -33,8 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The dnsmasq processes of a plane.
 pub struct Daemons {
     directory: PathBuf,
-    /// Whom they become.
-    user: &'static str,
+    /// Number of the user that they run as.
+    uid: u32,
     running: BTreeMap<String, Daemon>,
 }
 
@@ -48,17 +48,11 @@ struct Daemon {
 }
 
 impl Daemons {
-    /// `state_dir` is the plane's.
-    pub fn new(state_dir: &Path) -> Daemons {
-        let directory = state_dir.join("dhcp");
-        let user = if open_to_all(state_dir) {
-            "nobody"
-        } else {
-            "root"
-        };
+    /// `state_dir` is the plane's; `uid` is the number of the user that the processes run as.
+    pub fn new(state_dir: &Path, uid: u32) -> Daemons {
         Daemons {
-            directory,
-            user,
+            directory: state_dir.join("dhcp"),
+            uid,
             running: BTreeMap::new(),
         }
     }
@@ -71,10 +65,16 @@ impl Daemons {
         inode: u64,
     ) -> Result<bool, PlaneError> {
         let directory = self.directory.join(&network.id);
-        let Some(files) = dhcp::files(network, &directory, self.user) else {
+        let Some(files) = dhcp::files(network, &directory) else {
             return Ok(false);
         };
-        let changed = ensure(&directory, &files, network, namespace, inode)?;
+        let place = Place {
+            dir: &directory,
+            namespace,
+            inode,
+            uid: self.uid,
+        };
+        let changed = ensure(&place, &files, network)?;
         let namespace = namespace
             .try_clone()
             .map_err(|e| PlaneError::file(&directory, e))?;
@@ -114,7 +114,7 @@ impl Daemons {
 
     /// Starts again what died. Meant to be called every half second.
     pub fn supervise(&mut self) {
-        let (directory, user) = (&self.directory, self.user);
+        let (directory, uid) = (&self.directory, self.uid);
         for (id, daemon) in &mut self.running {
             let directory = directory.join(id);
             if running(&directory, daemon.inode).is_some() {
@@ -129,16 +129,16 @@ impl Daemons {
             daemon.next_try = Instant::now() + daemon.pause;
             daemon.pause = (daemon.pause * 2).min(LAST_PAUSE);
             daemon.started = Instant::now();
-            let Some(files) = dhcp::files(&daemon.network, &directory, user) else {
+            let Some(files) = dhcp::files(&daemon.network, &directory) else {
                 continue;
             };
-            match ensure(
-                &directory,
-                &files,
-                &daemon.network,
-                &daemon.namespace,
-                daemon.inode,
-            ) {
+            let place = Place {
+                dir: &directory,
+                namespace: &daemon.namespace,
+                inode: daemon.inode,
+                uid,
+            };
+            match ensure(&place, &files, &daemon.network) {
                 Ok(_) => tracing::warn!(network = id, "dnsmasq had died and was started again"),
                 Err(error) => {
                     tracing::error!(network = id, %error, "dnsmasq died and cannot be started")
@@ -212,14 +212,25 @@ impl Daemons {
     }
 }
 
-fn ensure(
-    dir: &Path,
-    files: &Files,
-    network: &Network,
-    namespace: &File,
+/// Where a network's process runs.
+struct Place<'a> {
+    /// Of its files.
+    dir: &'a Path,
+    namespace: &'a File,
+    /// Of the namespace.
     inode: u64,
-) -> Result<bool, PlaneError> {
+    uid: u32,
+}
+
+fn ensure(place: &Place<'_>, files: &Files, network: &Network) -> Result<bool, PlaneError> {
+    let &Place {
+        dir,
+        namespace,
+        inode,
+        uid,
+    } = place;
     make_directory(dir)?;
+    confined::make_run(dir, uid)?;
     let old_hosts = fs::read_to_string(dir.join("hosts")).unwrap_or_default();
     let config_changed = write_changed(&dir.join("config"), &files.config)?;
     let hosts_changed = write_changed(&dir.join("hosts"), &files.hosts)?;
@@ -239,8 +250,9 @@ fn ensure(
         }
         _ => {
             stop(dir)?;
-            drop_stale_leases(dir, &files.hosts)?;
-            start(dir, namespace)?;
+            confined::take_over(dir, uid)?;
+            drop_stale_leases(dir, &files.hosts, uid)?;
+            confined::start(dir, namespace, uid)?;
             Ok(true)
         }
     }
@@ -265,9 +277,8 @@ fn write_changed(path: &Path, text: &str) -> Result<bool, PlaneError> {
 }
 
 /// Leases whose reservation is gone would keep their addresses from new owners.
-fn drop_stale_leases(dir: &Path, hosts: &str) -> Result<(), PlaneError> {
-    let path = dir.join("leases");
-    let Ok(old) = fs::read_to_string(&path) else {
+fn drop_stale_leases(dir: &Path, hosts: &str, uid: u32) -> Result<(), PlaneError> {
+    let Ok(old) = confined::read(dir, "leases") else {
         return Ok(());
     };
     let stale = dhcp::stale_leases(&old, hosts);
@@ -284,34 +295,8 @@ fn drop_stale_leases(dir: &Path, hosts: &str) -> Result<(), PlaneError> {
     if kept == old {
         Ok(())
     } else {
-        replace(&path, &kept)
+        confined::write(dir, "leases", &kept, uid)
     }
-}
-
-fn start(dir: &Path, namespace: &File) -> Result<(), PlaneError> {
-    let argument = format!("--conf-file={}", dir.join("config").display());
-    let output = netns::inside(namespace, || {
-        let command = Command::new("dnsmasq")
-            .arg(argument)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .output();
-        command.map_err(|e| match e.kind() {
-            ErrorKind::NotFound => PlaneError::Missing {
-                program: "dnsmasq",
-                package: "dnsmasq-base",
-            },
-            _ => PlaneError::kernel("run dnsmasq", e),
-        })
-    })?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(PlaneError::Program {
-        program: "dnsmasq",
-        stderr,
-    })
 }
 
 /// The process of a network, if it is alive and in the right namespace.
@@ -323,11 +308,7 @@ fn running(dir: &Path, inode: u64) -> Option<Pid> {
 
 /// The process of a network, wherever it is.
 fn alive(dir: &Path) -> Option<Pid> {
-    let pid: i32 = fs::read_to_string(dir.join("pid"))
-        .ok()?
-        .trim()
-        .parse()
-        .ok()?;
+    let pid: i32 = confined::read(dir, "pid").ok()?.trim().parse().ok()?;
     let pid = Pid::from_raw(pid);
     (config_of(pid.as_raw())? == dir.join("config")).then_some(pid)
 }
@@ -379,17 +360,4 @@ fn end(pid: Pid) -> Result<(), PlaneError> {
         std::thread::sleep(Duration::from_millis(2));
     }
     Ok(())
-}
-
-/// Whether everybody may pass through a directory: dnsmasq gives up root and must still reach its files.
-fn open_to_all(directory: &Path) -> bool {
-    let Ok(directory) = std::path::absolute(directory) else {
-        return false;
-    };
-    directory.ancestors().skip(1).all(|path| {
-        fs::metadata(path).map_or_else(
-            |e| e.kind() == ErrorKind::NotFound,
-            |m| m.permissions().mode() & 0o001 != 0,
-        )
-    })
 }

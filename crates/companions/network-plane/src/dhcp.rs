@@ -28,8 +28,8 @@ pub struct Files {
     pub names: String,
 }
 
-/// The files of a network, if a subnet of it has DHCP. `user` is who dnsmasq becomes after its start.
-pub fn files(network: &Network, directory: &Path, user: &str) -> Option<Files> {
+/// The files of a network, if a subnet of it has DHCP.
+pub fn files(network: &Network, directory: &Path) -> Option<Files> {
     let subnets: Vec<&Subnet> = network.subnets.iter().filter(|s| serves(s)).collect();
     if subnets.is_empty() {
         return None;
@@ -37,7 +37,7 @@ pub fn files(network: &Network, directory: &Path, user: &str) -> Option<Files> {
     let mut hosts: Vec<&DhcpHost> = network.dhcp_hosts.iter().collect();
     hosts.sort_by(|a, b| a.mac.cmp(&b.mac));
     let mut files = Files {
-        config: config(network, &subnets, directory, user),
+        config: config(network, &subnets, directory),
         hosts: String::new(),
         options: String::new(),
         names: String::new(),
@@ -63,12 +63,12 @@ fn serves(subnet: &Subnet) -> bool {
     subnet.dhcp && addressed
 }
 
-fn config(network: &Network, subnets: &[&Subnet], directory: &Path, user: &str) -> String {
+fn config(network: &Network, subnets: &[&Subnet], directory: &Path) -> String {
     let path = directory.display();
     let mut text = format!(
-        "no-hosts\nno-resolv\nbind-interfaces\ninterface={DHCP_DEVICE}\nexcept-interface=lo\nuser={user}\n\
-         pid-file={path}/pid\ndhcp-hostsfile={path}/hosts\ndhcp-optsfile={path}/options\naddn-hosts={path}/names\n\
-         dhcp-leasefile={path}/leases\ndhcp-lease-max=65536\ndhcp-authoritative\n\
+        "no-hosts\nno-resolv\nbind-interfaces\ninterface={DHCP_DEVICE}\nexcept-interface=lo\n\
+         pid-file={path}/run/pid\ndhcp-hostsfile={path}/hosts\ndhcp-optsfile={path}/options\naddn-hosts={path}/names\n\
+         dhcp-leasefile={path}/run/leases\ndhcp-lease-max=65536\ndhcp-authoritative\n\
          dhcp-option-force=option:mtu,{}\n",
         network.mtu
     );

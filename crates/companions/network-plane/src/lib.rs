@@ -52,6 +52,6 @@ pub use metadata::MetadataListener;
 pub use names::{
     bridge, dhcp_namespace, router_namespace, switch_namespace, tap_name, uplink_host,
 };
-pub use plane::{Plane, PlaneSettings};
+pub use plane::{DHCP_UID, Plane, PlaneSettings};
 pub use report::{Failure, Object, Report};
 pub use wanted::*;

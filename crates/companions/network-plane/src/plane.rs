@@ -40,7 +40,12 @@ pub struct PlaneSettings {
     pub gateway_services: BTreeSet<GatewayService>,
     /// Tracked connections that one port may have begun; `None` for the usual limit.
     pub connections_per_port: Option<u32>,
+    /// Number of the user that dnsmasq runs as; nobody else may have it.
+    pub dhcp_uid: u32,
 }
+
+/// The usual number: just below those of guests, free by systemd's table of numbers (65,536 to 524,287).
+pub const DHCP_UID: u32 = 69_999;
 
 /// The networks of one cloud on this host. Cheap to clone; what exists on the host outlives it.
 #[derive(Clone)]
@@ -104,7 +109,7 @@ impl Plane {
             spaces: Default::default(),
             memory: memory::load(&state_dir),
             layout: Layout::new(),
-            daemons: Daemons::new(&state_dir),
+            daemons: Daemons::new(&state_dir, settings.dhcp_uid),
             listeners: Listeners::default(),
             adverts: Default::default(),
             state_dir,

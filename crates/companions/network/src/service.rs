@@ -155,6 +155,7 @@ async fn open_plane(settings: &Settings) -> Result<Option<Plane>, PlaneError> {
                 owner: settings.owner.clone(),
                 gateway_services: settings.gateway_services.clone(),
                 connections_per_port: settings.connections_per_port,
+                dhcp_uid: settings.dhcp_uid,
             };
             Ok(Some(Plane::open(plane).await?))
         }

@@ -37,6 +37,8 @@ pub struct Settings {
     pub gateway_services: BTreeSet<GatewayService>,
     /// Tracked connections that one port may have begun; `None` for the usual limit.
     pub connections_per_port: Option<u32>,
+    /// Number of the user that dnsmasq runs as; nobody else may have it.
+    pub dhcp_uid: u32,
     /// Whether servers reach a metadata service at 169.254.169.254. Only with the Linux plane.
     pub metadata: bool,
     /// The secret shared with the metadata service, by which it knows that the proxy spoke.
@@ -76,6 +78,7 @@ impl Default for Settings {
             owner: "local".to_owned(),
             gateway_services: BTreeSet::new(),
             connections_per_port: None,
+            dhcp_uid: network_plane::DHCP_UID,
             metadata: true,
             metadata_secret: SecretString::default(),
             mtu: 1500,

@@ -3,6 +3,8 @@
 //! [`Broker::start`] gives `None`, and says so, only where no broker is installed. A broker that is
 //! installed and does not start is an error.
 
+#![allow(clippy::disallowed_methods)] // tests run programs as people do
+
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;

@@ -165,6 +165,8 @@ pub fn backing_file(path: &Path) -> Result<Option<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::disallowed_methods)] // tests run programs as people do
+
     use std::process::Command;
 
     use super::*;

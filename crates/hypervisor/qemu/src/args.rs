@@ -164,17 +164,17 @@ fn consoles(args: &mut Arguments, inputs: &Inputs<'_>) -> Result<()> {
     let qmp = Keyed::head("socket").set("id", "qmp").set("fd", inputs.qmp);
     args.keyed("-chardev", qmp.set("server", "on").set("wait", "off"))?;
     args.word("-mon", "chardev=qmp,mode=control");
-    args.whole("-pidfile", path(&layout.pid())?)?;
+    args.whole("-pidfile", path(&layout.inner_pid())?)?;
     let serial = Keyed::head("socket")
         .set("id", "serial0")
-        .set("path", path(&layout.serial())?)
+        .set("path", path(&layout.inner_serial())?)
         .set("server", "on")
         .set("wait", "off")
         .set("logfile", path(&layout.console_log())?)
         .set("logappend", "on");
     args.keyed("-chardev", serial)?;
     args.word("-device", "isa-serial,chardev=serial0");
-    let screen = Keyed::key("vnc", format!("unix:{}", path(&layout.vnc())?));
+    let screen = Keyed::key("vnc", format!("unix:{}", path(&layout.inner_vnc())?));
     args.keyed("-vnc", screen)
 }
 

@@ -116,7 +116,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), image).unwrap();
         let isoinfo = |args: &[&str]| {
-            let output = std::process::Command::new("isoinfo")
+            let output = child::command("isoinfo")
                 .args(args)
                 .arg("-i")
                 .arg(file.path())

@@ -1,32 +1,38 @@
 //! The disks of a server: made when missing, grown when too small, never shrunk, never formatted over.
 
+use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use hypervisor::qcow2::{self, Backing};
 use hypervisor::{DriverError, Result, RootDisk};
 
+use crate::confine::Warden;
 use crate::layout::Layout;
 use crate::record::{Base, Record};
 use crate::settings::QemuSettings;
+
+/// Where disks are made, and how their tools are confined.
+#[derive(Clone, Copy)]
+pub(crate) struct Ground<'a> {
+    pub layout: &'a Layout,
+    pub settings: &'a QemuSettings,
+    pub warden: &'a Warden,
+}
 
 /// Makes everything that the description asks for. Blocking.
 ///
 /// # Errors
 /// `ImageUnusable` when the base is missing or larger than the disk; `Io`.
-pub(crate) fn ensure(layout: &Layout, record: &mut Record, settings: &QemuSettings) -> Result<()> {
+pub(crate) fn ensure(ground: &Ground<'_>, record: &mut Record) -> Result<()> {
+    let layout = ground.layout;
     if let Some(root) = record.spec.root_disk.clone() {
-        ensure_root(layout, record, &root, settings)?;
+        ensure_root(ground, record, &root)?;
     }
     for (number, disk) in record.spec.ephemeral.iter().enumerate() {
-        ensure_size(
-            &layout.ephemeral(number),
-            disk.size_gb << 30,
-            None,
-            settings,
-        )?;
+        let size = disk.size_gb << 30;
+        ensure_size(ground, record, &layout.ephemeral(number), size, None)?;
     }
     if record.spec.swap_mb > 0 && !layout.swap().exists() {
         let path = layout.swap();
@@ -47,22 +53,17 @@ pub(crate) fn present(layout: &Layout, record: &Record) -> bool {
     record.spec.root_disk.is_none() || layout.root_disk().exists()
 }
 
-fn ensure_root(
-    layout: &Layout,
-    record: &mut Record,
-    root: &RootDisk,
-    settings: &QemuSettings,
-) -> Result<()> {
-    let path = layout.root_disk();
+fn ensure_root(ground: &Ground<'_>, record: &mut Record, root: &RootDisk) -> Result<()> {
+    let path = ground.layout.root_disk();
     if path.exists() {
         if let Some(base) = &record.base {
             check_base(&base.path, &base.path.display().to_string())?;
         }
-        return ensure_size(&path, root.size_gb << 30, None, settings);
+        return ensure_size(ground, record, &path, root.size_gb << 30, None);
     }
     let Some(image) = &root.image else {
         record.base = None;
-        return ensure_size(&path, root.size_gb << 30, None, settings);
+        return ensure_size(ground, record, &path, root.size_gb << 30, None);
     };
     let name = if image.id.is_empty() {
         image.path.display().to_string()
@@ -80,7 +81,7 @@ fn ensure_root(
     }
     let path_of_base = std::path::absolute(&image.path)
         .map_err(DriverError::io("resolve the path of the image"))?;
-    crate::args::inside_image_folders(&path_of_base, settings)?;
+    crate::args::inside_image_folders(&path_of_base, ground.settings)?;
     record.base = Some(Base {
         path: path_of_base.clone(),
         format: image.format,
@@ -89,12 +90,8 @@ fn ensure_root(
         path: &path_of_base,
         format: image.format.as_str(),
     };
-    ensure_size(
-        &path,
-        wanted.max(image.virtual_size),
-        Some(backing),
-        settings,
-    )
+    let size = wanted.max(image.virtual_size);
+    ensure_size(ground, record, &path, size, Some(backing))
 }
 
 fn check_base(path: &Path, name: &str) -> Result<()> {
@@ -112,14 +109,15 @@ fn check_base(path: &Path, name: &str) -> Result<()> {
 
 /// A qcow2 of at least `size` bytes at `path`.
 fn ensure_size(
+    ground: &Ground<'_>,
+    record: &Record,
     path: &Path,
     size: u64,
     backing: Option<Backing<'_>>,
-    settings: &QemuSettings,
 ) -> Result<()> {
     match qcow2::virtual_size(path) {
         Ok(have) if have >= size => Ok(()),
-        Ok(_) => grow(path, size, settings),
+        Ok(_) => grow(ground, record, path, size),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             // Made under another name: a half-written header must never be taken for a disk.
             let fresh = path.with_extension("new");
@@ -132,52 +130,49 @@ fn ensure_size(
     }
 }
 
-fn grow(path: &Path, size: u64, settings: &QemuSettings) -> Result<()> {
+fn grow(ground: &Ground<'_>, record: &Record, path: &Path, size: u64) -> Result<()> {
     // Without what lies below, which the header names and which is never longer than the disk: growing needs none of
     // it, and a header is not trusted with names of files.
     let file = crate::args::file_node(path, false)?;
     let node = serde_json::json!({"driver": "qcow2", "file": file, "backing": null});
-    let mut command = Command::new(&settings.qemu_img);
-    command
-        .args(["resize", "-q"])
-        .arg(format!("json:{node}"))
-        .arg(size.to_string());
-    run(&mut command, "grow the disk")
+    let mut args: Vec<OsString> = ["resize", "-q"].map(Into::into).to_vec();
+    args.push(format!("json:{node}").into());
+    args.push(size.to_string().into());
+    run(ground, record, args, None, "grow the disk")
 }
 
 /// Copies a stopped server's root disk, with everything below it, into a file of its own. Blocking.
-pub(crate) fn export(
-    layout: &Layout,
-    record: &Record,
-    target: &Path,
-    settings: &QemuSettings,
-) -> Result<()> {
+pub(crate) fn export(ground: &Ground<'_>, record: &Record, target: &Path) -> Result<()> {
+    let layout = ground.layout;
     // Its header is looked at first: it must not send qemu-img to another file.
     qcow2::virtual_size(&layout.root_disk()).map_err(DriverError::io("read the root disk"))?;
     let source = crate::args::root_node(layout, record.base.as_ref(), true)?;
-    let source = format!("json:{source}");
-    let mut command = Command::new(&settings.qemu_img);
-    command
-        .args(["convert", "-q", "-O", "qcow2"])
-        .arg(source)
-        .arg(target);
-    run(&mut command, "export the disk")
+    let mut args: Vec<OsString> = ["convert", "-q", "-O", "qcow2"].map(Into::into).to_vec();
+    args.push(format!("json:{source}").into());
+    args.push(target.into());
+    // qemu-img cannot make files beside the server's own.
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(target)
+        .map_err(DriverError::io(format!("make {}", target.display())))?;
+    run(ground, record, args, Some(target), "export the disk")
 }
 
-fn run(command: &mut Command, what: &str) -> Result<()> {
-    let output = command
-        .env("PATH", crate::process::PATH)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(DriverError::io(format!("run qemu-img to {what}")))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(DriverError::Hypervisor {
-        what: what.to_owned(),
-        why,
-    })
+/// qemu-img, confined as the guest whose disks it reads.
+fn run(
+    ground: &Ground<'_>,
+    record: &Record,
+    args: Vec<OsString>,
+    target: Option<&Path>,
+    what: &str,
+) -> Result<()> {
+    let server = (ground.layout, record);
+    ground
+        .warden
+        .qemu_img(server, ground.settings, args, target, what)
 }
 
 /// A swap area as `mkswap` makes it: version 1, pages of 4 KiB, label `swap0`.
@@ -223,6 +218,18 @@ mod tests {
         (dir, layout, Record::new(&spec))
     }
 
+    fn ground<'a>(
+        layout: &'a Layout,
+        settings: &'a QemuSettings,
+        warden: &'a Warden,
+    ) -> Ground<'a> {
+        Ground {
+            layout,
+            settings,
+            warden,
+        }
+    }
+
     fn image(dir: &Path, size: u64) -> ImageRef {
         let path = dir.join("base.raw");
         std::fs::File::create(&path).unwrap().set_len(size).unwrap();
@@ -236,6 +243,7 @@ mod tests {
 
     #[test]
     fn a_root_disk_takes_the_flavors_size_or_the_images_and_grows_later() {
+        let warden = Warden::none();
         let (dir, layout, mut record) = server(RootDisk {
             size_gb: 0,
             image: None,
@@ -245,10 +253,14 @@ mod tests {
             size_gb: 0,
             image: Some(image(dir.path(), 5 << 20)),
         });
-        ensure(&layout, &mut record, &settings).unwrap();
+        ensure(&ground(&layout, &settings, &warden), &mut record).unwrap();
         assert_eq!(qcow2::virtual_size(&layout.root_disk()).unwrap(), 5 << 20);
         assert_eq!(record.base.as_ref().unwrap().format, ImageFormat::Raw);
-        if Command::new("qemu-img").arg("--version").output().is_err() {
+        if child::command("qemu-img")
+            .arg("--version")
+            .output()
+            .is_err()
+        {
             println!("skipped: qemu-img is not installed");
             return;
         }
@@ -256,13 +268,13 @@ mod tests {
             size_gb: 2,
             image: None,
         });
-        ensure(&layout, &mut record, &settings).unwrap();
+        ensure(&ground(&layout, &settings, &warden), &mut record).unwrap();
         assert_eq!(qcow2::virtual_size(&layout.root_disk()).unwrap(), 2 << 30);
         record.spec.root_disk = Some(RootDisk {
             size_gb: 1,
             image: None,
         });
-        ensure(&layout, &mut record, &settings).unwrap();
+        ensure(&ground(&layout, &settings, &warden), &mut record).unwrap();
         assert_eq!(
             qcow2::virtual_size(&layout.root_disk()).unwrap(),
             2 << 30,
@@ -272,6 +284,7 @@ mod tests {
 
     #[test]
     fn an_image_that_is_missing_or_too_large_is_named() {
+        let warden = Warden::none();
         let (dir, layout, mut record) = server(RootDisk {
             size_gb: 1,
             image: None,
@@ -288,7 +301,7 @@ mod tests {
                 size_gb: 1,
                 image: Some(image),
             });
-            let refused = ensure(&layout, &mut record, &settings);
+            let refused = ensure(&ground(&layout, &settings, &warden), &mut record);
             assert!(
                 matches!(&refused, Err(DriverError::ImageUnusable { image, .. }) if image == "img"),
                 "{refused:?}"
@@ -300,6 +313,7 @@ mod tests {
     #[test]
     fn swap_and_ephemeral_disks_are_made_once() {
         let settings = QemuSettings::default();
+        let warden = Warden::none();
         let (_dir, layout, mut record) = server(RootDisk {
             size_gb: 1,
             image: None,
@@ -309,7 +323,7 @@ mod tests {
             size_gb: 3,
             guest_format: None,
         }];
-        ensure(&layout, &mut record, &settings).unwrap();
+        ensure(&ground(&layout, &settings, &warden), &mut record).unwrap();
         assert_eq!(qcow2::virtual_size(&layout.ephemeral(0)).unwrap(), 3 << 30);
         let mut swap = std::fs::read(layout.swap()).unwrap();
         assert_eq!(
@@ -318,7 +332,7 @@ mod tests {
         );
         swap[9000] = 1;
         std::fs::write(layout.swap(), &swap).unwrap();
-        ensure(&layout, &mut record, &settings).unwrap();
+        ensure(&ground(&layout, &settings, &warden), &mut record).unwrap();
         assert_eq!(
             std::fs::read(layout.swap()).unwrap()[9000],
             1,

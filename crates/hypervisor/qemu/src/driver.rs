@@ -23,6 +23,7 @@ use hypervisor::{
 use tokio::sync::broadcast;
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::confine::Warden;
 use crate::guest::Guest;
 use crate::layout::{Layout, servers};
 use crate::probe::Probe;
@@ -52,6 +53,7 @@ impl Drop for QemuDriver {
 pub(crate) struct Host {
     settings: QemuSettings,
     probe: Probe,
+    warden: Warden,
     hostname: String,
     locks: ServerLocks,
     graves: Graves,
@@ -302,6 +304,7 @@ impl Driver for QemuDriver {
         match keep {
             Keep::Nothing => {
                 start::remove(&layout).await?;
+                host.warden.users.release(id);
                 host.graves.bury(id, epoch);
             }
             Keep::Disks => {

@@ -151,6 +151,9 @@ pub(crate) async fn connect(
         answer = tokio::time::timeout(limit, Qmp::connect(&path)) => answer,
         () = process.exited() => Ok(Err(QmpError::Closed)),
     };
+    if let Ok(Ok(_)) = answer {
+        publish(layout)?;
+    }
     match answer {
         Ok(Ok((qmp, events))) => Ok((
             Guest {
@@ -170,6 +173,29 @@ pub(crate) async fn connect(
         Ok(Err(error)) => Err(error.during("connect to the guest")),
         Err(_) => Err(QmpError::Timeout("the start".to_owned()).during("start the guest")),
     }
+}
+
+/// Moves the sockets that QEMU made out of the folder that it can write: a name in there may lead anywhere, for
+/// instance to the console of another server.
+fn publish(layout: &Layout) -> Result<()> {
+    use std::os::unix::fs::FileTypeExt;
+    for (from, to) in [
+        (layout.inner_vnc(), layout.vnc()),
+        (layout.inner_serial(), layout.serial()),
+    ] {
+        let fail = || DriverError::io(format!("take {}", from.display()));
+        match std::fs::rename(&from, &to) {
+            // Moved before, or made in place by a version that did not confine guests.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            moved => moved.map_err(fail())?,
+        }
+        let kind = std::fs::symlink_metadata(&to).map_err(fail())?.file_type();
+        if !kind.is_socket() {
+            std::fs::remove_file(&to).map_err(fail())?;
+            return Err(fail()(std::io::Error::other("it is no socket")));
+        }
+    }
+    Ok(())
 }
 
 /// The end of what QEMU wrote to its log.
@@ -255,6 +281,23 @@ mod tests {
             data,
             commanded,
         }
+    }
+
+    #[test]
+    fn what_a_guest_leaves_in_its_folder_is_taken_only_if_it_is_a_socket() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path(), "0d7b1a2c-6a3e-4f0e-9f41-000000000001").unwrap();
+        std::fs::create_dir_all(layout.io()).unwrap();
+        let _serial = UnixListener::bind(layout.inner_serial()).unwrap();
+        publish(&layout).unwrap();
+        publish(&layout).unwrap();
+        assert!(layout.serial().exists() && !layout.inner_serial().exists());
+        // The screen is a link to the console of another server.
+        let _other = UnixListener::bind(dir.path().join("other")).unwrap();
+        std::os::unix::fs::symlink(dir.path().join("other"), layout.inner_vnc()).unwrap();
+        let refused = publish(&layout).unwrap_err();
+        assert!(refused.to_string().contains("io/vnc"), "{refused}");
+        assert!(layout.vnc().symlink_metadata().is_err());
     }
 
     #[test]

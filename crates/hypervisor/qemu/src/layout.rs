@@ -59,8 +59,29 @@ impl Layout {
         self.dir.join("nvram.fd")
     }
 
+    /// The guest's process number, as this process sees it.
     pub fn pid(&self) -> PathBuf {
         self.dir.join("pid")
+    }
+
+    /// The one folder in which the guest's QEMU makes files.
+    pub fn io(&self) -> PathBuf {
+        self.dir.join("io")
+    }
+
+    /// Where QEMU writes its process number, as it sees it itself.
+    pub fn inner_pid(&self) -> PathBuf {
+        self.io().join("pid")
+    }
+
+    /// Where QEMU makes the socket of the screen; it is moved to [`Layout::vnc`].
+    pub fn inner_vnc(&self) -> PathBuf {
+        self.io().join("vnc")
+    }
+
+    /// Where QEMU makes the socket of the serial line; it is moved to [`Layout::serial`].
+    pub fn inner_serial(&self) -> PathBuf {
+        self.io().join("tty")
     }
 
     pub fn qmp(&self) -> PathBuf {

@@ -10,6 +10,7 @@
 //! | `machines` | the machine types that this QEMU lists |
 //! | `qmp` | the protocol client |
 //! | `process` | starting, finding again, ending |
+//! | `confine`, `users`, `cgroup` | what a guest cannot reach, and how much it may use |
 //! | `disks`, `config_drive`, `tap` | what a guest is made of |
 //! | `record`, `layout` | what is kept on disk |
 //! | `guest` | one running guest: connection and watcher |
@@ -18,6 +19,7 @@
 mod args;
 mod cgroup;
 mod config_drive;
+mod confine;
 mod console_log;
 mod disks;
 mod driver;
@@ -32,11 +34,17 @@ mod record;
 mod room;
 pub mod settings;
 mod tap;
+mod users;
 
 pub use driver::QemuDriver;
 pub use machines::Machines;
 pub use probe::{Accel, Probe, probe};
-pub use settings::{BadCpuModel, CpuModel, QemuSettings, VirtType};
+pub use settings::{BadCpuModel, Confinement, CpuModel, QemuSettings, VirtType};
+
+/// What guests of this machine would not be confined by, each with the reason; for people.
+pub fn confinement_gaps(settings: &QemuSettings) -> Vec<String> {
+    confine::Warden::new(settings).gaps()
+}
 
 /// A fuzz target: makes a description of any bytes, and panics when the command line of that holds what was not meant.
 #[cfg(feature = "fuzz")]

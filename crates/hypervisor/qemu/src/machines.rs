@@ -38,10 +38,8 @@ impl Machines {
     /// # Errors
     /// It cannot be run, or its list cannot be read.
     pub(crate) async fn ask(qemu: &Path) -> std::io::Result<Self> {
-        let output = tokio::process::Command::new(qemu)
+        let output = child::tokio_command(qemu)
             .args(["-machine", "help"])
-            .env_clear()
-            .env("PATH", crate::process::PATH)
             .stdin(std::process::Stdio::null())
             .kill_on_drop(true)
             .output()

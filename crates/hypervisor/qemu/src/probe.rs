@@ -90,7 +90,7 @@ pub async fn probe(settings: &QemuSettings) -> Probe {
         qemu_img,
         machines,
         uefi,
-        cgroups: crate::cgroup::usable(),
+        cgroups: crate::cgroup::Groups::new(settings.cgroups).limits_processors(),
         problems,
     }
 }
@@ -125,9 +125,8 @@ pub(crate) fn cpu_virtualises(cpuinfo: &str) -> bool {
 }
 
 async fn version(program: &Path) -> Option<u32> {
-    let output = tokio::process::Command::new(program)
+    let output = child::tokio_command(program)
         .arg("--version")
-        .env("PATH", crate::process::PATH)
         .stdin(std::process::Stdio::null())
         .kill_on_drop(true)
         .output()

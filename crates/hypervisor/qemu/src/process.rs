@@ -1,12 +1,12 @@
-//! QEMU processes: started in a session of their own, found again by a later driver, ended for certain. All through
+//! QEMU processes: started confined, found again by a later driver, ended for certain. All through
 //! pidfds, so that a reused process number is never taken for a guest.
 
 use std::io::{Error, ErrorKind, Result};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
+use child::{Confined, Measures, Started};
 use hypervisor::DriverError;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -15,9 +15,6 @@ use crate::layout::Layout;
 
 /// A process cannot outlive SIGKILL for long, unless it hangs in the kernel on a dead disk.
 const KILL_WAIT: Duration = Duration::from_secs(15);
-
-/// Where programs are looked for that settings name without a folder.
-pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A running QEMU.
 #[derive(Debug)]
@@ -36,6 +33,11 @@ impl Process {
         }
         // SAFETY: the kernel just gave us this descriptor and nobody else knows it.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        Self::of(pid, fd)
+    }
+
+    /// The process that a pidfd names.
+    fn of(pid: u32, fd: OwnedFd) -> Result<Self> {
         // SAFETY: an OwnedFd keeps one open descriptor and always names it, until it is dropped with the AsyncFd.
         let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
         Ok(Self {
@@ -67,8 +69,7 @@ impl Process {
         unsafe { libc::poll(&mut poll, 1, 0) == 0 }
     }
 
-    /// Kills and waits.
-    pub async fn kill(&self) -> hypervisor::Result<()> {
+    fn send_kill(&self) -> Result<()> {
         // SAFETY: a valid pidfd, a signal number, no siginfo, no flags.
         let sent = unsafe {
             libc::syscall(
@@ -79,10 +80,17 @@ impl Process {
                 0,
             )
         };
-        let error = Error::last_os_error();
-        if sent != 0 && error.raw_os_error() != Some(libc::ESRCH) {
-            return Err(DriverError::io(format!("kill process {}", self.pid))(error));
+        match (sent, Error::last_os_error()) {
+            (0, _) => Ok(()),
+            (_, error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+            (_, error) => Err(error),
         }
+    }
+
+    /// Kills and waits.
+    pub async fn kill(&self) -> hypervisor::Result<()> {
+        self.send_kill()
+            .map_err(DriverError::io(format!("kill process {}", self.pid)))?;
         if self.exits_within(KILL_WAIT).await {
             return Ok(());
         }
@@ -129,8 +137,10 @@ fn belongs(cmdline: &[u8], layout: &Layout) -> bool {
             .windows(2)
             .any(|pair| pair[0] == option && pair[1] == value)
     };
+    let pid_file = |path: &Path| has(b"-pidfile", path.as_os_str().as_encoded_bytes());
+    // The second is what versions gave that did not confine guests.
     has(b"-uuid", layout.id().as_bytes())
-        && has(b"-pidfile", layout.pid().as_os_str().as_encoded_bytes())
+        && (pid_file(&layout.inner_pid()) || pid_file(&layout.pid()))
 }
 
 /// Starts QEMU with the given descriptors open at the same numbers. What it says goes to `qemu.log`.
@@ -139,6 +149,7 @@ pub(crate) fn start(
     args: &[String],
     layout: &Layout,
     fds: &[OwnedFd],
+    measures: Measures,
 ) -> hypervisor::Result<Process> {
     let log = layout.qemu_log();
     let fail = || DriverError::io(format!("open {}", log.display()));
@@ -149,43 +160,41 @@ pub(crate) fn start(
         .open(&log)
         .map_err(fail())?;
     let err = out.try_clone().map_err(fail())?;
-    let numbers: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
-    let mut command = tokio::process::Command::new(program);
-    command
-        .args(args)
-        .current_dir(layout.dir())
-        .stdin(Stdio::null())
-        .stdout(out)
-        .stderr(err)
-        .kill_on_drop(false);
-    // Not ours: the environment may hold credentials of the cloud.
-    command.env_clear().env("PATH", PATH);
-    // SAFETY: between fork and exec only setsid and fcntl run, both safe there, on memory made before.
-    unsafe {
-        command.pre_exec(move || {
-            if libc::setsid() < 0 {
-                return Err(Error::last_os_error());
-            }
-            for number in &numbers {
-                if libc::fcntl(*number, libc::F_SETFD, 0) < 0 {
-                    return Err(Error::last_os_error());
-                }
-            }
-            Ok(())
-        });
-    }
-    let mut child = command.spawn().map_err(|error| missing(program, error))?;
-    let pid = child
-        .id()
-        .ok_or_else(|| DriverError::io("start QEMU")(Error::other("it has no process number")))?;
-    let process = Process::open(pid).map_err(DriverError::io("watch QEMU"))?;
-    tokio::spawn(async move {
-        match child.wait().await {
-            Ok(status) => tracing::debug!(pid, %status, "QEMU ended"),
-            Err(error) => tracing::warn!(pid, %error, "cannot collect QEMU's exit status"),
+    let confined = Confined {
+        program: program.to_owned(),
+        args: args.iter().map(Into::into).collect(),
+        folder: layout.dir().to_owned(),
+        keep: fds.iter().map(AsRawFd::as_raw_fd).collect(),
+        measures,
+    };
+    let started = confined.start(out.into(), err.into());
+    let Started { pid, pidfd } = started.map_err(|error| missing(program, error))?;
+    let own = pidfd.try_clone().and_then(|fd| Process::of(pid, fd));
+    tokio::spawn(collect(pid, pidfd));
+    let process = own.map_err(DriverError::io("watch QEMU"))?;
+    // QEMU's own pid file holds the number that it has in its own process table.
+    if let Err(error) = crate::record::replace(&layout.pid(), pid.to_string().as_bytes()) {
+        if let Err(alive) = process.send_kill() {
+            tracing::error!(pid, error = %alive, "a QEMU that failed to start cannot be killed");
         }
-    });
+        return Err(DriverError::io("write the pid file")(error));
+    }
     Ok(process)
+}
+
+/// Collects the end of a child, so that it does not stay as a zombie.
+async fn collect(pid: u32, pidfd: OwnedFd) {
+    let ended = match Process::of(pid, pidfd) {
+        Ok(process) => {
+            process.exited().await;
+            Started::collect(process.fd.get_ref())
+        }
+        Err(error) => Err(error),
+    };
+    match ended {
+        Ok(ended) => tracing::debug!(pid, ?ended, "QEMU ended"),
+        Err(error) => tracing::warn!(pid, %error, "cannot collect QEMU's exit status"),
+    }
 }
 
 fn missing(program: &Path, error: Error) -> DriverError {
@@ -209,7 +218,9 @@ mod tests {
         let layout = Layout::new(Path::new("/s"), "0d7b1a2c-6a3e-4f0e-9f41-000000000001").unwrap();
         let line =
             |id: &str, pid: &str| format!("qemu\0-uuid\0{id}\0-pidfile\0{pid}\0").into_bytes();
-        let pid = layout.pid().display().to_string();
+        let pid = layout.inner_pid().display().to_string();
+        let earlier = layout.pid().display().to_string();
+        assert!(belongs(&line(layout.id(), &earlier), &layout));
         assert!(belongs(&line(layout.id(), &pid), &layout));
         assert!(!belongs(&line(layout.id(), "/other/pid"), &layout));
         assert!(!belongs(

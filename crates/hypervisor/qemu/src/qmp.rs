@@ -158,6 +158,13 @@ impl Qmp {
             .map(drop)
     }
 
+    /// Hands a file descriptor over as `/dev/fdset/<set>`, which commands take as a file's name.
+    pub async fn add_fd(&self, set: u32, fd: BorrowedFd<'_>) -> Result<(), QmpError> {
+        self.send("add-fd", json!({"fdset-id": set}), Some(fd))
+            .await
+            .map(drop)
+    }
+
     async fn send(
         &self,
         command: &str,

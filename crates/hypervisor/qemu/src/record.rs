@@ -23,6 +23,9 @@ pub(crate) struct Record {
     /// Machine type the server was first started with, by its whole name; it never changes under a guest.
     #[serde(default)]
     pub machine: Option<MachineType>,
+    /// Number of the user that the guest runs as; None before its first start as a user of its own.
+    #[serde(default)]
+    pub uid: Option<u32>,
     /// Gone from this host with its disks kept.
     #[serde(default)]
     pub away: bool,
@@ -44,6 +47,7 @@ impl Record {
             since: Utc::now(),
             base: None,
             machine: None,
+            uid: None,
             away: false,
             spec: spec.clone(),
         }

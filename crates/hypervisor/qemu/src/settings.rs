@@ -19,6 +19,17 @@ pub enum VirtType {
     Qemu,
 }
 
+/// What happens when a machine cannot confine guests as it should.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Confinement {
+    /// Guests run with what there is; the driver says at its start what is missing.
+    #[default]
+    Auto,
+    /// No guest is started.
+    Require,
+}
+
 /// A processor as QEMU's `-cpu` takes it: a model, and features that are added, left out or set, as
 /// `Nehalem,+vmx,-x2apic,vendor=GenuineIntel`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,8 +116,19 @@ pub struct QemuSettings {
     /// Bytes that stay free on the disk of the servers, for records and databases: new servers and suspends that would
     /// use them are refused.
     pub disk_reserve: u64,
-    /// Put guests into control groups `kilonova/<id>`, so that processor limits of flavors work.
+    /// Put guests into control groups `kilonova/<id>`, which limit their memory, processes and processor time.
     pub cgroups: bool,
+    pub confinement: Confinement,
+    /// First number of the users that guests run as. No user of the machine may have one of the range.
+    pub uid_base: u32,
+    /// How many such numbers there are, and so how many servers this host can have. 1: all guests share one user.
+    pub uid_count: u32,
+    /// Folders of programs and their data that a guest's QEMU can read. Nothing secret may lie there.
+    pub program_folders: Vec<PathBuf>,
+    /// MiB that QEMU itself may use beside the guest's memory, before the kernel ends it.
+    pub memory_overhead_mb: u64,
+    /// How much sooner than others a guest is ended when the machine's memory is short: -1000 to 1000.
+    pub oom_score_adj: i32,
     /// Seconds in which QEMU must answer after it was started.
     pub start_timeout_s: u64,
 }
@@ -128,6 +150,16 @@ impl Default for QemuSettings {
             console_log_bytes: 256 * 1024,
             disk_reserve: 256 << 20,
             cgroups: true,
+            confinement: Confinement::Auto,
+            // Free by systemd's table of numbers (65,536 to 524,287), and below 100,000, where Debian begins to hand
+            // out numbers for containers.
+            uid_base: 70_000,
+            uid_count: 20_000,
+            program_folders: ["/usr", "/lib", "/lib64", "/bin", "/sbin"]
+                .map(PathBuf::from)
+                .to_vec(),
+            memory_overhead_mb: 512,
+            oom_score_adj: 300,
             start_timeout_s: 30,
         }
     }

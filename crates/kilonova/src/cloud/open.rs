@@ -81,6 +81,7 @@ pub async fn networks(config: &Config, state: &State) -> Result<Networks> {
         metadata_secret: SecretString::from(state.secrets.metadata_secret.clone()),
         mtu: config.network.mtu,
         dns_domain: config.network.dns_domain.clone(),
+        dhcp_uid: config.network.dhcp_uid,
         policy_file: config.network.policy_file.clone(),
         ..network::Settings::default()
     };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use compute_model::quota::Resource;
 use hypervisor::MachineType;
 use hypervisor_fake::{Faults, Latencies};
-use hypervisor_qemu::{CpuModel, VirtType};
+use hypervisor_qemu::{Confinement, CpuModel, VirtType};
 use ipnet::IpNet;
 use settings::{Opt, Reader, Section};
 
@@ -345,6 +345,12 @@ pub struct QemuSection {
     pub machine_type: MachineType,
     pub cpu_model: Option<CpuModel>,
     pub cgroups: bool,
+    pub confinement: Confinement,
+    pub uid_base: u32,
+    pub uid_count: u32,
+    pub program_folders: Vec<PathBuf>,
+    pub memory_overhead_mb: u64,
+    pub oom_score_adj: i32,
 }
 
 impl Section for QemuSection {
@@ -375,8 +381,50 @@ impl Section for QemuSection {
             Opt::boolean(
                 "cgroups",
                 "true",
-                "Limit guests by control groups where possible.",
+                "Limit memory, processes and processor time of every guest by control groups.",
             ),
+            Opt::choice(
+                "confinement",
+                &["auto", "require"],
+                "auto",
+                "What a machine that cannot confine guests as it should does: `auto` starts them with \
+                 what there is and says what is missing, `require` starts none. `kilonova doctor` \
+                 lists what is missing.",
+            ),
+            Opt::integer(
+                "uid_base",
+                "70000",
+                "First number of the users that guests run as. No user of the machine may have a \
+                 number of the range.",
+            )
+            .range(1, 2_000_000_000),
+            Opt::integer(
+                "uid_count",
+                "20000",
+                "How many such numbers there are, at least one for each server of a host. 1: all \
+                 guests share one user.",
+            )
+            .range(1, 1_000_000_000),
+            Opt::list(
+                "program_folders",
+                "/usr,/lib,/lib64,/bin,/sbin",
+                "Folders of programs and their data that the QEMU of a guest can read. Nothing \
+                 secret may lie there.",
+            ),
+            Opt::integer(
+                "memory_overhead_mb",
+                "512",
+                "MiB that QEMU itself may use beside the memory of its guest; one that needs more \
+                 is ended by the kernel.",
+            )
+            .range(64, 1_000_000),
+            Opt::integer(
+                "oom_score_adj",
+                "300",
+                "How much sooner than other processes a guest is ended when the machine's memory \
+                 is short.",
+            )
+            .range(-1000, 1000),
         ];
         OPTIONS
     }
@@ -392,6 +440,19 @@ impl Section for QemuSection {
             machine_type: from.parsed("machine_type").unwrap_or_default(),
             cpu_model: cpu_model(from),
             cgroups: from.boolean("cgroups"),
+            confinement: match from.text("confinement").as_str() {
+                "require" => Confinement::Require,
+                _ => Confinement::Auto,
+            },
+            uid_base: from.integer("uid_base"),
+            uid_count: from.integer("uid_count"),
+            program_folders: from
+                .list("program_folders")
+                .into_iter()
+                .map(PathBuf::from)
+                .collect(),
+            memory_overhead_mb: from.integer("memory_overhead_mb"),
+            oom_score_adj: from.integer("oom_score_adj"),
         }
     }
 }

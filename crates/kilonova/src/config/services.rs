@@ -41,6 +41,7 @@ pub struct NetworkSection {
     pub dns_domain: String,
     pub gateway_services: BTreeSet<GatewayService>,
     pub connections_per_port: Option<u32>,
+    pub dhcp_uid: u32,
     pub policy_file: Option<PathBuf>,
 }
 
@@ -84,6 +85,13 @@ impl Section for NetworkSection {
                  `net.netfilter.nf_conntrack_max`; more than half of that is refused.",
             )
             .range(16, 1 << 30),
+            Opt::integer(
+                "dhcp_uid",
+                "69999",
+                "Number of the user that DHCP servers run as. No user of the machine and no guest may \
+                 have it.",
+            )
+            .range(1, 2_000_000_000),
             policy::OPTION,
         ];
         OPTIONS
@@ -97,6 +105,7 @@ impl Section for NetworkSection {
             dns_domain: from.text("dns_domain"),
             gateway_services: gateway_services(from),
             connections_per_port: from.optional_integer("connections_per_port"),
+            dhcp_uid: from.integer("dhcp_uid"),
             policy_file: policy::file(from),
         }
     }

@@ -123,7 +123,7 @@ pub async fn key(demo: &Api, file: &Path) -> Result<()> {
         std::io::Write::write_all(&mut opened, private.as_bytes())?;
         return Ok(());
     }
-    let public = std::process::Command::new("ssh-keygen")
+    let public = child::command("ssh-keygen")
         .args(["-y", "-f"])
         .arg(file)
         .output()

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::IpAddr;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use crate::PlaneError;
 use crate::apply::{Engine, Pass, limits};
@@ -233,7 +233,7 @@ fn nft(namespace: &std::fs::File, text: &str) -> Result<(), PlaneError> {
         _ => PlaneError::kernel("run nft", e),
     };
     netns::inside(namespace, || {
-        let mut child = Command::new("nft")
+        let mut child = child::command("nft")
             .args(["-f", "-"])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

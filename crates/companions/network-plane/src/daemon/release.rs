@@ -2,13 +2,14 @@
 //!
 //! dnsmasq has no command for it; like its own `dhcp_release` we send the message that the guest would have sent.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
 
 use nix::sys::socket::{setsockopt, sockopt};
 
+use super::confined;
 use crate::PlaneError;
 use crate::dhcp::{Lease, stale_leases};
 use crate::kernel::netns;
@@ -18,7 +19,7 @@ use crate::wanted::Network;
 /// Releases the leases that no reservation backs. Failing is no harm now: only a later owner of the address would
 /// wait, and it is tried again with the next change.
 pub fn stale(dir: &Path, hosts: &str, network: &Network, namespace: &File) {
-    let leases = fs::read_to_string(dir.join("leases")).unwrap_or_default();
+    let leases = confined::read(dir, "leases").unwrap_or_default();
     let stale = stale_leases(&leases, hosts);
     if stale.is_empty() {
         return;

@@ -82,7 +82,7 @@ fn network() -> Network {
 
 #[test]
 fn dnsmasq_serves_every_subnet_with_dhcp() {
-    let files = files(&network(), Path::new("/state/dhcp/net"), "nobody").unwrap();
+    let files = files(&network(), Path::new("/state/dhcp/net")).unwrap();
     let text = format!(
         "-- config\n{}-- hosts\n{}-- options\n{}-- names\n{}",
         files.config, files.hosts, files.options, files.names
@@ -96,15 +96,15 @@ fn a_network_without_dhcp_has_no_dnsmasq() {
     network
         .subnets
         .retain(|s| !s.dhcp || s.ipv6_mode == Some(Ipv6Mode::Slaac));
-    assert_eq!(files(&network, Path::new("/state"), "nobody"), None);
+    assert_eq!(files(&network, Path::new("/state")), None);
 }
 
 #[test]
 fn reservations_do_not_change_the_configuration() {
     let (mut with, path) = (network(), Path::new("/state"));
-    let before = files(&with, path, "nobody").unwrap();
+    let before = files(&with, path).unwrap();
     with.dhcp_hosts.clear();
-    let after = files(&with, path, "nobody").unwrap();
+    let after = files(&with, path).unwrap();
     assert_eq!(
         before.config, after.config,
         "adding a port must not restart dnsmasq"

@@ -105,6 +105,63 @@ fn an_address_that_changes_hands_is_leased_to_its_new_owner_at_once() {
 }
 
 #[test]
+fn dnsmasq_is_not_root_and_sees_its_own_files_only() {
+    lab::run(|lab| async move {
+        let net = network("blue", 1);
+        let other = network("red", 2);
+        let ports = [port("a", &net, "10.1.0.5"), port("b", &other, "10.2.0.5")];
+        lab.apply(&wanted(&[net.clone(), other.clone()], &ports))
+            .await;
+        let state = lab.settings.state_dir.parent().unwrap();
+        std::fs::create_dir(state.join("keys")).unwrap();
+        std::fs::write(state.join("keys/0"), "secret").unwrap();
+        let dhcp = lab.settings.state_dir.join("dhcp");
+        let pid = std::fs::read_to_string(dhcp.join(&net.id).join("run/pid")).unwrap();
+        let proc = std::path::Path::new("/proc").join(pid.trim());
+        let text = |name: &str| std::fs::read_to_string(proc.join(name)).unwrap();
+        let status = text("status");
+        let field = |name: &str| {
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            line.unwrap()
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!(field("Uid"), "69999 69999 69999 69999");
+        assert_eq!(field("Gid"), "69999 69999 69999 69999");
+        assert_eq!(field("Groups"), "");
+        for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+            // NET_BIND_SERVICE, NET_ADMIN, NET_RAW.
+            assert_eq!(field(set), "0000000000003400", "{set}");
+        }
+        assert_eq!(field("NoNewPrivs"), "1");
+        assert!(
+            !text("environ").contains("CARGO"),
+            "our environment is not its"
+        );
+        let seen = |path: &std::path::Path| {
+            proc.join("root")
+                .join(path.strip_prefix("/").unwrap())
+                .exists()
+        };
+        assert!(seen(&dhcp.join(&net.id).join("hosts")));
+        for hidden in [
+            dhcp.join(&other.id),
+            state.join("keys"),
+            "/etc/shadow".into(),
+            "/proc/1".into(),
+        ] {
+            assert!(hidden.exists() && !seen(&hidden), "{}", hidden.display());
+        }
+        // What it is not given to write stays as it is, and reloading works: see the other tests.
+        let lease = lab.guest(&ports[0]).dhcp().expect("a lease");
+        assert!(lease.contains("ip='10.1.0.5'"), "{lease}");
+    });
+}
+
+#[test]
 fn a_dead_dnsmasq_is_started_again() {
     lab::run(|lab| async move {
         let net = network("blue", 1);
@@ -119,7 +176,7 @@ fn a_dead_dnsmasq_is_started_again() {
             .state_dir
             .join("dhcp")
             .join(&net.id)
-            .join("pid");
+            .join("run/pid");
         let pid = || {
             std::fs::read_to_string(&file)
                 .unwrap_or_default()

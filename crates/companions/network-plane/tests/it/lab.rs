@@ -55,6 +55,7 @@ pub fn run_as<F: Future<Output = ()>>(
             // What tests listen on at the gateway address.
             gateway_services: ["tcp/8080".parse().unwrap()].into(),
             connections_per_port: None,
+            dhcp_uid: network_plane::DHCP_UID,
         };
         change(&mut settings);
         let cleanup = Cleanup {

@@ -27,7 +27,7 @@ fn pids(lab: &Lab) -> Vec<String> {
     let dir = lab.settings.state_dir.join("dhcp");
     let mut pids: Vec<_> = std::fs::read_dir(dir)
         .unwrap()
-        .map(|e| std::fs::read_to_string(e.unwrap().path().join("pid")).unwrap())
+        .map(|e| std::fs::read_to_string(e.unwrap().path().join("run/pid")).unwrap())
         .collect();
     pids.sort();
     pids

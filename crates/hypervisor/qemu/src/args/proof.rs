@@ -195,10 +195,10 @@ impl Findings<'_> {
 fn allowed(inputs: &Inputs<'_>) -> BTreeSet<PathBuf> {
     let (layout, spec, settings) = (inputs.layout, &inputs.record.spec, inputs.settings);
     let mut files = BTreeSet::from([
-        layout.pid(),
-        layout.serial(),
+        layout.inner_pid(),
+        layout.inner_serial(),
         layout.console_log(),
-        layout.vnc(),
+        layout.inner_vnc(),
         layout.root_disk(),
         layout.swap(),
         layout.config_drive(),

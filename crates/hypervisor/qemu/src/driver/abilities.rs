@@ -220,9 +220,26 @@ async fn cpu_details(guest: &Guest) -> Vec<CpuDetails> {
     cpus.iter().map(details).collect()
 }
 
+/// A thread by the number that it has in the guest's own process table.
+fn task_of(pid: u32, inner: u64) -> Option<std::path::PathBuf> {
+    let known_as = |task: &std::path::Path| {
+        let status = std::fs::read_to_string(task.join("status")).ok()?;
+        let numbers = status
+            .lines()
+            .find_map(|line| line.strip_prefix("NSpid:"))?;
+        numbers.split_whitespace().last()?.parse::<u64>().ok()
+    };
+    let mut tasks = std::fs::read_dir(format!("/proc/{pid}/task"))
+        .ok()?
+        .flatten();
+    tasks
+        .find(|task| known_as(&task.path()) == Some(inner))
+        .map(|task| task.path())
+}
+
 /// Nanoseconds a thread has run. Emulation runs all processors of a guest in threads of their own too.
 fn thread_time(pid: u32, thread: u64) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/task/{thread}/stat")).ok()?;
+    let stat = std::fs::read_to_string(task_of(pid, thread)?.join("stat")).ok()?;
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
     Some(ticks * (1_000_000_000 / TICKS))

@@ -11,6 +11,7 @@ use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
 use super::{EVENTS, Host, QemuDriver, watch};
+use crate::confine::Warden;
 use crate::guest::{self, Guest};
 use crate::layout::{self, Layout};
 use crate::probe::{Probe, probe};
@@ -54,8 +55,17 @@ impl QemuDriver {
         } else {
             settings.hostname.clone()
         };
+        let warden = Warden::new(&settings);
+        let gaps = warden.gaps();
+        if !gaps.is_empty() {
+            tracing::warn!(
+                gaps = gaps.join("; "),
+                "guests are not fully confined on this machine"
+            );
+        }
         let host = Arc::new(Host {
             probe,
+            warden,
             hostname,
             locks: ServerLocks::default(),
             graves: Graves::default(),
@@ -63,6 +73,15 @@ impl QemuDriver {
             guests: Mutex::default(),
             settings,
         });
+        for layout in layouts(&host.settings.state_path)? {
+            // Before any other server is given a number.
+            if let Ok(Some(record)) = record::read(&layout)
+                && let Some(uid) = record.uid
+                && let Err(error) = host.warden.users.take(layout.id(), Some(uid))
+            {
+                tracing::warn!(server = layout.id(), %error, "the server's user number is lost");
+            }
+        }
         let mut found = JoinSet::new();
         for layout in layouts(&host.settings.state_path)? {
             let host = host.clone();
@@ -80,6 +99,7 @@ impl QemuDriver {
                 let Some(host) = weak.upgrade() else { return };
                 host.trim_logs();
                 host.feed_starved().await;
+                host.warden.groups.tidy();
             }
         });
         Ok(Self {

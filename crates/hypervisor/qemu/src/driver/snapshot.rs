@@ -1,5 +1,6 @@
 //! Exporting a root disk as one file: by QEMU's backup job while the guest runs, by qemu-img when it does not.
 
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,10 +11,12 @@ use serde_json::{Value, json};
 use super::QemuDriver;
 use crate::guest::Guest;
 use crate::layout::Layout;
-use crate::{args, disks, record};
+use crate::{disks, record};
 
 const ASK: Duration = Duration::from_millis(20);
 const JOB: &str = "snapshot";
+/// Number under which QEMU gets the file; one export runs at a time.
+const FD_SET: u32 = 1;
 
 #[async_trait]
 impl Snapshot for QemuDriver {
@@ -36,10 +39,14 @@ impl Snapshot for QemuDriver {
         let result = match host.reach(&layout).await? {
             Some(guest) => live(&layout, &guest, &part).await,
             None => {
-                let (layout, settings, part) =
-                    (layout.clone(), host.settings.clone(), part.clone());
+                let (layout, host, part) = (layout.clone(), host.clone(), part.clone());
                 let copy = tokio::task::spawn_blocking(move || {
-                    disks::export(&layout, &known, &part, &settings)
+                    let ground = disks::Ground {
+                        layout: &layout,
+                        settings: &host.settings,
+                        warden: &host.warden,
+                    };
+                    disks::export(&ground, &known, &part)
                 });
                 copy.await
                     .unwrap_or_else(|error| Err(fail()(std::io::Error::other(error))))
@@ -73,20 +80,34 @@ async fn live(layout: &Layout, guest: &Guest, part: &Path) -> Result<()> {
         qcow2::virtual_size(&layout.root_disk()).map_err(DriverError::io("read the root disk"))?;
     qcow2::create(part, size, None).map_err(DriverError::io(format!("make {}", part.display())))?;
     let during = |error: crate::qmp::QmpError| error.during("export the disk");
-    let file = args::file_node(part, false)?;
-    let node = json!({"driver": "qcow2", "node-name": "export", "discard": "unmap", "file": file, "backing": null});
+    // By a descriptor: the path does not exist for QEMU.
+    let opened = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(part);
+    let opened = opened.map_err(DriverError::io(format!("open {}", part.display())))?;
     guest
         .qmp
-        .execute("blockdev-add", node)
+        .add_fd(FD_SET, opened.as_fd())
         .await
         .map_err(during)?;
-    let result = backup(guest).await;
-    let closed = guest
+    let file =
+        json!({"driver": "file", "filename": format!("/dev/fdset/{FD_SET}"), "discard": "unmap"});
+    let node = json!({"driver": "qcow2", "node-name": "export", "discard": "unmap", "file": file, "backing": null});
+    let result = match guest.qmp.execute("blockdev-add", node).await {
+        Ok(_) => {
+            let result = backup(guest).await;
+            let name = json!({"node-name": "export"});
+            let closed = guest.qmp.execute("blockdev-del", name).await;
+            result.and(closed.map(drop).map_err(during))
+        }
+        Err(error) => Err(during(error)),
+    };
+    let removed = guest
         .qmp
-        .execute("blockdev-del", json!({"node-name": "export"}))
-        .await
-        .map_err(during);
-    result.and(closed.map(drop))
+        .execute("remove-fd", json!({"fdset-id": FD_SET}))
+        .await;
+    result.and(removed.map(drop).map_err(during))
 }
 
 async fn backup(guest: &Guest) -> Result<()> {

@@ -4,6 +4,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use child::Measures;
 use hypervisor::{
     Cause, DriverError, EventKind, Firmware, GuestFacts, PowerState, Result, ServerSpec,
 };
@@ -16,7 +17,7 @@ use crate::machines::Machines;
 use crate::probe::probe;
 use crate::record::{self, Record};
 use crate::settings::QemuSettings;
-use crate::{cgroup, disks, process, room, tap};
+use crate::{disks, process, room, tap};
 
 /// Bytes that a new server writes at once: its record, empty disks, a config drive with the files that are injected.
 /// Its disks grow later, within what its host promised it.
@@ -26,6 +27,7 @@ const FRESH: u64 = 4 << 20;
 struct Prepared {
     args: Vec<String>,
     fds: Vec<OwnedFd>,
+    measures: Measures,
     record: Record,
 }
 
@@ -49,6 +51,8 @@ impl Host {
             && let Err(error) = remove(layout).await
         {
             tracing::error!(server = layout.id(), %error, "a failed server could not be removed");
+        } else if result.is_err() {
+            self.warden.users.release(layout.id());
         }
         result
     }
@@ -84,6 +88,7 @@ impl Host {
         memory: Option<OwnedFd>,
     ) -> Result<(Arc<Guest>, Record)> {
         let machines = self.machines().await?;
+        self.warden.require()?;
         let began = Instant::now();
         let (task_host, task_layout) = (self.clone(), layout.clone());
         let prepared = tokio::task::spawn_blocking(move || {
@@ -94,15 +99,16 @@ impl Host {
             DriverError::io("prepare the start")(std::io::Error::other(error))
         })??;
         let prepared_ms = began.elapsed().as_millis() as u64;
-        let process = Arc::new(process::start(
+        let process = process::start(
             &self.settings.qemu_binary,
             &prepared.args,
             layout,
             &prepared.fds,
-        )?);
+            prepared.measures,
+        );
+        let process = Arc::new(process.inspect_err(|_| self.clear_sockets(layout))?);
         let executed_ms = began.elapsed().as_millis() as u64;
         drop(prepared.fds); // QEMU has its own copies
-        self.limit(layout, &prepared.record, process.pid);
         let limit = Duration::from_secs(self.settings.start_timeout_s);
         match guest::connect(process.clone(), layout, limit).await {
             Ok((guest, events)) => {
@@ -161,23 +167,8 @@ impl Host {
         for path in [layout.qmp(), layout.vnc(), layout.serial()] {
             let _ = std::fs::remove_file(path); // mostly not there
         }
-        cgroup::remove(layout.id());
-    }
-
-    /// Best effort: a host that cannot limit says so, and the guest runs.
-    fn limit(&self, layout: &Layout, record: &Record, pid: u32) {
-        let limits = &record.spec.cpu_limits;
-        if *limits == hypervisor::CpuLimits::default() {
-            return;
-        }
-        if !self.settings.cgroups {
-            tracing::warn!(
-                server = layout.id(),
-                "processor limits are switched off by settings"
-            );
-        } else if let Err(error) = cgroup::limit(layout.id(), pid, limits, record.spec.vcpus) {
-            tracing::warn!(server = layout.id(), %error, "processor limits cannot be enforced");
-        }
+        let _ = std::fs::remove_dir_all(layout.io()); // names in it are not followed
+        self.warden.groups.remove(layout.id());
     }
 }
 
@@ -190,8 +181,16 @@ fn prepare(
     memory: Option<OwnedFd>,
 ) -> Result<Prepared> {
     record.machine = Some(machines.whole(args::machine_type(&record, &host.settings))?);
-    disks::ensure(layout, &mut record, &host.settings)?;
+    let warden = &host.warden;
+    warden.prepare(layout, &mut record)?;
+    let ground = disks::Ground {
+        layout,
+        settings: &host.settings,
+        warden,
+    };
+    disks::ensure(&ground, &mut record)?;
     ensure_nvram(layout, &record, &host.settings)?;
+    warden.own(layout, &record)?;
     record::write(layout, &record)?;
     let mut fds: Vec<OwnedFd> = vec![guest::listen(&layout.qmp())?.into()];
     let qmp = fds[0].as_raw_fd();
@@ -219,7 +218,13 @@ fn prepare(
         incoming,
     };
     let args = args::build(&inputs)?;
-    Ok(Prepared { args, fds, record })
+    let measures = warden.guest(layout, &record, &host.settings, host.probe.accel)?;
+    Ok(Prepared {
+        args,
+        fds,
+        measures,
+        record,
+    })
 }
 
 /// A server with UEFI has variables of its own.

@@ -357,10 +357,8 @@ async fn processor_limits_reach_the_control_group() {
     };
     let pid = driver.ensure_running(&spec).await.unwrap().pid.unwrap();
     let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
-    assert!(
-        groups.contains(&format!("/kilonova/{}", spec.id)),
-        "{groups}"
-    );
+    let lines = groups.matches(&format!("/kilonova/{}", spec.id)).count();
+    assert!(lines > 0, "{groups}");
     driver
         .ensure_gone(&spec.id, 1, Keep::Nothing)
         .await

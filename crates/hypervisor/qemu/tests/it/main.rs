@@ -1,7 +1,9 @@
 //! The driver on real QEMU. Skipped, with a message, only where QEMU is not installed.
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods)] // tests run programs as people do
 
 mod cloud;
+mod confined;
 mod contract;
 mod faults;
 mod full_disk;
