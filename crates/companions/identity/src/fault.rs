@@ -116,6 +116,7 @@ impl Fault {
             Fault::Conflict { .. } => StatusCode::CONFLICT,
             Fault::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Fault::NotBuilt => StatusCode::NOT_IMPLEMENTED,
+            Fault::Sql(error) if error.is_full() => StatusCode::SERVICE_UNAVAILABLE,
             Fault::Sql(_) | Fault::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -124,7 +125,11 @@ impl Fault {
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         let status = self.status();
-        let message = if status == StatusCode::INTERNAL_SERVER_ERROR {
+        let full = matches!(&self, Fault::Sql(error) if error.is_full());
+        let message = if full {
+            tracing::error!("the database has no room left on its disk");
+            sql::NO_ROOM.to_owned()
+        } else if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(error = &self as &dyn std::error::Error, "request failed");
             "An unexpected error prevented the server from fulfilling your request.".to_owned()
         } else {

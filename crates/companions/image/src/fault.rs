@@ -86,6 +86,7 @@ impl Fault {
             Fault::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Fault::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Fault::Busy(_) | Fault::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Fault::Database(error) if error.is_full() => StatusCode::SERVICE_UNAVAILABLE,
             Fault::Database(_) | Fault::Files(_) | Fault::Internal(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
@@ -119,7 +120,11 @@ impl IntoResponse for Fault {
             let headers = response.headers_mut();
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
         }
-        response.extensions_mut().insert(Told(self.to_string()));
+        let text = match &self {
+            Fault::Database(error) if error.is_full() => sql::NO_ROOM.to_owned(),
+            other => other.to_string(),
+        };
+        response.extensions_mut().insert(Told(text));
         response
     }
 }

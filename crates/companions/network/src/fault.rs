@@ -356,6 +356,9 @@ impl Fault {
             F::AutoAllocation(_) => (CONFLICT, "AutoAllocationFailure"),
             F::NotBuilt(_) => (StatusCode::NOT_IMPLEMENTED, "NotImplemented"),
             F::Stale => (CONFLICT, "HTTPConflict"),
+            F::Database(error) if error.is_full() => {
+                (StatusCode::SERVICE_UNAVAILABLE, "HTTPServiceUnavailable")
+            }
             F::Database(_) | F::Broken(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "HTTPInternalServerError")
             }
@@ -373,8 +376,11 @@ impl IntoResponse for Fault {
             Fault::Broken(what) => tracing::error!(what, "something stored cannot be read"),
             _ => {}
         }
-        let body =
-            json!({"NeutronError": {"type": kind, "message": self.to_string(), "detail": ""}});
+        let message = match &self {
+            Fault::Database(error) if error.is_full() => sql::NO_ROOM.to_owned(),
+            other => other.to_string(),
+        };
+        let body = json!({"NeutronError": {"type": kind, "message": message, "detail": ""}});
         web::body::json(status, &body)
     }
 }

@@ -151,7 +151,9 @@ impl From<ControlError> for Fault {
             ControlError::Invalid { .. } => StatusCode::BAD_REQUEST,
             ControlError::Refused(_) | ControlError::Conflict { .. } => StatusCode::CONFLICT,
             ControlError::Unsupported { .. } => StatusCode::NOT_IMPLEMENTED,
-            ControlError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            ControlError::Unavailable { .. } | ControlError::NoRoom => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             ControlError::Database(_) | ControlError::Journal(_) | ControlError::Companion(_) => {
                 return Self::unexpected(&error);
             }

@@ -34,6 +34,9 @@ pub enum ControlError {
     /// A service that is needed does not answer: 503.
     #[error("{why}")]
     Unavailable { why: String },
+    /// The database has no room left on its disk: 503.
+    #[error("{}", sql::NO_ROOM)]
+    NoRoom,
     /// The database failed: 500.
     #[error("the database failed")]
     Database(#[source] DbError),
@@ -47,7 +50,13 @@ pub enum ControlError {
 
 impl From<DbError> for ControlError {
     fn from(error: DbError) -> Self {
-        ControlError::Database(error)
+        match error {
+            DbError::Sql(error) if error.is_full() => {
+                tracing::error!("compute's database has no room left on its disk");
+                ControlError::NoRoom
+            }
+            other => ControlError::Database(other),
+        }
     }
 }
 

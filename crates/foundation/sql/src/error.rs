@@ -48,6 +48,15 @@ impl SqlError {
         }
     }
 
+    /// Whether the database has no room left on its disk: reading goes on, and writing does as soon as
+    /// there is room.
+    pub fn is_full(&self) -> bool {
+        match self {
+            SqlError::Statement(error) => is_full(error),
+            _ => false,
+        }
+    }
+
     /// Whether the statement broke a unique constraint: the row exists already.
     pub fn is_duplicate(&self) -> bool {
         match self {
@@ -63,6 +72,24 @@ fn is_duplicate(error: &DbErr) -> bool {
         error.sql_err(),
         Some(sea_orm::SqlErr::UniqueConstraintViolation(_))
     )
+}
+
+/// What users are told when a database is full.
+pub const NO_ROOM: &str =
+    "The service has no room left on its disk; nothing was changed. Try again later.";
+
+/// SQLITE_FULL; SQLSTATE 53100 (PostgreSQL); 1021 and 1114 (MariaDB), and what the system says in each.
+fn is_full(error: &DbErr) -> bool {
+    let text = error.to_string();
+    [
+        "database or disk is full",
+        "No space left on device",
+        "53100",
+        "Disk full",
+        "1114 (",
+    ]
+    .iter()
+    .any(|sign| text.contains(sign))
 }
 
 /// Codes: SQLSTATE 40001, 40P01 and 55P03 (PostgreSQL), 1205 and 1213 (MariaDB), SQLITE_BUSY.
@@ -81,4 +108,29 @@ fn is_conflict(error: &DbErr) -> bool {
     ]
     .iter()
     .any(|sign| text.contains(sign))
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::ConnectionTrait;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_database_is_told_from_other_failures_and_writes_again_when_there_is_room() {
+        let db = crate::testing::sqlite().await;
+        let run = async |text: &str| {
+            let done = db.write().execute_unprepared(text).await;
+            done.map(drop).map_err(SqlError::from)
+        };
+        run("CREATE TABLE t (x TEXT)").await.expect("made");
+        run("PRAGMA max_page_count = 1").await.expect("as it is");
+        let write = "INSERT INTO t VALUES (hex(randomblob(100000)))";
+        let refused = run(write).await.expect_err("no room");
+        assert!(refused.is_full(), "{refused:?}");
+        let wrong = run("INSERT INTO u VALUES (1)").await.expect_err("no table");
+        assert!(!wrong.is_full());
+        run("PRAGMA max_page_count = 1000000").await.expect("room");
+        run(write).await.expect("written");
+    }
 }

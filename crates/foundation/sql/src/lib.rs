@@ -30,7 +30,7 @@ pub mod testing;
 pub use clock::{from_now, now};
 pub use connection::Connection;
 pub use database::{Database, Engine};
-pub use error::SqlError;
+pub use error::{NO_ROOM, SqlError};
 pub use options::Options;
 pub use read_only::ReadOnly;
 pub use retry::{AsConflict, attempt, retry};

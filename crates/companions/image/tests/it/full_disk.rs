@@ -171,3 +171,32 @@ fn what_must_stay_free_stays_free_also_when_nobody_says_how_much_comes() {
             .is(204);
     });
 }
+
+#[test]
+fn a_database_on_a_full_disk_refuses_with_a_plain_fault_and_writes_again_when_there_is_room() {
+    on_a_small_disk(4 * MIB, async |disk| {
+        let url = format!("sqlite:{}", disk.join("image.sqlite").display());
+        let db = sql::Database::open(&url).await.expect("opens");
+        let glance = Glance::on(db, |settings| settings.keep_free = 0).await;
+        let known = glance.create(ALICE, json!({})).await;
+        let ballast = disk.join("ballast");
+        // Fails at the last byte that fits.
+        drop(fs::write(&ballast, vec![0; 4 * MIB]));
+        assert!(free(&disk) < 4096);
+        let body = json!({"name": "x", "tags": ["a".repeat(255)]});
+        let mut refused = None;
+        for _ in 0..100 {
+            // What room the files themselves have left is used first.
+            let answer = glance.post(ALICE, "/v2/images", body.clone()).await;
+            if answer.status != 201 {
+                refused = Some(answer);
+                break;
+            }
+        }
+        let refused = refused.expect("it became full").is(503).json();
+        assert_eq!(refused["message"], sql::NO_ROOM);
+        assert_eq!(glance.show(ALICE, &known).await["status"], "queued");
+        fs::remove_file(&ballast).expect("room is made");
+        glance.post(ALICE, "/v2/images", body).await.is(201);
+    });
+}
