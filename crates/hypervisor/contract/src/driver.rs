@@ -1,5 +1,7 @@
 //! The core trait that every hypervisor driver implements.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -77,6 +79,10 @@ pub trait Driver: Send + Sync {
 
     /// Every server that this host knows, running or not, sorted by id.
     async fn list(&self) -> Result<Vec<GuestFacts>>;
+
+    /// Every file made elsewhere that servers of this host need: base images, kernels, ramdisks. Also of servers
+    /// whose disks alone are here. What is not named may be removed, so a driver that does not know fails.
+    async fn files_in_use(&self) -> Result<BTreeSet<PathBuf>>;
 
     /// Changes from now on. A receiver that lags must `list()` again.
     fn events(&self) -> broadcast::Receiver<GuestEvent>;

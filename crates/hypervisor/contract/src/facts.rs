@@ -107,6 +107,9 @@ pub struct HostFacts {
     pub disk_gb: u64,
     /// GiB free there.
     pub disk_free_gb: u64,
+    /// MiB there that the memory of suspended guests takes: no server may be promised them.
+    #[serde(default)]
+    pub saved_memory_mb: u64,
     /// Nova's cpu_info: `{arch, model, vendor, features, topology{cells,sockets,cores,threads}}`.
     pub cpu_info: serde_json::Value,
     /// Placement traits, `COMPUTE_*` and `HW_*`.

@@ -3,10 +3,12 @@
 //!
 //! Layout (version 3, 64 KiB clusters): header, reference count table, one reference count block, first-level table.
 
+use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::{Error, ErrorKind, Read, Result};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const CLUSTER: u64 = 1 << 16;
 /// A first-level entry maps one cluster of 8-byte entries, a cluster each.
@@ -134,6 +136,33 @@ pub fn virtual_size(path: &Path) -> Result<u64> {
     Ok(number(24))
 }
 
+/// The file below a qcow2 file, as its header names it; none when it stands alone.
+///
+/// # Errors
+/// It cannot be read, is no qcow2, or names what is no path.
+pub fn backing_file(path: &Path) -> Result<Option<PathBuf>> {
+    let mut header = [0_u8; 20];
+    let file = std::fs::File::open(path)?;
+    file.read_exact_at(&mut header, 0)?;
+    let wrong = || Error::new(ErrorKind::InvalidData, "no qcow2 file");
+    if &header[..4] != MAGIC {
+        return Err(wrong());
+    }
+    let (mut offset, mut length) = ([0_u8; 8], [0_u8; 4]);
+    offset.copy_from_slice(&header[8..16]);
+    length.copy_from_slice(&header[16..20]);
+    let (offset, length) = (u64::from_be_bytes(offset), u32::from_be_bytes(length));
+    if offset == 0 {
+        return Ok(None);
+    }
+    if length >= 1024 {
+        return Err(wrong());
+    }
+    let mut name = vec![0; length as usize];
+    file.read_exact_at(&mut name, offset)?;
+    Ok(Some(PathBuf::from(OsString::from_vec(name))))
+}
+
 #[cfg(test)]
 mod tests {
     use std::process::Command;
@@ -152,6 +181,21 @@ mod tests {
             String::from_utf8_lossy(&output.stderr)
         );
         Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    #[test]
+    fn a_disk_names_the_file_below_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (alone, overlay) = (dir.path().join("alone"), dir.path().join("overlay"));
+        create(&alone, 1 << 20, None).unwrap();
+        assert_eq!(backing_file(&alone).unwrap(), None);
+        let backing = Backing {
+            path: &alone,
+            format: "qcow2",
+        };
+        create(&overlay, 1 << 20, Some(backing)).unwrap();
+        assert_eq!(backing_file(&overlay).unwrap(), Some(alone));
+        assert!(backing_file(dir.path()).is_err());
     }
 
     #[test]

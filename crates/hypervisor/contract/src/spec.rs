@@ -88,6 +88,18 @@ impl ServerSpec {
         }
     }
 
+    /// Files made elsewhere that the description names.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let image = self.root_disk.as_ref().and_then(|disk| disk.image.as_ref());
+        let boot = self.direct_boot.as_ref();
+        let image = image.map(|image| &image.path);
+        let ramdisk = boot.and_then(|boot| boot.ramdisk.as_ref());
+        image
+            .into_iter()
+            .chain(boot.map(|boot| &boot.kernel))
+            .chain(ramdisk)
+    }
+
     /// Local disk space that the description asks for, in GiB (swap rounded up).
     pub fn local_disk_gb(&self) -> u64 {
         let root = self

@@ -2,6 +2,8 @@
 
 mod abilities;
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -279,7 +281,7 @@ impl Driver for FakeDriver {
         Ok(facts::host(
             &self.host.settings,
             memory,
-            disk,
+            (disk, self.host.guests.saved_memory_mb()),
             self.host.started.elapsed().as_secs(),
         ))
     }
@@ -407,6 +409,10 @@ impl Driver for FakeDriver {
 
     async fn list(&self) -> Result<Vec<GuestFacts>> {
         Ok(self.host.guests.all().iter().map(Guest::facts).collect())
+    }
+
+    async fn files_in_use(&self) -> Result<BTreeSet<PathBuf>> {
+        Ok(self.host.guests.files())
     }
 
     fn events(&self) -> broadcast::Receiver<GuestEvent> {

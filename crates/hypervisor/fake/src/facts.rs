@@ -13,11 +13,11 @@ const TRAITS: &[&str] = &[
     "HW_CPU_X86_VMX",
 ];
 
-/// Facts with `memory_used` MiB and `disk_used` GiB taken.
+/// Facts with `memory_used` MiB and `disk_used` GiB taken, and `saved` MiB of disk by suspended guests.
 pub(crate) fn host(
     settings: &FakeSettings,
     memory_used: u64,
-    disk_used: u64,
+    (disk_used, saved): (u64, u64),
     uptime_s: u64,
 ) -> HostFacts {
     HostFacts {
@@ -29,6 +29,7 @@ pub(crate) fn host(
         memory_mb_used: memory_used.min(settings.memory_mb),
         disk_gb: settings.disk_gb,
         disk_free_gb: settings.disk_gb.saturating_sub(disk_used),
+        saved_memory_mb: saved,
         cpu_info: serde_json::json!({
             "arch": "x86_64",
             "model": "fake",

@@ -1,6 +1,6 @@
 //! The simulated guests of one host, in memory and, when told so, in a file each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -134,6 +134,22 @@ impl Guests {
                     _ => (vcpus, memory, disk),
                 }
             })
+    }
+
+    /// MiB that a real host would have written for its suspended guests.
+    pub fn saved_memory_mb(&self) -> u64 {
+        let guests = self.lock();
+        let suspended = guests
+            .values()
+            .filter(|guest| guest.power == PowerState::Suspended);
+        suspended.map(|guest| guest.spec.memory_mb).sum()
+    }
+
+    /// Files that the descriptions name, also those of guests whose disks alone are here.
+    pub fn files(&self) -> BTreeSet<PathBuf> {
+        let guests = self.lock();
+        let files = guests.values().flat_map(|guest| guest.spec.files());
+        files.cloned().collect()
     }
 
     /// Keeps a guest; the file is replaced as a whole.

@@ -19,11 +19,13 @@ pub(crate) fn trim(layout: &Layout, limit: u64) -> Result<()> {
     let path = layout.console_log();
     if length(&path) > limit.saturating_mul(2) {
         let end = read_end(&path, limit)?;
-        crate::record::replace(&aside(layout), &end)?;
+        let kept = crate::record::replace(&aside(layout), &end);
+        // Cut in any case: on a full disk the log itself is what takes the room.
         std::fs::OpenOptions::new()
             .write(true)
             .open(&path)?
             .set_len(0)?;
+        kept?;
     }
     if length(&layout.qemu_log()) > QEMU_LOG {
         std::fs::OpenOptions::new()
@@ -69,6 +71,17 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+
+    #[test]
+    fn a_log_whose_end_cannot_be_set_aside_is_cut_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path(), "0d7b1a2c-6a3e-4f0e-9f41-000000000001").unwrap();
+        // In the way of the copy, as a full disk is.
+        std::fs::create_dir_all(aside(&layout).join("full")).unwrap();
+        std::fs::write(layout.console_log(), vec![b'x'; 1000]).unwrap();
+        trim(&layout, 100).unwrap_err();
+        assert_eq!(length(&layout.console_log()), 0);
+    }
 
     #[test]
     fn a_log_stays_bounded_and_keeps_its_end_while_its_writer_goes_on() {

@@ -8,7 +8,7 @@ mod start;
 mod suspend;
 mod watch;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -28,7 +28,7 @@ use crate::layout::{Layout, servers};
 use crate::probe::Probe;
 use crate::record::Record;
 use crate::settings::QemuSettings;
-use crate::{args, disks, host, process, record};
+use crate::{args, disks, host, process, record, room};
 
 /// Events kept for a slow reader; it lists again when it lags more.
 const EVENTS: usize = 4096;
@@ -217,10 +217,12 @@ impl Driver for QemuDriver {
     }
 
     async fn host_facts(&self) -> Result<HostFacts> {
+        let layouts = recover::layouts(&self.host.settings.state_path)?;
         Ok(host::facts(
             &self.host.hostname,
             &self.host.servers(),
             &self.host.probe,
+            room::saved_memory_mb(&layouts),
         ))
     }
 
@@ -361,6 +363,14 @@ impl Driver for QemuDriver {
         let mut all = asked.join_all().await;
         all.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(all)
+    }
+
+    async fn files_in_use(&self) -> Result<BTreeSet<PathBuf>> {
+        let mut files = BTreeSet::new();
+        for layout in recover::layouts(&self.host.settings.state_path)? {
+            files.extend(record::files(&layout)?);
+        }
+        Ok(files)
     }
 
     fn events(&self) -> broadcast::Receiver<GuestEvent> {

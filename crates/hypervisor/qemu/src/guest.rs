@@ -29,6 +29,8 @@ pub(crate) struct Guest {
     pub process: Arc<Process>,
     /// A command is about to end it: its end is no news.
     ending: AtomicBool,
+    /// It stands still since its disk could not grow: it is to go on when there is room.
+    starved: AtomicBool,
     /// Task that listens to it, once there is one.
     watcher: std::sync::OnceLock<AbortHandle>,
 }
@@ -60,6 +62,15 @@ impl Guest {
 
     pub fn is_ending(&self) -> bool {
         self.ending.load(Ordering::SeqCst)
+    }
+
+    /// Whether it stood still for lack of room when last heard of.
+    pub fn is_starved(&self) -> bool {
+        self.starved.load(Ordering::SeqCst)
+    }
+
+    pub fn note_starved(&self, starved: bool) {
+        self.starved.store(starved, Ordering::SeqCst);
     }
 
     /// QEMU's word for the state: `running`, `paused`, `postmigrate`, ...
@@ -146,6 +157,7 @@ pub(crate) async fn connect(
                 qmp,
                 process,
                 ending: AtomicBool::new(false),
+                starved: AtomicBool::new(false),
                 watcher: std::sync::OnceLock::new(),
             },
             events,

@@ -53,7 +53,12 @@ const CPU_TRAITS: &[(&str, &str)] = &[
 ];
 
 /// Reads everything. Blocking, well below a millisecond.
-pub(crate) fn facts(hostname: &str, servers: &Path, probe: &Probe) -> HostFacts {
+pub(crate) fn facts(
+    hostname: &str,
+    servers: &Path,
+    probe: &Probe,
+    saved_memory_mb: u64,
+) -> HostFacts {
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let total = field_kb(&meminfo, "MemTotal") / 1024;
@@ -81,6 +86,7 @@ pub(crate) fn facts(hostname: &str, servers: &Path, probe: &Probe) -> HostFacts 
         memory_mb_used: total.saturating_sub(available),
         disk_gb,
         disk_free_gb,
+        saved_memory_mb,
         cpu_info: serde_json::json!({
             "arch": std::env::consts::ARCH,
             "model": cpu_field(&cpuinfo, "model name"),

@@ -89,6 +89,11 @@ impl Layout {
         self.dir.join("memory")
     }
 
+    /// The same while it is being written.
+    pub fn unfinished_memory(&self) -> PathBuf {
+        self.dir.join("memory.part")
+    }
+
     /// Where the directory goes before it is removed, so that a removal cut short is never taken for a server.
     pub fn trash(&self) -> PathBuf {
         self.dir.with_extension("gone")

@@ -29,6 +29,7 @@ mod probe;
 mod process;
 mod qmp;
 mod record;
+mod room;
 pub mod settings;
 mod tap;
 

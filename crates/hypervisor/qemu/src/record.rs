@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use hypervisor::guard::admit;
+use hypervisor::qcow2;
 use hypervisor::{DriverError, ImageFormat, MachineType, PowerState, Result, ServerSpec};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -86,6 +87,25 @@ pub(crate) fn read(layout: &Layout) -> Result<Option<Record>> {
         .map(Some)
         .map_err(std::io::Error::other)
         .map_err(fail())
+}
+
+/// Files made elsewhere that a server needs: what its record names, and what its root disk itself does.
+///
+/// # Errors
+/// The record or the disk cannot be read: nobody knows what it needs.
+pub(crate) fn files(layout: &Layout) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    if let Some(record) = read(layout)? {
+        files.extend(record.spec.files().cloned());
+        files.extend(record.base.map(|base| base.path));
+    }
+    let disk = layout.root_disk();
+    match qcow2::backing_file(&disk) {
+        Ok(below) => files.extend(below),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(DriverError::io(format!("read {}", disk.display()))(error)),
+    }
+    Ok(files)
 }
 
 /// Writes a server's record.

@@ -102,6 +102,9 @@ pub struct QemuSettings {
     pub ovmf_vars: PathBuf,
     /// Bytes of console log that are kept of a server at least; at most twice as many.
     pub console_log_bytes: u64,
+    /// Bytes that stay free on the disk of the servers, for records and databases: new servers and suspends that would
+    /// use them are refused.
+    pub disk_reserve: u64,
     /// Put guests into control groups `kilonova/<id>`, so that processor limits of flavors work.
     pub cgroups: bool,
     /// Seconds in which QEMU must answer after it was started.
@@ -123,6 +126,7 @@ impl Default for QemuSettings {
             ovmf_code: PathBuf::from("/usr/share/OVMF/OVMF_CODE_4M.fd"),
             ovmf_vars: PathBuf::from("/usr/share/OVMF/OVMF_VARS_4M.fd"),
             console_log_bytes: 256 * 1024,
+            disk_reserve: 256 << 20,
             cgroups: true,
             start_timeout_s: 30,
         }

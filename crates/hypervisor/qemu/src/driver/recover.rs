@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hypervisor::guard::{Graves, ServerLocks};
 use hypervisor::{DriverError, PowerState, Result};
+use serde_json::json;
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
@@ -15,12 +16,14 @@ use crate::layout::{self, Layout};
 use crate::probe::{Probe, probe};
 use crate::record;
 use crate::settings::QemuSettings;
-use crate::{console_log, host, process};
+use crate::{console_log, host, process, room};
 
 /// A QEMU that is healthy answers a new connection at once.
 const REACH: Duration = Duration::from_secs(5);
 /// How often logs are looked at. A guest writes at most some megabytes in this time.
 const TRIM: Duration = Duration::from_secs(5);
+/// Bytes that must be free before guests that ran out of disk go on: with less they stop again at once.
+const FED: u64 = 4 << 20;
 
 impl QemuDriver {
     /// Opens the host: finds its guests again and connects to those that run. Missing programs do not fail it: they
@@ -76,6 +79,7 @@ impl QemuDriver {
                 tokio::time::sleep(TRIM).await;
                 let Some(host) = weak.upgrade() else { return };
                 host.trim_logs();
+                host.feed_starved().await;
             }
         });
         Ok(Self {
@@ -115,6 +119,8 @@ impl Host {
 
     /// One server of an earlier driver.
     async fn recover(self: &Arc<Self>, layout: &Layout) -> Result<()> {
+        // As large as a guest's memory; whoever wrote it is gone, and a suspend begins anew.
+        let _ = std::fs::remove_file(layout.unfinished_memory()); // mostly not there
         let Some(mut known) = record::read(layout)? else {
             return Ok(());
         };
@@ -140,7 +146,12 @@ impl Host {
                 self.forget(layout.id());
                 self.clear_sockets(layout);
             }
-            Some(_) => tracing::info!(server = layout.id(), "guest found running"),
+            Some(guest) => {
+                tracing::info!(server = layout.id(), "guest found running");
+                // It came to stand still while no driver listened.
+                let stands = guest.status().await.is_ok_and(|word| word == "io-error");
+                guest.note_starved(stands);
+            }
             None => {
                 self.clear_sockets(layout);
                 if matches!(known.power, PowerState::Running | PowerState::Paused) {
@@ -150,6 +161,32 @@ impl Host {
             }
         }
         Ok(())
+    }
+
+    /// Lets guests go on that stood still for lack of disk, once there is room beside the reserve.
+    async fn feed_starved(&self) {
+        let starved: Vec<Arc<Guest>> = {
+            let guests = self.lock_guests();
+            guests
+                .values()
+                .filter(|guest| guest.is_starved())
+                .cloned()
+                .collect()
+        };
+        let folder = layout::servers(&self.settings.state_path);
+        let room = || room::require(&folder, "go on", FED, self.settings.disk_reserve);
+        if starved.is_empty() || room().is_err() {
+            return;
+        }
+        for guest in starved {
+            // Somebody else may have let it go on, or it may have ended.
+            let stands = guest.status().await.is_ok_and(|word| word == "io-error");
+            if stands && let Err(error) = guest.qmp.execute("cont", json!({})).await {
+                tracing::warn!(pid = guest.process.pid, %error, "a guest that found no room does not go on");
+                continue;
+            }
+            guest.note_starved(false);
+        }
     }
 
     fn trim_logs(&self) {

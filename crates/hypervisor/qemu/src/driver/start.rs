@@ -16,7 +16,11 @@ use crate::machines::Machines;
 use crate::probe::probe;
 use crate::record::{self, Record};
 use crate::settings::QemuSettings;
-use crate::{cgroup, disks, process, tap};
+use crate::{cgroup, disks, process, room, tap};
+
+/// Bytes that a new server writes at once: its record, empty disks, a config drive with the files that are injected.
+/// Its disks grow later, within what its host promised it.
+const FRESH: u64 = 4 << 20;
 
 /// Everything that a start needs, made beforehand.
 struct Prepared {
@@ -33,6 +37,8 @@ impl Host {
         spec: &ServerSpec,
     ) -> Result<GuestFacts> {
         self.machines().await?;
+        let folder = self.servers();
+        room::require(&folder, "make a server", FRESH, self.settings.disk_reserve)?;
         let record = Record::new(spec);
         make_dir(layout)?;
         let result = match record::write(layout, &record) {

@@ -15,9 +15,12 @@ use super::{Host, QemuDriver, busy};
 use crate::guest::Guest;
 use crate::layout::Layout;
 use crate::record::{self, Record};
+use crate::room;
 
 /// A gigabyte a second is slow today; a guest of 64 GiB on a bad disk needs minutes.
 const SAVE_LIMIT: Duration = Duration::from_secs(1800);
+/// What a saved guest has besides its memory: the state of its devices, the video memory.
+const DEVICES_MB: u64 = 32;
 /// How often progress is asked: below what a person notices, above what costs.
 const ASK: Duration = Duration::from_millis(15);
 
@@ -35,6 +38,9 @@ impl Suspend for QemuDriver {
             }
             return Err(busy(id, "it does not run"));
         };
+        let memory = record.spec.memory_mb.saturating_add(DEVICES_MB) << 20;
+        let reserve = host.settings.disk_reserve;
+        room::require(layout.dir(), "save the memory", memory, reserve)?;
         host.save(&layout, &guest).await?;
         record.take(PowerState::Suspended);
         record::write(&layout, &record)?;
@@ -75,8 +81,8 @@ impl Host {
     async fn save(&self, layout: &Layout, guest: &Guest) -> Result<()> {
         let _commanding = guest.qmp.commanding();
         let ran = guest.power().await == PowerState::Running;
-        let part = layout.memory().with_extension("part");
-        let result = write_memory(layout, guest, &part).await;
+        let part = layout.unfinished_memory();
+        let result = write_memory(layout, guest, &part, self.settings.disk_reserve).await;
         if result.is_err() {
             let _ = std::fs::remove_file(&part);
             if ran && let Err(error) = guest.qmp.execute("cont", json!({})).await {
@@ -128,7 +134,14 @@ impl Host {
     }
 }
 
-async fn write_memory(layout: &Layout, guest: &Guest, part: &std::path::Path) -> Result<()> {
+/// `reserve`: bytes of disk that others may count on. They are looked after while the memory is written: others
+/// write too.
+async fn write_memory(
+    layout: &Layout,
+    guest: &Guest,
+    part: &std::path::Path,
+    reserve: u64,
+) -> Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let fail = || DriverError::io(format!("write {}", part.display()));
     let qmp = &guest.qmp;
@@ -159,6 +172,10 @@ async fn write_memory(layout: &Layout, guest: &Guest, part: &std::path::Path) ->
                 what: "suspend the guest".to_owned(),
                 why,
             });
+        }
+        if let Err(full) = room::require(layout.dir(), "save the memory", 0, reserve / 2) {
+            let _ = qmp.execute("migrate_cancel", json!({})).await;
+            return Err(full);
         }
         tokio::time::sleep(ASK).await;
     }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use hypervisor::{Cause, EventKind, PowerState};
+use serde_json::Value;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -39,6 +40,15 @@ async fn watch(
     loop {
         match events.recv().await {
             Ok(event) => {
+                if starves(&event)
+                    && let Some(guest) = guest.upgrade()
+                {
+                    tracing::error!(
+                        server = layout.id(),
+                        "a guest stands still: its disk is full"
+                    );
+                    guest.note_starved(true);
+                }
                 let Some(kind) = heard.take(&event) else {
                     continue;
                 };
@@ -54,6 +64,14 @@ async fn watch(
         }
     }
     ended(&host, &layout, &guest, &heard).await;
+}
+
+/// A disk of the guest could not grow for lack of room, so QEMU stopped it until somebody lets it go on.
+fn starves(event: &Event) -> bool {
+    let said = |name: &str| event.data.get(name);
+    event.name == "BLOCK_IO_ERROR"
+        && said("nospace").and_then(Value::as_bool) == Some(true)
+        && said("action").and_then(Value::as_str) == Some("stop")
 }
 
 /// QEMU closed the connection.

@@ -4,5 +4,6 @@
 mod cloud;
 mod contract;
 mod faults;
+mod full_disk;
 mod live;
 mod network;
