@@ -12,6 +12,7 @@ use hypervisor::{DriverError, GuestFacts, Reboot, ServerSpec, StopHow};
 
 use crate::build::{epoch, power};
 use crate::failure::{of_driver, unsupported};
+use crate::images::Hold;
 use crate::spec::{self, Extras};
 use crate::{Host, images, late};
 
@@ -21,7 +22,7 @@ pub async fn act(host: Arc<Host>, _context: Context, message: Act) -> Result<Don
     late::refuse(&host, server, message.sent_at).await?;
     let facts = match message.action {
         Action::Start => {
-            let described = described(&host, server).await?;
+            let (described, _holds) = described(&host, server).await?;
             done(host.driver.ensure_running(&described).await)?
         }
         Action::Stop => {
@@ -39,11 +40,11 @@ pub async fn act(host: Arc<Host>, _context: Context, message: Act) -> Result<Don
             let how = Reboot::Soft {
                 timeout: host.settings.soft_reboot_timeout,
             };
-            let described = described(&host, server).await?;
+            let (described, _holds) = described(&host, server).await?;
             done(host.driver.reboot(&described, how).await)?
         }
         Action::RebootHard => {
-            let described = described(&host, server).await?;
+            let (described, _holds) = described(&host, server).await?;
             done(host.driver.reboot(&described, Reboot::Hard).await)?
         }
         Action::Pause | Action::Unpause => pause(&host, server, message.action).await?,
@@ -98,19 +99,15 @@ fn shutdown_timeout(asked: Option<&str>, usual: Duration) -> Duration {
 }
 
 /// The description to start from: the one kept here (it has the config drive as it was made), or,
-/// when this host lost it, a new one.
-async fn described(host: &Host, server: &Server) -> Result<ServerSpec, Failure> {
+/// when this host lost it, a new one. The holds keep its files until the server's record names them.
+async fn described(host: &Host, server: &Server) -> Result<(ServerSpec, Vec<Hold>), Failure> {
     let kept = host.driver.spec(&server.id).await;
     if let Some(kept) = kept.map_err(|error| of_driver(&error))? {
-        return spec::renewed(kept, server);
+        return Ok((spec::renewed(kept, server)?, Vec::new()));
     }
-    let image = match &server.image {
-        Some(image) => {
-            Some(images::ready(&host.images, image, host.settings.max_image_disk).await?)
-        }
-        None => None,
-    };
-    spec::new(server, image, &Extras::default(), &host.settings)
+    let (image, holds) = images::of_server(host, server).await?;
+    let spec = spec::new(server, image, &Extras::default(), &host.settings)?;
+    Ok((spec, holds))
 }
 
 #[cfg(test)]

@@ -16,12 +16,8 @@ pub async fn build(host: Arc<Host>, _context: Context, message: Build) -> Result
     let permit = host.builds.acquire().await;
     let server = &message.server;
     late::refuse(&host, server, message.sent_at).await?;
-    let image = match &server.image {
-        Some(image) => {
-            Some(images::ready(&host.images, image, host.settings.max_image_disk).await?)
-        }
-        None => None,
-    };
+    // Held until the server's record names the files.
+    let (image, _holds) = images::of_server(&host, server).await?;
     let extras = Extras {
         admin_password: message.admin_password.as_deref(),
         files: &message.injected_files,

@@ -1,36 +1,42 @@
 //! Images in the host's cache: fetched once, checked, then only read.
 //!
 //! A cached file has its whole content or does not exist: it is written beside its place, checked
-//! against the digest that the image service names, inspected, and renamed.
+//! against the digest that the image service names, inspected, and renamed. What may go again, and
+//! when, is in [`room`].
 
-use std::collections::HashMap;
+mod room;
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Weak};
+use std::sync::Arc;
 
 use bus::Failure;
 use clients::image::{self, Image};
 use clients::{ClientError, Service, Session};
+use compute_model::Server;
 use compute_model::fault::Kind;
 use compute_model::image::ServerImage;
 use compute_rpc::code;
 use futures::{StreamExt, TryStreamExt, pin_mut};
-use hypervisor::ImageFormat;
+use hypervisor::{Driver, ImageFormat};
 use sha2::{Digest, Sha512};
 use tokio::io::AsyncWriteExt;
-use tokio::sync::Mutex;
 
+use crate::Host;
 use crate::failure::{chain, of_io};
+use crate::settings::{CacheSettings, Settings};
+
+pub use room::Hold;
+use room::{Folder, Promise, used_now};
 
 /// The cache of a host.
 pub struct ImageCache {
     image: Service,
     session: Session,
-    folder: PathBuf,
+    folder: Arc<Folder>,
+    settings: CacheSettings,
 }
-
-/// One fetch per file at a time. Of the process, not of a cache: the simulated hosts of one process
-/// share a folder, and two of them would write into one unfinished file.
-static FETCHING: LazyLock<Mutex<HashMap<PathBuf, Weak<Mutex<()>>>>> = LazyLock::new(Mutex::default);
 
 /// Why an image is not in the cache.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +51,21 @@ pub enum ImageError {
     Format(String),
     #[error("the image is refused: {0}")]
     Refused(String),
+    #[error("a {what} of {size} bytes is larger than the {most} that this host takes")]
+    TooLarge {
+        what: &'static str,
+        size: u64,
+        most: u64,
+    },
+    #[error(
+        "the image cache has no room for {needed} bytes: {used} of {budget} are used, and {free} are free on the disk"
+    )]
+    Full {
+        needed: u64,
+        used: u64,
+        budget: u64,
+        free: u64,
+    },
     #[error("cannot {what} in the image cache")]
     Io {
         what: &'static str,
@@ -63,9 +84,11 @@ impl From<ImageError> for Failure {
             ImageError::Io { source, .. } => (code::HOST_FAILED, of_io(source)),
             // It may have been damaged on its way to this host.
             ImageError::Digest => (code::HOST_FAILED, Kind::ImageUnusable),
-            ImageError::Empty | ImageError::Format(_) | ImageError::Refused(_) => {
-                (code::BAD_REQUEST, Kind::ImageUnusable)
-            }
+            ImageError::Full { .. } => (code::HOST_FAILED, Kind::DiskFull),
+            ImageError::Empty
+            | ImageError::Format(_)
+            | ImageError::Refused(_)
+            | ImageError::TooLarge { .. } => (code::BAD_REQUEST, Kind::ImageUnusable),
         };
         compute_rpc::failure(code, kind, chain(&error))
     }
@@ -83,52 +106,119 @@ pub struct Ready {
     pub ramdisk: Option<PathBuf>,
 }
 
+/// The image of a server, if it has one.
+pub async fn of_server(
+    host: &Host,
+    server: &Server,
+) -> Result<(Option<Ready>, Vec<Hold>), Failure> {
+    let Some(image) = &server.image else {
+        return Ok((None, Vec::new()));
+    };
+    let most = host.settings.max_image_disk;
+    let (ready, holds) = ready(&host.images, image, most).await?;
+    Ok((Some(ready), holds))
+}
+
 /// The image of a server, in the cache when this returns; with its kernel and ramdisk if it has any.
-pub async fn ready(cache: &ImageCache, image: &ServerImage, most: u64) -> Result<Ready, Failure> {
+/// The files stay while the holds live: keep them until the server's record names the files.
+async fn ready(
+    cache: &ImageCache,
+    image: &ServerImage,
+    most: u64,
+) -> Result<(Ready, Vec<Hold>), Failure> {
     let format = match image.disk_format.as_str() {
         "raw" | "ami" => ImageFormat::Raw,
         "qcow2" => ImageFormat::Qcow2,
         other => return Err(ImageError::Format(other.to_owned()).into()),
     };
+    let mut holds = vec![cache.folder.hold(&image.id)];
     let (path, virtual_size) = cache.disk(&image.id, &image.disk_format, most).await?;
     let mut parts = [None, None];
-    for (part, property) in parts.iter_mut().zip(["kernel_id", "ramdisk_id"]) {
-        if let Some(id) = image.properties.get(property).filter(|id| !id.is_empty()) {
-            *part = Some(cache.file(id).await?);
+    for (part, kind) in parts.iter_mut().zip([What::Kernel, What::Ramdisk]) {
+        let id = image.properties.get(kind.property());
+        if let Some(id) = id.filter(|id| !id.is_empty()) {
+            holds.push(cache.folder.hold(id));
+            *part = Some(cache.file(id, kind).await?);
         }
     }
     let [kernel, ramdisk] = parts;
-    Ok(Ready {
+    let ready = Ready {
         id: image.id.clone(),
         path,
         format,
         virtual_size,
         kernel,
         ramdisk,
-    })
+    };
+    Ok((ready, holds))
+}
+
+/// What a file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    Disk,
+    Kernel,
+    Ramdisk,
+}
+
+impl What {
+    /// The property of an image that names the file.
+    fn property(self) -> &'static str {
+        match self {
+            What::Disk => "",
+            What::Kernel => "kernel_id",
+            What::Ramdisk => "ramdisk_id",
+        }
+    }
+
+    /// Refuses a file that is larger than it may be. QEMU reads kernels and ramdisks into its memory.
+    fn check(self, size: u64, settings: &CacheSettings) -> Result<(), ImageError> {
+        let (what, most) = match self {
+            What::Disk => return Ok(()),
+            What::Kernel => ("kernel", settings.max_kernel),
+            What::Ramdisk => ("ramdisk", settings.max_ramdisk),
+        };
+        match size > most {
+            true => Err(ImageError::TooLarge { what, size, most }),
+            false => Ok(()),
+        }
+    }
 }
 
 impl ImageCache {
-    /// A cache in `folder`, which is made when it is first needed.
-    pub fn new(image: Service, session: Session, folder: PathBuf) -> Self {
+    /// A host's cache in the folder of its settings, which is made when it is first needed.
+    pub fn new(
+        image: Service,
+        session: Session,
+        driver: &Arc<dyn Driver>,
+        settings: &Settings,
+    ) -> Self {
         ImageCache {
             image,
             session,
-            folder,
+            folder: Folder::of(&settings.image_cache, driver),
+            settings: settings.cache.clone(),
+        }
+    }
+
+    /// Lets go what nobody needs, by age and budget.
+    pub async fn tidy(&self) {
+        if let Err(error) = self.folder.tidy(&self.settings).await {
+            tracing::warn!(error = chain(&error), "the image cache cannot be tidied");
         }
     }
 
     /// A disk image and the size of the disk in it.
     async fn disk(&self, id: &str, format: &str, most: u64) -> Result<(PathBuf, u64), ImageError> {
-        let path = self.file(id).await?;
+        let path = self.file(id, What::Disk).await?;
         let (place, format) = (path.clone(), format.to_owned());
         let inspected = tokio::task::spawn_blocking(move || inspect(&place, &format, most)).await;
         let size = inspected.map_err(|error| ImageError::Refused(error.to_string()))??;
         Ok((path, size))
     }
 
-    /// The data of an image as a file.
-    async fn file(&self, id: &str) -> Result<PathBuf, ImageError> {
+    /// The data of an image as a file. The caller holds it.
+    async fn file(&self, id: &str, what: What) -> Result<PathBuf, ImageError> {
         // An id becomes a file name: nothing but a UUID's characters may pass.
         if !id
             .bytes()
@@ -136,29 +226,34 @@ impl ImageCache {
         {
             return Err(ImageError::Refused("its id is no id".to_owned()));
         }
-        let path = self.folder.join(id);
-        if tokio::fs::try_exists(&path).await.unwrap_or(false) {
-            return Ok(path);
-        }
-        let turn = turn(&path).await;
-        let _held = turn.lock().await;
+        let path = self.folder.path().join(id);
         if !tokio::fs::try_exists(&path).await.unwrap_or(false) {
-            self.fetch(id, &path).await?;
+            let turn = self.folder.turn(id);
+            let _held = turn.lock().await;
+            if !tokio::fs::try_exists(&path).await.unwrap_or(false) {
+                self.fetch(id, &path, what).await?;
+            }
         }
+        let found = tokio::fs::metadata(&path).await;
+        what.check(found.map_err(io("look at a file"))?.len(), &self.settings)?;
+        used_now(&path);
         Ok(path)
     }
 
-    async fn fetch(&self, id: &str, path: &Path) -> Result<(), ImageError> {
+    async fn fetch(&self, id: &str, path: &Path, what: What) -> Result<(), ImageError> {
         let started = std::time::Instant::now();
-        tokio::fs::create_dir_all(&self.folder)
+        tokio::fs::create_dir_all(self.folder.path())
             .await
             .map_err(io("make the folder"))?;
         let record = self
             .session
             .with(|token| async move { image::show(&self.image, &token, id).await })
             .await?;
+        let size = record.size.ok_or(ImageError::Empty)?;
+        what.check(size, &self.settings)?;
+        let room = self.folder.room(size, &self.settings).await?;
         let part = path.with_extension("part");
-        let fetched = self.write(&record, &part).await;
+        let fetched = self.write(&record, size, &part).await;
         if fetched.is_err()
             && let Err(error) = tokio::fs::remove_file(&part).await
             && error.kind() != std::io::ErrorKind::NotFound
@@ -167,24 +262,30 @@ impl ImageCache {
             tracing::warn!(image = id, %error, "an incomplete image stays in the cache");
         }
         fetched?;
-        let mut permissions = tokio::fs::metadata(&part)
-            .await
-            .map_err(io("look at a file"))?
-            .permissions();
-        // Overlays are written, base images never: a mistake must fail.
-        permissions.set_readonly(true);
-        tokio::fs::set_permissions(&part, permissions)
-            .await
-            .map_err(io("protect a file"))?;
-        tokio::fs::rename(&part, path)
-            .await
-            .map_err(io("place a file"))?;
+        self.place(&part, path, room).await?;
         let millis = started.elapsed().as_millis() as u64;
         tracing::info!(image = id, millis, "an image was fetched");
         Ok(())
     }
 
-    async fn write(&self, record: &Image, part: &Path) -> Result<(), ImageError> {
+    /// A fetched file takes its place; the room that was promised to it is used now.
+    async fn place(&self, part: &Path, path: &Path, _room: Promise) -> Result<(), ImageError> {
+        let mut permissions = tokio::fs::metadata(part)
+            .await
+            .map_err(io("look at a file"))?
+            .permissions();
+        // Overlays are written, base images never: a mistake must fail.
+        permissions.set_readonly(true);
+        tokio::fs::set_permissions(part, permissions)
+            .await
+            .map_err(io("protect a file"))?;
+        tokio::fs::rename(part, path)
+            .await
+            .map_err(io("place a file"))
+    }
+
+    /// `size`: bytes that come, by the record; room was looked for that many.
+    async fn write(&self, record: &Image, size: u64, part: &Path) -> Result<(), ImageError> {
         let reply = self
             .session
             .with(|token| async move { image::download(&self.image, &token, &record.id).await })
@@ -196,10 +297,14 @@ impl ImageCache {
             .await
             .map_err(io("write a file"))?;
         let mut digest = Sha512::new();
+        let mut left = size;
         let stream = reply.stream().map_err(ImageError::from);
         pin_mut!(stream);
         while let Some(chunk) = stream.next().await {
             let chunk = chunk?;
+            left = left
+                .checked_sub(chunk.len() as u64)
+                .ok_or(ImageError::Digest)?;
             digest.update(&chunk);
             file.write_all(&chunk).await.map_err(io("write a file"))?;
         }
@@ -213,18 +318,6 @@ impl ImageCache {
             _ => Ok(()),
         }
     }
-}
-
-/// The right to fetch a file.
-async fn turn(path: &Path) -> Arc<Mutex<()>> {
-    let mut fetching = FETCHING.lock().await;
-    fetching.retain(|_, turn| turn.strong_count() > 0);
-    if let Some(turn) = fetching.get(path).and_then(Weak::upgrade) {
-        return turn;
-    }
-    let turn = Arc::new(Mutex::new(()));
-    fetching.insert(path.to_owned(), Arc::downgrade(&turn));
-    turn
 }
 
 fn io(what: &'static str) -> impl FnOnce(std::io::Error) -> ImageError {

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use images::ImageCache;
-pub use settings::Settings;
+pub use settings::{Budget, CacheSettings, Settings};
 
 /// Commands worked on at once; builds are bounded by a setting of their own.
 const CONCURRENCY: usize = 256;
@@ -46,6 +46,17 @@ pub struct Agent {
     tasks: TaskTracker,
 }
 
+/// Looks through the image cache at once and then at every interval.
+async fn tidy_images(host: Arc<Host>, stop: CancellationToken) {
+    loop {
+        host.images.tidy().await;
+        tokio::select! {
+            () = tokio::time::sleep(host.settings.cache.interval) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
 impl Agent {
     /// Begins to report and to take commands.
     ///
@@ -58,7 +69,7 @@ impl Agent {
         session: Session,
         settings: Settings,
     ) -> Result<Self, TransportError> {
-        let images = ImageCache::new(image, session, settings.image_cache.clone());
+        let images = ImageCache::new(image, session, &driver, &settings);
         let host = Arc::new(Host {
             builds: Semaphore::new(settings.max_concurrent_builds.max(1)),
             driver,
@@ -77,6 +88,7 @@ impl Agent {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         tasks.spawn(report::guests(host.clone(), stop.clone()));
+        tasks.spawn(tidy_images(host.clone(), stop.clone()));
         tasks.spawn(report::host(host, stop.clone()));
         tasks.close();
         Ok(Agent {

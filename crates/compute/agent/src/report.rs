@@ -84,7 +84,8 @@ fn node_facts(host: &Host, facts: &HostFacts) -> NodeFacts {
         disk_gb: facts.disk_gb,
         reserved_memory_mb: settings.reserved_memory_mb,
         reserved_vcpus: settings.reserved_vcpus,
-        reserved_disk_gb: settings.reserved_disk_gb,
+        // What suspended guests wrote nobody else can have.
+        reserved_disk_gb: settings.reserved_disk_gb + facts.saved_memory_mb.div_ceil(1024),
         cpu_ratio: settings.cpu_ratio,
         ram_ratio: settings.ram_ratio,
         disk_ratio: settings.disk_ratio,

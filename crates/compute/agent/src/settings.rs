@@ -1,6 +1,7 @@
 //! What an operator decides about a host. Names and defaults are Nova's where Nova has them.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// Settings of an agent.
@@ -14,6 +15,8 @@ pub struct Settings {
     pub my_ip: String,
     /// Folder of cached images.
     pub image_cache: PathBuf,
+    /// How much of them is kept, and how long.
+    pub cache: CacheSettings,
     /// Builds at once (`max_concurrent_builds`).
     pub max_concurrent_builds: usize,
     /// How often the host reports (`report_interval`).
@@ -42,6 +45,72 @@ pub struct Settings {
     pub max_image_disk: u64,
 }
 
+/// How much the image cache may take. Names and defaults are Nova's (`[image_cache]`) where Nova has
+/// them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheSettings {
+    /// Bytes of all cached images together.
+    pub budget: Budget,
+    /// Bytes that stay free on the disk beside the cache.
+    pub keep_free: u64,
+    /// Whether images that no server needs go after a while (`remove_unused_base_images`).
+    pub remove_unused: bool,
+    /// That while (`remove_unused_original_minimum_age_seconds`).
+    pub unused_age: Duration,
+    /// How often the cache is looked through (`manager_interval`).
+    pub interval: Duration,
+    /// Bytes of the largest kernel.
+    pub max_kernel: u64,
+    /// Bytes of the largest ramdisk.
+    pub max_ramdisk: u64,
+}
+
+impl Default for CacheSettings {
+    fn default() -> Self {
+        CacheSettings {
+            budget: Budget::Percent(20),
+            keep_free: 256 << 20,
+            remove_unused: true,
+            unused_age: Duration::from_secs(86_400),
+            interval: Duration::from_secs(2400),
+            max_kernel: 128 << 20,
+            max_ramdisk: 1 << 30,
+        }
+    }
+}
+
+/// A number of bytes, or a part of the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Budget {
+    Bytes(u64),
+    /// Of the size of the file system, 1 to 100.
+    Percent(u8),
+}
+
+impl FromStr for Budget {
+    type Err = String;
+
+    /// `20%`, or a number of bytes with `K`, `M`, `G` or `T` (of 1024) behind it.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || format!("'{text}' is neither a part such as 20% nor a size such as 50G");
+        let text = text.trim();
+        if let Some(part) = text.strip_suffix('%') {
+            let part = part.trim().parse().ok();
+            let part = part.filter(|part| (1..=100).contains(part));
+            return part.map(Budget::Percent).ok_or_else(wrong);
+        }
+        let units = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
+        let unit = units.iter().find(|(unit, _)| text.ends_with(*unit));
+        let (number, shift) = match unit {
+            Some((unit, shift)) => (text.trim_end_matches(*unit), *shift),
+            None => (text, 0),
+        };
+        let number: Option<u64> = number.trim().parse().ok();
+        let bytes = number.and_then(|number| number.checked_mul(1 << shift));
+        bytes.map(Budget::Bytes).ok_or_else(wrong)
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Settings {
@@ -49,6 +118,7 @@ impl Default for Settings {
             node_id: String::new(),
             my_ip: "127.0.0.1".to_owned(),
             image_cache: PathBuf::from("var/image-cache"),
+            cache: CacheSettings::default(),
             max_concurrent_builds: 10,
             report_interval: Duration::from_secs(10),
             sync_interval: Duration::from_secs(600),
@@ -62,6 +132,30 @@ impl Default for Settings {
             disk_ratio: 1.0,
             dhcp_domain: "novalocal".to_owned(),
             max_image_disk: 2 << 40,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_a_part_of_the_disk_or_a_size() {
+        for (text, budget) in [
+            ("20%", Some(Budget::Percent(20))),
+            (" 100 %", Some(Budget::Percent(100))),
+            ("0%", None),
+            ("101%", None),
+            ("50G", Some(Budget::Bytes(50 << 30))),
+            ("7", Some(Budget::Bytes(7))),
+            ("1 T", Some(Budget::Bytes(1 << 40))),
+            ("99999999999T", None),
+            ("-1", None),
+            ("much", None),
+            ("", None),
+        ] {
+            assert_eq!(text.parse().ok(), budget, "{text}");
         }
     }
 }
