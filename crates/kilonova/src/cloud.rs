@@ -326,6 +326,10 @@ async fn agents(
             node_id: state.secrets.node_id(&hosted.host),
             my_ip: config.place.my_ip.clone(),
             image_cache: state.path.join("image-cache"),
+            cache: compute_agent::CacheSettings {
+                keep_free: config.place.disk_reserve,
+                ..config.image_cache.0.clone()
+            },
             max_concurrent_builds: compute.max_concurrent_builds,
             report_interval: compute.report_interval,
             sync_interval: compute.sync_power_state_interval,

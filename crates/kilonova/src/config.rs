@@ -1,9 +1,10 @@
 //! The settings of a process: the sections that operators write, and what the crates make of them.
 
+mod cache;
 mod compute;
 mod console;
-mod image;
 pub mod demo;
+mod image;
 mod place;
 mod policy;
 mod scheduling;
@@ -17,8 +18,8 @@ use telemetry::TelemetrySettings;
 
 pub use compute::{ApiSection, ComputeSection, FakeSection, QemuSection};
 pub use console::ConsoleSection;
-pub use image::ImageSection;
 pub use demo::DemoSection;
+pub use image::ImageSection;
 pub use place::{Driver, Place};
 pub use scheduling::SchedulerSection;
 pub use services::{IdentitySection, NetworkSection, Plane};
@@ -37,6 +38,7 @@ pub struct Config {
     pub policy: policy::PolicySection,
     pub qemu: QemuSection,
     pub fake: FakeSection,
+    pub image_cache: cache::ImageCacheSection,
     pub scheduler: SchedulerSection,
     pub filter_scheduler: scheduling::FilterSchedulerSection,
     pub identity: IdentitySection,
@@ -65,6 +67,7 @@ pub fn sections() -> Vec<SectionInfo> {
         section::<policy::PolicySection>(),
         section::<QemuSection>(),
         section::<FakeSection>(),
+        section::<cache::ImageCacheSection>(),
         section::<SchedulerSection>(),
         section::<scheduling::FilterSchedulerSection>(),
         section::<IdentitySection>(),
@@ -108,7 +111,7 @@ impl Config {
             (take!(), take!(), take!(), take!(), take!(), take!()),
             (take!(), take!(), take!(), take!(), take!(), take!()),
             (take!(), take!(), take!(), take!(), take!(), take!()),
-            take!(),
+            (take!(), take!()),
         );
         let (
             (Some(telemetry), Some(place), Some(compute), Some(api), Some(quota), Some(console)),
@@ -121,7 +124,7 @@ impl Config {
                 Some(network),
                 Some(database),
             ),
-            Some(demo),
+            (Some(demo), Some(image_cache)),
         ) = sections
         else {
             bail!("{}", problems.join("\n"));
@@ -139,6 +142,7 @@ impl Config {
             policy,
             qemu,
             fake,
+            image_cache,
             scheduler,
             filter_scheduler,
             identity,

@@ -49,6 +49,7 @@ pub fn qemu_settings(config: &Config, state: &State) -> QemuSettings {
         machine_type: config.qemu.machine_type.clone(),
         cpu_model: config.qemu.cpu_model.clone(),
         cgroups: config.qemu.cgroups,
+        disk_reserve: config.place.disk_reserve,
         ..QemuSettings::default()
     }
 }

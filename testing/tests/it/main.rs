@@ -9,6 +9,7 @@ mod crowds;
 mod dead_hosts;
 mod engines;
 mod faults;
+mod full_disk;
 mod guests;
 mod hardware;
 mod image_quotas;

@@ -38,6 +38,7 @@ pub async fn images(config: &Config, state: &State) -> Result<Images> {
     let settings = image::Settings {
         image_dir: folder.unwrap_or_else(|| state.path.join("images")),
         size_cap: image.image_size_cap,
+        keep_free: config.place.disk_reserve,
         limits: image.limits,
         transfers: image.transfers,
         transfers_per_project: image.transfers_per_project,

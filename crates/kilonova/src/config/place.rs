@@ -33,6 +33,8 @@ pub struct Place {
     pub transport_url: String,
     pub compute_driver: Driver,
     pub region: String,
+    /// Bytes.
+    pub disk_reserve: u64,
 }
 
 impl Section for Place {
@@ -70,6 +72,14 @@ impl Section for Place {
                 "What runs servers: QEMU, or a simulation for tests and measurements.",
             ),
             Opt::text("region", "RegionOne", "Name of the region in the catalog."),
+            Opt::integer(
+                "disk_reserve_mb",
+                "256",
+                "MiB that stay free on the disk of the state folder, for databases and records: \
+                 uploads, imports, fetched images, new servers and suspends that would use them are \
+                 refused.",
+            )
+            .range(0, 1 << 30),
         ];
         OPTIONS
     }
@@ -87,6 +97,7 @@ impl Section for Place {
             transport_url: from.text("transport_url"),
             compute_driver: from.parsed("compute_driver").unwrap_or(Driver::Qemu),
             region: from.text("region"),
+            disk_reserve: from.integer::<u64>("disk_reserve_mb") << 20,
         }
     }
 }

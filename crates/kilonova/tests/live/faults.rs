@@ -94,6 +94,64 @@ fn a_host_whose_disk_is_full_says_so_and_builds_again_once_there_is_room() {
 }
 
 #[test]
+fn databases_without_room_refuse_servers_and_take_them_again_once_there_is_some() {
+    on_a_machine(&[], || async {
+        let cloud = Cloud::new("");
+        unshare(CloneFlags::CLONE_NEWNS).unwrap();
+        let none: Option<&str> = None;
+        let apart = MsFlags::MS_REC | MsFlags::MS_SLAVE;
+        if let Err(error) = mount(none, "/", none, apart, none) {
+            println!("skipped: in a chroot, mounts cannot be kept from the machine: {error}");
+            cloud.finish_unused();
+            return;
+        }
+        let db = cloud.file("db");
+        std::fs::create_dir(&db).unwrap();
+        sh(&format!("mount -t tmpfs -o size=24m none {}", db.display()));
+        let mut cloud = cloud;
+        cloud.up().await;
+        let site = Site::make(&cloud).await;
+        let demo = cloud.demo().await;
+        let first = demo.create(&site, "first", json!({})).await;
+        demo.reaches(&first, "ACTIVE").await;
+        // Until nothing fits any more; dd fails at the last byte.
+        let ballast = db.join("ballast");
+        sh(&format!(
+            "dd if=/dev/zero of={} bs=4k 2>/dev/null || true",
+            ballast.display()
+        ));
+        let body = json!({"server": {
+            "name": "no-room", "flavorRef": site.flavor, "imageRef": site.image,
+            "networks": [{"uuid": site.private}], "user_data": "eHg=".repeat(10_000),
+        }});
+        let mut taken = Vec::new();
+        loop {
+            let path = "/compute/v2.1/servers";
+            let answer = demo.send(reqwest::Method::POST, path, Some(&body)).await;
+            let status = answer.status().as_u16();
+            let answer: serde_json::Value = answer.json().await.unwrap();
+            if status == 202 {
+                // Room within the files themselves is used first.
+                taken.push(answer["server"]["id"].as_str().unwrap().to_owned());
+                assert!(taken.len() < 20, "it never became full");
+                continue;
+            }
+            assert_eq!(status, 503, "{answer}");
+            assert!(answer.to_string().contains("no room left"), "{answer}");
+            break;
+        }
+        assert_eq!(demo.server(&first).await["status"], "ACTIVE");
+        std::fs::remove_file(&ballast).unwrap();
+        let second = demo.create(&site, "room", json!({})).await;
+        demo.reaches(&second, "ACTIVE").await;
+        for server in taken.iter().chain([&first, &second]) {
+            demo.remove(server).await;
+        }
+        cloud.finish().await;
+    });
+}
+
+#[test]
 fn a_qemu_that_dies_at_start_makes_an_error_with_its_words_and_leaves_nothing() {
     on_a_machine(&[], || async {
         let cloud = Cloud::new("");

@@ -32,8 +32,9 @@ pub struct Folder {
 
 #[derive(Default)]
 struct State {
-    /// The hosts whose servers use the folder.
-    drivers: Vec<Weak<dyn Driver>>,
+    /// Those of the hosts whose servers use the folder. Kept while it is used at all: a host without an agent
+    /// still has its servers.
+    drivers: Vec<Arc<dyn Driver>>,
     held: HashMap<OsString, Held>,
     /// Bytes promised to fetches that run.
     promised: u64,
@@ -85,8 +86,9 @@ impl Folder {
             folder
         });
         let mut state = folder.state();
-        state.drivers.retain(|known| known.strong_count() > 0);
-        state.drivers.push(Arc::downgrade(driver));
+        if !state.drivers.iter().any(|known| Arc::ptr_eq(known, driver)) {
+            state.drivers.push(driver.clone());
+        }
         drop(state);
         folder
     }
@@ -245,10 +247,7 @@ impl Folder {
 
     /// Names of the files that servers need. None when a driver does not know.
     async fn needed(&self) -> Option<HashSet<OsString>> {
-        let drivers: Vec<_> = {
-            let state = self.state();
-            state.drivers.iter().filter_map(Weak::upgrade).collect()
-        };
+        let drivers = self.state().drivers.clone();
         let mut names = HashSet::new();
         for driver in drivers {
             match driver.files_in_use().await {
