@@ -74,7 +74,7 @@ fn is_duplicate(error: &DbErr) -> bool {
     )
 }
 
-/// What users are told when a database is full.
+/// The message of a fault when a database is full.
 pub const NO_ROOM: &str =
     "The service has no room left on its disk; nothing was changed. Try again later.";
 
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_full_database_is_told_from_other_failures_and_writes_again_when_there_is_room() {
+    async fn a_full_database_is_no_other_failure_and_writes_again_when_there_is_room() {
         let db = crate::testing::sqlite().await;
         let run = async |text: &str| {
             let done = db.write().execute_unprepared(text).await;

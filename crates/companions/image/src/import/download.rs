@@ -136,8 +136,8 @@ async fn get(url: &Url, settings: &WebDownload) -> Result<reqwest::Response, Fau
     Ok(response)
 }
 
-/// Refuses an address that users must not reach through us; the log says which, the user is not told
-/// what our resolver knows.
+/// Refuses an address that users must not reach through us. Only the log says which: a user must not
+/// learn what our resolver knows.
 fn may_ask(url: &Url, address: IpAddr, settings: &WebDownload) -> Result<(), Fault> {
     match refused_address(address, settings)? {
         None => Ok(()),

@@ -32,7 +32,7 @@ async fn demanding() -> Glance {
 }
 
 #[tokio::test]
-async fn a_client_that_trickles_is_told_that_it_took_too_long() {
+async fn a_client_that_trickles_ends_with_a_timeout() {
     let glance = demanding().await;
     for what in ["file", "stage"] {
         let id = glance.create(ALICE, json!({})).await;
