@@ -71,7 +71,7 @@ impl From<workflow::WorkflowError> for ControlError {
 
 impl From<sql::SqlError> for ControlError {
     fn from(error: sql::SqlError) -> Self {
-        ControlError::Database(error.into())
+        DbError::from(error).into()
     }
 }
 
