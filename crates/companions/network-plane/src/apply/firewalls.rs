@@ -159,7 +159,7 @@ pub fn remove_host(cloud_id: &str, host: &std::fs::File) -> Result<(), PlaneErro
 pub fn host_has_table(cloud_id: &str, host: &std::fs::File) -> Result<bool, PlaneError> {
     let name = firewall::host::table_name(cloud_id);
     let listed = netns::inside(host, || {
-        Ok(Command::new("nft").args(["list", "tables"]).output())
+        Ok(child::command("nft").args(["list", "tables"]).output())
     })?;
     match listed {
         Ok(output) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout)
