@@ -3,6 +3,7 @@
 mod cache;
 mod compute;
 mod console;
+mod contradictions;
 pub mod demo;
 mod image;
 mod place;
@@ -129,7 +130,7 @@ impl Config {
         else {
             bail!("{}", problems.join("\n"));
         };
-        Ok(Config {
+        let config = Config {
             telemetry,
             place,
             compute,
@@ -152,7 +153,12 @@ impl Config {
             demo,
             outside: Outside::default(),
             warnings: settings.warnings(),
-        })
+        };
+        let contradictions = contradictions::contradictions(&config);
+        if !contradictions.is_empty() {
+            bail!("{}", contradictions.join("\n"));
+        }
+        Ok(config)
     }
 
     /// The database URL of a service: what the operator says, else a file of our own.

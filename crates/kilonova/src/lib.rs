@@ -14,7 +14,10 @@ pub mod doctor;
 pub mod down;
 mod drivers;
 mod glue;
+pub mod guests;
 mod listeners;
+pub mod membership;
+pub mod operator;
 pub mod state;
 
 pub use cloud::Cloud;
