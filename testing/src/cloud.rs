@@ -121,7 +121,9 @@ impl TestCloud {
         let config = self.config();
         log(&config);
         // The future of a whole start is deep: boxed, it does not grow those of tests.
-        let cloud = Box::pin(Cloud::start(&config)).await.expect("the cloud starts");
+        let cloud = Box::pin(Cloud::start(&config))
+            .await
+            .expect("the cloud starts");
         self.cloud = Some(cloud);
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -25,7 +24,7 @@ pub struct Auditor {
     pub db: Database,
     pub images: Images,
     pub networks: Networks,
-    pub hosts: Arc<[Hosted]>,
+    pub hosts: Vec<Hosted>,
     pub network: Service,
     pub session: Session,
     /// Whether no process runs this cloud: its networks are there, but nobody applied them here.
@@ -74,7 +73,7 @@ async fn offline(config: &Config) -> Result<Vec<String>> {
         db,
         images,
         networks,
-        hosts: hosts.into(),
+        hosts,
         network,
         session,
         at_rest: true,
@@ -182,7 +181,7 @@ async fn guests(cloud: &Auditor) -> Result<Vec<String>> {
     let db = cloud.db.read();
     let mut findings = Vec::new();
     let mut looked_at = BTreeSet::new();
-    for hosted in cloud.hosts.iter() {
+    for hosted in &cloud.hosts {
         looked_at.insert(hosted.host.as_str());
         let node = hosts::node_named(db, &hosted.host).await?;
         let words = letting_go::of_node(db, node.as_deref().unwrap_or_default()).await?;

@@ -53,7 +53,7 @@ pub struct Cloud {
     pub db: Database,
     pub images: Images,
     pub networks: Networks,
-    pub hosts: Arc<[drivers::Hosted]>,
+    pub hosts: Vec<drivers::Hosted>,
     /// The network service as compute calls it.
     pub network: Service,
     /// Compute's own user.
@@ -102,7 +102,7 @@ impl Cloud {
         // Before anything else: whether folder and database belong together.
         let db = open::compute(config, &state).await?;
         let membership = membership::settle(&state, &db, &drivers::host_names(config)?).await?;
-        let hosts: Arc<[_]> = drivers::open(config, &state).await?.into();
+        let hosts = drivers::open(config, &state).await?;
         let bus = Bus::connect(&config.place.transport_url)
             .await
             .context("the message bus (transport_url)")?;

@@ -12,6 +12,7 @@ use crate::config::{Config, Driver as Kind};
 use crate::state::State;
 
 /// A driver and the service host it works for.
+#[derive(Clone)]
 pub struct Hosted {
     pub host: HostName,
     pub driver: Arc<dyn Driver>,

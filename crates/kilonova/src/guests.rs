@@ -100,7 +100,9 @@ pub async fn database(config: &Config) -> Result<Database> {
     if let Some(file) = url.strip_prefix("sqlite:")
         && !std::path::Path::new(file.trim_start_matches("//")).exists()
     {
-        bail!("there is no database of compute in {file}: no cloud was started with these settings");
+        bail!(
+            "there is no database of compute in {file}: no cloud was started with these settings"
+        );
     }
     let db = Database::open(&url).await?;
     quarantine::count(db.read())

@@ -119,7 +119,10 @@ async fn command(command: Command, config: &Config) -> Result<ExitCode> {
             print!("{}", membership::confirm::show(config).await?);
         }
         Command::Identity(IdentityVerb::Confirm { what }) => {
-            println!("{}", membership::confirm::confirm(config, what).await?.trim_end());
+            println!(
+                "{}",
+                membership::confirm::confirm(config, what).await?.trim_end()
+            );
         }
         Command::Demo(wanted) => demo::run(config, &wanted).await?,
         Command::Docs { .. } => unreachable!("answered before the runtime starts"),

@@ -112,7 +112,10 @@ pub fn guests(folder: &Path) -> Vec<String> {
         entries.map(|entry| entry.path()).collect()
     };
     let top = inside(&folder.join("servers"));
-    let deeper = top.iter().filter(|path| id(path).is_none()).flat_map(|path| inside(path));
+    let deeper = top
+        .iter()
+        .filter(|path| id(path).is_none())
+        .flat_map(|path| inside(path));
     let mut ids: Vec<String> = top.iter().filter_map(|path| id(path)).collect();
     ids.extend(deeper.filter_map(|path| id(&path)));
     ids.sort();

@@ -54,8 +54,8 @@ pub fn open(folder: &Path) -> Result<UnixListener> {
         }
         _ => {}
     }
-    let listener =
-        UnixListener::bind(&path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    let listener = UnixListener::bind(&path)
+        .with_context(|| format!("cannot listen on {}", path.display()))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
         .with_context(|| format!("cannot protect {}", path.display()))?;
     Ok(listener)
@@ -86,7 +86,10 @@ pub fn serve(
                 }
             };
             if let Err(error) = asked {
-                tracing::warn!(error = format!("{error:#}"), "an operator's question failed");
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "an operator's question failed"
+                );
             }
         }
     });

@@ -299,7 +299,9 @@ async fn a_host_that_returns_lets_go_what_was_deleted_and_purged_meanwhile() {
         words().await.is_empty().then_some(())
     })
     .await;
-    let kept = compute_db::quarantine::list(db.read()).await.expect("a list");
+    let kept = compute_db::quarantine::list(db.read())
+        .await
+        .expect("a list");
     assert_eq!(kept, []);
 }
 
@@ -331,7 +333,9 @@ async fn declare_down(cloud: &TestCloud) {
     let admin = cloud.admin().await;
     let body = json!({"host": FRAIL, "binary": "nova-compute", "forced_down": true});
     let path = "/os-services/force-down";
-    let answer = admin.compute("2.11", http::Method::PUT, path, Some(&body)).await;
+    let answer = admin
+        .compute("2.11", http::Method::PUT, path, Some(&body))
+        .await;
     answer.expect(200);
 }
 

@@ -42,7 +42,7 @@ async fn holds_nothing(cloud: &TestCloud, server: &Server) {
     let held = compute_db::claims::of_consumer(cloud.cloud().db.read(), &server.id).await;
     assert_eq!(held.expect("the claims"), []);
     assert_eq!(server.ports().await, Vec::<Value>::new());
-    for hosted in cloud.cloud().hosts.iter() {
+    for hosted in &cloud.cloud().hosts {
         let guest = hosted
             .driver
             .inspect(&server.id)
@@ -124,7 +124,7 @@ async fn when_all_hosts_fail_the_server_is_in_error_with_the_reason_and_holds_no
         )
     );
     let details = details(&cloud, &server).await;
-    for hosted in cloud.cloud().hosts.iter() {
+    for hosted in &cloud.cloud().hosts {
         let tried = format!(
             "{}: the guest did not start: wired is configured not to start",
             hosted.host

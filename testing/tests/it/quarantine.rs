@@ -12,7 +12,8 @@ use serde_json::json;
 use testing::{Server, TestCloud, until};
 
 /// Guests are reported often.
-const OFTEN: &str = "[DEFAULT]\nhost = first\nreport_interval = 0.2\nsync_power_state_interval = 1\n";
+const OFTEN: &str =
+    "[DEFAULT]\nhost = first\nreport_interval = 0.2\nsync_power_state_interval = 1\n";
 
 /// Says `kilonova guests VERB`.
 async fn say(cloud: &TestCloud, verb: Verb) -> Result<String, String> {
@@ -126,7 +127,10 @@ async fn a_host_under_another_name_is_refused_until_the_name_is_confirmed() {
 async fn an_older_database_loses_no_guest_and_its_servers_obey() {
     let copy = tempfile::tempdir().expect("a folder");
     let mut cloud = TestCloud::with(OFTEN).await;
-    let (used, deleted) = (running(&cloud, "used").await, running(&cloud, "deleted").await);
+    let (used, deleted) = (
+        running(&cloud, "used").await,
+        running(&cloud, "deleted").await,
+    );
     cloud.stop().await;
     keep_copy(&cloud, copy.path());
 
@@ -139,7 +143,10 @@ async fn an_older_database_loses_no_guest_and_its_servers_obey() {
     }
     let deleted = again(&cloud, &deleted).await;
     deleted.delete().await.vanishes().await;
-    let (new, unwanted) = (running(&cloud, "new").await, running(&cloud, "unwanted").await);
+    let (new, unwanted) = (
+        running(&cloud, "new").await,
+        running(&cloud, "unwanted").await,
+    );
     cloud.stop().await;
     restore(&cloud, copy.path());
 
@@ -163,10 +170,14 @@ async fn an_older_database_loses_no_guest_and_its_servers_obey() {
     let deleted = again(&cloud, &deleted).await;
     deleted.delete().await.vanishes().await;
 
-    let said = say(&cloud, Verb::Adopt(which(&new))).await.expect_err("no row");
+    let said = say(&cloud, Verb::Adopt(which(&new)))
+        .await
+        .expect_err("no row");
     assert!(said.contains("the database has no server"), "{said}");
     for server in [&new, &unwanted] {
-        let said = say(&cloud, Verb::Remove(which(server))).await.expect("removed");
+        let said = say(&cloud, Verb::Remove(which(server)))
+            .await
+            .expect("removed");
         assert!(said.contains("with its disks"), "{said}");
         until("the host obeys", || async {
             (!file(&cloud, "first", server).exists()).then_some(())
@@ -178,7 +189,9 @@ async fn an_older_database_loses_no_guest_and_its_servers_obey() {
         list.is_empty().then_some(())
     })
     .await;
-    let said = say(&cloud, Verb::Remove(which(&new))).await.expect_err("gone");
+    let said = say(&cloud, Verb::Remove(which(&new)))
+        .await
+        .expect_err("gone");
     assert!(said.contains("kilonova guests list"), "{said}");
     used.delete().await.vanishes().await;
 }
@@ -200,7 +213,9 @@ async fn an_empty_database_is_refused_and_when_it_is_meant_no_guest_goes() {
     assert!(said.contains("holds 1 guests"), "{said}");
     std::fs::write(&identity, kept).expect("as before");
 
-    confirm(&cloud.config(), What::Cloud).await.expect("confirmed");
+    confirm(&cloud.config(), What::Cloud)
+        .await
+        .expect("confirmed");
     cloud.restart().await;
     quarantined(&cloud, &server).await;
     assert!(file(&cloud, "first", &server).exists());
@@ -214,13 +229,19 @@ async fn the_database_of_another_cloud_is_refused() {
     let mut stranger = TestCloud::with("[DEFAULT]\nhost = stranger\n").await;
     stranger.stop().await;
     let theirs = stranger.state_path().join("db/compute.sqlite");
-    let wrong = format!("{OFTEN}[database]\nconnection = sqlite:{}\n", theirs.display());
+    let wrong = format!(
+        "{OFTEN}[database]\nconnection = sqlite:{}\n",
+        theirs.display()
+    );
     let said = refusal(&cloud, &wrong).await;
     assert!(said.contains("belongs to cloud"), "{said}");
     assert!(said.contains("[database] connection"), "{said}");
     // A folder whose host bears a name that the cloud knows already.
     let fresh = tempfile::tempdir().expect("a folder");
-    let taken = format!("[DEFAULT]\nhost = stranger\n[database]\nconnection = sqlite:{}\n", theirs.display());
+    let taken = format!(
+        "[DEFAULT]\nhost = stranger\n[database]\nconnection = sqlite:{}\n",
+        theirs.display()
+    );
     let config = testing::cloud::config(&fresh.path().join("s"), &taken).expect("settings");
     let said = Cloud::start(&config).await.err().expect("refused");
     let said = format!("{said:#}");
@@ -239,15 +260,23 @@ async fn a_guest_whose_row_names_another_host_is_kept_and_can_be_adopted() {
     cloud.knows_hosts(2).await;
     let server = running(&cloud, "moved").await;
     let db = &cloud.cloud().db;
-    let row = compute_db::servers::find(db.read(), &server.id).await.expect("a row");
+    let row = compute_db::servers::find(db.read(), &server.id)
+        .await
+        .expect("a row");
     let home = row.host.clone().expect("a host");
     let other = if home == "first" { "first-2" } else { "first" };
     let tx = db.begin().await.expect("begin");
-    let mut changed = compute_db::servers::lock(&tx, &server.id).await.expect("a row");
+    let mut changed = compute_db::servers::lock(&tx, &server.id)
+        .await
+        .expect("a row");
     changed.host = Some(other.to_owned());
     changed.node = Some(other.to_owned());
-    changed.node_id = compute_db::hosts::node_named(&tx, other).await.expect("asked");
-    compute_db::servers::save(&tx, &mut changed).await.expect("saved");
+    changed.node_id = compute_db::hosts::node_named(&tx, other)
+        .await
+        .expect("asked");
+    compute_db::servers::save(&tx, &mut changed)
+        .await
+        .expect("saved");
     tx.commit().await.expect("commit");
 
     let line = quarantined(&cloud, &server).await;
@@ -277,11 +306,19 @@ async fn a_report_of_another_cloud_or_under_another_name_is_refused() {
     cloud.knows_hosts(1).await;
     let server = running(&cloud, "own").await;
     let membership = &cloud.cloud().membership;
-    let (own, node) = (membership.cloud_id.as_str(), membership.nodes[0].id.as_str());
+    let (own, node) = (
+        membership.cloud_id.as_str(),
+        membership.nodes[0].id.as_str(),
+    );
     let cases = [
         ("another", "first", node, "foreign_cloud"),
         (own, "second", node, "node_mismatch"),
-        (own, "first", "f0000000-0000-4000-8000-000000000000", "unknown_node"),
+        (
+            own,
+            "first",
+            "f0000000-0000-4000-8000-000000000000",
+            "unknown_node",
+        ),
     ];
     for (cloud_id, host, node_id, code) in cases {
         let report = GuestReport {
@@ -296,9 +333,16 @@ async fn a_report_of_another_cloud_or_under_another_name_is_refused() {
             doubted: vec![server.id.clone()],
         };
         let options = Options::default();
-        let refused = cloud.cloud().bus.call(&conductor::address(), report, options).await;
+        let refused = cloud
+            .cloud()
+            .bus
+            .call(&conductor::address(), report, options)
+            .await;
         let failure = refused.expect_err(code);
-        assert_eq!(failure.refusal().map(|failure| failure.code.as_str()), Some(code));
+        assert_eq!(
+            failure.refusal().map(|failure| failure.code.as_str()),
+            Some(code)
+        );
     }
     server.reaches("ACTIVE").await;
     assert_eq!(say(&cloud, Verb::List).await.expect("a list"), "");

@@ -135,13 +135,22 @@ async fn settings_that_stop_a_cloud_from_working_or_contradict_each_other_end_th
     for (settings, says) in [
         ("[DEFAULT]\nhost = ../../evil\n", "must be a host name"),
         ("[DEFAULT]\nhost = a b\n", "must be a host name"),
-        ("[DEFAULT]\nreport_interval = 0\n", "a number of seconds from 0.1"),
+        (
+            "[DEFAULT]\nreport_interval = 0\n",
+            "a number of seconds from 0.1",
+        ),
         ("[DEFAULT]\nreport_interval = nan\n", "report_interval"),
         ("[DEFAULT]\nreport_interval = 1e300\n", "report_interval"),
-        ("[DEFAULT]\nsync_power_state_interval = 0\n", "sync_power_state_interval"),
+        (
+            "[DEFAULT]\nsync_power_state_interval = 0\n",
+            "sync_power_state_interval",
+        ),
         ("[DEFAULT]\nservice_down_time = 0\n", "service_down_time"),
         ("[DEFAULT]\nlong_rpc_timeout = 0\n", "long_rpc_timeout"),
-        ("[DEFAULT]\nram_allocation_ratio = 0\n", "ram_allocation_ratio"),
+        (
+            "[DEFAULT]\nram_allocation_ratio = 0\n",
+            "ram_allocation_ratio",
+        ),
         ("[consoleauth]\ntoken_ttl = 0\n", "token_ttl"),
         (
             "[DEFAULT]\nreport_interval = 100\nservice_down_time = 1\n",

@@ -120,7 +120,7 @@ impl Stage {
 
     async fn guests(&self, id: &str) -> Vec<String> {
         let mut found = Vec::new();
-        for hosted in self.cloud.cloud().hosts.iter() {
+        for hosted in &self.cloud.cloud().hosts {
             if hosted
                 .driver
                 .inspect(id)

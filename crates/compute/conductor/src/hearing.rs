@@ -179,7 +179,10 @@ mod tests {
         assert!(!hearing.of_others(now, "b", DOWN), "not yet");
         all.extend(vec![heard(&[("a", 1), ("b", 200)]); 2]);
         let (now, hearing) = looks(&all);
-        assert!(hearing.of_others(now, "b", DOWN), "silent while others were heard");
+        assert!(
+            hearing.of_others(now, "b", DOWN),
+            "silent while others were heard"
+        );
     }
 
     #[test]

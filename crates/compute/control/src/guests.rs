@@ -70,11 +70,7 @@ pub struct Rules<'a> {
 /// # Errors
 /// The guest or the server is not there, something is being done with it, the host that its row names
 /// has it too, or this one has no room.
-pub async fn adopt(
-    db: &Database,
-    named: Named<'_>,
-    rules: Rules<'_>,
-) -> Result<Server, Refused> {
+pub async fn adopt(db: &Database, named: Named<'_>, rules: Rules<'_>) -> Result<Server, Refused> {
     sql::retry(|| async {
         let guest = find(db, named).await?;
         let tx = db.begin().await.map_err(DbError::from)?;

@@ -18,9 +18,7 @@ use crate::tables::letting_go::{ActiveModel, Column, Entity};
 /// host needs no word. The row must be locked in `tx`.
 pub async fn note(tx: &DatabaseTransaction, server: &Server) -> Result<()> {
     match (&server.host, &server.node_id) {
-        (Some(host), Some(node_id)) => {
-            note_for(tx, &server.id, host, node_id, server.epoch).await
-        }
+        (Some(host), Some(node_id)) => note_for(tx, &server.id, host, node_id, server.epoch).await,
         _ => Ok(()),
     }
 }
@@ -76,10 +74,7 @@ pub async fn fulfilled(
 }
 
 /// What a node is to let go: server ids and epochs.
-pub async fn of_node(
-    conn: &impl ConnectionTrait,
-    node_id: &str,
-) -> Result<BTreeMap<String, i64>> {
+pub async fn of_node(conn: &impl ConnectionTrait, node_id: &str) -> Result<BTreeMap<String, i64>> {
     let rows = Entity::find()
         .filter(Column::NodeId.eq(node_id))
         .all(conn)

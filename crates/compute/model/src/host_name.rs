@@ -88,8 +88,23 @@ mod tests {
     fn names_that_leave_a_folder_or_a_queue_are_none() {
         let long = "h".repeat(MAX_LENGTH + 1);
         for bad in [
-            "", ".", "..", "../../evil", "a/b", "/etc", "a b", "a\nb", "a\0b", "-rf", ".hidden", "ä",
-            "a:b", "a*", "#", "a\\b", &long,
+            "",
+            ".",
+            "..",
+            "../../evil",
+            "a/b",
+            "/etc",
+            "a b",
+            "a\nb",
+            "a\0b",
+            "-rf",
+            ".hidden",
+            "ä",
+            "a:b",
+            "a*",
+            "#",
+            "a\\b",
+            &long,
         ] {
             assert_eq!(bad.parse::<HostName>(), Err(NoHostName), "{bad:?}");
             let json = serde_json::to_string(bad).expect("a text");
@@ -100,7 +115,14 @@ mod tests {
     #[test]
     fn names_that_machines_have_are_taken() {
         let long = "h".repeat(MAX_LENGTH);
-        for good in ["localhost", "node-1.example.org", "_x", "10.0.0.1", "A", &long] {
+        for good in [
+            "localhost",
+            "node-1.example.org",
+            "_x",
+            "10.0.0.1",
+            "A",
+            &long,
+        ] {
             let name: HostName = good.parse().expect(good);
             assert_eq!(name.as_str(), good);
             let json = serde_json::to_string(&name).expect("a text");

@@ -2,8 +2,8 @@
 
 use bus::{Address, Message};
 use chrono::{DateTime, Utc};
-use compute_model::{HostName, PowerState};
 use compute_model::host::NodeFacts;
+use compute_model::{HostName, PowerState};
 use serde::{Deserialize, Serialize};
 
 /// Where conductors listen; any of them may take a message.

@@ -102,7 +102,10 @@ impl<'a> Reader<'a> {
     /// A length of time, given in seconds; zero when not set and without default.
     pub fn seconds(&mut self, name: &str) -> Duration {
         let Kind::Seconds { min, max } = self.opt(name).kind else {
-            panic!("[{}] {name} is no length of time in its table", self.section)
+            panic!(
+                "[{}] {name} is no length of time in its table",
+                self.section
+            )
         };
         self.value(name, |text| {
             let seconds: f64 = text.parse().ok()?;

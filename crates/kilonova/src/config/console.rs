@@ -116,10 +116,11 @@ impl Section for ConsoleAuthSection {
     const ABOUT: &'static str = "Tokens for consoles.";
 
     fn options() -> &'static [Opt] {
-        const OPTIONS: &[Opt] = &[
-            Opt::seconds("token_ttl", "600", "How long a token may be used.")
-                .seconds_range(1.0, MAX_SECONDS),
-        ];
+        const OPTIONS: &[Opt] =
+            &[
+                Opt::seconds("token_ttl", "600", "How long a token may be used.")
+                    .seconds_range(1.0, MAX_SECONDS),
+            ];
         OPTIONS
     }
 

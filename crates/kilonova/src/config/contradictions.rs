@@ -37,11 +37,16 @@ const RULES: &[Rule] = &[
                 Some(config.console.bind),
                 config.api.metadata_bind,
             ];
-            let fixed: Vec<_> = binds.into_iter().flatten().filter(|at| at.port() != 0).collect();
+            let fixed: Vec<_> = binds
+                .into_iter()
+                .flatten()
+                .filter(|at| at.port() != 0)
+                .collect();
             (1..fixed.len()).all(|place| !fixed[..place].contains(&fixed[place]))
         },
         |_| {
-            "two of [api] bind, [api] metadata_bind and [console] bind are the same address".to_owned()
+            "two of [api] bind, [api] metadata_bind and [console] bind are the same address"
+                .to_owned()
         },
     ),
 ];

@@ -262,7 +262,10 @@ mod tests {
         assert_eq!(new.nodes[0].host, name("a"));
         let folder = kept("a");
         let database = known(Some(CLOUD), &[(NODE, "a"), (OTHER, "b")]);
-        assert_eq!(compared(Some(&folder), &database, "a", 3), Ok(folder.clone()));
+        assert_eq!(
+            compared(Some(&folder), &database, "a", 3),
+            Ok(folder.clone())
+        );
         // A copy of the database from before the host's first report.
         let older = known(Some(CLOUD), &[]);
         assert_eq!(compared(Some(&folder), &older, "a", 3), Ok(folder));
@@ -276,20 +279,37 @@ mod tests {
         let folder = kept("a");
         let both = known(Some(CLOUD), &[(NODE, "a"), (OTHER, "b")]);
         let cases = [
-            (Some(&folder), known(Some("other"), &[]), "a", "[database] connection"),
+            (
+                Some(&folder),
+                known(Some("other"), &[]),
+                "a",
+                "[database] connection",
+            ),
             (Some(&folder), known(None, &[]), "a", "is empty"),
             (None, known(Some(CLOUD), &[]), "a", "holds 2 guests"),
             (Some(&folder), both.clone(), "b", "set [DEFAULT] host = a"),
             (Some(&folder), both.clone(), "c", "set [DEFAULT] host = a"),
-            (Some(&folder), known(Some(CLOUD), &[(NODE, "z")]), "a", "as z"),
-            (Some(&folder), known(Some(CLOUD), &[(OTHER, "a")]), "a", "belongs to node 2222"),
+            (
+                Some(&folder),
+                known(Some(CLOUD), &[(NODE, "z")]),
+                "a",
+                "as z",
+            ),
+            (
+                Some(&folder),
+                known(Some(CLOUD), &[(OTHER, "a")]),
+                "a",
+                "belongs to node 2222",
+            ),
         ];
         for (kept, known, host, says) in cases {
             let said = compared(kept, &known, host, 2).expect_err(says).to_string();
             assert!(said.contains(says), "{says}: {said}");
             assert!(said.contains("kilonova identity confirm"), "{said}");
         }
-        let said = compared(None, &both, "a", 0).expect_err("taken").to_string();
+        let said = compared(None, &both, "a", 0)
+            .expect_err("taken")
+            .to_string();
         assert!(said.contains("confirm node"), "{said}");
     }
 
@@ -300,6 +320,9 @@ mod tests {
         let found = compared(None, &database, "a", 2).expect("its own");
         assert_eq!(found.nodes, kept("a").nodes);
         let renamed = compared(None, &database, "c", 2);
-        assert!(matches!(renamed, Err(Mismatch::Renamed { .. })), "{renamed:?}");
+        assert!(
+            matches!(renamed, Err(Mismatch::Renamed { .. })),
+            "{renamed:?}"
+        );
     }
 }

@@ -180,7 +180,11 @@ async fn take_over(
             Some(known) => *known = node,
             None => nodes.push(node),
         }
-        writeln!(said, "{} is the home of node {id}, {name}", state.path.display())?;
+        writeln!(
+            said,
+            "{} is the home of node {id}, {name}",
+            state.path.display()
+        )?;
     }
     if said.is_empty() {
         bail!("no other node bears the name of a host of this folder");

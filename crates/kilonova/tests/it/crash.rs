@@ -207,13 +207,22 @@ async fn the_audit_names_what_leaked_whether_the_cloud_runs_or_not() {
     let doctor = process.say(&["doctor"]);
     let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
     assert!(said.contains(stray), "{said}");
-    let metrics = reqwest::get(format!("{}/metrics", process.url)).await.unwrap();
+    let metrics = reqwest::get(format!("{}/metrics", process.url))
+        .await
+        .unwrap();
     let metrics = metrics.text().await.unwrap();
-    assert!(metrics.contains("kilonova_guests_quarantined 1"), "{metrics}");
+    assert!(
+        metrics.contains("kilonova_guests_quarantined 1"),
+        "{metrics}"
+    );
     assert!(host.join(format!("{stray}.json")).exists());
     // It goes when an operator says so.
     let said = process.say(&["guests", "remove", stray]);
-    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    assert!(
+        said.status.success(),
+        "{}",
+        String::from_utf8_lossy(&said.stderr)
+    );
     until("the stray guest is gone", || async {
         (!host.join(format!("{stray}.json")).exists()).then_some(())
     })

@@ -46,22 +46,25 @@ pub async fn report(
         .await
         .map_err(database)?;
     for server in &own {
-        let guest = message.guests.iter().find(|guest| guest.server_id == server.id);
+        let guest = message
+            .guests
+            .iter()
+            .find(|guest| guest.server_id == server.id);
         compare(env, &message.host, server, guest)
             .await
             .map_err(database)?;
     }
-    quarantine::sort(env, &message, &own).await.map_err(database)
+    quarantine::sort(env, &message, &own)
+        .await
+        .map_err(database)
 }
 
 /// Servers that a host let go: the words about them are fulfilled.
-pub async fn gone(
-    desk: Arc<Desk>,
-    _context: Context,
-    message: GuestsGone,
-) -> Result<(), Failure> {
+pub async fn gone(desk: Arc<Desk>, _context: Context, message: GuestsGone) -> Result<(), Failure> {
     own_cloud(&desk, &message.cloud_id, &message.host)?;
-    quarantine::gone(&desk.env, &message).await.map_err(database)
+    quarantine::gone(&desk.env, &message)
+        .await
+        .map_err(database)
 }
 
 /// Refuses a report under another name than the node's. A node that nobody heard of yet is asked to

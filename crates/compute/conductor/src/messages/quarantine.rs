@@ -33,7 +33,11 @@ pub async fn sort(env: &Env, report: &GuestReport, own: &[Server]) -> Result<Unw
         }
     }
     // The host may not have them (yet): a command that is still on its way must come too late.
-    let seen: BTreeSet<&str> = report.guests.iter().map(|guest| guest.server_id.as_str()).collect();
+    let seen: BTreeSet<&str> = report
+        .guests
+        .iter()
+        .map(|guest| guest.server_id.as_str())
+        .collect();
     let unseen = words
         .into_iter()
         .filter(|(id, _)| !seen.contains(id.as_str()) && !own.contains(id.as_str()));

@@ -38,7 +38,9 @@ async fn site(db: &Database, memory_mb: u64) {
     let now = compute_db::now(&tx).await.expect("a moment");
     for (host, node) in [("here", HERE), ("there", THERE)] {
         hosts::seen(&tx, host, hosts::COMPUTE).await.expect("seen");
-        hosts::report(&tx, host, host, node, &facts, now).await.expect("reported");
+        hosts::report(&tx, host, host, node, &facts, now)
+            .await
+            .expect("reported");
     }
     let guest = Quarantined {
         server_id: SERVER.to_owned(),
@@ -88,7 +90,9 @@ async fn an_adopted_guest_is_the_servers_own() {
         assert_eq!((server.vm_state, server.epoch), (VmState::Active, 8));
         let kept = servers::find(db.read(), SERVER).await.expect("a row");
         assert_eq!(kept.host, server.host);
-        let held = claims::of_consumer(db.read(), SERVER).await.expect("claims");
+        let held = claims::of_consumer(db.read(), SERVER)
+            .await
+            .expect("claims");
         assert_eq!(held.len(), 1, "{held:?}");
         assert_eq!(held[0].0, HERE);
         assert_eq!(quarantine::count(db.read()).await.expect("none"), 0);
@@ -112,7 +116,10 @@ async fn what_cannot_be_adopted_says_why_and_stays_as_it_is() {
         })
         .await;
         let both = adopt(&db, named(None), RULES).await;
-        assert!(matches!(both, Err(Refused::AlsoElsewhere { .. })), "{both:?}");
+        assert!(
+            matches!(both, Err(Refused::AlsoElsewhere { .. })),
+            "{both:?}"
+        );
         let tx = db.begin().await.expect("begin");
         let mut busy = servers::lock(&tx, SERVER).await.expect("a row");
         busy.task_state = Some(compute_model::TaskState::PoweringOff);
@@ -125,9 +132,15 @@ async fn what_cannot_be_adopted_says_why_and_stays_as_it_is() {
             assert!(matches!(refused, Err(Refused::Busy { .. })), "{refused:?}");
         }
         let elsewhere = remove(&db, named(Some("there"))).await;
-        assert!(matches!(elsewhere, Err(Refused::NoSuchGuest(_))), "{elsewhere:?}");
+        assert!(
+            matches!(elsewhere, Err(Refused::NoSuchGuest(_))),
+            "{elsewhere:?}"
+        );
         assert_eq!(quarantine::count(db.read()).await.expect("one"), 1);
-        assert_eq!(claims::consumers(db.read()).await.expect("none"), Vec::<String>::new());
+        assert_eq!(
+            claims::consumers(db.read()).await.expect("none"),
+            Vec::<String>::new()
+        );
     }
 }
 

@@ -4,9 +4,7 @@ use sea_orm::prelude::*;
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{DatabaseTransaction, Set};
 
-use crate::tables::{
-    aggregate_host, letting_go, node, quarantine, server, service,
-};
+use crate::tables::{aggregate_host, letting_go, node, quarantine, server, service};
 use crate::{DbError, Result};
 
 /// Gives a node another name, with everything that names its host: services, servers, aggregates,

@@ -14,15 +14,34 @@ async fn a_word_stays_until_its_own_epoch_is_fulfilled() {
     for db in super::databases().await {
         let tx = db.begin().await.expect("begin");
         for (server, node, epoch) in [(SERVER, NODE, 3), (SERVER, NODE, 5), (OTHER, ELSEWHERE, 1)] {
-            letting_go::note_for(&tx, server, "a", node, epoch).await.expect("noted");
+            letting_go::note_for(&tx, server, "a", node, epoch)
+                .await
+                .expect("noted");
         }
-        letting_go::fulfilled(&tx, SERVER, NODE, 4).await.expect("asked");
+        letting_go::fulfilled(&tx, SERVER, NODE, 4)
+            .await
+            .expect("asked");
         let words = letting_go::of_node(&tx, NODE).await.expect("one");
         assert_eq!(words, [(SERVER.to_owned(), 5)].into());
-        letting_go::fulfilled(&tx, SERVER, NODE, 5).await.expect("asked");
-        assert!(letting_go::of_node(&tx, NODE).await.expect("none").is_empty());
-        assert!(letting_go::take_back(&tx, OTHER, ELSEWHERE).await.expect("one"));
-        assert!(!letting_go::take_back(&tx, OTHER, ELSEWHERE).await.expect("none"));
+        letting_go::fulfilled(&tx, SERVER, NODE, 5)
+            .await
+            .expect("asked");
+        assert!(
+            letting_go::of_node(&tx, NODE)
+                .await
+                .expect("none")
+                .is_empty()
+        );
+        assert!(
+            letting_go::take_back(&tx, OTHER, ELSEWHERE)
+                .await
+                .expect("one")
+        );
+        assert!(
+            !letting_go::take_back(&tx, OTHER, ELSEWHERE)
+                .await
+                .expect("none")
+        );
         tx.commit().await.expect("commit");
     }
 }

@@ -22,7 +22,10 @@ async fn only_agents_count_for_who_is_heard() {
         assert_eq!(silences.len(), 1, "{silences:?}");
         let (host, silence) = &silences[0];
         assert_eq!(host, "a");
-        assert!((TimeDelta::zero()..TimeDelta::seconds(30)).contains(silence), "{silence}");
+        assert!(
+            (TimeDelta::zero()..TimeDelta::seconds(30)).contains(silence),
+            "{silence}"
+        );
         assert_eq!(hosts::agent(db.read(), "b").await.expect("no agent"), None);
     }
 }
@@ -35,7 +38,9 @@ async fn a_report_is_stamped_by_the_databases_clock_and_judged_by_it() {
         let tx = db.begin().await.expect("begin");
         if off {
             let hour_back = "SET SESSION timestamp = UNIX_TIMESTAMP() - 3600";
-            tx.execute_unprepared(hour_back).await.expect("an hour back");
+            tx.execute_unprepared(hour_back)
+                .await
+                .expect("an hour back");
         }
         hosts::seen(&tx, "a", hosts::COMPUTE).await.expect("seen");
         let agent = hosts::agent(&tx, "a").await.expect("asked").expect("there");
@@ -61,8 +66,12 @@ async fn a_node_keeps_its_name_and_a_name_its_node() {
         let now = compute_db::now(db.read()).await.expect("a moment");
         let tx = db.begin().await.expect("begin");
         hosts::seen(&tx, "a", hosts::COMPUTE).await.expect("seen");
-        hosts::report(&tx, "a", "a", ONE, &facts, now).await.expect("new");
-        hosts::report(&tx, "a", "a", ONE, &facts, now).await.expect("again");
+        hosts::report(&tx, "a", "a", ONE, &facts, now)
+            .await
+            .expect("new");
+        hosts::report(&tx, "a", "a", ONE, &facts, now)
+            .await
+            .expect("again");
         let renamed = hosts::report(&tx, "b", "b", ONE, &facts, now).await;
         assert!(
             matches!(&renamed, Err(DbError::NodeRenamed { known, .. }) if known == "a"),
@@ -74,15 +83,25 @@ async fn a_node_keeps_its_name_and_a_name_its_node() {
             "{taken:?}"
         );
         // An operator may rename it.
-        hosts::report(&tx, "c", "c", TWO, &facts, now).await.expect("another");
+        hosts::report(&tx, "c", "c", TWO, &facts, now)
+            .await
+            .expect("another");
         let taken = hosts::rename(&tx, ONE, "c").await;
         assert!(matches!(taken, Err(DbError::NameTaken { .. })), "{taken:?}");
         let before = hosts::rename(&tx, ONE, "b").await.expect("renamed");
         assert_eq!(before.as_deref(), Some("a"));
-        hosts::report(&tx, "b", "b", ONE, &facts, now).await.expect("known");
+        hosts::report(&tx, "b", "b", ONE, &facts, now)
+            .await
+            .expect("known");
         assert_eq!(hosts::agent(&tx, "a").await.expect("asked"), None);
         assert!(hosts::agent(&tx, "b").await.expect("asked").is_some());
-        assert_eq!(hosts::rename(&tx, ONE, "b").await.expect("as it is").as_deref(), Some("b"));
+        assert_eq!(
+            hosts::rename(&tx, ONE, "b")
+                .await
+                .expect("as it is")
+                .as_deref(),
+            Some("b")
+        );
         tx.commit().await.expect("commit");
     }
 }
