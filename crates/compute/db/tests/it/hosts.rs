@@ -3,8 +3,7 @@
 use chrono::TimeDelta;
 use compute_db::{DbError, hosts};
 use compute_model::host::NodeFacts;
-use sea_orm::ConnectionTrait;
-use sql::sea_orm;
+use sql::sea_orm::ConnectionTrait;
 
 const ONE: &str = "11111111-1111-4111-8111-111111111111";
 const TWO: &str = "22222222-2222-4222-8222-222222222222";
