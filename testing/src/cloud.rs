@@ -12,6 +12,7 @@ use crate::{Server, User, until};
 pub struct TestCloud {
     cloud: Option<Cloud>,
     settings: String,
+    change: fn(&mut Config),
     folder: tempfile::TempDir,
 }
 
@@ -87,20 +88,42 @@ impl TestCloud {
     /// # Panics
     /// When it does not start.
     pub async fn with(settings: &str) -> Self {
+        Self::changed(settings, |_| {}).await
+    }
+
+    /// The same with settings that no file could give.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn changed(settings: &str, change: fn(&mut Config)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut cloud = TestCloud {
             cloud: None,
             settings: settings.to_owned(),
+            change,
             folder,
         };
         cloud.open().await;
         cloud
     }
 
+    /// Its settings.
+    ///
+    /// # Panics
+    /// When they are wrong.
+    pub fn config(&self) -> Config {
+        let mut config = config(&self.state_path(), &self.settings).expect("settings");
+        (self.change)(&mut config);
+        config
+    }
+
     async fn open(&mut self) {
-        let config = config(&self.state_path(), &self.settings).expect("settings");
+        let config = self.config();
         log(&config);
-        let cloud = Cloud::start(&config).await.expect("the cloud starts");
+        // The future of a whole start is deep: boxed, it does not grow those of tests.
+        let cloud = Box::pin(Cloud::start(&config))
+            .await
+            .expect("the cloud starts");
         self.cloud = Some(cloud);
     }
 

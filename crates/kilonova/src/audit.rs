@@ -2,46 +2,66 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clients::{Service, Session};
-use compute_db::{Database, DbError, claims, server_groups, servers};
+use compute_db::{
+    Database, DbError, claims, hosts, letting_go, quarantine, server_groups, servers,
+};
+use compute_model::quarantine::{Verdict, judge};
 use image::Images;
 use network::Networks;
 
-use crate::cloud;
 use crate::config::Config;
 use crate::drivers::{self, Hosted};
+use crate::operator::{self, Question};
 use crate::state::State;
+use crate::{cloud, membership};
 
 /// What is looked at.
-pub struct Looked<'a> {
-    pub db: &'a Database,
-    pub images: &'a Images,
-    pub networks: &'a Networks,
-    pub hosts: &'a [Hosted],
-    pub network: &'a Service,
-    pub session: &'a Session,
+pub struct Auditor {
+    pub db: Database,
+    pub images: Images,
+    pub networks: Networks,
+    pub hosts: Vec<Hosted>,
+    pub network: Service,
+    pub session: Session,
     /// Whether no process runs this cloud: its networks are there, but nobody applied them here.
     pub at_rest: bool,
 }
 
-/// The audit of a cloud that does not run, by its folder and databases.
+/// How often a running cloud is looked at: what belongs to nobody for a moment only, because something
+/// is being made or removed, is no finding.
+const LOOKS: usize = 3;
+
+/// The time between two looks.
+const BETWEEN: Duration = Duration::from_millis(700);
+
+/// The audit of a cloud by its folder and databases. A cloud that runs is asked to look at itself.
 ///
 /// # Errors
-/// There is no cloud, it runs, or something could not be looked at.
-pub async fn offline(config: &Config) -> Result<Vec<String>> {
+/// There is no cloud, or something could not be looked at.
+pub async fn run(config: &Config) -> Result<Vec<String>> {
     let path: &Path = &config.place.state_path;
     if !path.join("keys/secrets.json").exists() {
         bail!("there is no cloud in {}", path.display());
     }
-    let state = State::open(path)?;
+    match operator::ask(path, Question::Audit).await? {
+        Some(findings) => Ok(findings),
+        None => offline(config).await,
+    }
+}
+
+async fn offline(config: &Config) -> Result<Vec<String>> {
+    let state = State::open(&config.place.state_path)?;
+    let db = cloud::open::compute(config, &state).await?;
+    membership::settle(&state, &db, &drivers::host_names(config)?).await?;
     let hosts = drivers::open(config, &state).await?;
-    let (identity, images, networks, db) = tokio::try_join!(
+    let (identity, images, networks) = tokio::try_join!(
         cloud::open::identity(config, &state, "http://localhost"),
         cloud::open::images(config, &state),
         cloud::open::networks(config, &state),
-        cloud::open::compute(config, &state),
     )?;
     let session = cloud::session(
         &Service::in_process("identity", identity.router()),
@@ -49,45 +69,64 @@ pub async fn offline(config: &Config) -> Result<Vec<String>> {
         state.secrets.service("nova"),
     );
     let network = Service::in_process("network", networks.router(identity.authenticator()));
-    run(&Looked {
-        db: &db,
-        images: &images,
-        networks: &networks,
-        hosts: &hosts,
-        network: &network,
-        session: &session,
+    let auditor = Auditor {
+        db,
+        images,
+        networks,
+        hosts,
+        network,
+        session,
         at_rest: true,
-    })
-    .await
+    };
+    auditor.look().await
 }
 
-/// One sentence for each finding. Empty is good.
-///
-/// # Errors
-/// Something could not be looked at.
-pub async fn run(cloud: &Looked<'_>) -> Result<Vec<String>> {
-    let live: BTreeSet<String> = servers::live_ids(cloud.db.read())
-        .await?
-        .into_iter()
-        .collect();
-    let mut findings = idle(cloud).await?;
-    findings.extend(claimed(cloud, &live).await?);
-    findings.extend(grouped(cloud, &live).await?);
-    findings.extend(guests(cloud).await?);
-    findings.extend(ports(cloud, &live).await?);
-    let images = cloud.images.audit().await?;
-    if !images.is_clean() {
-        findings.push(format!("images: {images:?}"));
+impl Auditor {
+    /// One sentence for each finding. Empty is good.
+    ///
+    /// # Errors
+    /// Something could not be looked at.
+    pub async fn look(&self) -> Result<Vec<String>> {
+        let live: BTreeSet<String> = servers::live_ids(self.db.read())
+            .await?
+            .into_iter()
+            .collect();
+        let mut findings = idle(self).await?;
+        findings.extend(claimed(self, &live).await?);
+        findings.extend(grouped(self, &live).await?);
+        findings.extend(guests(self).await?);
+        findings.extend(ports(self, &live).await?);
+        let images = self.images.audit().await?;
+        if !images.is_clean() {
+            findings.push(format!("images: {images:?}"));
+        }
+        findings.extend(match self.at_rest {
+            true => self.networks.audit_at_rest().await?,
+            false => self.networks.audit().await?,
+        });
+        Ok(findings)
     }
-    findings.extend(match cloud.at_rest {
-        true => cloud.networks.audit_at_rest().await?,
-        false => cloud.networks.audit().await?,
-    });
-    Ok(findings)
+
+    /// What every one of several looks finds: for a cloud at work.
+    ///
+    /// # Errors
+    /// Something could not be looked at.
+    pub async fn steady(&self) -> Result<Vec<String>> {
+        let mut findings = self.look().await?;
+        for _ in 1..LOOKS {
+            if findings.is_empty() {
+                break;
+            }
+            tokio::time::sleep(BETWEEN).await;
+            let again = self.look().await?;
+            findings.retain(|finding| again.contains(finding));
+        }
+        Ok(findings)
+    }
 }
 
 /// Servers with a task that no workflow carries out, and workflows that are stuck.
-async fn idle(cloud: &Looked<'_>) -> Result<Vec<String>> {
+async fn idle(cloud: &Auditor) -> Result<Vec<String>> {
     let db = cloud.db.read();
     let mut findings = Vec::new();
     for server in servers::with_task(db).await? {
@@ -113,7 +152,7 @@ async fn idle(cloud: &Looked<'_>) -> Result<Vec<String>> {
 }
 
 /// Claims of servers that are gone, and counts that do not add up.
-async fn claimed(cloud: &Looked<'_>, live: &BTreeSet<String>) -> Result<Vec<String>> {
+async fn claimed(cloud: &Auditor, live: &BTreeSet<String>) -> Result<Vec<String>> {
     let db = cloud.db.read();
     let consumers = claims::consumers(db).await?.into_iter();
     let mut findings: Vec<String> = consumers
@@ -129,7 +168,7 @@ async fn claimed(cloud: &Looked<'_>, live: &BTreeSet<String>) -> Result<Vec<Stri
 }
 
 /// Members of server groups that are gone.
-async fn grouped(cloud: &Looked<'_>, live: &BTreeSet<String>) -> Result<Vec<String>> {
+async fn grouped(cloud: &Auditor, live: &BTreeSet<String>) -> Result<Vec<String>> {
     let members = server_groups::all_members(cloud.db.read()).await?;
     let lost = members.into_iter().filter(|id| !live.contains(id));
     Ok(lost
@@ -137,35 +176,53 @@ async fn grouped(cloud: &Looked<'_>, live: &BTreeSet<String>) -> Result<Vec<Stri
         .collect())
 }
 
-/// Guests on hosts where their server is not.
-async fn guests(cloud: &Looked<'_>) -> Result<Vec<String>> {
+/// Guests on hosts that their rows do not name, and quarantined ones on other hosts.
+async fn guests(cloud: &Auditor) -> Result<Vec<String>> {
+    let db = cloud.db.read();
     let mut findings = Vec::new();
-    for hosted in cloud.hosts {
+    let mut looked_at = BTreeSet::new();
+    for hosted in &cloud.hosts {
+        looked_at.insert(hosted.host.as_str());
+        let node = hosts::node_named(db, &hosted.host).await?;
+        let words = letting_go::of_node(db, node.as_deref().unwrap_or_default()).await?;
         for guest in hosted.driver.list().await? {
-            let server = match servers::find(cloud.db.read(), &guest.id).await {
+            let row = match servers::find_any(db, &guest.id).await {
                 Err(DbError::NotFound(_)) => None,
                 other => Some(other?),
             };
-            if server.is_none_or(|server| server.host.as_ref() != Some(&hosted.host)) {
-                findings.push(format!(
-                    "a guest of {} on {}, where it is not",
-                    guest.id, hosted.host
-                ));
-            }
+            let epoch = i64::try_from(guest.epoch).unwrap_or(i64::MAX);
+            let word = words.get(&guest.id).copied();
+            let why = match judge(row.as_ref(), word, &hosted.host, epoch) {
+                Verdict::Wanted => continue,
+                Verdict::Remove { .. } => "it is to go".to_owned(),
+                Verdict::Quarantine(why) => format!("{why}; kilonova guests adopts or removes it"),
+            };
+            findings.push(format!("a guest of {} on {}: {why}", guest.id, hosted.host));
+        }
+    }
+    for guest in quarantine::list(db).await? {
+        if !looked_at.contains(guest.host.as_str()) {
+            findings.push(format!(
+                "a guest of {} on {}: {}; kilonova guests adopts or removes it",
+                guest.server_id, guest.host, guest.why
+            ));
         }
     }
     Ok(findings)
 }
 
-/// Ports of servers that are gone.
-async fn ports(cloud: &Looked<'_>, live: &BTreeSet<String>) -> Result<Vec<String>> {
-    let network = cloud.network;
+/// Ports of servers that are gone. Only compute binds ports to hosts: what users write into
+/// `device_owner` and `device_id` of ports of their own proves nothing.
+async fn ports(cloud: &Auditor, live: &BTreeSet<String>) -> Result<Vec<String>> {
+    let network = &cloud.network;
     let ports = cloud
         .session
         .with(|token| async move { clients::network::ports(network, &token, "").await })
         .await?;
     let lost = ports.into_iter().filter(|port| {
-        port.device_owner.starts_with("compute:") && !live.contains(&port.device_id)
+        port.device_owner.starts_with("compute:")
+            && !port.host_id.is_empty()
+            && !live.contains(&port.device_id)
     });
     Ok(lost
         .map(|port| {

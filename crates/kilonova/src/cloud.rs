@@ -29,18 +29,25 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use web::Authenticator;
 
+use crate::audit::Auditor;
 use crate::certificates::{self, Shown};
 use crate::config::Config;
 use crate::listeners::Entrance;
+use crate::membership::{self, Membership};
 use crate::state::State;
-use crate::{audit, credentials, drivers, glue, health, keys, listeners};
+use crate::{credentials, drivers, glue, health, keys, listeners, operator};
 
 /// How long a stop waits for what is under way; the rest goes on with the next start.
 const GRACE: Duration = Duration::from_secs(20);
 
+/// What an action may take beside waiting for the guest.
+const ACTION_MARGIN: Duration = Duration::from_secs(120);
+
 /// A running cloud.
 pub struct Cloud {
     pub state: State,
+    /// The cloud's id and those of this folder's nodes.
+    pub membership: Membership,
     /// Where clients reach the front door.
     pub url: String,
     /// Where browsers reach consoles.
@@ -54,6 +61,7 @@ pub struct Cloud {
     pub network: Service,
     /// Compute's own user.
     pub session: Session,
+    auditor: Arc<Auditor>,
     pub bus: Bus,
     shown: Option<Shown>,
     conductor: Conductor,
@@ -102,15 +110,17 @@ impl Cloud {
             .unwrap_or_else(|| format!("{}://{api_address}", entrance.scheme()));
         let console_url = format!("{}://{console_address}", entrance.scheme());
 
+        // Before anything else: whether folder and database belong together.
+        let db = open::compute(config, &state).await?;
+        let membership = membership::settle(&state, &db, &drivers::host_names(config)?).await?;
         let hosts = drivers::open(config, &state).await?;
         let bus = Bus::connect(&config.place.transport_url)
             .await
             .context("the message bus (transport_url)")?;
-        let (identity, images, networks, db) = tokio::try_join!(
+        let (identity, images, networks) = tokio::try_join!(
             open::identity(config, &state, &url),
             open::images(config, &state),
             open::networks(config, &state),
-            open::compute(config, &state),
         )?;
         bootstrap::run(&identity, config, &state, &url).await?;
         let trust = shown.as_ref().and_then(|shown| shown.trust.as_deref());
@@ -162,10 +172,29 @@ impl Cloud {
             Some(Arc::new(glue::Metadata(metadata.clone()))),
             stop.clone(),
         );
-        let conductor = conductor(config, &db, &bus, &companions, &nova).await?;
+        let parts = Parts {
+            config,
+            state: &state,
+            membership: &membership,
+            bus: &bus,
+            companions: &companions,
+            session: &nova,
+        };
+        let conductor = conductor(&parts, &db).await?;
         scheduler(config, &db, &bus).await?;
-        let agents = agents(config, &state, &hosts, &bus, &companions, &nova).await?;
-        report_services(&tasks, &bus, config, &stop);
+        let agents = agents(&parts, &hosts).await?;
+        report_services(&tasks, &parts, &stop);
+        let auditor = Arc::new(Auditor {
+            db: db.clone(),
+            images: images.clone(),
+            networks: networks.clone(),
+            hosts: hosts.clone(),
+            network: companions.network.clone(),
+            session: nova.clone(),
+            at_rest: false,
+        });
+        let operators = operator::open(&state.path)?;
+        operator::serve(&tasks, operators, auditor.clone(), stop.clone());
 
         let checks = health::checks(&[
             ("compute", &db),
@@ -203,6 +232,7 @@ impl Cloud {
         tasks.close();
         Ok(Cloud {
             state,
+            membership,
             url,
             console_url,
             api_address,
@@ -212,6 +242,7 @@ impl Cloud {
             hosts,
             network: companions.network,
             session: nova,
+            auditor,
             bus,
             shown,
             conductor,
@@ -250,16 +281,7 @@ impl Cloud {
 
     /// Everything that should not be: leaked claims, ports, guests, files, devices. Empty is good.
     pub async fn audit(&self) -> Result<Vec<String>> {
-        audit::run(&audit::Looked {
-            db: &self.db,
-            images: &self.images,
-            networks: &self.networks,
-            hosts: &self.hosts,
-            network: &self.network,
-            session: &self.session,
-            at_rest: false,
-        })
-        .await
+        self.auditor.look().await
     }
 }
 
@@ -332,29 +354,41 @@ fn metadata(config: &Config, db: &Database, state: &State) -> Result<Router> {
     Ok(compute_metadata::router(db.clone(), settings)?)
 }
 
-async fn conductor(
-    config: &Config,
-    db: &Database,
-    bus: &Bus,
-    companions: &Companions,
-    session: &Session,
-) -> Result<Conductor> {
+/// What the roles are made of.
+struct Parts<'a> {
+    config: &'a Config,
+    state: &'a State,
+    membership: &'a Membership,
+    bus: &'a Bus,
+    companions: &'a Companions,
+    session: &'a Session,
+}
+
+async fn conductor(parts: &Parts<'_>, db: &Database) -> Result<Conductor> {
+    let config = parts.config;
+    let defaults = compute_conductor::Settings::default();
     let settings = compute_conductor::Settings {
-        host: config.place.host.clone(),
+        host: config.place.host.to_string(),
+        cloud_id: parts.membership.cloud_id.clone(),
         max_attempts: config.scheduler.max_attempts,
         service_down_time: config.compute.service_down_time,
         vif_plugging_timeout: config.compute.vif_plugging_timeout,
         vif_plugging_is_fatal: config.compute.vif_plugging_is_fatal,
         build_timeout: config.compute.long_rpc_timeout,
         keep: config.database.keep.clone(),
-        ..compute_conductor::Settings::default()
+        // An action may wait for a guest to shut down.
+        action_timeout: defaults
+            .action_timeout
+            .max(config.compute.shutdown_timeout + ACTION_MARGIN),
+        ..defaults
     };
     let env = compute_conductor::Env {
         db: db.clone(),
-        bus: bus.clone(),
-        network: companions.network.clone(),
-        session: session.clone(),
+        bus: parts.bus.clone(),
+        network: parts.companions.network.clone(),
+        session: parts.session.clone(),
         settings,
+        hearing: compute_conductor::Hearing::default(),
     };
     Ok(Conductor::start(Arc::new(env)).await?)
 }
@@ -369,22 +403,15 @@ async fn scheduler(config: &Config, db: &Database, bus: &Bus) -> Result<()> {
     Ok(())
 }
 
-async fn agents(
-    config: &Config,
-    state: &State,
-    hosts: &[drivers::Hosted],
-    bus: &Bus,
-    companions: &Companions,
-    session: &Session,
-) -> Result<Vec<Agent>> {
+async fn agents(parts: &Parts<'_>, hosts: &[drivers::Hosted]) -> Result<Vec<Agent>> {
+    let config = parts.config;
     let mut agents = Vec::with_capacity(hosts.len());
-    for hosted in hosts {
+    let cloud_id = &parts.membership.cloud_id;
+    for (hosted, node) in hosts.iter().zip(&parts.membership.nodes) {
         let compute = &config.compute;
         let settings = compute_agent::Settings {
-            host: hosted.host.clone(),
-            node_id: state.secrets.node_id(&hosted.host),
             my_ip: config.place.my_ip.clone(),
-            image_cache: state.path.join("image-cache"),
+            image_cache: parts.state.path.join("image-cache"),
             cache: compute_agent::CacheSettings {
                 keep_free: config.place.disk_reserve,
                 ..config.image_cache.0.clone()
@@ -400,13 +427,13 @@ async fn agents(
             ram_ratio: compute.ram_ratio,
             disk_ratio: compute.disk_ratio,
             dhcp_domain: config.api.dhcp_domain.clone(),
-            ..compute_agent::Settings::default()
+            ..compute_agent::Settings::of(cloud_id, hosted.host.clone(), &node.id)
         };
         let agent = Agent::start(
             hosted.driver.clone(),
-            bus.clone(),
-            companions.image.clone(),
-            session.clone(),
+            parts.bus.clone(),
+            parts.companions.image.clone(),
+            parts.session.clone(),
             settings,
         );
         agents.push(agent.await?);
@@ -425,13 +452,18 @@ fn warm(tasks: &TaskTracker, session: &Session) {
 }
 
 /// Roles without an agent say that they are alive, for `os-services`.
-fn report_services(tasks: &TaskTracker, bus: &Bus, config: &Config, stop: &CancellationToken) {
-    let (bus, stop) = (bus.clone(), stop.clone());
-    let (host, interval) = (config.place.host.clone(), config.compute.report_interval);
+fn report_services(tasks: &TaskTracker, parts: &Parts<'_>, stop: &CancellationToken) {
+    let (bus, stop) = (parts.bus.clone(), stop.clone());
+    let (host, cloud_id) = (
+        parts.config.place.host.clone(),
+        parts.membership.cloud_id.clone(),
+    );
+    let interval = parts.config.compute.report_interval;
     tasks.spawn(async move {
         loop {
             for binary in ["nova-conductor", "nova-scheduler"] {
                 let report = ServiceReport {
+                    cloud_id: cloud_id.clone(),
                     host: host.clone(),
                     binary: binary.to_owned(),
                 };

@@ -3,6 +3,7 @@
 mod cache;
 mod compute;
 mod console;
+mod contradictions;
 mod identity;
 mod image;
 pub mod demo;
@@ -143,7 +144,7 @@ impl Config {
         else {
             bail!("{}", problems.join("\n"));
         };
-        Ok(Config {
+        let config = Config {
             telemetry,
             place,
             compute,
@@ -169,7 +170,12 @@ impl Config {
             demo,
             outside: Outside::default(),
             warnings: settings.warnings(),
-        })
+        };
+        let contradictions = contradictions::contradictions(&config);
+        if !contradictions.is_empty() {
+            bail!("{}", contradictions.join("\n"));
+        }
+        Ok(config)
     }
 
     /// The database URL of a service: what the operator says, else a file of our own.

@@ -6,6 +6,7 @@ use anyhow::Result;
 use hypervisor_qemu::{Confinement, QemuSettings};
 
 use crate::config::{Config, Driver};
+use crate::{guests, membership};
 
 /// Prints findings; true when a cloud with these settings can work.
 pub async fn run(config: &Config) -> Result<bool> {
@@ -98,7 +99,37 @@ pub async fn run(config: &Config) -> Result<bool> {
         screen,
         "noVNC, for screens in the browser (Debian package novnc)".to_owned(),
     );
+    for finding in of_the_cloud(config).await {
+        println!("LOOK {finding}");
+    }
     Ok(good)
+}
+
+/// What an operator should look at in the cloud of these settings, if one was started before. It does
+/// not keep a cloud from working.
+async fn of_the_cloud(config: &Config) -> Vec<String> {
+    let state = &config.place.state_path;
+    if !state.join(membership::FILE).exists() {
+        return Vec::new();
+    }
+    match quarantined(config).await {
+        Ok(guests) => guests,
+        Err(error) => vec![format!("the cloud's database cannot be read: {error:#}")],
+    }
+}
+
+async fn quarantined(config: &Config) -> Result<Vec<String>> {
+    let db = guests::database(config).await?;
+    let all = compute_db::quarantine::list(db.read()).await?;
+    Ok(all
+        .into_iter()
+        .map(|guest| {
+            format!(
+                "a guest of server {} on {} is quarantined: {}; kilonova guests adopts or removes it",
+                guest.server_id, guest.host, guest.why
+            )
+        })
+        .collect())
 }
 
 fn find(program: &str) -> Option<String> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use compute_model::HostName;
 use hypervisor::Driver;
 use hypervisor_fake::{FakeDriver, FakeSettings};
 use hypervisor_qemu::{QemuDriver, QemuSettings};
@@ -11,8 +12,9 @@ use crate::config::{Config, Driver as Kind};
 use crate::state::State;
 
 /// A driver and the service host it works for.
+#[derive(Clone)]
 pub struct Hosted {
-    pub host: String,
+    pub host: HostName,
     pub driver: Arc<dyn Driver>,
     /// The same, when it is simulated: tests let things go wrong there.
     pub fake: Option<FakeDriver>,
@@ -59,7 +61,7 @@ fn distinct_users(config: &Config) -> Result<()> {
 pub fn qemu_settings(config: &Config, state: &State) -> QemuSettings {
     QemuSettings {
         state_path: state.path.clone(),
-        hostname: config.place.host.clone(),
+        hostname: config.place.host.to_string(),
         virt_type: config.qemu.virt_type,
         qemu_binary: config.qemu.binary.clone(),
         image_folders: vec![state.path.join("image-cache")],
@@ -77,23 +79,36 @@ pub fn qemu_settings(config: &Config, state: &State) -> QemuSettings {
     }
 }
 
-/// The first simulated host has the machine's name, the others a number behind it.
+/// The names of this process's hosts. The first simulated host has the machine's name, the others a
+/// number behind it.
+///
+/// # Errors
+/// A name becomes too long by its number.
+pub fn host_names(config: &Config) -> Result<Vec<HostName>> {
+    let count = match config.place.compute_driver {
+        Kind::Qemu => 1,
+        Kind::Fake => config.fake.hosts,
+    };
+    let name = |number| match number {
+        1 => Ok(config.place.host.clone()),
+        number => format!("{}-{number}", config.place.host).parse(),
+    };
+    let names: Result<_, _> = (1..=count).map(name).collect();
+    names.context("the names of simulated hosts")
+}
+
 fn fakes(config: &Config, state: &State) -> Result<Vec<Hosted>> {
     let mut hosts = Vec::with_capacity(config.fake.hosts);
-    for number in 1..=config.fake.hosts {
-        let host = match number {
-            1 => config.place.host.clone(),
-            number => format!("{}-{number}", config.place.host),
-        };
+    for host in host_names(config)? {
         let settings = FakeSettings {
-            hostname: host.clone(),
+            hostname: host.to_string(),
             vcpus: config.fake.vcpus,
             memory_mb: config.fake.memory_mb,
             disk_gb: config.fake.disk_gb,
             state_dir: config
                 .fake
                 .persistent
-                .then(|| state.path.join("servers").join(&host)),
+                .then(|| state.path.join("servers").join(host.as_str())),
             vnc_server: config.fake.vnc_server.clone(),
             latencies: config.fake.latencies,
             faults: config.fake.faults.clone(),

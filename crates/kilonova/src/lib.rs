@@ -15,9 +15,12 @@ pub mod doctor;
 pub mod down;
 mod drivers;
 mod glue;
-pub mod keys;
+pub mod guests;
 mod health;
+pub mod keys;
 mod listeners;
+pub mod membership;
+pub mod operator;
 pub mod state;
 
 pub use cloud::Cloud;

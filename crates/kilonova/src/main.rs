@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
-use kilonova::{Cloud, Config, audit, demo, docs, doctor, down, keys};
+use kilonova::{Cloud, Config, audit, demo, docs, doctor, down, guests, keys, membership};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use settings::Sources;
 use tokio::signal::unix::{SignalKind, signal};
@@ -41,12 +41,18 @@ enum Command {
     Down,
     /// Say what this machine lacks and what would be used.
     Doctor,
-    /// Look at a cloud that does not run: what belongs to nobody, a line each. Exit code 1 when
-    /// there is something.
+    /// Look at a cloud, running or not: what belongs to nobody, a line each. Exit code 1 when there
+    /// is something.
     Audit,
     /// The keys of the identity service.
     #[command(subcommand)]
     Keys(Keys),
+    /// Guests that no row of the database accounts for: list, adopt or remove them.
+    #[command(subcommand)]
+    Guests(guests::Verb),
+    /// Which cloud and nodes the state folder and the database belong to.
+    #[command(subcommand)]
+    Identity(IdentityVerb),
     /// Make the first image, network, key and server of a running cloud, and say how to reach it.
     Demo(demo::Wanted),
     /// Print a generated document.
@@ -64,6 +70,14 @@ enum Keys {
         #[arg(value_enum, default_value = "tokens")]
         which: keys::Which,
     },
+}
+
+#[derive(Subcommand)]
+enum IdentityVerb {
+    /// What the folder and the database say of themselves.
+    Show,
+    /// Confirm a difference between folder and database that ended a start. The cloud must not run.
+    Confirm { what: membership::confirm::What },
 }
 
 fn main() -> ExitCode {
@@ -105,7 +119,7 @@ async fn command(command: Command, config: &Config) -> Result<ExitCode> {
             }
         }
         Command::Audit => {
-            let findings = audit::offline(config).await?;
+            let findings = audit::run(config).await?;
             for finding in &findings {
                 println!("{finding}");
             }
@@ -114,6 +128,16 @@ async fn command(command: Command, config: &Config) -> Result<ExitCode> {
             }
         }
         Command::Keys(Keys::Rotate { which }) => keys::rotate(config, which).await?,
+        Command::Guests(verb) => print!("{}", guests::run(config, &verb).await?),
+        Command::Identity(IdentityVerb::Show) => {
+            print!("{}", membership::confirm::show(config).await?);
+        }
+        Command::Identity(IdentityVerb::Confirm { what }) => {
+            println!(
+                "{}",
+                membership::confirm::confirm(config, what).await?.trim_end()
+            );
+        }
         Command::Demo(wanted) => demo::run(config, &wanted).await?,
         Command::Docs { .. } => unreachable!("answered before the runtime starts"),
     }

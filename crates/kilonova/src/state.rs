@@ -35,8 +35,9 @@ pub struct Secrets {
     /// From which the passwords of the services' users are derived.
     pub service_password: String,
     pub metadata_secret: String,
-    /// From which the ids of hosts are derived.
-    pub node_namespace: Uuid,
+    /// From which older releases derived the ids of hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_namespace: Option<Uuid>,
 }
 
 impl Secrets {
@@ -47,13 +48,14 @@ impl Secrets {
             demo_password: password(),
             service_password: password(),
             metadata_secret: password(),
-            node_namespace: Uuid::new_v4(),
+            node_namespace: None,
         }
     }
 
-    /// The id of a host's hypervisor and resource provider: the same at every start.
-    pub fn node_id(&self, host: &str) -> String {
-        Uuid::new_v5(&self.node_namespace, host.as_bytes()).to_string()
+    /// The id that older releases gave the node of a host: derived from the host's name.
+    pub fn derived_node_id(&self, host: &str) -> Option<String> {
+        let namespace = self.node_namespace.as_ref()?;
+        Some(Uuid::new_v5(namespace, host.as_bytes()).to_string())
     }
 
     /// The password of a service's user: each has its own, from which no other can be found.

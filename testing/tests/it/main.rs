@@ -17,6 +17,7 @@ mod input;
 mod lifecycle;
 mod networks;
 mod plugging;
+mod quarantine;
 mod scheduling;
 mod server_groups;
 mod service_users;

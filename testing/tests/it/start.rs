@@ -131,6 +131,46 @@ async fn wrong_settings_are_all_named_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn settings_that_stop_a_cloud_from_working_or_contradict_each_other_end_the_start() {
+    for (settings, says) in [
+        ("[DEFAULT]\nhost = ../../evil\n", "must be a host name"),
+        ("[DEFAULT]\nhost = a b\n", "must be a host name"),
+        (
+            "[DEFAULT]\nreport_interval = 0\n",
+            "a number of seconds from 0.1",
+        ),
+        ("[DEFAULT]\nreport_interval = nan\n", "report_interval"),
+        ("[DEFAULT]\nreport_interval = 1e300\n", "report_interval"),
+        (
+            "[DEFAULT]\nsync_power_state_interval = 0\n",
+            "sync_power_state_interval",
+        ),
+        ("[DEFAULT]\nservice_down_time = 0\n", "service_down_time"),
+        ("[DEFAULT]\nlong_rpc_timeout = 0\n", "long_rpc_timeout"),
+        (
+            "[DEFAULT]\nram_allocation_ratio = 0\n",
+            "ram_allocation_ratio",
+        ),
+        ("[consoleauth]\ntoken_ttl = 0\n", "token_ttl"),
+        (
+            "[DEFAULT]\nreport_interval = 100\nservice_down_time = 1\n",
+            "service_down_time = 1 must be longer than report_interval = 100",
+        ),
+        (
+            "[DEFAULT]\ndefault_schedule_zone = internal\n",
+            "internal_service_availability_zone",
+        ),
+        (
+            "[api]\nbind = 127.0.0.1:7\n[console]\nbind = 127.0.0.1:7\n",
+            "the same address",
+        ),
+    ] {
+        let said = refusal(settings).await;
+        assert!(said.contains(says), "{settings}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_policy_file_that_is_missing_or_broken_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let broken = folder.path().join("broken.yaml");

@@ -53,6 +53,7 @@ impl Stage {
             network: running.network.clone(),
             session: running.session.clone(),
             settings: Settings::default(),
+            hearing: compute_conductor::Hearing::default(),
         };
         let journal = sql::testing::sqlite().await;
         let migrated = journal.migrate::<compute_db::Migrator>().await;
@@ -127,7 +128,7 @@ impl Stage {
                 .expect("the host answers")
                 .is_some()
             {
-                found.push(hosted.host.clone());
+                found.push(hosted.host.to_string());
             }
         }
         found

@@ -33,6 +33,7 @@ mod quotas;
 mod ranges;
 mod rbac;
 mod reconcile;
+mod rename;
 mod resources;
 mod routers;
 mod rules;

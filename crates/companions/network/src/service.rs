@@ -105,6 +105,14 @@ impl Networks {
         tasks
     }
 
+    /// Ports that were bound on a host are bound on it under its new name.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn rename_host(&self, before: &str, after: &str) -> Result<(), SqlError> {
+        crate::rename::rename(&self.core, before, after).await
+    }
+
     /// Removes everything of this cloud's networks from the host. The tables stay: a new start brings all back.
     /// Stop the background tasks first.
     pub async fn down(&self) -> Result<(), PlaneError> {

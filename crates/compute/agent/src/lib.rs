@@ -20,7 +20,7 @@ use bus::{Bus, Service, Serving, TransportError};
 use clients::Session;
 use compute_rpc::agent;
 use hypervisor::Driver;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -37,6 +37,8 @@ pub(crate) struct Host {
     pub images: ImageCache,
     pub settings: Settings,
     pub builds: Semaphore,
+    /// Rung when a conductor wants a report of all guests now.
+    pub report_guests: Notify,
 }
 
 /// A running agent.
@@ -76,6 +78,7 @@ impl Agent {
             bus: bus.clone(),
             images,
             settings,
+            report_guests: Notify::new(),
         });
         let service = Service::new(host.clone())
             .on(build::build)

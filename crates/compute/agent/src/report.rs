@@ -6,7 +6,9 @@ use std::time::Duration;
 use bus::Options;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use compute_model::host::NodeFacts;
-use compute_rpc::conductor::{self, GuestChanged, GuestReport, GuestSeen, HostReport};
+use compute_rpc::conductor::{
+    self, GuestChanged, GuestReport, GuestSeen, GuestsGone, HostReport, Unwanted,
+};
 use hypervisor::{Cause, GuestEvent, HostFacts, Keep};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
@@ -59,6 +61,7 @@ async fn report_host(
         .await
         .map_err(|error| chain(&error))?;
     let report = HostReport {
+        cloud_id: host.settings.cloud_id.clone(),
         host: host.settings.host.clone(),
         node: facts.hypervisor_hostname.clone(),
         node_id: host.settings.node_id.clone(),
@@ -70,7 +73,11 @@ async fn report_host(
     };
     let options = Options::default().deadline(PATIENCE);
     let sent = host.bus.call(&conductor::address(), report, options).await;
-    sent.map(|_| ()).map_err(|error| error.to_string())
+    let orders = sent.map_err(|error| error.to_string())?;
+    if orders.report_guests {
+        host.report_guests.notify_one();
+    }
+    Ok(())
 }
 
 fn node_facts(host: &Host, facts: &HostFacts) -> NodeFacts {
@@ -112,8 +119,8 @@ fn boot_time(facts: &HostFacts) -> DateTime<Utc> {
     moment.trunc_subsecs(0)
 }
 
-/// Reports all guests at once, then each change, and all again at every interval or when changes
-/// were missed.
+/// Reports all guests at once, then each change, and all again at every interval, when changes were
+/// missed, or when a conductor wants it.
 pub async fn guests(host: Arc<Host>, stop: CancellationToken) {
     let mut events = host.driver.events();
     let mut all = true;
@@ -131,6 +138,7 @@ pub async fn guests(host: Arc<Host>, stop: CancellationToken) {
                 Err(RecvError::Closed) => return,
             },
             () = tokio::time::sleep(host.settings.sync_interval) => true,
+            () = host.report_guests.notified() => true,
             () = stop.cancelled() => return,
         };
     }
@@ -155,6 +163,7 @@ async fn report_event(host: &Host, event: &GuestEvent) -> bool {
     };
     tracing::info!(server = event.id, kind = ?event.kind, detail = ?event.detail, "a guest changed");
     let message = GuestChanged {
+        cloud_id: host.settings.cloud_id.clone(),
         host: host.settings.host.clone(),
         server_id: event.id.clone(),
         power_state: power(facts.power_state),
@@ -169,17 +178,36 @@ async fn report_event(host: &Host, event: &GuestEvent) -> bool {
     told.is_ok()
 }
 
-/// All guests; removes those that nobody wants. False when no conductor answered.
+/// All guests; removes those that are to go, and looks again at those that are in doubt. False when no
+/// conductor answered.
 async fn report_guests(host: &Host) -> bool {
+    let Some(first) = ask_about_guests(host, Vec::new()).await else {
+        return false;
+    };
+    let_go(host, first.servers).await;
+    if first.doubtful.is_empty() {
+        return true;
+    }
+    let Some(second) = ask_about_guests(host, first.doubtful).await else {
+        return false;
+    };
+    let_go(host, second.servers).await;
+    true
+}
+
+/// Lists the guests and hears what is to become of them.
+async fn ask_about_guests(host: &Host, doubted: Vec<String>) -> Option<Unwanted> {
     let guests = match host.driver.list().await {
         Ok(guests) => guests,
         Err(error) => {
             tracing::warn!(error = chain(&error), "cannot list the guests");
-            return false;
+            return None;
         }
     };
     let report = GuestReport {
+        cloud_id: host.settings.cloud_id.clone(),
         host: host.settings.host.clone(),
+        node_id: host.settings.node_id.clone(),
         guests: guests
             .iter()
             .map(|guest| GuestSeen {
@@ -188,25 +216,45 @@ async fn report_guests(host: &Host) -> bool {
                 epoch: i64::try_from(guest.epoch).unwrap_or(i64::MAX),
             })
             .collect(),
+        doubted,
     };
     let options = Options::default().deadline(PATIENCE);
-    let told = host.bus.call(&conductor::address(), report, options).await;
-    let unwanted = match told {
-        Ok(unwanted) => unwanted,
+    match host.bus.call(&conductor::address(), report, options).await {
+        Ok(answer) => Some(answer),
         Err(error) => {
             tracing::debug!(%error, "no conductor took the report of all guests");
-            return false;
-        }
-    };
-    for (id, number) in unwanted.servers {
-        tracing::warn!(server = id, "removing a guest that nobody wants");
-        if let Err(error) = host
-            .driver
-            .ensure_gone(&id, epoch(number), Keep::Nothing)
-            .await
-        {
-            tracing::error!(server = id, error = chain(&error), "cannot remove a guest");
+            None
         }
     }
-    true
+}
+
+/// Removes servers that are to go, whether they are here or not, and says so.
+async fn let_go(host: &Host, servers: Vec<(String, i64)>) {
+    let mut gone = Vec::with_capacity(servers.len());
+    for (id, number) in servers {
+        tracing::warn!(server = id, "nothing of this server is to stay here");
+        let removed = host
+            .driver
+            .ensure_gone(&id, epoch(number), Keep::Nothing)
+            .await;
+        match removed {
+            Ok(()) => gone.push((id, number)),
+            Err(error) => {
+                tracing::error!(server = id, error = chain(&error), "cannot remove a guest");
+            }
+        }
+    }
+    if gone.is_empty() {
+        return;
+    }
+    let message = GuestsGone {
+        cloud_id: host.settings.cloud_id.clone(),
+        host: host.settings.host.clone(),
+        node_id: host.settings.node_id.clone(),
+        servers: gone,
+    };
+    let options = Options::default().deadline(PATIENCE);
+    if let Err(error) = host.bus.call(&conductor::address(), message, options).await {
+        tracing::debug!(%error, "no conductor heard what went; the next report says it again");
+    }
 }

@@ -4,11 +4,15 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use compute_model::HostName;
+
 /// Settings of an agent.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// The cloud that this host belongs to; conductors of another one refuse its reports.
+    pub cloud_id: String,
     /// Name of the service host (`host`).
-    pub host: String,
+    pub host: HostName,
     /// Id of the hypervisor and its resource provider; stays the same for ever.
     pub node_id: String,
     /// Address of this machine (`my_ip`).
@@ -111,11 +115,13 @@ impl FromStr for Budget {
     }
 }
 
-impl Default for Settings {
-    fn default() -> Self {
+impl Settings {
+    /// The settings of this host, with the defaults for everything else.
+    pub fn of(cloud_id: &str, host: HostName, node_id: &str) -> Self {
         Settings {
-            host: "localhost".to_owned(),
-            node_id: String::new(),
+            cloud_id: cloud_id.to_owned(),
+            host,
+            node_id: node_id.to_owned(),
             my_ip: "127.0.0.1".to_owned(),
             image_cache: PathBuf::from("var/image-cache"),
             cache: CacheSettings::default(),

@@ -4,6 +4,7 @@ use bus::Bus;
 use clients::{Service, Session};
 use compute_db::Database;
 
+use crate::hearing::Hearing;
 use crate::settings::Settings;
 
 /// Shared by all workflows of a conductor.
@@ -14,4 +15,6 @@ pub struct Env {
     /// Compute's own user.
     pub session: Session,
     pub settings: Settings,
+    /// What this conductor heard of agents.
+    pub hearing: Hearing,
 }

@@ -12,22 +12,17 @@
 use std::time::Duration;
 
 use bus::{CallError, Message, Options};
-use chrono::{TimeDelta, Utc};
-use compute_db::hosts;
 use compute_model::fault::Kind;
 use compute_rpc::agent;
 use compute_rpc::workflows::Asked;
-use tokio::time::Instant;
 
 use crate::env::Env;
+use crate::hearing;
 use crate::why::Why;
 
-/// How long word waits for a host: as long as the broker keeps the queue of a host that is away. Later
-/// the host's own report of its guests tells it the same.
+/// How long word waits for a host: as long as the broker keeps the queue of a host that is away. The
+/// lasting word is in the database ([`crate::letting_go`]); this one comes sooner.
 const WORD: Duration = Duration::from_secs(24 * 3600);
-
-/// The longest time between two looks at a host that is waited for.
-const LOOK: Duration = Duration::from_secs(10);
 
 /// What a failed call to an agent means for the operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +95,7 @@ pub async fn call<M: Message>(
 }
 
 /// Tells a host that is away what it must do when it returns: whatever it was told before about the
-/// server is void.
+/// server is void. The same must stand in the database already.
 pub async fn leave_word(env: &Env, host: &str, asked: &Asked, word: agent::Destroy) {
     let server = word.server_id.clone();
     let options = Options::from(asked.context()).deadline(WORD);
@@ -113,50 +108,14 @@ pub async fn leave_word(env: &Env, host: &str, asked: &Asked, word: agent::Destr
     }
 }
 
-/// Whether a host's agent reported lately and nobody declared it down.
-///
-/// # Errors
-/// The database does not answer.
-pub async fn is_up(env: &Env, host: &str) -> compute_db::Result<bool> {
-    let heard = hosts::heard(env.db.read(), host).await?;
-    let service = heard.service;
-    Ok(service.is_some_and(|service| service.is_up(Utc::now(), down_time(env))))
-}
-
-fn down_time(env: &Env) -> TimeDelta {
-    TimeDelta::from_std(env.settings.service_down_time).unwrap_or(TimeDelta::MAX)
-}
-
-/// Ends when the host is dead, with the reason.
-///
-/// Silence alone does not prove that: while the broker or the conductors are down nobody is heard, and
-/// afterwards some are heard before others. A host counts as dead when it has been silent for
-/// `service_down_time` and others have been heard for half of that.
+/// Ends when the host is dead, with the reason. See [`hearing`].
 async fn death(env: &Env, host: &str) -> String {
-    let down_time = env.settings.service_down_time;
-    let mut since = Instant::now();
     loop {
-        tokio::time::sleep((down_time / 6).min(LOOK)).await;
-        let heard = match hosts::heard(env.db.read(), host).await {
-            Ok(heard) => heard,
-            Err(error) => {
-                tracing::warn!(host, %error, "cannot see whether a host is alive");
-                since = Instant::now();
-                continue;
-            }
-        };
-        let now = Utc::now();
-        let lately = |seen| now - seen <= self::down_time(env) / 2;
-        if !heard.newest.is_some_and(lately) {
-            since = Instant::now();
-        }
-        match heard.service {
-            Some(service) if service.forced_down => return "declared down".to_owned(),
-            Some(service) if service.is_up(now, self::down_time(env)) => {}
-            Some(_) | None if since.elapsed() >= down_time / 2 => {
-                return format!("silent for more than {} s", down_time.as_secs());
-            }
-            Some(_) | None => {}
+        tokio::time::sleep(hearing::look_interval(env.settings.service_down_time)).await;
+        match hearing::death(env, host).await {
+            Ok(Some(why)) => return why,
+            Ok(None) => {}
+            Err(error) => tracing::warn!(host, %error, "cannot see whether a host is alive"),
         }
     }
 }

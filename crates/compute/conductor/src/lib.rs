@@ -4,7 +4,9 @@
 //! of conductors share the work through leases in the database; none of them is special.
 
 mod env;
+mod hearing;
 mod host;
+mod letting_go;
 mod messages;
 mod ports;
 mod purge;
@@ -21,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use workflow::Runner;
 
 pub use env::Env;
+pub use hearing::Hearing;
 pub use settings::{Keep, Settings};
 
 /// Messages handled at once: each is a short transaction.
@@ -30,8 +33,8 @@ const CONCURRENCY: usize = 64;
 pub struct Conductor {
     runner: Runner<Env>,
     serving: Serving,
-    /// Ends the reconciler that forgets old rows.
-    purging: CancellationToken,
+    /// Ends what this conductor does by itself: listening to agents, forgetting old rows.
+    stop: CancellationToken,
 }
 
 impl Conductor {
@@ -63,25 +66,31 @@ impl Conductor {
             .on(messages::hosts::service)
             .on(messages::guests::changed)
             .on(messages::guests::report)
+            .on(messages::guests::gone)
             .on(messages::guests::still_wanted);
         let serving = env
             .bus
             .serve(&compute_rpc::conductor::address(), service, CONCURRENCY)
             .await?;
-        let purging = CancellationToken::new();
-        let ended = purging.clone();
+        if let Err(error) = messages::quarantine::measure(&env).await {
+            tracing::warn!(%error, "the number of quarantined guests is not known");
+        }
+        let stop = CancellationToken::new();
+        let (listens, ended) = (env.clone(), stop.clone());
+        tokio::spawn(async move { hearing::listen(&listens, ended).await });
+        let ended = stop.clone();
         tokio::spawn(async move { purge::run(&env, ended).await });
         Ok(Conductor {
             runner,
             serving,
-            purging,
+            stop,
         })
     }
 
     /// Ends after the steps in hand, at the latest after `grace`; what is unfinished goes on with
     /// the next start or another conductor.
     pub async fn stop(&self, grace: Duration) {
-        self.purging.cancel();
+        self.stop.cancel();
         self.serving.stop().await;
         self.runner.stop(grace).await;
     }

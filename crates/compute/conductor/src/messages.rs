@@ -4,6 +4,7 @@ pub mod consoles;
 pub mod guests;
 pub mod hosts;
 pub mod ports;
+pub mod quarantine;
 
 use std::sync::Arc;
 
@@ -29,6 +30,20 @@ pub async fn nudge(desk: Arc<Desk>, _context: Context, message: Nudge) -> Result
         }
         Err(_) => Err(Failure::new("bad_request", "that is no workflow id")),
     }
+}
+
+/// Refuses what comes from a host or service of another cloud: two clouds on one broker, or a folder
+/// that belongs elsewhere.
+fn own_cloud(desk: &Desk, cloud_id: &str, host: &str) -> Result<(), Failure> {
+    let own = &desk.env.settings.cloud_id;
+    if cloud_id == own {
+        return Ok(());
+    }
+    tracing::error!(host, cloud_id, own, "a report of another cloud is refused");
+    Err(Failure::new(
+        "foreign_cloud",
+        format!("{host} belongs to cloud {cloud_id:?}, this conductor to {own}"),
+    ))
 }
 
 /// A failed query as an answer: the sender may try again.

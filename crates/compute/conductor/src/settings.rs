@@ -7,6 +7,8 @@ use std::time::Duration;
 pub struct Settings {
     /// This machine's name (`host`).
     pub host: String,
+    /// The cloud that this conductor works for: reports of hosts of another one are refused.
+    pub cloud_id: String,
     /// Workflows driven at once.
     pub concurrency: usize,
     /// Hosts tried for one build (`[scheduler] max_attempts`).
@@ -53,6 +55,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             host: "localhost".to_owned(),
+            cloud_id: String::new(),
             concurrency: 256,
             max_attempts: 3,
             service_down_time: Duration::from_secs(60),

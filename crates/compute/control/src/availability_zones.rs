@@ -51,7 +51,7 @@ pub async fn detail(control: &Control, cx: &Context) -> Result<Vec<Zone>> {
 async fn zones(control: &Control) -> Result<Vec<Zone>> {
     let map = Zones::read(control).await?;
     let services = hosts::services(control.db.read()).await?;
-    let now = Utc::now();
+    let now = compute_db::now(control.db.read()).await?;
     let mut available: BTreeMap<String, Zone> = BTreeMap::new();
     let mut disabled = BTreeSet::new();
     for service in services {

@@ -1,6 +1,5 @@
 //! Hypervisors, for operators.
 
-use chrono::Utc;
 use compute_db::{hosts, servers};
 use compute_model::Server;
 use compute_model::host::Node;
@@ -155,8 +154,9 @@ async fn seen(control: &Control, node: Node, with_servers: bool) -> Result<Seen>
         true => Some(servers::on_host(control.db.read(), &node.host).await?),
         false => None,
     };
+    let now = compute_db::now(control.db.read()).await?;
     Ok(Seen {
-        up: is_up(control, &node.service, Utc::now()),
+        up: is_up(control, &node.service, now),
         node,
         servers,
     })

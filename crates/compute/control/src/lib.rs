@@ -9,6 +9,7 @@ pub mod availability_zones;
 mod context;
 mod error;
 pub mod flavors;
+pub mod guests;
 pub mod hypervisors;
 pub mod keypairs;
 pub mod limits;

@@ -48,11 +48,12 @@ pub async fn list(
     let found = hosts::services(control.db.read()).await?;
     let of =
         |wanted: Option<&str>, is: &str| wanted.is_none_or(|name| name.is_empty() || name == is);
+    let now = compute_db::now(control.db.read()).await?;
     let wanted = found
         .into_iter()
         .filter(|service| of(host, &service.host) && of(binary, &service.binary));
     Ok(wanted
-        .map(|service| seen(control, &zones, service))
+        .map(|service| seen(control, &zones, service, now))
         .collect())
 }
 
@@ -82,7 +83,8 @@ pub async fn update(control: &Control, cx: &Context, id: &str, update: &Update) 
     }
     let service = change(control, &service.id, update, missing).await?;
     let zones = Zones::read(control).await?;
-    Ok(seen(control, &zones, service))
+    let now = compute_db::now(control.db.read()).await?;
+    Ok(seen(control, &zones, service, now))
 }
 
 /// Changes a service that is named by its host, as until 2.52.
@@ -153,16 +155,16 @@ pub async fn delete(control: &Control, cx: &Context, named: Named<'_>) -> Result
     .await
 }
 
-/// Whether a service is up now.
+/// Whether a service is up at `now`, by the database's clock.
 pub(crate) fn is_up(control: &Control, service: &Service, now: DateTime<Utc>) -> bool {
     let down_time = TimeDelta::from_std(control.settings.service_down_time);
     service.is_up(now, down_time.unwrap_or(TimeDelta::MAX))
 }
 
-fn seen(control: &Control, zones: &Zones, service: Service) -> Seen {
+fn seen(control: &Control, zones: &Zones, service: Service, now: DateTime<Utc>) -> Seen {
     Seen {
         zone: zones.of(&service).to_owned(),
-        up: is_up(control, &service, Utc::now()),
+        up: is_up(control, &service, now),
         service,
     }
 }

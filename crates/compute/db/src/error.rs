@@ -25,6 +25,16 @@ pub enum DbError {
         class: String,
         amount: u64,
     },
+    /// A node reports under another name than it is known by.
+    #[error("node {node_id} is known as host {known}, but reports as {reported}")]
+    NodeRenamed {
+        node_id: String,
+        known: String,
+        reported: String,
+    },
+    /// A new node reports under a name that another one bears.
+    #[error("the name {name} belongs to node {node_id}")]
+    NameTaken { name: String, node_id: String },
     /// A document in a row does not parse: written by a newer release, or damaged.
     #[error("row {id} holds an unreadable document")]
     Unreadable {

@@ -1,8 +1,10 @@
 //! Services and hypervisors: who is alive, and what hosts offer.
 
+mod rename;
+
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use compute_model::host::{Node, NodeFacts, Service, Used};
 use sea_orm::prelude::*;
 use sea_orm::sea_query::{ExprTrait, OnConflict};
@@ -14,16 +16,14 @@ use sea_orm::{
 use crate::tables::{claim, inventory, node, service};
 use crate::{DbError, Result};
 
+pub use rename::{names, node_named, rename};
+
 /// The binary name of agents.
 pub const COMPUTE: &str = "nova-compute";
 
-/// Notes that a service is alive; makes its row at the first report.
-pub async fn seen(
-    tx: &DatabaseTransaction,
-    host: &str,
-    binary: &str,
-    now: DateTime<Utc>,
-) -> Result<Service> {
+/// Notes that a service is alive, by the database's clock; makes its row at the first report.
+pub async fn seen(tx: &DatabaseTransaction, host: &str, binary: &str) -> Result<Service> {
+    let now = sql::now(tx).await?;
     if let Some(found) = service_row(tx, host, binary).await? {
         service::Entity::update_many()
             .col_expr(service::Column::LastSeen, Expr::value(now))
@@ -93,30 +93,26 @@ pub async fn agents(conn: &impl ConnectionTrait, of: &BTreeSet<&str>) -> Result<
     Ok(rows.into_iter().map(service_value).collect())
 }
 
-/// What is known of whether a host is alive.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Heard {
-    /// The service of the host's agent.
-    pub service: Option<Service>,
-    /// When any service reported last: whether anybody can be heard at all.
-    pub newest: Option<DateTime<Utc>>,
+/// How long each agent has been silent, by the database's clock; those that never reported are left
+/// out.
+pub async fn silences(conn: &impl ConnectionTrait) -> Result<Vec<(String, TimeDelta)>> {
+    let rows = service::Entity::find()
+        .filter(service::Column::Binary.eq(COMPUTE))
+        .filter(service::Column::LastSeen.is_not_null())
+        .select_only()
+        .columns([service::Column::Host, service::Column::LastSeen])
+        .into_tuple::<(String, DateTime<Utc>)>()
+        .all(conn)
+        .await?;
+    let now = sql::now(conn).await?;
+    let silent = rows.into_iter().map(|(host, seen)| (host, now - seen));
+    Ok(silent.collect())
 }
 
-/// When a host's agent and when anybody reported last.
-pub async fn heard(conn: &impl ConnectionTrait, host: &str) -> Result<Heard> {
-    let newest = service::Entity::find()
-        .select_only()
-        .column(service::Column::LastSeen)
-        .filter(service::Column::LastSeen.is_not_null())
-        .order_by_desc(service::Column::LastSeen)
-        .into_tuple::<DateTime<Utc>>()
-        .one(conn)
-        .await?;
-    let service = service_row(conn, host, COMPUTE).await?;
-    Ok(Heard {
-        service: service.map(service_value),
-        newest,
-    })
+/// The service of a host's agent, if it ever reported.
+pub async fn agent(conn: &impl ConnectionTrait, host: &str) -> Result<Option<Service>> {
+    let row = service_row(conn, host, COMPUTE).await?;
+    Ok(row.map(service_value))
 }
 
 /// Writes what an administrator may change of a service: enabled, reason, forced down. Schedulers
@@ -220,8 +216,21 @@ pub async fn delete_service(tx: &DatabaseTransaction, id: &str) -> Result<()> {
     Ok(())
 }
 
+/// The host of a node, if the node is known.
+pub async fn host_of_node(conn: &impl ConnectionTrait, node_id: &str) -> Result<Option<String>> {
+    let row = node::Entity::find()
+        .filter(node::Column::Id.eq(node_id))
+        .one(conn)
+        .await?;
+    Ok(row.map(|row| row.host))
+}
+
 /// Writes what a host reported of its hypervisor. Claims on it stay as they are, also where the
 /// host shrank below them.
+///
+/// # Errors
+/// [`DbError::NodeRenamed`] when the node bears another name, [`DbError::NameTaken`] when another
+/// node bears this one.
 pub async fn report(
     tx: &DatabaseTransaction,
     host: &str,
@@ -239,19 +248,32 @@ pub async fn report(
         .one(tx)
         .await?;
     match known {
+        Some(row) if row.host != host || row.name != name => {
+            return Err(DbError::NodeRenamed {
+                node_id: row.id,
+                known: row.host,
+                reported: host.to_owned(),
+            });
+        }
         // Nothing new: the scheduler need not read it again.
-        Some(row) if row.facts == text && row.host == host && row.name == name => return Ok(()),
+        Some(row) if row.facts == text => return Ok(()),
         Some(row) => {
             node::Entity::update_many()
                 .col_expr(node::Column::Facts, Expr::value(text))
-                .col_expr(node::Column::Host, Expr::value(host))
-                .col_expr(node::Column::Name, Expr::value(name))
                 .col_expr(node::Column::UpdatedAt, Expr::value(Some(now)))
                 .filter(node::Column::Seq.eq(row.seq))
                 .exec(tx)
                 .await?;
         }
         None => {
+            let same_name = node::Column::Host.eq(host).or(node::Column::Name.eq(name));
+            let taken = node::Entity::find().filter(same_name).one(tx).await?;
+            if let Some(other) = taken {
+                return Err(DbError::NameTaken {
+                    name: host.to_owned(),
+                    node_id: other.id,
+                });
+            }
             let row = node::ActiveModel {
                 seq: NotSet,
                 id: Set(node_id.to_owned()),

@@ -7,14 +7,17 @@
 pub mod actions;
 pub mod aggregates;
 pub mod claims;
+pub mod cloud;
 pub mod consoles;
 mod error;
 pub mod flavors;
 pub mod hosts;
 pub mod keypairs;
+pub mod letting_go;
 mod migrations;
 pub mod passwords;
 pub mod purge;
+pub mod quarantine;
 pub mod quotas;
 pub mod server_groups;
 pub mod servers;
@@ -22,7 +25,7 @@ mod tables;
 
 pub use error::DbError;
 pub use migrations::Migrator;
-pub use sql::Database;
+pub use sql::{Database, now};
 
 /// The result of every query.
 pub type Result<T> = std::result::Result<T, DbError>;

@@ -4,6 +4,7 @@ mod m0001_initial;
 mod m0002_aggregates;
 mod m0003_server_passwords;
 mod m0004_server_groups;
+mod m0005_quarantine;
 mod m0006_purge;
 
 use sea_orm_migration::prelude::*;
@@ -19,6 +20,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_aggregates::Migration),
             Box::new(m0003_server_passwords::Migration),
             Box::new(m0004_server_groups::Migration),
+            Box::new(m0005_quarantine::Migration),
             Box::new(m0006_purge::Migration),
         ]
     }

@@ -16,14 +16,15 @@ pub struct Service {
     pub disabled: bool,
     pub disabled_reason: Option<String>,
     pub forced_down: bool,
-    /// When it last reported.
+    /// When it last reported, by the database's clock.
     pub last_seen: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: Option<DateTime<Utc>>,
 }
 
 impl Service {
-    /// Whether it reported within `down_time` before `now` and nobody declared it down.
+    /// Whether it reported within `down_time` before `now` (by the database's clock) and nobody
+    /// declared it down.
     pub fn is_up(&self, now: DateTime<Utc>, down_time: Duration) -> bool {
         !self.forced_down && self.last_seen.is_some_and(|seen| now - seen <= down_time)
     }

@@ -69,8 +69,12 @@ pub type Resources = BTreeMap<String, u64>;
 /// What `request` takes of a host, by resource class; classes with amount 0 are left out, as
 /// Placement refuses them. `resources:CLASS` extra specs replace the flavor's own numbers.
 pub fn resources(request: &PlacementRequest) -> Resources {
-    let flavor = &request.flavor;
-    let root = if request.volume_backed {
+    of_flavor(&request.flavor, request.volume_backed)
+}
+
+/// What a server of this flavor takes of a host; the root disk counts nothing when it is a volume.
+pub fn of_flavor(flavor: &Flavor, volume_backed: bool) -> Resources {
+    let root = if volume_backed {
         0
     } else {
         u64::from(flavor.disk)

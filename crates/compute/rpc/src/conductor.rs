@@ -2,8 +2,8 @@
 
 use bus::{Address, Message};
 use chrono::{DateTime, Utc};
-use compute_model::PowerState;
 use compute_model::host::NodeFacts;
+use compute_model::{HostName, PowerState};
 use serde::{Deserialize, Serialize};
 
 /// Where conductors listen; any of them may take a message.
@@ -27,7 +27,10 @@ impl Message for Nudge {
 /// interval.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct HostReport {
-    pub host: String,
+    /// The cloud that the host belongs to: a conductor of another one refuses the report.
+    #[serde(default)]
+    pub cloud_id: String,
+    pub host: HostName,
     /// Name of the hypervisor: `hypervisor_hostname`.
     pub node: String,
     pub node_id: String,
@@ -41,6 +44,9 @@ pub struct HostReport {
 pub struct HostOrders {
     /// Whether the service is enabled.
     pub enabled: bool,
+    /// Whether there are servers that the host is to let go: it should report its guests now.
+    #[serde(default)]
+    pub report_guests: bool,
 }
 
 impl Message for HostReport {
@@ -52,7 +58,10 @@ impl Message for HostReport {
 /// A role other than compute is alive.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ServiceReport {
-    pub host: String,
+    /// As in [`HostReport`].
+    #[serde(default)]
+    pub cloud_id: String,
+    pub host: HostName,
     /// `nova-scheduler`, `nova-conductor`.
     pub binary: String,
 }
@@ -66,7 +75,10 @@ impl Message for ServiceReport {
 /// A guest changed its state, by itself or by an operation.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GuestChanged {
-    pub host: String,
+    /// As in [`HostReport`].
+    #[serde(default)]
+    pub cloud_id: String,
+    pub host: HostName,
     pub server_id: String,
     pub power_state: PowerState,
     pub at: DateTime<Utc>,
@@ -81,11 +93,19 @@ impl Message for GuestChanged {
 }
 
 /// All guests of a host, at the agent's start and every few minutes: the conductor compares them
-/// with its rows and says which of them nobody wants any more.
+/// with its rows and says which of them are to go.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GuestReport {
-    pub host: String,
+    /// As in [`HostReport`].
+    #[serde(default)]
+    pub cloud_id: String,
+    pub host: HostName,
+    #[serde(default)]
+    pub node_id: String,
     pub guests: Vec<GuestSeen>,
+    /// Guests that the answer before called doubtful, when this is the second look at them.
+    #[serde(default)]
+    pub doubted: Vec<String>,
 }
 
 /// One guest of a [`GuestReport`].
@@ -96,11 +116,17 @@ pub struct GuestSeen {
     pub epoch: i64,
 }
 
-/// Servers that the host should remove: deleted, or moved elsewhere.
+/// What a conductor says to a report of all guests.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Unwanted {
-    /// Server id and the epoch to remove it with.
+    /// Server id and the epoch to remove it with: their rows are deleted, or the host was to let
+    /// them go. It need not have them.
     pub servers: Vec<(String, i64)>,
+    /// Guests that no row names here. They may have gone since the host listed them: it looks again
+    /// and reports anew, with these as [`GuestReport::doubted`]. Those that are still there are
+    /// quarantined.
+    #[serde(default)]
+    pub doubtful: Vec<String>,
 }
 
 impl Message for GuestReport {
@@ -109,10 +135,27 @@ impl Message for GuestReport {
     type Reply = Unwanted;
 }
 
+/// Servers that the host let go as it was told: nothing of them is left there, and commands of an
+/// older epoch are refused.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GuestsGone {
+    pub cloud_id: String,
+    pub host: HostName,
+    pub node_id: String,
+    /// Server id and the epoch with which it was removed.
+    pub servers: Vec<(String, i64)>,
+}
+
+impl Message for GuestsGone {
+    const NAME: &'static str = "guests_gone";
+    const IDEMPOTENT: bool = true;
+    type Reply = ();
+}
+
 /// A host got a command long after it was sent: does anybody still wait for it?
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StillWanted {
-    pub host: String,
+    pub host: HostName,
     pub server_id: String,
     /// The epoch of the command.
     pub epoch: i64,

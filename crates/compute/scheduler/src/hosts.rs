@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use compute_db::servers::{self, ImageProperties};
 use compute_db::{Database, DbError, aggregates, hosts};
 use compute_model::aggregate::Aggregate;
@@ -90,10 +90,11 @@ impl Hosts {
         if changed.is_empty() && !judge {
             return Ok(known.snapshot.clone());
         }
+        let now = compute_db::now(self.db.read()).await?;
         let mut images = self.images(&changed).await?;
         for node in changed {
             known.change = known.change.max(node.change);
-            let (up, why_down) = judged(&node.service, self.down_time);
+            let (up, why_down) = judged(&node.service, now, self.down_time);
             let before = known.nodes.get(&node.seq);
             let host = Host {
                 availability_zone: before.and_then(|host| host.availability_zone.clone()),
@@ -125,6 +126,7 @@ impl Hosts {
     /// Looks anew who is alive and in which aggregates, and forgets hosts whose service was deleted.
     async fn judge(&self, known: &mut Known) -> Result<(), DbError> {
         let services = hosts::services(self.db.read()).await?;
+        let now = compute_db::now(self.db.read()).await?;
         let mut groups = HashMap::new();
         for aggregate in aggregates::list(self.db.read()).await? {
             let aggregate = Arc::new(aggregate);
@@ -143,7 +145,7 @@ impl Hosts {
             .retain(|_, host| of_host.contains_key(host.node.host.as_str()));
         for host in known.nodes.values_mut() {
             host.node.service = of_host[host.node.host.as_str()].clone();
-            (host.up, host.why_down) = judged(&host.node.service, self.down_time);
+            (host.up, host.why_down) = judged(&host.node.service, now, self.down_time);
             host.aggregates = groups.get(&host.node.host).cloned().unwrap_or_default();
             let zone = host.aggregates.iter().find_map(|group| group.zone());
             host.availability_zone = zone.map(str::to_owned);
@@ -153,8 +155,12 @@ impl Hosts {
     }
 }
 
-fn judged(service: &compute_model::host::Service, down_time: TimeDelta) -> (bool, &'static str) {
-    match (service.disabled, service.is_up(Utc::now(), down_time)) {
+fn judged(
+    service: &compute_model::host::Service,
+    now: DateTime<Utc>,
+    down_time: TimeDelta,
+) -> (bool, &'static str) {
+    match (service.disabled, service.is_up(now, down_time)) {
         (true, _) => (false, "disabled"),
         (false, false) => (false, "down"),
         (false, true) => (true, ""),

@@ -55,7 +55,7 @@ mod warnings;
 use std::collections::BTreeMap;
 
 pub use error::{Problem, Problems, SettingsError};
-pub use option::{Kind, Opt, Section, SectionInfo, section};
+pub use option::{Kind, MAX_SECONDS, Opt, Section, SectionInfo, section};
 pub use outside::{Outside, outside};
 pub use reader::Reader;
 pub use reference::reference;

@@ -2,6 +2,10 @@
 
 use crate::Reader;
 
+/// The longest length of time that a setting may give, in seconds: some thirty years. Sums of such
+/// times and moments still fit every type that holds one.
+pub const MAX_SECONDS: f64 = 1e9;
+
 /// What an option's text must be.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
@@ -16,7 +20,10 @@ pub enum Kind {
     },
     Boolean,
     /// A length of time in seconds; decimals allowed.
-    Seconds,
+    Seconds {
+        min: f64,
+        max: f64,
+    },
     /// Values separated by commas.
     List,
     /// The option may be repeated, and each line is a value.
@@ -42,7 +49,13 @@ impl Kind {
             Kind::Float { min, max } if max == f64::MAX => format!("a number from {min}"),
             Kind::Float { min, max } => format!("a number from {min} to {max}"),
             Kind::Boolean => "true or false".to_owned(),
-            Kind::Seconds => "a number of seconds".to_owned(),
+            Kind::Seconds { min, max } if min == 0.0 && max == MAX_SECONDS => {
+                "a number of seconds".to_owned()
+            }
+            Kind::Seconds { min, max } if max == MAX_SECONDS => {
+                format!("a number of seconds from {min}")
+            }
+            Kind::Seconds { min, max } => format!("a number of seconds from {min} to {max}"),
             Kind::List => "values separated by commas".to_owned(),
             Kind::Map => "key:value pairs separated by commas".to_owned(),
             Kind::Choice(choices) => format!("one of {}", choices.join(", ")),
@@ -112,9 +125,13 @@ impl Opt {
         Self::new(name, Kind::Boolean, default, doc)
     }
 
-    /// A length of time in seconds.
+    /// A length of time in seconds, up to [`MAX_SECONDS`]; see [`Opt::seconds_range`].
     pub const fn seconds(name: &'static str, default: &'static str, doc: &'static str) -> Self {
-        Self::new(name, Kind::Seconds, default, doc)
+        let kind = Kind::Seconds {
+            min: 0.0,
+            max: MAX_SECONDS,
+        };
+        Self::new(name, kind, default, doc)
     }
 
     pub const fn list(name: &'static str, default: &'static str, doc: &'static str) -> Self {
@@ -175,6 +192,20 @@ impl Opt {
             "only floats have a float range"
         );
         self.kind = Kind::Float { min, max };
+        self
+    }
+
+    /// Limits of a length of time in seconds, both included.
+    ///
+    /// # Panics
+    /// On an option of another kind.
+    #[must_use]
+    pub const fn seconds_range(mut self, min: f64, max: f64) -> Self {
+        assert!(
+            matches!(self.kind, Kind::Seconds { .. }),
+            "only lengths of time have a range of seconds"
+        );
+        self.kind = Kind::Seconds { min, max };
         self
     }
 

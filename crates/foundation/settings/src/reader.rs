@@ -101,8 +101,16 @@ impl<'a> Reader<'a> {
 
     /// A length of time, given in seconds; zero when not set and without default.
     pub fn seconds(&mut self, name: &str) -> Duration {
+        let Kind::Seconds { min, max } = self.opt(name).kind else {
+            panic!(
+                "[{}] {name} is no length of time in its table",
+                self.section
+            )
+        };
         self.value(name, |text| {
-            Duration::try_from_secs_f64(text.parse().ok()?).ok()
+            let seconds: f64 = text.parse().ok()?;
+            let seconds = (min..=max).contains(&seconds).then_some(seconds)?;
+            Duration::try_from_secs_f64(seconds).ok()
         })
         .unwrap_or_default()
     }

@@ -54,6 +54,7 @@ impl Section for Agent {
             Opt::list("filters", "A, B", "In this order."),
             Opt::multi("alias", "One for each device."),
             Opt::seconds("every", "1.5", "Pause between looks.")
+                .seconds_range(0.5, 60.0)
                 .formerly(&["interval", "DEFAULT/agent_interval"]),
             Opt::boolean("eager", "true", "Look at once."),
             Opt::float("ratio", "4.0", "Over-commit.").float_range(0.5, 16.0),
@@ -140,7 +141,7 @@ fn a_value_that_does_not_parse_names_its_place_and_what_is_allowed() {
         .to_string();
     assert_eq!(
         problems,
-        "settings.conf:5: [agent] every = soon: must be a number of seconds\n\
+        "settings.conf:5: [agent] every = soon: must be a number of seconds from 0.5 to 60\n\
          settings.conf:6: [agent] eager = perhaps: must be true or false\n\
          settings.conf:4: [agent] ratio = 99: must be a number from 0.5 to 16\n\
          settings.conf:3: [agent] mode = quick: must be one of fast, safe"
@@ -307,5 +308,5 @@ fn the_reference_lists_every_option() {
         text.contains("| `mode` | one of fast, safe | `safe` | How \\| to look. |"),
         "{text}"
     );
-    assert!(text.contains("| `every` | a number of seconds | `1.5` | Pause between looks. Formerly `[agent] interval`. Formerly `[DEFAULT] agent_interval`. |"), "{text}");
+    assert!(text.contains("| `every` | a number of seconds from 0.5 to 60 | `1.5` | Pause between looks. Formerly `[agent] interval`. Formerly `[DEFAULT] agent_interval`. |"), "{text}");
 }

@@ -70,7 +70,7 @@ pub async fn images(config: &Config, state: &State) -> Result<Images> {
 pub async fn networks(config: &Config, state: &State) -> Result<Networks> {
     let db = database(config, state, "network").await?;
     let settings = network::Settings {
-        host: config.place.host.clone(),
+        host: config.place.host.to_string(),
         plane: plane(config),
         cloud_id: state.cloud_id.clone(),
         state_dir: state.path.join("network"),

@@ -10,7 +10,7 @@ use hypervisor::MachineType;
 use hypervisor_fake::{Faults, Latencies};
 use hypervisor_qemu::{Confinement, CpuModel, VirtType};
 use ipnet::IpNet;
-use settings::{Opt, Reader, Section};
+use settings::{MAX_SECONDS, Opt, Reader, Section};
 
 /// `[DEFAULT]`, the part about servers and hosts.
 #[derive(Debug, Clone)]
@@ -35,6 +35,12 @@ pub struct ComputeSection {
     pub ram_ratio: f64,
     pub disk_ratio: f64,
 }
+
+/// A ratio of 0 would leave no room on any host. (Nova reads 0 as "not set".)
+const LEAST_RATIO: f64 = 0.001;
+
+/// Far above any sensible over-commit, and small enough that its product with a host's size is exact.
+const MOST_RATIO: f64 = 1e6;
 
 impl Section for ComputeSection {
     const NAME: &'static str = "DEFAULT";
@@ -72,13 +78,16 @@ impl Section for ComputeSection {
                 "service_down_time",
                 "60",
                 "A service that has not reported for so long is down.",
-            ),
-            Opt::seconds("report_interval", "10", "How often services report."),
+            )
+            .seconds_range(1.0, MAX_SECONDS),
+            Opt::seconds("report_interval", "10", "How often services report.")
+                .seconds_range(0.1, MAX_SECONDS),
             Opt::seconds(
                 "sync_power_state_interval",
                 "600",
                 "How often all guests are compared with the database; changes are reported at once.",
-            ),
+            )
+            .seconds_range(1.0, MAX_SECONDS),
             Opt::integer(
                 "max_concurrent_builds",
                 "10",
@@ -104,7 +113,8 @@ impl Section for ComputeSection {
                 "long_rpc_timeout",
                 "1800",
                 "How long a host may take to fetch an image and start a guest.",
-            ),
+            )
+            .seconds_range(1.0, MAX_SECONDS),
             Opt::integer("reserved_host_memory_mb", "512", "MiB kept from servers.")
                 .range(0, i64::MAX),
             Opt::integer("reserved_host_cpus", "0", "Processors kept from servers.")
@@ -120,18 +130,21 @@ impl Section for ComputeSection {
                 "4.0",
                 "Virtual processors promised per real one.",
             )
+            .float_range(LEAST_RATIO, MOST_RATIO)
             .formerly(&["initial_cpu_allocation_ratio"]),
             Opt::float(
                 "ram_allocation_ratio",
                 "1.0",
                 "Memory promised per real memory.",
             )
+            .float_range(LEAST_RATIO, MOST_RATIO)
             .formerly(&["initial_ram_allocation_ratio"]),
             Opt::float(
                 "disk_allocation_ratio",
                 "1.0",
                 "Disk promised per real disk.",
             )
+            .float_range(LEAST_RATIO, MOST_RATIO)
             .formerly(&["initial_disk_allocation_ratio"]),
         ];
         OPTIONS

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use settings::{Opt, Reader, Section};
+use settings::{MAX_SECONDS, Opt, Reader, Section};
 
 /// `[vnc]`.
 #[derive(Debug, Clone)]
@@ -116,11 +116,11 @@ impl Section for ConsoleAuthSection {
     const ABOUT: &'static str = "Tokens for consoles.";
 
     fn options() -> &'static [Opt] {
-        const OPTIONS: &[Opt] = &[Opt::seconds(
-            "token_ttl",
-            "600",
-            "How long a token may be used.",
-        )];
+        const OPTIONS: &[Opt] =
+            &[
+                Opt::seconds("token_ttl", "600", "How long a token may be used.")
+                    .seconds_range(1.0, MAX_SECONDS),
+            ];
         OPTIONS
     }
 

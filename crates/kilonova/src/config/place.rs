@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use compute_model::HostName;
 use settings::{Opt, Reader, Section};
 
 /// Which hypervisor.
@@ -28,7 +29,7 @@ impl FromStr for Driver {
 #[derive(Debug, Clone)]
 pub struct Place {
     pub state_path: PathBuf,
-    pub host: String,
+    pub host: HostName,
     pub my_ip: String,
     pub transport_url: String,
     pub compute_driver: Driver,
@@ -85,14 +86,13 @@ impl Section for Place {
     }
 
     fn read(from: &mut Reader<'_>) -> Self {
-        let host = from.text("host");
+        let host = match from.optional("host") {
+            Some(_) => from.parsed("host"),
+            None => machine_name(from),
+        };
         Place {
             state_path: from.path("state_path"),
-            host: if host.is_empty() {
-                machine_name()
-            } else {
-                host
-            },
+            host: host.unwrap_or_else(localhost),
             my_ip: from.text("my_ip"),
             transport_url: from.text("transport_url"),
             compute_driver: from.parsed("compute_driver").unwrap_or(Driver::Qemu),
@@ -102,8 +102,21 @@ impl Section for Place {
     }
 }
 
-fn machine_name() -> String {
-    let name = nix::unistd::gethostname().ok();
-    name.and_then(|name| name.into_string().ok())
-        .unwrap_or_else(|| "localhost".to_owned())
+/// The machine's own name; one that cannot be a host's is a mistake to be mended by the option.
+fn machine_name(from: &mut Reader<'_>) -> Option<HostName> {
+    let name = nix::unistd::gethostname().ok()?.into_string().ok()?;
+    if name.is_empty() {
+        return None;
+    }
+    match name.parse() {
+        Ok(name) => Some(name),
+        Err(error) => {
+            from.refuse("host", format!("the machine's own name {name:?} {error}"));
+            None
+        }
+    }
+}
+
+fn localhost() -> HostName {
+    "localhost".parse().expect("a host name")
 }

@@ -150,8 +150,8 @@ async fn actions_that_a_kill_interrupted_end_and_guests_are_found_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_audit_names_what_leaked_and_refuses_a_running_cloud() {
-    let mut process = Process::start("").await;
+async fn the_audit_names_what_leaked_whether_the_cloud_runs_or_not() {
+    let mut process = Process::start("[DEFAULT]\nreport_interval = 1\n").await;
     let site = Site::make(&process).await;
     let demo = process.log_in("demo").await;
     let body = json!({"server": site.wanted});
@@ -161,10 +161,14 @@ async fn the_audit_names_what_leaked_and_refuses_a_running_cloud() {
         .expect(202);
     let server = of(&demo, made["server"]["id"].as_str().unwrap());
     server.reaches("ACTIVE").await;
-    let refused = process.audit();
-    assert!(!refused.status.success());
-    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(said.contains("another kilonova"), "{said}");
+    clean(&process);
+    // What a user writes into a port of their own is no finding.
+    let network = site.wanted["networks"][0]["uuid"].clone();
+    let foreign = json!({"port": {
+        "network_id": network, "device_owner": "compute:mine", "device_id": "nobody's",
+    }});
+    demo.post("/network/v2.0/ports", &foreign).await.expect(201);
+    clean(&process);
     process.stop().await;
     clean(&process);
 
@@ -187,8 +191,38 @@ async fn the_audit_names_what_leaked_and_refuses_a_running_cloud() {
     let said = String::from_utf8_lossy(&audit.stdout).into_owned();
     assert!(said.contains(stray), "{said}");
 
-    // A start finds and removes it.
+    // A start finds it and keeps it; so does a running cloud's audit.
     process.up().await;
+    let listed = until("the stray guest is quarantined", || async {
+        let list = process.say(&["guests", "list"]);
+        (!list.stdout.is_empty()).then_some(list)
+    })
+    .await;
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(listed.starts_with(stray), "{listed}");
+    let audit = process.audit();
+    assert_eq!(audit.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&audit.stdout).into_owned();
+    assert!(said.contains(stray), "{said}");
+    let doctor = process.say(&["doctor"]);
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(said.contains(stray), "{said}");
+    let metrics = reqwest::get(format!("{}/metrics", process.url))
+        .await
+        .unwrap();
+    let metrics = metrics.text().await.unwrap();
+    assert!(
+        metrics.contains("kilonova_guests_quarantined 1"),
+        "{metrics}"
+    );
+    assert!(host.join(format!("{stray}.json")).exists());
+    // It goes when an operator says so.
+    let said = process.say(&["guests", "remove", stray]);
+    assert!(
+        said.status.success(),
+        "{}",
+        String::from_utf8_lossy(&said.stderr)
+    );
     until("the stray guest is gone", || async {
         (!host.join(format!("{stray}.json")).exists()).then_some(())
     })

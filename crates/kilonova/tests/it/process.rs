@@ -158,9 +158,14 @@ impl Process {
         User::log_in(&self.url, name, password, name).await
     }
 
-    /// `kilonova audit`, of a cloud that does not run.
+    /// `kilonova audit`.
     pub fn audit(&self) -> Output {
-        self.command("audit").output().unwrap()
+        self.say(&["audit"])
+    }
+
+    /// Another verb of the binary, with the same settings.
+    pub fn say(&self, words: &[&str]) -> Output {
+        self.command(words[0]).args(&words[1..]).output().unwrap()
     }
 
     /// The most files that the process may have open: for now, and at most.

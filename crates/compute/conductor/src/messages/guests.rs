@@ -1,17 +1,19 @@
 //! What happens to guests without anybody having asked: they stop, crash, or turn up unwanted.
 //!
-//! A host is believed only about servers that are its own.
+//! A host is believed only about servers that are its own. What becomes of the others:
+//! [`super::quarantine`].
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bus::{Context, Failure};
 use chrono::{DateTime, TimeDelta, Utc};
-use compute_db::{DbError, servers};
+use compute_db::{DbError, hosts, servers};
 use compute_model::{PowerState, Server, VmState};
-use compute_rpc::conductor::{GuestChanged, GuestReport, StillWanted, Unwanted};
+use compute_rpc::conductor::{
+    GuestChanged, GuestReport, GuestSeen, GuestsGone, StillWanted, Unwanted,
+};
 
-use super::{Desk, database};
+use super::{Desk, database, own_cloud, quarantine};
 use crate::env::Env;
 
 /// A guest changed its state.
@@ -20,6 +22,7 @@ pub async fn changed(
     _context: Context,
     message: GuestChanged,
 ) -> Result<(), Failure> {
+    own_cloud(&desk, &message.cloud_id, &message.host)?;
     let seen = Seen {
         power: message.power_state,
         epoch: Some(message.epoch),
@@ -29,65 +32,86 @@ pub async fn changed(
         .map_err(database)
 }
 
-/// All guests of a host: rows follow what is seen, and the host hears whom nobody wants.
+/// All guests of a host: rows follow what is seen, and the host hears which are to go. What nobody
+/// accounts for is doubtful first, and quarantined when a second look finds it again.
 pub async fn report(
     desk: Arc<Desk>,
     _context: Context,
     message: GuestReport,
 ) -> Result<Unwanted, Failure> {
+    own_cloud(&desk, &message.cloud_id, &message.host)?;
     let env = &desk.env;
+    own_node(env, &message).await?;
     let own = servers::on_host(env.db.read(), &message.host)
         .await
         .map_err(database)?;
-    let own: BTreeMap<&str, &Server> = own
-        .iter()
-        .map(|server| (server.id.as_str(), server))
-        .collect();
-    let mut unwanted = Unwanted::default();
-    for guest in &message.guests {
-        match own.get(guest.server_id.as_str()) {
-            Some(server) if server.power_state != guest.power_state => {
-                let seen = Seen {
-                    power: guest.power_state,
-                    epoch: Some(guest.epoch),
-                };
-                observe(env, &message.host, &guest.server_id, seen)
-                    .await
-                    .map_err(database)?;
-            }
-            Some(_) => {}
-            None => {
-                // Deleted, or elsewhere by now. A build that is about to choose this host has
-                // claimed it in the row before the agent hears of it.
-                let epoch = match servers::find_any(env.db.read(), &guest.server_id).await {
-                    Ok(server) => server.epoch,
-                    Err(DbError::NotFound(_)) => guest.epoch,
-                    Err(error) => return Err(database(error)),
-                };
-                tracing::warn!(
-                    server = guest.server_id,
-                    host = message.host,
-                    "a guest that nobody wants"
-                );
-                unwanted
-                    .servers
-                    .push((guest.server_id.clone(), epoch.max(guest.epoch)));
-            }
+    for server in &own {
+        let guest = message
+            .guests
+            .iter()
+            .find(|guest| guest.server_id == server.id);
+        compare(env, &message.host, server, guest)
+            .await
+            .map_err(database)?;
+    }
+    quarantine::sort(env, &message, &own)
+        .await
+        .map_err(database)
+}
+
+/// Servers that a host let go: the words about them are fulfilled.
+pub async fn gone(desk: Arc<Desk>, _context: Context, message: GuestsGone) -> Result<(), Failure> {
+    own_cloud(&desk, &message.cloud_id, &message.host)?;
+    quarantine::gone(&desk.env, &message)
+        .await
+        .map_err(database)
+}
+
+/// Refuses a report under another name than the node's. A node that nobody heard of yet is asked to
+/// report its guests again: its host report is on its way.
+async fn own_node(env: &Env, message: &GuestReport) -> Result<(), Failure> {
+    let (node_id, host) = (&message.node_id, &message.host);
+    match hosts::host_of_node(env.db.read(), node_id)
+        .await
+        .map_err(database)?
+    {
+        Some(known) if known == host.as_str() => Ok(()),
+        Some(known) => {
+            let text = format!("node {node_id} is known as host {known}, but reports as {host}");
+            Err(Failure::new("node_mismatch", text))
+        }
+        None => {
+            let text = format!("node {node_id} of {host} has not reported itself yet");
+            Err(Failure::new("unknown_node", text).retryable())
         }
     }
-    for (id, server) in own {
-        let seen = message.guests.iter().any(|guest| guest.server_id == id);
-        if !seen && server.power_state != PowerState::NoState {
-            let vanished = Seen {
-                power: PowerState::NoState,
-                epoch: None,
-            };
-            observe(env, &message.host, id, vanished)
-                .await
-                .map_err(database)?;
-        }
-    }
-    Ok(unwanted)
+}
+
+/// Compares the row of a server with what its host says of it.
+async fn compare(
+    env: &Env,
+    host: &str,
+    server: &Server,
+    guest: Option<&GuestSeen>,
+) -> Result<(), DbError> {
+    let seen = match guest {
+        Some(guest) if same(server, guest) => return Ok(()),
+        Some(guest) => Seen {
+            power: guest.power_state,
+            epoch: Some(guest.epoch),
+        },
+        None if server.power_state == PowerState::NoState => return Ok(()),
+        // It vanished.
+        None => Seen {
+            power: PowerState::NoState,
+            epoch: None,
+        },
+    };
+    observe(env, host, &server.id, seen).await
+}
+
+fn same(server: &Server, guest: &GuestSeen) -> bool {
+    server.power_state == guest.power_state && guest.epoch <= server.epoch
 }
 
 /// Whether the operation that sent a command is still under way and still means this host.
@@ -97,7 +121,7 @@ pub async fn still_wanted(
     message: StillWanted,
 ) -> Result<bool, Failure> {
     match servers::find(desk.env.db.read(), &message.server_id).await {
-        Ok(server) => Ok(server.host.as_ref() == Some(&message.host)
+        Ok(server) => Ok(server.host.as_deref() == Some(message.host.as_str())
             && server.epoch == message.epoch
             && server.task_state.is_some()),
         Err(DbError::NotFound(_)) => Ok(false),
@@ -140,12 +164,16 @@ async fn observe(env: &Env, host: &str, id: &str, seen: Seen) -> Result<(), DbEr
             return Ok(());
         }
         let vm_state = follows(server.vm_state, power);
-        if server.power_state == power && vm_state == server.vm_state {
+        // A guest that obeyed a later operation than the row knows of: the database is an older copy.
+        // The next operation must not come too late.
+        let epoch = seen.epoch.unwrap_or_default().max(server.epoch);
+        if server.power_state == power && vm_state == server.vm_state && epoch == server.epoch {
             return Ok(());
         }
         tracing::info!(server = id, host, power = power.number(), vm = %vm_state, "a guest changed by itself");
         server.power_state = power;
         server.vm_state = vm_state;
+        server.epoch = epoch;
         servers::save(&tx, &mut server).await?;
         tx.commit().await?;
         Ok(())

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use bus::{Context, Failure};
-use compute_db::{DbError, hosts};
+use compute_db::{DbError, hosts, letting_go};
 use compute_rpc::conductor::{HostOrders, HostReport, ServiceReport};
 
-use super::{Desk, database};
+use super::{Desk, database, own_cloud};
 use crate::records;
 
 /// A host is alive and offers this.
@@ -15,9 +15,10 @@ pub async fn report(
     _context: Context,
     message: HostReport,
 ) -> Result<HostOrders, Failure> {
+    own_cloud(&desk, &message.cloud_id, &message.host)?;
     if message.started {
         tracing::info!(
-            host = message.host,
+            host = %message.host,
             node = message.node,
             "a host began to report"
         );
@@ -25,7 +26,7 @@ pub async fn report(
     let service = sql::retry(|| async {
         let tx = desk.env.db.begin().await?;
         let now = records::now();
-        let service = hosts::seen(&tx, &message.host, hosts::COMPUTE, now).await?;
+        let service = hosts::seen(&tx, &message.host, hosts::COMPUTE).await?;
         hosts::report(
             &tx,
             &message.host,
@@ -39,10 +40,25 @@ pub async fn report(
         Ok::<_, DbError>(service)
     })
     .await
-    .map_err(database)?;
+    .map_err(refused)?;
+    let words = letting_go::of_node(desk.env.db.read(), &message.node_id)
+        .await
+        .map_err(database)?;
     Ok(HostOrders {
         enabled: !service.disabled,
+        report_guests: !words.is_empty(),
     })
+}
+
+/// A report that contradicts what is known of the host's node is not tried again.
+fn refused(error: DbError) -> Failure {
+    match error {
+        DbError::NodeRenamed { .. } | DbError::NameTaken { .. } => {
+            tracing::error!(%error, "a host's report is refused");
+            Failure::new("node_mismatch", error.to_string())
+        }
+        other => database(other),
+    }
 }
 
 /// A role other than compute is alive.
@@ -51,9 +67,10 @@ pub async fn service(
     _context: Context,
     message: ServiceReport,
 ) -> Result<(), Failure> {
+    own_cloud(&desk, &message.cloud_id, &message.host)?;
     sql::retry(|| async {
         let tx = desk.env.db.begin().await?;
-        hosts::seen(&tx, &message.host, &message.binary, records::now()).await?;
+        hosts::seen(&tx, &message.host, &message.binary).await?;
         tx.commit().await?;
         Ok::<_, DbError>(())
     })

@@ -24,6 +24,7 @@ use workflow::{Next, Step, StepContext, StepError, Workflow};
 
 use crate::env::Env;
 use crate::host::{self, AgentTrouble};
+use crate::letting_go;
 use crate::records::{self, Changed};
 use crate::why::Why;
 use crate::{ports, records::change};
@@ -196,6 +197,9 @@ async fn take(
             return Ok(Taken::No(why));
         }
         claims::claim(&tx, &server.id, &choice.node_id, amounts).await?;
+        if compute_db::letting_go::take_back(&tx, &server.id, &choice.node_id).await? {
+            server.epoch += 1;
+        }
         server.host = Some(choice.host.clone());
         server.node = Some(choice.node.clone());
         server.node_id = Some(choice.node_id.clone());
@@ -331,12 +335,7 @@ async fn spawn(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
 
 async fn destroy(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
     // A build command that is still on its way, or still fetching the image, must come too late.
-    change(env, &state.server_id, None, |server| {
-        server.epoch += 1;
-        true
-    })
-    .await?;
-    let Some(server) = records::load(env, &state.server_id).await? else {
+    let Some(server) = letting_go::give_up(env, &state.server_id).await? else {
         return Ok(());
     };
     let Some(on) = &server.host else {
@@ -348,7 +347,7 @@ async fn destroy(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), S
     };
     let options = Options::from(state.asked.context()).deadline(DESTROY);
     let Err(trouble) = host::call(env, on, message.clone(), options).await else {
-        return Ok(());
+        return letting_go::fulfilled(env, &server).await;
     };
     match trouble {
         AgentTrouble::Stale => Ok(()),

@@ -2,7 +2,8 @@
 //!
 //! It cannot be cancelled and has no undo: each step removes something, and removing what is gone
 //! is success. A host that is down keeps its guest's files until its agent returns; the agent then
-//! finds word that they are to go, and hears it again from the conductor when it reports its guests.
+//! finds word that they are to go, in its queue and, lasting, in the database: it hears that when it
+//! reports its guests.
 
 use std::time::Duration;
 
@@ -14,8 +15,9 @@ use compute_rpc::workflows::{DELETE, Delete as State};
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
 use crate::env::Env;
+use crate::hearing;
 use crate::host::{self, AgentTrouble};
-use crate::{ports, records};
+use crate::{letting_go, ports, records};
 
 /// How often an operation that was asked to turn round is looked at. Its end wakes us before that.
 const LOOK: Duration = Duration::from_secs(1);
@@ -77,7 +79,8 @@ async fn guest(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
         AgentTrouble::Stale => return Ok(Next::Go),
         AgentTrouble::Dead(_) => true,
         AgentTrouble::Away(_) if cx.attempt() >= AGENT_TRIES => {
-            !host::is_up(env, &on).await.map_err(records::database)?
+            let death = hearing::death(env, &on).await;
+            death.map_err(records::database)?.is_some()
         }
         _ => false,
     };
@@ -85,6 +88,7 @@ async fn guest(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
         let why = trouble.why().text;
         return Err(StepError::retry(Duration::from_secs(1), why));
     }
+    letting_go::leave(env, &server.id).await?;
     host::leave_word(env, &on, &state.asked, message).await;
     Ok(Next::Go)
 }

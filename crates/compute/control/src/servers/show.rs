@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use compute_db::{hosts, server_groups};
 use compute_model::{Server, server_group};
 
@@ -98,7 +98,10 @@ pub(crate) async fn host_statuses(
     if of.is_empty() || !sight.host_status && !sight.unknown_hosts {
         return Ok(HostStatuses::new());
     }
-    let (now, down_time) = (Utc::now(), down_time(control));
+    let (now, down_time) = (
+        compute_db::now(control.db.read()).await?,
+        down_time(control),
+    );
     let services = hosts::agents(control.db.read(), &of).await?;
     let statuses = services
         .into_iter()

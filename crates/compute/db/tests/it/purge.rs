@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use compute_db::{Database, actions, hosts, purge, servers};
 use compute_model::Server;
 use compute_model::action::{ActionEvent, ActionRecord};
+use sql::sea_orm::ConnectionTrait;
 
 fn days_ago(days: i64) -> DateTime<Utc> {
     sql::micros(Utc::now() - TimeDelta::days(days))
@@ -47,9 +48,15 @@ async fn server(db: &Database, id: &str, host: Option<&str>, deleted_at: Option<
 
 async fn seen(db: &Database, host: &str, at: DateTime<Utc>) {
     let tx = db.begin().await.expect("begin");
-    hosts::seen(&tx, host, hosts::COMPUTE, at)
-        .await
-        .expect("seen");
+    hosts::seen(&tx, host, hosts::COMPUTE).await.expect("seen");
+    // Reports are stamped by the database: this one came at another time.
+    let stamp = at.format("%Y-%m-%d %H:%M:%S%.6f");
+    let zone = match db.engine() {
+        sql::Engine::MariaDb => "",
+        sql::Engine::Sqlite | sql::Engine::Postgres => "+00:00",
+    };
+    let then = format!("UPDATE services SET last_seen = '{stamp}{zone}' WHERE host = '{host}'");
+    tx.execute_unprepared(&then).await.expect("stamped");
     tx.commit().await.expect("commit");
 }
 

@@ -19,9 +19,7 @@ async fn node(db: &Database) {
     };
     let now = sql::micros(Utc::now());
     let tx = db.begin().await.expect("begin");
-    hosts::seen(&tx, "h1", hosts::COMPUTE, now)
-        .await
-        .expect("seen");
+    hosts::seen(&tx, "h1", hosts::COMPUTE).await.expect("seen");
     hosts::report(&tx, "h1", "n1", "node-1", &facts, now)
         .await
         .expect("report");
@@ -118,10 +116,9 @@ async fn a_host_is_forgotten_or_claimed_never_both() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_first_report_that_comes_twice_makes_one_service() {
     for db in super::databases().await {
-        let now = sql::micros(Utc::now());
         let seen = (0..CROWD).map(|_| {
             transaction(&db, async |tx| {
-                hosts::seen(tx, "h1", hosts::COMPUTE, now).await.map(drop)
+                hosts::seen(tx, "h1", hosts::COMPUTE).await.map(drop)
             })
         });
         for ended in join_all(seen).await {
