@@ -85,7 +85,7 @@ fn key(folder: &Path) -> PathBuf {
 /// All names under which clients may come.
 fn names(config: &Config) -> BTreeSet<String> {
     let mut names: BTreeSet<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
-    names.insert(config.place.host.clone());
+    names.insert(config.place.host.to_string());
     names.insert(config.place.my_ip.clone());
     let binds = [
         Some(config.api.bind),

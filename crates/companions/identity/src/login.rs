@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use crate::compliance::Options;
 use crate::fault::Fault;

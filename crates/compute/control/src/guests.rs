@@ -47,6 +47,12 @@ pub enum Refused {
     Database(#[from] DbError),
 }
 
+impl From<sql::SqlError> for Refused {
+    fn from(error: sql::SqlError) -> Self {
+        Refused::Database(error.into())
+    }
+}
+
 impl sql::AsConflict for Refused {
     fn as_conflict(&self) -> bool {
         matches!(self, Refused::Database(error) if error.as_conflict())

@@ -132,7 +132,7 @@ fn ensure_host(engine: &mut Engine, host: &Space) -> Result<bool, PlaneError> {
 fn list(namespace: &std::fs::File, arguments: &[&str]) -> Result<String, PlaneError> {
     let words: Vec<&str> = arguments.iter().flat_map(|word| word.split(' ')).collect();
     netns::inside(namespace, || {
-        let output = Command::new("nft").args(words).output();
+        let output = child::command("nft").args(words).output();
         let output = output.map_err(|e| PlaneError::kernel("run nft", e))?;
         Ok(match output.status.success() {
             true => String::from_utf8_lossy(&output.stdout).into_owned(),

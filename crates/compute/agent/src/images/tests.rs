@@ -84,7 +84,7 @@ impl Site {
         let dir = tempfile::tempdir().unwrap();
         let mut settings = Settings {
             image_cache: dir.path().join("image-cache"),
-            ..Settings::default()
+            ..Settings::of("cloud", "host".parse().unwrap(), "node")
         };
         settings.cache.budget = Budget::Bytes(budget);
         settings.cache.keep_free = 0;
