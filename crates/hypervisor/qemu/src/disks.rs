@@ -6,19 +6,65 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use hypervisor::qcow2::{self, Backing};
-use hypervisor::{DriverError, Result, RootDisk};
+use hypervisor::{DriverError, ImageRef, Result, RootDisk};
 
+use crate::durable;
 use crate::layout::Layout;
 use crate::record::{Base, Record};
 use crate::settings::QemuSettings;
 
-/// Makes everything that the description asks for. Blocking.
+/// Decides what lies under the root disk, if that is still to be made. To be kept before the disk is made: without its
+/// base a disk would show zeros. Blocking.
 ///
 /// # Errors
-/// `ImageUnusable` when the base is missing or larger than the disk; `Io`.
-pub(crate) fn ensure(layout: &Layout, record: &mut Record, settings: &QemuSettings) -> Result<()> {
-    if let Some(root) = record.spec.root_disk.clone() {
-        ensure_root(layout, record, &root, settings)?;
+/// `ImageUnusable` when the base is missing or larger than the disk; `BadSpec` when it lies outside the image cache.
+pub(crate) fn plan(layout: &Layout, record: &mut Record, settings: &QemuSettings) -> Result<()> {
+    let Some(root) = &record.spec.root_disk else {
+        return Ok(());
+    };
+    if layout.root_disk().exists() {
+        return match &record.base {
+            Some(base) => check_base(&base.path, &base.path.display().to_string()),
+            None => Ok(()),
+        };
+    }
+    record.base = match &root.image {
+        Some(image) => Some(base_of(image, root.size_gb, settings)?),
+        None => None,
+    };
+    Ok(())
+}
+
+fn base_of(image: &ImageRef, size_gb: u64, settings: &QemuSettings) -> Result<Base> {
+    let name = if image.id.is_empty() {
+        image.path.display().to_string()
+    } else {
+        image.id.clone()
+    };
+    check_base(&image.path, &name)?;
+    if size_gb > 0 && image.virtual_size > size_gb << 30 {
+        let why = format!(
+            "it needs {} bytes, the disk has {size_gb} GiB",
+            image.virtual_size
+        );
+        return Err(DriverError::ImageUnusable { image: name, why });
+    }
+    let path = std::path::absolute(&image.path)
+        .map_err(DriverError::io("resolve the path of the image"))?;
+    crate::args::inside_image_folders(&path, settings)?;
+    Ok(Base {
+        path,
+        format: image.format,
+    })
+}
+
+/// Makes everything that the description asks for, as planned. It is on the disk when this returns. Blocking.
+///
+/// # Errors
+/// `Io`, and what qemu-img says.
+pub(crate) fn ensure(layout: &Layout, record: &Record, settings: &QemuSettings) -> Result<()> {
+    if let Some(root) = &record.spec.root_disk {
+        ensure_root(layout, record, root, settings)?;
     }
     for (number, disk) in record.spec.ephemeral.iter().enumerate() {
         ensure_size(
@@ -36,10 +82,10 @@ pub(crate) fn ensure(layout: &Layout, record: &mut Record, settings: &QemuSettin
     if let Some(drive) = &record.spec.config_drive {
         let path = layout.config_drive();
         let image = crate::config_drive::image(drive)?;
-        crate::record::replace(&path, &image)
+        durable::replace(&path, &image)
             .map_err(DriverError::io(format!("write {}", path.display())))?;
     }
-    Ok(())
+    durable::folder_of(&layout.root_disk()).map_err(DriverError::io("sync the server's folder"))
 }
 
 /// Is the root disk there (or none wanted)?
@@ -49,52 +95,24 @@ pub(crate) fn present(layout: &Layout, record: &Record) -> bool {
 
 fn ensure_root(
     layout: &Layout,
-    record: &mut Record,
+    record: &Record,
     root: &RootDisk,
     settings: &QemuSettings,
 ) -> Result<()> {
-    let path = layout.root_disk();
-    if path.exists() {
-        if let Some(base) = &record.base {
-            check_base(&base.path, &base.path.display().to_string())?;
-        }
-        return ensure_size(&path, root.size_gb << 30, None, settings);
-    }
-    let Some(image) = &root.image else {
-        record.base = None;
-        return ensure_size(&path, root.size_gb << 30, None, settings);
-    };
-    let name = if image.id.is_empty() {
-        image.path.display().to_string()
-    } else {
-        image.id.clone()
-    };
-    check_base(&image.path, &name)?;
     let wanted = root.size_gb << 30;
-    if wanted > 0 && image.virtual_size > wanted {
-        let why = format!(
-            "it needs {} bytes, the disk has {} GiB",
-            image.virtual_size, root.size_gb
-        );
-        return Err(DriverError::ImageUnusable { image: name, why });
-    }
-    let path_of_base = std::path::absolute(&image.path)
-        .map_err(DriverError::io("resolve the path of the image"))?;
-    crate::args::inside_image_folders(&path_of_base, settings)?;
-    record.base = Some(Base {
-        path: path_of_base.clone(),
-        format: image.format,
-    });
-    let backing = Backing {
-        path: &path_of_base,
-        format: image.format.as_str(),
+    let (Some(base), Some(image)) = (&record.base, &root.image) else {
+        return ensure_size(&layout.root_disk(), wanted, None, settings);
     };
-    ensure_size(
-        &path,
-        wanted.max(image.virtual_size),
-        Some(backing),
-        settings,
-    )
+    let backing = Backing {
+        path: &base.path,
+        format: base.format.as_str(),
+    };
+    // A disk that exists is as large as its image: what a later description names does not matter to it.
+    let size = match layout.root_disk().exists() {
+        true => wanted,
+        false => wanted.max(image.virtual_size),
+    };
+    ensure_size(&layout.root_disk(), size, Some(backing), settings)
 }
 
 fn check_base(path: &Path, name: &str) -> Result<()> {
@@ -196,12 +214,12 @@ fn make_swap(path: &Path, size: u64) -> std::io::Result<()> {
     file.write_all_at(b"swap0", 1052)?;
     file.write_all_at(b"SWAPSPACE2", 4086)?;
     file.flush()?;
-    std::fs::rename(&fresh, path)
+    durable::place(&fresh, path)
 }
 
 #[cfg(test)]
 mod tests {
-    use hypervisor::{Ephemeral, ImageFormat, ImageRef, ServerSpec};
+    use hypervisor::{Ephemeral, ImageFormat, ServerSpec};
 
     use super::*;
 
@@ -211,6 +229,12 @@ mod tests {
             image_folders: vec![dir.to_owned()],
             ..QemuSettings::default()
         }
+    }
+
+    /// As a start does it.
+    fn make(layout: &Layout, record: &mut Record, settings: &QemuSettings) -> Result<()> {
+        plan(layout, record, settings)?;
+        ensure(layout, record, settings)
     }
 
     fn server(root: RootDisk) -> (tempfile::TempDir, Layout, Record) {
@@ -245,7 +269,7 @@ mod tests {
             size_gb: 0,
             image: Some(image(dir.path(), 5 << 20)),
         });
-        ensure(&layout, &mut record, &settings).unwrap();
+        make(&layout, &mut record, &settings).unwrap();
         assert_eq!(qcow2::virtual_size(&layout.root_disk()).unwrap(), 5 << 20);
         assert_eq!(record.base.as_ref().unwrap().format, ImageFormat::Raw);
         if Command::new("qemu-img").arg("--version").output().is_err() {
@@ -256,13 +280,13 @@ mod tests {
             size_gb: 2,
             image: None,
         });
-        ensure(&layout, &mut record, &settings).unwrap();
+        make(&layout, &mut record, &settings).unwrap();
         assert_eq!(qcow2::virtual_size(&layout.root_disk()).unwrap(), 2 << 30);
         record.spec.root_disk = Some(RootDisk {
             size_gb: 1,
             image: None,
         });
-        ensure(&layout, &mut record, &settings).unwrap();
+        make(&layout, &mut record, &settings).unwrap();
         assert_eq!(
             qcow2::virtual_size(&layout.root_disk()).unwrap(),
             2 << 30,
@@ -288,7 +312,7 @@ mod tests {
                 size_gb: 1,
                 image: Some(image),
             });
-            let refused = ensure(&layout, &mut record, &settings);
+            let refused = make(&layout, &mut record, &settings);
             assert!(
                 matches!(&refused, Err(DriverError::ImageUnusable { image, .. }) if image == "img"),
                 "{refused:?}"
@@ -309,7 +333,7 @@ mod tests {
             size_gb: 3,
             guest_format: None,
         }];
-        ensure(&layout, &mut record, &settings).unwrap();
+        make(&layout, &mut record, &settings).unwrap();
         assert_eq!(qcow2::virtual_size(&layout.ephemeral(0)).unwrap(), 3 << 30);
         let mut swap = std::fs::read(layout.swap()).unwrap();
         assert_eq!(
@@ -318,11 +342,74 @@ mod tests {
         );
         swap[9000] = 1;
         std::fs::write(layout.swap(), &swap).unwrap();
-        ensure(&layout, &mut record, &settings).unwrap();
+        make(&layout, &mut record, &settings).unwrap();
         assert_eq!(
             std::fs::read(layout.swap()).unwrap()[9000],
             1,
             "what the guest wrote stays"
         );
+    }
+
+    #[test]
+    fn the_base_is_decided_before_the_disk_and_stays_what_it_was() {
+        let (dir, layout, mut record) = server(RootDisk {
+            size_gb: 1,
+            image: None,
+        });
+        let settings = settings(dir.path());
+        let first = image(dir.path(), 1 << 20);
+        let with = |image: &ImageRef| {
+            Some(RootDisk {
+                size_gb: 1,
+                image: Some(image.clone()),
+            })
+        };
+        record.spec.root_disk = with(&first);
+        plan(&layout, &mut record, &settings).unwrap();
+        assert_eq!(record.base.as_ref().unwrap().path, first.path);
+        assert!(!layout.root_disk().exists(), "a plan makes nothing");
+        // Cut short here and asked again with another image: nothing is made yet, so that one counts.
+        let second = ImageRef {
+            path: dir.path().join("other.raw"),
+            ..first.clone()
+        };
+        std::fs::copy(&first.path, &second.path).unwrap();
+        record.spec.root_disk = with(&second);
+        make(&layout, &mut record, &settings).unwrap();
+        assert_eq!(record.base.as_ref().unwrap().path, second.path);
+        record.spec.root_disk = with(&first);
+        make(&layout, &mut record, &settings).unwrap();
+        assert_eq!(
+            record.base.as_ref().unwrap().path,
+            second.path,
+            "the disk is made"
+        );
+        // Outside of the image cache nothing is a base.
+        std::fs::remove_file(layout.root_disk()).unwrap();
+        let elsewhere = QemuSettings::default();
+        let refused = make(&layout, &mut record, &elsewhere);
+        assert!(
+            matches!(refused, Err(DriverError::BadSpec { .. })),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn disks_are_on_the_disk_before_the_server_is_said_to_run() {
+        let (_dir, layout, mut record) = server(RootDisk {
+            size_gb: 1,
+            image: None,
+        });
+        record.spec.swap_mb = 8;
+        durable::steps::taken();
+        make(&layout, &mut record, &QemuSettings::default()).unwrap();
+        let steps = durable::steps::taken();
+        let place = |step: &str| steps.iter().position(|taken| taken == step);
+        assert!(
+            place("sync swap.new") < place("rename swap.raw"),
+            "{steps:?}"
+        );
+        let folder = format!("sync {}", layout.id());
+        assert_eq!(steps.last(), Some(&folder), "{steps:?}");
     }
 }

@@ -11,7 +11,7 @@
 //! | `qmp` | the protocol client |
 //! | `process` | starting, finding again, ending |
 //! | `disks`, `config_drive`, `tap` | what a guest is made of |
-//! | `record`, `layout` | what is kept on disk |
+//! | `record`, `layout`, `durable` | what is kept on disk, and how it gets there for certain |
 //! | `guest` | one running guest: connection and watcher |
 //! | `driver` | the contract's verbs |
 
@@ -21,6 +21,7 @@ mod config_drive;
 mod console_log;
 mod disks;
 mod driver;
+mod durable;
 mod guest;
 mod host;
 pub mod layout;
