@@ -77,7 +77,9 @@ pub trait Driver: Send + Sync {
     /// The description this host keeps of a server, for an agent that lost its own picture.
     async fn spec(&self, id: &str) -> Result<Option<ServerSpec>>;
 
-    /// Every server that this host knows, running or not, sorted by id.
+    /// Every server that this host knows, running or not, sorted by id. One whose own record is damaged is there too, with
+    /// `NoState`, epoch 0 and no name: only `ensure_gone` and `ensure_stopped` do anything with it. A guest that lives and
+    /// does not answer is `NoState` as well, never `Shutdown`.
     async fn list(&self) -> Result<Vec<GuestFacts>>;
 
     /// Every file made elsewhere that servers of this host need: base images, kernels, ramdisks. Also of servers

@@ -62,6 +62,16 @@ impl ServerLocks {
         take(lock.clone()).await
     }
 
+    /// The lock, if no command works on the server or waits for it.
+    pub fn try_lock(&self, id: &str) -> Option<Held> {
+        let lock = self.find(id);
+        let turn = lock.turn.clone().try_lock_owned().ok()?;
+        Some(Held {
+            _turn: turn,
+            _lock: lock,
+        })
+    }
+
     /// Ends when an urgent command waits for the server: for the `select!` of whoever holds the lock
     /// and waits for the guest.
     pub async fn urgent(&self, id: &str) {
@@ -162,6 +172,8 @@ mod tests {
         let locks = ServerLocks::default();
         let held = locks.lock("a").await;
         assert!(locks.is_locked("a"));
+        assert!(locks.try_lock("a").is_none());
+        assert!(locks.try_lock("b").is_some());
         locks.lock("b").await;
         let waiting = locks.lock("a");
         tokio::pin!(waiting);

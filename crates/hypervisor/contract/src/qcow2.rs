@@ -29,7 +29,7 @@ pub struct Backing<'a> {
     pub format: &'a str,
 }
 
-/// Creates `path` (which must not exist, mode 0600) showing `virtual_size` bytes, rounded up to whole sectors.
+/// Creates `path` (which must not exist, mode 0600), with its data synced, showing `virtual_size` bytes, rounded up to whole sectors.
 ///
 /// # Errors
 /// The file exists, cannot be written, or size or backing path are beyond what the format holds.
@@ -44,7 +44,8 @@ pub fn create(path: &Path, virtual_size: u64, backing: Option<Backing<'_>>) -> R
     file.write_all_at(&header, 0)?;
     file.write_all_at(&(2 * CLUSTER).to_be_bytes(), CLUSTER)?;
     let counts: Vec<u8> = (0..clusters).flat_map(|_| 1_u16.to_be_bytes()).collect();
-    file.write_all_at(&counts, 2 * CLUSTER)
+    file.write_all_at(&counts, 2 * CLUSTER)?;
+    file.sync_all()
 }
 
 /// The header cluster's content, and how many clusters the file begins with.

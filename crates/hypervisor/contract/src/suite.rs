@@ -26,6 +26,9 @@ pub trait Subject: Send + Sync {
 
     /// A folder for files that the suite makes.
     fn scratch(&self) -> PathBuf;
+
+    /// The file in which the driver keeps what it knows of a server.
+    fn record(&self, id: &str) -> PathBuf;
 }
 
 /// Runs everything; prints each rule before it is checked.
@@ -43,6 +46,7 @@ pub async fn check(subject: &dyn Subject) {
             Rule::Unknown => unknown_servers_are_not_invented(driver, subject.spec()).await,
             Rule::BadId => an_id_that_is_no_uuid_is_refused(driver, subject.spec()).await,
             Rule::Restart => a_new_driver_finds_the_guests(subject).await,
+            Rule::Damaged => a_damaged_record_hides_nobody(subject).await,
             Rule::Reboot => a_reboot_ends_running(driver, subject.spec()).await,
             Rule::KeepDisks => {
                 kept_disks_are_not_listed_but_used_again(driver, subject.spec()).await
@@ -75,6 +79,7 @@ enum Rule {
     Unknown,
     BadId,
     Restart,
+    Damaged,
     Reboot,
     KeepDisks,
     Volumes,
@@ -96,6 +101,7 @@ const RULES: &[Rule] = &[
     Rule::Unknown,
     Rule::BadId,
     Rule::Restart,
+    Rule::Damaged,
     Rule::Reboot,
     Rule::KeepDisks,
     Rule::Volumes,
@@ -119,6 +125,9 @@ impl Rule {
             Self::Unknown => "unknown servers are not invented",
             Self::BadId => "an id that is no UUID is refused",
             Self::Restart => "a new driver finds the guests of the old one",
+            Self::Damaged => {
+                "a damaged record neither hides a server nor keeps it from being removed"
+            }
             Self::Reboot => "a reboot ends running",
             Self::KeepDisks => "kept disks are not listed, but used again",
             Self::Volumes => "what cannot be done is said, and leaves nothing behind",
@@ -401,6 +410,55 @@ async fn a_new_driver_finds_the_guests(subject: &dyn Subject) {
     assert_eq!(next(&mut events, &up.id).await.kind, EventKind::Stopped);
     remove(new.as_ref(), &up).await;
     remove(new.as_ref(), &down).await;
+}
+
+async fn a_damaged_record_hides_nobody(subject: &dyn Subject) {
+    let (spec, neighbour) = (subject.spec(), subject.spec());
+    let old = subject.open().await;
+    let before = ok(old.ensure_running(&spec).await, "ensure_running");
+    ok(old.ensure_running(&neighbour).await, "ensure_running");
+    drop(old);
+    let record = subject.record(&spec.id);
+    assert!(record.exists(), "the subject names the file: {record:?}");
+    if let Err(error) = std::fs::write(&record, "{\"epoch\": 3, \"spec\": {\"id\"") {
+        panic!("damage {record:?}: {error}");
+    }
+    let driver = subject.open().await;
+    let listed = ok(driver.list().await, "list");
+    let find = |id: &str| listed.iter().find(|guest| guest.id == id);
+    let Some(unknown) = find(&spec.id) else {
+        panic!("a server with a damaged record is listed: {listed:?}")
+    };
+    assert_eq!(
+        (unknown.power_state, unknown.epoch, unknown.pid),
+        (PowerState::NoState, 0, before.pid),
+        "nothing is claimed of it"
+    );
+    assert_eq!(
+        state(driver.as_ref(), &spec.id).await,
+        Some(PowerState::NoState)
+    );
+    assert_eq!(
+        find(&neighbour.id).map(|guest| guest.power_state),
+        Some(PowerState::Running),
+        "others are not touched by it"
+    );
+    let started = driver.ensure_running(&spec).await;
+    assert!(
+        matches!(started, Err(DriverError::Io { .. })),
+        "its disks are not started from a guess: {started:?}"
+    );
+    assert!(
+        driver.spec(&spec.id).await.is_err(),
+        "no description is invented"
+    );
+    assert_eq!(
+        state(driver.as_ref(), &spec.id).await,
+        Some(PowerState::NoState),
+        "a refused start removes nothing"
+    );
+    remove(driver.as_ref(), &spec).await;
+    remove(driver.as_ref(), &neighbour).await;
 }
 
 async fn a_reboot_ends_running(driver: &dyn Driver, spec: ServerSpec) {

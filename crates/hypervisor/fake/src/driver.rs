@@ -118,7 +118,18 @@ impl FakeDriver {
         Ok(())
     }
 
+    /// Refuses a guest of which only the id is known.
+    fn readable(&self, id: &str) -> Result<()> {
+        match self.host.guests.is_damaged(id) {
+            true => Err(DriverError::io(format!("read the file of server {id}"))(
+                std::io::Error::other("it is damaged"),
+            )),
+            false => Ok(()),
+        }
+    }
+
     fn known(&self, id: &str) -> Result<Guest> {
+        self.readable(id)?;
         self.host
             .guests
             .present(parse_id(id)?)
@@ -289,6 +300,7 @@ impl Driver for FakeDriver {
     async fn ensure_running(&self, spec: &ServerSpec) -> Result<GuestFacts> {
         let id = parse_id(&spec.id)?;
         let _held = self.host.locks.lock(id).await;
+        self.readable(id)?;
         let known = self.host.guests.get(id);
         admit(
             id,
@@ -359,6 +371,12 @@ impl Driver for FakeDriver {
         admit(id, epoch, current)?;
         self.begin(Verb::EnsureGone, self.host.settings.latencies.gone_ms)
             .await?;
+        if self.host.guests.is_damaged(id) {
+            if keep == Keep::Disks {
+                return self.readable(id);
+            }
+            self.host.guests.remove(id)?;
+        }
         let Some(mut guest) = known else {
             // Its build may still be fetching the image: that one must not start it any more.
             self.host.graves.bury(id, epoch);
@@ -400,18 +418,30 @@ impl Driver for FakeDriver {
 
     async fn inspect(&self, id: &str) -> Result<Option<GuestFacts>> {
         self.host.faults.count(Verb::Inspect)?;
+        let unknown = self.host.guests.unknown();
+        if let Some(unknown) = unknown.into_iter().find(|facts| facts.id == id) {
+            return Ok(Some(unknown));
+        }
         Ok(self.host.guests.present(id).map(|guest| guest.facts()))
     }
 
     async fn spec(&self, id: &str) -> Result<Option<ServerSpec>> {
+        self.readable(id)?;
         Ok(self.host.guests.present(id).map(|guest| guest.spec))
     }
 
     async fn list(&self) -> Result<Vec<GuestFacts>> {
-        Ok(self.host.guests.all().iter().map(Guest::facts).collect())
+        let mut all = self.host.guests.unknown();
+        all.extend(self.host.guests.all().iter().map(Guest::facts));
+        all.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(all)
     }
 
     async fn files_in_use(&self) -> Result<BTreeSet<PathBuf>> {
+        // Nobody knows what a damaged one needs.
+        for unknown in self.host.guests.unknown() {
+            self.readable(&unknown.id)?;
+        }
         Ok(self.host.guests.files())
     }
 

@@ -69,13 +69,15 @@ impl Guest {
 #[derive(Debug, Default)]
 pub(crate) struct Guests {
     guests: Mutex<BTreeMap<String, Guest>>,
+    /// Ids of guests whose file cannot be read: nothing else is known of them.
+    damaged: Mutex<BTreeSet<String>>,
     dir: Option<PathBuf>,
 }
 
 impl Guests {
     /// Reads the guests that an earlier process left in `dir`.
     pub fn open(dir: Option<PathBuf>) -> Result<Self> {
-        let mut guests = BTreeMap::new();
+        let (mut guests, mut damaged) = (BTreeMap::new(), BTreeSet::new());
         if let Some(dir) = &dir {
             std::fs::create_dir_all(dir)
                 .map_err(DriverError::io(format!("create {}", dir.display())))?;
@@ -86,13 +88,20 @@ impl Guests {
                     .map_err(DriverError::io("read a folder entry"))?
                     .path();
                 if path.extension().is_some_and(|ext| ext == "json") {
-                    let guest = read(&path)?;
-                    guests.insert(guest.spec.id.clone(), guest);
+                    match read(&path) {
+                        Ok(guest) => drop(guests.insert(guest.spec.id.clone(), guest)),
+                        Err(error) => {
+                            let id = path.file_stem().unwrap_or_default().to_string_lossy();
+                            tracing::error!(server = %id, %error, "a guest's file cannot be read");
+                            damaged.insert(id.into_owned());
+                        }
+                    }
                 }
             }
         }
         Ok(Self {
             guests: Mutex::new(guests),
+            damaged: Mutex::new(damaged),
             dir,
         })
     }
@@ -109,6 +118,31 @@ impl Guests {
     /// A copy of one guest of this host.
     pub fn present(&self, id: &str) -> Option<Guest> {
         self.get(id).filter(|guest| !guest.away)
+    }
+
+    fn lock_damaged(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Is this a guest of which only the id is known?
+    pub fn is_damaged(&self, id: &str) -> bool {
+        self.lock_damaged().contains(id)
+    }
+
+    /// What is known of guests whose file cannot be read.
+    pub fn unknown(&self) -> Vec<GuestFacts> {
+        let facts = |id: &String| GuestFacts {
+            id: id.clone(),
+            name: String::new(),
+            power_state: PowerState::NoState,
+            since: Utc::now(),
+            epoch: 0,
+            pid: None,
+            has_disks: false,
+            port_ids: Vec::new(),
+            metadata: BTreeMap::new(),
+        };
+        self.lock_damaged().iter().map(facts).collect()
     }
 
     pub fn all(&self) -> Vec<Guest> {
@@ -175,6 +209,7 @@ impl Guests {
             return Err(DriverError::io(format!("remove {}", path.display()))(error));
         }
         self.lock().remove(id);
+        self.lock_damaged().remove(id);
         Ok(())
     }
 

@@ -19,7 +19,7 @@ pub(crate) fn trim(layout: &Layout, limit: u64) -> Result<()> {
     let path = layout.console_log();
     if length(&path) > limit.saturating_mul(2) {
         let end = read_end(&path, limit)?;
-        let kept = crate::record::replace(&aside(layout), &end);
+        let kept = crate::durable::replace_soon(&aside(layout), &end);
         // Cut in any case: on a full disk the log itself is what takes the room.
         std::fs::OpenOptions::new()
             .write(true)

@@ -6,9 +6,10 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use hypervisor::qcow2::{self, Backing};
-use hypervisor::{DriverError, Result, RootDisk};
+use hypervisor::{DriverError, ImageRef, Result, RootDisk};
 
 use crate::confine::Warden;
+use crate::durable;
 use crate::layout::Layout;
 use crate::record::{Base, Record};
 use crate::settings::QemuSettings;
@@ -21,14 +22,59 @@ pub(crate) struct Ground<'a> {
     pub warden: &'a Warden,
 }
 
-/// Makes everything that the description asks for. Blocking.
+/// Decides what lies under the root disk, if that is still to be made. To be kept before the disk is made: without its
+/// base a disk would show zeros. Blocking.
 ///
 /// # Errors
-/// `ImageUnusable` when the base is missing or larger than the disk; `Io`.
-pub(crate) fn ensure(ground: &Ground<'_>, record: &mut Record) -> Result<()> {
+/// `ImageUnusable` when the base is missing or larger than the disk; `BadSpec` when it lies outside the image cache.
+pub(crate) fn plan(layout: &Layout, record: &mut Record, settings: &QemuSettings) -> Result<()> {
+    let Some(root) = &record.spec.root_disk else {
+        return Ok(());
+    };
+    if layout.root_disk().exists() {
+        return match &record.base {
+            Some(base) => check_base(&base.path, &base.path.display().to_string()),
+            None => Ok(()),
+        };
+    }
+    record.base = match &root.image {
+        Some(image) => Some(base_of(image, root.size_gb, settings)?),
+        None => None,
+    };
+    Ok(())
+}
+
+fn base_of(image: &ImageRef, size_gb: u64, settings: &QemuSettings) -> Result<Base> {
+    let name = if image.id.is_empty() {
+        image.path.display().to_string()
+    } else {
+        image.id.clone()
+    };
+    check_base(&image.path, &name)?;
+    if size_gb > 0 && image.virtual_size > size_gb << 30 {
+        let why = format!(
+            "it needs {} bytes, the disk has {size_gb} GiB",
+            image.virtual_size
+        );
+        return Err(DriverError::ImageUnusable { image: name, why });
+    }
+    let path = std::path::absolute(&image.path)
+        .map_err(DriverError::io("resolve the path of the image"))?;
+    crate::args::inside_image_folders(&path, settings)?;
+    Ok(Base {
+        path,
+        format: image.format,
+    })
+}
+
+/// Makes everything that the description asks for, as planned. It is on the disk when this returns. Blocking.
+///
+/// # Errors
+/// `Io`, and what qemu-img says.
+pub(crate) fn ensure(ground: &Ground<'_>, record: &Record) -> Result<()> {
     let layout = ground.layout;
-    if let Some(root) = record.spec.root_disk.clone() {
-        ensure_root(ground, record, &root)?;
+    if let Some(root) = &record.spec.root_disk {
+        ensure_root(ground, record, root)?;
     }
     for (number, disk) in record.spec.ephemeral.iter().enumerate() {
         let size = disk.size_gb << 30;
@@ -42,10 +88,10 @@ pub(crate) fn ensure(ground: &Ground<'_>, record: &mut Record) -> Result<()> {
     if let Some(drive) = &record.spec.config_drive {
         let path = layout.config_drive();
         let image = crate::config_drive::image(drive)?;
-        crate::record::replace(&path, &image)
+        durable::replace(&path, &image)
             .map_err(DriverError::io(format!("write {}", path.display())))?;
     }
-    Ok(())
+    durable::folder_of(&layout.root_disk()).map_err(DriverError::io("sync the server's folder"))
 }
 
 /// Is the root disk there (or none wanted)?
@@ -53,44 +99,21 @@ pub(crate) fn present(layout: &Layout, record: &Record) -> bool {
     record.spec.root_disk.is_none() || layout.root_disk().exists()
 }
 
-fn ensure_root(ground: &Ground<'_>, record: &mut Record, root: &RootDisk) -> Result<()> {
+fn ensure_root(ground: &Ground<'_>, record: &Record, root: &RootDisk) -> Result<()> {
     let path = ground.layout.root_disk();
-    if path.exists() {
-        if let Some(base) = &record.base {
-            check_base(&base.path, &base.path.display().to_string())?;
-        }
-        return ensure_size(ground, record, &path, root.size_gb << 30, None);
-    }
-    let Some(image) = &root.image else {
-        record.base = None;
-        return ensure_size(ground, record, &path, root.size_gb << 30, None);
-    };
-    let name = if image.id.is_empty() {
-        image.path.display().to_string()
-    } else {
-        image.id.clone()
-    };
-    check_base(&image.path, &name)?;
     let wanted = root.size_gb << 30;
-    if wanted > 0 && image.virtual_size > wanted {
-        let why = format!(
-            "it needs {} bytes, the disk has {} GiB",
-            image.virtual_size, root.size_gb
-        );
-        return Err(DriverError::ImageUnusable { image: name, why });
-    }
-    let path_of_base = std::path::absolute(&image.path)
-        .map_err(DriverError::io("resolve the path of the image"))?;
-    crate::args::inside_image_folders(&path_of_base, ground.settings)?;
-    record.base = Some(Base {
-        path: path_of_base.clone(),
-        format: image.format,
-    });
-    let backing = Backing {
-        path: &path_of_base,
-        format: image.format.as_str(),
+    let (Some(base), Some(image)) = (&record.base, &root.image) else {
+        return ensure_size(ground, record, &path, wanted, None);
     };
-    let size = wanted.max(image.virtual_size);
+    let backing = Backing {
+        path: &base.path,
+        format: base.format.as_str(),
+    };
+    // A disk that exists is as large as its image: what a later description names does not matter to it.
+    let size = match path.exists() {
+        true => wanted,
+        false => wanted.max(image.virtual_size),
+    };
     ensure_size(ground, record, &path, size, Some(backing))
 }
 
@@ -191,12 +214,12 @@ fn make_swap(path: &Path, size: u64) -> std::io::Result<()> {
     file.write_all_at(b"swap0", 1052)?;
     file.write_all_at(b"SWAPSPACE2", 4086)?;
     file.flush()?;
-    std::fs::rename(&fresh, path)
+    durable::place(&fresh, path)
 }
 
 #[cfg(test)]
 mod tests {
-    use hypervisor::{Ephemeral, ImageFormat, ImageRef, ServerSpec};
+    use hypervisor::{Ephemeral, ImageFormat, ServerSpec};
 
     use super::*;
 
@@ -206,6 +229,12 @@ mod tests {
             image_folders: vec![dir.to_owned()],
             ..QemuSettings::default()
         }
+    }
+
+    /// As a start does it.
+    fn make(ground: &Ground<'_>, record: &mut Record) -> Result<()> {
+        plan(ground.layout, record, ground.settings)?;
+        ensure(ground, record)
     }
 
     fn server(root: RootDisk) -> (tempfile::TempDir, Layout, Record) {
@@ -253,7 +282,7 @@ mod tests {
             size_gb: 0,
             image: Some(image(dir.path(), 5 << 20)),
         });
-        ensure(&ground(&layout, &settings, &warden), &mut record).unwrap();
+        make(&ground(&layout, &settings, &warden), &mut record).unwrap();
         assert_eq!(qcow2::virtual_size(&layout.root_disk()).unwrap(), 5 << 20);
         assert_eq!(record.base.as_ref().unwrap().format, ImageFormat::Raw);
         if child::command("qemu-img")
@@ -268,13 +297,13 @@ mod tests {
             size_gb: 2,
             image: None,
         });
-        ensure(&ground(&layout, &settings, &warden), &mut record).unwrap();
+        make(&ground(&layout, &settings, &warden), &mut record).unwrap();
         assert_eq!(qcow2::virtual_size(&layout.root_disk()).unwrap(), 2 << 30);
         record.spec.root_disk = Some(RootDisk {
             size_gb: 1,
             image: None,
         });
-        ensure(&ground(&layout, &settings, &warden), &mut record).unwrap();
+        make(&ground(&layout, &settings, &warden), &mut record).unwrap();
         assert_eq!(
             qcow2::virtual_size(&layout.root_disk()).unwrap(),
             2 << 30,
@@ -301,7 +330,7 @@ mod tests {
                 size_gb: 1,
                 image: Some(image),
             });
-            let refused = ensure(&ground(&layout, &settings, &warden), &mut record);
+            let refused = make(&ground(&layout, &settings, &warden), &mut record);
             assert!(
                 matches!(&refused, Err(DriverError::ImageUnusable { image, .. }) if image == "img"),
                 "{refused:?}"
@@ -323,7 +352,7 @@ mod tests {
             size_gb: 3,
             guest_format: None,
         }];
-        ensure(&ground(&layout, &settings, &warden), &mut record).unwrap();
+        make(&ground(&layout, &settings, &warden), &mut record).unwrap();
         assert_eq!(qcow2::virtual_size(&layout.ephemeral(0)).unwrap(), 3 << 30);
         let mut swap = std::fs::read(layout.swap()).unwrap();
         assert_eq!(
@@ -332,11 +361,78 @@ mod tests {
         );
         swap[9000] = 1;
         std::fs::write(layout.swap(), &swap).unwrap();
-        ensure(&ground(&layout, &settings, &warden), &mut record).unwrap();
+        make(&ground(&layout, &settings, &warden), &mut record).unwrap();
         assert_eq!(
             std::fs::read(layout.swap()).unwrap()[9000],
             1,
             "what the guest wrote stays"
         );
+    }
+
+    #[test]
+    fn the_base_is_decided_before_the_disk_and_stays_what_it_was() {
+        let (dir, layout, mut record) = server(RootDisk {
+            size_gb: 1,
+            image: None,
+        });
+        let settings = settings(dir.path());
+        let first = image(dir.path(), 1 << 20);
+        let with = |image: &ImageRef| {
+            Some(RootDisk {
+                size_gb: 1,
+                image: Some(image.clone()),
+            })
+        };
+        record.spec.root_disk = with(&first);
+        plan(&layout, &mut record, &settings).unwrap();
+        assert_eq!(record.base.as_ref().unwrap().path, first.path);
+        assert!(!layout.root_disk().exists(), "a plan makes nothing");
+        // Cut short here and asked again with another image: nothing is made yet, so that one counts.
+        let second = ImageRef {
+            path: dir.path().join("other.raw"),
+            ..first.clone()
+        };
+        std::fs::copy(&first.path, &second.path).unwrap();
+        record.spec.root_disk = with(&second);
+        make(&ground(&layout, &settings, &Warden::none()), &mut record).unwrap();
+        assert_eq!(record.base.as_ref().unwrap().path, second.path);
+        record.spec.root_disk = with(&first);
+        make(&ground(&layout, &settings, &Warden::none()), &mut record).unwrap();
+        assert_eq!(
+            record.base.as_ref().unwrap().path,
+            second.path,
+            "the disk is made"
+        );
+        // Outside of the image cache nothing is a base.
+        std::fs::remove_file(layout.root_disk()).unwrap();
+        let elsewhere = QemuSettings::default();
+        let refused = make(&ground(&layout, &elsewhere, &Warden::none()), &mut record);
+        assert!(
+            matches!(refused, Err(DriverError::BadSpec { .. })),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn disks_are_on_the_disk_before_the_server_is_said_to_run() {
+        let (_dir, layout, mut record) = server(RootDisk {
+            size_gb: 1,
+            image: None,
+        });
+        record.spec.swap_mb = 8;
+        durable::steps::taken();
+        make(
+            &ground(&layout, &QemuSettings::default(), &Warden::none()),
+            &mut record,
+        )
+        .unwrap();
+        let steps = durable::steps::taken();
+        let place = |step: &str| steps.iter().position(|taken| taken == step);
+        assert!(
+            place("sync swap.new") < place("rename swap.raw"),
+            "{steps:?}"
+        );
+        let folder = format!("sync {}", layout.id());
+        assert_eq!(steps.last(), Some(&folder), "{steps:?}");
     }
 }

@@ -27,7 +27,7 @@ use crate::confine::Warden;
 use crate::guest::Guest;
 use crate::layout::{Layout, servers};
 use crate::probe::Probe;
-use crate::record::Record;
+use crate::record::{Kept, Record};
 use crate::settings::QemuSettings;
 use crate::{args, disks, host, process, record, room};
 
@@ -96,10 +96,11 @@ impl Host {
 
     /// The record of a server that is on this host.
     fn known(&self, layout: &Layout) -> Result<Record> {
-        let record = record::read(layout)?.filter(|record| !record.away);
-        record.ok_or_else(|| DriverError::NotFound {
-            id: layout.id().to_owned(),
-        })
+        record::kept(layout)
+            .present()?
+            .ok_or_else(|| DriverError::NotFound {
+                id: layout.id().to_owned(),
+            })
     }
 
     /// The record with a command's epoch taken.
@@ -109,12 +110,21 @@ impl Host {
         Ok(record)
     }
 
-    async fn facts(&self, layout: &Layout, record: &Record) -> GuestFacts {
-        let guest = self.guest(layout.id());
-        let power_state = match &guest {
-            Some(guest) => guest.power().await,
-            None => match record.power {
-                // Written while it ran; it does not any more, or is being started right now.
+    async fn facts(self: &Arc<Self>, layout: &Layout, record: &Record) -> GuestFacts {
+        let guest = match self.guest(layout.id()) {
+            Some(guest) => Some(guest),
+            None => self.rejoin(layout).await,
+        };
+        let living = match &guest {
+            Some(guest) => Some(guest.process.pid),
+            None => process::living(layout).map(|process| process.pid),
+        };
+        let power_state = match (&guest, living) {
+            (Some(guest), _) => guest.power().await,
+            // It does not answer, or is being started right now.
+            (None, Some(_)) => PowerState::NoState,
+            (None, None) => match record.power {
+                // Written while it ran.
                 PowerState::Running | PowerState::Paused | PowerState::NoState => {
                     PowerState::Shutdown
                 }
@@ -127,7 +137,7 @@ impl Host {
             power_state,
             since: record.since,
             epoch: record.epoch,
-            pid: guest.map(|guest| guest.process.pid),
+            pid: living,
             has_disks: disks::present(layout, record),
             port_ids: record
                 .spec
@@ -139,6 +149,52 @@ impl Host {
         }
     }
 
+    /// A guest that lives although we lost its connection, connected again unless a command is about to do so. One that
+    /// does not answer is left for the next time.
+    async fn rejoin(self: &Arc<Self>, layout: &Layout) -> Option<Arc<Guest>> {
+        process::find(layout)?;
+        let _held = self.locks.try_lock(layout.id())?;
+        match self.reach(layout).await {
+            Ok(guest) => guest,
+            Err(error) => {
+                tracing::warn!(server = layout.id(), %error, "a guest lives and does not answer");
+                None
+            }
+        }
+    }
+
+    /// What is known of a server whose record is damaged: its id, and whether it lives. Nobody may take it for stopped.
+    fn unknown(&self, layout: &Layout, error: &DriverError) -> GuestFacts {
+        tracing::error!(
+            server = layout.id(),
+            %error,
+            "the record of a server cannot be read: it can be removed, and nothing else"
+        );
+        GuestFacts {
+            id: layout.id().to_owned(),
+            name: String::new(),
+            power_state: PowerState::NoState,
+            since: Utc::now(),
+            epoch: 0,
+            pid: process::living(layout).map(|process| process.pid),
+            has_disks: layout.root_disk().exists(),
+            port_ids: Vec::new(),
+            metadata: Default::default(),
+        }
+    }
+
+    /// The server as it is now; None when it is not on this host.
+    async fn look(self: &Arc<Self>, layout: &Layout) -> Option<GuestFacts> {
+        match record::kept(layout) {
+            Kept::Nothing => None,
+            Kept::Whole(record) if record.away => None,
+            Kept::Whole(record) => Some(self.facts(layout, &record).await),
+            // Its folder may be new, or going right now.
+            Kept::Damaged(_) if self.locks.is_locked(layout.id()) => None,
+            Kept::Damaged(error) => Some(self.unknown(layout, &error)),
+        }
+    }
+
     /// Brings a guest down, if it is up. The caller writes the record afterwards.
     async fn halt(
         self: &Arc<Self>,
@@ -146,6 +202,13 @@ impl Host {
         record: &mut Record,
         how: StopHow,
     ) -> Result<()> {
+        self.end(layout, how).await?;
+        record.take(PowerState::Shutdown);
+        Ok(())
+    }
+
+    /// The same by the server's folder alone.
+    async fn end(self: &Arc<Self>, layout: &Layout, how: StopHow) -> Result<()> {
         let id = layout.id();
         match self.reach(layout).await {
             Ok(None) => {
@@ -190,7 +253,6 @@ impl Host {
             }
         }
         self.clear_runtime(layout);
-        record.take(PowerState::Shutdown);
         Ok(())
     }
 
@@ -269,10 +331,15 @@ impl Driver for QemuDriver {
         let host = &self.host;
         let layout = host.layout(id)?;
         let _held = host.locks.lock(id).await;
+        if let Kept::Damaged(error) = record::kept(&layout) {
+            // Whoever takes a host down must get it down.
+            host.end(&layout, how).await?;
+            return Ok(host.unknown(&layout, &error));
+        }
         let mut record = host.admitted(&layout, epoch)?;
         record::write(&layout, &record)?;
         host.halt(&layout, &mut record, how).await?;
-        record::write(&layout, &record)?;
+        record::note(&layout, &record)?;
         Ok(host.facts(&layout, &record).await)
     }
 
@@ -282,21 +349,31 @@ impl Driver for QemuDriver {
             return Ok(());
         };
         let buried = || host.graves.epoch(id);
-        let known = record::read(&layout)?;
-        let current = known.map(|record| record.epoch).max(buried());
+        let current = record::kept(&layout).epoch().max(buried());
         // A stale one must not hurry anybody.
         admit(id, epoch, current)?;
         let _held = match keep {
             Keep::Nothing => host.locks.lock_urgently(id).await,
             Keep::Disks => host.locks.lock(id).await,
         };
-        let known = record::read(&layout)?;
-        let current = known.as_ref().map(|record| record.epoch).max(buried());
-        admit(id, epoch, current)?;
-        let Some(mut record) = known else {
-            // Its build may still be fetching the image: that one must not start it any more.
-            host.graves.bury(id, epoch);
-            return Ok(());
+        let known = record::kept(&layout);
+        admit(id, epoch, known.epoch().max(buried()))?;
+        let mut record = match (known, keep) {
+            (Kept::Whole(record), _) => *record,
+            (Kept::Nothing, _) => {
+                // Its build may still be fetching the image: that one must not start it any more.
+                host.graves.bury(id, epoch);
+                return Ok(());
+            }
+            // Disks without a description are of no use to anybody who comes for them.
+            (Kept::Damaged(error), Keep::Disks) => return Err(error),
+            (Kept::Damaged(error), Keep::Nothing) => {
+                tracing::warn!(server = id, %error, "removing a server whose record is damaged");
+                host.end(&layout, StopHow::Hard).await?;
+                start::remove(&layout).await?;
+                host.graves.bury(id, epoch);
+                return Ok(());
+            }
         };
         record.epoch = epoch;
         record::write(&layout, &record)?;
@@ -335,35 +412,24 @@ impl Driver for QemuDriver {
         let Ok(layout) = self.host.layout(id) else {
             return Ok(None);
         };
-        match record::read(&layout)?.filter(|record| !record.away) {
-            Some(record) => Ok(Some(self.host.facts(&layout, &record).await)),
-            None => Ok(None),
-        }
+        Ok(self.host.look(&layout).await)
     }
 
     async fn spec(&self, id: &str) -> Result<Option<ServerSpec>> {
         let Ok(layout) = self.host.layout(id) else {
             return Ok(None);
         };
-        let record = record::read(&layout)?.filter(|record| !record.away);
+        let record = record::kept(&layout).present()?;
         Ok(record.map(|record| record.spec))
     }
 
     async fn list(&self) -> Result<Vec<GuestFacts>> {
         let mut asked = JoinSet::new();
         for layout in recover::layouts(&self.host.settings.state_path)? {
-            match record::read(&layout) {
-                Ok(Some(record)) if !record.away => {
-                    let host = self.host.clone();
-                    asked.spawn(async move { host.facts(&layout, &record).await });
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::error!(server = layout.id(), %error, "a server's record cannot be read")
-                }
-            }
+            let host = self.host.clone();
+            asked.spawn(async move { host.look(&layout).await });
         }
-        let mut all = asked.join_all().await;
+        let mut all: Vec<_> = asked.join_all().await.into_iter().flatten().collect();
         all.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(all)
     }

@@ -12,7 +12,7 @@
 //! | `process` | starting, finding again, ending |
 //! | `confine`, `users`, `cgroup` | what a guest cannot reach, and how much it may use |
 //! | `disks`, `config_drive`, `tap` | what a guest is made of |
-//! | `record`, `layout` | what is kept on disk |
+//! | `record`, `layout`, `durable` | what is kept on disk, and how it gets there for certain |
 //! | `guest` | one running guest: connection and watcher |
 //! | `driver` | the contract's verbs |
 
@@ -23,6 +23,7 @@ mod confine;
 mod console_log;
 mod disks;
 mod driver;
+mod durable;
 mod guest;
 mod host;
 pub mod layout;

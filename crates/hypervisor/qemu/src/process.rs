@@ -119,6 +119,15 @@ pub(crate) fn search(layout: &Layout) -> Option<Process> {
         .find_map(|pid| take(pid, layout))
 }
 
+/// The process of a server, whether or not its pid file is there yet, or still.
+pub(crate) fn living(layout: &Layout) -> Option<Process> {
+    match layout.pid().exists() {
+        true => find(layout),
+        false if layout.qmp().exists() => search(layout),
+        false => None,
+    }
+}
+
 /// Takes hold of a process, then looks whether it is the server's: in this order the answer stays true.
 fn take(pid: u32, layout: &Layout) -> Option<Process> {
     let cmdline = |pid| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();

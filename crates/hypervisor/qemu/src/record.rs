@@ -1,5 +1,5 @@
 //! What is kept of a server on disk: its description, the last epoch, and what cannot be seen from a process that
-//! has ended. Written as a whole (new file, rename), before anything is done that it describes.
+//! has ended. Written as a whole and synced, before anything is done that it describes.
 
 use chrono::{DateTime, Utc};
 use hypervisor::guard::admit;
@@ -8,6 +8,7 @@ use hypervisor::{DriverError, ImageFormat, MachineType, PowerState, Result, Serv
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
+use crate::durable;
 use crate::layout::Layout;
 
 /// The content of `spec.json`.
@@ -78,19 +79,78 @@ impl Record {
     }
 }
 
-/// Reads a server's record; None when there is no such server.
-pub(crate) fn read(layout: &Layout) -> Result<Option<Record>> {
+/// What a server's folder says of it.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    /// There is no such server, or a start that was cut short before it made anything.
+    Nothing,
+    Whole(Box<Record>),
+    /// Something of the server is here, and its record is lost or cannot be read: nothing is known but its id.
+    Damaged(DriverError),
+}
+
+impl Kept {
+    /// The last epoch, where it is known.
+    pub fn epoch(&self) -> Option<u64> {
+        match self {
+            Self::Whole(record) => Some(record.epoch),
+            Self::Nothing | Self::Damaged(_) => None,
+        }
+    }
+
+    /// The record of a server that is on this host; None when there is none, or its disks alone were kept.
+    ///
+    /// # Errors
+    /// It is damaged.
+    pub fn present(self) -> Result<Option<Record>> {
+        match self {
+            Self::Nothing => Ok(None),
+            Self::Whole(record) => Ok(Some(*record).filter(|record| !record.away)),
+            Self::Damaged(error) => Err(error),
+        }
+    }
+}
+
+/// Looks at a server's folder.
+pub(crate) fn kept(layout: &Layout) -> Kept {
     let path = layout.record();
-    let fail = || DriverError::io(format!("read {}", path.display()));
-    let text = match std::fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(fail()(error)),
-    };
-    serde_json::from_slice(&text)
-        .map(Some)
-        .map_err(std::io::Error::other)
-        .map_err(fail())
+    let fail = |error| Kept::Damaged(DriverError::io(format!("read {}", path.display()))(error));
+    match std::fs::read(&path) {
+        Ok(text) => match serde_json::from_slice::<Record>(&text) {
+            Ok(record) if record.spec.id == layout.id() => Kept::Whole(Box::new(record)),
+            Ok(_) => fail(std::io::Error::other("it is of another server")),
+            Err(error) => fail(error.into()),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            match is_empty(layout.dir()) {
+                true => Kept::Nothing,
+                false => fail(error),
+            }
+        }
+        Err(error) => fail(error),
+    }
+}
+
+/// Is there no folder, or nothing in it but a record that never got its name?
+pub(crate) fn is_empty(folder: &Path) -> bool {
+    match std::fs::read_dir(folder) {
+        Ok(entries) => entries
+            .flatten()
+            .all(|entry| entry.file_name() == "spec.json.new"),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
+/// Reads a server's record; None when there is no such server.
+///
+/// # Errors
+/// It is damaged.
+pub(crate) fn read(layout: &Layout) -> Result<Option<Record>> {
+    match kept(layout) {
+        Kept::Nothing => Ok(None),
+        Kept::Whole(record) => Ok(Some(*record)),
+        Kept::Damaged(error) => Err(error),
+    }
 }
 
 /// Files made elsewhere that a server needs: what its record names, and what its root disk itself does.
@@ -112,32 +172,27 @@ pub(crate) fn files(layout: &Layout) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Writes a server's record.
+/// Writes a server's record; it is on the disk when this returns.
 pub(crate) fn write(layout: &Layout, record: &Record) -> Result<()> {
+    put(layout, record, durable::replace)
+}
+
+/// Writes a record of which the state alone is new: after a power failure no guest runs, whatever it says.
+pub(crate) fn note(layout: &Layout, record: &Record) -> Result<()> {
+    put(layout, record, durable::replace_soon)
+}
+
+fn put(
+    layout: &Layout,
+    record: &Record,
+    replace: fn(&Path, &[u8]) -> std::io::Result<()>,
+) -> Result<()> {
     let path = layout.record();
     let fail = || DriverError::io(format!("write {}", path.display()));
     let text = serde_json::to_vec(record)
         .map_err(std::io::Error::other)
         .map_err(fail())?;
     replace(&path, &text).map_err(fail())
-}
-
-/// Replaces a file as a whole; readable by the owner alone, since descriptions carry passwords.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let fresh = PathBuf::from(name);
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&fresh)?;
-    file.write_all(bytes)?;
-    drop(file);
-    std::fs::rename(&fresh, path)
 }
 
 #[cfg(test)]
@@ -159,5 +214,32 @@ mod tests {
             again.admit(4),
             Err(DriverError::StaleEpoch { current: 5, .. })
         ));
+    }
+
+    #[test]
+    fn a_folder_with_anything_in_it_and_no_record_is_a_damaged_server() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = "0d7b1a2c-6a3e-4f0e-9f41-000000000001";
+        let layout = Layout::new(dir.path(), id).unwrap();
+        assert!(matches!(kept(&layout), Kept::Nothing));
+        std::fs::create_dir_all(layout.dir()).unwrap();
+        std::fs::write(layout.dir().join("spec.json.new"), "half").unwrap();
+        assert!(matches!(kept(&layout), Kept::Nothing), "cut short");
+        std::fs::write(layout.root_disk(), "disk").unwrap();
+        assert!(matches!(kept(&layout), Kept::Damaged(_)), "lost");
+        let mut spec = ServerSpec::minimal(id, "one");
+        write(&layout, &Record::new(&spec)).unwrap();
+        assert!(matches!(kept(&layout), Kept::Whole(_)));
+        let whole = std::fs::read(layout.record()).unwrap();
+        for damaged in [&b""[..], b"{", &whole[..whole.len() / 2], b"\xff\0"] {
+            std::fs::write(layout.record(), damaged).unwrap();
+            assert!(matches!(kept(&layout), Kept::Damaged(_)));
+        }
+        spec.id = "0d7b1a2c-6a3e-4f0e-9f41-000000000002".into();
+        write(&layout, &Record::new(&spec)).unwrap();
+        assert!(
+            matches!(kept(&layout), Kept::Damaged(_)),
+            "another server's"
+        );
     }
 }

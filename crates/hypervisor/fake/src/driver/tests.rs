@@ -29,6 +29,10 @@ impl Subject for Fake {
     fn scratch(&self) -> PathBuf {
         self.dir.path().to_owned()
     }
+
+    fn record(&self, id: &str) -> PathBuf {
+        self.dir.path().join("host").join(format!("{id}.json"))
+    }
 }
 
 fn spec(name: &str) -> ServerSpec {

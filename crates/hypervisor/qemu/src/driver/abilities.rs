@@ -40,7 +40,7 @@ impl QemuDriver {
             host.emit(id, event, Cause::Command, None);
         }
         known.take(to);
-        record::write(&layout, &known)?;
+        record::write(&layout, &known)?; // with the command's epoch
         Ok(host.facts(&layout, &known).await)
     }
 

@@ -17,7 +17,7 @@ use crate::layout::{self, Layout};
 use crate::probe::{Probe, probe};
 use crate::record;
 use crate::settings::QemuSettings;
-use crate::{console_log, host, process, room};
+use crate::{console_log, durable, host, process, room};
 
 /// A QEMU that is healthy answers a new connection at once.
 const REACH: Duration = Duration::from_secs(5);
@@ -152,7 +152,7 @@ impl Host {
                     pid = process.pid,
                     "found a guest without a pid file"
                 );
-                record::replace(&layout.pid(), process.pid.to_string().as_bytes())
+                durable::replace_soon(&layout.pid(), process.pid.to_string().as_bytes())
                     .map_err(DriverError::io("write the pid file"))?;
             }
         }
@@ -176,7 +176,7 @@ impl Host {
                 self.clear_sockets(layout);
                 if matches!(known.power, PowerState::Running | PowerState::Paused) {
                     known.take(PowerState::Shutdown);
-                    record::write(layout, &known)?;
+                    record::note(layout, &known)?;
                 }
             }
         }
@@ -248,8 +248,7 @@ fn sweep(folder: &Path) -> Result<()> {
         let gone = path
             .extension()
             .is_some_and(|extension| extension == "gone");
-        let empty = std::fs::read_dir(&path).is_ok_and(|mut files| files.next().is_none());
-        if gone || empty {
+        if gone || record::is_empty(&path) {
             std::fs::remove_dir_all(&path)
                 .map_err(DriverError::io(format!("remove {}", path.display())))?;
         }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::QemuDriver;
 use crate::guest::Guest;
 use crate::layout::Layout;
-use crate::{disks, record};
+use crate::{disks, durable, record};
 
 const ASK: Duration = Duration::from_millis(20);
 const JOB: &str = "snapshot";
@@ -58,7 +58,11 @@ impl Snapshot for QemuDriver {
         }
         let size = std::fs::metadata(&part).map_err(fail())?.len();
         let virtual_size = qcow2::virtual_size(&part).map_err(fail())?;
-        std::fs::rename(&part, &target).map_err(fail())?;
+        let (from, to) = (part.clone(), target.clone());
+        let placed = tokio::task::spawn_blocking(move || durable::place(&from, &to)).await;
+        placed
+            .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+            .map_err(fail())?;
         Ok(SnapshotFacts {
             disk_format: "qcow2".to_owned(),
             size,

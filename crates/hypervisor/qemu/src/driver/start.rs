@@ -17,7 +17,7 @@ use crate::machines::Machines;
 use crate::probe::probe;
 use crate::record::{self, Record};
 use crate::settings::QemuSettings;
-use crate::{disks, process, room, tap};
+use crate::{disks, durable, process, room, tap};
 
 /// Bytes that a new server writes at once: its record, empty disks, a config drive with the files that are injected.
 /// Its disks grow later, within what its host promised it.
@@ -38,11 +38,13 @@ impl Host {
         layout: &Layout,
         spec: &ServerSpec,
     ) -> Result<GuestFacts> {
-        self.machines().await?;
+        let machines = self.machines().await?;
         let folder = self.servers();
         room::require(&folder, "make a server", FRESH, self.settings.disk_reserve)?;
-        let record = Record::new(spec);
+        let mut record = Record::new(spec);
+        plan(self, layout, &machines, &mut record)?;
         make_dir(layout)?;
+        // Before anything waits: a start that is cut short leaves a server that can be removed.
         let result = match record::write(layout, &record) {
             Ok(()) => self.start(layout, record, EventKind::Started).await,
             Err(error) => Err(error),
@@ -67,7 +69,7 @@ impl Host {
         let began = Instant::now();
         let mut record = self.launch(layout, record, None).await?.1;
         record.take(PowerState::Running);
-        if let Err(error) = record::write(layout, &record) {
+        if let Err(error) = record::note(layout, &record) {
             self.end_failed(layout).await;
             return Err(error);
         }
@@ -180,18 +182,21 @@ fn prepare(
     mut record: Record,
     memory: Option<OwnedFd>,
 ) -> Result<Prepared> {
-    record.machine = Some(machines.whole(args::machine_type(&record, &host.settings))?);
+    let before = record.clone();
+    plan(host, layout, machines, &mut record)?;
     let warden = &host.warden;
     warden.prepare(layout, &mut record)?;
+    if record != before {
+        record::write(layout, &record)?;
+    }
     let ground = disks::Ground {
         layout,
         settings: &host.settings,
         warden,
     };
-    disks::ensure(&ground, &mut record)?;
+    disks::ensure(&ground, &record)?;
     ensure_nvram(layout, &record, &host.settings)?;
     warden.own(layout, &record)?;
-    record::write(layout, &record)?;
     let mut fds: Vec<OwnedFd> = vec![guest::listen(&layout.qmp())?.into()];
     let qmp = fds[0].as_raw_fd();
     let mut taps: Vec<Option<RawFd>> = Vec::new();
@@ -227,6 +232,12 @@ fn prepare(
     })
 }
 
+/// Settles what never changes under a guest: its machine and what lies under its root disk.
+fn plan(host: &Host, layout: &Layout, machines: &Machines, record: &mut Record) -> Result<()> {
+    record.machine = Some(machines.whole(args::machine_type(record, &host.settings))?);
+    disks::plan(layout, record, &host.settings)
+}
+
 /// A server with UEFI has variables of its own.
 fn ensure_nvram(layout: &Layout, record: &Record, settings: &QemuSettings) -> Result<()> {
     let path = layout.nvram();
@@ -240,7 +251,7 @@ fn ensure_nvram(layout: &Layout, record: &Record, settings: &QemuSettings) -> Re
                 settings.ovmf_vars.display()
             ),
         })?;
-    record::replace(&path, &template).map_err(DriverError::io(format!("write {}", path.display())))
+    durable::replace(&path, &template).map_err(DriverError::io(format!("write {}", path.display())))
 }
 
 fn make_dir(layout: &Layout) -> Result<()> {
@@ -250,6 +261,7 @@ fn make_dir(layout: &Layout) -> Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(dir)
+        .and_then(|()| durable::folder_of(dir))
         .map_err(DriverError::io(format!("create {}", dir.display())))
 }
 
@@ -262,6 +274,8 @@ pub(super) async fn remove(layout: &Layout) -> Result<()> {
             std::fs::remove_dir_all(&trash)?;
         }
         std::fs::rename(&dir, &trash)?;
+        // Said to be gone, it must not be there again after a power failure.
+        durable::folder_of(&trash)?;
         std::fs::remove_dir_all(&trash)
     });
     done.await

@@ -12,6 +12,7 @@ use hypervisor::{Cause, DriverError, EventKind, GuestFacts, PowerState, Result, 
 use serde_json::{Value, json};
 
 use super::{Host, QemuDriver, busy};
+use crate::durable;
 use crate::guest::Guest;
 use crate::layout::Layout;
 use crate::record::{self, Record};
@@ -111,17 +112,15 @@ impl Host {
 
     /// Lets a loaded guest run.
     pub(super) async fn go_on(
-        &self,
+        self: &Arc<Self>,
         layout: &Layout,
         guest: &Guest,
         mut record: Record,
     ) -> Result<GuestFacts> {
         let _commanding = guest.qmp.commanding();
         let path = layout.memory();
-        if path.exists() {
-            std::fs::remove_file(&path)
-                .map_err(DriverError::io(format!("remove {}", path.display())))?;
-        }
+        // For good before the guest goes on: were it there after a power failure, old memory would meet a newer disk.
+        durable::remove(&path).map_err(DriverError::io(format!("remove {}", path.display())))?;
         guest
             .qmp
             .execute("cont", json!({}))
@@ -179,7 +178,12 @@ async fn write_memory(
         }
         tokio::time::sleep(ASK).await;
     }
-    std::fs::rename(part, layout.memory()).map_err(fail())
+    let (part, memory) = (part.to_owned(), layout.memory());
+    let fail = DriverError::io(format!("write {}", memory.display()));
+    let placed = tokio::task::spawn_blocking(move || durable::place(&part, &memory)).await;
+    placed
+        .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+        .map_err(fail)
 }
 
 /// Waits until saved memory is loaded.

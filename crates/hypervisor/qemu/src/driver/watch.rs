@@ -118,7 +118,7 @@ fn settle(layout: &Layout, power: PowerState) {
     let settled = record::read(layout).and_then(|known| match known {
         Some(mut known) => {
             known.take(power);
-            record::write(layout, &known)
+            record::note(layout, &known)
         }
         None => Ok(()),
     });

@@ -40,6 +40,11 @@ impl Subject for Qemu {
     fn scratch(&self) -> PathBuf {
         self.cloud.dir.path().to_owned()
     }
+
+    fn record(&self, id: &str) -> PathBuf {
+        let servers = self.cloud.dir.path().join("servers");
+        servers.join(id).join("spec.json")
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,3 +9,4 @@ mod faults;
 mod full_disk;
 mod live;
 mod network;
+mod records;

@@ -1,0 +1,127 @@
+//! What is true of guests whose process hangs, and of servers whose record is lost.
+
+use std::time::Duration;
+
+use hypervisor::{Driver, DriverError, Keep, PowerState, RootDisk, ServerSpec, StopHow};
+
+use crate::cloud::{Cloud, qemu_is_here};
+
+fn small(name: &str) -> ServerSpec {
+    let mut spec = ServerSpec::minimal(uuid::Uuid::new_v4().to_string(), name);
+    spec.memory_mb = 32;
+    spec.root_disk = Some(RootDisk {
+        size_gb: 1,
+        image: None,
+    });
+    spec
+}
+
+fn signal(name: &str, pid: u32) {
+    let sent = std::process::Command::new("kill")
+        .args([name, &pid.to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+#[tokio::test]
+async fn a_guest_that_lives_and_does_not_answer_is_never_shown_as_shut_down() {
+    if !qemu_is_here() {
+        return;
+    }
+    let cloud = Cloud::new();
+    let driver = cloud.driver().await;
+    let spec = small("hung");
+    let pid = driver.ensure_running(&spec).await.unwrap().pid.unwrap();
+    drop(driver);
+    signal("-STOP", pid);
+    // A driver that never was connected to it.
+    let driver = cloud.driver().await;
+    for _ in 0..2 {
+        let seen = driver.list().await.unwrap();
+        assert_eq!(
+            (seen[0].power_state, seen[0].pid),
+            (PowerState::NoState, Some(pid))
+        );
+    }
+    signal("-CONT", pid);
+    let facts = driver.inspect(&spec.id).await.unwrap().unwrap();
+    assert_eq!(
+        (facts.power_state, facts.pid),
+        (PowerState::Running, Some(pid)),
+        "it answers, without a command"
+    );
+    driver
+        .ensure_gone(&spec.id, 1, Keep::Nothing)
+        .await
+        .unwrap();
+    cloud.assert_empty();
+}
+
+#[tokio::test]
+async fn a_guest_whose_pid_file_is_lost_is_not_shown_as_shut_down() {
+    if !qemu_is_here() {
+        return;
+    }
+    let cloud = Cloud::new();
+    let driver = cloud.driver().await;
+    let spec = small("nameless");
+    let pid = driver.ensure_running(&spec).await.unwrap().pid.unwrap();
+    drop(driver);
+    signal("-STOP", pid);
+    let driver = cloud.driver().await;
+    std::fs::remove_file(cloud.dir.path().join("servers").join(&spec.id).join("pid")).unwrap();
+    let facts = driver.inspect(&spec.id).await.unwrap().unwrap();
+    assert_eq!(
+        (facts.power_state, facts.pid),
+        (PowerState::NoState, Some(pid))
+    );
+    driver
+        .ensure_gone(&spec.id, 1, Keep::Nothing)
+        .await
+        .unwrap();
+    cloud.assert_empty();
+}
+
+#[tokio::test]
+async fn a_server_whose_record_is_lost_keeps_its_disks_until_somebody_says_so() {
+    if !qemu_is_here() {
+        return;
+    }
+    let cloud = Cloud::new();
+    let driver = cloud.driver().await;
+    let spec = small("lost");
+    let folder = cloud.dir.path().join("servers").join(&spec.id);
+    let pid = driver.ensure_running(&spec).await.unwrap().pid.unwrap();
+    std::fs::remove_file(folder.join("spec.json")).unwrap();
+    // For the driver that saw it happen, and for one that comes later.
+    for driver in [driver, cloud.driver().await] {
+        let seen = driver.list().await.unwrap();
+        assert_eq!(
+            (seen.len(), seen[0].power_state, seen[0].epoch, seen[0].pid),
+            (1, PowerState::NoState, 0, Some(pid))
+        );
+        // Asked to run as if it were new: that would make new disks, and remove them all when it fails.
+        let refused = driver.ensure_running(&spec).await;
+        assert!(
+            matches!(refused, Err(DriverError::Io { .. })),
+            "{refused:?}"
+        );
+        assert!(folder.join("disk.qcow2").exists());
+        assert_eq!(cloud.processes(), [pid]);
+    }
+    let driver = cloud.driver().await;
+    // Taking the host down must work on it.
+    let how = StopHow::Graceful {
+        timeout: Duration::from_millis(200),
+    };
+    driver.ensure_stopped(&spec.id, 0, how).await.unwrap();
+    assert!(cloud.processes().is_empty());
+    assert!(folder.join("disk.qcow2").exists(), "a stop removes nothing");
+    let kept = driver.ensure_gone(&spec.id, 1, Keep::Disks).await;
+    assert!(kept.is_err(), "disks of nobody are not kept for anybody");
+    driver
+        .ensure_gone(&spec.id, 1, Keep::Nothing)
+        .await
+        .unwrap();
+    cloud.assert_empty();
+}
