@@ -101,6 +101,8 @@ impl Cloud {
             open::networks(config, &state),
             open::compute(config, &state),
         )?;
+        // A server that outlives a power cut has the ports and images that its row names.
+        db.durable_after(&[networks.database(), images.database()]);
         bootstrap::run(&identity, config, &state, &url).await?;
         credentials::write(&state, &format!("{url}/identity"), &config.place.region)?;
 

@@ -60,6 +60,11 @@ impl Networks {
         })
     }
 
+    /// The service's database, for whoever keeps rows that speak of its own.
+    pub fn database(&self) -> &Database {
+        &self.core.db
+    }
+
     /// The API: `/` and `/v2.0/…`.
     pub fn router(&self, authenticator: Arc<dyn Authenticator>) -> Router {
         crate::http::router(self.core.clone(), authenticator)
