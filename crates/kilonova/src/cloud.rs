@@ -122,6 +122,8 @@ impl Cloud {
             open::images(config, &state),
             open::networks(config, &state),
         )?;
+        // A server that outlives a power cut has the ports and images that its row names.
+        db.durable_after(&[networks.database(), images.database()]);
         bootstrap::run(&identity, config, &state, &url).await?;
         let trust = shown.as_ref().and_then(|shown| shown.trust.as_deref());
         credentials::write(

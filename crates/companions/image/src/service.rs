@@ -98,6 +98,11 @@ impl Images {
         Ok(images)
     }
 
+    /// The service's database, for whoever keeps rows that speak of its own.
+    pub fn database(&self) -> &Database {
+        &self.0.db
+    }
+
     pub(crate) fn db(&self) -> &Database {
         &self.0.db
     }

@@ -163,6 +163,14 @@ impl Database {
         Ok(self.writer.inner.close().await?)
     }
 
+    /// Rows of this database speak of rows of `others`, which are written first and not waited for:
+    /// [`Database::durable`] sees to those before its own. Set once, at the start.
+    pub fn durable_after(&self, others: &[&Database]) {
+        if let Some(log) = &self.log {
+            log.after(others.iter().filter_map(|db| db.log.clone()).collect());
+        }
+    }
+
     /// Returns when everything that was committed before the call outlives a power cut. To be waited
     /// for before a client is told that something was done or accepted. Calls at the same time share
     /// the cost. PostgreSQL and MariaDB see to it themselves.

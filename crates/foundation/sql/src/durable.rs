@@ -9,8 +9,8 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Mutex;
@@ -22,6 +22,8 @@ pub(crate) struct Log {
     /// Callers so far.
     asked: AtomicU64,
     synced: Mutex<Synced>,
+    /// Logs that hold what this one's rows speak of: they are synced first.
+    first: OnceLock<Vec<Arc<Log>>>,
 }
 
 #[derive(Debug, Default)]
@@ -54,7 +56,15 @@ impl Log {
             file: file.into(),
             asked: AtomicU64::new(0),
             synced: Mutex::default(),
+            first: OnceLock::new(),
         })
+    }
+
+    /// Has other logs synced before this one. Set once.
+    pub fn after(&self, first: Vec<Arc<Log>>) {
+        if self.first.set(first).is_err() {
+            tracing::error!(log = %self.file.display(), "what it follows was set before");
+        }
     }
 
     /// Returns when every commit made before the call is on the disk.
@@ -65,6 +75,9 @@ impl Log {
             return Ok(());
         }
         let upto = self.asked.load(Ordering::SeqCst);
+        for first in self.first.get().into_iter().flatten() {
+            Box::pin(first.sync()).await?;
+        }
         let (log, before) = (self.clone(), synced.seen);
         let ended = tokio::task::spawn_blocking(move || log.sync_now(before)).await;
         let (seen, asked_disk) = ended.map_err(io::Error::other)??;
@@ -138,6 +151,24 @@ mod tests {
         futures::future::join_all((0..64).map(commit)).await;
         let syncs = log.syncs().await - before;
         assert!((1..64).contains(&syncs), "{syncs} syncs for 64 commits");
+    }
+
+    #[tokio::test]
+    async fn what_a_row_speaks_of_is_safe_before_the_row() {
+        let (servers, ports) = (
+            crate::testing::sqlite().await,
+            crate::testing::sqlite().await,
+        );
+        servers.durable_after(&[&ports]);
+        let log = ports.log.clone().expect("a log");
+        ports
+            .write()
+            .execute_unprepared("CREATE TABLE t (a INT)")
+            .await
+            .expect("a table");
+        let before = log.syncs().await;
+        servers.durable().await.expect("synced");
+        assert_eq!(log.syncs().await, before + 1);
     }
 
     #[tokio::test]

@@ -18,8 +18,6 @@ mod connection;
 mod database;
 mod durable;
 mod error;
-#[cfg(test)]
-mod limits_tests;
 mod migrate;
 mod options;
 mod probe;

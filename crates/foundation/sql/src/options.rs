@@ -75,3 +75,6 @@ impl Options {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,6 +30,11 @@ impl Durable {
     }
 }
 
+/// Marks a request, in its extensions, whose sender makes sure by itself, later, that what it had
+/// done is safe: a service in the same process, whose own answer waits. It cannot come from outside.
+#[derive(Debug, Clone, Copy)]
+pub struct Later;
+
 /// Middleware: holds answers that promise something until it is safe. Reading promises nothing, nor
 /// does a refusal.
 pub async fn layer(State(durable): State<Durable>, request: Request, next: Next) -> Response {
@@ -37,9 +42,10 @@ pub async fn layer(State(durable): State<Durable>, request: Request, next: Next)
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
     );
+    let later = request.extensions().get::<Later>().is_some();
     let response = next.run(request).await;
     let status = response.status();
-    if reads || status.is_client_error() || status.is_server_error() {
+    if reads || later || status.is_client_error() || status.is_server_error() {
         return response;
     }
     match (durable.0)().await {
@@ -92,14 +98,19 @@ mod tests {
                 get(|| async {}).post(|| async { StatusCode::CONFLICT }),
             )
             .layer(axum::middleware::from_fn_with_state(durable, layer));
-        let status = async |method: &str, path: &str| {
+        let send = async |method: &str, path: &str, later: bool| {
             let request = Request::builder().method(method).uri(path);
-            let request = request.body(Body::empty()).expect("a request");
+            let mut request = request.body(Body::empty()).expect("a request");
+            if later {
+                request.extensions_mut().insert(Later);
+            }
             let answer = router.clone().oneshot(request).await.expect("an answer");
             answer.status().as_u16()
         };
+        let status = async |method: &str, path: &str| send(method, path, false).await;
         assert_eq!(status("GET", "/").await, 200);
         assert_eq!(status("POST", "/no").await, 409);
+        assert_eq!(send("POST", "/", true).await, 202);
         assert_eq!(asked.load(Ordering::SeqCst), 0);
         assert_eq!(status("POST", "/").await, 202);
         assert_eq!(asked.load(Ordering::SeqCst), 1);
