@@ -86,6 +86,54 @@ async fn a_given_port_is_bound_and_survives_its_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_port_of_another_project_cannot_be_booted_on() {
+    let cloud = TestCloud::start().await;
+    let (demo, other, admin) = (
+        cloud.demo().await,
+        cloud.stranger("other").await,
+        cloud.admin().await,
+    );
+    let network = demo.network("private", "10.1.0.0/24").await;
+    let share = json!({"rbac_policy": {
+        "object_type": "network", "object_id": network, "action": "access_as_shared", "target_tenant": "*",
+    }});
+    admin
+        .post("/network/v2.0/rbac-policies", &share)
+        .await
+        .expect(201);
+    // A port of the other project on the network that was shared with it: the network's owner sees it, and so does
+    // an administrator.
+    let (taken, _) = port(&other, &network).await;
+    demo.get(&format!("/network/v2.0/ports/{taken}"))
+        .await
+        .expect(200);
+    for thief in [&demo, &admin] {
+        let (flavor, image) = (cloud.tiny().await, cloud.image(thief).await);
+        let server = json!({"server": {
+            "name": "thief", "flavorRef": flavor, "imageRef": image, "networks": [{"port": taken}],
+        }});
+        let refused = thief
+            .compute("latest", Method::POST, "/servers", Some(&server))
+            .await;
+        let why = refused.fault(400);
+        assert!(
+            why.starts_with(&format!("Port {taken} not usable for instance")),
+            "{why}"
+        );
+    }
+    let shown = admin
+        .get(&format!("/network/v2.0/ports/{taken}"))
+        .await
+        .expect(200);
+    assert_eq!(shown["port"]["device_id"], "");
+    // Its own project may.
+    let server = on(&cloud, &other, json!([{"port": taken}])).await;
+    server.reaches("ACTIVE").await;
+    server.delete().await.vanishes().await;
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_port_with_another_name_is_not_given_to_a_server() {
     let cloud = TestCloud::start().await;
     let demo = cloud.demo().await;

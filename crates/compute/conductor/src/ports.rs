@@ -63,13 +63,17 @@ pub async fn ensure(env: &Env, server: &Server, plan: &BuildPlan) -> Result<Vec<
     describe(env, vifs).await
 }
 
-/// A given port may have been given to another server since the request was accepted, and a name that
+/// A port of another project is none of the server's, whoever asked; it may have been given to another server since the request was accepted, and a name that
 /// its owner gave it must be the server's.
 async fn refuse_taken(env: &Env, id: &str, server: &Server) -> Result<(), StepError> {
     let port = call(env, |token| async move {
         network::port(&env.network, &token, id).await
     })
     .await?;
+    if port.project_id != server.project_id {
+        let why = format!("Port {id} not usable for instance {}.", server.id);
+        return Err(Why::new(Kind::Network, why).into());
+    }
     if !port.device_id.is_empty() && port.device_id != server.id {
         return Err(Why::new(Kind::PortInUse, format!("Port {id} is still in use.")).into());
     }

@@ -325,6 +325,6 @@ fn neutron(net: Shared) -> Router {
 }
 
 pub fn port(id: &str, device: &str) -> Value {
-    json!({"id": id, "network_id": NETWORK, "mac_address": "fa:16:3e:00:00:01", "status": "ACTIVE",
+    json!({"id": id, "network_id": NETWORK, "mac_address": "fa:16:3e:00:00:01", "status": "ACTIVE", "project_id": "p1",
         "device_id": device, "fixed_ips": [{"subnet_id": SUBNET, "ip_address": "10.0.0.5"}], "security_groups": ["g1"]})
 }

@@ -192,6 +192,13 @@ async fn port(control: &Control, cx: &Context, id: &str) -> Result<()> {
     if !port.device_id.is_empty() {
         return Err(port_in_use(id));
     }
+    if port.project_id != cx.project()? {
+        // Nova says so of the instance, which has no id yet here.
+        return Err(invalid(format!(
+            "Port {id} not usable for instance of project {}.",
+            cx.project()?
+        )));
+    }
     if port.fixed_ips.is_empty() {
         return Err(invalid(format!(
             "Port {id} requires a FixedIP in order to be used."
