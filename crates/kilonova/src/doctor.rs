@@ -55,6 +55,21 @@ pub async fn run(config: &Config) -> Result<bool> {
         };
         say(found.is_some(), what);
     }
+    let places = crate::cloud::open::places(config);
+    let range = match config.demo.external_cidr {
+        Some(range) => Ok((range, None)),
+        None => network::host::Host::here(places, None)?
+            .uses()
+            .map(|uses| network::host::choose(&uses))?,
+    };
+    match range {
+        Ok((range, None)) => say(true, format!("a new external network would have {range}")),
+        Ok((range, Some(part_of))) => say(
+            true,
+            format!("a new external network would have {range}, a part of {part_of}"),
+        ),
+        Err(error) => say(false, format!("{error}: set [demo] external_cidr")),
+    }
     let tun = Path::new("/dev/net/tun").exists();
     say(tun, "/dev/net/tun, for network cards of servers".to_owned());
     let novnc = config

@@ -104,6 +104,15 @@ impl State {
     }
 }
 
+impl State {
+    /// What tells this cloud's networks from those of every other cloud of the machine, a copy of this one in another
+    /// folder included.
+    pub fn network_owner(&self) -> String {
+        let path = self.path.as_os_str().as_encoded_bytes();
+        Uuid::new_v5(&self.secrets.node_namespace, path).to_string()
+    }
+}
+
 /// The cloud id of a folder.
 pub fn cloud_id(path: &Path) -> String {
     let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());

@@ -6,6 +6,7 @@
 
 pub mod devices;
 pub mod firewalls;
+pub mod limits;
 pub mod sweep;
 pub mod uplinks;
 
@@ -16,11 +17,14 @@ use std::path::PathBuf;
 
 use crate::adverts::{self, Adverts};
 use crate::daemon::Daemons;
+use crate::firewall::host::GatewayService;
 use crate::host::Host;
 use crate::kernel::netns;
+use crate::label::Label;
 use crate::layout::{self, Key, Layout};
 use crate::memory::{self, Memory};
 use crate::metadata::Listeners;
+use crate::owners::Owners;
 use crate::report::{Object, Report};
 use crate::space::{self, Opened, Snapshot};
 use crate::wanted::Wanted;
@@ -35,6 +39,13 @@ pub struct Engine {
     /// What the host uses of the address space.
     pub view: Host,
     pub verdicts: uplinks::Verdicts,
+    /// What guests may reach of the host by a gateway address.
+    pub gateway_services: BTreeSet<GatewayService>,
+    /// Tracked connections of one port, if an operator set a limit.
+    pub connections: Option<u32>,
+    pub owners: Owners,
+    /// The label of everything that this cloud makes.
+    pub label: Label,
     pub spaces: BTreeMap<Key, Opened>,
     pub memory: Memory,
     /// What was applied last.
@@ -67,7 +78,8 @@ pub fn run(engine: &mut Engine, wanted: &Wanted) -> Result<Report, PlaneError> {
     uplinks::admit(engine, &mut wanted, &mut report)?;
     let remembered = engine.memory.clone();
     engine.memory.numbers.assign(&wanted);
-    let layout = layout::layout(&engine.cloud_id, &wanted);
+    uplinks::name(engine, &wanted)?;
+    let layout = layout::layout(&engine.cloud_id, &wanted, &engine.memory.uplinks);
     let mut pass = Pass {
         engine,
         wanted: &wanted,
@@ -80,11 +92,11 @@ pub fn run(engine: &mut Engine, wanted: &Wanted) -> Result<Report, PlaneError> {
     devices::remove(&mut pass);
     devices::create(&mut pass);
     let guarded = firewalls::load(&mut pass);
-    devices::adjust(&mut pass);
+    devices::adjust(&mut pass, guarded.host);
     pass.daemons();
     pass.listeners();
     pass.adverts();
-    if guarded {
+    if guarded.switch {
         pass.ready_ports();
     }
     let report = pass.report;
@@ -130,7 +142,7 @@ fn open_space(engine: &mut Engine, key: &Key) -> Result<(Snapshot, bool), PlaneE
                 .map(|file| netns::inode(&file))
                 .transpose()?;
             if there.is_none() || engine.spaces.get(key).map(|s| s.inode) != there {
-                let (opened, fresh) = space::open_or_create(&name, key)?;
+                let (opened, fresh) = space::open_or_create(&name, key, &engine.label)?;
                 made = fresh;
                 if fresh {
                     // The kernel uses the numbers of dead namespaces again.

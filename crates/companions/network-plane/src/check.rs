@@ -30,7 +30,11 @@ pub fn admit(wanted: &Wanted) -> (Wanted, Vec<(Object, PlaneError)>) {
         }
     }
     for network in &wanted.networks {
-        match check_network(network).and_then(|()| fresh(names::bridge(&network.id))) {
+        let fresh_names = |()| {
+            fresh(names::dhcp_namespace("", &network.id))
+                .and_then(|()| fresh(names::bridge(&network.id)))
+        };
+        match check_network(network).and_then(fresh_names) {
             Ok(()) => admitted.networks.push(without_bad_hosts(
                 without_unserved(network, &mut problems),
                 &mut problems,
@@ -49,9 +53,13 @@ pub fn admit(wanted: &Wanted) -> (Wanted, Vec<(Object, PlaneError)>) {
         }
     }
     for router in &wanted.routers {
-        match check_router(router, &known)
-            .and_then(|()| fresh(names::router_namespace("", &router.id)))
-        {
+        let fresh_names = |()| {
+            fresh(names::router_namespace("", &router.id))?;
+            let ports = router.interfaces.iter().map(|i| &i.port_id);
+            let ports = ports.chain(router.gateway.iter().map(|g| &g.port_id));
+            ports.map(|id| fresh(names::router_interface(id))).collect()
+        };
+        match check_router(router, &known).and_then(fresh_names) {
             Ok(()) => admitted.routers.push(router.clone()),
             Err(e) => problems.push((Object::Router(router.id.clone()), e)),
         }

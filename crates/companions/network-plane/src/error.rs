@@ -12,6 +12,9 @@ pub enum PlaneError {
     /// A cloud id that cannot be part of a namespace name.
     #[error("the cloud id {0:?} must be 1 to 8 letters or digits")]
     CloudId(String),
+    /// A mark of ownership that cannot be part of a label.
+    #[error("the owner {0:?} must be 1 to 64 letters, digits or dashes")]
+    Owner(String),
     /// Without it security groups would let everything pass.
     #[error("the kernel has no br_netfilter (try: modprobe br_netfilter)")]
     NoBridgeFilter,
@@ -46,6 +49,15 @@ pub enum PlaneError {
         "the range {range} of the external network overlaps {by}: it is not connected to the host"
     )]
     Overlap { range: ipnet::IpNet, by: String },
+    /// The limit of connections of one port would let two ports fill the kernel's table.
+    #[error(
+        "connections_per_port = {limit} is more than half of the kernel's table of {most} connections: lower it, or \
+         raise net.netfilter.nf_conntrack_max"
+    )]
+    Connections { limit: u32, most: u32 },
+    /// A namespace of one of our names is labelled by somebody else.
+    #[error("the namespace {0} belongs to another cloud: it is left alone")]
+    Foreign(String),
     /// The wanted state contradicts itself (a port on an unknown network, a name that is too long).
     #[error("{0}")]
     Wanted(String),

@@ -4,6 +4,7 @@
 //! complete rule set to the next with nothing in between.
 
 pub mod flows;
+pub mod host;
 pub mod router;
 pub mod switch;
 
@@ -39,6 +40,14 @@ pub struct Map {
 pub struct Chain {
     pub hook: Option<String>,
     pub rules: Vec<String>,
+}
+
+impl Table {
+    /// Adds an element to a map or set that the table declares.
+    fn put(&mut self, map: &str, key: String, value: &str) {
+        let map = self.maps.get_mut(map).expect("the table declares it");
+        map.elements.insert(key, value.to_owned());
+    }
 }
 
 impl Map {

@@ -153,6 +153,15 @@ impl Host {
         Ok(own.map(|link| link.name).collect())
     }
 
+    /// The names of all other devices.
+    pub(crate) fn foreign_devices(&self) -> Result<BTreeSet<String>, PlaneError> {
+        let mut socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        let links = links::links(&mut socket)
+            .map_err(|e| PlaneError::kernel("list the host's devices", e))?;
+        let others = links.into_iter().filter(|link| !self.is_own(link));
+        Ok(others.map(|link| link.name).collect())
+    }
+
     fn is_own(&self, link: &Link) -> bool {
         self.own.as_ref() == Some(&link.alias)
     }

@@ -85,8 +85,17 @@ struct Cable {
     addresses: BTreeSet<IpNet>,
 }
 
+/// Names of devices on the host by network, where the usual one is somebody else's.
+pub type Uplinks = BTreeMap<String, String>;
+
+/// The name of the host's end of an external network.
+pub fn uplink_name(network_id: &str, uplinks: &Uplinks) -> String {
+    let other = uplinks.get(network_id).cloned();
+    other.unwrap_or_else(|| names::uplink_host(network_id))
+}
+
 /// What the host should look like. `wanted` has passed [`crate::check::admit`].
-pub fn layout(cloud_id: &str, wanted: &Wanted) -> Layout {
+pub fn layout(cloud_id: &str, wanted: &Wanted, uplinks: &Uplinks) -> Layout {
     let mut layout = Layout::from([
         (Key::Switch, space(Object::Plane)),
         (Key::Host, space(Object::Plane)),
@@ -94,7 +103,7 @@ pub fn layout(cloud_id: &str, wanted: &Wanted) -> Layout {
     let networks: BTreeMap<&str, &Network> =
         wanted.networks.iter().map(|n| (n.id.as_str(), n)).collect();
     for network in &wanted.networks {
-        place_network(&mut layout, cloud_id, network);
+        place_network(&mut layout, cloud_id, network, uplinks);
     }
     for port in &wanted.ports {
         if let Some(network) = networks.get(port.network_id.as_str()) {
@@ -123,7 +132,7 @@ fn switch(layout: &mut Layout) -> &mut BTreeMap<String, Device> {
         .devices
 }
 
-fn place_network(layout: &mut Layout, cloud_id: &str, network: &Network) {
+fn place_network(layout: &mut Layout, cloud_id: &str, network: &Network, uplinks: &Uplinks) {
     let owner = Object::Network(network.id.clone());
     let bridge = Device {
         owner: owner.clone(),
@@ -139,7 +148,7 @@ fn place_network(layout: &mut Layout, cloud_id: &str, network: &Network) {
         let cable = Cable {
             owner: owner.clone(),
             near: names::uplink_cable(&network.id),
-            far: names::uplink_host(&network.id),
+            far: uplink_name(&network.id, uplinks),
             mac: None,
             up: network.admin_up,
             addresses: uplink.addresses.iter().copied().collect(),
@@ -245,7 +254,7 @@ fn place_router(
         .iter()
         .map(|r| main(r.destination, r.next_hop))
         .collect();
-    let mut detours = BTreeSet::new();
+    let mut detours: BTreeSet<Detour> = BTreeSet::new();
     for interface in &router.interfaces {
         let name = names::router_interface(&interface.port_id);
         let Some(network) = networks.get(interface.network_id.as_str()) else {
@@ -254,7 +263,10 @@ fn place_router(
         let cable = router_cable(router, &name, &interface.mac, interface.ips.iter().copied());
         place_cable(layout, network, key.clone(), cable);
         if let Some(next_hop) = metadata_hop(network, interface) {
-            let detour = Detour::of(&name);
+            let mut detour = Detour::of(&name);
+            while detours.iter().any(|other| other.table == detour.table) {
+                detour.table += 1;
+            }
             routes.insert(Route {
                 table: detour.table,
                 destination: IpAddr::from(METADATA_ADDRESS).into(),

@@ -7,7 +7,8 @@
 //! - namespace `kn-<cloud>`: a bridge for each network, a persistent tap for each port, the security groups;
 //! - namespace `kn-<cloud>-d-<net>`: dnsmasq and the metadata address of a network;
 //! - namespace `kn-<cloud>-r-<router>`: a router with its NAT;
-//! - in the host's own namespace only `kx<net>`: the host's end of the cable to an external network.
+//! - in the host's own namespace only `kx<net>`: the host's end of the cable to an external network, and the nftables
+//!   table `inet kilonova_<cloud>`, which says what comes in there.
 //!
 //! ```text
 //!  host: kx<net>                             kn-<cloud>-r-<router>: rg<port>  ri<port>
@@ -33,17 +34,20 @@ mod error;
 mod firewall;
 pub mod host;
 mod kernel;
+mod label;
 mod layout;
 mod memory;
 mod metadata;
 mod names;
 mod numbers;
+mod owners;
 mod plane;
 mod report;
 mod space;
 mod wanted;
 
 pub use error::PlaneError;
+pub use firewall::host::{GatewayService, Transport};
 pub use metadata::MetadataListener;
 pub use names::{
     bridge, dhcp_namespace, router_namespace, switch_namespace, tap_name, uplink_host,

@@ -20,6 +20,9 @@ pub struct Memory {
     pub firewalls: BTreeMap<String, Loaded>,
     /// The guarded addresses: (conntrack zone, address).
     pub addresses: BTreeSet<(u16, IpAddr)>,
+    /// Names of devices on the host that are not the usual ones.
+    #[serde(default)]
+    pub uplinks: BTreeMap<String, String>,
 }
 
 /// A rule set that was loaded, and how to know that the kernel still has it.
@@ -30,10 +33,18 @@ pub struct Loaded {
     /// The kernel counts every change of a namespace's rules.
     pub generation: u32,
     pub tables: Vec<Table>,
+    /// How the kernel lists them, where others change the ruleset too.
+    #[serde(default)]
+    pub listing: String,
 }
 
 fn path(state_dir: &Path) -> PathBuf {
     state_dir.join("plane.json")
+}
+
+/// Whether anything was remembered, readable or not.
+pub fn exists(state_dir: &Path) -> bool {
+    path(state_dir).exists()
 }
 
 /// Reads the memory; a missing or unreadable one is empty.

@@ -1,7 +1,9 @@
 //! The names of namespaces and devices: pure functions of ids.
 //!
 //! Linux allows 15 bytes for a device name, so names carry the first 11 characters of an id (8 hex digits, a dash and
-//! 2 more: 40 bits). All names of one kind share a prefix, by which leftovers are recognised.
+//! 2 more: 40 bits), names of namespaces the first 8 (32 bits). The network service gives out ids that differ there.
+//! All names of one kind share a prefix, by which leftovers are recognised; that a thing of such a name is ours, its
+//! label says (see [`crate::label`]).
 
 /// The namespace that holds bridges and taps: `kn-<cloud>`.
 pub fn switch_namespace(cloud_id: &str) -> String {
@@ -54,6 +56,23 @@ pub(crate) fn uplink_cable(network_id: &str) -> String {
 /// The host side of that cable.
 pub fn uplink_host(network_id: &str) -> String {
     format!("kx{}", short(network_id))
+}
+
+/// Another name for the host's end, where somebody else's device has the usual one; a different one for each attempt.
+pub(crate) fn uplink_host_again(network_id: &str, attempt: u32) -> String {
+    format!("kx{:011x}", hash(&format!("{network_id} {attempt}")) >> 20)
+}
+
+/// Another id for a cloud, where another cloud of this machine has the same one.
+pub(crate) fn cloud_id_again(owner: &str, attempt: u32) -> String {
+    format!("{:08x}", hash(&format!("{owner} {attempt}")) >> 32)
+}
+
+/// FNV-1a, 64 bits.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// The first 11 characters of an id.

@@ -21,7 +21,8 @@ impl Numbers {
         assign(
             &mut self.ports,
             wanted.ports.iter().map(|p| p.id.as_str()),
-            u32::MAX,
+            // The highest bit says that a port has no port security.
+            u32::MAX >> 1,
         );
         assign(
             &mut self.networks,

@@ -3,18 +3,23 @@
 //! Applies are serialised. Calls that wait while one is running are merged: the newest wanted state is applied once
 //! and every caller gets its report.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
-use crate::apply::{self, Engine, sweep};
+use crate::apply::{self, Engine, limits, sweep};
 use crate::daemon::Daemons;
+use crate::firewall::host::GatewayService;
 use crate::host::{Host, Places, Uses};
 use crate::kernel::netns;
+use crate::label::{self, Label};
 use crate::layout::Layout;
 use crate::metadata::{Listeners, MetadataListener};
+use crate::owners::Owners;
 use crate::{PlaneError, Report, Wanted, memory};
 
 /// How often dnsmasq processes are looked after.
@@ -29,6 +34,12 @@ pub struct PlaneSettings {
     pub cloud_id: String,
     /// Where name servers, proxies and package mirrors of the host are named: no external network may take them away.
     pub places: Places,
+    /// What tells this cloud from every other of this machine, for ever: up to 64 letters, digits and dashes.
+    pub owner: String,
+    /// What guests and routers may reach of the host by the gateway address of an external network.
+    pub gateway_services: BTreeSet<GatewayService>,
+    /// Tracked connections that one port may have begun; `None` for the usual limit.
+    pub connections_per_port: Option<u32>,
 }
 
 /// The networks of one cloud on this host. Cheap to clone; what exists on the host outlives it.
@@ -40,6 +51,7 @@ pub struct Plane {
 struct Inner {
     cloud_id: String,
     view: Host,
+    owners: Owners,
     /// The newest wanted state and its number.
     newest: Mutex<(u64, Arc<Wanted>)>,
     work: Arc<AsyncMutex<Work>>,
@@ -56,23 +68,39 @@ impl Plane {
     /// Must be called inside a tokio runtime: a task that looks after dnsmasq is started and ends with the last handle.
     ///
     /// # Errors
-    /// [`PlaneError::NotRoot`], [`PlaneError::CloudId`], or an unusable path.
+    /// [`PlaneError::NotRoot`], a setting that cannot be, or an unusable path.
     pub async fn open(settings: PlaneSettings) -> Result<Plane, PlaneError> {
         let id = &settings.cloud_id;
         if !(1..=8).contains(&id.len()) || !id.chars().all(|c| c.is_ascii_alphanumeric()) {
             return Err(PlaneError::CloudId(id.clone()));
         }
+        if !(1..=64).contains(&settings.owner.len())
+            || !settings
+                .owner
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '-')
+        {
+            return Err(PlaneError::Owner(settings.owner));
+        }
         if !nix::unistd::geteuid().is_root() {
             return Err(PlaneError::NotRoot);
         }
+        limits::check(settings.connections_per_port)?;
+        let label = Label::of(&settings.owner);
+        let id = &label::claim(&settings, &label)?;
         let state_dir = std::path::absolute(&settings.state_dir)
             .map_err(|e| PlaneError::file(&settings.state_dir, e))?;
+        let owners = Owners::default();
         let view = Host::here(settings.places, Some(sweep::host_alias(id)))?;
         let engine = Engine {
             cloud_id: id.clone(),
             host: netns::current()?,
             view: view.clone(),
             verdicts: Default::default(),
+            gateway_services: settings.gateway_services,
+            connections: settings.connections_per_port,
+            owners: owners.clone(),
+            label,
             spaces: Default::default(),
             memory: memory::load(&state_dir),
             layout: Layout::new(),
@@ -84,6 +112,7 @@ impl Plane {
         let inner = Arc::new(Inner {
             cloud_id: id.clone(),
             view,
+            owners,
             newest: Mutex::default(),
             work: Arc::new(AsyncMutex::new(Work { engine, done: None })),
         });
@@ -157,6 +186,18 @@ impl Plane {
     pub async fn host_uses(&self) -> Result<Uses, PlaneError> {
         let view = self.inner.view.clone();
         blocking(move || view.uses()).await
+    }
+
+    /// The port that an address of a network belongs to, by the rules that the switch has now: no other guest's packet
+    /// with this source reaches the network's metadata listener.
+    pub fn port_of(&self, network_id: &str, address: IpAddr) -> Option<String> {
+        self.inner.owners.of(network_id, address)
+    }
+
+    /// The id that is part of every namespace's name: the one of the settings, or another one where that is another
+    /// cloud's.
+    pub fn cloud_id(&self) -> &str {
+        &self.inner.cloud_id
     }
 
     /// The name of the namespace that holds the taps (`kn-<cloud id>`, under /run/netns).

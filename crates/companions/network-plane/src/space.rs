@@ -9,6 +9,7 @@ use crate::PlaneError;
 use crate::kernel::links::{self, Link};
 use crate::kernel::netlink::{Family, Socket};
 use crate::kernel::netns;
+use crate::label::{Label, Whose};
 use crate::layout::Key;
 use crate::names;
 
@@ -72,20 +73,20 @@ pub fn name(cloud_id: &str, key: &Key) -> Option<String> {
     }
 }
 
-/// Opens a namespace, making it if need be. `true`: it was made just now.
-pub fn open_or_create(name: &str, key: &Key) -> Result<(Opened, bool), PlaneError> {
+/// Opens a namespace of our own, making it if need be. `true`: it was made just now.
+pub fn open_or_create(name: &str, key: &Key, label: &Label) -> Result<(Opened, bool), PlaneError> {
     if let Some(file) = netns::open(name)? {
-        return Ok((Opened::new(file)?, false));
+        let mut opened = Opened::new(file)?;
+        return match label.whose(&mut opened)? {
+            Whose::Ours => Ok((opened, false)),
+            // Below a name that is ours: made before there were labels, or a crash came in between.
+            Whose::Unknown => label.put(&mut opened).map(|()| (opened, false)),
+            Whose::Foreign => Err(PlaneError::Foreign(name.to_owned())),
+        };
     }
     let file = netns::create(name, || prepare(key))?;
     let mut opened = Opened::new(file)?;
-    let loopback = opened.links()?.get("lo").map_or(1, |link| link.index);
-    let up = links::Change {
-        up: Some(true),
-        ..links::Change::default()
-    };
-    links::change(&mut opened.route, loopback, &up)
-        .map_err(|e| PlaneError::kernel("bring up loopback", e))?;
+    label.put(&mut opened)?;
     Ok((opened, true))
 }
 

@@ -47,7 +47,7 @@ mod views;
 mod wanted;
 
 pub use access::RULES as POLICY_RULES;
-pub use network_plane::host;
+pub use network_plane::{GatewayService, host};
 
 pub use events::{EventSink, SinkError};
 pub use metadata::MetadataUpstream;

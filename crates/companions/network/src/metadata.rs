@@ -1,9 +1,12 @@
-//! The metadata proxy: servers ask 169.254.169.254, which says nothing about who asks. The network and the source
-//! address do; the proxy adds them to the request, signed, and passes it on.
+//! The metadata proxy: servers ask 169.254.169.254, which says nothing about who asks. The port does. The data plane
+//! knows which one: its rules let a packet for metadata leave a tap only with an address that is that tap's own, and say
+//! which port has it ([`Plane::port_of`]). What the tables say of addresses does not count: a neighbour of a shared
+//! network can send from them where port security is off or an address pair allows it. The proxy adds the port's server
+//! to the request, signed, and passes it on.
 
 mod doors;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,13 +19,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use network_plane::{MetadataListener, Plane};
 use secrecy::ExposeSecret;
 use sha2::Sha256;
-use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use tokio_util::sync::CancellationToken;
 
 use crate::core::Core;
 use crate::fault::{Chain, Result};
 use crate::metadata::doors::Doors;
-use crate::tables::{allocations, ports};
+use crate::tables::ports;
 
 /// The way to the metadata service; the binary provides it.
 #[async_trait]
@@ -65,23 +67,31 @@ pub async fn run(
             next = listeners.recv() => next,
         };
         let Some(listener) = next else { return };
-        tokio::spawn(serve(
-            core.clone(),
-            listener,
-            upstream.clone(),
-            doors.clone(),
-            stop.clone(),
-        ));
+        let way = Way {
+            core: core.clone(),
+            plane: plane.clone(),
+            upstream: upstream.clone(),
+        };
+        tokio::spawn(serve(way, listener, doors.clone(), stop.clone()));
     }
 }
 
-async fn serve(
+/// What a request needs on its way.
+#[derive(Clone)]
+struct Way {
     core: Arc<Core>,
-    listener: MetadataListener,
+    plane: Plane,
     upstream: Arc<dyn MetadataUpstream>,
-    doors: Arc<Doors>,
-    stop: CancellationToken,
-) {
+}
+
+/// Who asks: a connection belongs to the port that began it, for as long as the address is that port's.
+struct Asker {
+    network_id: String,
+    address: IpAddr,
+    port_id: String,
+}
+
+async fn serve(way: Way, listener: MetadataListener, doors: Arc<Doors>, stop: CancellationToken) {
     let MetadataListener {
         network_id,
         listener,
@@ -99,13 +109,16 @@ async fn serve(
                     tracing::debug!(network = network_id, %peer, "too many metadata connections: closed");
                     continue;
                 };
-                let asked = connection(
-                    core.clone(),
-                    network_id.clone(),
-                    peer,
-                    upstream.clone(),
-                    stream,
-                );
+                let Some(port_id) = way.plane.port_of(&network_id, peer.ip()) else {
+                    tracing::warn!(network = network_id, %peer, "metadata was asked from an address that no port has");
+                    continue;
+                };
+                let asker = Asker {
+                    network_id: network_id.clone(),
+                    address: peer.ip(),
+                    port_id,
+                };
+                let asked = connection(way.clone(), Arc::new(asker), stream);
                 let (stop, closed) = (stop.clone(), closed.clone());
                 tokio::spawn(async move {
                     let _pass = pass;
@@ -124,20 +137,13 @@ async fn serve(
     }
 }
 
-async fn connection(
-    core: Arc<Core>,
-    network_id: String,
-    peer: SocketAddr,
-    upstream: Arc<dyn MetadataUpstream>,
-    stream: tokio::net::TcpStream,
-) {
+async fn connection(way: Way, asker: Arc<Asker>, stream: tokio::net::TcpStream) {
+    let address = asker.address;
     let service = service_fn(move |request: Request<hyper::body::Incoming>| {
-        let (core, network_id, upstream) = (core.clone(), network_id.clone(), upstream.clone());
+        let (way, asker) = (way.clone(), asker.clone());
         async move {
             let request = request.map(Body::new);
-            Ok::<_, std::convert::Infallible>(
-                proxy(&core, &network_id, peer.ip(), upstream.as_ref(), request).await,
-            )
+            Ok::<_, std::convert::Infallible>(proxy(&way, &asker, request).await)
         }
     });
     let served = hyper::server::conn::http1::Builder::new()
@@ -146,22 +152,25 @@ async fn connection(
         .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {
-        tracing::debug!(%error, %peer, "a guest's metadata connection ended");
+        tracing::debug!(%error, %address, "a guest's metadata connection ended");
     }
 }
 
 /// Passes one request on in the name of the server that sent it.
-pub(crate) async fn proxy(
-    core: &Core,
-    network_id: &str,
-    source: IpAddr,
-    upstream: &dyn MetadataUpstream,
-    request: Request<Body>,
-) -> Response {
-    let port = match asker(core, network_id, source).await {
+async fn proxy(way: &Way, asker: &Asker, request: Request<Body>) -> Response {
+    let core = way.core.as_ref();
+    let still = way.plane.port_of(&asker.network_id, asker.address);
+    if still.as_ref() != Some(&asker.port_id) {
+        tracing::warn!(port = asker.port_id, address = %asker.address, "metadata was asked from an address that changed hands");
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    let port = match of_server(core, &asker.port_id).await {
         Ok(Some(port)) => port,
         Ok(None) => {
-            tracing::warn!(network = network_id, %source, "metadata was asked from an address that no port has");
+            tracing::warn!(
+                port = asker.port_id,
+                "metadata was asked by a port without a server"
+            );
             return StatusCode::NOT_FOUND.into_response();
         }
         Err(error) => {
@@ -188,13 +197,13 @@ pub(crate) async fn proxy(
     let who = [
         ("x-instance-id", port.device_id),
         ("x-tenant-id", port.project_id),
-        ("x-forwarded-for", source.to_string()),
+        ("x-forwarded-for", asker.address.to_string()),
         ("x-instance-id-signature", signature),
     ];
     if !set(&mut parts.headers, who) {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
-    upstream.send(Request::from_parts(parts, body)).await
+    way.upstream.send(Request::from_parts(parts, body)).await
 }
 
 fn set(headers: &mut HeaderMap, values: [(&'static str, String); 4]) -> bool {
@@ -207,15 +216,9 @@ fn set(headers: &mut HeaderMap, values: [(&'static str, String); 4]) -> bool {
     true
 }
 
-/// The port that holds an address on a network, if a server has it.
-async fn asker(core: &Core, network_id: &str, source: IpAddr) -> Result<Option<ports::Model>> {
-    let held = allocations::Entity::find()
-        .filter(allocations::Column::NetworkId.eq(network_id))
-        .filter(allocations::Column::IpAddress.eq(source.to_string()))
-        .one(core.db.read())
-        .await?;
-    let Some(held) = held else { return Ok(None) };
-    let port = crate::store::find::<ports::Entity>(core.db.read(), &held.port_id).await?;
+/// The port, if a server has it.
+async fn of_server(core: &Core, port_id: &str) -> Result<Option<ports::Model>> {
+    let port = crate::store::find::<ports::Entity>(core.db.read(), port_id).await?;
     Ok(
         port.filter(|port| {
             !port.device_id.is_empty() && !port.device_owner.starts_with("network:")

@@ -69,7 +69,7 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<networks::Mod
     let settings = &cx.core.settings;
     let now = store::now();
     let mut row = networks::Model {
-        id: store::new_id(),
+        id: store::distinct_id::<networks::Model>(tx).await?,
         project_id: attrs.text("project_id"),
         name: attrs.text("name"),
         description: attrs.text("description"),

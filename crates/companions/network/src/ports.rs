@@ -55,7 +55,7 @@ pub async fn create(
     let subnets = addresses::subnets_locked(tx, &network.id).await?;
     let now = store::now();
     let mut row = ports::Model {
-        id: store::new_id(),
+        id: store::distinct_id::<ports::Model>(tx).await?,
         project_id: attrs.text("project_id"),
         network_id: network.id.clone(),
         name: attrs.text("name"),
@@ -135,7 +135,7 @@ pub async fn make_own(
     let now = store::now();
     let active = core.settings.plane == PlaneKind::None;
     let row = ports::Model {
-        id: store::new_id(),
+        id: store::distinct_id::<ports::Model>(tx).await?,
         project_id: new.project.to_owned(),
         network_id: network.id.clone(),
         name: String::new(),

@@ -40,7 +40,7 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<routers::Mode
     refuse_unbuilt(attrs)?;
     let now = store::now();
     let mut row = routers::Model {
-        id: store::new_id(),
+        id: store::distinct_id::<routers::Model>(tx).await?,
         project_id: attrs.text("project_id"),
         name: attrs.text("name"),
         description: attrs.text("description"),

@@ -41,9 +41,13 @@ pub struct Networks {
 
 impl Networks {
     /// Opens the service on its database, whose tables it brings up to date.
-    pub async fn open(db: Database, settings: Settings) -> Result<Self, OpenError> {
+    pub async fn open(db: Database, mut settings: Settings) -> Result<Self, OpenError> {
         db.migrate::<Migrator>().await?;
         let plane = open_plane(&settings).await?;
+        if let Some(plane) = &plane {
+            // Another cloud of this machine may have the usual id.
+            settings.cloud_id = plane.cloud_id().to_owned();
+        }
         let core = Core {
             host: HostRanges::of(plane.clone()),
             db,
@@ -143,6 +147,9 @@ async fn open_plane(settings: &Settings) -> Result<Option<Plane>, PlaneError> {
                 state_dir: settings.state_dir.clone(),
                 cloud_id: settings.cloud_id.clone(),
                 places: settings.places.clone(),
+                owner: settings.owner.clone(),
+                gateway_services: settings.gateway_services.clone(),
+                connections_per_port: settings.connections_per_port,
             };
             Ok(Some(Plane::open(plane).await?))
         }

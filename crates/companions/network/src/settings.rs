@@ -1,7 +1,9 @@
 //! What the service has to be told.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use network_plane::GatewayService;
 use network_plane::host::Places;
 use secrecy::SecretString;
 
@@ -28,6 +30,13 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// Where name servers, proxies and package mirrors of the host are named. Only with the Linux plane.
     pub places: Places,
+    /// What tells this cloud from every other of this machine: up to 64 letters, digits and dashes. Namespaces that
+    /// bear another owner's label are left alone.
+    pub owner: String,
+    /// What guests and routers may reach of the host by the gateway address of an external network.
+    pub gateway_services: BTreeSet<GatewayService>,
+    /// Tracked connections that one port may have begun; `None` for the usual limit.
+    pub connections_per_port: Option<u32>,
     /// Whether servers reach a metadata service at 169.254.169.254. Only with the Linux plane.
     pub metadata: bool,
     /// The secret shared with the metadata service, by which it knows that the proxy spoke.
@@ -64,6 +73,9 @@ impl Default for Settings {
             cloud_id: "local".to_owned(),
             state_dir: PathBuf::from("./var/network"),
             places: Places::default(),
+            owner: "local".to_owned(),
+            gateway_services: BTreeSet::new(),
+            connections_per_port: None,
             metadata: true,
             metadata_secret: SecretString::default(),
             mtu: 1500,

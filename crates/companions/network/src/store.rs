@@ -26,6 +26,33 @@ pub fn new_id() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
+/// A new random id whose first part no row of the table has: names of namespaces and devices on hosts are made from the
+/// beginnings of ids, and two objects must not share one.
+pub async fn distinct_id<M: Standard>(db: &impl ConnectionTrait) -> Result<String> {
+    distinct::<M>(db, new_id).await
+}
+
+async fn distinct<M: Standard>(
+    db: &impl ConnectionTrait,
+    mut draw: impl FnMut() -> String + Send,
+) -> Result<String> {
+    loop {
+        let id = draw();
+        let head = id.split('-').next().unwrap_or_default();
+        let (first, last) = (
+            format!("{head}-0000-0000-0000-000000000000"),
+            format!("{head}-ffff-ffff-ffff-ffffffffffff"),
+        );
+        let same = M::Entity::find()
+            .filter(M::id_column().between(first, last))
+            .one(db)
+            .await?;
+        if same.is_none() {
+            return Ok(id);
+        }
+    }
+}
+
 /// Adds a row.
 pub async fn insert<M>(db: &impl ConnectionTrait, row: M) -> Result<()>
 where
@@ -153,5 +180,52 @@ pub fn among<C: ColumnTrait>(column: C, ids: &[String]) -> sql::sea_orm::Conditi
         all
     } else {
         all.add(column.is_in(ids.iter().cloned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_two_networks_begin_alike() {
+        let db = sql::testing::sqlite().await;
+        db.migrate::<crate::migrations::Migrator>()
+            .await
+            .expect("tables");
+        let tx = db.begin().await.expect("begin");
+        let network = |id: &str| networks::Model {
+            id: id.to_owned(),
+            project_id: String::new(),
+            name: String::new(),
+            description: String::new(),
+            admin_state_up: true,
+            status: "ACTIVE".to_owned(),
+            mtu: 1500,
+            port_security_enabled: true,
+            is_default: false,
+            network_type: "local".to_owned(),
+            physical_network: None,
+            segmentation_id: None,
+            dns_domain: String::new(),
+            availability_zone_hints: "[]".to_owned(),
+            tags: "[]".to_owned(),
+            created_at: now(),
+            updated_at: now(),
+            revision: 1,
+        };
+        let first = "0badcafe-1111-4111-8111-111111111111";
+        insert(&tx, network(first)).await.expect("inserted");
+        let mut drawn = [
+            "0badcafe-ffff-4fff-bfff-ffffffffffff",
+            "0badcafe-0000-4000-8000-000000000000",
+            "0badcaff-0000-4000-8000-000000000000",
+        ]
+        .into_iter();
+        let id = distinct::<networks::Model>(&tx, || drawn.next().expect("one fits").to_owned());
+        assert_eq!(
+            id.await.expect("found"),
+            "0badcaff-0000-4000-8000-000000000000"
+        );
     }
 }

@@ -1,9 +1,11 @@
 //! The sections about the companions and the databases.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use network::GatewayService;
 use settings::{Opt, Reader, Section};
 
 use super::policy;
@@ -81,6 +83,8 @@ pub struct NetworkSection {
     pub plane: Plane,
     pub mtu: i32,
     pub dns_domain: String,
+    pub gateway_services: BTreeSet<GatewayService>,
+    pub connections_per_port: Option<u32>,
     pub policy_file: Option<PathBuf>,
 }
 
@@ -109,6 +113,21 @@ impl Section for NetworkSection {
                 "openstacklocal",
                 "Domain of names that DHCP hands out.",
             ),
+            Opt::list(
+                "gateway_services",
+                "",
+                "What servers and routers reach of this machine by the gateway address of an external network, as in \
+                 `tcp/53, udp/53, tcp/8000-8010`. Beside these, pings and replies of this machine's own connections \
+                 pass; nothing else does, on none of its addresses.",
+            ),
+            Opt::integer(
+                "connections_per_port",
+                "",
+                "Tracked connections that one server's port may have begun: what is more is dropped, so that one \
+                 server cannot use up the kernel's table. When empty 16384, at most a quarter of \
+                 `net.netfilter.nf_conntrack_max`; more than half of that is refused.",
+            )
+            .range(16, 1 << 30),
             policy::OPTION,
         ];
         OPTIONS
@@ -120,9 +139,24 @@ impl Section for NetworkSection {
             plane: from.parsed("plane").unwrap_or(Plane::Auto),
             mtu: from.integer("mtu"),
             dns_domain: from.text("dns_domain"),
+            gateway_services: gateway_services(from),
+            connections_per_port: from.optional_integer("connections_per_port"),
             policy_file: policy::file(from),
         }
     }
+}
+
+fn gateway_services(from: &mut Reader<'_>) -> BTreeSet<GatewayService> {
+    let mut services = BTreeSet::new();
+    for text in from.list("gateway_services") {
+        match text.parse() {
+            Ok(service) => {
+                services.insert(service);
+            }
+            Err(form) => from.refuse("gateway_services", format!("{text:?} is not {form}")),
+        }
+    }
+    services
 }
 
 /// `[database]`.

@@ -165,7 +165,7 @@ impl Cloud {
     /// Writes the settings for the next start.
     pub fn configure(&self, settings: &str) {
         let own = format!(
-            "[DEFAULT]\nstate_path = {}\nhost = live\n[network]\nplane = linux\n[vnc]\nnovnc_path = {}\n{settings}\n",
+            "[DEFAULT]\nstate_path = {}\nhost = live\n[network]\nplane = linux\ngateway_services = tcp/7006-7007\n[vnc]\nnovnc_path = {}\n{settings}\n",
             self.path().display(),
             novnc().display()
         );

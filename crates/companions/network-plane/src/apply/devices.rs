@@ -19,9 +19,7 @@ pub fn remove(pass: &mut Pass<'_>) {
             continue;
         };
         let alias = host_alias(&pass.engine.cloud_id);
-        let ours = |link: &Link| {
-            *key != Key::Host || link.alias == alias || space.devices.contains_key(&link.name)
-        };
+        let ours = |link: &Link| *key != Key::Host || link.alias == alias;
         let doomed: Vec<Link> = snapshot
             .links
             .values()
@@ -184,8 +182,12 @@ fn create_cable(engine: &mut Engine, near: &str, space: &Key, far: &str) -> Resu
 }
 
 /// Brings properties, addresses and routes of all devices to what is wanted.
-pub fn adjust(pass: &mut Pass<'_>) {
+/// Nothing comes up on the host before it is guarded.
+pub fn adjust(pass: &mut Pass<'_>, host_is_guarded: bool) {
     for (key, space) in pass.layout {
+        if *key == Key::Host && !host_is_guarded {
+            continue;
+        }
         for (name, device) in &space.devices {
             adjust_device(pass, key, name, device);
         }

@@ -6,24 +6,48 @@ use std::net::IpAddr;
 use std::process::{Command, Stdio};
 
 use crate::PlaneError;
-use crate::apply::{Engine, Pass};
+use crate::apply::{Engine, Pass, limits};
 use crate::firewall::{self, Table, flows::Judge};
 use crate::kernel::{conntrack, netns};
-use crate::layout::Key;
+use crate::layout::{Key, Space};
 use crate::memory::Loaded;
+use crate::owners::OwnersMap;
 use crate::report::Object;
-use crate::space;
+use crate::space::{self, Opened};
 use crate::wanted::Wanted;
 
-/// Loads the switch's and all routers' rules. `true` if the switch's are as wanted.
-pub fn load(pass: &mut Pass<'_>) -> bool {
-    let tables = firewall::switch::tables(pass.wanted, &pass.engine.memory.numbers);
-    let guarded = match ensure(pass.engine, &Key::Switch, tables) {
+/// What is guarded as wanted.
+pub struct Guarded {
+    /// The ports of guests.
+    pub switch: bool,
+    /// The host's ends of external networks.
+    pub host: bool,
+}
+
+/// Loads the rules of the host, the switch and all routers.
+pub fn load(pass: &mut Pass<'_>) -> Guarded {
+    let host = match ensure_host(pass.engine, &pass.layout[&Key::Host]) {
+        Ok(changed) => {
+            pass.report.changes += usize::from(changed);
+            true
+        }
+        Err(error) => {
+            pass.report.fail(Object::Plane, &error);
+            false
+        }
+    };
+    let connections = limits::in_effect(pass.engine.connections);
+    let tables = firewall::switch::tables(pass.wanted, &pass.engine.memory.numbers, connections);
+    // Between the two, an address that changes hands belongs to nobody.
+    let owners = owners(pass.wanted);
+    pass.engine.owners.keep(&owners);
+    let switch = match ensure(pass.engine, &Key::Switch, tables) {
         Ok(outcome) => {
             pass.report.changes += usize::from(outcome.changed);
             if let Err(error) = end_revoked(pass.engine, pass.wanted, outcome.narrowed) {
                 pass.report.fail(Object::Plane, &error);
             }
+            pass.engine.owners.set(owners);
             true
         }
         Err(error) => {
@@ -45,7 +69,109 @@ pub fn load(pass: &mut Pass<'_>) -> bool {
             Err(error) => pass.report.fail(Object::Router(router.id.clone()), &error),
         }
     }
-    guarded
+    Guarded { switch, host }
+}
+
+/// Who has which address of which network.
+fn owners(wanted: &Wanted) -> OwnersMap {
+    let ports = wanted.ports.iter();
+    ports
+        .flat_map(|p| {
+            p.ips
+                .iter()
+                .map(move |ip| ((p.network_id.clone(), *ip), p.id.clone()))
+        })
+        .collect()
+}
+
+/// What the memory calls the host's rules.
+const HOST: &str = "the host";
+
+/// Loads the rules of the host's ends. The host's ruleset belongs to others too: only our own table is touched, and when
+/// the ruleset was changed since, our table is loaded anew only if it is not as the kernel listed it then. `true`:
+/// something was loaded.
+fn ensure_host(engine: &mut Engine, host: &Space) -> Result<bool, PlaneError> {
+    let devices = host.devices.iter();
+    let devices = devices
+        .map(|(name, device)| (name.clone(), device.addresses.clone()))
+        .collect();
+    let tables = firewall::host::tables(&engine.cloud_id, &devices, &engine.gateway_services);
+    let opened = engine.spaces.get_mut(&Key::Host).ok_or(PlaneError::Gone)?;
+    let name = firewall::host::table_name(&engine.cloud_id);
+    let before = generation(opened)?;
+    let loaded = engine.memory.firewalls.get_mut(HOST);
+    if let Some(loaded) = loaded.filter(|l| l.inode == opened.inode && l.tables == tables) {
+        let same = loaded.generation == before
+            || tables.is_empty()
+            || list(&opened.file, &["list", "table", name.as_str()])? == loaded.listing;
+        if same {
+            loaded.generation = before;
+            return Ok(false);
+        }
+    }
+    let text = match tables.is_empty() {
+        true => format!("add table {name}\ndelete table {name}\n"),
+        false => firewall::render(&tables),
+    };
+    nft(&opened.file, &text)?;
+    let listing = match tables.is_empty() {
+        true => String::new(),
+        false => list(&opened.file, &["list", "table", name.as_str()])?,
+    };
+    let loaded = Loaded {
+        inode: opened.inode,
+        generation: generation(opened)?,
+        tables,
+        listing,
+    };
+    engine.memory.firewalls.insert(HOST.to_owned(), loaded);
+    Ok(true)
+}
+
+/// What `nft` lists; nothing where it fails, as it does for a table that is not there.
+fn list(namespace: &std::fs::File, arguments: &[&str]) -> Result<String, PlaneError> {
+    let words: Vec<&str> = arguments.iter().flat_map(|word| word.split(' ')).collect();
+    netns::inside(namespace, || {
+        let output = Command::new("nft").args(words).output();
+        let output = output.map_err(|e| PlaneError::kernel("run nft", e))?;
+        Ok(match output.status.success() {
+            true => String::from_utf8_lossy(&output.stdout).into_owned(),
+            false => String::new(),
+        })
+    })
+}
+
+fn generation(opened: &mut Opened) -> Result<u32, PlaneError> {
+    conntrack::generation(&mut opened.netfilter)
+        .map_err(|e| PlaneError::kernel("ask for the firewall's generation", e))
+}
+
+/// Removes the host's table, if there is one. Without the program there never was one.
+pub fn remove_host(cloud_id: &str, host: &std::fs::File) -> Result<(), PlaneError> {
+    let name = firewall::host::table_name(cloud_id);
+    match nft(host, &format!("add table {name}\ndelete table {name}\n")) {
+        Err(PlaneError::Missing { .. }) => Ok(()),
+        done => done,
+    }
+}
+
+/// Whether the host has a table of ours.
+pub fn host_has_table(cloud_id: &str, host: &std::fs::File) -> Result<bool, PlaneError> {
+    let name = firewall::host::table_name(cloud_id);
+    let listed = netns::inside(host, || {
+        Ok(Command::new("nft").args(["list", "tables"]).output())
+    })?;
+    match listed {
+        Ok(output) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .any(|line| line.strip_prefix("table ") == Some(name.as_str()))),
+        Ok(output) => Err(PlaneError::Program {
+            program: "nft",
+            stderr: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        }),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(PlaneError::kernel("run nft", e)),
+    }
 }
 
 /// What loading a rule set did.
@@ -60,11 +186,7 @@ struct Outcome {
 fn ensure(engine: &mut Engine, key: &Key, tables: Vec<Table>) -> Result<Outcome, PlaneError> {
     let name = space::name(&engine.cloud_id, key).ok_or(PlaneError::Gone)?;
     let opened = engine.spaces.get_mut(key).ok_or(PlaneError::Gone)?;
-    let mut ask = || {
-        conntrack::generation(&mut opened.netfilter)
-            .map_err(|e| PlaneError::kernel("ask for the firewall's generation", e))
-    };
-    let generation = ask()?;
+    let generation = self::generation(opened)?;
     let loaded = engine.memory.firewalls.remove(&name);
     let loaded = loaded.filter(|l| l.inode == opened.inode && l.generation == generation);
     let text = match &loaded {
@@ -78,7 +200,10 @@ fn ensure(engine: &mut Engine, key: &Key, tables: Vec<Table>) -> Result<Outcome,
     if changed {
         nft(&opened.file, &text)?;
     }
-    let generation = if changed { ask()? } else { generation };
+    let generation = match changed {
+        true => self::generation(opened)?,
+        false => generation,
+    };
     let before = loaded.map(|l| l.tables).unwrap_or_default();
     let after = tables.clone();
     engine.memory.firewalls.insert(
@@ -87,6 +212,7 @@ fn ensure(engine: &mut Engine, key: &Key, tables: Vec<Table>) -> Result<Outcome,
             inode: opened.inode,
             generation,
             tables,
+            listing: String::new(),
         },
     );
     Ok(Outcome {

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 
-use crate::apply::{Engine, Pass};
+use crate::apply::{Engine, Pass, firewalls};
 use crate::dhcp;
+use crate::firewall;
 use crate::kernel::{links, netns};
+use crate::label::Whose;
 use crate::layout::{self, Key, Layout};
 use crate::memory;
 use crate::space::{self, Opened};
@@ -46,7 +48,15 @@ fn left_over_namespaces(engine: &Engine, layout: &Layout) -> Result<Vec<String>,
         .keys()
         .filter_map(|key| space::name(&engine.cloud_id, key))
         .collect();
-    netns::list(|name| belongs(&engine.cloud_id, name) && !wanted.contains(name))
+    let mut names = netns::list(|name| belongs(&engine.cloud_id, name) && !wanted.contains(name))?;
+    let mut foreign = BTreeSet::new();
+    for name in &names {
+        if engine.label.whose_named(name)? == Some(Whose::Foreign) {
+            foreign.insert(name.clone());
+        }
+    }
+    names.retain(|name| !foreign.contains(name));
+    Ok(names)
 }
 
 fn belongs(cloud_id: &str, name: &str) -> bool {
@@ -105,6 +115,7 @@ pub fn everything(engine: &mut Engine) -> Result<(), PlaneError> {
         links::remove(&mut host.route, link.index)
             .map_err(|e| PlaneError::kernel(format!("remove the device {name}"), e))?;
     }
+    firewalls::remove_host(&engine.cloud_id, &engine.host)?;
     engine.spaces.clear();
     engine.memory = memory::Memory::default();
     engine.layout = layout;
@@ -133,7 +144,7 @@ pub fn audit(engine: &Engine) -> Result<Vec<String>, PlaneError> {
 pub fn audit_at_rest(engine: &Engine, wanted: &Wanted) -> Result<Vec<String>, PlaneError> {
     let (wanted, _) = check::admit(wanted);
     let served: BTreeSet<&str> = served(&wanted).collect();
-    let layout = layout::layout(&engine.cloud_id, &wanted);
+    let layout = layout::layout(&engine.cloud_id, &wanted, &engine.memory.uplinks);
     audit_against(engine, &layout, |id| served.contains(id))
 }
 
@@ -174,6 +185,13 @@ fn audit_against(
         if link.alias == alias && !wanted(&name) {
             found.push(format!("device {name} on the host"));
         }
+    }
+    let guards = layout
+        .get(&Key::Host)
+        .is_some_and(|host| !host.devices.is_empty());
+    if !guards && firewalls::host_has_table(&engine.cloud_id, &engine.host)? {
+        let table = firewall::host::table_name(&engine.cloud_id);
+        found.push(format!("nftables table {table} on the host"));
     }
     found.extend(engine.daemons.strays(served)?);
     Ok(found)

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use crate::PlaneError;
 use crate::apply::Engine;
 use crate::host::{Harm, Use, Uses};
+use crate::layout::uplink_name;
 use crate::names;
 use crate::report::{Object, Report};
 use crate::wanted::{Network, Wanted};
@@ -69,11 +70,16 @@ fn look(engine: &mut Engine, wanted: &Wanted) -> Result<(), PlaneError> {
     let mut taken: Vec<IpNet> = Vec::new();
     let mut networks: Vec<&Network> = wanted.networks.iter().collect();
     // Of two that overlap each other, the one that is there already stays.
-    networks.sort_by_key(|n| (!plugged.contains(&names::uplink_host(&n.id)), &n.id));
+    networks.sort_by_key(|n| {
+        (
+            !plugged.contains(&uplink_name(&n.id, &engine.memory.uplinks)),
+            &n.id,
+        )
+    });
     for network in networks {
         let ranges = network.uplink.iter().flat_map(|uplink| &uplink.addresses);
         let ranges: Vec<IpNet> = ranges.map(IpNet::trunc).collect();
-        let there = plugged.contains(&names::uplink_host(&network.id));
+        let there = plugged.contains(&uplink_name(&network.id, &engine.memory.uplinks));
         let others = Uses(without_own(&uses, network, wanted));
         let verdict = ranges.iter().find_map(|range| {
             let sibling = taken
@@ -116,6 +122,42 @@ fn look(engine: &mut Engine, wanted: &Wanted) -> Result<(), PlaneError> {
     }
     engine.verdicts.warned = warned;
     engine.verdicts.looked = Some(Instant::now());
+    Ok(())
+}
+
+/// Sees to it that the host's end of every external network has a name that is nobody else's.
+pub fn name(engine: &mut Engine, wanted: &Wanted) -> Result<(), PlaneError> {
+    let external: BTreeSet<&str> = wanted
+        .networks
+        .iter()
+        .filter(|n| n.uplink.is_some())
+        .map(|n| n.id.as_str())
+        .collect();
+    let uplinks = &mut engine.memory.uplinks;
+    uplinks.retain(|id, _| external.contains(id.as_str()));
+    if external.is_empty() {
+        return Ok(());
+    }
+    let foreign = engine.view.foreign_devices()?;
+    let mut taken: BTreeSet<String> = BTreeSet::new();
+    for id in external {
+        let free = |name: &String| !foreign.contains(name) && !taken.contains(name);
+        let mut name = uplink_name(id, uplinks);
+        let mut attempt = 0;
+        while !free(&name) {
+            attempt += 1;
+            name = names::uplink_host_again(id, attempt);
+        }
+        if attempt > 0 {
+            tracing::warn!(
+                network = id,
+                device = name,
+                "another device of the host has this network's usual name"
+            );
+            uplinks.insert(id.to_owned(), name.clone());
+        }
+        taken.insert(name);
+    }
     Ok(())
 }
 

@@ -146,3 +146,52 @@ fn a_network_without_a_dhcp_port_is_made_without_dhcp() {
     assert!(!admitted.networks[0].metadata);
     assert_eq!(admitted.ports.len(), 1);
 }
+
+#[test]
+fn objects_whose_short_names_collide_are_not_both_made() {
+    let network = |id: &str| Network {
+        id: id.into(),
+        ..network()
+    };
+    let (first, second) = (
+        "0badcafe-1111-4111-8111-111111111111",
+        "0badcafe-2222-4222-8222-222222222222",
+    );
+    let router = |id: &str, port: &str| Router {
+        id: id.into(),
+        admin_up: true,
+        interfaces: vec![Interface {
+            port_id: port.into(),
+            network_id: first.into(),
+            mac: "fa:16:3e:00:00:09".into(),
+            ips: vec![],
+        }],
+        gateway: None,
+        routes: vec![],
+        floating: vec![],
+    };
+    let wanted = Wanted {
+        networks: vec![network(first), network(second)],
+        routers: vec![
+            router("router-1", "11111111-1111-4111-8111-111111111111"),
+            router("router-2", "11111111-1122-4222-8222-222222222222"),
+        ],
+        ..Wanted::default()
+    };
+    let (admitted, problems) = admit(&wanted);
+    let refused: Vec<Object> = problems.iter().map(|(object, _)| object.clone()).collect();
+    // The two networks would share the namespace of their DHCP servers, and each other's leases and metadata.
+    assert_eq!(
+        refused,
+        [
+            Object::Network(second.into()),
+            Object::Router("router-2".into())
+        ]
+    );
+    assert!(
+        problems[0].1.to_string().contains("is taken"),
+        "{}",
+        problems[0].1
+    );
+    assert_eq!(admitted.networks.len(), 1);
+}

@@ -1,20 +1,62 @@
-//! A router's NAT, as nftables.
+//! A router's NAT, and its way to metadata, as nftables.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::{Chain, Map, Table};
 use crate::names;
-use crate::wanted::Router;
+use crate::wanted::{Gateway, Router};
 
 /// Packets that came in by the gateway carry this mark.
 const FROM_OUTSIDE: &str = "0x2";
 
-/// The tables of a router's namespace. Without a gateway there is nothing to translate.
+/// Packets that were sent to the metadata address, before any translation, carry this mark.
+const ASKING: &str = "0x4";
+
+/// The table of a router's namespace.
 pub fn tables(router: &Router) -> Vec<Table> {
-    let Some(gateway) = &router.gateway else {
-        return Vec::new();
+    let mut table = Table {
+        name: "ip kn".into(),
+        ..Table::default()
     };
+    metadata(router, &mut table);
+    if let Some(gateway) = &router.gateway {
+        translation(router, gateway, &mut table);
+    }
+    vec![table]
+}
+
+/// Metadata knows a guest by the address that its own network gave it, so a router passes such a request on only to the
+/// network that it came from: no route, floating IP or other network leads there.
+fn metadata(router: &Router, table: &mut Table) {
+    const TO_METADATA: &str = "ip daddr 169.254.169.254";
+    let devices = router
+        .interfaces
+        .iter()
+        .map(|i| names::router_interface(&i.port_id));
+    let mut through: Vec<String> = devices
+        .map(|device| {
+            format!(
+                "iifname \"{device}\" oifname \"{device}\" {TO_METADATA} meta mark {ASKING} accept"
+            )
+        })
+        .collect();
+    through.sort();
+    through.push(format!("{TO_METADATA} drop"));
+    table.chains.insert(
+        "asking".into(),
+        Chain::base(
+            "type filter hook prerouting priority -160;",
+            vec![format!("{TO_METADATA} meta mark set {ASKING}")],
+        ),
+    );
+    table.chains.insert(
+        "through".into(),
+        Chain::base("type filter hook forward priority 0;", through),
+    );
+}
+
+fn translation(router: &Router, gateway: &Gateway, table: &mut Table) {
     let device = names::router_gateway(&gateway.port_id);
     let own = gateway
         .ips
@@ -35,6 +77,8 @@ pub fn tables(router: &Router) -> Vec<Table> {
             .elements
             .insert(pair.fixed.to_string(), pair.floating.to_string());
     }
+    table.maps.insert("inward".into(), inward);
+    table.maps.insert("outward".into(), outward);
     let mut leaving = vec![format!(
         "oifname \"{device}\" snat to ip saddr map @outward"
     )];
@@ -49,39 +93,31 @@ pub fn tables(router: &Router) -> Vec<Table> {
             "oifname != \"{device}\" meta mark != {FROM_OUTSIDE} ct status dnat snat to {own}"
         ));
     }
-    let table = Table {
-        name: "ip kn".into(),
-        maps: BTreeMap::from([("inward".into(), inward), ("outward".into(), outward)]),
-        chains: BTreeMap::from([
-            // A floating IP that has moved away is not ours to pass on.
-            (
-                "through".into(),
-                Chain::base(
-                    "type filter hook forward priority 0;",
-                    vec![format!("iifname \"{device}\" oifname \"{device}\" drop")],
-                ),
+    // A floating IP that has moved away is not ours to pass on.
+    let through = table.chains.entry("through".into()).or_default();
+    through
+        .rules
+        .push(format!("iifname \"{device}\" oifname \"{device}\" drop"));
+    table.chains.extend([
+        (
+            "outside".into(),
+            Chain::base(
+                "type filter hook prerouting priority -150;",
+                vec![format!("iifname \"{device}\" meta mark set {FROM_OUTSIDE}")],
             ),
-            (
-                "outside".into(),
-                Chain::base(
-                    "type filter hook prerouting priority -150;",
-                    vec![format!("iifname \"{device}\" meta mark set {FROM_OUTSIDE}")],
-                ),
+        ),
+        (
+            "arriving".into(),
+            Chain::base(
+                "type nat hook prerouting priority -100;",
+                vec!["dnat to ip daddr map @inward".into()],
             ),
-            (
-                "arriving".into(),
-                Chain::base(
-                    "type nat hook prerouting priority -100;",
-                    vec!["dnat to ip daddr map @inward".into()],
-                ),
-            ),
-            (
-                "leaving".into(),
-                Chain::base("type nat hook postrouting priority 100;", leaving),
-            ),
-        ]),
-    };
-    vec![table]
+        ),
+        (
+            "leaving".into(),
+            Chain::base("type nat hook postrouting priority 100;", leaving),
+        ),
+    ]);
 }
 
 /// The floating IPs that a router's tables translate: floating to fixed.

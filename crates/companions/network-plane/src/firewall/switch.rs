@@ -19,29 +19,33 @@ use crate::names;
 use crate::numbers::Numbers;
 use crate::wanted::{Direction, Ethertype, Matching, Port, Remote, Rule, Wanted};
 
-/// The switch namespace's tables. Every port and network must have its number.
-pub fn tables(wanted: &Wanted, numbers: &Numbers) -> Vec<Table> {
+/// The switch namespace's tables. Every port and network must have its number. `connections` is how many tracked
+/// connections a port may have begun.
+pub fn tables(wanted: &Wanted, numbers: &Numbers, connections: u32) -> Vec<Table> {
     let mut bridge = bridge_table();
-    let mut inet = inet_table(wanted, numbers);
+    let mut inet = inet_table(wanted, numbers, connections);
     for port in &wanted.ports {
         let tap = format!("\"{}\"", port.tap);
-        let guard = bridge
-            .maps
-            .get_mut("guards")
-            .expect("declared in bridge_table");
-        let (Some(rules), Some(mark)) = (&port.security, numbers.port(&port.id)) else {
-            guard.elements.insert(tap, "accept".into());
+        let Some(number) = numbers.port(&port.id) else {
+            // More ports than numbers: this one is cut off.
+            bridge.put("guards", tap, "drop");
             continue;
         };
         let name = nft_name(names::short(&port.id));
-        let mark = format!("0x{mark:08x}");
-        guard.elements.insert(tap.clone(), format!("goto g_{name}"));
-        bridge
-            .maps
-            .get_mut("marks")
-            .expect("declared in bridge_table")
-            .elements
-            .insert(tap, mark.clone());
+        for ip in port.ips.iter().filter(|ip| ip.is_ipv4()) {
+            bridge.put("owners", format!("{tap} . {ip}"), "");
+        }
+        bridge.put("guards", tap.clone(), &format!("goto g_{name}"));
+        let Some(rules) = &port.security else {
+            let mark = format!("0x{:08x}", number | UNGUARDED);
+            let rules = vec![format!("meta mark set {mark} accept")];
+            bridge
+                .chains
+                .insert(format!("g_{name}"), Chain::plain(rules));
+            continue;
+        };
+        let mark = format!("0x{number:08x}");
+        bridge.put("marks", tap, &mark);
         bridge
             .chains
             .insert(format!("g_{name}"), Chain::plain(guard_rules(port, &mark)));
@@ -61,6 +65,9 @@ pub fn tables(wanted: &Wanted, numbers: &Numbers) -> Vec<Table> {
     vec![bridge, inet]
 }
 
+/// The packet mark of a port without port security has this bit: it is not filtered, but its connections are counted.
+const UNGUARDED: u32 = 0x8000_0000;
+
 fn bridge_table() -> Table {
     let rules = |rules: &[&str]| rules.iter().map(|&r| r.to_owned()).collect();
     Table {
@@ -68,6 +75,8 @@ fn bridge_table() -> Table {
         maps: BTreeMap::from([
             ("guards".into(), Map::keyed("type ifname : verdict;")),
             ("marks".into(), Map::keyed("type ifname : mark;")),
+            // Which tap has which IPv4 address by right, whatever else its guest may send from.
+            ("owners".into(), Map::set("type ifname . ipv4_addr;")),
         ]),
         chains: BTreeMap::from([
             (
@@ -81,8 +90,23 @@ fn bridge_table() -> Table {
                 "forward".into(),
                 Chain::base(
                     "type filter hook forward priority -200;",
-                    rules(&["meta mark set 0x0", "meta mark set oifname map @marks"]),
+                    rules(&[
+                        "oifname \"dh*\" jump asking",
+                        "oifname \"ri*\" jump asking",
+                        "meta mark set 0x0",
+                        "meta mark set oifname map @marks",
+                    ]),
                 ),
+            ),
+            // On the way to the DHCP namespace, or to a router that leads there: metadata is only asked for from an
+            // address that is the asking port's own. That holds without port security and for address pairs as well,
+            // since the answer is another server's secrets. A tagged frame would hide its address from the rule.
+            (
+                "asking".into(),
+                Chain::plain(rules(&[
+                    "ether type { 0x8100, 0x88a8 } drop",
+                    "iifname \"tap*\" ip daddr 169.254.169.254 iifname . ip saddr != @owners drop",
+                ])),
             ),
             // What no guest may send.
             ("common".into(), Chain::plain(rules(IMPOSTORS))),
@@ -111,6 +135,7 @@ const EGRESS: &[&str] = &[
     "icmpv6 type { mld-listener-report, mld-listener-done, nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert, mld2-listener-report } accept",
     "ct state established,related accept",
     "ct state invalid drop",
+    COUNT_OUTGOING,
     "udp sport 68 udp dport 67 accept",
     "udp sport 546 udp dport 547 accept",
     "ip daddr 169.254.169.254 tcp dport 80 accept",
@@ -129,7 +154,15 @@ const INGRESS: &[&str] = &[
     "drop",
 ];
 
-fn inet_table(wanted: &Wanted, numbers: &Numbers) -> Table {
+/// A new connection beyond the port's limit is dropped, before anything else accepts it: all connections share one table
+/// of the kernel, and a guest that fills it would keep every other from beginning one. Only who begins is counted: a
+/// limit on what comes in would let one guest shut another off. [`LIMIT`] stands for the number.
+const COUNT_OUTGOING: &str = "ct state new add @outgoing { meta mark ct count over LIMIT } drop";
+const LIMIT: &str = "LIMIT";
+/// The connections of each port, kept by the kernel.
+const COUNTERS: &str = "type mark; size 65535; flags dynamic;";
+
+fn inet_table(wanted: &Wanted, numbers: &Numbers, connections: u32) -> Table {
     let mut zones = Map::keyed("typeof iifname : ct zone;");
     for network in &wanted.networks {
         if let Some(zone) = numbers.network(&network.id) {
@@ -143,6 +176,7 @@ fn inet_table(wanted: &Wanted, numbers: &Numbers) -> Table {
         ("zones".into(), zones),
         ("egress".into(), Map::keyed("type mark : verdict;")),
         ("ingress".into(), Map::keyed("type mark : verdict;")),
+        ("outgoing".into(), Map::set(COUNTERS)),
     ]);
     for set in &wanted.address_sets {
         for (v4, kind) in [(true, "ipv4_addr"), (false, "ipv6_addr")] {
@@ -154,9 +188,19 @@ fn inet_table(wanted: &Wanted, numbers: &Numbers) -> Table {
             maps.insert(set_name(&set.id, v4), map);
         }
     }
-    let rules = |rules: &[&str]| rules.iter().map(|&r| r.to_owned()).collect();
+    let connections = connections.to_string();
+    let rules = |rules: &[&str]| {
+        let rules = rules.iter();
+        rules
+            .map(|rule| rule.replace(LIMIT, &connections))
+            .collect()
+    };
     // The guard drops impostors as well, but cannot see into fragments; here they are whole.
-    let egress = [&["meta mark 0x0 accept"], IMPOSTORS, EGRESS].concat();
+    let free = [
+        "meta mark 0x0 accept",
+        "meta mark & 0x80000000 != 0x0 goto unguarded_out",
+    ];
+    let egress = [&free, IMPOSTORS, EGRESS].concat();
     Table {
         name: "inet kn".into(),
         maps,
@@ -167,6 +211,10 @@ fn inet_table(wanted: &Wanted, numbers: &Numbers) -> Table {
                     "type filter hook prerouting priority -300;",
                     rules(&["ct zone set iifname map @zones"]),
                 ),
+            ),
+            (
+                "unguarded_out".into(),
+                Chain::plain(rules(&[COUNT_OUTGOING, "accept"])),
             ),
             (
                 "egress".into(),

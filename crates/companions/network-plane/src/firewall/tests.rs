@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Chain, Map, Table, disjoint, flows::Judge, render, render_change, router, switch};
+use super::{
+    Chain, Map, Table, disjoint, flows::Judge, host, render, render_change, router, switch,
+};
 use crate::kernel::conntrack::Flow;
 use crate::numbers::Numbers;
 use crate::wanted::*;
@@ -129,7 +131,7 @@ fn wanted(ports: Vec<Port>) -> Wanted {
 fn tables(wanted: &Wanted) -> Vec<Table> {
     let mut numbers = Numbers::default();
     numbers.assign(wanted);
-    switch::tables(wanted, &numbers)
+    switch::tables(wanted, &numbers, 1000)
 }
 
 #[test]
@@ -191,6 +193,24 @@ fn a_changed_map_value_is_taken_out_before_it_is_put_in() {
 }
 
 #[test]
+fn guests_reach_of_the_host_what_is_opened_and_nothing_else() {
+    let gateways = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+    let devices = BTreeMap::from([
+        (
+            "kx00000001-00".to_owned(),
+            gateways(&["203.0.113.1/24", "fd00::1/64"]),
+        ),
+        ("kx00000002-00".to_owned(), gateways(&[])),
+    ]);
+    let services = ["tcp/53", "udp/53", "tcp/8000-8010"].map(|text| text.parse().unwrap());
+    insta::assert_snapshot!(render(&host::tables("c10d", &devices, &services.into())));
+    assert_eq!(
+        host::tables("c10d", &Default::default(), &Default::default()),
+        []
+    );
+}
+
+#[test]
 fn a_router_translates_floating_ips_and_hides_the_rest() {
     let gateway = Gateway {
         port_id: id(2),
@@ -207,7 +227,12 @@ fn a_router_translates_floating_ips_and_hides_the_rest() {
     let mut wanted = Router {
         id: id(1),
         admin_up: true,
-        interfaces: vec![],
+        interfaces: vec![Interface {
+            port_id: id(3),
+            network_id: id(0xaa),
+            mac: "fa:16:3e:00:00:03".into(),
+            ips: vec!["10.0.0.1/24".parse().unwrap()],
+        }],
         gateway: Some(gateway),
         routes: vec![],
         floating,
@@ -216,7 +241,12 @@ fn a_router_translates_floating_ips_and_hides_the_rest() {
     wanted.gateway.as_mut().unwrap().snat = false;
     assert!(!render(&router::tables(&wanted)).contains("ip saddr != 203"));
     wanted.gateway = None;
-    assert_eq!(router::tables(&wanted), []);
+    let text = render(&router::tables(&wanted));
+    assert!(!text.contains("nat"), "{text}");
+    assert!(
+        text.contains("through ip daddr 169.254.169.254 drop"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -51,6 +51,10 @@ pub fn run_as<F: Future<Output = ()>>(
             state_dir: directory.path().join("plane"),
             cloud_id,
             places: Default::default(),
+            owner: uuid::Uuid::new_v4().to_string(),
+            // What tests listen on at the gateway address.
+            gateway_services: ["tcp/8080".parse().unwrap()].into(),
+            connections_per_port: None,
         };
         change(&mut settings);
         let cleanup = Cleanup {

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod addresses;
+mod attacks;
+mod collisions;
 mod lab;
 mod life;
 mod make;

@@ -188,9 +188,134 @@ fn a_bound_port_is_wired_told_of_asks_for_metadata_and_leaves_nothing() {
 }
 
 #[test]
+fn a_neighbour_of_a_shared_network_cannot_ask_for_another_s_metadata() {
+    const VICTIM: &str = "11111111-aaaa-4aaa-8aaa-111111111111";
+    const ATTACKER: &str = "22222222-bbbb-4bbb-8bbb-222222222222";
+    on_a_host(|| async {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = Settings {
+            host: "h1".to_owned(),
+            plane: PlaneKind::Linux,
+            cloud_id: uuid::Uuid::new_v4().simple().to_string()[..8].to_owned(),
+            state_dir: folder.path().join("plane"),
+            metadata_secret: "secret".to_owned().into(),
+            ..Settings::default()
+        };
+        let cloud = Cloud::open(sql::testing::sqlite().await, settings).await;
+        let told = Arc::new(Told::default());
+        cloud.networks.set_event_sink(told.clone()).await;
+        let upstream = Arc::new(Upstream::default());
+        let stop = CancellationToken::new();
+        let tasks = cloud.networks.start(Some(upstream.clone()), stop.clone());
+        let down = Down(cloud.clone(), stop);
+
+        // One project's network, shared with another's, with a router of the first.
+        let (network, subnet) = cloud.net("10.0.0.0/24").await;
+        let share = json!({
+            "object_type": "network", "object_id": network["id"], "action": "access_as_shared", "target_tenant": "p-other",
+        });
+        cloud.make(DEMO, "rbac-policies", share).await;
+        let router = cloud.make(DEMO, "routers", json!({})).await;
+        let path = format!("/v2.0/routers/{}/add_router_interface", text(&router["id"]));
+        cloud
+            .put(DEMO, &path, json!({"subnet_id": subnet["id"]}))
+            .await;
+        let bound = |project: &str, server: &str, more: serde_json::Value| {
+            let mut port = json!({
+                "network_id": network["id"], "tenant_id": project, "device_id": server, "device_owner": "compute:nova",
+                "binding:host_id": "h1",
+            });
+            port.as_object_mut()
+                .expect("a map")
+                .extend(more.as_object().expect("a map").clone());
+            port
+        };
+        let victim = cloud
+            .make(ADMIN, "ports", bound("p-other", VICTIM, json!({})))
+            .await;
+        told.heard("plugged", &text(&victim["id"])).await;
+        let query = format!(
+            "device_owner=network:dhcp&network_id={}",
+            text(&network["id"])
+        );
+        let dhcp = ip(&cloud.list(ADMIN, "ports", &query).await[0]);
+
+        let unguarded = json!({"port_security_enabled": false, "security_groups": []});
+        let pair = json!({"allowed_address_pairs": [{"ip_address": ip(&victim)}]});
+        for (what, more) in [("no port security", unguarded), ("an address pair", pair)] {
+            let port = cloud
+                .make(ADMIN, "ports", bound("p-demo", ATTACKER, more))
+                .await;
+            told.heard("plugged", &text(&port["id"])).await;
+            let details = &port["binding:vif_details"];
+            let (tap, netns) = (text(&details["tap"]), text(&details["netns"]));
+            let guest = Guest::plug(&netns, &tap, &text(&port["mac_address"]));
+            for hop in [dhcp.as_str(), "10.0.0.1"] {
+                let as_whom = |address: &str| {
+                    guest.within(|| {
+                        sh(&format!(
+                            "ip addr flush dev eth0; ip addr add {address}/24 dev eth0 \
+                             && ip route add 169.254.169.254 via {hop} dev eth0"
+                        ));
+                        attempt()
+                    })
+                };
+                assert_eq!(as_whom(&ip(&victim)), None, "{what} by {hop}");
+                let own = as_whom(&ip(&port)).expect("its own metadata");
+                assert!(own.ends_with("ami-id"), "{what} by {hop}: {own}");
+            }
+            let asked: Vec<_> = upstream.0.lock().expect("lock").drain(..).collect();
+            assert_eq!(asked.len(), 2, "{what}");
+            for request in asked {
+                assert_eq!(request.headers["x-instance-id"], ATTACKER, "{what}");
+            }
+            drop(guest);
+            cloud.remove(ADMIN, "ports", &port["id"]).await;
+        }
+        // The victim itself is answered, as itself.
+        let details = &victim["binding:vif_details"];
+        let (tap, netns) = (text(&details["tap"]), text(&details["netns"]));
+        let guest = Guest::plug(&netns, &tap, &text(&victim["mac_address"]));
+        guest.within(|| {
+            sh(&format!(
+                "ip addr add {}/24 dev eth0 && ip route add 169.254.169.254 via {dhcp}",
+                ip(&victim)
+            ));
+            ask()
+        });
+        let asked = upstream.0.lock().expect("lock").pop().expect("a request");
+        assert_eq!(asked.headers["x-instance-id"], VICTIM);
+        drop(guest);
+        down.finish(tasks).await;
+    });
+}
+
+/// Asks for metadata; the answer, if there is one soon.
+fn attempt() -> Option<String> {
+    let address = "169.254.169.254:80".parse().expect("an address");
+    for _ in 0..3 {
+        let Ok(mut stream) = TcpStream::connect_timeout(&address, Duration::from_millis(1200))
+        else {
+            continue;
+        };
+        stream
+            .set_read_timeout(Some(Duration::from_secs(3)))
+            .expect("a timeout");
+        let request = "GET /latest/meta-data/ami-id HTTP/1.1\r\nhost: 169.254.169.254\r\nconnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        return Some(answer).filter(|answer| !answer.is_empty());
+    }
+    None
+}
+
+#[test]
 fn an_external_subnet_that_takes_something_from_the_host_is_refused_by_name() {
     on_a_host(|| async {
-        sh("ip link add lan type veth peer name far && ip link set far up && ip link set lan up && ip addr add 192.0.2.9/24 dev lan");
+        sh(
+            "ip link add lan type veth peer name far && ip link set far up && ip link set lan up && ip addr add 192.0.2.9/24 dev lan",
+        );
         sh("ip route add default via 192.0.2.1 && ip route add 10.0.0.0/8 via 192.0.2.1");
         let folder = tempfile::tempdir().expect("a folder");
         let sources = folder.path().join("sources");
