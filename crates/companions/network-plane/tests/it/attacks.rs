@@ -167,12 +167,16 @@ fn a_guest_that_opens_connections_without_end_fills_nothing_up() {
     );
 }
 
-/// An Ethernet frame to everybody that carries UDP to the metadata address, behind these tags.
-fn frame(mac: &str, tags: &[u8], source: [u8; 4]) -> Vec<u8> {
-    let mac = mac
-        .split(':')
-        .map(|byte| u8::from_str_radix(byte, 16).unwrap());
-    let mut frame: Vec<u8> = std::iter::repeat_n(0xff, 6).chain(mac).collect();
+/// An Ethernet frame that carries UDP to the metadata address, behind these tags.
+fn frame(to: &str, from: &str, tags: &[u8], source: [u8; 4]) -> Vec<u8> {
+    let mac = |text: &str| -> Vec<u8> {
+        let bytes = text.split(':');
+        bytes
+            .map(|byte| u8::from_str_radix(byte, 16).unwrap())
+            .collect()
+    };
+    let mut frame = mac(to);
+    frame.extend(mac(from));
     frame.extend(tags);
     frame.extend([0x08, 0x00]);
     let mut ip = vec![0x45, 0, 0, 36, 0, 0, 0, 0, 64, 17, 0, 0];
@@ -202,8 +206,6 @@ fn send_raw(frame: &[u8]) {
         let mut address: libc::sockaddr_ll = std::mem::zeroed();
         address.sll_family = libc::AF_PACKET as u16;
         address.sll_ifindex = libc::if_nametoindex(c"eth0".as_ptr()) as i32;
-        address.sll_halen = 6;
-        address.sll_addr[..6].fill(0xff);
         libc::sendto(
             socket.as_raw_fd(),
             frame.as_ptr().cast(),
@@ -229,6 +231,7 @@ fn no_frame_of_a_neighbour_reaches_metadata_with_another_s_address() {
         ports[1].security = None;
         lab.apply(&wanted(std::slice::from_ref(&net), &ports)).await;
         let neighbour = lab.guest(&ports[1]);
+        let server = net.dhcp_port.as_ref().unwrap().mac.clone();
         let (forged, own) = ([10, 1, 0, 5], [10, 1, 0, 6]);
         // A tag with number 0 is none to the receiver, but hides the address from rules that do not look for it.
         let tags: [&[u8]; 4] = [
@@ -239,9 +242,9 @@ fn no_frame_of_a_neighbour_reaches_metadata_with_another_s_address() {
         ];
         neighbour.within(|| {
             for tags in tags {
-                send_raw(&frame(&ports[1].mac, tags, forged));
+                send_raw(&frame(&server, &ports[1].mac, tags, forged));
             }
-            send_raw(&frame(&ports[1].mac, &[], own));
+            send_raw(&frame(&server, &ports[1].mac, &[], own));
         });
         let dhcp = network_plane::dhcp_namespace(lab.plane.cloud_id(), &net.id);
         // Whoever is heard there is answered, so their address is looked for.

@@ -23,7 +23,8 @@ fn two_clouds_with_one_id_leave_each_other_alone() {
         lab.apply(&cloud(1)).await;
         let first = lab.plane.switch_namespace();
         let settings = PlaneSettings {
-            owner: "somebody-else".to_owned(),
+            // Another one at each run: what a failed run left is no business of the next.
+            owner: uuid::Uuid::new_v4().to_string(),
             state_dir: lab.settings.state_dir.with_file_name("other"),
             ..lab.settings.clone()
         };
