@@ -115,11 +115,6 @@ impl Images {
         &self.0.settings
     }
 
-    /// The database that it works on.
-    pub fn database(&self) -> &Database {
-        &self.0.db
-    }
-
     /// Lets the limits of projects come from the identity service; those that it does not name have
     /// the settings' defaults. Said once, before the first request.
     pub fn set_limit_source(&self, source: Arc<dyn LimitSource>) {
