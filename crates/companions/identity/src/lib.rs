@@ -94,6 +94,11 @@ impl Identity {
         })
     }
 
+    /// The database that it works on.
+    pub fn database(&self) -> &Database {
+        &self.state.db
+    }
+
     /// The HTTP face: `/` and `/v3/…`, with request ids on every answer.
     pub fn router(&self) -> Router {
         http::router(self.state.clone())
