@@ -130,6 +130,7 @@ impl Groups {
                 }
                 (None, None) => Err(std::io::Error::other("it is not mounted")),
             };
+            let found = found.and_then(|found| attempt(&found.1.join(PARENT)).map(|()| found));
             match found {
                 Ok((version, base)) => groups.found.push((controller, version, base.join(PARENT))),
                 Err(error) => groups
@@ -199,6 +200,20 @@ impl Groups {
         self.remaining
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes a group and removes it: the parent may be there and belong to another user.
+fn attempt(parent: &Path) -> Result<()> {
+    let group = parent.join(format!("attempt-{}", std::process::id()));
+    match std::fs::create_dir(&group) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    match std::fs::remove_dir(&group) {
+        // Another thread of this process tries, too.
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
