@@ -182,7 +182,7 @@ pub(crate) fn start(
     tokio::spawn(collect(pid, pidfd));
     let process = own.map_err(DriverError::io("watch QEMU"))?;
     // QEMU's own pid file holds the number that it has in its own process table.
-    if let Err(error) = crate::record::replace(&layout.pid(), pid.to_string().as_bytes()) {
+    if let Err(error) = crate::durable::replace_soon(&layout.pid(), pid.to_string().as_bytes()) {
         if let Err(alive) = process.send_kill() {
             tracing::error!(pid, error = %alive, "a QEMU that failed to start cannot be killed");
         }
