@@ -9,6 +9,7 @@ mod identity;
 mod image;
 mod place;
 mod policy;
+mod qemu;
 mod scheduling;
 mod services;
 mod ssl;
@@ -19,12 +20,13 @@ use anyhow::{Result, bail};
 use settings::{Outside, SectionInfo, Settings, Sources, section};
 use telemetry::TelemetrySettings;
 
-pub use compute::{ApiSection, ComputeSection, FakeSection, QemuSection};
+pub use compute::{ApiSection, ComputeSection, FakeSection};
 pub use console::ConsoleSection;
 pub use demo::DemoSection;
 pub use identity::{ComplianceSection, FernetSection, IdentitySection};
 pub use image::ImageSection;
 pub use place::{Driver, Place};
+pub use qemu::QemuSection;
 pub use scheduling::SchedulerSection;
 pub use services::{NetworkSection, Plane};
 

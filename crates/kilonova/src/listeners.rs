@@ -17,7 +17,7 @@ use web::tls::Tls;
 use crate::config::Config;
 
 /// The operators' door, in the state folder: health and metrics, when all other connections are taken too.
-pub const OPERATORS_DOOR: &str = "run/operators.sock";
+pub const OPERATORS_DOOR: &str = "run/health.sock";
 
 /// Which part of the open files that the process may have, a listener gives to clients. The rest is for guests,
 /// databases and operators; the console proxy holds two files for each client.
