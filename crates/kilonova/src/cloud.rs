@@ -253,7 +253,7 @@ impl Cloud {
         })
     }
 
-    /// Reads certificates and policy files again. What cannot be read is logged, and the old stays in use.
+    /// Reads certificates again. What cannot be read is logged, and the old stays in use.
     pub fn reload(&self) {
         if let Some(Err(error)) = self.shown.as_ref().map(Shown::reload) {
             tracing::error!("the certificate stays as it was: {error:#}");
