@@ -277,6 +277,31 @@ fn a_vmdk_must_describe_itself_and_nothing_more() {
 }
 
 #[test]
+fn a_vmdk_with_a_short_content_id_is_accepted_and_text_behind_its_end_is_not() {
+    let good = made("vmdk", "", "16M");
+    let at = 512;
+    let end = at
+        + good[at..]
+            .iter()
+            .position(|&byte| byte == 0)
+            .expect("an end");
+    let text = String::from_utf8_lossy(&good[at..end]).into_owned();
+    let (front, back) = text.split_once("CID=").expect("a content id");
+    let back = &back[back.find('\n').expect("a line")..];
+    // As QEMU writes the id 0x1f over one of eight digits: what was longer stays behind the new end.
+    let mut short = good.clone();
+    let old = format!("{front}CID=fffffffe{back}");
+    put(&mut short, at, old.as_bytes());
+    put(&mut short, at, format!("{front}CID=1f{back}\0").as_bytes());
+    assert!(look(&short, "vmdk").is_ok());
+    let mut hidden = short.clone();
+    put(&mut hidden, at + old.len() - 2, b"RW");
+    assert!(look(&hidden, "vmdk").is_err());
+    put(&mut short, at + old.len() + 100, b"RW 1 FLAT \"passwd\"");
+    assert!(look(&short, "vmdk").is_err());
+}
+
+#[test]
 fn encrypted_and_unknown_qcow2_is_refused() {
     let good = made("qcow2", "", "16M");
     let with = |at: usize, bytes: &[u8]| {

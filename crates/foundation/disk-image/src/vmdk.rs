@@ -91,13 +91,27 @@ fn descriptor<R: Read + Seek>(source: &mut Source<R>, head: &[u8]) -> Result<Str
         Some(end) => raw.split_at(end),
         None => (raw.as_slice(), [].as_slice()),
     };
-    if padding.iter().any(|&byte| byte != 0) {
+    let rest = match padding.iter().rposition(|&byte| byte != 0) {
+        Some(last) => &padding[..=last],
+        None => &[],
+    };
+    if !is_remainder(text, rest) {
         return wrong("a descriptor with text behind its end");
     }
     match String::from_utf8(text.to_vec()) {
         Ok(text) => Ok(text),
         Err(_) => wrong("a descriptor that is no text"),
     }
+}
+
+/// Whether what stands behind the end is what QEMU leaves there. It writes a new content id as a number without leading
+/// zeros (`vmdk_write_cid` in block/vmdk.c): of a shorter descriptor's predecessor the last characters stay, up to seven
+/// of them, with the new end in front. Readers stop at the end, so they mean nothing.
+fn is_remainder(text: &[u8], rest: &[u8]) -> bool {
+    let Some((0, left)) = rest.split_first() else {
+        return rest.is_empty();
+    };
+    left.len() < 8 && text.ends_with(left)
 }
 
 /// Every line of the descriptor must be understood, and the disk must be this very file.
