@@ -87,7 +87,7 @@ async fn parts(conn: &DatabaseConnection) -> Result<BTreeSet<Part>, DbErr> {
     let query = "SELECT m.type AS kind, m.tbl_name AS place, m.name AS name FROM sqlite_master m \
                  WHERE m.name NOT LIKE 'sqlite_%' \
                  UNION ALL SELECT 'column', m.name, c.name FROM sqlite_master m \
-                 JOIN pragma_table_info(m.name) c WHERE m.type = 'table'";
+                 JOIN pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%'";
     let rows = conn
         .query_all_raw(Statement::from_string(engine, query))
         .await?;
