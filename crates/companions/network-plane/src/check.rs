@@ -56,8 +56,8 @@ pub fn admit(wanted: &Wanted) -> (Wanted, Vec<(Object, PlaneError)>) {
         let fresh_names = |()| {
             fresh(names::router_namespace("", &router.id))?;
             let ports = router.interfaces.iter().map(|i| &i.port_id);
-            let ports = ports.chain(router.gateway.iter().map(|g| &g.port_id));
-            ports.map(|id| fresh(names::router_interface(id))).collect()
+            let mut ports = ports.chain(router.gateway.iter().map(|g| &g.port_id));
+            ports.try_for_each(|id| fresh(names::router_interface(id)))
         };
         match check_router(router, &known).and_then(fresh_names) {
             Ok(()) => admitted.routers.push(router.clone()),

@@ -99,7 +99,10 @@ impl Database {
                 connect
                     .max_connections(connections)
                     .test_before_acquire(false)
-                    .map_sqlx_sqlite_opts(move |sqlite| tuned(sqlite, wait));
+                    .map_sqlx_sqlite_opts(move |sqlite| tuned(sqlite, wait))
+                    .map_sqlx_sqlite_pool_opts(|pool| {
+                        pool.after_release(|session, _| Box::pin(is_at_rest(session)))
+                    });
             };
             let until = Instant::now() + wait;
             loop {
@@ -223,6 +226,16 @@ fn limited(connect: &mut ConnectOptions, options: &Options) {
         })
         .after_release(move |session, _| Box::pin(answers(session, limit)))
     });
+}
+
+/// Whether a connection to a file has no transaction left open when it is given back. On a full disk SQLite ends a
+/// transaction by itself, and the library's own roll-back then fails: it would go on counting a transaction, and later
+/// ones would be parts of it that nobody ever commits. Such a connection is closed.
+async fn is_at_rest(session: &mut sqlx::SqliteConnection) -> Result<bool, sqlx::Error> {
+    use sqlx::Connection;
+    // Answered after whatever was sent before it.
+    session.ping().await?;
+    Ok(!session.is_in_transaction())
 }
 
 async fn answers<S: sqlx::Connection>(

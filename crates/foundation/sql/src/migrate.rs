@@ -150,7 +150,7 @@ struct Begun {
 
 impl Begun {
     async fn open<M: MigratorTrait>(session: &DatabaseConnection) -> Result<Self, DbErr> {
-        let table = format!("{}_begun", M::migration_table_name().to_string());
+        let table = format!("{}_begun", M::migration_table_name());
         let create =
             format!("CREATE TABLE IF NOT EXISTS `{table}` (version VARCHAR(255) PRIMARY KEY)");
         session.execute_unprepared(&create).await?;

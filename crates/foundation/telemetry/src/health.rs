@@ -24,6 +24,9 @@ type Check = Box<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Syn
 
 type Answers = Vec<(&'static str, Result<(), String>)>;
 
+/// Answers, and when they were given.
+type Latest = (Instant, Arc<Answers>);
+
 /// Whether who sends these headers may read why a check fails.
 type Insider = Box<dyn Fn(HeaderMap) -> BoxFuture<'static, bool> + Send + Sync>;
 
@@ -31,7 +34,7 @@ type Insider = Box<dyn Fn(HeaderMap) -> BoxFuture<'static, bool> + Send + Sync>;
 #[derive(Clone, Default)]
 pub struct Checks {
     checks: Arc<Vec<(&'static str, Check)>>,
-    latest: Arc<Mutex<Option<(Instant, Arc<Answers>)>>>,
+    latest: Arc<Mutex<Option<Latest>>>,
 }
 
 impl Checks {

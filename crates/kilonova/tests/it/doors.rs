@@ -39,8 +39,7 @@ async fn a_hangup_lets_a_rotated_log_go_and_ends_nothing() {
     .await;
     until("lines go into it", || async {
         let text = std::fs::read_to_string(&log).unwrap();
-        text.contains("reading certificates again")
-            .then_some(())
+        text.contains("reading certificates again").then_some(())
     })
     .await;
     process.log_in("demo").await;
