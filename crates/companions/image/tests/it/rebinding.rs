@@ -2,6 +2,10 @@
 //!
 //! The test has a network and a resolver of its own: name servers are asked, not a table. The name
 //! first leads to an address that may be asked, and from then on to one that may not.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "programs of the test, not of the service"
+)]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;

@@ -101,7 +101,7 @@ fn an_address_that_comes_later_leaves_the_cable_and_two_equal_ranges_get_one() {
     lab::run(|lab| async move {
         let (first, mut second) = (external("first", 113), external("second", 113));
         second.subnets[0].id = id("subnet of the second");
-        let one = wanted(&[first.clone()], &[]);
+        let one = wanted(std::slice::from_ref(&first), &[]);
         lab.apply(&one).await;
         device("later", "203.0.113.200/24");
         // Looked at again, since the wanted state has another uplink.

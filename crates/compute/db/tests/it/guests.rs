@@ -74,7 +74,10 @@ async fn a_guest_seen_again_keeps_when_it_was_seen_first() {
             first_seen: now,
             ..later
         };
-        assert_eq!(quarantine::list(&tx).await.expect("one"), [kept.clone()]);
+        assert_eq!(
+            quarantine::list(&tx).await.expect("one"),
+            std::slice::from_ref(&kept)
+        );
         assert_eq!(quarantine::of_node(&tx, NODE).await.expect("one"), [kept]);
         assert_eq!(quarantine::of_node(&tx, ELSEWHERE).await.expect("none"), []);
         assert_eq!(quarantine::count(&tx).await.expect("one"), 1);

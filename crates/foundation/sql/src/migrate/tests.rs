@@ -1,5 +1,9 @@
 //! Two starts at once, and starts that were cut off: by an error after every statement, and by a
 //! signal that no process survives.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "programs of the test, not of the service"
+)]
 
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -419,7 +419,7 @@ async fn a_real_guest_has_a_user_namespaces_limits_and_groups_of_its_own() {
             .trim()
             .parse()
             .unwrap();
-        assert!(memory >= 544 << 20 && memory < 1 << 30, "{memory}");
+        assert!((544 << 20..1 << 30).contains(&memory), "{memory}");
         let dir = cloud.dir.path().join("servers").join(&spec.id);
         let mode = |name: &str| {
             std::fs::metadata(dir.join(name))
