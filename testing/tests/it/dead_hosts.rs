@@ -342,8 +342,11 @@ async fn declare_down(cloud: &TestCloud) {
 /// A cloud whose one agent reports once and is silent, far longer than the down time, while it builds.
 async fn silent_alone() -> TestCloud {
     // Long enough to ask for a server on a busy machine while the one report still counts.
-    let settings = "[DEFAULT]\nservice_down_time = 5\n[fake]\nstart_ms = 17000\n";
-    let cloud = TestCloud::changed(settings, |config| config.compute.report_interval = NEVER).await;
+    let cloud = TestCloud::changed("[fake]\nstart_ms = 17000\n", |config| {
+        config.compute.service_down_time = Duration::from_secs(5);
+        config.compute.report_interval = NEVER;
+    })
+    .await;
     cloud.knows_hosts(1).await;
     cloud
 }
