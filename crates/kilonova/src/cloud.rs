@@ -137,7 +137,7 @@ impl Cloud {
             Some(Arc::new(glue::Metadata(metadata.clone()))),
             stop.clone(),
         );
-        let conductor = conductor(config, &db, &bus, &companions, &nova).await?;
+        let conductor = conductor(config, &state, &db, &bus, &companions, &nova).await?;
         scheduler(config, &db, &bus).await?;
         let agents = agents(config, &state, &hosts, &bus, &companions, &nova).await?;
         report_services(&tasks, &bus, config, &stop);
@@ -275,6 +275,7 @@ fn metadata(config: &Config, db: &Database, state: &State) -> Result<Router> {
 
 async fn conductor(
     config: &Config,
+    state: &State,
     db: &Database,
     bus: &Bus,
     companions: &Companions,
@@ -291,13 +292,14 @@ async fn conductor(
         ..compute_conductor::Settings::default()
     };
     let env = compute_conductor::Env {
-        db: db.clone(),
+        db: db.read_only(),
         bus: bus.clone(),
         network: companions.network.clone(),
         session: session.clone(),
         settings,
     };
-    Ok(Conductor::start(Arc::new(env)).await?)
+    let sole = state.sole_process(db.engine());
+    Ok(Conductor::start(Arc::new(env), db.clone(), sole).await?)
 }
 
 async fn scheduler(config: &Config, db: &Database, bus: &Bus) -> Result<()> {

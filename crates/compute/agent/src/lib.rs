@@ -8,6 +8,7 @@ mod act;
 mod build;
 mod consoles;
 mod failure;
+mod given_up;
 mod images;
 mod late;
 mod report;
@@ -37,6 +38,7 @@ pub(crate) struct Host {
     pub images: ImageCache,
     pub settings: Settings,
     pub builds: Semaphore,
+    pub given_up: given_up::GivenUp,
 }
 
 /// A running agent.
@@ -76,11 +78,13 @@ impl Agent {
             bus: bus.clone(),
             images,
             settings,
+            given_up: given_up::GivenUp::default(),
         });
         let service = Service::new(host.clone())
             .on(build::build)
             .on(build::destroy)
             .on(act::act)
+            .on(given_up::give_up)
             .on(consoles::output)
             .on(consoles::endpoint);
         let address = agent::address(&host.settings.host);

@@ -8,7 +8,7 @@ pub mod ports;
 use std::sync::Arc;
 
 use bus::{Context, Failure};
-use compute_db::DbError;
+use compute_db::{Database, DbError};
 use compute_rpc::conductor::Nudge;
 use workflow::{Runner, WorkflowError};
 
@@ -17,6 +17,7 @@ use crate::env::Env;
 /// What handlers work with.
 pub struct Desk {
     pub env: Arc<Env>,
+    pub db: Database,
     pub runner: Runner<Env>,
 }
 

@@ -20,6 +20,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_server_passwords::Migration),
             Box::new(m0004_server_groups::Migration),
             Box::new(m0006_purge::Migration),
+            Box::new(workflow::SignalsMigration),
         ]
     }
 

@@ -7,12 +7,11 @@ use std::sync::Arc;
 
 use bus::{Context, Failure};
 use chrono::{DateTime, TimeDelta, Utc};
-use compute_db::{DbError, servers};
+use compute_db::{Database, DbError, servers};
 use compute_model::{PowerState, Server, VmState};
 use compute_rpc::conductor::{GuestChanged, GuestReport, StillWanted, Unwanted};
 
 use super::{Desk, database};
-use crate::env::Env;
 
 /// A guest changed its state.
 pub async fn changed(
@@ -24,7 +23,7 @@ pub async fn changed(
         power: message.power_state,
         epoch: Some(message.epoch),
     };
-    observe(&desk.env, &message.host, &message.server_id, seen)
+    observe(&desk.db, &message.host, &message.server_id, seen)
         .await
         .map_err(database)
 }
@@ -35,8 +34,8 @@ pub async fn report(
     _context: Context,
     message: GuestReport,
 ) -> Result<Unwanted, Failure> {
-    let env = &desk.env;
-    let own = servers::on_host(env.db.read(), &message.host)
+    let db = &desk.db;
+    let own = servers::on_host(db.read(), &message.host)
         .await
         .map_err(database)?;
     let own: BTreeMap<&str, &Server> = own
@@ -51,7 +50,7 @@ pub async fn report(
                     power: guest.power_state,
                     epoch: Some(guest.epoch),
                 };
-                observe(env, &message.host, &guest.server_id, seen)
+                observe(db, &message.host, &guest.server_id, seen)
                     .await
                     .map_err(database)?;
             }
@@ -59,7 +58,7 @@ pub async fn report(
             None => {
                 // Deleted, or elsewhere by now. A build that is about to choose this host has
                 // claimed it in the row before the agent hears of it.
-                let epoch = match servers::find_any(env.db.read(), &guest.server_id).await {
+                let epoch = match servers::find_any(db.read(), &guest.server_id).await {
                     Ok(server) => server.epoch,
                     Err(DbError::NotFound(_)) => guest.epoch,
                     Err(error) => return Err(database(error)),
@@ -82,7 +81,7 @@ pub async fn report(
                 power: PowerState::NoState,
                 epoch: None,
             };
-            observe(env, &message.host, id, vanished)
+            observe(db, &message.host, id, vanished)
                 .await
                 .map_err(database)?;
         }
@@ -96,7 +95,7 @@ pub async fn still_wanted(
     _context: Context,
     message: StillWanted,
 ) -> Result<bool, Failure> {
-    match servers::find(desk.env.db.read(), &message.server_id).await {
+    match servers::find(desk.db.read(), &message.server_id).await {
         Ok(server) => Ok(server.host.as_ref() == Some(&message.host)
             && server.epoch == message.epoch
             && server.task_state.is_some()),
@@ -124,10 +123,10 @@ fn may_be_old(server: &Server, seen: Seen, now: DateTime<Utc>) -> bool {
 }
 
 /// Writes what was seen of a guest, and what follows from it (see [`follows`]).
-async fn observe(env: &Env, host: &str, id: &str, seen: Seen) -> Result<(), DbError> {
+async fn observe(db: &Database, host: &str, id: &str, seen: Seen) -> Result<(), DbError> {
     let power = seen.power;
     sql::retry(|| async {
-        let tx = env.db.begin().await?;
+        let tx = db.begin().await?;
         let mut server = match servers::lock(&tx, id).await {
             Err(DbError::NotFound(_)) => return Ok(()),
             other => other?,

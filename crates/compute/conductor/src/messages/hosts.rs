@@ -23,7 +23,7 @@ pub async fn report(
         );
     }
     let service = sql::retry(|| async {
-        let tx = desk.env.db.begin().await?;
+        let tx = desk.db.begin().await?;
         let now = records::now();
         let service = hosts::seen(&tx, &message.host, hosts::COMPUTE, now).await?;
         hosts::report(
@@ -52,7 +52,7 @@ pub async fn service(
     message: ServiceReport,
 ) -> Result<(), Failure> {
     sql::retry(|| async {
-        let tx = desk.env.db.begin().await?;
+        let tx = desk.db.begin().await?;
         hosts::seen(&tx, &message.host, &message.binary, records::now()).await?;
         tx.commit().await?;
         Ok::<_, DbError>(())
