@@ -6,6 +6,7 @@ use anyhow::Result;
 use hypervisor_qemu::QemuSettings;
 
 use crate::config::{Config, Driver};
+use crate::operations;
 
 /// Prints findings; true when a cloud with these settings can work.
 pub async fn run(config: &Config) -> Result<bool> {
@@ -36,6 +37,18 @@ pub async fn run(config: &Config) -> Result<bool> {
         for problem in &probe.problems {
             say(false, problem.clone());
         }
+    }
+    match operations::stuck(config).await {
+        Ok(None) => {}
+        Ok(Some(stuck)) if stuck.is_empty() => say(true, "no operation is stuck".to_owned()),
+        Ok(Some(stuck)) => say(
+            false,
+            format!(
+                "{} operations are stuck: look at them with kilonova operations list",
+                stuck.len()
+            ),
+        ),
+        Err(error) => say(false, format!("the journal of operations: {error:#}")),
     }
     let root = nix::unistd::geteuid().is_root();
     say(

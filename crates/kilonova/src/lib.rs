@@ -15,6 +15,7 @@ pub mod down;
 mod drivers;
 mod glue;
 mod listeners;
+pub mod operations;
 pub mod state;
 
 pub use cloud::Cloud;

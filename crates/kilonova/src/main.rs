@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
-use kilonova::{Cloud, Config, audit, demo, docs, doctor, down};
+use kilonova::{Cloud, Config, audit, demo, docs, doctor, down, operations};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use settings::Sources;
 use tokio::signal::unix::{SignalKind, signal};
@@ -44,6 +44,11 @@ enum Command {
     /// Look at a cloud that does not run: what belongs to nobody, a line each. Exit code 1 when
     /// there is something.
     Audit,
+    /// Look at what the cloud has under way, and help what is stuck. Works beside a running cloud.
+    Operations {
+        #[command(subcommand)]
+        verb: operations::Verb,
+    },
     /// Make the first image, network, key and server of a running cloud, and say how to reach it.
     Demo(demo::Wanted),
     /// Print a generated document.
@@ -100,6 +105,7 @@ async fn command(command: Command, config: &Config) -> Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
         }
+        Command::Operations { verb } => operations::run(config, &verb).await?,
         Command::Demo(wanted) => demo::run(config, &wanted).await?,
         Command::Docs { .. } => unreachable!("answered before the runtime starts"),
     }

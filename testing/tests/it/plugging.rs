@@ -44,7 +44,13 @@ async fn begin(
     };
     let row = stage.asked().await;
     let state = states::Build::new(&row.id, asked(), plan);
-    let id = workflow::insert(stage.journal.write(), (PLUGGED, BUILD_VERSION), &row.id, &state).await;
+    let id = workflow::insert(
+        stage.journal.write(),
+        (PLUGGED, BUILD_VERSION),
+        &row.id,
+        &state,
+    )
+    .await;
     let id = id.expect("a journal entry");
     runner.nudge(id);
     (row.id, id)

@@ -194,7 +194,10 @@ pub fn asked() -> states::Asked {
 }
 
 fn is_cancelled(trial: &Trial) -> bool {
-    trial.stops.iter().any(|(_, stop)| *stop == Stop::IsCancelled)
+    trial
+        .stops
+        .iter()
+        .any(|(_, stop)| *stop == Stop::IsCancelled)
 }
 
 async fn builds(stage: Stage) {
@@ -256,7 +259,10 @@ async fn builds(stage: Stage) {
                 assert_eq!(row.vm_state, VmState::Error, "{trial:?}");
                 let fault = row.fault.as_ref().expect("a fault");
                 let details = fault.details.clone().unwrap_or_default();
-                assert!(details.contains("injected by a test"), "{trial:?}: {details}");
+                assert!(
+                    details.contains("injected by a test"),
+                    "{trial:?}: {details}"
+                );
             }
         }
         assert_eq!(row.host, None, "{trial:?}");

@@ -45,7 +45,11 @@ impl GivenUp {
 
 /// Actions of older epochs on this server are void.
 pub async fn give_up(host: Arc<Host>, _context: Context, message: GiveUp) -> Result<(), Failure> {
-    tracing::warn!(server = message.server_id, epoch = message.epoch, "an action was given up");
+    tracing::warn!(
+        server = message.server_id,
+        epoch = message.epoch,
+        "an action was given up"
+    );
     host.given_up.note(&message);
     Ok(())
 }

@@ -61,7 +61,6 @@ impl Conductor {
             None => builder.start(),
         };
         let desk = messages::Desk {
-            env: env.clone(),
             db,
             runner: runner.clone(),
         };

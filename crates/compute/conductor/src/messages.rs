@@ -16,7 +16,6 @@ use crate::env::Env;
 
 /// What handlers work with.
 pub struct Desk {
-    pub env: Arc<Env>,
     pub db: Database,
     pub runner: Runner<Env>,
 }

@@ -12,6 +12,7 @@ pub mod flavors;
 pub mod hypervisors;
 pub mod keypairs;
 pub mod limits;
+pub mod operations;
 pub mod policy;
 mod projects;
 pub mod quota_sets;

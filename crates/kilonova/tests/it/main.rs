@@ -4,4 +4,5 @@
 mod crash;
 mod first_start;
 mod limits;
+mod operations;
 mod process;

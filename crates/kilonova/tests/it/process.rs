@@ -129,6 +129,12 @@ impl Process {
         User::log_in(&self.url, name, password, name).await
     }
 
+    /// Another verb of the binary, with its arguments, on the same settings.
+    pub fn run(&self, words: &[&str]) -> Output {
+        let mut command = self.command(words[0]);
+        command.args(&words[1..]).output().unwrap()
+    }
+
     /// `kilonova audit`, of a cloud that does not run.
     pub fn audit(&self) -> Output {
         self.command("audit").output().unwrap()
