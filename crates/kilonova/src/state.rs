@@ -193,3 +193,29 @@ pub fn write_private(file: &Path, text: &str) -> Result<()> {
     };
     write().with_context(|| format!("cannot write {}", file.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_the_sole_process_stands_for_one_folder_and_outlives_a_restart() {
+        let places = tempfile::tempdir().expect("a folder");
+        let name = |folder: &str, engine| {
+            let state = State::open(&places.path().join(folder)).expect("opened");
+            format!("{:?}", state.sole_process(engine).expect("a name"))
+        };
+        for engine in [sql::Engine::Sqlite, sql::Engine::Postgres] {
+            assert_eq!(name("a", engine), name("a", engine));
+            assert_ne!(name("a", engine), name("b", engine));
+        }
+        assert_ne!(
+            name("a", sql::Engine::Sqlite),
+            name("a", sql::Engine::Postgres)
+        );
+        // A copy in its place: another folder, which may have been copied to another machine as well.
+        let before = name("a", sql::Engine::Postgres);
+        std::fs::rename(places.path().join("a"), places.path().join("old")).expect("moved");
+        assert_ne!(name("a", sql::Engine::Postgres), before);
+    }
+}

@@ -23,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The lease where it has to run out before another runner takes over.
 const SHORT: Duration = Duration::from_millis(250);
 
+/// Points tried where all would take too long.
+const FEW: usize = 4;
+
 /// A fresh world for one run.
 pub struct World<W: Workflow> {
     /// With the tables of [`crate::Migration`].
@@ -44,7 +47,7 @@ pub type Meets = Box<dyn Fn(WorkflowId) -> futures::future::BoxFuture<'static, (
 pub struct Plan {
     /// The name in the journal: one of its own, where other runners work on the same journal.
     pub name: &'static str,
-    /// Points tried of each way to disturb; `usize::MAX` tries all.
+    /// Points tried of each way to disturb the whole way forward and the whole way back; a few of the others.
     pub points: usize,
     /// Random trials after that, unless the environment says how many.
     pub rounds: usize,
@@ -84,13 +87,15 @@ pub async fn torture<W: Workflow>(
     }
     for (base, (points, wakes)) in bases.iter().zip(&counted) {
         for stop in stops::<W>(base) {
-            let points = random.some_of(*points, plan.points).into_iter();
-            let wakes = match stop {
-                // What it stands still in may hold what others need: a transaction of another service.
-                Stop::Freezes => Vec::new(),
-                _ => random.some_of(*wakes, plan.points.min(4)),
+            let (most_points, most_wakes) = match stop {
+                // Each waits for a lease. What it stands still in may hold what others need, as a transaction of
+                // another service: only at points.
+                Stop::Freezes => (plan.points.min(FEW), 0),
+                _ if is_main::<W>(base) => (plan.points, plan.points.min(FEW)),
+                _ => (plan.points.min(FEW), plan.points.min(FEW / 2)),
             };
-            let wakes = wakes.into_iter();
+            let points = random.some_of(*points, most_points).into_iter();
+            let wakes = random.some_of(*wakes, most_wakes).into_iter();
             for at in points.map(At::Point).chain(wakes.map(At::Wake)) {
                 let trial = Trial {
                     stops: vec![(at, stop)],
@@ -132,12 +137,16 @@ fn bases<W: Workflow>() -> Vec<Trial> {
     trials
 }
 
-/// The ways to stop a runner, for this trial.
-fn stops<W: Workflow>(base: &Trial) -> Vec<Stop> {
-    let undisturbed = *base == Trial::default();
+/// Whether a trial is the whole way forward, or the whole way back.
+fn is_main<W: Workflow>(base: &Trial) -> bool {
     let last = W::steps().last().map(|step| step.name);
     let undoes_all = base.failed_at == last && base.undo_failed_at.is_none();
-    match undisturbed || undoes_all {
+    *base == Trial::default() || undoes_all
+}
+
+/// The ways to stop a runner, for this trial.
+fn stops<W: Workflow>(base: &Trial) -> Vec<Stop> {
+    match is_main::<W>(base) {
         true => vec![Stop::Dies, Stop::Freezes, Stop::IsCancelled],
         false => vec![Stop::Dies],
     }

@@ -152,8 +152,8 @@ async fn what_steps_write_is_there_once_or_not_at_all_whoever_dies_or_wakes_up_l
         let sqlite = db.engine() == sql::Engine::Sqlite;
         let plan = Plan {
             name: Post::KIND,
-            points: if sqlite { usize::MAX } else { 8 },
-            rounds: if sqlite { 60 } else { 20 },
+            points: if sqlite { 40 } else { 6 },
+            rounds: if sqlite { 20 } else { 10 },
         };
         torture::<Post>(
             plan,

@@ -285,8 +285,8 @@ async fn a_trip_reaches_the_other_side_or_stays_here_whatever_dies() {
         let db = &fresh(db).await;
         let plan = Plan {
             name: Ferry::KIND,
-            points: 8,
-            rounds: 20,
+            points: 4,
+            rounds: 8,
         };
         torture::<Ferry>(
             plan,

@@ -194,8 +194,8 @@ async fn a_signal_is_taken_once_whatever_dies() {
         let db = &fresh(db).await;
         let plan = Plan {
             name: Order::KIND,
-            points: 12,
-            rounds: 20,
+            points: 4,
+            rounds: 8,
         };
         let other = &other;
         torture::<Order>(
