@@ -61,7 +61,7 @@ impl Conductor {
             None => builder.start(),
         };
         let desk = messages::Desk {
-            db,
+            db: db.clone(),
             runner: runner.clone(),
         };
         let service = Service::new(desk)
@@ -79,7 +79,7 @@ impl Conductor {
             .await?;
         let purging = CancellationToken::new();
         let ended = purging.clone();
-        tokio::spawn(async move { purge::run(&env, ended).await });
+        tokio::spawn(async move { purge::run(&db, &env.settings.keep, ended).await });
         Ok(Conductor {
             runner,
             serving,
