@@ -352,11 +352,15 @@ impl Drop for Unheard<'_> {
     }
 }
 
-/// Keeps the lease; false when it is lost. While the database does not answer, the lease is ours for
-/// as long as nobody else could have taken it.
+/// Keeps the lease; false when it is lost. A lease that may be over by our reckoning is still ours if the database
+/// says so: until then the step stands still. While the database does not answer, it is ours for as long as nobody
+/// else could have taken it, and one length more.
 async fn hold_on<W: Workflow>(lease: &Lease, cx: &StepContext) -> bool {
-    match tokio::time::timeout_at(lease.over(), lease.renew()).await {
+    let until = lease.over().max(Instant::now()) + lease.length();
+    match tokio::time::timeout_at(until, lease.renew()).await {
         Ok(Ok(true)) => {
+            // The step, which is polled before this, may have stood still.
+            tokio::task::yield_now().await;
             look_for_cancel::<W>(lease, cx).await;
             true
         }
@@ -366,7 +370,7 @@ async fn hold_on<W: Workflow>(lease: &Lease, cx: &StepContext) -> bool {
                 error = chain(&error),
                 "cannot renew the lease of a workflow"
             );
-            Instant::now() < lease.over()
+            Instant::now() < until
         }
     }
 }
