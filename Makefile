@@ -11,7 +11,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH):/usr/sbin:/sbin
 BINARY = $(or $(CARGO_TARGET_DIR),target)/$(PROFILE)/kilonova
 ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help up down clean-cloud test fuzz check docs bench conformance
+.PHONY: help up down clean-cloud test fuzz soak check docs bench conformance
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -32,6 +32,12 @@ test: ## all tests: three database engines, message broker, live guests
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (600); see testing/fuzz/src/lib.rs
 	@tools/fuzz.sh
+
+# Random trials of each workflow on each engine.
+ROUNDS ?= 500
+
+soak: ## the journal under torture: ROUNDS (500) random trials of each workflow
+	KILONOVA_TORTURE_ROUNDS=$(ROUNDS) cargo xtask services -- cargo test -p workflow -p testing -- whatever whoever wherever the_same_on --nocapture
 
 check: ## format, lints, import rules, sizes, generated documents, licences
 	cargo fmt --all --check

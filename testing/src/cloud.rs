@@ -172,6 +172,15 @@ impl TestCloud {
             .expect("running between start and restart")
     }
 
+    /// The URL of its compute database.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn compute_database(&self) -> String {
+        let config = config(&self.state_path(), &self.settings).expect("settings");
+        config.database_url(&self.cloud().state.path, "compute")
+    }
+
     /// Its folder.
     pub fn state_path(&self) -> PathBuf {
         self.folder.path().join("s")

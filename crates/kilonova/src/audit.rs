@@ -151,7 +151,7 @@ async fn idle(cloud: &Auditor) -> Result<Vec<String>> {
     Ok(findings)
 }
 
-/// Claims of servers that are gone, and counts that do not add up.
+/// Claims of servers that are gone or live elsewhere, and counts that do not add up.
 async fn claimed(cloud: &Auditor, live: &BTreeSet<String>) -> Result<Vec<String>> {
     let db = cloud.db.read();
     let consumers = claims::consumers(db).await?.into_iter();
@@ -159,6 +159,24 @@ async fn claimed(cloud: &Auditor, live: &BTreeSet<String>) -> Result<Vec<String>
         .filter(|consumer| !live.contains(consumer))
         .map(|consumer| format!("a claim of {consumer}, which is no server"))
         .collect();
+    for (server, lives, held) in servers::nodes_of_live(db).await?.into_iter().filter_map({
+        let held = claims::nodes_by_consumer(db).await?;
+        move |(server, lives)| {
+            let held = held.get(&server).cloned().unwrap_or_default();
+            let right = lives.iter().eq(held.iter());
+            (!right).then_some((server, lives, held))
+        }
+    }) {
+        findings.push(format!(
+            "server {server} lives on node {}, its claims are on {}",
+            lives.as_deref().unwrap_or("none"),
+            if held.is_empty() {
+                "none".to_owned()
+            } else {
+                held.join(", ")
+            },
+        ));
+    }
     for (node, class, used, sum) in claims::inexact(db).await? {
         findings.push(format!(
             "node {node} counts {used} of {class}, its claims are {sum}"

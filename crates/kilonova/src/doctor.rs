@@ -6,7 +6,7 @@ use anyhow::Result;
 use hypervisor_qemu::{Confinement, QemuSettings};
 
 use crate::config::{Config, Driver};
-use crate::{guests, membership};
+use crate::{guests, membership, operations};
 
 /// Prints findings; true when a cloud with these settings can work.
 pub async fn run(config: &Config) -> Result<bool> {
@@ -52,6 +52,18 @@ pub async fn run(config: &Config) -> Result<bool> {
         for gap in gaps {
             say(!required, format!("guests are not fully confined: {gap}"));
         }
+    }
+    match operations::stuck(config).await {
+        Ok(None) => {}
+        Ok(Some(stuck)) if stuck.is_empty() => say(true, "no operation is stuck".to_owned()),
+        Ok(Some(stuck)) => say(
+            false,
+            format!(
+                "{} operations are stuck: look at them with kilonova operations list",
+                stuck.len()
+            ),
+        ),
+        Err(error) => say(false, format!("the journal of operations: {error:#}")),
     }
     let root = nix::unistd::geteuid().is_root();
     say(

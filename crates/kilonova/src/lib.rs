@@ -20,6 +20,7 @@ mod health;
 pub mod keys;
 mod listeners;
 pub mod membership;
+pub mod operations;
 pub mod operator;
 pub mod state;
 

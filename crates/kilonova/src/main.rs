@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
-use kilonova::{Cloud, Config, audit, demo, docs, doctor, down, guests, keys, membership};
+use kilonova::{
+    Cloud, Config, audit, demo, docs, doctor, down, guests, keys, membership, operations,
+};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use settings::Sources;
 use tokio::signal::unix::{SignalKind, signal};
@@ -53,6 +55,11 @@ enum Command {
     /// Which cloud and nodes the state folder and the database belong to.
     #[command(subcommand)]
     Identity(IdentityVerb),
+    /// Look at what the cloud has under way, and help what is stuck. Works beside a running cloud.
+    Operations {
+        #[command(subcommand)]
+        verb: operations::Verb,
+    },
     /// Make the first image, network, key and server of a running cloud, and say how to reach it.
     Demo(demo::Wanted),
     /// Print a generated document.
@@ -138,6 +145,7 @@ async fn command(command: Command, config: &Config) -> Result<ExitCode> {
                 membership::confirm::confirm(config, what).await?.trim_end()
             );
         }
+        Command::Operations { verb } => operations::run(config, &verb).await?,
         Command::Demo(wanted) => demo::run(config, &wanted).await?,
         Command::Docs { .. } => unreachable!("answered before the runtime starts"),
     }

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -24,7 +24,7 @@ pub struct State {
     /// 8 hex digits, different for each folder of a machine: part of the names of namespaces.
     pub cloud_id: String,
     /// Held until the process ends.
-    _lock: Flock<fs::File>,
+    lock: Flock<fs::File>,
 }
 
 /// What only this cloud knows; made at the first start.
@@ -103,7 +103,7 @@ impl State {
             path,
             secrets,
             cloud_id,
-            _lock: lock,
+            lock,
         })
     }
 }
@@ -118,6 +118,27 @@ impl State {
         digest.update(b":networks:");
         digest.update(self.path.as_os_str().as_encoded_bytes());
         hex::encode(&digest.finalize()[..16])
+    }
+
+    /// Who this process is among those that share a journal, as the lock of its folder proves: whoever held leases
+    /// under the same name is dead. The name stands for the folder itself and the boot of its machine, so a folder
+    /// that was copied, restored or mounted elsewhere has another one. A SQLite file is one machine's: there a
+    /// restart of the machine changes nothing. Nothing where the system does not say which boot it is.
+    pub fn sole_process(&self, engine: sql::Engine) -> Option<workflow::SoleProcess> {
+        let boot = match engine {
+            sql::Engine::Sqlite => String::new(),
+            _ => fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?,
+        };
+        let file = self.lock.metadata().ok()?;
+        let (device, inode) = (file.dev(), file.ino());
+        let folder = match engine {
+            // A device may get another number when the machine starts again.
+            sql::Engine::Sqlite => format!("{}", self.path.display()),
+            _ => format!("{device}"),
+        };
+        let named = format!("{}/{folder}/{inode}", boot.trim());
+        let name = Uuid::new_v5(&Uuid::NAMESPACE_OID, named.as_bytes());
+        Some(workflow::SoleProcess::holding(name))
     }
 }
 
@@ -186,4 +207,30 @@ pub fn write_private(file: &Path, text: &str) -> Result<()> {
         fs::rename(&part, file)
     };
     write().with_context(|| format!("cannot write {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_the_sole_process_stands_for_one_folder_and_outlives_a_restart() {
+        let places = tempfile::tempdir().expect("a folder");
+        let name = |folder: &str, engine| {
+            let state = State::open(&places.path().join(folder)).expect("opened");
+            format!("{:?}", state.sole_process(engine).expect("a name"))
+        };
+        for engine in [sql::Engine::Sqlite, sql::Engine::Postgres] {
+            assert_eq!(name("a", engine), name("a", engine));
+            assert_ne!(name("a", engine), name("b", engine));
+        }
+        assert_ne!(
+            name("a", sql::Engine::Sqlite),
+            name("a", sql::Engine::Postgres)
+        );
+        // A copy in its place: another folder, which may have been copied to another machine as well.
+        let before = name("a", sql::Engine::Postgres);
+        std::fs::rename(places.path().join("a"), places.path().join("old")).expect("moved");
+        assert_ne!(name("a", sql::Engine::Postgres), before);
+    }
 }

@@ -387,3 +387,75 @@ async fn a_host_that_is_alone_is_not_given_up_because_other_services_are_heard()
     server.delete().await.vanishes().await;
     cloud.audit().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_action_that_was_given_up_ends_without_effect_when_its_host_wakes_up() {
+    let cloud = TestCloud::with(&format!("{SMALL}[DEFAULT]\nservice_down_time = 2\n")).await;
+    let (demo, wanted) = (cloud.demo().await, wanted(&cloud).await);
+    let slow = Duration::from_secs(8);
+    let driver = frail(Latencies {
+        stop_ms: 8000,
+        gone_ms: 8000,
+        ..Latencies::default()
+    });
+    let _agent = agent_of(&cloud, &driver).await;
+    cloud.knows_hosts(2).await;
+    let server = cloud.boot_with(&demo, wanted).await;
+    server.reaches("ACTIVE").await;
+    assert_eq!(host_of(&cloud, &server).await, FRAIL, "it has most room");
+    let db = &cloud.cloud().db;
+    let mut events = driver.events();
+    server.stop().await;
+    let claimed = compute_db::servers::find(db.read(), &server.id).await;
+    let claimed = claimed.expect("a row");
+    server.reaches("ACTIVE").await;
+    let after = compute_db::servers::find(db.read(), &server.id).await;
+    let after = after.expect("a row");
+    assert!(
+        after.epoch > claimed.epoch,
+        "a new epoch refuses what comes late"
+    );
+    assert!(after.fault.is_some());
+    // The stop would end now, or a moment later.
+    let late = tokio::time::timeout(slow + Duration::from_secs(1), events.recv()).await;
+    assert!(late.is_err(), "{late:?}");
+    let guest = driver.inspect(&server.id).await.expect("an answer");
+    assert_eq!(
+        guest.map(|guest| guest.power_state),
+        Some(PowerState::Running)
+    );
+    // Nor does it begin when it is delivered again.
+    let again = agent::Act {
+        action: Action::Stop,
+        server: Box::new(claimed),
+        sent_at: None,
+    };
+    let bus = &cloud.cloud().bus;
+    let refused = bus
+        .call(&agent::address(FRAIL), again, Options::default())
+        .await;
+    let failure = refused.expect_err("it was given up");
+    let code = failure.refusal().map(|failure| failure.code.as_str());
+    assert_eq!(code, Some(code::STALE));
+    bus.stop_token().cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_action_that_its_host_calls_stale_leaves_no_task_behind() {
+    let cloud = TestCloud::with(SMALL).await;
+    let (demo, wanted) = (cloud.demo().await, wanted(&cloud).await);
+    let server = cloud.boot_with(&demo, wanted).await;
+    server.reaches("ACTIVE").await;
+    // As after a database was restored: the host has seen more than the row says.
+    let driver = &cloud.cloud().hosts[0].driver;
+    let pause = driver.pause().expect("it can");
+    pause.pause(&server.id, 1000).await.expect("paused");
+    pause.unpause(&server.id, 1001).await.expect("unpaused");
+    server.stop().await;
+    server.reaches("ACTIVE").await;
+    let row = compute_db::servers::find(cloud.cloud().db.read(), &server.id).await;
+    let row = row.expect("a row");
+    assert_eq!(row.task_state, None);
+    assert!(row.fault.is_some(), "the owner is told");
+    cloud.audit().await;
+}

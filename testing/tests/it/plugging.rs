@@ -5,13 +5,16 @@ use compute_conductor::workflows::build::Build;
 use compute_db::servers;
 use compute_model::network::NetworkRequest;
 use compute_model::server::BuildPlan;
-use compute_rpc::workflows::{self as states, BUILD};
+use compute_rpc::workflows::{self as states, BUILD_VERSION};
 use serde_json::{Value, json};
 use testing::{Server, TestCloud, User};
 use workflow::testing::{until, wait};
 use workflow::{Options, Runner, Status, WorkflowId};
 
 use crate::torture::{Stage, asked};
+
+/// The name of these builds in the journal: the cloud's conductor leaves them alone.
+const PLUGGED: &str = "plugged build";
 
 /// A port that carries no traffic until it is switched on.
 async fn idle_port(user: &User, network: &str) -> String {
@@ -41,7 +44,13 @@ async fn begin(
     };
     let row = stage.asked().await;
     let state = states::Build::new(&row.id, asked(), plan);
-    let id = workflow::insert(stage.journal.write(), BUILD, &row.id, &state).await;
+    let id = workflow::insert(
+        stage.journal.write(),
+        (PLUGGED, BUILD_VERSION),
+        &row.id,
+        &state,
+    )
+    .await;
     let id = id.expect("a journal entry");
     runner.nudge(id);
     (row.id, id)
@@ -51,7 +60,7 @@ async fn begin(
 async fn builds_that_wait_for_their_ports_are_in_nobodys_way() {
     let stage = Stage::open().await;
     let runner = Runner::build(stage.journal.clone(), "small", stage.env.clone())
-        .on::<Build>()
+        .on_named::<Build>(PLUGGED)
         .options(Options {
             concurrency: 2,
             ..Options::default()
@@ -92,7 +101,7 @@ async fn builds_that_wait_for_their_ports_are_in_nobodys_way() {
 async fn a_given_port_that_vanished_before_it_was_bound_ends_the_build_with_the_reason() {
     let stage = Stage::open().await;
     let runner = Runner::build(stage.journal.clone(), "late", stage.env.clone())
-        .on::<Build>()
+        .on_named::<Build>(PLUGGED)
         .start();
     let port = idle_port(&stage.demo, &stage.network).await;
     let path = format!("/network/v2.0/ports/{port}");

@@ -20,9 +20,24 @@ use crate::{Host, images, late};
 pub async fn act(host: Arc<Host>, _context: Context, message: Act) -> Result<Done, Failure> {
     let server = &message.server;
     late::refuse(&host, server, message.sent_at).await?;
-    let facts = match message.action {
+    let facts = tokio::select! {
+        biased;
+        failure = host.given_up.of(&server.id, server.epoch) => return Err(failure),
+        facts = carry_out(&host, server, message.action) => facts?,
+    };
+    Ok(Done {
+        power_state: power(facts.power_state),
+    })
+}
+
+async fn carry_out(
+    host: &Arc<Host>,
+    server: &Server,
+    action: Action,
+) -> Result<GuestFacts, Failure> {
+    Ok(match action {
         Action::Start => {
-            let (described, _holds) = described(&host, server).await?;
+            let (described, _holds) = described(host, server).await?;
             done(host.driver.ensure_running(&described).await)?
         }
         Action::Stop => {
@@ -40,24 +55,21 @@ pub async fn act(host: Arc<Host>, _context: Context, message: Act) -> Result<Don
             let how = Reboot::Soft {
                 timeout: host.settings.soft_reboot_timeout,
             };
-            let (described, _holds) = described(&host, server).await?;
+            let (described, _holds) = described(host, server).await?;
             done(host.driver.reboot(&described, how).await)?
         }
         Action::RebootHard => {
-            let (described, _holds) = described(&host, server).await?;
+            let (described, _holds) = described(host, server).await?;
             done(host.driver.reboot(&described, Reboot::Hard).await)?
         }
-        Action::Pause | Action::Unpause => pause(&host, server, message.action).await?,
-        Action::Suspend | Action::Resume => suspend(&host, server, message.action).await?,
+        Action::Pause | Action::Unpause => pause(host, server, action).await?,
+        Action::Suspend | Action::Resume => suspend(host, server, action).await?,
         Action::Delete => {
             return Err(Failure::new(
                 code::BAD_REQUEST,
                 "a delete has a message of its own",
             ));
         }
-    };
-    Ok(Done {
-        power_state: power(facts.power_state),
     })
 }
 

@@ -8,6 +8,7 @@ mod act;
 mod build;
 mod consoles;
 mod failure;
+mod given_up;
 mod images;
 mod late;
 mod report;
@@ -39,6 +40,7 @@ pub(crate) struct Host {
     pub builds: Semaphore,
     /// Rung when a conductor wants a report of all guests now.
     pub report_guests: Notify,
+    pub given_up: given_up::GivenUp,
 }
 
 /// A running agent.
@@ -79,11 +81,13 @@ impl Agent {
             images,
             settings,
             report_guests: Notify::new(),
+            given_up: given_up::GivenUp::default(),
         });
         let service = Service::new(host.clone())
             .on(build::build)
             .on(build::destroy)
             .on(act::act)
+            .on(given_up::give_up)
             .on(consoles::output)
             .on(consoles::endpoint);
         let address = agent::address(&host.settings.host);

@@ -23,6 +23,7 @@ pub mod keypairs;
 pub mod limits;
 mod lookup;
 pub mod metadata;
+pub mod operations;
 pub mod paging;
 pub mod passwords;
 pub mod quota_class_sets;

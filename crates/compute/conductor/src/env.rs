@@ -2,14 +2,15 @@
 
 use bus::Bus;
 use clients::{Service, Session};
-use compute_db::Database;
+use sql::ReadOnly;
 
 use crate::hearing::Hearing;
 use crate::settings::Settings;
 
 /// Shared by all workflows of a conductor.
 pub struct Env {
-    pub db: Database,
+    /// To look. Steps write by [`StepContext::begin`](workflow::StepContext::begin) alone.
+    pub db: ReadOnly,
     pub bus: Bus,
     pub network: Service,
     /// Compute's own user.

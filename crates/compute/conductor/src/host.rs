@@ -108,6 +108,17 @@ pub async fn leave_word(env: &Env, host: &str, asked: &Asked, word: agent::Destr
     }
 }
 
+/// Tells a host that an action was given up, in case it hangs in its middle or has not begun: it is to end without
+/// effect.
+pub async fn say_given_up(env: &Env, host: &str, asked: &Asked, word: agent::GiveUp) {
+    let server = word.server_id.clone();
+    let options = Options::from(asked.context()).deadline(WORD);
+    if let Err(error) = env.bus.cast(&agent::address(host), word, options).await {
+        // What it does late is seen in its report of guests.
+        tracing::warn!(server, host, %error, "its host does not hear that an action was given up");
+    }
+}
+
 /// Ends when the host is dead, with the reason. See [`hearing`].
 async fn death(env: &Env, host: &str) -> String {
     loop {

@@ -3,9 +3,8 @@
 
 use compute_db::{DbError, letting_go, servers};
 use compute_model::Server;
-use workflow::StepError;
+use workflow::{StepContext, StepError};
 
-use crate::env::Env;
 use crate::records;
 
 /// Raises a server's epoch and writes that its host is to let it go, before the host is asked: if
@@ -14,8 +13,8 @@ use crate::records;
 ///
 /// # Errors
 /// A database that does not answer.
-pub async fn give_up(env: &Env, server_id: &str) -> Result<Option<Server>, StepError> {
-    word(env, server_id, 1).await
+pub async fn give_up(cx: &StepContext, server_id: &str) -> Result<Option<Server>, StepError> {
+    word(cx, server_id, 1).await
 }
 
 /// Writes that the host of a server is to let it go as of the present epoch, which whoever took the
@@ -23,13 +22,13 @@ pub async fn give_up(env: &Env, server_id: &str) -> Result<Option<Server>, StepE
 ///
 /// # Errors
 /// A database that does not answer.
-pub async fn leave(env: &Env, server_id: &str) -> Result<(), StepError> {
-    word(env, server_id, 0).await.map(|_| ())
+pub async fn leave(cx: &StepContext, server_id: &str) -> Result<(), StepError> {
+    word(cx, server_id, 0).await.map(|_| ())
 }
 
-async fn word(env: &Env, server_id: &str, raise: i64) -> Result<Option<Server>, StepError> {
+async fn word(cx: &StepContext, server_id: &str, raise: i64) -> Result<Option<Server>, StepError> {
     sql::retry(|| async {
-        let tx = env.db.begin().await?;
+        let tx = cx.begin().await?;
         let mut server = match servers::lock(&tx, server_id).await {
             Err(DbError::NotFound(_)) => return Ok(None),
             other => other?,
@@ -50,11 +49,16 @@ async fn word(env: &Env, server_id: &str, raise: i64) -> Result<Option<Server>, 
 ///
 /// # Errors
 /// A database that does not answer.
-pub async fn fulfilled(env: &Env, server: &Server) -> Result<(), StepError> {
+pub async fn fulfilled(cx: &StepContext, server: &Server) -> Result<(), StepError> {
     let Some(node_id) = &server.node_id else {
         return Ok(());
     };
-    letting_go::fulfilled(env.db.write(), &server.id, node_id, server.epoch)
-        .await
-        .map_err(records::database)
+    sql::retry(|| async {
+        let tx = cx.begin().await?;
+        letting_go::fulfilled(&*tx, &server.id, node_id, server.epoch).await?;
+        tx.commit().await?;
+        Ok::<_, DbError>(())
+    })
+    .await
+    .map_err(records::database)
 }

@@ -19,8 +19,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Service, Serving, TransportError};
+use compute_db::Database;
 use tokio_util::sync::CancellationToken;
-use workflow::Runner;
+use workflow::{Runner, SoleProcess};
 
 pub use env::Env;
 pub use hearing::Hearing;
@@ -38,12 +39,17 @@ pub struct Conductor {
 }
 
 impl Conductor {
-    /// Begins to serve messages and to work on the journal.
+    /// Begins to serve messages and to work on the journal, which lies in `db`. With `sole`, what an earlier life
+    /// of this process left is continued at once, else when its leases ran out.
     ///
     /// # Errors
     /// The bus cannot be served.
-    pub async fn start(env: Arc<Env>) -> Result<Self, TransportError> {
-        let runner = Runner::build(env.db.clone(), &env.settings.host, env.clone())
+    pub async fn start(
+        env: Arc<Env>,
+        db: Database,
+        sole: Option<SoleProcess>,
+    ) -> Result<Self, TransportError> {
+        let builder = Runner::build(db.clone(), &env.settings.host, env.clone())
             .on::<workflows::build::Build>()
             .on::<workflows::delete::Delete>()
             .on::<workflows::act::Act>()
@@ -52,10 +58,14 @@ impl Conductor {
                 // Nobody lives to see so long a time end.
                 keep: env.settings.keep.workflows.unwrap_or(Duration::MAX),
                 ..workflow::Options::default()
-            })
-            .start();
+            });
+        let runner = match sole {
+            Some(sole) => builder.sole(sole).start(),
+            None => builder.start(),
+        };
         let desk = messages::Desk {
-            env: env.clone(),
+            db: db.clone(),
+            cloud_id: env.settings.cloud_id.clone(),
             runner: runner.clone(),
         };
         let service = Service::new(desk)
@@ -72,14 +82,14 @@ impl Conductor {
             .bus
             .serve(&compute_rpc::conductor::address(), service, CONCURRENCY)
             .await?;
-        if let Err(error) = messages::quarantine::measure(&env).await {
+        if let Err(error) = messages::quarantine::measure(&db).await {
             tracing::warn!(%error, "the number of quarantined guests is not known");
         }
         let stop = CancellationToken::new();
         let (listens, ended) = (env.clone(), stop.clone());
         tokio::spawn(async move { hearing::listen(&listens, ended).await });
         let ended = stop.clone();
-        tokio::spawn(async move { purge::run(&env, ended).await });
+        tokio::spawn(async move { purge::run(&db, &env.settings.keep, ended).await });
         Ok(Conductor {
             runner,
             serving,

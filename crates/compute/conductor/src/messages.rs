@@ -9,7 +9,7 @@ pub mod quarantine;
 use std::sync::Arc;
 
 use bus::{Context, Failure};
-use compute_db::DbError;
+use compute_db::{Database, DbError};
 use compute_rpc::conductor::Nudge;
 use workflow::{Runner, WorkflowError};
 
@@ -17,7 +17,9 @@ use crate::env::Env;
 
 /// What handlers work with.
 pub struct Desk {
-    pub env: Arc<Env>,
+    pub db: Database,
+    /// The cloud's id: reports of others are refused.
+    pub cloud_id: String,
     pub runner: Runner<Env>,
 }
 
@@ -35,7 +37,7 @@ pub async fn nudge(desk: Arc<Desk>, _context: Context, message: Nudge) -> Result
 /// Refuses what comes from a host or service of another cloud: two clouds on one broker, or a folder
 /// that belongs elsewhere.
 fn own_cloud(desk: &Desk, cloud_id: &str, host: &str) -> Result<(), Failure> {
-    let own = &desk.env.settings.cloud_id;
+    let own = &desk.cloud_id;
     if cloud_id == own {
         return Ok(());
     }

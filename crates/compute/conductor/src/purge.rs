@@ -9,20 +9,19 @@ use chrono::{DateTime, TimeDelta, Utc};
 use compute_db::{Database, DbError, purge};
 use tokio_util::sync::CancellationToken;
 
-use crate::Env;
 use crate::settings::Keep;
 
 /// How often it looks, and how long the one who looks has the turn.
 const EVERY: Duration = Duration::from_secs(600);
 
 /// Looks until `stop`; the first time after one period, since a start is busy enough.
-pub async fn run(env: &Env, stop: CancellationToken) {
+pub async fn run(db: &Database, keep: &Keep, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
             () = stop.cancelled() => return,
         }
-        match once(&env.db, &env.settings.keep, EVERY, &stop).await {
+        match once(db, keep, EVERY, &stop).await {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "forgot what was kept long enough"),
             Err(error) => tracing::warn!(%error, "cannot forget old rows; tried again later"),

@@ -5,13 +5,16 @@ use compute_db::{DbError, actions, servers};
 use compute_model::action::ActionEvent;
 use compute_model::{Fault, Server};
 use compute_rpc::workflows::Asked;
+use serde::Serialize;
+use sql::sea_orm::DatabaseTransaction;
 use std::time::Duration;
-use workflow::StepError;
+use workflow::{StepContext, StepError};
 
 use crate::env::Env;
 use crate::why::Told;
 
 /// A server's row that a step changed, or that had been taken over or deleted meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Changed {
     Yes,
     Overtaken,
@@ -20,31 +23,67 @@ pub enum Changed {
 /// Locks a server, lets `change` decide, and saves it. `change` answers false to leave it alone.
 ///
 /// # Errors
-/// A database that does not answer: the step is tried again.
+/// A database that does not answer: the step is tried again. A lease that was lost: the step is let go.
 pub async fn change(
-    env: &Env,
+    cx: &StepContext,
     server_id: &str,
     event: Option<(&Asked, ActionEvent)>,
     change: impl Fn(&mut Server) -> bool + Send + Sync,
 ) -> Result<Changed, StepError> {
     let done = sql::retry(|| async {
-        let tx = env.db.begin().await?;
-        let mut server = match servers::lock(&tx, server_id).await {
-            Err(DbError::NotFound(_)) => return Ok(Changed::Overtaken),
-            other => other?,
-        };
-        if !change(&mut server) {
-            return Ok(Changed::Overtaken);
+        let tx = cx.begin().await?;
+        let changed = change_in(&tx, server_id, event.as_ref(), &change).await?;
+        if changed == Changed::Yes {
+            tx.commit().await?;
         }
-        servers::save(&tx, &mut server).await?;
-        if let Some((asked, event)) = &event {
-            actions::event(&tx, server_id, &asked.request_id, event).await?;
-        }
-        tx.commit().await?;
-        Ok::<Changed, DbError>(Changed::Yes)
+        Ok::<Changed, DbError>(changed)
     })
     .await;
     done.map_err(database)
+}
+
+/// The same as the last thing that a step does: what it changes, and `state` with the step's good end, are one
+/// transaction. When the server is left alone, the step's end is not saved here.
+///
+/// # Errors
+/// As of [`change`]; or the workflow was asked to turn round, and nothing was changed.
+pub async fn finish<S: Serialize + Sync>(
+    cx: &StepContext,
+    state: &S,
+    server_id: &str,
+    event: Option<(&Asked, ActionEvent)>,
+    change: impl Fn(&mut Server) -> bool + Send + Sync,
+) -> Result<Changed, StepError> {
+    let done = sql::retry(|| async {
+        let tx = cx.begin().await?;
+        let changed = change_in(&tx, server_id, event.as_ref(), &change).await?;
+        if changed == Changed::Yes {
+            tx.finish(state).await?;
+        }
+        Ok::<Changed, DbError>(changed)
+    })
+    .await;
+    done.map_err(database)
+}
+
+async fn change_in(
+    tx: &DatabaseTransaction,
+    server_id: &str,
+    event: Option<&(&Asked, ActionEvent)>,
+    change: &(impl Fn(&mut Server) -> bool + Send + Sync),
+) -> Result<Changed, DbError> {
+    let mut server = match servers::lock(tx, server_id).await {
+        Err(DbError::NotFound(_)) => return Ok(Changed::Overtaken),
+        other => other?,
+    };
+    if !change(&mut server) {
+        return Ok(Changed::Overtaken);
+    }
+    servers::save(tx, &mut server).await?;
+    if let Some((asked, event)) = event {
+        actions::event(tx, server_id, &asked.request_id, event).await?;
+    }
+    Ok(Changed::Yes)
 }
 
 /// The server, or nothing when it is gone.

@@ -134,3 +134,25 @@ pub async fn journal(control: &Control, id: &str) -> Vec<(String, serde_json::Va
         .expect("readable");
     rows.into_iter().map(|row| (row.kind, row.state)).collect()
 }
+
+/// An action on a server in the journal, as if a user had asked for it: its id.
+pub async fn operation(control: &Control, server_id: &str) -> String {
+    let state = serde_json::json!({
+        "server_id": server_id, "asked": {"request_id": "req-1"}, "plan": {"admin_password": "canary"},
+    });
+    let kind = (
+        compute_rpc::workflows::ACT,
+        compute_rpc::workflows::ACT_VERSION,
+    );
+    let id = workflow::insert(control.db.write(), kind, server_id, &state).await;
+    id.expect("a row").to_string()
+}
+
+/// An operation gets stuck.
+pub async fn get_stuck(control: &Control, id: &str) {
+    use sql::sea_orm::ConnectionTrait;
+    let text =
+        format!("UPDATE workflow SET status = 'stuck', error = '\"no way\"' WHERE id = '{id}'");
+    let done = control.db.write().execute_unprepared(&text).await;
+    done.expect("the journal is there");
+}

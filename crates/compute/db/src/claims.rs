@@ -77,6 +77,20 @@ pub async fn consumers(conn: &impl ConnectionTrait) -> Result<Vec<String>> {
     Ok(ids)
 }
 
+/// The nodes on which each consumer holds anything, for the audit.
+pub async fn nodes_by_consumer(
+    conn: &impl ConnectionTrait,
+) -> Result<std::collections::BTreeMap<String, Vec<String>>> {
+    let mut nodes: std::collections::BTreeMap<String, Vec<String>> = Default::default();
+    for row in claim::Entity::find().all(conn).await? {
+        let held = nodes.entry(row.consumer_id).or_default();
+        if !held.contains(&row.node_id) {
+            held.push(row.node_id);
+        }
+    }
+    Ok(nodes)
+}
+
 /// Inventories whose `used` is not the sum of its claims: (node, class, used, sum). Always empty,
 /// or this file is wrong; for the audit.
 pub async fn inexact(conn: &impl ConnectionTrait) -> Result<Vec<(String, String, i64, i64)>> {

@@ -22,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_server_groups::Migration),
             Box::new(m0005_quarantine::Migration),
             Box::new(m0006_purge::Migration),
+            Box::new(workflow::SignalsMigration),
         ]
     }
 

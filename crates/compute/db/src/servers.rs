@@ -279,6 +279,17 @@ pub async fn live_ids(conn: &impl ConnectionTrait) -> Result<Vec<String>> {
         .await?)
 }
 
+/// Live servers, each with the node on which it is, for the audit.
+pub async fn nodes_of_live(conn: &impl ConnectionTrait) -> Result<Vec<(String, Option<String>)>> {
+    Ok(Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::NodeId])
+        .filter(Column::DeletedAt.is_null())
+        .into_tuple()
+        .all(conn)
+        .await?)
+}
+
 /// Live servers with something under way, for the audit.
 pub async fn with_task(conn: &impl ConnectionTrait) -> Result<Vec<Server>> {
     let rows = Entity::find()

@@ -65,6 +65,19 @@ impl Message for Act {
     type Reply = Done;
 }
 
+/// An action on a server was given up: commands of older epochs end without effect, begun or not.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GiveUp {
+    pub server_id: String,
+    pub epoch: i64,
+}
+
+impl Message for GiveUp {
+    const NAME: &'static str = "give_up";
+    const IDEMPOTENT: bool = true;
+    type Reply = ();
+}
+
 /// The command is fulfilled.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Done {

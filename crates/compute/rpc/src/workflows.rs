@@ -46,6 +46,9 @@ impl From<&bus::Context> for Asked {
 /// Kind of [`Build`].
 pub const BUILD: &str = "build";
 
+/// The version of [`Build`] and of its steps. Raise it when a program of before could not continue.
+pub const BUILD_VERSION: u16 = 1;
+
 /// A new server is placed, plugged and started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Build {
@@ -100,6 +103,9 @@ impl Build {
 /// Kind of [`Delete`].
 pub const DELETE: &str = "delete";
 
+/// The version of [`Delete`] and of its steps. Raise it when a program of before could not continue.
+pub const DELETE_VERSION: u16 = 1;
+
 /// A server and all that belongs to it goes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Delete {
@@ -109,6 +115,9 @@ pub struct Delete {
 
 /// Kind of [`Act`].
 pub const ACT: &str = "act";
+
+/// The version of [`Act`] and of its steps. Raise it when a program of before could not continue.
+pub const ACT_VERSION: u16 = 1;
 
 /// One action on a server's host: start, stop, reboot, pause, …
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -121,4 +130,10 @@ pub struct Act {
     pub epoch: i64,
     #[serde(default)]
     pub power_state: Option<u8>,
+}
+
+/// Whether an operation of this kind can be turned round: a delete only goes forward.
+#[must_use]
+pub fn can_undo(kind: &str) -> bool {
+    kind != DELETE
 }

@@ -18,6 +18,16 @@ pub async fn engines() -> Vec<Database> {
     all
 }
 
+/// The same, each opened twice, as two processes do that share it.
+pub async fn pairs() -> Vec<(Database, Database)> {
+    let mut all = Vec::new();
+    for url in urls().await {
+        let open = async || Database::open(&url).await.expect("fresh database");
+        all.push((open().await, open().await));
+    }
+    all
+}
+
 /// The URL of a fresh database on each engine that this environment offers: for tests that open one
 /// several times, as several processes would.
 pub async fn urls() -> Vec<String> {

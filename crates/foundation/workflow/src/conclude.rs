@@ -14,7 +14,6 @@ use crate::drive::{Ended, report_stuck};
 use crate::entity::{Direction, Outcome, Status, step};
 use crate::journal;
 use crate::lease::{Save, Saved};
-use crate::meddle::Crash;
 use crate::step::{Next, StepError, Workflow};
 
 /// The longest wait between attempts at an undo, unless it asks for more: soon enough once a service
@@ -28,23 +27,107 @@ impl<W: Workflow> Course<'_, W> {
         started: DateTime<Utc>,
         result: Result<Next, StepError>,
     ) -> Result<Option<Ended>, SqlError> {
-        measure(W::KIND, self.table.name(self.cursor), started);
-        match self.cursor {
-            Cursor::Run(at) => self.conclude_run(at, started, result).await,
-            Cursor::Undo { at, until } => match result {
-                Ok(_) => {
-                    self.remember(started, Outcome::Undone, None);
-                    self.go_to(cursor::after_undo(at, until)).await
-                }
-                Err(error) => self.conclude_failed_undo(started, error).await,
-            },
-            Cursor::Ending => match result {
-                Ok(_) => {
-                    self.remember(started, Outcome::Done, None);
-                    self.finish(Status::Undone).await
-                }
-                Err(error) => self.conclude_failed_undo(started, error).await,
-            },
+        self.measure(started);
+        match (self.cursor, result) {
+            (Cursor::Run(at), result) => self.conclude_run(at, started, result).await,
+            (_, Err(error)) => self.try_again(started, error, Outcome::UndoFailed).await,
+            (_, Ok(_)) => {
+                let good = self.good();
+                self.remember(started, good.outcome, None);
+                self.follow(good.then).await
+            }
+        }
+    }
+
+    fn measure(&self, started: DateTime<Utc>) {
+        let step = self.table.name(self.cursor);
+        let took = self.inner.meddler.now() - started;
+        metrics::histogram!("kilonova_workflow_step_seconds", "kind" => W::KIND, "step" => step)
+            .record(took.to_std().unwrap_or_default());
+    }
+
+    /// What follows when what is under the cursor goes well.
+    fn good(&self) -> Good {
+        let (outcome, then) = match self.cursor {
+            Cursor::Run(at) => {
+                let then = match cursor::after_run(at, self.table.steps.len()) {
+                    None => Then::End(Status::Done),
+                    Some(next) if self.table.steps[at].pure => Then::GoUnsaved(next),
+                    Some(next) => Then::Go(next),
+                };
+                (Outcome::Done, then)
+            }
+            Cursor::Undo { at, until } => {
+                let next = self.table.skip(cursor::after_undo(at, until));
+                (Outcome::Undone, Then::Go(next))
+            }
+            Cursor::Ending => (Outcome::Done, Then::End(Status::Undone)),
+        };
+        Good { outcome, then }
+    }
+
+    async fn follow(&mut self, then: Then) -> Result<Option<Ended>, SqlError> {
+        match then {
+            Then::End(status) => self.finish(status).await,
+            Then::Go(next) => self.go_to(next).await,
+            Then::GoUnsaved(next) => {
+                self.attempts = 0;
+                self.cursor = next;
+                Ok(None)
+            }
+        }
+    }
+
+    /// The save that ends the step under the cursor if it goes well, but for the state.
+    pub fn good_ending(&self, started: DateTime<Utc>) -> Option<Save> {
+        let good = self.good();
+        let (cursor, status) = match good.then {
+            Then::End(status) => (self.cursor, status),
+            Then::Go(next) => (next, Status::Running),
+            Then::GoUnsaved(_) => return None,
+        };
+        let name = self.table.name(self.cursor);
+        if !self.inner.meddler.joins(name) {
+            return None;
+        }
+        let mut save = self.save_of(String::new(), cursor, status, None);
+        save.attempts = 0;
+        save.forward_from = self.forward_at(cursor);
+        if matches!(self.cursor, Cursor::Run(_)) {
+            save.error = None;
+        }
+        save.seq += 1;
+        save.steps.clone_from(&self.unsaved);
+        save.steps.push(self.history(started, good.outcome, None));
+        Some(save)
+    }
+
+    /// Goes on after a step whose own transaction saved its end.
+    pub async fn adopt_saved(&mut self, started: DateTime<Utc>) -> Result<Option<Ended>, SqlError> {
+        self.measure(started);
+        self.seq += 1;
+        self.unsaved.clear();
+        self.attempts = 0;
+        if matches!(self.cursor, Cursor::Run(_)) {
+            self.why = None;
+        }
+        match self.good().then {
+            Then::End(status) => self.ended(status).await.map(Some),
+            Then::Go(next) | Then::GoUnsaved(next) => {
+                self.forward_from = self.forward_at(next);
+                self.cursor = next;
+                Ok(None)
+            }
+        }
+    }
+
+    /// The step from which there is no way back once the cursor is at `next`.
+    fn forward_at(&self, next: Cursor) -> Option<String> {
+        match (&self.forward_from, next) {
+            (None, Cursor::Run(at)) if self.table.steps[at].no_return => {
+                Some(self.table.steps[at].name.to_owned())
+            }
+            (known, _) => known.clone(),
         }
     }
 
@@ -58,17 +141,10 @@ impl<W: Workflow> Course<'_, W> {
             Ok(Next::Go) => {
                 self.remember(started, Outcome::Done, None);
                 self.why = None;
-                match cursor::after_run(at, self.table.steps.len()) {
-                    None => self.finish(Status::Done).await,
-                    Some(next) if self.table.steps[at].pure => {
-                        self.attempts = 0;
-                        self.cursor = next;
-                        Ok(None)
-                    }
-                    Some(next) => self.go_to(next).await,
-                }
+                let then = self.good().then;
+                self.follow(then).await
             }
-            Ok(Next::Back { to, why }) => match self.table.index(to).filter(|to| *to <= at) {
+            Ok(Next::Back { to, why }) => match self.way_back(to).filter(|to| *to <= at) {
                 Some(to) => {
                     self.remember(started, Outcome::Back, Some(why.clone()));
                     self.why = Some(why);
@@ -83,6 +159,16 @@ impl<W: Workflow> Course<'_, W> {
                         .await
                 }
             },
+            Err(error) if self.only_forward() => {
+                self.try_again(started, error, Outcome::Failed).await
+            }
+            // A step that may be tried without end is not ended by one attempt that hung.
+            Err(StepError::Fail(why))
+                if why.get("timeout").is_some() && self.table.steps[at].attempts == u32::MAX =>
+            {
+                let waited = StepError::retry(Duration::from_secs(1), why);
+                self.try_again(started, waited, Outcome::Failed).await
+            }
             Err(StepError::Retry { after, why })
                 if self.attempts + 1 < self.table.attempts(self.cursor) =>
             {
@@ -126,59 +212,98 @@ impl<W: Workflow> Course<'_, W> {
         self.go_to(Cursor::Undo { at, until: None }).await
     }
 
-    async fn conclude_failed_undo(
+    /// The place of a step to go back to, if that leads not past the point of no return.
+    fn way_back(&self, to: &str) -> Option<usize> {
+        let to = self.table.index(to)?;
+        let first = match &self.forward_from {
+            Some(step) => self.table.index(step)? + 1,
+            None => 0,
+        };
+        (to >= first).then_some(to)
+    }
+
+    /// Nobody else takes an undo back, or a step forward from which there is no way back: tried without end,
+    /// more and more seldom, unless its table sets a limit.
+    async fn try_again(
         &mut self,
         started: DateTime<Utc>,
         error: StepError,
+        outcome: Outcome,
     ) -> Result<Option<Ended>, SqlError> {
-        let (after, why, fatal) = match error {
-            StepError::Retry { after, why } => (after, json!(why), false),
-            StepError::Fail(why) => (Duration::from_secs(1), why, false),
-            StepError::Fatal(why) => (Duration::ZERO, json!(why), true),
+        let undoing = !matches!(self.cursor, Cursor::Run(_));
+        let (after, why, fatal, asked) = match error {
+            StepError::Retry { after, why } => (after, json!(why), false, true),
+            StepError::Fail(why) => (Duration::from_secs(1), why, false, false),
+            StepError::Fatal(why) => (Duration::ZERO, json!(why), true, false),
         };
-        let after = backoff(after, self.attempts);
+        // A step that waits asks again as often as it says.
+        let after = match asked && !undoing {
+            true => after,
+            false => backoff(after, self.attempts),
+        };
         let name = self.table.name(self.cursor);
         self.attempts = self.attempts.saturating_add(1);
-        tracing::warn!(step = name, %why, attempts = self.attempts, "undo failed");
-        let stuck = fatal || self.attempts >= self.table.attempts(self.cursor);
+        if undoing || !asked {
+            tracing::warn!(step = name, %why, attempts = self.attempts, undoing, "tried again later");
+        }
+        let stuck = fatal || (undoing && self.attempts >= self.table.attempts(self.cursor));
         // The 1st, 2nd, 4th, 8th, … attempt: it may go on for days.
         if stuck || self.attempts.is_power_of_two() {
-            self.remember(started, Outcome::UndoFailed, Some(why.clone()));
+            let outcome = if asked && !undoing {
+                Outcome::Retry
+            } else {
+                outcome
+            };
+            self.remember(started, outcome, Some(why.clone()));
         }
         if stuck {
-            return self
-                .get_stuck(&format!("undo of {name} failed: {why}"))
-                .await;
+            let what = if undoing { "undo of " } else { "" };
+            return self.get_stuck(&format!("{what}{name} failed: {why}")).await;
+        }
+        if !undoing {
+            self.why = Some(why);
         }
         self.pause(after).await.map(Some)
     }
 
     /// Notes an attempt for the history; the next save writes it.
     fn remember(&mut self, started: DateTime<Utc>, outcome: Outcome, error: Option<Value>) {
-        self.unsaved.push(step::ActiveModel {
+        self.unsaved.push(self.history(started, outcome, error));
+        self.seq += 1;
+    }
+
+    fn history(
+        &self,
+        started: DateTime<Utc>,
+        outcome: Outcome,
+        error: Option<Value>,
+    ) -> step::ActiveModel {
+        step::ActiveModel {
             workflow_id: Set(self.id.to_string()),
             seq: Set(self.seq),
             name: Set(self.table.name(self.cursor).to_owned()),
             outcome: Set(outcome),
             started_at: Set(sql::micros(started)),
-            ended_at: Set(sql::micros(Utc::now())),
+            ended_at: Set(sql::micros(self.inner.meddler.now())),
             error: Set(error.map(|error| error.to_string())),
-        });
-        self.seq += 1;
+        }
     }
 
     /// Moves to `next` and saves that.
     async fn go_to(&mut self, next: Cursor) -> Result<Option<Ended>, SqlError> {
-        let was = self.cursor;
+        let was = (self.cursor, self.forward_from.clone());
+        let heeds = !self.only_forward();
         self.cursor = self.table.skip(next);
+        self.forward_from = self.forward_at(self.cursor);
         self.attempts = 0;
-        match self.save(Status::Running, None).await? {
+        match self.save_if(Status::Running, None, heeds).await? {
             Saved::Yes => Ok(None),
             Saved::Lost => Ok(Some(self.lost())),
             Saved::Cancelled => {
+                self.forward_from = was.1;
                 // Turn round from the step that just ended, which is what has to be undone first.
                 if matches!(next, Cursor::Run(_)) {
-                    self.cursor = was;
+                    self.cursor = was.0;
                 }
                 self.save_turned_round().await
             }
@@ -197,10 +322,14 @@ impl<W: Workflow> Course<'_, W> {
     /// Ends the workflow.
     async fn finish(&mut self, status: Status) -> Result<Option<Ended>, SqlError> {
         match self.save(status, None).await? {
-            Saved::Lost => return Ok(Some(self.lost())),
-            Saved::Cancelled => return self.save_turned_round().await,
-            Saved::Yes => {}
+            Saved::Lost => Ok(Some(self.lost())),
+            Saved::Cancelled => self.save_turned_round().await,
+            Saved::Yes => self.ended(status).await.map(Some),
         }
+    }
+
+    /// Counts the end of the workflow, and finds who waits for it.
+    async fn ended(&mut self, status: Status) -> Result<Ended, SqlError> {
         let ending = if status == Status::Done {
             "done"
         } else {
@@ -215,7 +344,7 @@ impl<W: Workflow> Course<'_, W> {
         } else {
             Vec::new()
         };
-        Ok(Some(Ended::Finished { wake }))
+        Ok(Ended::Finished { wake })
     }
 
     async fn get_stuck(&mut self, why: &str) -> Result<Option<Ended>, SqlError> {
@@ -257,10 +386,17 @@ impl<W: Workflow> Course<'_, W> {
     }
 
     async fn save(&mut self, status: Status, release: Option<Duration>) -> Result<Saved, SqlError> {
-        let crash = self.inner.meddler.crash();
-        if crash == Some(Crash::Before) {
-            return Ok(Saved::Lost);
-        }
+        let heeds = !self.only_forward();
+        self.save_if(status, release, heeds).await
+    }
+
+    /// Saves where the workflow is, unless a request to cancel can be `heeded` and there is one.
+    async fn save_if(
+        &mut self,
+        status: Status,
+        release: Option<Duration>,
+        heeded: bool,
+    ) -> Result<Saved, SqlError> {
         let state = match serde_json::to_string(&self.state) {
             Ok(state) => state,
             Err(error) => {
@@ -268,7 +404,25 @@ impl<W: Workflow> Course<'_, W> {
                 return Ok(Saved::Lost);
             }
         };
-        let (direction, position, back_to) = match self.cursor {
+        let mut save = self.save_of(state, self.cursor, status, release);
+        save.steps = std::mem::take(&mut self.unsaved);
+        save.unless_cancelled = heeded && heeds_cancel(self.cursor, status);
+        let saved = self.lease.save(&save).await?;
+        if saved == Saved::Cancelled {
+            self.unsaved = save.steps;
+        }
+        Ok(saved)
+    }
+
+    /// The save of a workflow that is at `cursor`, without history.
+    fn save_of(
+        &self,
+        state: String,
+        cursor: Cursor,
+        status: Status,
+        release: Option<Duration>,
+    ) -> Save {
+        let (direction, position, back_to) = match cursor {
             Cursor::Run(at) => (Direction::Forward, self.table.steps[at].name, None),
             Cursor::Undo { at, until } => (
                 Direction::Undo,
@@ -277,29 +431,41 @@ impl<W: Workflow> Course<'_, W> {
             ),
             Cursor::Ending => (Direction::Undo, "", None),
         };
-        let save = Save {
+        Save {
+            version: W::VERSION,
             state,
             direction,
             position: position.to_owned(),
             back_to,
+            forward_from: self.forward_from.clone(),
             status,
             attempts: self.attempts,
             error: self.why.clone(),
             seq: self.seq,
-            steps: std::mem::take(&mut self.unsaved),
+            steps: Vec::new(),
             release,
-            unless_cancelled: W::CANCELLABLE && !self.gives_up() && status != Status::Stuck,
-        };
-        let saved = self.lease.save(&save).await?;
-        if saved == Saved::Cancelled {
-            self.unsaved = save.steps;
+            unless_cancelled: !self.only_forward() && heeds_cancel(cursor, status),
         }
-        Ok(if crash == Some(Crash::After) {
-            Saved::Lost
-        } else {
-            saved
-        })
     }
+}
+
+/// Whether a request to cancel changes what comes at `cursor`: what is given up is being undone anyway.
+fn heeds_cancel(cursor: Cursor, status: Status) -> bool {
+    let gives_up = matches!(cursor, Cursor::Undo { until: None, .. } | Cursor::Ending);
+    !gives_up && status != Status::Stuck
+}
+
+/// What follows when a step goes well.
+struct Good {
+    outcome: Outcome,
+    then: Then,
+}
+
+enum Then {
+    Go(Cursor),
+    /// Saved together with the step after it.
+    GoUnsaved(Cursor),
+    End(Status),
 }
 
 /// The wait before the next attempt at an undo of which `attempts` failed before: what refuses now is
@@ -309,12 +475,6 @@ fn backoff(after: Duration, attempts: u32) -> Duration {
         .max(Duration::from_millis(1))
         .saturating_mul(1 << attempts.min(16));
     doubled.min(MOST_BACKOFF).max(after)
-}
-
-fn measure(kind: &'static str, step: &'static str, started: DateTime<Utc>) {
-    let took = (Utc::now() - started).to_std().unwrap_or_default();
-    metrics::histogram!("kilonova_workflow_step_seconds", "kind" => kind, "step" => step)
-        .record(took);
 }
 
 #[cfg(test)]

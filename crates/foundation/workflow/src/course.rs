@@ -3,9 +3,11 @@
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
@@ -14,17 +16,24 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::context::{Marks, StepContext};
 use crate::cursor::{self, Cursor};
-use crate::drive::{Ended, Table, read_state, read_why};
+use crate::drive::{Ended, Table, Unreadable, read_state, read_why};
 use crate::entity::{step, workflow};
 use crate::journal::WorkflowId;
-use crate::lease::Lease;
+use crate::lease::{Lease, Saved};
 use crate::runner::Inner;
-use crate::step::{Next, StepContext, StepError, Workflow, chain};
+use crate::step::{Next, StepError, Workflow, chain};
+
+/// How long a step that goes on although its workflow was asked to turn round is let go on: enough for a step
+/// that looks, and for what is nearly done.
+const CANCEL_GRACE: Duration = Duration::from_secs(2);
 
 /// How one attempt at a step came out.
 pub(crate) enum Attempt {
     Ended(Result<Next, StepError>),
+    /// It ended well, and its own transaction saved that.
+    Saved,
     /// The lease is lost or the runner is to die: drop everything.
     Abandoned,
 }
@@ -40,6 +49,8 @@ pub(crate) struct Course<'a, W: Workflow> {
     pub state: W::State,
     pub cursor: Cursor,
     pub attempts: u32,
+    /// The step from which there is no way back, once it was reached.
+    pub forward_from: Option<String>,
     /// Why it goes back.
     pub why: Option<Value>,
     pub seq: i32,
@@ -58,12 +69,13 @@ impl<'a, W: Workflow> Course<'a, W> {
         lease: &Lease,
         row: &workflow::Model,
         bell: Arc<Notify>,
-    ) -> Result<Self, String> {
-        let id = row.id.parse().map_err(|_| "its id is no UUID".to_owned())?;
-        let state = read_state::<W>(row)?;
+    ) -> Result<Self, Unreadable> {
+        let id = row.id.parse();
+        let id = id.map_err(|_| Unreadable::State("its id is no UUID".to_owned()))?;
         let cursor = table
             .cursor(row)
-            .ok_or_else(|| format!("this version knows no step '{}'", row.position))?;
+            .ok_or_else(|| Unreadable::Step(row.position.clone()))?;
+        let state = read_state::<W>(row).map_err(Unreadable::State)?;
         let mut course = Course {
             table,
             inner,
@@ -74,6 +86,7 @@ impl<'a, W: Workflow> Course<'a, W> {
             state,
             cursor,
             attempts: row.attempts.unsigned_abs(),
+            forward_from: row.forward_from.clone(),
             why: row.error.as_deref().and_then(read_why),
             seq: row.seq,
             unsaved: Vec::new(),
@@ -91,18 +104,53 @@ impl<'a, W: Workflow> Course<'a, W> {
             if self.inner.stopping.is_cancelled() {
                 return self.pause(Duration::ZERO).await.map(|_| Ended::LetGo);
             }
-            if self.cancelled.is_cancelled() && !self.gives_up() {
+            if self.cancelled.is_cancelled() && !self.gives_up() && !self.only_forward() {
                 self.turn_round();
             }
-            let started = Utc::now();
-            let ended = match self.attempt_as_asked().await? {
+            if let Some(ended) = self.pass_no_return().await? {
+                return Ok(ended);
+            }
+            let started = self.inner.meddler.now();
+            let ended = match self.attempt_as_asked(started).await? {
                 Attempt::Ended(result) => self.conclude(started, result).await?,
+                Attempt::Saved => self.adopt_saved(started).await?,
                 Attempt::Abandoned => Some(Ended::LetGo),
             };
             if let Some(ended) = ended {
                 return Ok(ended);
             }
         }
+    }
+
+    /// Writes down that the step under the cursor is one from which there is no way back, if no earlier save did.
+    async fn pass_no_return(&mut self) -> Result<Option<Ended>, SqlError> {
+        let Cursor::Run(at) = self.cursor else {
+            return Ok(None);
+        };
+        let step = &self.table.steps[at];
+        if !step.no_return || self.only_forward() {
+            return Ok(None);
+        }
+        let Ok(state) = serde_json::to_string(&self.state) else {
+            return Ok(None);
+        };
+        match self.lease.save_forward(state, step.name).await? {
+            Saved::Yes => {
+                self.forward_from = Some(step.name.to_owned());
+                Ok(None)
+            }
+            Saved::Cancelled => {
+                self.note_cancel();
+                self.turn_round();
+                Ok(None)
+            }
+            Saved::Lost => Ok(Some(Ended::LetGo)),
+        }
+    }
+
+    /// Whether there is no way back: steps are tried until they succeed, and nobody turns it round.
+    pub fn only_forward(&self) -> bool {
+        !W::CANCELLABLE || self.forward_from.is_some()
     }
 
     /// Whether everything is being undone already.
@@ -114,7 +162,7 @@ impl<'a, W: Workflow> Course<'a, W> {
     }
 
     pub fn note_cancel(&mut self) {
-        if W::CANCELLABLE {
+        if !self.only_forward() {
             self.cancelled.cancel();
         }
     }
@@ -126,69 +174,122 @@ impl<'a, W: Workflow> Course<'a, W> {
     }
 
     /// One attempt; or two, when a test wants to see that it makes no difference.
-    async fn attempt_as_asked(&mut self) -> Result<Attempt, SqlError> {
-        let mut attempt = self.attempt().await?;
+    async fn attempt_as_asked(&mut self, started: DateTime<Utc>) -> Result<Attempt, SqlError> {
+        let mut attempt = self.attempt(started).await?;
         if self.inner.meddler.twice() && matches!(attempt, Attempt::Ended(Ok(_))) {
-            attempt = self.attempt().await?;
+            attempt = self.attempt(started).await?;
         }
-        if let (Cursor::Run(at), Attempt::Ended(Ok(_))) = (self.cursor, &attempt)
-            && self.inner.meddler.fails(self.table.steps[at].name)
+        let (at, undoing) = match self.cursor {
+            Cursor::Run(at) => (at, false),
+            Cursor::Undo { at, .. } => (at, true),
+            Cursor::Ending => return Ok(attempt),
+        };
+        let (meddler, step) = (&self.inner.meddler, self.table.steps[at].name);
+        if matches!(attempt, Attempt::Ended(Ok(_)))
+            && match undoing {
+                true => meddler.fails_undo(step),
+                false => meddler.fails(step, self.only_forward()),
+            }
         {
-            return Ok(Attempt::Ended(Err(StepError::fail("injected by a test"))));
+            let why = "injected by a test";
+            // What is tried until it succeeds need not keep the test waiting.
+            return Ok(Attempt::Ended(Err(match undoing || self.only_forward() {
+                true => StepError::retry(Duration::from_millis(1), why),
+                false => StepError::fail(why),
+            })));
         }
         Ok(attempt)
     }
 
     /// Runs the step under the cursor while keeping the lease and listening to nudges.
-    async fn attempt(&mut self) -> Result<Attempt, SqlError> {
+    async fn attempt(&mut self, started: DateTime<Utc>) -> Result<Attempt, SqlError> {
         let undoing = !matches!(self.cursor, Cursor::Run(_));
+        let env: &W::Env = &self.inner.env;
         let limit = match self.cursor {
-            Cursor::Run(at) | Cursor::Undo { at, .. } => self.table.steps[at].within,
-            Cursor::Ending => None,
+            Cursor::Run(at) | Cursor::Undo { at, .. } => self.table.steps[at].limit(env),
+            Cursor::Ending => W::ENDING,
         };
         let cx = StepContext {
             id: self.id,
             subject: self.subject.clone(),
             attempt: self.attempts,
             undoing,
-            deadline: limit.map(|limit| Instant::now() + limit),
+            step: self.table.name(self.cursor),
+            deadline: Instant::now() + limit,
             lease: self.lease.clone(),
             // An undo cannot be cancelled, and helpers shared with `run` must not think so.
-            cancelled: if undoing {
+            cancelled: if undoing || self.only_forward() {
                 CancellationToken::new()
             } else {
                 self.cancelled.clone()
             },
             nudged: self.nudged.clone(),
+            marks: Marks::default(),
+            ending: self.good_ending(started),
+            meddler: self.inner.meddler.clone(),
         };
-        let env: &W::Env = &self.inner.env;
         let null = Value::Null;
         let why = self.why.as_ref().unwrap_or(&null);
         let acting = act::<W>(self.table, self.cursor, env, &cx, &mut self.state, why);
         let mut acting = AssertUnwindSafe(acting).catch_unwind();
+        // A process that stood still for longer than its lease must not go on as if nothing had happened: what a
+        // step asks of other services is not fenced by a transaction.
+        let lease = &self.lease;
+        let mut acting = std::future::poll_fn(move |cx| match Instant::now() < lease.over() {
+            true => acting.poll_unpin(cx),
+            false => Poll::Pending,
+        });
         // Beside the step, never instead of it: what it waits for may be held by the step itself, as
         // SQLite's only writer is by a step in a transaction.
-        let keeper = keep::<W>(&self.lease, &self.cancelled, &self.bell, &cx.nudged);
+        let keeper = keep::<W>(&self.lease, &cx, &self.bell);
         tokio::pin!(keeper);
-        let far = Instant::now() + Duration::from_secs(86_400 * 365);
-        let deadline = tokio::time::sleep_until(cx.deadline.unwrap_or(far));
+        let deadline = tokio::time::sleep(limit);
         tokio::pin!(deadline);
-        tokio::select! {
+        let overdue = dawdles_when_cancelled(&cx);
+        tokio::pin!(overdue);
+        let attempt = tokio::select! {
             biased;
             result = &mut acting => {
-                Ok(Attempt::Ended(result.unwrap_or_else(|panic| Err(panicked(&*panic)))))
+                Attempt::Ended(result.unwrap_or_else(|panic| Err(panicked(&*panic))))
             }
-            () = self.inner.aborting.cancelled() => Ok(Attempt::Abandoned),
+            () = self.inner.aborting.cancelled() => Attempt::Abandoned,
+            () = cx.marks.lost.cancelled() => Attempt::Abandoned,
             () = &mut keeper => {
                 tracing::warn!("lease lost in the middle of a step");
-                Ok(Attempt::Abandoned)
+                Attempt::Abandoned
             }
-            () = &mut deadline, if limit.is_some() => {
-                let seconds = limit.unwrap_or_default().as_secs_f64();
-                let why = json!({ "timeout": seconds });
-                Ok(Attempt::Ended(Err(StepError::Fail(why))))
+            () = &mut deadline => {
+                let seconds = limit.as_secs_f64();
+                Attempt::Ended(Err(StepError::Fail(json!({ "timeout": seconds }))))
             }
+            () = &mut overdue => {
+                tracing::info!(step = cx.step, "dropped in its middle: it was asked to turn round");
+                Attempt::Ended(Err(StepError::fail("cancelled")))
+            }
+        };
+        if cx.marks.forward.load(Ordering::SeqCst) && self.forward_from.is_none() {
+            self.forward_from = Some(cx.step.to_owned());
         }
+        if cx.marks.saved.load(Ordering::SeqCst) {
+            return Ok(Attempt::Saved);
+        }
+        if cx.marks.lost.is_cancelled() {
+            tracing::warn!(
+                epoch = self.lease.epoch(),
+                "another runner took over in the middle of a step"
+            );
+            return Ok(Attempt::Abandoned);
+        }
+        Ok(attempt)
+    }
+}
+
+/// Ends a moment after the workflow was asked to turn round, unless the step went past the point of no return.
+async fn dawdles_when_cancelled(cx: &StepContext) {
+    cx.cancelled.cancelled().await;
+    tokio::time::sleep(CANCEL_GRACE).await;
+    if cx.marks.forward.load(Ordering::SeqCst) {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -214,20 +315,14 @@ fn act<'a, W: Workflow>(
 }
 
 /// Renews the lease and passes nudges on while a step runs; ends when the lease is lost.
-async fn keep<W: Workflow>(
-    lease: &Lease,
-    cancelled: &CancellationToken,
-    bell: &Notify,
-    nudged: &Notify,
-) {
+async fn keep<W: Workflow>(lease: &Lease, cx: &StepContext, bell: &Notify) {
     let third = lease.length() / 3;
     let beat = async {
         let mut beat = tokio::time::interval_at(Instant::now() + third, third);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut held = Instant::now();
         loop {
             beat.tick().await;
-            if !hold_on::<W>(lease, &mut held, cancelled).await {
+            if !hold_on::<W>(lease, cx).await {
                 return;
             }
         }
@@ -236,8 +331,8 @@ async fn keep<W: Workflow>(
         loop {
             bell.notified().await;
             let unheard = Unheard(bell);
-            look_for_cancel::<W>(lease, cancelled).await;
-            nudged.notify_one();
+            look_for_cancel::<W>(lease, cx).await;
+            cx.nudged.notify_one();
             std::mem::forget(unheard);
         }
     };
@@ -257,19 +352,16 @@ impl Drop for Unheard<'_> {
     }
 }
 
-/// Keeps the lease; false when it is lost. While the database does not answer, the lease is ours for
-/// as long as nobody else could have taken it.
-async fn hold_on<W: Workflow>(
-    lease: &Lease,
-    held: &mut Instant,
-    cancelled: &CancellationToken,
-) -> bool {
-    let asked = Instant::now();
-    let until = *held + lease.length();
+/// Keeps the lease; false when it is lost. A lease that may be over by our reckoning is still ours if the database
+/// says so: until then the step stands still. While the database does not answer, it is ours for as long as nobody
+/// else could have taken it, and one length more.
+async fn hold_on<W: Workflow>(lease: &Lease, cx: &StepContext) -> bool {
+    let until = lease.over().max(Instant::now()) + lease.length();
     match tokio::time::timeout_at(until, lease.renew()).await {
         Ok(Ok(true)) => {
-            *held = asked;
-            look_for_cancel::<W>(lease, cancelled).await;
+            // The step, which is polled before this, may have stood still.
+            tokio::task::yield_now().await;
+            look_for_cancel::<W>(lease, cx).await;
             true
         }
         Ok(Ok(false)) | Err(_) => false,
@@ -283,10 +375,11 @@ async fn hold_on<W: Workflow>(
     }
 }
 
-/// Sets `cancelled` if somebody asked to cancel. A database that does not answer is asked again later.
-async fn look_for_cancel<W: Workflow>(lease: &Lease, cancelled: &CancellationToken) {
-    if W::CANCELLABLE && lease.is_cancelled().await.unwrap_or(false) {
-        cancelled.cancel();
+/// Tells the step if somebody asked to cancel. A database that does not answer is asked again later.
+async fn look_for_cancel<W: Workflow>(lease: &Lease, cx: &StepContext) {
+    let deaf = || !W::CANCELLABLE || cx.marks.forward.load(Ordering::SeqCst);
+    if !deaf() && lease.is_cancelled().await.unwrap_or(false) && !deaf() {
+        cx.cancelled.cancel();
     }
 }
 

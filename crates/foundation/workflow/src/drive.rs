@@ -13,9 +13,12 @@ use crate::course::Course;
 use crate::cursor::{self, Cursor};
 use crate::entity::{Direction, Status, workflow};
 use crate::journal::WorkflowId;
-use crate::lease::{Lease, Save};
+use crate::lease::{Lease, Readable, Save};
 use crate::runner::{Driving, Inner};
 use crate::step::{Step, Workflow};
+
+/// How long a row is left alone that was saved by a program with other steps: another runner may know them.
+const UNKNOWN_STEP: Duration = Duration::from_secs(60);
 
 /// The ending's name in the history.
 const ENDING: &str = "undone";
@@ -32,6 +35,9 @@ pub(crate) enum Ended {
 
 /// A kind of workflow without its type.
 pub(crate) trait Driver<E>: Send + Sync {
+    /// The rows that it can continue.
+    fn readable(&self) -> Readable;
+
     /// Drives the workflow of `row` on.
     fn drive<'a>(
         &'a self,
@@ -44,11 +50,13 @@ pub(crate) trait Driver<E>: Send + Sync {
 
 /// The steps of a kind.
 pub(crate) struct Table<W: Workflow> {
+    /// Its name in the journal.
+    pub kind: &'static str,
     pub steps: Vec<Step<W::Env, W::State>>,
 }
 
 impl<W: Workflow> Table<W> {
-    pub fn new() -> Self {
+    pub fn new(kind: &'static str) -> Self {
         let steps = W::steps();
         let names: HashSet<_> = steps.iter().map(|step| step.name).collect();
         assert!(!steps.is_empty(), "workflow {} has no steps", W::KIND);
@@ -62,7 +70,7 @@ impl<W: Workflow> Table<W> {
             "workflow {} has a step without a name",
             W::KIND
         );
-        Table { steps }
+        Table { kind, steps }
     }
 
     pub fn index(&self, name: &str) -> Option<usize> {
@@ -114,6 +122,14 @@ impl<W: Workflow> Table<W> {
 }
 
 impl<W: Workflow> Driver<W::Env> for Table<W> {
+    fn readable(&self) -> Readable {
+        Readable {
+            kind: self.kind,
+            oldest: W::OLDEST,
+            newest: W::VERSION,
+        }
+    }
+
     fn drive<'a>(
         &'a self,
         inner: &'a Inner<W::Env>,
@@ -129,8 +145,16 @@ impl<W: Workflow> Driver<W::Env> for Table<W> {
         );
         let drive = async move {
             match Course::<W>::begin(self, inner, &lease, &row, bell) {
-                Ok(mut course) => course.drive().await,
-                Err(why) => {
+                Ok(mut course) => {
+                    let driven = inner.meddler.hold(course.drive()).await;
+                    driven.unwrap_or(Ok(Ended::LetGo))
+                }
+                Err(Unreadable::Step(step)) => {
+                    tracing::error!(step, "not a step of this program: left to another one");
+                    lease.let_go(UNKNOWN_STEP).await?;
+                    Ok(Ended::LetGo)
+                }
+                Err(Unreadable::State(why)) => {
                     unreadable(W::KIND, &lease, row, &why).await?;
                     Ok(Ended::LetGo)
                 }
@@ -140,7 +164,15 @@ impl<W: Workflow> Driver<W::Env> for Table<W> {
     }
 }
 
-/// A row that this version of the program cannot continue is left as it is, marked stuck.
+/// Why a row cannot be continued.
+pub(crate) enum Unreadable {
+    /// It is at a step of this name, which its kind does not have here.
+    Step(String),
+    /// It is damaged: why.
+    State(String),
+}
+
+/// A row that is damaged is left as it is, marked stuck.
 async fn unreadable(
     kind: &'static str,
     lease: &Lease,
@@ -149,10 +181,12 @@ async fn unreadable(
 ) -> Result<(), SqlError> {
     report_stuck(kind, why);
     let save = Save {
+        version: u16::try_from(row.version).unwrap_or(u16::MAX),
         state: row.state,
         direction: row.direction,
         position: row.position,
         back_to: row.back_to,
+        forward_from: row.forward_from,
         status: Status::Stuck,
         attempts: 0,
         error: Some(json!({ "stuck": why })),
@@ -180,10 +214,8 @@ pub(crate) fn read_state<W: Workflow>(row: &workflow::Model) -> Result<W::State,
             let state = serde_json::from_str(&row.state).map_err(broken)?;
             W::upgrade(version, state).map_err(broken)
         }
-        _ => Err(format!(
-            "its state has version {}, newer than this program",
-            row.version
-        )),
+        // Not taken, see `readable`.
+        _ => Err(format!("its state has version {}", row.version)),
     }
 }
 

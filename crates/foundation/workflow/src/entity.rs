@@ -1,4 +1,4 @@
-//! The two tables: a row per workflow, and a row per step that ended.
+//! The tables: a row per workflow, a row per step that ended, and a row per signal that waits.
 
 use sql::sea_orm::{self, entity::prelude::*};
 
@@ -28,6 +28,9 @@ pub enum Status {
     /// Needs an operator; see [`crate::resume`].
     #[sea_orm(string_value = "stuck")]
     Stuck,
+    /// An operator gave it up where it was stuck; see [`crate::abandon`]. What it made is left as it is.
+    #[sea_orm(string_value = "abandoned")]
+    Abandoned,
 }
 
 /// How a step ended.
@@ -79,6 +82,10 @@ pub mod workflow {
         pub lease_until: ChronoDateTimeUtc,
         pub attempts: i32,
         pub cancel: bool,
+        /// The step from which there is no way back, once it was reached.
+        pub forward_from: Option<String>,
+        /// A signal came that no step has looked at yet.
+        pub signalled: bool,
         /// Why it is undone or stuck, or what the last attempt complained of: JSON.
         #[sea_orm(column_type = "Text", nullable)]
         pub error: Option<String>,
@@ -110,6 +117,30 @@ pub mod step {
         pub ended_at: ChronoDateTimeUtc,
         #[sea_orm(column_type = "Text", nullable)]
         pub error: Option<String>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub mod signal {
+    //! What others said to a workflow and no step has taken yet.
+    use sql::sea_orm::{self, entity::prelude::*};
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "workflow_signal")]
+    pub struct Model {
+        /// In the order in which they came.
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub workflow_id: String,
+        pub name: String,
+        /// JSON.
+        #[sea_orm(column_type = "Text")]
+        pub payload: String,
+        pub created_at: ChronoDateTimeUtc,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -1,19 +1,23 @@
 //! The journal's rows: writing and reading them.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sql::sea_orm::sea_query::{Condition, Expr};
+use sql::sea_orm::sea_query::{Condition, Expr, ExprTrait};
 use sql::sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect,
 };
 use sql::{Database, SqlError};
 
-use crate::entity::{Direction, Outcome, Status, step, workflow};
+use crate::entity::{Direction, Outcome, Status, signal, step, workflow};
+use crate::identity;
+use crate::lease::{Readable, readable};
 
 /// A workflow could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -54,16 +58,23 @@ impl FromStr for WorkflowId {
     }
 }
 
-/// The kind to insert: its name, and the version of its state (1 when only a name is given).
+/// The kind to insert: its name, and the version of its state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
     pub name: &'static str,
     pub version: u16,
 }
 
-impl From<&'static str> for Kind {
-    fn from(name: &'static str) -> Self {
-        Kind { name, version: 1 }
+impl Kind {
+    /// The kind of `W`.
+    pub fn of<W: crate::Workflow>() -> Self {
+        Kind::from((W::KIND, W::VERSION))
+    }
+}
+
+impl From<(&'static str, u16)> for Kind {
+    fn from((name, version): (&'static str, u16)) -> Self {
+        Kind { name, version }
     }
 }
 
@@ -81,11 +92,13 @@ pub struct Record {
     pub state: Value,
     /// Attempts at this step that asked to be retried.
     pub attempts: u32,
-    /// Who holds the lease; empty when nobody does.
+    /// Where the runner is that holds the lease; empty when nobody does.
     pub owner: String,
     pub epoch: u64,
     pub lease_until: DateTime<Utc>,
     pub cancel: bool,
+    /// The step from which it only goes forward, once it was reached.
+    pub forward_from: Option<String>,
     /// Why it is undone or stuck, or what the last attempt complained of.
     pub error: Option<Value>,
     pub created_at: DateTime<Utc>,
@@ -128,10 +141,11 @@ impl From<workflow::Model> for Record {
             position: row.position,
             state: document(row.state),
             attempts: row.attempts.unsigned_abs(),
-            owner: row.owner,
+            owner: identity::place(&row.owner).to_owned(),
             epoch: row.epoch.unsigned_abs(),
             lease_until: row.lease_until,
             cancel: row.cancel,
+            forward_from: row.forward_from,
             error: row.error.map(document),
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -174,9 +188,12 @@ pub async fn insert<S: Serialize>(
         seq: Set(0),
         owner: Set(String::new()),
         epoch: Set(0),
-        lease_until: Set(now),
+        // Free since ever: the clock of who inserts it may be ahead.
+        lease_until: Set(DateTime::UNIX_EPOCH),
         attempts: Set(0),
         cancel: Set(false),
+        forward_from: Set(None),
+        signalled: Set(false),
         error: Set(None),
         created_at: Set(now),
         updated_at: Set(now),
@@ -279,21 +296,8 @@ pub async fn request_cancel(
     Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
 }
 
-/// Sets a stuck workflow going again, at the step where it got stuck; false when it is not stuck.
-pub async fn resume(tx: &impl ConnectionTrait, id: WorkflowId) -> Result<bool, WorkflowError> {
-    let changed = workflow::Entity::update_many()
-        .col_expr(workflow::Column::Status, Expr::value(Status::Running))
-        .col_expr(workflow::Column::Attempts, Expr::value(0))
-        .col_expr(
-            workflow::Column::LeaseUntil,
-            Expr::value(sql::micros(Utc::now())),
-        )
-        .filter(workflow::Column::Id.eq(id.to_string()))
-        .filter(workflow::Column::Status.eq(Status::Stuck))
-        .exec(tx)
-        .await?;
-    Ok(changed.rows_affected == 1)
-}
+/// Where nothing comes any more.
+const ENDED: [Status; 3] = [Status::Done, Status::Undone, Status::Abandoned];
 
 /// Forgets workflows that ended before `before`, with their history; gives how many. At most 1000
 /// at a time, so that the transaction stays short.
@@ -301,7 +305,7 @@ pub async fn purge(db: &Database, before: DateTime<Utc>) -> Result<u64, Workflow
     let ids: Vec<String> = workflow::Entity::find()
         .select_only()
         .column(workflow::Column::Id)
-        .filter(workflow::Column::Status.is_in([Status::Done, Status::Undone]))
+        .filter(workflow::Column::Status.is_in(ENDED))
         .filter(workflow::Column::UpdatedAt.lt(sql::micros(before)))
         .limit(1000)
         .into_tuple()
@@ -315,6 +319,10 @@ pub async fn purge(db: &Database, before: DateTime<Utc>) -> Result<u64, Workflow
         .filter(step::Column::WorkflowId.is_in(ids.clone()))
         .exec(&tx)
         .await?;
+    signal::Entity::delete_many()
+        .filter(signal::Column::WorkflowId.is_in(ids.clone()))
+        .exec(&tx)
+        .await?;
     let gone = workflow::Entity::delete_many()
         .filter(workflow::Column::Id.is_in(ids))
         .exec(&tx)
@@ -323,19 +331,39 @@ pub async fn purge(db: &Database, before: DateTime<Utc>) -> Result<u64, Workflow
     Ok(gone.rows_affected)
 }
 
+/// How many workflows of each kind are stuck.
+pub(crate) async fn count_stuck(
+    conn: &impl ConnectionTrait,
+) -> Result<HashMap<String, i64>, SqlError> {
+    let counts: Vec<(String, i64)> = workflow::Entity::find()
+        .select_only()
+        .column(workflow::Column::Kind)
+        .column_as(workflow::Column::Id.count(), "count")
+        .filter(workflow::Column::Status.eq(Status::Stuck))
+        .group_by(workflow::Column::Kind)
+        .into_tuple()
+        .all(conn)
+        .await?;
+    Ok(counts.into_iter().collect())
+}
+
 /// Running workflows of `kinds` that nobody works on, the longest waiting first.
 pub(crate) async fn abandoned(
     db: &Database,
-    kinds: &[&str],
+    kinds: &[Readable],
     limit: u64,
 ) -> Result<Vec<WorkflowId>, SqlError> {
     let ids: Vec<String> = workflow::Entity::find()
         .select_only()
         .column(workflow::Column::Id)
         .filter(workflow::Column::Status.eq(Status::Running))
-        .filter(workflow::Column::LeaseUntil.lte(sql::micros(Utc::now())))
-        .filter(workflow::Column::Kind.is_in(kinds.iter().copied()))
+        .filter(Expr::col(workflow::Column::LeaseUntil).lte(sql::from_now(
+            db.read().get_database_backend(),
+            Duration::ZERO,
+        )))
+        .filter(readable(kinds))
         .order_by_asc(workflow::Column::LeaseUntil)
+        .order_by_asc(workflow::Column::CreatedAt)
         .limit(limit)
         .into_tuple()
         .all(db.read())

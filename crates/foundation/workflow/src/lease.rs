@@ -1,15 +1,24 @@
 //! The lease that a runner holds on one workflow, and the saves that only its holder may make.
+//!
+//! Its times are the database's, computed in the statement that writes or compares them: clocks of processes do
+//! not matter, and a statement that waited for a connection or a lock gives no lease that is over already.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sql::sea_orm::sea_query::{Condition, Expr, ExprTrait, LikeExpr};
-use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use sql::sea_orm::sea_query::{CaseStatement, Condition, Expr, ExprTrait, LikeExpr, SimpleExpr};
+use sql::sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait,
+    QueryFilter, QuerySelect,
+};
 use sql::{Database, SqlError};
+use tokio::time::Instant;
 
 use crate::WorkflowId;
 use crate::entity::{Direction, Status, step, workflow};
+use crate::meddle::{Meddler, Point};
 
 /// Frees leases, so that whoever comes first may take the workflows; gives how many.
 pub(crate) async fn free_leases(db: &Database, owner: LeaseOwner<'_>) -> Result<u64, SqlError> {
@@ -21,10 +30,7 @@ pub(crate) async fn free_leases(db: &Database, owner: LeaseOwner<'_>) -> Result<
     };
     let freed = workflow::Entity::update_many()
         .col_expr(workflow::Column::Owner, Expr::value(""))
-        .col_expr(
-            workflow::Column::LeaseUntil,
-            Expr::value(sql::micros(Utc::now())),
-        )
+        .col_expr(workflow::Column::LeaseUntil, now(db))
         .filter(whose)
         .filter(workflow::Column::Status.eq(Status::Running))
         .exec(db.write())
@@ -47,6 +53,34 @@ pub(crate) enum LeaseOwner<'a> {
     EarlierLivesOf { prefix: &'a str, now: &'a str },
 }
 
+fn engine(db: &Database) -> DbBackend {
+    db.read().get_database_backend()
+}
+
+fn now(db: &Database) -> SimpleExpr {
+    sql::from_now(engine(db), Duration::ZERO)
+}
+
+/// A kind of workflow, and the versions of it that a runner can continue.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Readable {
+    pub kind: &'static str,
+    pub oldest: u16,
+    pub newest: u16,
+}
+
+/// Workflows that a runner of these kinds can continue; others are left to others.
+pub(crate) fn readable(kinds: &[Readable]) -> Condition {
+    kinds.iter().fold(Condition::any(), |any, readable| {
+        any.add(
+            Condition::all()
+                .add(workflow::Column::Kind.eq(readable.kind))
+                .add(workflow::Column::Version.gte(i32::from(readable.oldest)))
+                .add(workflow::Column::Version.lte(i32::from(readable.newest))),
+        )
+    })
+}
+
 /// The right to work on one workflow, good for one epoch.
 #[derive(Debug, Clone)]
 pub(crate) struct Lease {
@@ -55,15 +89,21 @@ pub(crate) struct Lease {
     owner: String,
     epoch: i64,
     length: Duration,
+    /// When it is over by this process's reckoning, which is never later than it is: others may work on the
+    /// workflow from then on. Clones are one lease.
+    over: Arc<Mutex<Instant>>,
+    meddler: Meddler,
 }
 
 /// What a save changes besides the state.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Save {
+    pub version: u16,
     pub state: String,
     pub direction: Direction,
     pub position: String,
     pub back_to: Option<String>,
+    pub forward_from: Option<String>,
     pub status: Status,
     pub attempts: u32,
     pub error: Option<Value>,
@@ -73,6 +113,18 @@ pub(crate) struct Save {
     pub release: Option<Duration>,
     /// Refuse when somebody asked to cancel since.
     pub unless_cancelled: bool,
+}
+
+impl Save {
+    /// The same with this state, the last step having ended at this moment.
+    pub fn ending(&self, state: String, at: DateTime<Utc>) -> Self {
+        let mut save = self.clone();
+        save.state = state;
+        if let Some(last) = save.steps.last_mut() {
+            last.ended_at = Set(sql::micros(at));
+        }
+        save
+    }
 }
 
 /// How a save went.
@@ -86,26 +138,32 @@ pub(crate) enum Saved {
 }
 
 impl Lease {
-    /// Takes the workflow if nobody holds it, raising its epoch; `None` when somebody does or it has ended.
+    /// Takes the workflow if nobody holds it and it is one of these kinds, raising its epoch; `None` otherwise,
+    /// or when it has ended.
     pub async fn take(
         db: &Database,
         id: WorkflowId,
         owner: &str,
         length: Duration,
+        kinds: &[Readable],
     ) -> Result<Option<(Lease, workflow::Model)>, SqlError> {
-        let now = sql::micros(Utc::now());
+        let asked = Instant::now();
         let free = Condition::any()
             .add(workflow::Column::Owner.eq(""))
-            .add(workflow::Column::LeaseUntil.lt(now));
+            .add(Expr::col(workflow::Column::LeaseUntil).lt(now(db)));
         let taken = workflow::Entity::update_many()
             .col_expr(workflow::Column::Owner, Expr::value(owner))
             .col_expr(
                 workflow::Column::Epoch,
                 Expr::col(workflow::Column::Epoch).add(1),
             )
-            .col_expr(workflow::Column::LeaseUntil, Expr::value(now + length))
+            .col_expr(
+                workflow::Column::LeaseUntil,
+                sql::from_now(engine(db), length),
+            )
             .filter(workflow::Column::Id.eq(id.to_string()))
             .filter(workflow::Column::Status.eq(Status::Running))
+            .filter(readable(kinds))
             .filter(free)
             .exec(db.write())
             .await?;
@@ -125,8 +183,16 @@ impl Lease {
             owner: owner.to_owned(),
             epoch: row.epoch,
             length,
+            over: Arc::new(Mutex::new(asked + length)),
+            meddler: Meddler::default(),
         };
         Ok(Some((lease, row)))
+    }
+
+    /// The same, disturbed as a test asks.
+    pub fn meddled(mut self, meddler: &Meddler) -> Self {
+        self.meddler = meddler.clone();
+        self
     }
 
     pub fn epoch(&self) -> u64 {
@@ -137,6 +203,15 @@ impl Lease {
         self.length
     }
 
+    pub fn db(&self) -> &Database {
+        &self.db
+    }
+
+    /// The end of a lease that begins now.
+    fn until(&self, length: Duration) -> SimpleExpr {
+        sql::from_now(engine(&self.db), length)
+    }
+
     fn mine(&self) -> Condition {
         Condition::all()
             .add(workflow::Column::Id.eq(&self.id))
@@ -145,25 +220,42 @@ impl Lease {
             .add(workflow::Column::Status.eq(Status::Running))
     }
 
+    /// When others may have taken the workflow, unless the lease is renewed before.
+    pub fn over(&self) -> Instant {
+        *self.over.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that the lease was renewed by a statement that was sent at `asked`.
+    fn renewed(&self, asked: Instant) {
+        let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        *over = (*over).max(asked + self.length);
+    }
+
     /// Holds the lease for another length; false when it is lost.
     pub async fn renew(&self) -> Result<bool, SqlError> {
-        let until = sql::micros(Utc::now()) + self.length;
+        let asked = Instant::now();
+        let renewed = self.fence(self.db.write()).await?;
+        if renewed {
+            self.renewed(asked);
+        }
+        Ok(renewed)
+    }
+
+    /// The same within a transaction: until it ends, nobody takes the workflow over.
+    pub async fn fence(&self, conn: &impl ConnectionTrait) -> Result<bool, SqlError> {
         let renewed = workflow::Entity::update_many()
-            .col_expr(workflow::Column::LeaseUntil, Expr::value(until))
+            .col_expr(workflow::Column::LeaseUntil, self.until(self.length))
             .filter(self.mine())
-            .exec(self.db.write())
+            .exec(conn)
             .await?;
         Ok(renewed.rows_affected == 1)
     }
 
-    /// Gives the workflow up untouched; whoever wants it may take it.
-    pub async fn let_go(&self) -> Result<(), SqlError> {
+    /// Gives the workflow up untouched, so that nobody takes it for this long.
+    pub async fn let_go(&self, after: Duration) -> Result<(), SqlError> {
         workflow::Entity::update_many()
             .col_expr(workflow::Column::Owner, Expr::value(""))
-            .col_expr(
-                workflow::Column::LeaseUntil,
-                Expr::value(sql::micros(Utc::now())),
-            )
+            .col_expr(workflow::Column::LeaseUntil, self.until(after))
             .filter(self.mine())
             .exec(self.db.write())
             .await?;
@@ -184,36 +276,99 @@ impl Lease {
 
     /// Writes the state alone; false when the lease is lost.
     pub async fn save_state(&self, json: String) -> Result<bool, SqlError> {
-        let now = sql::micros(Utc::now());
         let saved = workflow::Entity::update_many()
             .col_expr(workflow::Column::State, Expr::value(json))
-            .col_expr(workflow::Column::UpdatedAt, Expr::value(now))
-            .col_expr(workflow::Column::LeaseUntil, Expr::value(now + self.length))
+            .col_expr(workflow::Column::UpdatedAt, now(&self.db))
+            .col_expr(workflow::Column::LeaseUntil, self.until(self.length))
             .filter(self.mine())
             .exec(self.db.write())
             .await?;
         Ok(saved.rows_affected == 1)
     }
 
+    /// Writes the state, and that there is no way back from `step`, unless somebody asked to cancel.
+    pub async fn save_forward(&self, json: String, step: &str) -> Result<Saved, SqlError> {
+        let saved = workflow::Entity::update_many()
+            .col_expr(workflow::Column::State, Expr::value(json))
+            .col_expr(workflow::Column::ForwardFrom, Expr::value(step))
+            .col_expr(workflow::Column::UpdatedAt, now(&self.db))
+            .col_expr(workflow::Column::LeaseUntil, self.until(self.length))
+            .filter(self.mine())
+            .filter(
+                Condition::any()
+                    .add(workflow::Column::Cancel.eq(false))
+                    .add(workflow::Column::ForwardFrom.is_not_null()),
+            )
+            .exec(self.db.write())
+            .await?;
+        match saved.rows_affected {
+            0 => self.why_refused(true).await,
+            _ => Ok(Saved::Yes),
+        }
+    }
+
     /// Writes everything a finished step changed, in one short transaction.
     pub async fn save(&self, save: &Save) -> Result<Saved, SqlError> {
-        sql::retry(|| self.try_save(save)).await
+        self.meddler.point(Point::Outside).await;
+        let saved = sql::retry(|| self.try_save(save)).await?;
+        self.meddler.point(Point::Outside).await;
+        Ok(saved)
     }
 
     async fn try_save(&self, save: &Save) -> Result<Saved, SqlError> {
-        let now = sql::micros(Utc::now());
+        let asked = Instant::now();
+        let inside = self.meddler.enter();
+        let tx = self.db.begin().await?;
+        if !self.write(&tx, save).await? {
+            tx.rollback().await?;
+            return self.refusal(save).await;
+        }
+        self.meddler.point(Point::Inside).await;
+        tx.commit().await?;
+        drop(inside);
+        self.renewed(asked);
+        Ok(Saved::Yes)
+    }
+
+    /// Why [`Lease::write`] wrote nothing.
+    pub async fn refusal(&self, save: &Save) -> Result<Saved, SqlError> {
+        self.why_refused(save.unless_cancelled).await
+    }
+
+    async fn why_refused(&self, unless_cancelled: bool) -> Result<Saved, SqlError> {
+        let cancelled = unless_cancelled && self.renew().await? && self.is_cancelled().await?;
+        Ok(match cancelled {
+            true => Saved::Cancelled,
+            false => Saved::Lost,
+        })
+    }
+
+    /// Writes a save as a part of a transaction; false when it is refused, and then nothing was written.
+    pub async fn write(&self, tx: &DatabaseTransaction, save: &Save) -> Result<bool, SqlError> {
         let kept = save.release.is_none() && save.status == Status::Running;
         let owner = if kept { self.owner.as_str() } else { "" };
-        let until = now
-            + save
-                .release
-                .unwrap_or(if kept { self.length } else { Duration::ZERO });
+        let length = match save.release {
+            None if kept => self.length,
+            other => other.unwrap_or_default(),
+        };
+        let mut until = self.until(length);
+        if save.release.is_some() {
+            // A signal came while the step gave up waiting for it.
+            let signalled = Expr::col(workflow::Column::Signalled).eq(true);
+            until = CaseStatement::new()
+                .case(signalled, self.until(Duration::ZERO))
+                .finally(until)
+                .into();
+        }
         let mut mine = self.mine();
         if save.unless_cancelled {
             mine = mine.add(workflow::Column::Cancel.eq(false));
         }
-        let tx = self.db.begin().await?;
         let saved = workflow::Entity::update_many()
+            .col_expr(
+                workflow::Column::Version,
+                Expr::value(i32::from(save.version)),
+            )
             .col_expr(workflow::Column::State, Expr::value(save.state.as_str()))
             .col_expr(workflow::Column::Direction, Expr::value(save.direction))
             .col_expr(
@@ -221,10 +376,14 @@ impl Lease {
                 Expr::value(save.position.as_str()),
             )
             .col_expr(workflow::Column::BackTo, Expr::value(save.back_to.clone()))
+            .col_expr(
+                workflow::Column::ForwardFrom,
+                Expr::value(save.forward_from.clone()),
+            )
             .col_expr(workflow::Column::Status, Expr::value(save.status))
             .col_expr(workflow::Column::Seq, Expr::value(save.seq))
             .col_expr(workflow::Column::Owner, Expr::value(owner))
-            .col_expr(workflow::Column::LeaseUntil, Expr::value(until))
+            .col_expr(workflow::Column::LeaseUntil, until)
             .col_expr(
                 workflow::Column::Attempts,
                 Expr::value(i64::from(save.attempts)),
@@ -233,26 +392,29 @@ impl Lease {
                 workflow::Column::Error,
                 Expr::value(save.error.as_ref().map(Value::to_string)),
             )
-            .col_expr(workflow::Column::UpdatedAt, Expr::value(now))
+            .col_expr(workflow::Column::UpdatedAt, now(&self.db))
             .filter(mine)
-            .exec(&tx)
+            .exec(tx)
             .await?;
         if saved.rows_affected == 0 {
-            tx.rollback().await?;
-            let cancelled =
-                save.unless_cancelled && self.renew().await? && self.is_cancelled().await?;
-            return Ok(if cancelled {
-                Saved::Cancelled
-            } else {
-                Saved::Lost
-            });
+            return Ok(false);
         }
         if !save.steps.is_empty() {
             step::Entity::insert_many(save.steps.clone())
-                .exec_without_returning(&tx)
+                .exec_without_returning(tx)
                 .await?;
         }
-        tx.commit().await?;
-        Ok(Saved::Yes)
+        Ok(true)
+    }
+
+    /// Notes that a step is about to look for signals: those that come from now on end its wait in the journal.
+    pub async fn listen(&self) -> Result<(), SqlError> {
+        workflow::Entity::update_many()
+            .col_expr(workflow::Column::Signalled, Expr::value(false))
+            .filter(self.mine())
+            .filter(workflow::Column::Signalled.eq(true))
+            .exec(self.db.write())
+            .await?;
+        Ok(())
     }
 }

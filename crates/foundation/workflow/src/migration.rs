@@ -50,6 +50,88 @@ impl MigrationTrait for Migration {
     }
 }
 
+/// Adds the point of no return and signals.
+pub struct SignalsMigration;
+
+impl MigrationName for SignalsMigration {
+    fn name(&self) -> &str {
+        "workflow_0002"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for SignalsMigration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let engine = manager.get_database_backend();
+        // SQLite adds one column at a time.
+        for (name, column) in [
+            (
+                "forward_from",
+                ColumnDef::new("forward_from").string_len(64).to_owned(),
+            ),
+            (
+                "signalled",
+                ColumnDef::new("signalled")
+                    .boolean()
+                    .not_null()
+                    .default(false)
+                    .to_owned(),
+            ),
+        ] {
+            if manager.has_column("workflow", name).await? {
+                continue;
+            }
+            let add = Table::alter()
+                .table("workflow")
+                .add_column(column)
+                .to_owned();
+            manager.alter_table(add).await?;
+        }
+        manager.create_table(signal_table(engine)).await?;
+        manager
+            .create_index(
+                Index::create()
+                    .if_not_exists()
+                    .name("workflow_signal_workflow")
+                    .table("workflow_signal")
+                    .col("workflow_id")
+                    .to_owned(),
+            )
+            .await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let signals = Table::drop().table("workflow_signal").to_owned();
+        manager.drop_table(signals).await?;
+        for column in ["forward_from", "signalled"] {
+            let drop = Table::alter()
+                .table("workflow")
+                .drop_column(column)
+                .to_owned();
+            manager.alter_table(drop).await?;
+        }
+        Ok(())
+    }
+}
+
+fn signal_table(engine: DbBackend) -> TableCreateStatement {
+    Table::create()
+        .if_not_exists()
+        .table("workflow_signal")
+        .col(
+            ColumnDef::new("id")
+                .big_integer()
+                .not_null()
+                .auto_increment()
+                .primary_key(),
+        )
+        .col(ColumnDef::new("workflow_id").string_len(36).not_null())
+        .col(ColumnDef::new("name").string_len(64).not_null())
+        .col(document(engine, "payload").not_null())
+        .col(time(engine, "created_at").not_null())
+        .to_owned()
+}
+
 fn workflow_table(engine: DbBackend) -> TableCreateStatement {
     Table::create()
         .table("workflow")

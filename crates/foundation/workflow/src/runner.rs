@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use sql::{Database, SqlError};
@@ -13,10 +13,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::drive::{Driver, Ended, Table};
+use crate::identity::{SoleProcess, owner};
 use crate::journal::{self, WorkflowError, WorkflowId};
-use crate::lease::{Lease, LeaseOwner, free_leases};
+use crate::lease::{Lease, LeaseOwner, Readable, free_leases};
 use crate::meddle::Meddler;
 use crate::step::Workflow;
+
+/// How often stuck workflows are counted for the metrics.
+const STUCK_COUNT: Duration = Duration::from_secs(10);
 
 /// How a runner works. The defaults suit a conductor.
 #[derive(Debug, Clone)]
@@ -50,7 +54,10 @@ impl Default for Options {
 pub(crate) struct Inner<E> {
     pub db: Database,
     pub env: Arc<E>,
+    /// Different for each life of each process, see [`crate::identity`].
     pub owner: String,
+    name: String,
+    sole: Option<SoleProcess>,
     pub options: Options,
     kinds: HashMap<&'static str, Arc<dyn Driver<E>>>,
     /// Workflows that a task of ours has in hand, with the bell that wakes it.
@@ -84,12 +91,29 @@ impl<E: Send + Sync + 'static> Builder<E> {
     /// # Panics
     /// When two kinds have one name, or two steps of a kind, or it has none: mistakes in a constant table.
     #[must_use]
-    pub fn on<W: Workflow<Env = E>>(mut self) -> Self {
-        let earlier = self
-            .inner
-            .kinds
-            .insert(W::KIND, Arc::new(Table::<W>::new()));
-        assert!(earlier.is_none(), "two workflows are called {}", W::KIND);
+    pub fn on<W: Workflow<Env = E>>(self) -> Self {
+        self.named::<W>(W::KIND)
+    }
+
+    /// Adds a kind under a name of its own, which runners of the kind leave alone.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn on_named<W: Workflow<Env = E>>(self, name: &'static str) -> Self {
+        self.named::<W>(name)
+    }
+
+    fn named<W: Workflow<Env = E>>(mut self, name: &'static str) -> Self {
+        let table = Arc::new(Table::<W>::new(name));
+        let earlier = self.inner.kinds.insert(name, table);
+        assert!(earlier.is_none(), "two workflows are called {name}");
+        self
+    }
+
+    /// Whatever earlier lives of this process left is taken over at once, instead of after its lease.
+    #[must_use]
+    pub fn sole(mut self, sole: SoleProcess) -> Self {
+        self.inner.owner = owner(Some(&sole), &self.inner.name);
+        self.inner.sole = Some(sole);
         self
     }
 
@@ -108,7 +132,7 @@ impl<E: Send + Sync + 'static> Builder<E> {
         self
     }
 
-    /// Takes back what earlier lives of this runner held, and starts sweeping. Call within a tokio runtime.
+    /// Takes back what earlier lives of this process held, and starts sweeping. Call within a tokio runtime.
     pub fn start(self) -> Runner<E> {
         let runner = Runner(Arc::new(self.inner));
         let sweeper = runner.clone();
@@ -126,16 +150,16 @@ impl<E: Send + Sync + 'static> Builder<E> {
 }
 
 impl<E: Send + Sync + 'static> Runner<E> {
-    /// Begins a runner called `name`, which must be unique among the processes that share the
-    /// database (`host:role`): whatever an earlier process of the same name left is taken over
-    /// at once instead of after its lease.
+    /// Begins a runner. `name` says to operators where it is (the host's name); nothing hangs on it.
     pub fn build(db: Database, name: &str, env: Arc<E>) -> Builder<E> {
         let options = Options::default();
         Builder {
             inner: Inner {
                 db,
                 env,
-                owner: format!("{name}/{}", uuid::Uuid::new_v4().simple()),
+                owner: owner(None, name),
+                name: name.to_owned(),
+                sole: None,
                 permits: Semaphore::new(options.concurrency),
                 options,
                 kinds: HashMap::new(),
@@ -190,9 +214,17 @@ impl<E: Send + Sync + 'static> Runner<E> {
         }
     }
 
+    /// Whether no workflow is in its hands.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        let active = self.0.active.lock().unwrap_or_else(PoisonError::into_inner);
+        active.is_empty()
+    }
+
     /// Dies on the spot, as a killed process would: leases stay.
     #[cfg(feature = "testing")]
     pub(crate) async fn die(&self) {
+        self.0.meddler.kill();
         self.0.stopping.cancel();
         self.0.aborting.cancel();
         self.0.tasks.close();
@@ -221,18 +253,28 @@ impl<E: Send + Sync + 'static> Runner<E> {
     }
 
     async fn take_and_drive(&self, id: WorkflowId, bell: &Arc<Notify>) -> Result<Ended, SqlError> {
-        let take = || Lease::take(&self.0.db, id, &self.0.owner, self.0.options.lease);
+        if self.0.meddler.is_dead() {
+            return Ok(Ended::LetGo);
+        }
+        let kinds = self.readable();
+        let (owner, length) = (&self.0.owner, self.0.options.lease);
+        let take = || Lease::take(&self.0.db, id, owner, length, &kinds);
         let Some((lease, row)) = sql::retry(take).await? else {
             return Ok(Ended::LetGo);
         };
+        let lease = lease.meddled(&self.0.meddler);
         match self.0.kinds.get(row.kind.as_str()) {
             Some(driver) => driver.drive(&self.0, lease, row, bell.clone()).await,
             None => {
-                tracing::debug!(workflow = %id, kind = row.kind, "not a kind of this runner");
-                lease.let_go().await?;
+                lease.let_go(Duration::ZERO).await?;
                 Ok(Ended::LetGo)
             }
         }
+    }
+
+    fn readable(&self) -> Vec<Readable> {
+        let kinds = self.0.kinds.values();
+        kinds.map(|driver| driver.readable()).collect()
     }
 
     fn nudge_after(&self, id: WorkflowId, after: Duration) {
@@ -246,26 +288,19 @@ impl<E: Send + Sync + 'static> Runner<E> {
     }
 
     async fn sweep_for_ever(&self) {
-        let prefix = self.0.owner.rsplit_once('/').map_or("", |(name, _)| name);
-        let earlier = LeaseOwner::EarlierLivesOf {
-            prefix: &format!("{prefix}/"),
-            now: &self.0.owner,
-        };
-        match free_leases(&self.0.db, earlier).await {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "continuing workflows of an earlier run"),
-            Err(error) => tracing::warn!(
-                error = crate::step::chain(&error),
-                "earlier leases are waited for"
-            ),
-        }
-        let kinds: Vec<&str> = self.0.kinds.keys().copied().collect();
+        self.free_earlier_lives().await;
+        let kinds = self.readable();
+        let mut counted: Option<Instant> = None;
         let mut tick = tokio::time::interval(self.0.options.sweep);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = tick.tick() => {}
                 () = self.0.stopping.cancelled() => return,
+            }
+            if counted.is_none_or(|counted| counted.elapsed() >= STUCK_COUNT) {
+                counted = Some(Instant::now());
+                self.count_stuck(&kinds).await;
             }
             // More than can be driven at once would only queue here instead of with other runners.
             match journal::abandoned(&self.0.db, &kinds, self.0.options.concurrency as u64).await {
@@ -277,6 +312,38 @@ impl<E: Send + Sync + 'static> Runner<E> {
                     );
                 }
             }
+        }
+    }
+
+    async fn free_earlier_lives(&self) {
+        let Some(sole) = &self.0.sole else { return };
+        let earlier = LeaseOwner::EarlierLivesOf {
+            prefix: &sole.prefix(),
+            now: &self.0.owner,
+        };
+        match free_leases(&self.0.db, earlier).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "continuing workflows of an earlier run"),
+            Err(error) => tracing::warn!(
+                error = crate::step::chain(&error),
+                "earlier leases are waited for"
+            ),
+        }
+    }
+
+    /// Tells the metrics how many workflows of each kind need an operator.
+    async fn count_stuck(&self, kinds: &[Readable]) {
+        let stuck = match journal::count_stuck(self.0.db.read()).await {
+            Ok(stuck) => stuck,
+            Err(error) => {
+                let error = crate::step::chain(&error);
+                return tracing::warn!(error, "cannot count the workflows that are stuck");
+            }
+        };
+        for kind in kinds {
+            let count = stuck.get(kind.kind).copied().unwrap_or_default();
+            #[allow(clippy::cast_precision_loss, reason = "a few at most")]
+            metrics::gauge!("kilonova_workflows_stuck", "kind" => kind.kind).set(count as f64);
         }
     }
 
@@ -302,7 +369,8 @@ impl<E: Send + Sync + 'static> Runner<E> {
     /// Forgets all that is old enough, in short transactions; gives how many.
     async fn purge_once(&self) -> Result<u64, WorkflowError> {
         let keep = chrono::Duration::from_std(self.0.options.keep).unwrap_or(chrono::Duration::MAX);
-        let Some(before) = chrono::Utc::now().checked_sub_signed(keep) else {
+        let now = sql::now(self.0.db.read()).await?;
+        let Some(before) = now.checked_sub_signed(keep) else {
             return Ok(0);
         };
         let mut all = 0;

@@ -7,11 +7,9 @@ use futures::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
-use crate::journal::{WorkflowError, WorkflowId};
-use crate::lease::Lease;
+use crate::context::StepContext;
+use crate::journal::WorkflowError;
 
 /// How often a step is tried, when it asks to be retried, before it counts as failed.
 const ATTEMPTS: u32 = 10;
@@ -21,11 +19,20 @@ pub trait Workflow: Send + Sync + 'static {
     /// The name in the journal. Never reuse one for something else.
     const KIND: &'static str;
 
-    /// Raised when an older state can no longer be read as it is; see [`Workflow::upgrade`].
+    /// What [`insert`](crate::insert) and every save write beside the state. Raised when the state or the table
+    /// of steps changes so that the program of before cannot continue; see [`Workflow::upgrade`].
     const VERSION: u16 = 1;
 
-    /// Whether [`request_cancel`](crate::request_cancel) turns it round. A delete says no.
+    /// The oldest version whose states this program can continue. What is older than this, or newer than
+    /// [`Workflow::VERSION`], is left to runners that can.
+    const OLDEST: u16 = 1;
+
+    /// Whether [`request_cancel`](crate::request_cancel) turns it round, and a step that fails has it undone. A
+    /// delete says no: from its first step on it only goes forward.
     const CANCELLABLE: bool = true;
+
+    /// The longest that one attempt at [`Workflow::undone`] may take.
+    const ENDING: Duration = Duration::from_secs(60);
 
     /// All that steps know and learn. Saved after each step, so it must be complete.
     type State: Serialize + DeserializeOwned + Send + Sync + 'static;
@@ -125,90 +132,6 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// What a step knows about the workflow that it belongs to.
-#[derive(Debug)]
-pub struct StepContext {
-    pub(crate) id: WorkflowId,
-    pub(crate) subject: String,
-    pub(crate) attempt: u32,
-    pub(crate) undoing: bool,
-    pub(crate) deadline: Option<tokio::time::Instant>,
-    pub(crate) lease: Lease,
-    pub(crate) cancelled: CancellationToken,
-    pub(crate) nudged: std::sync::Arc<Notify>,
-}
-
-impl StepContext {
-    /// The workflow's id.
-    pub fn id(&self) -> WorkflowId {
-        self.id
-    }
-
-    /// What the workflow is about: a server's id.
-    pub fn subject(&self) -> &str {
-        &self.subject
-    }
-
-    /// The fencing epoch of this take-over, from 1; commands to others carry it so that they can refuse an older one.
-    pub fn epoch(&self) -> u64 {
-        self.lease.epoch()
-    }
-
-    /// How many attempts at this step ended in [`StepError::Retry`] before this one.
-    pub fn attempt(&self) -> u32 {
-        self.attempt
-    }
-
-    /// True while undoing.
-    pub fn undoing(&self) -> bool {
-        self.undoing
-    }
-
-    /// When this attempt is given up, if the step has a limit ([`Step::within`]).
-    pub fn deadline(&self) -> Option<tokio::time::Instant> {
-        self.deadline
-    }
-
-    /// Whether somebody asked the workflow to turn round. Only a long step needs to look: when it
-    /// ends, the workflow undoes anyway.
-    pub fn is_cancelled(&self) -> bool {
-        self.cancelled.is_cancelled()
-    }
-
-    /// Waits until the workflow is asked to turn round; for `select!` in a long step, which then
-    /// returns any error.
-    pub async fn cancelled(&self) {
-        self.cancelled.cancelled().await;
-    }
-
-    /// Waits for the next nudge of this workflow: something that a step waits for may have happened.
-    /// A nudge that no step has listened to yet is not missed, nor is one that comes while the step
-    /// gives up: after [`StepError::Retry`] it is run again at once.
-    ///
-    /// A wait of more than a moment belongs into the journal: return `Retry` and listen again in the
-    /// next attempt. A workflow that waits there holds no place among those that are driven at once.
-    pub async fn nudged(&self) {
-        self.nudged.notified().await;
-    }
-
-    /// Saves the state in the middle of a step, before doing what must not be forgotten.
-    ///
-    /// # Errors
-    /// The database does not answer, or another runner took over; return the error.
-    pub async fn save<S: Serialize>(&self, state: &S) -> Result<(), StepError> {
-        let json = serde_json::to_string(state)
-            .map_err(|error| StepError::Fatal(format!("the state cannot be written: {error}")))?;
-        match self.lease.save_state(json).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(StepError::retry(
-                Duration::ZERO,
-                "another runner took the workflow over",
-            )),
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
 /// A step's function, boxed: `(env, context, state)`.
 pub(crate) type Act<E, S, T> = Box<
     dyn for<'a> Fn(&'a E, &'a StepContext, &'a mut S) -> BoxFuture<'a, Result<T, StepError>>
@@ -242,10 +165,10 @@ where
 /// ```ignore
 /// fn steps() -> Vec<Step<Env, Build>> {
 ///     vec![
-///         Step::new("place", place).undo(release),
-///         Step::new("ports", bind_ports).undo(unbind_ports),
-///         Step::new("spawn", spawn).undo(destroy).within(Duration::from_secs(600)),
-///         Step::new("settle", settle),
+///         Step::new("place", MINUTE, place).undo(release),
+///         Step::new("ports", MINUTE, bind_ports).undo(unbind_ports),
+///         Step::new("spawn", HOUR, spawn).undo(destroy).within(|env| env.build_timeout + MINUTE),
+///         Step::new("settle", MINUTE, settle).no_return(),
 ///     ]
 /// }
 /// ```
@@ -256,12 +179,16 @@ pub struct Step<E, S> {
     pub(crate) pure: bool,
     pub(crate) attempts: u32,
     pub(crate) undo_attempts: u32,
-    pub(crate) within: Option<Duration>,
+    pub(crate) limit: Duration,
+    pub(crate) limit_of: Option<fn(&E) -> Duration>,
+    pub(crate) no_return: bool,
 }
 
 impl<E: 'static, S: 'static> Step<E, S> {
-    /// A step that needs no undo.
-    pub fn new<F>(name: &'static str, run: F) -> Self
+    /// A step that needs no undo. `limit` is the longest that one attempt at it, or at its undo, may take. After
+    /// that the attempt is dropped where it is, and the step has failed; one whose
+    /// [attempts](Step::attempts) have no end, an undo, and a step past the point of no return are tried again.
+    pub fn new<F>(name: &'static str, limit: Duration, run: F) -> Self
     where
         F: for<'a> StepFn<'a, E, S, Next> + 'static,
     {
@@ -272,7 +199,9 @@ impl<E: 'static, S: 'static> Step<E, S> {
             pure: false,
             attempts: ATTEMPTS,
             undo_attempts: u32::MAX,
-            within: None,
+            limit,
+            limit_of: None,
+            no_return: false,
         }
     }
 
@@ -311,11 +240,24 @@ impl<E: 'static, S: 'static> Step<E, S> {
         self
     }
 
-    /// The longest that one attempt may take; after it the attempt is dropped and the step has failed
-    /// (an undo: is retried). Without it only the step itself decides.
+    /// The limit of [`Step::new`] where an operator sets it.
     #[must_use]
-    pub fn within(mut self, limit: Duration) -> Self {
-        self.within = Some(limit);
+    pub fn within(mut self, limit: fn(&E) -> Duration) -> Self {
+        self.limit_of = Some(limit);
         self
+    }
+
+    /// From this step on the workflow only goes forward: a request to cancel that comes before it undoes, one
+    /// that comes later waits for the end. The step and those after it are tried until they succeed, as an undo
+    /// is. It is written down before the step begins. A step that finds out in its middle says
+    /// [`StepContext::no_return`].
+    #[must_use]
+    pub fn no_return(mut self) -> Self {
+        self.no_return = true;
+        self
+    }
+
+    pub(crate) fn limit(&self, env: &E) -> Duration {
+        self.limit_of.map_or(self.limit, |limit| limit(env))
     }
 }

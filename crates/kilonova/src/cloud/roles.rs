@@ -51,14 +51,15 @@ pub(super) async fn conductor(parts: &Parts<'_>, db: &Database) -> Result<Conduc
         ..defaults
     };
     let env = compute_conductor::Env {
-        db: db.clone(),
+        db: db.read_only(),
         bus: parts.bus.clone(),
         network: parts.companions.network.clone(),
         session: parts.session.clone(),
         settings,
         hearing: compute_conductor::Hearing::default(),
     };
-    Ok(Conductor::start(Arc::new(env)).await?)
+    let sole = parts.state.sole_process(db.engine());
+    Ok(Conductor::start(Arc::new(env), db.clone(), sole).await?)
 }
 
 pub(super) async fn scheduler(config: &Config, db: &Database, bus: &Bus) -> Result<()> {

@@ -6,4 +6,5 @@ mod doors;
 mod first_start;
 mod keys;
 mod limits;
+mod operations;
 mod process;

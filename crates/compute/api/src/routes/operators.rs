@@ -5,7 +5,7 @@ use super::codes::{ACCEPTED, NO_CONTENT, OK};
 use super::methods::{DELETE, GET, POST, PUT};
 use super::{Route, built, not_built, row};
 use crate::{aggregates, consoles, servers};
-use crate::{hypervisors, quota_class_sets, services};
+use crate::{hypervisors, operations, quota_class_sets, services};
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Route] = &[
@@ -36,6 +36,11 @@ pub(super) const ROWS: &[Route] = &[
     row(GET, "/os-hypervisors/{id}/uptime", Rule("os_compute_api:os-hypervisors:uptime"), OK, built!(hypervisors::uptime)).until(87),
     row(GET, "/os-instance_usage_audit_log", Rule("os_compute_api:os-instance-usage-audit-log:list"), OK, not_built),
     row(GET, "/os-instance_usage_audit_log/{id}", Rule("os_compute_api:os-instance-usage-audit-log:show"), OK, not_built),
+    row(GET, "/os-kilonova-operations", Rule("os_compute_api:os-kilonova-operations:list"), OK, built!(operations::list)),
+    row(GET, "/os-kilonova-operations/{id}", Rule("os_compute_api:os-kilonova-operations:show"), OK, built!(operations::show)),
+    row(POST, "/os-kilonova-operations/{id}/action", Rule("os_compute_api:os-kilonova-operations:abandon"), OK, built!(operations::abandon)).action("abandon"),
+    row(POST, "/os-kilonova-operations/{id}/action", Rule("os_compute_api:os-kilonova-operations:retry"), ACCEPTED, built!(operations::retry)).action("retry"),
+    row(POST, "/os-kilonova-operations/{id}/action", Rule("os_compute_api:os-kilonova-operations:undo"), ACCEPTED, built!(operations::undo)).action("undo"),
     row(GET, "/os-migrations", Rule("os_compute_api:os-migrations:index"), OK, not_built),
     row(GET, "/os-quota-class-sets/{id}", Rule("os_compute_api:os-quota-class-sets:show"), OK, built!(quota_class_sets::show)),
     row(PUT, "/os-quota-class-sets/{id}", Rule("os_compute_api:os-quota-class-sets:update"), OK, built!(quota_class_sets::update)),

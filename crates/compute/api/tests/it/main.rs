@@ -9,6 +9,8 @@ mod bare;
 mod cloud;
 mod flavors;
 mod keypairs;
+mod operations;
+mod operations;
 mod operators;
 mod oracle;
 mod quotas;

@@ -15,13 +15,13 @@ pub async fn redeem(
     message: RedeemConsole,
 ) -> Result<Option<ConsoleTarget>, Failure> {
     sql::retry(|| async {
-        let tx = desk.env.db.begin().await?;
+        let tx = desk.db.begin().await?;
         let token = consoles::redeem(&tx, &message.token_hash, chrono::Utc::now()).await?;
         tx.commit().await?;
         let Some(token) = token else {
             return Ok(None);
         };
-        let server = match servers::find(desk.env.db.read(), &token.server_id).await {
+        let server = match servers::find(desk.db.read(), &token.server_id).await {
             Err(DbError::NotFound(_)) => return Ok(None),
             other => other?,
         };

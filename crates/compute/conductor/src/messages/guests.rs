@@ -7,14 +7,13 @@ use std::sync::Arc;
 
 use bus::{Context, Failure};
 use chrono::{DateTime, TimeDelta, Utc};
-use compute_db::{DbError, hosts, servers};
+use compute_db::{Database, DbError, hosts, servers};
 use compute_model::{PowerState, Server, VmState};
 use compute_rpc::conductor::{
     GuestChanged, GuestReport, GuestSeen, GuestsGone, StillWanted, Unwanted,
 };
 
 use super::{Desk, database, own_cloud, quarantine};
-use crate::env::Env;
 
 /// A guest changed its state.
 pub async fn changed(
@@ -27,7 +26,7 @@ pub async fn changed(
         power: message.power_state,
         epoch: Some(message.epoch),
     };
-    observe(&desk.env, &message.host, &message.server_id, seen)
+    observe(&desk.db, &message.host, &message.server_id, seen)
         .await
         .map_err(database)
 }
@@ -40,9 +39,9 @@ pub async fn report(
     message: GuestReport,
 ) -> Result<Unwanted, Failure> {
     own_cloud(&desk, &message.cloud_id, &message.host)?;
-    let env = &desk.env;
-    own_node(env, &message).await?;
-    let own = servers::on_host(env.db.read(), &message.host)
+    let db = &desk.db;
+    own_node(db, &message).await?;
+    let own = servers::on_host(db.read(), &message.host)
         .await
         .map_err(database)?;
     for server in &own {
@@ -50,11 +49,11 @@ pub async fn report(
             .guests
             .iter()
             .find(|guest| guest.server_id == server.id);
-        compare(env, &message.host, server, guest)
+        compare(db, &message.host, server, guest)
             .await
             .map_err(database)?;
     }
-    quarantine::sort(env, &message, &own)
+    quarantine::sort(db, &message, &own)
         .await
         .map_err(database)
 }
@@ -62,16 +61,16 @@ pub async fn report(
 /// Servers that a host let go: the words about them are fulfilled.
 pub async fn gone(desk: Arc<Desk>, _context: Context, message: GuestsGone) -> Result<(), Failure> {
     own_cloud(&desk, &message.cloud_id, &message.host)?;
-    quarantine::gone(&desk.env, &message)
+    quarantine::gone(&desk.db, &message)
         .await
         .map_err(database)
 }
 
 /// Refuses a report under another name than the node's. A node that nobody heard of yet is asked to
 /// report its guests again: its host report is on its way.
-async fn own_node(env: &Env, message: &GuestReport) -> Result<(), Failure> {
+async fn own_node(db: &Database, message: &GuestReport) -> Result<(), Failure> {
     let (node_id, host) = (&message.node_id, &message.host);
-    match hosts::host_of_node(env.db.read(), node_id)
+    match hosts::host_of_node(db.read(), node_id)
         .await
         .map_err(database)?
     {
@@ -89,7 +88,7 @@ async fn own_node(env: &Env, message: &GuestReport) -> Result<(), Failure> {
 
 /// Compares the row of a server with what its host says of it.
 async fn compare(
-    env: &Env,
+    db: &Database,
     host: &str,
     server: &Server,
     guest: Option<&GuestSeen>,
@@ -107,7 +106,7 @@ async fn compare(
             epoch: None,
         },
     };
-    observe(env, host, &server.id, seen).await
+    observe(db, host, &server.id, seen).await
 }
 
 fn same(server: &Server, guest: &GuestSeen) -> bool {
@@ -120,7 +119,7 @@ pub async fn still_wanted(
     _context: Context,
     message: StillWanted,
 ) -> Result<bool, Failure> {
-    match servers::find(desk.env.db.read(), &message.server_id).await {
+    match servers::find(desk.db.read(), &message.server_id).await {
         Ok(server) => Ok(server.host.as_deref() == Some(message.host.as_str())
             && server.epoch == message.epoch
             && server.task_state.is_some()),
@@ -148,10 +147,10 @@ fn may_be_old(server: &Server, seen: Seen, now: DateTime<Utc>) -> bool {
 }
 
 /// Writes what was seen of a guest, and what follows from it (see [`follows`]).
-async fn observe(env: &Env, host: &str, id: &str, seen: Seen) -> Result<(), DbError> {
+async fn observe(db: &Database, host: &str, id: &str, seen: Seen) -> Result<(), DbError> {
     let power = seen.power;
     sql::retry(|| async {
-        let tx = env.db.begin().await?;
+        let tx = db.begin().await?;
         let mut server = match servers::lock(&tx, id).await {
             Err(DbError::NotFound(_)) => return Ok(()),
             other => other?,

@@ -24,7 +24,7 @@ pub async fn report(
         );
     }
     let service = sql::retry(|| async {
-        let tx = desk.env.db.begin().await?;
+        let tx = desk.db.begin().await?;
         let now = records::now();
         let service = hosts::seen(&tx, &message.host, hosts::COMPUTE).await?;
         hosts::report(
@@ -69,7 +69,7 @@ pub async fn service(
 ) -> Result<(), Failure> {
     own_cloud(&desk, &message.cloud_id, &message.host)?;
     sql::retry(|| async {
-        let tx = desk.env.db.begin().await?;
+        let tx = desk.db.begin().await?;
         hosts::seen(&tx, &message.host, &message.binary).await?;
         tx.commit().await?;
         Ok::<_, DbError>(())

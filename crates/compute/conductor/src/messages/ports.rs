@@ -13,7 +13,7 @@ pub async fn changed(
     _context: Context,
     message: PortChanged,
 ) -> Result<(), Failure> {
-    let waiting = workflow::find(desk.env.db.read(), &message.server_id).await;
+    let waiting = workflow::find(desk.db.read(), &message.server_id).await;
     for operation in waiting.map_err(journal)? {
         desk.runner.nudge(operation.id);
     }

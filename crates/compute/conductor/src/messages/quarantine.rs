@@ -2,20 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use compute_db::{DbError, letting_go, quarantine, servers};
+use compute_db::{Database, DbError, letting_go, quarantine, servers};
 use compute_model::Server;
 use compute_model::quarantine::{Quarantined, Verdict, Why, judge};
 use compute_rpc::conductor::{GuestReport, GuestSeen, GuestsGone, Unwanted};
-
-use crate::env::Env;
 
 /// Sorts what a host reports besides its `own` servers, and keeps the list of quarantined guests.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn sort(env: &Env, report: &GuestReport, own: &[Server]) -> Result<Unwanted, DbError> {
+pub async fn sort(db: &Database, report: &GuestReport, own: &[Server]) -> Result<Unwanted, DbError> {
     let own: BTreeSet<&str> = own.iter().map(|server| server.id.as_str()).collect();
-    let words = letting_go::of_node(env.db.read(), &report.node_id).await?;
+    let words = letting_go::of_node(db.read(), &report.node_id).await?;
     let mut answer = Unwanted::default();
     let mut kept = Vec::new();
     let strange = report.guests.iter().filter(|guest| {
@@ -23,7 +21,7 @@ pub async fn sort(env: &Env, report: &GuestReport, own: &[Server]) -> Result<Unw
         !own.contains(guest.server_id.as_str()) && uuid::Uuid::try_parse(&guest.server_id).is_ok()
     });
     for guest in strange {
-        match verdict(env, report, &words, guest).await? {
+        match verdict(db, report, &words, guest).await? {
             Verdict::Wanted => {}
             Verdict::Remove { epoch } => {
                 tracing::warn!(server = guest.server_id, host = %report.host, "a guest is to go");
@@ -45,7 +43,7 @@ pub async fn sort(env: &Env, report: &GuestReport, own: &[Server]) -> Result<Unw
     let (found_again, doubtful): (Vec<_>, Vec<_>) = kept
         .into_iter()
         .partition(|(guest, _)| report.doubted.contains(&guest.server_id));
-    remember(env, report, &found_again, &doubtful).await?;
+    remember(db, report, &found_again, &doubtful).await?;
     answer.doubtful = doubtful
         .into_iter()
         .map(|(guest, _)| guest.server_id.clone())
@@ -54,12 +52,12 @@ pub async fn sort(env: &Env, report: &GuestReport, own: &[Server]) -> Result<Unw
 }
 
 async fn verdict(
-    env: &Env,
+    db: &Database,
     report: &GuestReport,
     words: &BTreeMap<String, i64>,
     guest: &GuestSeen,
 ) -> Result<Verdict, DbError> {
-    let row = match servers::find_any(env.db.read(), &guest.server_id).await {
+    let row = match servers::find_any(db.read(), &guest.server_id).await {
         Ok(server) => Some(server),
         Err(DbError::NotFound(_)) => None,
         Err(error) => return Err(error),
@@ -70,12 +68,12 @@ async fn verdict(
 
 /// Writes down what was found again, and takes out what is neither found nor in doubt.
 async fn remember(
-    env: &Env,
+    db: &Database,
     report: &GuestReport,
     found: &[(&GuestSeen, Why)],
     doubtful: &[(&GuestSeen, Why)],
 ) -> Result<(), DbError> {
-    let known = quarantine::of_node(env.db.read(), &report.node_id).await?;
+    let known = quarantine::of_node(db.read(), &report.node_id).await?;
     let here = |id: &str| {
         let mut all = found.iter().chain(doubtful);
         all.any(|(guest, _)| guest.server_id == id)
@@ -85,7 +83,7 @@ async fn remember(
         return Ok(());
     }
     sql::retry(|| async {
-        let tx = env.db.begin().await?;
+        let tx = db.begin().await?;
         let now = sql::now(&tx).await?;
         for one in &out {
             quarantine::forget(&tx, &one.server_id, &report.node_id).await?;
@@ -117,16 +115,16 @@ async fn remember(
             );
         }
     }
-    measure(env).await
+    measure(db).await
 }
 
 /// What a host let go is neither awaited nor quarantined any more.
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn gone(env: &Env, message: &GuestsGone) -> Result<(), DbError> {
+pub async fn gone(db: &Database, message: &GuestsGone) -> Result<(), DbError> {
     sql::retry(|| async {
-        let tx = env.db.begin().await?;
+        let tx = db.begin().await?;
         for (id, epoch) in &message.servers {
             letting_go::fulfilled(&tx, id, &message.node_id, *epoch).await?;
             quarantine::forget(&tx, id, &message.node_id).await?;
@@ -135,7 +133,7 @@ pub async fn gone(env: &Env, message: &GuestsGone) -> Result<(), DbError> {
         Ok::<_, DbError>(())
     })
     .await?;
-    measure(env).await
+    measure(db).await
 }
 
 /// Sets the metric of quarantined guests.
@@ -143,8 +141,8 @@ pub async fn gone(env: &Env, message: &GuestsGone) -> Result<(), DbError> {
 /// # Errors
 /// The database does not answer.
 #[allow(clippy::cast_precision_loss, reason = "a count of guests")]
-pub async fn measure(env: &Env) -> Result<(), DbError> {
-    let count = quarantine::count(env.db.read()).await?;
+pub async fn measure(db: &Database) -> Result<(), DbError> {
+    let count = quarantine::count(db.read()).await?;
     metrics::gauge!("kilonova_guests_quarantined").set(count as f64);
     Ok(())
 }

@@ -10,17 +10,20 @@ use compute_model::fault::Kind;
 use compute_model::lifecycle::{self, Action, OnFailure};
 use compute_model::{PowerState, Server, VmState};
 use compute_rpc::agent;
-use compute_rpc::workflows::{ACT, Act as State};
+use compute_rpc::workflows::{ACT, ACT_VERSION, Act as State};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
 use crate::env::Env;
 use crate::host::{self, AgentTrouble};
-use crate::records;
+use crate::records::{self, Changed};
 use crate::why::{Told, Why};
 
 /// How long a host that does not answer is waited for: longer than an agent's restart.
 const AWAY: Duration = Duration::from_secs(2);
+
+/// The longest that a step without waits may take.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// How often a host that does not answer or is busy is asked.
 const TRIES: u32 = 15;
@@ -30,23 +33,26 @@ pub struct Act;
 
 impl Workflow for Act {
     const KIND: &'static str = ACT;
+    const VERSION: u16 = ACT_VERSION;
     type State = State;
     type Env = Env;
 
     fn steps() -> Vec<Step<Env, State>> {
         vec![
-            Step::new("act", act).attempts(TRIES),
-            Step::new("settle", settle),
+            Step::new("act", MINUTE, act)
+                .within(|env| env.settings.action_timeout + MINUTE)
+                .attempts(TRIES),
+            Step::new("settle", MINUTE, settle),
         ]
     }
 
     async fn undone(
         env: &Env,
-        _cx: &StepContext,
+        cx: &StepContext,
         state: &mut State,
         why: &Value,
     ) -> Result<(), StepError> {
-        failed(env, state, why).await
+        failed(env, cx, state, why).await
     }
 }
 
@@ -73,7 +79,11 @@ async fn act(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, Ste
             state.power_state = Some(done.power_state.number());
             Ok(Next::Go)
         }
-        Err(AgentTrouble::Stale) => Ok(Next::Go),
+        // The host obeyed a newer operation. If that is none of ours, nobody but us says how this one ended.
+        Err(AgentTrouble::Stale) => match current(env, state).await? {
+            Some(_) => Err(Why::plain(Kind::Overtaken).into()),
+            None => Ok(Next::Go),
+        },
         Err(AgentTrouble::Away(why) | AgentTrouble::Busy(why)) if cx.attempt() + 1 < TRIES => {
             Err(StepError::retry(AWAY, why.text))
         }
@@ -81,7 +91,7 @@ async fn act(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, Ste
     }
 }
 
-async fn settle(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+async fn settle(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let rule = lifecycle::rule(state.action);
     let Some(number) = state.power_state else {
         return Ok(Next::Go);
@@ -90,8 +100,9 @@ async fn settle(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next,
     let host = current(env, state).await?.and_then(|server| server.host);
     let name = format!("compute_{}_instance", rule.record);
     let event = records::event(&name, host.as_deref(), records::now(), None);
-    records::change(
-        env,
+    records::finish(
+        cx,
+        state,
         &state.server_id,
         Some((&state.asked, event)),
         |server| {
@@ -112,7 +123,9 @@ async fn settle(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next,
     Ok(Next::Go)
 }
 
-async fn failed(env: &Env, state: &State, why: &Value) -> Result<(), StepError> {
+/// Ends the action without effect. Nobody knows whether its host may still carry it out: the server gets a new
+/// epoch, and the host hears of that, so that what comes late is refused.
+async fn failed(env: &Env, cx: &StepContext, state: &State, why: &Value) -> Result<(), StepError> {
     let rule = lifecycle::rule(state.action);
     let why = Why::of(why);
     let told = Told {
@@ -125,14 +138,15 @@ async fn failed(env: &Env, state: &State, why: &Value) -> Result<(), StepError> 
     };
     let name = format!("compute_{}_instance", rule.record);
     let event = records::event(&name, None, records::now(), Some(&told));
-    records::change(
-        env,
+    let changed = records::change(
+        cx,
         &state.server_id,
         Some((&state.asked, event)),
         |server| {
             if server.epoch != state.epoch {
                 return false;
             }
+            server.epoch += 1;
             server.task_state = None;
             server.fault = Some(records::fault(&told));
             if rule.on_failure == OnFailure::Error {
@@ -142,6 +156,17 @@ async fn failed(env: &Env, state: &State, why: &Value) -> Result<(), StepError> 
         },
     )
     .await?;
+    // After a crash in between, the row's epoch still refuses what the host asks about.
+    if changed == Changed::Yes
+        && let Some(server) = records::load(env, &state.server_id).await?
+        && let Some(on) = &server.host
+    {
+        let word = agent::GiveUp {
+            server_id: server.id.clone(),
+            epoch: state.epoch + 1,
+        };
+        host::say_given_up(env, on, &state.asked, word).await;
+    }
     Ok(())
 }
 

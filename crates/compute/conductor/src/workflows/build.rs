@@ -17,7 +17,7 @@ use compute_db::{DbError, claims, servers};
 use compute_model::fault::Kind;
 use compute_model::request::{self, Choice, PlacementRequest};
 use compute_model::{PowerState, Server, TaskState, VmState};
-use compute_rpc::workflows::{BUILD, Build as State, HostFailure};
+use compute_rpc::workflows::{BUILD, BUILD_VERSION, Build as State, HostFailure};
 use compute_rpc::{agent, scheduler};
 use serde_json::{Value, json};
 use workflow::{Next, Step, StepContext, StepError, Workflow};
@@ -27,10 +27,16 @@ use crate::host::{self, AgentTrouble};
 use crate::letting_go;
 use crate::records::{self, Changed};
 use crate::why::Why;
-use crate::{ports, records::change};
+use crate::{
+    ports,
+    records::{change, finish},
+};
 
 /// How long an undo waits for the agent: one that is down cleans up when it returns.
 const DESTROY: Duration = Duration::from_secs(20);
+
+/// The longest that a step without waits may take.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// How often hosts are chosen while others take them, and how often one that is busy is asked.
 const TRIES: u32 = 10;
@@ -40,28 +46,34 @@ pub struct Build;
 
 impl Workflow for Build {
     const KIND: &'static str = BUILD;
+    const VERSION: u16 = BUILD_VERSION;
     type State = State;
     type Env = Env;
 
     fn steps() -> Vec<Step<Env, State>> {
         vec![
-            Step::new("place", place).attempts(TRIES).undo(unplace),
-            Step::new("ports", make_ports).undo(drop_ports),
-            Step::new("plugged", plugged::plugged).attempts(u32::MAX),
-            Step::new("spawn", spawn).attempts(TRIES).undo(destroy),
-            Step::new("settle", settle),
+            Step::new("place", 2 * MINUTE, place)
+                .attempts(TRIES)
+                .undo(unplace),
+            Step::new("ports", 5 * MINUTE, make_ports).undo(drop_ports),
+            Step::new("plugged", MINUTE, plugged::plugged).attempts(u32::MAX),
+            Step::new("spawn", MINUTE, spawn)
+                .within(|env| env.settings.build_timeout + MINUTE)
+                .attempts(TRIES)
+                .undo(destroy),
+            Step::new("settle", MINUTE, settle),
         ]
     }
 
     async fn undone(
-        env: &Env,
-        _cx: &StepContext,
+        _env: &Env,
+        cx: &StepContext,
         state: &mut State,
         why: &Value,
     ) -> Result<(), StepError> {
         // The journal outlives the operation: what only the guest should know does not stay in it.
         forget_secrets(state);
-        failed(env, state, why).await
+        failed(cx, state, why).await
     }
 }
 
@@ -92,10 +104,12 @@ async fn place(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
     let mut refused = String::new();
     while !choices.is_empty() {
         let choice = choices.remove(0);
-        match take(env, state, &choice, &amounts).await? {
+        let mut placed = state.clone();
+        placed.alternates.clone_from(&choices);
+        note(&mut placed, Some(choice.host.clone()));
+        match take(cx, &placed, &choice, &amounts).await? {
             Taken::Yes => {
-                state.alternates = choices;
-                note(state, Some(choice.host));
+                *state = placed;
                 return Ok(Next::Go);
             }
             Taken::No(why) => refused = why,
@@ -183,15 +197,15 @@ enum Taken {
     No(String),
 }
 
-/// Claims a host and writes it into the server's row, together.
+/// Claims a host and writes it into the server's row and, as `state`, into the journal, together.
 async fn take(
-    env: &Env,
+    cx: &StepContext,
     state: &State,
     choice: &Choice,
     amounts: &request::Resources,
 ) -> Result<Taken, StepError> {
     let taken = sql::retry(|| async {
-        let tx = env.db.begin().await?;
+        let tx = cx.begin().await?;
         let mut server = servers::lock(&tx, &state.server_id).await?;
         if let Err(why) = neighbours::admits(&tx, &server, &choice.host).await? {
             return Ok(Taken::No(why));
@@ -208,7 +222,7 @@ async fn take(
             server.task_state = Some(TaskState::Networking);
         }
         servers::save(&tx, &mut server).await?;
-        tx.commit().await?;
+        tx.finish(state).await?;
         Ok::<Taken, DbError>(Taken::Yes)
     })
     .await;
@@ -220,9 +234,9 @@ async fn take(
     }
 }
 
-async fn unplace(env: &Env, _cx: &StepContext, state: &mut State) -> Result<(), StepError> {
+async fn unplace(_env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
     sql::retry(|| async {
-        let tx = env.db.begin().await?;
+        let tx = cx.begin().await?;
         claims::release(&tx, &state.server_id).await?;
         match servers::lock(&tx, &state.server_id).await {
             Ok(mut server) => {
@@ -238,19 +252,19 @@ async fn unplace(env: &Env, _cx: &StepContext, state: &mut State) -> Result<(), 
             Err(DbError::NotFound(_)) => {}
             Err(error) => return Err(error),
         }
-        tx.commit().await?;
+        tx.finish(state).await?;
         Ok::<(), DbError>(())
     })
     .await
     .map_err(records::database)
 }
 
-async fn make_ports(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+async fn make_ports(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let Some(server) = records::load(env, &state.server_id).await? else {
         return Err(Why::plain(Kind::Deleted).into());
     };
     let vifs = ports::ensure(env, &server, &state.plan).await?;
-    change(env, &state.server_id, None, |server| {
+    finish(cx, state, &state.server_id, None, |server| {
         server.vifs.clone_from(&vifs);
         if building(server) {
             server.task_state = Some(TaskState::Spawning);
@@ -261,10 +275,10 @@ async fn make_ports(env: &Env, _cx: &StepContext, state: &mut State) -> Result<N
     Ok(Next::Go)
 }
 
-async fn drop_ports(env: &Env, _cx: &StepContext, state: &mut State) -> Result<(), StepError> {
+async fn drop_ports(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
     state.plugging_since = None;
     ports::release_planned(env, &state.server_id, &state.plan).await?;
-    change(env, &state.server_id, None, |server| {
+    finish(cx, state, &state.server_id, None, |server| {
         server.vifs.clear();
         true
     })
@@ -294,7 +308,7 @@ async fn spawn(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
         Ok(done) => {
             state.power_state = Some(done.power_state.number());
             forget_secrets(state);
-            outcome::went_well(env, node_id.as_deref()).await;
+            outcome::went_well(env, cx, node_id.as_deref()).await;
             return Ok(Next::Go);
         }
         Err(trouble) => trouble,
@@ -323,7 +337,7 @@ async fn spawn(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
                 kind: why.kind,
                 text: why.text,
             };
-            outcome::failed(env, node_id.as_deref()).await;
+            outcome::failed(cx, node_id.as_deref()).await;
             state.failures.push(why.clone());
             Ok(Next::Back {
                 to: "place",
@@ -335,7 +349,7 @@ async fn spawn(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
 
 async fn destroy(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
     // A build command that is still on its way, or still fetching the image, must come too late.
-    let Some(server) = letting_go::give_up(env, &state.server_id).await? else {
+    let Some(server) = letting_go::give_up(cx, &state.server_id).await? else {
         return Ok(());
     };
     let Some(on) = &server.host else {
@@ -347,7 +361,7 @@ async fn destroy(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), S
     };
     let options = Options::from(state.asked.context()).deadline(DESTROY);
     let Err(trouble) = host::call(env, on, message.clone(), options).await else {
-        return letting_go::fulfilled(env, &server).await;
+        return letting_go::fulfilled(cx, &server).await;
     };
     match trouble {
         AgentTrouble::Stale => Ok(()),
@@ -362,7 +376,7 @@ async fn destroy(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), S
     }
 }
 
-async fn settle(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+async fn settle(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let power = state
         .power_state
         .and_then(|number| PowerState::try_from(number).ok())
@@ -374,8 +388,9 @@ async fn settle(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next,
         records::now(),
         None,
     );
-    let changed = change(
-        env,
+    let changed = finish(
+        cx,
+        state,
         &state.server_id,
         Some((&state.asked, event)),
         |server| {
@@ -400,7 +415,7 @@ async fn settle(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next,
     }
 }
 
-async fn failed(env: &Env, state: &State, why: &Value) -> Result<(), StepError> {
+async fn failed(cx: &StepContext, state: &State, why: &Value) -> Result<(), StepError> {
     if why["cancelled"] == json!(true) {
         return Ok(());
     }
@@ -411,8 +426,9 @@ async fn failed(env: &Env, state: &State, why: &Value) -> Result<(), StepError> 
         records::now(),
         Some(&told),
     );
-    change(
-        env,
+    finish(
+        cx,
+        state,
         &state.server_id,
         Some((&state.asked, event)),
         |server| {

@@ -1,7 +1,7 @@
 //! A server and all that belongs to it goes: build under way, guest, ports, tokens, claims, record.
 //!
-//! It cannot be cancelled and has no undo: each step removes something, and removing what is gone
-//! is success. A host that is down keeps its guest's files until its agent returns; the agent then
+//! It cannot be cancelled and only goes forward: each step removes something, is tried until it succeeds, and
+//! removing what is gone is success. A host that is down keeps its guest's files until its agent returns; the agent then
 //! finds word that they are to go, in its queue and, lasting, in the database: it hears that when it
 //! reports its guests.
 
@@ -11,7 +11,7 @@ use bus::Options;
 use compute_db::{DbError, actions, claims, consoles, passwords, server_groups, servers};
 use compute_model::{PowerState, VmState};
 use compute_rpc::agent;
-use compute_rpc::workflows::{DELETE, Delete as State};
+use compute_rpc::workflows::{DELETE, DELETE_VERSION, Delete as State};
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
 use crate::env::Env;
@@ -22,6 +22,9 @@ use crate::{letting_go, ports, records};
 /// How often an operation that was asked to turn round is looked at. Its end wakes us before that.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// The longest that a step without waits may take.
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// How long an agent that does not answer is waited for before its host counts as down.
 const AGENT_TRIES: u32 = 5;
 
@@ -30,16 +33,17 @@ pub struct Delete;
 
 impl Workflow for Delete {
     const KIND: &'static str = DELETE;
+    const VERSION: u16 = DELETE_VERSION;
     const CANCELLABLE: bool = false;
     type State = State;
     type Env = Env;
 
     fn steps() -> Vec<Step<Env, State>> {
         vec![
-            Step::new("quiet", quiet).attempts(u32::MAX),
-            Step::new("guest", guest).attempts(u32::MAX),
-            Step::new("ports", release_ports).attempts(u32::MAX),
-            Step::new("record", record).attempts(u32::MAX),
+            Step::new("quiet", MINUTE, quiet),
+            Step::new("guest", MINUTE, guest).within(|env| env.settings.action_timeout + MINUTE),
+            Step::new("ports", 5 * MINUTE, release_ports),
+            Step::new("record", MINUTE, record),
         ]
     }
 }
@@ -88,37 +92,29 @@ async fn guest(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
         let why = trouble.why().text;
         return Err(StepError::retry(Duration::from_secs(1), why));
     }
-    letting_go::leave(env, &server.id).await?;
+    letting_go::leave(cx, &server.id).await?;
     host::leave_word(env, &on, &state.asked, message).await;
     Ok(Next::Go)
 }
 
 async fn release_ports(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     if let Some(server) = records::load(env, &state.server_id).await? {
-        ports::release(env, &server).await.map_err(patient)?;
+        ports::release(env, &server).await?;
     }
     Ok(Next::Go)
 }
 
-/// A delete never gives up: what the network service refuses now is asked again later.
-fn patient(error: StepError) -> StepError {
-    match error {
-        StepError::Fail(why) => StepError::retry(Duration::from_secs(5), why),
-        other => other,
-    }
-}
-
-async fn record(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+async fn record(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     sql::retry(|| async {
-        let tx = env.db.begin().await?;
+        let tx = cx.begin().await?;
         let mut server = match servers::lock(&tx, &state.server_id).await {
             Err(DbError::NotFound(_)) => return Ok(()),
             other => other?,
         };
         claims::release(&tx, &server.id).await?;
-        consoles::forget(&tx, &server.id).await?;
+        consoles::forget(&*tx, &server.id).await?;
         server_groups::leave(&tx, &server.id).await?;
-        passwords::forget(&tx, &server.id).await?;
+        passwords::forget(&*tx, &server.id).await?;
         let now = records::now();
         let event = records::event(
             "compute_terminate_instance",
@@ -133,8 +129,8 @@ async fn record(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next,
         server.terminated_at = Some(now);
         server.deleted_at = Some(now);
         servers::save(&tx, &mut server).await?;
-        actions::event(&tx, &server.id, &state.asked.request_id, &event).await?;
-        tx.commit().await?;
+        actions::event(&*tx, &server.id, &state.asked.request_id, &event).await?;
+        tx.finish(state).await?;
         Ok::<(), DbError>(())
     })
     .await

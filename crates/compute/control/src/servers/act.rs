@@ -2,7 +2,7 @@
 
 use compute_db::{actions, servers};
 use compute_model::lifecycle::{self, Action};
-use compute_rpc::workflows::{ACT, Act};
+use compute_rpc::workflows::{ACT, ACT_VERSION, Act};
 
 use super::{action_record, asked, is_admin, lock, nudge};
 use crate::{Context, Control, ControlError, Result};
@@ -44,7 +44,7 @@ pub async fn act(control: &Control, cx: &Context, id: &str, action: Action) -> R
             epoch: server.epoch,
             power_state: None,
         };
-        let begun = workflow::insert(&tx, ACT, &server.id, &state).await?;
+        let begun = workflow::insert(&tx, (ACT, ACT_VERSION), &server.id, &state).await?;
         tx.commit().await?;
         Ok::<_, ControlError>(begun)
     })

@@ -11,7 +11,7 @@ use compute_model::server::{BuildPlan, DiskConfig, ServerKey, hostname_of};
 use compute_model::server_group;
 use compute_model::state::{PowerState, TaskState, VmState};
 use compute_model::{Flavor, Server};
-use compute_rpc::workflows::{BUILD, Build};
+use compute_rpc::workflows::{BUILD, BUILD_VERSION, Build};
 use sql::sea_orm::DatabaseTransaction;
 
 use super::boot::{self, Device};
@@ -246,7 +246,7 @@ async fn write(
             let server = servers::insert(&tx, &server).await?;
             actions::start(&tx, &action_record(cx, &server.id, "create")).await?;
             let state = Build::new(&server.id, asked(cx), build.clone());
-            begun.push(workflow::insert(&tx, BUILD, &server.id, &state).await?);
+            begun.push(workflow::insert(&tx, (BUILD, BUILD_VERSION), &server.id, &state).await?);
             made.push(server);
         }
         if let Some(group) = &group {

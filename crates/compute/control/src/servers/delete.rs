@@ -3,7 +3,7 @@
 use compute_db::{actions, servers};
 use compute_model::TaskState;
 use compute_model::lifecycle::{self, Action};
-use compute_rpc::workflows::{DELETE, Delete};
+use compute_rpc::workflows::{DELETE, DELETE_VERSION, Delete};
 
 use super::{action_record, asked, is_admin, lock, nudge};
 use crate::{Context, Control, ControlError, Result};
@@ -35,7 +35,7 @@ pub async fn delete(control: &Control, cx: &Context, id: &str, forced: bool) -> 
             server_id: server.id.clone(),
             asked: asked(cx),
         };
-        begun.push(workflow::insert(&tx, DELETE, &server.id, &state).await?);
+        begun.push(workflow::insert(&tx, (DELETE, DELETE_VERSION), &server.id, &state).await?);
         tx.commit().await?;
         Ok::<_, ControlError>(begun)
     })

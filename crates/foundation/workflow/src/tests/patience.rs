@@ -44,7 +44,7 @@ impl Workflow for Lend {
     type Env = Library;
 
     fn steps() -> Vec<Step<Library, Reader>> {
-        vec![Step::new("book", book).undo(take_back)]
+        vec![Step::new("book", MINUTE, book).undo(take_back)]
     }
 
     async fn undone(
@@ -106,7 +106,7 @@ fn open(library: &Arc<Library>, options: Options) -> Runner<Library> {
 }
 
 async fn lend(runner: &Runner<Library>, library: &Library, reader: Reader) -> WorkflowId {
-    let id = crate::insert(library.db.write(), Lend::KIND, "book", &reader)
+    let id = crate::insert(library.db.write(), Kind::of::<Lend>(), "book", &reader)
         .await
         .expect("insert");
     runner.nudge(id);

@@ -27,7 +27,7 @@ pub async fn plugged(env: &Env, cx: &StepContext, state: &mut State) -> Result<N
     let mut look = cx.attempt() > 0;
     let mut waited = look;
     loop {
-        let Some(server) = look_at_ports(env, &state.server_id, look).await? else {
+        let Some(server) = look_at_ports(env, cx, &state.server_id, look).await? else {
             return Err(Why::plain(Kind::Deleted).into());
         };
         if server.vifs.iter().all(|vif| vif.active) || limit.is_zero() {
@@ -56,7 +56,12 @@ pub async fn plugged(env: &Env, cx: &StepContext, state: &mut State) -> Result<N
 }
 
 /// The server, with its ports as the network service has them now if it is asked.
-async fn look_at_ports(env: &Env, id: &str, ask: bool) -> Result<Option<Server>, StepError> {
+async fn look_at_ports(
+    env: &Env,
+    cx: &StepContext,
+    id: &str,
+    ask: bool,
+) -> Result<Option<Server>, StepError> {
     let server = records::load(env, id).await?;
     let Some(mut server) = server else {
         return Ok(None);
@@ -67,7 +72,7 @@ async fn look_at_ports(env: &Env, id: &str, ask: bool) -> Result<Option<Server>,
     let vifs = ports::refresh(env, &server).await?;
     if vifs != server.vifs {
         server.vifs.clone_from(&vifs);
-        records::change(env, id, None, |server| {
+        records::change(cx, id, None, |server| {
             server.vifs.clone_from(&vifs);
             true
         })
