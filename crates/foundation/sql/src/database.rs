@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database as Orm, DatabaseConnection, DatabaseTransaction,
+    ConnectOptions, ConnectionTrait, Database as Orm, DatabaseConnection, DatabaseTransaction, DbErr,
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use sqlx::Executor as _;
@@ -139,6 +139,10 @@ impl Database {
     }
 
     /// Begins a transaction for writing. On SQLite it holds the only writer until it ends.
+    ///
+    /// It is begun to the end even when nobody waits for it any more, and rolled back then: the library loses count of
+    /// a transaction whose `BEGIN` was dropped on its way, and what is written on that connection later would be a part
+    /// of it and never committed.
     pub async fn begin(&self) -> Result<DatabaseTransaction, SqlError> {
         let mode = (self.engine == Engine::Sqlite).then_some(SqliteTransactionMode::Immediate);
         let options = TransactionOptions {
@@ -146,9 +150,11 @@ impl Database {
             ..Default::default()
         };
         let patience = self.writer.patience;
-        let begun = self.writer.inner.begin_with_options(options);
+        let writer = self.writer.inner.clone();
+        let begun = tokio::spawn(async move { writer.begin_with_options(options).await });
         match tokio::time::timeout(patience, begun).await {
-            Ok(begun) => Ok(begun?),
+            Ok(Ok(begun)) => Ok(begun?),
+            Ok(Err(ended)) => Err(DbErr::Custom(ended.to_string()).into()),
             Err(_) => Err(no_answer(patience).into()),
         }
     }
@@ -316,6 +322,10 @@ fn without_password(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Poll;
+
+    use futures::FutureExt;
+
     use super::*;
 
     #[tokio::test]
@@ -336,6 +346,43 @@ mod tests {
             .await
             .expect_err("nobody listens");
         assert!(!error.to_string().contains("hidden"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_nobody_waits_for_any_more_takes_no_later_write_with_it() {
+        for (db, other) in crate::testing::pairs().await {
+            db.write()
+                .execute_unprepared("CREATE TABLE t (a INT)")
+                .await
+                .expect("create");
+            for round in 0..100 {
+                // Dropped after so many polls, each after something happened.
+                let mut polls = round % 7;
+                let begun = std::pin::pin!(db.begin());
+                let mut begun = begun.fuse();
+                std::future::poll_fn(|cx| {
+                    if polls == 0 || begun.poll_unpin(cx).is_ready() {
+                        return Poll::Ready(());
+                    }
+                    polls -= 1;
+                    Poll::Pending
+                })
+                .await;
+            }
+            for written in 1..=30_i64 {
+                db.write()
+                    .execute_unprepared("INSERT INTO t VALUES (1)")
+                    .await
+                    .expect("written");
+                let count = sea_orm::Statement::from_string(
+                    other.read().get_database_backend(),
+                    "SELECT COUNT(*) AS n FROM t",
+                );
+                let row = other.read().query_one_raw(count).await.expect("read");
+                let seen: i64 = row.expect("a row").try_get("", "n").expect("a number");
+                assert_eq!(seen, written, "{:?}", db.engine());
+            }
+        }
     }
 
     #[tokio::test]
