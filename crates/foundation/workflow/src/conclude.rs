@@ -52,7 +52,6 @@ impl<W: Workflow> Course<'_, W> {
             Cursor::Run(at) => {
                 let then = match cursor::after_run(at, self.table.steps.len()) {
                     None => Then::End(Status::Done),
-                    Some(next) if self.table.steps[at].pure => Then::GoUnsaved(next),
                     Some(next) => Then::Go(next),
                 };
                 (Outcome::Done, then)
@@ -70,11 +69,6 @@ impl<W: Workflow> Course<'_, W> {
         match then {
             Then::End(status) => self.finish(status).await,
             Then::Go(next) => self.go_to(next).await,
-            Then::GoUnsaved(next) => {
-                self.attempts = 0;
-                self.cursor = next;
-                Ok(None)
-            }
         }
     }
 
@@ -84,7 +78,6 @@ impl<W: Workflow> Course<'_, W> {
         let (cursor, status) = match good.then {
             Then::End(status) => (self.cursor, status),
             Then::Go(next) => (next, Status::Running),
-            Then::GoUnsaved(_) => return None,
         };
         let name = self.table.name(self.cursor);
         if !self.inner.meddler.joins(name) {
@@ -113,7 +106,7 @@ impl<W: Workflow> Course<'_, W> {
         }
         match self.good().then {
             Then::End(status) => self.ended(status).await.map(Some),
-            Then::Go(next) | Then::GoUnsaved(next) => {
+            Then::Go(next) => {
                 self.forward_from = self.forward_at(next);
                 self.cursor = next;
                 Ok(None)
@@ -463,8 +456,6 @@ struct Good {
 
 enum Then {
     Go(Cursor),
-    /// Saved together with the step after it.
-    GoUnsaved(Cursor),
     End(Status),
 }
 

@@ -112,6 +112,8 @@ mod real {
         failed: AtomicBool,
         undo_failed: AtomicBool,
         inside: AtomicUsize,
+        /// Nothing is ordered any more.
+        calm: AtomicBool,
         dead: AtomicBool,
         frozen: Mutex<Option<Stop>>,
         /// Those that stand still.
@@ -187,8 +189,17 @@ mod real {
             self.wake();
         }
 
+        /// Stops it no more.
+        pub fn calm(&self) {
+            self.0.calm.store(true, Ordering::SeqCst);
+            self.thaw();
+        }
+
         /// Does what is ordered for this moment; whether anything is.
         fn reached(&self, moment: At) -> bool {
+            if self.0.calm.load(Ordering::SeqCst) {
+                return false;
+            }
             let mut stops = self.0.orders.stops.iter();
             let Some((_, stop)) = stops.find(|(at, _)| *at == moment) else {
                 return false;

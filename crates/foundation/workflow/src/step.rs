@@ -176,7 +176,6 @@ pub struct Step<E, S> {
     pub(crate) name: &'static str,
     pub(crate) run: Act<E, S, Next>,
     pub(crate) undo: Option<Act<E, S, ()>>,
-    pub(crate) pure: bool,
     pub(crate) attempts: u32,
     pub(crate) undo_attempts: u32,
     pub(crate) limit: Duration,
@@ -196,7 +195,6 @@ impl<E: 'static, S: 'static> Step<E, S> {
             name,
             run: Box::new(move |env, cx, state| Box::pin(run.call(env, cx, state))),
             undo: None,
-            pure: false,
             attempts: ATTEMPTS,
             undo_attempts: u32::MAX,
             limit,
@@ -214,13 +212,6 @@ impl<E: 'static, S: 'static> Step<E, S> {
         self.undo = Some(Box::new(move |env, cx, state| {
             Box::pin(undo.call(env, cx, state))
         }));
-        self
-    }
-
-    /// The step changes nothing but the state, so it is saved together with the step after it.
-    #[must_use]
-    pub fn pure(mut self) -> Self {
-        self.pure = true;
         self
     }
 

@@ -23,6 +23,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The lease where it has to run out before another runner takes over.
 const SHORT: Duration = Duration::from_millis(250);
 
+/// The lease where a successor is told that its holder is dead. A statement that the dead one had sent may take it anew
+/// after that.
+const LONG: Duration = Duration::from_secs(3);
+
 /// Points tried where all would take too long.
 const FEW: usize = 4;
 
@@ -297,6 +301,8 @@ async fn once<W: Workflow>(
         second.nudge(id);
     }
     until_in(trial, || async { ended(&world.other, id).await.is_some() }).await;
+    // All is over: a stop that was ordered for later would only keep the runner from ending.
+    meddler.calm();
     first.stop(PATIENCE).await;
     if let Some(second) = second {
         second.stop(PATIENCE).await;
@@ -342,11 +348,7 @@ fn runner<W: Workflow>(
 ) -> Runner<W::Env> {
     let options = Options {
         sweep: Duration::from_millis(10),
-        lease: if sole.is_some() {
-            Options::default().lease
-        } else {
-            SHORT
-        },
+        lease: if sole.is_some() { LONG } else { SHORT },
         ..Options::default()
     };
     let builder = Runner::build(db.clone(), "test", env.clone())

@@ -53,17 +53,13 @@ pub async fn report(
             .await
             .map_err(database)?;
     }
-    quarantine::sort(db, &message, &own)
-        .await
-        .map_err(database)
+    quarantine::sort(db, &message, &own).await.map_err(database)
 }
 
 /// Servers that a host let go: the words about them are fulfilled.
 pub async fn gone(desk: Arc<Desk>, _context: Context, message: GuestsGone) -> Result<(), Failure> {
     own_cloud(&desk, &message.cloud_id, &message.host)?;
-    quarantine::gone(&desk.db, &message)
-        .await
-        .map_err(database)
+    quarantine::gone(&desk.db, &message).await.map_err(database)
 }
 
 /// Refuses a report under another name than the node's. A node that nobody heard of yet is asked to

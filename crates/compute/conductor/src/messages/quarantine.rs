@@ -11,7 +11,11 @@ use compute_rpc::conductor::{GuestReport, GuestSeen, GuestsGone, Unwanted};
 ///
 /// # Errors
 /// The database does not answer.
-pub async fn sort(db: &Database, report: &GuestReport, own: &[Server]) -> Result<Unwanted, DbError> {
+pub async fn sort(
+    db: &Database,
+    report: &GuestReport,
+    own: &[Server],
+) -> Result<Unwanted, DbError> {
     let own: BTreeSet<&str> = own.iter().map(|server| server.id.as_str()).collect();
     let words = letting_go::of_node(db.read(), &report.node_id).await?;
     let mut answer = Unwanted::default();
