@@ -10,7 +10,6 @@ mod cloud;
 mod flavors;
 mod keypairs;
 mod operations;
-mod operations;
 mod operators;
 mod oracle;
 mod quotas;

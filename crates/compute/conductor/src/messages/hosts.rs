@@ -41,7 +41,7 @@ pub async fn report(
     })
     .await
     .map_err(refused)?;
-    let words = letting_go::of_node(desk.env.db.read(), &message.node_id)
+    let words = letting_go::of_node(desk.db.read(), &message.node_id)
         .await
         .map_err(database)?;
     Ok(HostOrders {

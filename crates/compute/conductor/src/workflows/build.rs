@@ -27,10 +27,7 @@ use crate::host::{self, AgentTrouble};
 use crate::letting_go;
 use crate::records::{self, Changed};
 use crate::why::Why;
-use crate::{
-    ports,
-    records::{change, finish},
-};
+use crate::{ports, records::finish};
 
 /// How long an undo waits for the agent: one that is down cleans up when it returns.
 const DESTROY: Duration = Duration::from_secs(20);
