@@ -103,6 +103,13 @@ impl Service {
         headers: &[(&'static str, &str)],
         body: Bytes,
     ) -> Result<Reply> {
+        // Its log shows whose work it is.
+        let asked = telemetry::request::current();
+        let id = asked
+            .iter()
+            .map(|id| (web::request_id::HEADER, id.passed_on()));
+        let headers: Vec<_> = headers.iter().copied().chain(id).collect();
+        let headers = headers.as_slice();
         match &self.way {
             Way::InProcess(router) => self.call(router, method, path, headers, body).await,
             Way::Http { base, client } => {

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use bus::Options;
-use compute_model::PowerState;
+use compute_model::{PowerState, TaskState};
 use compute_rpc::conductor::{self, GuestReport, GuestSeen};
 use kilonova::guests::Verb;
 use kilonova::membership::confirm::{What, confirm};
 use kilonova::{Cloud, guests};
 use serde_json::json;
+use sql::sea_orm::ConnectionTrait;
 use testing::{Server, TestCloud, until};
 
 /// Guests are reported often.
@@ -119,6 +120,36 @@ async fn a_host_under_another_name_is_refused_until_the_name_is_confirmed() {
     assert!(file(&cloud, "second", &server).exists());
     assert_eq!(say(&cloud, Verb::List).await.expect("a list"), "");
     cloud.audit().await;
+    server.delete().await.vanishes().await;
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_of_an_older_database_that_goes_on_destroys_no_guest() {
+    let copy = tempfile::tempdir().expect("a folder");
+    let mut cloud = TestCloud::with(&format!("{OFTEN}[fake]\nstart_ms = 4000\n")).await;
+    let demo = cloud.demo().await;
+    let server = cloud.boot(&demo, "built").await;
+    let db = &cloud.cloud().db;
+    until("its host is asked", || async {
+        let row = compute_db::servers::find(db.read(), &server.id).await;
+        (row.expect("a row").task_state == Some(TaskState::Spawning)).then_some(())
+    })
+    .await;
+    let to = copy.path().join("compute.sqlite");
+    let all = format!("VACUUM INTO '{}'", to.display());
+    db.write().execute_unprepared(&all).await.expect("a copy");
+    server.reaches("ACTIVE").await;
+    // The undo of the build would have the epoch of this operation.
+    server.stop().await.reaches("SHUTOFF").await;
+    cloud.stop().await;
+    restore(&cloud, copy.path());
+
+    cloud.restart().await;
+    let server = again(&cloud, &server).await;
+    server.reaches("SHUTOFF").await;
+    assert!(file(&cloud, "first", &server).exists());
+    server.start().await.reaches("ACTIVE").await;
     server.delete().await.vanishes().await;
     cloud.audit().await;
 }

@@ -152,7 +152,7 @@ async fn call(
     let request_id = parts.extensions.get::<RequestId>().cloned();
     let call = Call {
         caller,
-        request_id: request_id.unwrap_or_else(|| RequestId::of(&parts.headers)),
+        request_id: request_id.unwrap_or_else(|| web::request_id::of(&parts.headers)),
         version,
         legacy,
         base,

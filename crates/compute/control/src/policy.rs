@@ -162,6 +162,7 @@ mod tests {
         "os_compute_api:os-aggregates:",
         "os_compute_api:os-flavor-extra-specs:",
         "os_compute_api:os-keypairs:",
+        "os_compute_api:os-kilonova-operations:",
         "os_compute_api:os-server-groups:",
     ];
 

@@ -13,8 +13,8 @@ use sql::Database;
 
 use crate::hosts::COMPUTE;
 use crate::tables::{
-    action, action_event, claim, console_token, server, server_group_member, server_password,
-    service, turn,
+    action, action_event, claim, console_token, letting_go, quarantine, server,
+    server_group_member, server_password, service, turn,
 };
 use crate::{DbError, Result};
 
@@ -95,17 +95,27 @@ pub async fn deleted_servers(db: &Database, before: DateTime<Utc>) -> Result<u64
     .await
 }
 
-/// No claim is left, and the server was on no host, or on one that is forgotten, or on one that was
+/// No claim is left, no host is still to let the server go or has a guest of it in quarantine, and the server was on no
+/// host, or on one that is forgotten, or on one that was
 /// heard of since it was told of the deletion (which was before `before` at the latest).
 fn left_by_its_host(before: DateTime<Utc>) -> Condition {
-    let holds = Query::select()
-        .expr(Expr::val(1))
-        .from(claim::Entity)
-        .and_where(
-            Expr::col((claim::Entity, claim::Column::ConsumerId))
-                .equals((server::Entity, server::Column::Id)),
-        )
-        .to_owned();
+    macro_rules! of_server {
+        ($table:ident, $column:ident) => {
+            Expr::exists(
+                Query::select()
+                    .expr(Expr::val(1))
+                    .from($table::Entity)
+                    .and_where(
+                        Expr::col(($table::Entity, $table::Column::$column))
+                            .equals((server::Entity, server::Column::Id)),
+                    )
+                    .to_owned(),
+            )
+        };
+    }
+    let held = of_server!(claim, ConsumerId)
+        .or(of_server!(letting_go, ServerId))
+        .or(of_server!(quarantine, ServerId));
     let agent = |more: Option<SimpleExpr>| {
         let mut agent = Query::select();
         agent
@@ -124,7 +134,7 @@ fn left_by_its_host(before: DateTime<Utc>) -> Condition {
     let silent = Expr::col((service::Entity, service::Column::LastSeen))
         .lt(sql::micros(before + TOLD))
         .or(Expr::col((service::Entity, service::Column::LastSeen)).is_null());
-    Condition::all().add(Expr::exists(holds).not()).add(
+    Condition::all().add(held.not()).add(
         Condition::any()
             .add(server::Column::Host.is_null())
             .add(Expr::exists(agent(Some(silent))).not()),

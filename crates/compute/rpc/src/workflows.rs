@@ -20,6 +20,14 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// The same for log lines.
+    pub fn request(&self) -> telemetry::RequestId {
+        telemetry::RequestId {
+            local: self.request_id.clone(),
+            global: self.global_request_id.clone(),
+        }
+    }
+
     /// The same for messages.
     pub fn context(&self) -> bus::Context {
         let mut context = bus::Context::new(self.request_id.clone());

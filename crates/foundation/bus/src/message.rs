@@ -111,6 +111,14 @@ impl Context {
         Context::new(format!("req-{}", uuid::Uuid::new_v4()))
     }
 
+    /// The request that asked.
+    pub fn asked(&self) -> telemetry::RequestId {
+        telemetry::RequestId {
+            local: self.request_id.clone(),
+            global: self.global_request_id.clone(),
+        }
+    }
+
     /// The same, on behalf of this user and project.
     pub fn on_behalf_of(
         mut self,

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::value::RawValue;
-use tracing::Instrument;
 
 use crate::envelope::{self, Answer, Incoming};
 use crate::failure::{self, Failure};
@@ -134,12 +133,19 @@ impl Table {
                 Failure::new(failure::UNKNOWN_MESSAGE, message),
             );
         };
-        let span = tracing::debug_span!("message", name = %incoming.name, request_id = %incoming.context.request_id);
+        let asked = incoming.context.asked();
+        let span = tracing::info_span!(
+            "message",
+            name = %incoming.name,
+            request_id = asked.local,
+            global_id = asked.shown_global(),
+        );
         let name = incoming.name;
         let context = incoming.context;
         let body = incoming.body;
         let run = async move { (entry.run)(context, body)?.await };
-        match AssertUnwindSafe(run).catch_unwind().instrument(span).await {
+        let run = AssertUnwindSafe(run).catch_unwind();
+        match telemetry::request::follow(asked, span, run).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(failure)) => report(kind, &name, failure),
             Err(panic) => {

@@ -11,9 +11,11 @@ mod health;
 mod logs;
 mod process;
 mod recorder;
+pub mod request;
 mod settings;
 
 pub use health::{CHECK_TIMEOUT, Checks, health_router};
 pub use logs::{TelemetryError, init, reopen};
 pub use recorder::{metrics_router, upkeep};
+pub use request::RequestId;
 pub use settings::TelemetrySettings;

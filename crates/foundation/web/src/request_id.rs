@@ -7,32 +7,21 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tracing::Instrument;
+pub use telemetry::RequestId;
 use uuid::Uuid;
 
 /// The header that all OpenStack services answer with, and in which a caller sends a global id.
 pub const HEADER: &str = "x-openstack-request-id";
 
-/// The ids of the request at hand; found in the request's extensions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestId {
-    /// Made here, unique: `req-<uuid>`.
-    pub local: String,
-    /// What the caller sent, when it has the form of an id.
-    pub global: Option<String>,
-}
-
-impl RequestId {
-    /// A new local id beside the global id found in `headers`.
-    pub fn of(headers: &HeaderMap) -> Self {
-        RequestId {
-            local: format!("req-{}", Uuid::new_v4()),
-            global: headers
-                .get(HEADER)
-                .and_then(|value| value.to_str().ok())
-                .filter(|value| is_id(value))
-                .map(str::to_owned),
-        }
+/// A new local id beside the global id found in `headers`.
+pub fn of(headers: &HeaderMap) -> RequestId {
+    RequestId {
+        local: format!("req-{}", Uuid::new_v4()),
+        global: headers
+            .get(HEADER)
+            .and_then(|value| value.to_str().ok())
+            .filter(|value| is_id(value))
+            .map(str::to_owned),
     }
 }
 
@@ -43,21 +32,22 @@ fn is_id(value: &str) -> bool {
         .is_some_and(|id| Uuid::parse_str(id).is_ok())
 }
 
-/// Middleware: gives the request its ids, logs its end, and puts the local id on the answer.
+/// Middleware: gives the request its ids (found in its extensions, and by what it calls), logs its end, and puts the local id on the answer.
 ///
 /// `also` is a service's own header for the same id.
 pub async fn layer(also: Option<&'static str>, mut request: Request, next: Next) -> Response {
-    let ids = RequestId::of(request.headers());
+    let ids = of(request.headers());
     let span = tracing::info_span!(
         "request",
         id = %ids.local,
-        global_id = ids.global.as_deref().unwrap_or("-"),
+        global_id = ids.shown_global(),
         method = %request.method(),
         path = %request.uri().path(),
     );
     request.extensions_mut().insert(ids.clone());
     let started = std::time::Instant::now();
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let run = telemetry::request::follow(ids.clone(), span.clone(), next.run(request));
+    let mut response = run.await;
     span.in_scope(|| {
         tracing::info!(
             status = response.status().as_u16(),
@@ -88,9 +78,9 @@ mod tests {
             HEADER,
             HeaderValue::from_static("req-x\u{7f}".trim_end_matches('\u{7f}')),
         );
-        assert_eq!(RequestId::of(&headers).global, None);
+        assert_eq!(of(&headers).global, None);
         let good = "req-2c50b1a0-6e8c-4d3a-8c56-0c9c3a3b7c11";
         headers.insert(HEADER, HeaderValue::from_static(good));
-        assert_eq!(RequestId::of(&headers).global.as_deref(), Some(good));
+        assert_eq!(of(&headers).global.as_deref(), Some(good));
     }
 }

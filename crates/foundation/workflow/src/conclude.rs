@@ -193,7 +193,11 @@ impl<W: Workflow> Course<'_, W> {
         started: DateTime<Utc>,
         why: Value,
     ) -> Result<Option<Ended>, SqlError> {
-        tracing::info!(step = self.table.name(self.cursor), %why, "step failed; undoing");
+        let step = self.table.name(self.cursor);
+        match self.cancelled.is_cancelled() {
+            true => tracing::info!(step, %why, "cancelled; undoing"),
+            false => tracing::warn!(step, %why, "step failed; undoing"),
+        }
         self.remember(started, Outcome::Failed, Some(why.clone()));
         // A step that gave up because it was cancelled may say so in any words.
         let cancelled = self.cancelled.is_cancelled();

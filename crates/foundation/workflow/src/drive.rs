@@ -141,12 +141,24 @@ impl<W: Workflow> Driver<W::Env> for Table<W> {
             "workflow",
             kind = W::KIND,
             id = row.id,
-            subject = row.subject
+            subject = row.subject,
+            request_id = tracing::field::Empty,
+            global_id = tracing::field::Empty,
         );
         let drive = async move {
             match Course::<W>::begin(self, inner, &lease, &row, bell) {
                 Ok(mut course) => {
-                    let driven = inner.meddler.hold(course.drive()).await;
+                    let asked = W::request(&course.state);
+                    let driven = inner.meddler.hold(course.drive());
+                    let driven = match asked {
+                        Some(asked) => {
+                            let span = tracing::Span::current();
+                            span.record("request_id", asked.local.as_str());
+                            span.record("global_id", asked.shown_global());
+                            telemetry::request::follow(asked, span, driven).await
+                        }
+                        None => driven.await,
+                    };
                     driven.unwrap_or(Ok(Ended::LetGo))
                 }
                 Err(Unreadable::Step(step)) => {

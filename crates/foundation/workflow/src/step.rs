@@ -56,6 +56,11 @@ pub trait Workflow: Send + Sync + 'static {
         async { Ok(()) }
     }
 
+    /// The request that asked for it: on its log lines, and sent along to the services that its steps ask.
+    fn request(_state: &Self::State) -> Option<telemetry::RequestId> {
+        None
+    }
+
     /// Reads a state that version `from` saved. Optional fields with serde defaults need none of this.
     ///
     /// # Errors

@@ -194,7 +194,7 @@ async fn the_audit_names_what_leaked_whether_the_cloud_runs_or_not() {
     // A start finds it and keeps it; so does a running cloud's audit.
     process.up().await;
     let listed = until("the stray guest is quarantined", || async {
-        let list = process.say(&["guests", "list"]);
+        let list = process.run(&["guests", "list"]);
         (!list.stdout.is_empty()).then_some(list)
     })
     .await;
@@ -204,7 +204,7 @@ async fn the_audit_names_what_leaked_whether_the_cloud_runs_or_not() {
     assert_eq!(audit.status.code(), Some(1));
     let said = String::from_utf8_lossy(&audit.stdout).into_owned();
     assert!(said.contains(stray), "{said}");
-    let doctor = process.say(&["doctor"]);
+    let doctor = process.run(&["doctor"]);
     let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
     assert!(said.contains(stray), "{said}");
     let metrics = reqwest::get(format!("{}/metrics", process.url))
@@ -217,7 +217,7 @@ async fn the_audit_names_what_leaked_whether_the_cloud_runs_or_not() {
     );
     assert!(host.join(format!("{stray}.json")).exists());
     // It goes when an operator says so.
-    let said = process.say(&["guests", "remove", stray]);
+    let said = process.run(&["guests", "remove", stray]);
     assert!(
         said.status.success(),
         "{}",

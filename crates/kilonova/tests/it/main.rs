@@ -8,3 +8,4 @@ mod keys;
 mod limits;
 mod operations;
 mod process;
+mod request_ids;

@@ -23,7 +23,7 @@ fn said(output: &std::process::Output) -> String {
 async fn what_is_stuck_is_found_set_going_and_given_up_beside_a_running_cloud() {
     // Slow enough to be found in its middle.
     let process = Process::start("[fake]\nstart_ms = 3600000\n").await;
-    let none = process.say(&["operations", "list"]);
+    let none = process.run(&["operations", "list"]);
     assert!(
         none.status.success() && none.stdout.is_empty(),
         "{}",
@@ -47,19 +47,19 @@ async fn what_is_stuck_is_found_set_going_and_given_up_beside_a_running_cloud() 
         id: made["server"]["id"].as_str().unwrap().to_owned(),
     };
     let listed = until("it is at work", || async {
-        let listed = said(&process.say(&["operations", "list", "--server", &server.id]));
+        let listed = said(&process.run(&["operations", "list", "--server", &server.id]));
         listed
             .contains("running forward at spawn")
             .then_some(listed)
     })
     .await;
     let id = listed.split_whitespace().next().unwrap().to_owned();
-    let show = said(&process.say(&["operations", "show", &id]));
+    let show = said(&process.run(&["operations", "show", &id]));
     assert!(
         show.contains("place done") && show.contains("request req-"),
         "{show}"
     );
-    let refused = process.say(&["operations", "abandon", &id]);
+    let refused = process.run(&["operations", "abandon", &id]);
     assert!(!refused.status.success());
     assert!(
         said(&refused).contains("is running, not stuck"),
@@ -72,9 +72,9 @@ async fn what_is_stuck_is_found_set_going_and_given_up_beside_a_running_cloud() 
         &format!("UPDATE workflow SET status = 'stuck', owner = '', error = '{{\"stuck\":\"no way\"}}' WHERE id = '{id}'"),
     )
     .await;
-    let stuck = said(&process.say(&["operations", "list", "--stuck"]));
+    let stuck = said(&process.run(&["operations", "list", "--stuck"]));
     assert!(stuck.contains("no way"), "{stuck}");
-    let doctor = said(&process.say(&["doctor"]));
+    let doctor = said(&process.run(&["doctor"]));
     assert!(doctor.contains("MISS 1 operations are stuck"), "{doctor}");
     until("the metrics say so", || async {
         let metrics = reqwest::get(format!("{}/metrics", process.url))
@@ -86,7 +86,7 @@ async fn what_is_stuck_is_found_set_going_and_given_up_beside_a_running_cloud() 
             .then_some(())
     })
     .await;
-    let gone = said(&process.say(&["operations", "abandon", &id, "--reason", "a test"]));
+    let gone = said(&process.run(&["operations", "abandon", &id, "--reason", "a test"]));
     assert!(gone.contains("what step 'place' did"), "{gone}");
     let shown = server.reaches("ERROR").await;
     assert!(
@@ -96,7 +96,7 @@ async fn what_is_stuck_is_found_set_going_and_given_up_beside_a_running_cloud() 
             .contains("given up"),
         "{shown}"
     );
-    let missing = process.say(&["operations", "retry", "none"]);
+    let missing = process.run(&["operations", "retry", "none"]);
     assert!(!missing.status.success());
     assert!(said(&missing).contains("Operation none could not be found"));
 }

@@ -160,12 +160,7 @@ impl Process {
 
     /// `kilonova audit`.
     pub fn audit(&self) -> Output {
-        self.say(&["audit"])
-    }
-
-    /// Another verb of the binary, with the same settings.
-    pub fn say(&self, words: &[&str]) -> Output {
-        self.command(words[0]).args(&words[1..]).output().unwrap()
+        self.run(&["audit"])
     }
 
     /// The most files that the process may have open: for now, and at most.

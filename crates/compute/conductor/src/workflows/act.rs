@@ -37,6 +37,10 @@ impl Workflow for Act {
     type State = State;
     type Env = Env;
 
+    fn request(state: &State) -> Option<telemetry::RequestId> {
+        Some(state.asked.request())
+    }
+
     fn steps() -> Vec<Step<Env, State>> {
         vec![
             Step::new("act", MINUTE, act)

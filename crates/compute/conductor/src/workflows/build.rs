@@ -47,6 +47,10 @@ impl Workflow for Build {
     type State = State;
     type Env = Env;
 
+    fn request(state: &State) -> Option<telemetry::RequestId> {
+        Some(state.asked.request())
+    }
+
     fn steps() -> Vec<Step<Env, State>> {
         vec![
             Step::new("place", 2 * MINUTE, place)
@@ -288,7 +292,7 @@ async fn spawn(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
         return Err(Why::plain(Kind::Deleted).into());
     };
     let on = server.host.clone().unwrap_or_default();
-    let node_id = server.node_id.clone();
+    let (node_id, epoch) = (server.node_id.clone(), server.epoch);
     let message = agent::Build {
         server: Box::new(server),
         admin_password: state.plan.admin_password.clone(),
@@ -318,6 +322,13 @@ async fn spawn(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
             Err(StepError::retry(Duration::from_secs(1), why.text))
         }
         AgentTrouble::Request(why) => Err(why.into()),
+        AgentTrouble::Stale if is_ours(env, &state.server_id, epoch).await? => {
+            // The guest obeyed operations that the row does not know of: the database is an older copy, and the build
+            // ended well long ago. What the guest is like now, its host reports.
+            state.power_state = Some(PowerState::NoState.number());
+            forget_secrets(state);
+            Ok(Next::Go)
+        }
         AgentTrouble::Stale => Err(Why::plain(Kind::Overtaken).into()),
         AgentTrouble::Host(why)
         | AgentTrouble::Away(why)
@@ -342,6 +353,12 @@ async fn spawn(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
             })
         }
     }
+}
+
+/// Whether nobody took the server over since it had this epoch.
+async fn is_ours(env: &Env, server_id: &str, epoch: i64) -> Result<bool, StepError> {
+    let row = records::load(env, server_id).await?;
+    Ok(row.is_some_and(|server| building(&server) && server.epoch == epoch))
 }
 
 async fn destroy(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
@@ -417,6 +434,11 @@ async fn failed(cx: &StepContext, state: &State, why: &Value) -> Result<(), Step
         return Ok(());
     }
     let told = told::told(state, &Why::of(why));
+    tracing::error!(
+        server = state.server_id,
+        why = told.message,
+        "a server could not be built"
+    );
     let event = records::event(
         "conductor_schedule_and_build_instances",
         None,

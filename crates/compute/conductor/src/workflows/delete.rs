@@ -38,6 +38,10 @@ impl Workflow for Delete {
     type State = State;
     type Env = Env;
 
+    fn request(state: &State) -> Option<telemetry::RequestId> {
+        Some(state.asked.request())
+    }
+
     fn steps() -> Vec<Step<Env, State>> {
         vec![
             Step::new("quiet", MINUTE, quiet),

@@ -9,12 +9,13 @@ use super::*;
 use crate::testing::{self, get_stuck};
 
 async fn control() -> Control {
-    testing::control(Router::new(), Router::new(), Router::new()).await
+    let control = testing::control(Router::new(), Router::new(), Router::new()).await;
+    testing::host(&control, "node-1").await;
+    control
 }
 
 /// A server with an operation under way.
 async fn under_way(control: &Control, kind: (&'static str, u16)) -> (Server, String) {
-    testing::host(control, "node-1").await;
     let server = testing::server(control, "project", "node-1").await;
     testing::change(control, &server.id, |server| {
         server.task_state = Some(TaskState::PoweringOff);

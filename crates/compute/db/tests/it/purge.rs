@@ -1,9 +1,10 @@
 //! What is old enough is forgotten, in slices; what proves that a guest may go is not.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use compute_db::{Database, actions, hosts, purge, servers};
-use compute_model::Server;
+use compute_db::{Database, actions, hosts, letting_go, purge, quarantine, servers};
 use compute_model::action::{ActionEvent, ActionRecord};
+use compute_model::quarantine::Quarantined;
+use compute_model::{PowerState, Server};
 use sql::sea_orm::ConnectionTrait;
 
 fn days_ago(days: i64) -> DateTime<Utc> {
@@ -78,6 +79,25 @@ async fn deleted_servers_go_when_they_are_old_and_no_host_can_still_have_them() 
         server(&db, &id(4), Some("silent"), Some(days_ago(40))).await;
         server(&db, &id(5), Some("alive"), Some(days_ago(20))).await;
         server(&db, &id(6), Some("alive"), None).await;
+        // A host was told to let it go and has not said that it did; another one has a guest that is doubtful.
+        server(&db, &id(7), Some("alive"), Some(days_ago(40))).await;
+        server(&db, &id(8), Some("alive"), Some(days_ago(40))).await;
+        let tx = db.begin().await.expect("begin");
+        letting_go::note_for(&tx, &id(7), "other", "node-o", 2)
+            .await
+            .expect("noted");
+        let doubtful = Quarantined {
+            server_id: id(8),
+            host: "other".to_owned(),
+            node_id: "node-o".to_owned(),
+            epoch: 9,
+            power_state: PowerState::Running,
+            why: "a test".to_owned(),
+            first_seen: days_ago(40),
+            last_seen: days_ago(1),
+        };
+        quarantine::note(&tx, &doubtful).await.expect("noted");
+        tx.commit().await.expect("commit");
         let gone = purge::deleted_servers(&db, days_ago(30))
             .await
             .expect("purged");
@@ -89,6 +109,8 @@ async fn deleted_servers_go_when_they_are_old_and_no_host_can_still_have_them() 
             (4, true),
             (5, true),
             (6, true),
+            (7, true),
+            (8, true),
         ] {
             let found = servers::find_any(db.read(), &id(number)).await.is_ok();
             let actions = has_actions(&db, &id(number)).await;
