@@ -16,6 +16,12 @@ pub const MAX_REQUEST_BODY: usize = 114_688;
 /// it. As long as nginx's `client_body_timeout`, but for all of the body, which is small.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How much of a body that is too large is read and thrown away, in bytes, and for how long, before it is refused. A
+/// connection that is closed on unread bytes is reset, and a client that still sends then never sees the answer. As
+/// nginx's `lingering_time`, which is longer.
+const DISCARDED: usize = 64 << 20;
+const DISCARD_TIME: Duration = Duration::from_secs(5);
+
 /// Why a body could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
@@ -30,18 +36,35 @@ pub async fn read(body: Body, limit: usize) -> Result<Bytes, BodyError> {
     read_within(body, limit, BODY_TIMEOUT).await
 }
 
-async fn read_within(body: Body, limit: usize, time: Duration) -> Result<Bytes, BodyError> {
-    match tokio::time::timeout(time, Limited::new(body, limit).collect()).await {
+async fn read_within(mut body: Body, limit: usize, time: Duration) -> Result<Bytes, BodyError> {
+    let read = tokio::time::timeout(time, Limited::new(&mut body, limit).collect()).await;
+    match read {
         Err(_) => Err(BodyError::Broken(format!(
             "the body was not complete after {} seconds",
             time.as_secs()
         ))),
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
+            discard(body).await;
             Err(BodyError::TooLarge)
         }
         Ok(Err(error)) => Err(BodyError::Broken(error.to_string())),
     }
+}
+
+async fn discard(mut body: Body) {
+    let all = async {
+        let mut left = DISCARDED;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            match left.checked_sub(length) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    // What is still sent after that time meets a closed connection.
+    let _ = tokio::time::timeout(DISCARD_TIME, all).await;
 }
 
 /// A JSON answer.
@@ -77,5 +100,22 @@ mod tests {
         ));
         let ended = read_within(body, 10, Duration::from_millis(50)).await;
         assert!(matches!(ended, Err(BodyError::Broken(_))), "{ended:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_beyond_the_limit_is_taken_in_before_the_refusal() {
+        let sent = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = sent.clone();
+        let pieces = futures::StreamExt::inspect(
+            futures::stream::iter(
+                (0..100).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(b"12345678"))),
+            ),
+            move |_| {
+                count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            },
+        );
+        let ended = read_within(Body::from_stream(pieces), 10, Duration::from_secs(9)).await;
+        assert!(matches!(ended, Err(BodyError::TooLarge)), "{ended:?}");
+        assert_eq!(sent.load(std::sync::atomic::Ordering::SeqCst), 100);
     }
 }
