@@ -213,7 +213,7 @@ impl Cloud {
             &images,
             &networks,
             compute,
-            authenticator,
+            authenticator.clone(),
             checks,
         );
         let proxies: Arc<[IpNet]> = Arc::from(config.api.trusted_proxies.clone());
@@ -222,7 +222,14 @@ impl Cloud {
             web::client::layer,
         ));
         entrance.serve(&tasks, "api", front, door, stop.clone());
-        let proxy = compute_console::router(bus.clone(), console_settings(config, &state.path));
+        let rights = compute_console::Rights {
+            authenticator: authenticator.clone(),
+            policy: control.policy.clone(),
+            interval: config.consoleauth.check_interval,
+            limit: config.consoleauth.session_limit,
+        };
+        let settings = console_settings(config, &state.path);
+        let proxy = compute_console::router(bus.clone(), rights, settings);
         entrance.serve(&tasks, "console", console, proxy, stop.clone());
         if let Some(listener) = metadata_listener {
             entrance.serve(&tasks, "metadata", listener, metadata, stop.clone());
