@@ -28,6 +28,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use web::Authenticator;
+use web::policy::Policy;
 
 use self::roles::{Parts, agents, conductor, report_services, scheduler};
 use crate::audit::Auditor;
@@ -55,6 +56,7 @@ pub struct Cloud {
     pub images: Images,
     pub networks: Networks,
     pub hosts: Vec<drivers::Hosted>,
+    identity: Identity,
     /// The network service as compute calls it.
     pub network: Service,
     /// Compute's own user.
@@ -64,6 +66,8 @@ pub struct Cloud {
     shown: Option<Shown>,
     conductor: Conductor,
     agents: Vec<Agent>,
+    /// Who may do what with compute.
+    policy: Arc<Policy>,
     network_tasks: JoinSet<()>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -247,6 +251,7 @@ impl Cloud {
             images,
             networks,
             hosts,
+            identity,
             network: companions.network,
             session: nova,
             auditor,
@@ -254,13 +259,15 @@ impl Cloud {
             shown,
             conductor,
             agents,
+            policy: control.policy.clone(),
             network_tasks,
             tasks,
             stop,
         })
     }
 
-    /// Reads certificates again. What cannot be read is logged, and the old stays in use.
+    /// Reads certificates and policy files again. What cannot be read is logged, and the old stays in
+    /// use.
     pub fn reload(&self) {
         if let Some(Err(error)) = self.shown.as_ref().map(Shown::reload) {
             tracing::error!("the certificate stays as it was: {error:#}");
@@ -268,6 +275,16 @@ impl Cloud {
     }
 
     /// Ends: no new requests, then what is under way, then the rest. Guests and networks go on.
+        for (service, read) in [
+            ("compute", self.policy.reload()),
+            ("identity", self.identity.reload_policy()),
+            ("image", self.images.reload_policy()),
+            ("network", self.networks.reload_policy()),
+        ] {
+            if let Err(error) = read.map_err(anyhow::Error::from) {
+                tracing::error!(service, "its policy stays as it was: {error:#}");
+            }
+        }
     pub async fn stop(mut self) {
         self.stop.cancel();
         for agent in &self.agents {

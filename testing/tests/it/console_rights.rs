@@ -192,3 +192,28 @@ async fn no_console_is_open_longer_than_the_limit() {
     );
     cloud.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_console_ends_when_new_rules_refuse_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("policy.yaml");
+    std::fs::write(&file, "# The defaults.\n").expect("written");
+    let settings = format!("{OFTEN}[oslo_policy]\npolicy_file = {}\n", file.display());
+    let mut cloud = with_screens_and(&settings).await;
+    let (admin, demo) = (cloud.admin().await, cloud.demo().await);
+    let server = cloud.boot(&demo, "s").await;
+    server.reaches("ACTIVE").await;
+    let (own, operators) = (
+        screen(&cloud, &server).await,
+        screen(&cloud, &by(&admin, &server)).await,
+    );
+    let rule = "\"os_compute_api:os-remote-consoles\": \"role:admin\"\n";
+    std::fs::write(&file, rule).expect("written");
+    cloud.cloud().reload();
+    assert_eq!(
+        ends(own).await,
+        "its user may not open consoles of this server any more"
+    );
+    stays(operators).await;
+    cloud.stop().await;
+}
