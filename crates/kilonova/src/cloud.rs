@@ -42,6 +42,9 @@ use crate::{credentials, drivers, glue, health, keys, listeners, operator};
 /// How long a stop waits for what is under way; the rest goes on with the next start.
 const GRACE: Duration = Duration::from_secs(20);
 
+/// How long each database may take to close.
+const CLOSE_WAIT: Duration = Duration::from_secs(5);
+
 /// A running cloud.
 pub struct Cloud {
     pub state: State,
@@ -53,21 +56,21 @@ pub struct Cloud {
     pub console_url: String,
     pub api_address: SocketAddr,
     pub db: Database,
+    identity: Identity,
     pub images: Images,
     pub networks: Networks,
     pub hosts: Vec<drivers::Hosted>,
-    identity: Identity,
     /// The network service as compute calls it.
     pub network: Service,
     /// Compute's own user.
     pub session: Session,
     auditor: Arc<Auditor>,
     pub bus: Bus,
+    /// Who may do what with compute.
+    policy: Arc<Policy>,
     shown: Option<Shown>,
     conductor: Conductor,
     agents: Vec<Agent>,
-    /// Who may do what with compute.
-    policy: Arc<Policy>,
     network_tasks: JoinSet<()>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -248,18 +251,18 @@ impl Cloud {
             console_url,
             api_address,
             db,
+            identity,
             images,
             networks,
             hosts,
-            identity,
             network: companions.network,
             session: nova,
             auditor,
             bus,
+            policy: control.policy.clone(),
             shown,
             conductor,
             agents,
-            policy: control.policy.clone(),
             network_tasks,
             tasks,
             stop,
@@ -272,9 +275,6 @@ impl Cloud {
         if let Some(Err(error)) = self.shown.as_ref().map(Shown::reload) {
             tracing::error!("the certificate stays as it was: {error:#}");
         }
-    }
-
-    /// Ends: no new requests, then what is under way, then the rest. Guests and networks go on.
         for (service, read) in [
             ("compute", self.policy.reload()),
             ("identity", self.identity.reload_policy()),
@@ -285,6 +285,9 @@ impl Cloud {
                 tracing::error!(service, "its policy stays as it was: {error:#}");
             }
         }
+    }
+
+    /// Ends: no new requests, then what is under way, then the rest. Guests and networks go on.
     pub async fn stop(mut self) {
         self.stop.cancel();
         for agent in &self.agents {
@@ -300,6 +303,24 @@ impl Cloud {
         }
         if let Err(error) = self.bus.shutdown(GRACE).await {
             tracing::warn!(%error, "some messages were cut off");
+        }
+        self.close_databases().await;
+    }
+
+    /// What was written last comes into the files themselves: no log of a database stays behind, which may
+    /// still say what was deleted since.
+    async fn close_databases(&self) {
+        for db in [
+            &self.db,
+            self.identity.database(),
+            self.images.database(),
+            self.networks.database(),
+        ] {
+            match tokio::time::timeout(CLOSE_WAIT, db.clone().close()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "a database was not closed"),
+                Err(_) => tracing::warn!("a database is still in use and was not closed"),
+            }
         }
     }
 
