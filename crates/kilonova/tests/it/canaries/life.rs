@@ -310,8 +310,10 @@ pub async fn strangers(process: &Process, canaries: &mut Canaries) {
     let credentials = format!("{own}/application_credentials");
     let config = format!("{IDENTITY}/domains/default/config");
     let by_method = |method: &str, body: Value| json!({"auth": {"identity": {"methods": [method], method: body}}});
+    // All else is right, so that it is the secret that is looked at.
+    let image_id = "00000000-0000-0000-0000-000000000000";
     let server = |more: Value| {
-        let mut server = json!({"name": "s", "imageRef": "none", "flavorRef": "none"});
+        let mut server = json!({"name": "s", "imageRef": image_id, "flavorRef": "1"});
         for (key, value) in more.as_object().unwrap() {
             server[key] = value.clone();
         }
