@@ -28,6 +28,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use web::Authenticator;
+use web::policy::Policy;
 
 use self::roles::{Parts, agents, conductor, report_services, scheduler};
 use crate::audit::Auditor;
@@ -41,6 +42,9 @@ use crate::{credentials, drivers, glue, health, keys, listeners, operator};
 /// How long a stop waits for what is under way; the rest goes on with the next start.
 const GRACE: Duration = Duration::from_secs(20);
 
+/// How long each database may take to close.
+const CLOSE_WAIT: Duration = Duration::from_secs(5);
+
 /// A running cloud.
 pub struct Cloud {
     pub state: State,
@@ -52,6 +56,7 @@ pub struct Cloud {
     pub console_url: String,
     pub api_address: SocketAddr,
     pub db: Database,
+    identity: Identity,
     pub images: Images,
     pub networks: Networks,
     pub hosts: Vec<drivers::Hosted>,
@@ -61,6 +66,8 @@ pub struct Cloud {
     pub session: Session,
     auditor: Arc<Auditor>,
     pub bus: Bus,
+    /// Who may do what with compute.
+    policy: Arc<Policy>,
     shown: Option<Shown>,
     conductor: Conductor,
     agents: Vec<Agent>,
@@ -213,7 +220,7 @@ impl Cloud {
             &images,
             &networks,
             compute,
-            authenticator,
+            authenticator.clone(),
             checks,
         );
         let proxies: Arc<[IpNet]> = Arc::from(config.api.trusted_proxies.clone());
@@ -222,7 +229,14 @@ impl Cloud {
             web::client::layer,
         ));
         entrance.serve(&tasks, "api", front, door, stop.clone());
-        let proxy = compute_console::router(bus.clone(), console_settings(config, &state.path));
+        let rights = compute_console::Rights {
+            authenticator: authenticator.clone(),
+            policy: control.policy.clone(),
+            interval: config.consoleauth.check_interval,
+            limit: config.consoleauth.session_limit,
+        };
+        let settings = console_settings(config, &state.path);
+        let proxy = compute_console::router(bus.clone(), rights, settings);
         entrance.serve(&tasks, "console", console, proxy, stop.clone());
         if let Some(listener) = metadata_listener {
             entrance.serve(&tasks, "metadata", listener, metadata, stop.clone());
@@ -237,6 +251,7 @@ impl Cloud {
             console_url,
             api_address,
             db,
+            identity,
             images,
             networks,
             hosts,
@@ -244,6 +259,7 @@ impl Cloud {
             session: nova,
             auditor,
             bus,
+            policy: control.policy.clone(),
             shown,
             conductor,
             agents,
@@ -253,10 +269,21 @@ impl Cloud {
         })
     }
 
-    /// Reads certificates again. What cannot be read is logged, and the old stays in use.
+    /// Reads certificates and policy files again. What cannot be read is logged, and the old stays in
+    /// use.
     pub fn reload(&self) {
         if let Some(Err(error)) = self.shown.as_ref().map(Shown::reload) {
             tracing::error!("the certificate stays as it was: {error:#}");
+        }
+        for (service, read) in [
+            ("compute", self.policy.reload()),
+            ("identity", self.identity.reload_policy()),
+            ("image", self.images.reload_policy()),
+            ("network", self.networks.reload_policy()),
+        ] {
+            if let Err(error) = read.map_err(anyhow::Error::from) {
+                tracing::error!(service, "its policy stays as it was: {error:#}");
+            }
         }
     }
 
@@ -276,6 +303,24 @@ impl Cloud {
         }
         if let Err(error) = self.bus.shutdown(GRACE).await {
             tracing::warn!(%error, "some messages were cut off");
+        }
+        self.close_databases().await;
+    }
+
+    /// What was written last comes into the files themselves: no log of a database stays behind, which may
+    /// still say what was deleted since.
+    async fn close_databases(&self) {
+        for db in [
+            &self.db,
+            self.identity.database(),
+            self.images.database(),
+            self.networks.database(),
+        ] {
+            match tokio::time::timeout(CLOSE_WAIT, db.clone().close()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "a database was not closed"),
+                Err(_) => tracing::warn!("a database is still in use and was not closed"),
+            }
         }
     }
 

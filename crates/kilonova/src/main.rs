@@ -163,7 +163,8 @@ fn open_many_files() {
     }
 }
 
-/// SIGHUP: a log file that was moved away is let go; certificates are read again.
+/// SIGHUP: a log file that was moved away is let go; certificates and policy files are read
+/// again.
 fn reload(cloud: &Cloud) {
     if let Err(error) = telemetry::reopen() {
         tracing::error!(
@@ -171,7 +172,7 @@ fn reload(cloud: &Cloud) {
             anyhow::Error::from(error)
         );
     }
-    tracing::info!("reading certificates again");
+    tracing::info!("reading certificates and policy files again");
     cloud.reload();
 }
 

@@ -14,4 +14,4 @@ mod scheduler_bypass;
 mod size_bombs;
 mod state_races;
 mod volumes;
-mod wrong_console;
+pub mod wrong_console;

@@ -99,6 +99,14 @@ impl Identity {
         &self.state.db
     }
 
+    /// Reads the policy file again.
+    ///
+    /// # Errors
+    /// What is wrong with it; the old rules stay.
+    pub fn reload_policy(&self) -> Result<(), web::policy::PolicyError> {
+        self.state.policy.reload()
+    }
+
     /// The HTTP face: `/` and `/v3/…`, with request ids on every answer.
     pub fn router(&self) -> Router {
         http::router(self.state.clone())

@@ -76,15 +76,21 @@ pub fn check_change(body: &Map<String, Value>, fields: &[Field]) -> Result<(), F
     check_values(body, fields)
 }
 
+/// Fields whose values no text quotes.
+const SECRET: &[&str] = &["blob", "original_password", "password", "secret"];
+
 fn check_values(body: &Map<String, Value>, fields: &[Field]) -> Result<(), Fault> {
-    for field in fields {
-        if let Some(why) = body
-            .get(field.name)
-            .and_then(|value| complaint(field.kind, value))
-        {
+    for Field { name, kind, .. } in fields {
+        let Some(value) = body.get(*name) else {
+            continue;
+        };
+        if let Some(why) = complaint(*kind, value) {
+            let why = match SECRET.contains(name) {
+                true => why.replace(&python(value), "'***'"),
+                false => why,
+            };
             return Err(Fault::BadRequest(format!(
-                "Invalid input for field '{}': {why}",
-                field.name
+                "Invalid input for field '{name}': {why}"
             )));
         }
     }

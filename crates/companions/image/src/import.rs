@@ -95,6 +95,10 @@ pub async fn start(
     let permit = images.transfers().begin(&asked.sender)?;
     let allowance = Allowance::of(images, row.owner.as_deref()).await?;
     let now = sql::micros(Utc::now());
+    let mut wanted = body.clone();
+    if let Method::WebDownload(uri) = &method {
+        wanted["method"]["uri"] = download::without_secrets(uri).into();
+    }
     let task = task::Model {
         id: Uuid::new_v4().to_string(),
         kind: "api_image_import".to_owned(),
@@ -103,7 +107,7 @@ pub async fn start(
         image_id: row.id.clone(),
         user_id: asked.user_id,
         request_id: asked.request_id,
-        input: json!({"image_id": row.id, "import_req": body, "backend": [STORE]}).to_string(),
+        input: json!({"image_id": row.id, "import_req": wanted, "backend": [STORE]}).to_string(),
         message: String::new(),
         created_at: now,
         updated_at: now,

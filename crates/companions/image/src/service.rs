@@ -135,6 +135,14 @@ impl Images {
         &self.0.downloads
     }
 
+    /// Reads the policy file again.
+    ///
+    /// # Errors
+    /// What is wrong with it; the old rules stay.
+    pub fn reload_policy(&self) -> Result<(), PolicyError> {
+        self.0.policy.reload()
+    }
+
     pub(crate) fn policy(&self) -> &Policy {
         &self.0.policy
     }

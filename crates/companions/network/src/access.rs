@@ -25,6 +25,11 @@ impl Access {
         })
     }
 
+    /// Reads the operator's changes again; after an error all stays as it was.
+    pub fn reload(&self) -> Result<(), PolicyError> {
+        self.policy.reload()
+    }
+
     /// Asks about an object. About an attribute there need not be a rule, as in Neutron; whatever else
     /// has no rule of its own is answered by the rule `default`.
     ///

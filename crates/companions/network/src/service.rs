@@ -69,6 +69,14 @@ impl Networks {
         &self.core.db
     }
 
+    /// Reads the policy file again.
+    ///
+    /// # Errors
+    /// What is wrong with it; the old rules stay.
+    pub fn reload_policy(&self) -> Result<(), PolicyError> {
+        self.core.access.reload()
+    }
+
     /// The API: `/` and `/v2.0/…`.
     pub fn router(&self, authenticator: Arc<dyn Authenticator>) -> Router {
         crate::http::router(self.core.clone(), authenticator)

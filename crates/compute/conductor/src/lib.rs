@@ -70,6 +70,7 @@ impl Conductor {
         };
         let service = Service::new(desk)
             .on(messages::nudge)
+            .on(messages::consoles::check)
             .on(messages::consoles::redeem)
             .on(messages::ports::changed)
             .on(messages::hosts::report)

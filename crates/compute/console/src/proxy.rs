@@ -1,22 +1,30 @@
 //! The WebSocket: bytes between a browser and a guest's console.
 
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::response::{IntoResponse, Response};
 use bus::{CallError, Options};
 use compute_rpc::agent::{self, ConsoleEndpoint, ConsoleKind, Endpoint};
 use compute_rpc::conductor::{self, ConsoleTarget, RedeemConsole};
+use compute_rpc::sealed;
 use futures::{SinkExt, StreamExt};
 use http::{HeaderMap, StatusCode, header};
+use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use web::Query;
 
 use crate::Proxy;
+use crate::rights::Lost;
 
 /// Bytes taken from the guest at once; bounds what one console may hold in memory.
 const CHUNK: usize = 64 * 1024;
+
+/// How long a browser may take to hear why its console ends.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
 /// Why a console does not open.
 #[derive(Debug, thiserror::Error)]
@@ -53,23 +61,23 @@ pub async fn open(State(proxy): State<Proxy>, request: Request) -> Response {
         return refusal.into_response();
     }
     let token = token(&parts.headers, parts.uri.query().unwrap_or_default());
-    let (target, endpoint) = match find(&proxy, &token).await {
+    let (console, endpoint) = match find(&proxy, &token).await {
         Ok(found) => found,
         Err(refusal) => return refusal.into_response(),
     };
     tracing::info!(
-        server = target.server_id,
-        kind = target.kind,
+        server = console.target.server_id,
+        kind = console.target.kind,
         "a console opens"
     );
     let upgrade = upgrade.protocols(["binary"]).max_message_size(CHUNK * 4);
     match endpoint {
         Endpoint::Unix(path) => match UnixStream::connect(&path).await {
-            Ok(stream) => upgrade.on_upgrade(move |socket| carry(socket, stream, target)),
+            Ok(stream) => upgrade.on_upgrade(move |socket| carry(socket, stream, proxy, console)),
             Err(error) => Refusal::Unreachable(error.to_string()).into_response(),
         },
         Endpoint::Tcp(host, port) => match TcpStream::connect((host.as_str(), port)).await {
-            Ok(stream) => upgrade.on_upgrade(move |socket| carry(socket, stream, target)),
+            Ok(stream) => upgrade.on_upgrade(move |socket| carry(socket, stream, proxy, console)),
             Err(error) => Refusal::Unreachable(error.to_string()).into_response(),
         },
     }
@@ -117,8 +125,15 @@ fn port_as_http(origin: &url::Url) -> Option<u16> {
     }
 }
 
-/// Uses the token up and asks the host where the console is.
-async fn find(proxy: &Proxy, token: &str) -> Result<(ConsoleTarget, Endpoint), Refusal> {
+/// A console that may be opened.
+struct Console {
+    target: ConsoleTarget,
+    /// Of the user who asked for it.
+    user_token: SecretString,
+}
+
+/// Uses the token up, asks whether its user still has the right, and the host where the console is.
+async fn find(proxy: &Proxy, token: &str) -> Result<(Console, Endpoint), Refusal> {
     let redeem = RedeemConsole {
         token_hash: hex::encode(Sha256::digest(token)),
     };
@@ -128,6 +143,18 @@ async fn find(proxy: &Proxy, token: &str) -> Result<(ConsoleTarget, Endpoint), R
         .call(&conductor::address(), redeem, Options::default())
         .await;
     let target = answered.map_err(away)?.ok_or(Refusal::Token)?;
+    let sealed = target.sealed_token.as_deref();
+    let user_token = sealed
+        .and_then(|sealed| sealed::open(token, sealed))
+        .ok_or(Refusal::Token)?;
+    let checked = proxy.rights.check(&proxy.bus, &target, &user_token).await;
+    checked.map_err(|lost| {
+        tracing::info!(server = target.server_id, why = %lost, "a console does not open");
+        match lost {
+            Lost::Silence(why) => Refusal::Unreachable(why),
+            _ => Refusal::Token,
+        }
+    })?;
     let kind = match target.kind.as_str() {
         "serial" => ConsoleKind::Serial,
         _ => ConsoleKind::Vnc,
@@ -142,14 +169,15 @@ async fn find(proxy: &Proxy, token: &str) -> Result<(ConsoleTarget, Endpoint), R
         .call(&address, ask, Options::default())
         .await
         .map_err(away)?;
-    Ok((target, endpoint))
+    Ok((Console { target, user_token }, endpoint))
 }
 
-/// Carries bytes both ways until either side ends.
-async fn carry<S>(socket: WebSocket, stream: S, target: ConsoleTarget)
+/// Carries bytes both ways until either side ends, or the right to it is lost.
+async fn carry<S>(socket: WebSocket, stream: S, proxy: Proxy, console: Console)
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
+    let Console { target, user_token } = console;
     let (mut to_browser, mut from_browser) = socket.split();
     let (mut from_guest, mut to_guest) = tokio::io::split(stream);
     let down = async {
@@ -169,8 +197,6 @@ where
                 }
             }
         }
-        // The browser may be gone already.
-        let _ = to_browser.close().await;
     };
     let up = async {
         while let Some(Ok(message)) = from_browser.next().await {
@@ -185,13 +211,23 @@ where
             }
         }
     };
-    tokio::select! {
-        () = down => {}
-        () = up => {}
-    }
+    let why = tokio::select! {
+        () = down => None,
+        () = up => None,
+        lost = proxy.rights.lost(&proxy.bus, &target, &user_token) => Some(lost.to_string()),
+    };
+    let frame = why.as_ref().map(|why| CloseFrame {
+        code: close_code::POLICY,
+        reason: why.as_str().into(),
+    });
+    let said = to_browser.send(Message::Close(frame));
+    // The browser may be gone already, or read nothing: the connection ends all the same.
+    let _ = tokio::time::timeout(CLOSE_WAIT, said).await;
+    let why = why.as_deref().unwrap_or("one side closed it");
     tracing::info!(
         server = target.server_id,
         kind = target.kind,
+        why,
         "a console ends"
     );
 }

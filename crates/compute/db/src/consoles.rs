@@ -19,6 +19,8 @@ pub struct ConsoleToken {
     pub kind: String,
     pub access_url_base: String,
     pub expires_at: DateTime<Utc>,
+    /// The token of the user who asked, sealed with this one (`compute_rpc::sealed`).
+    pub sealed_token: Option<String>,
 }
 
 /// Keeps a token, and forgets those that expired.
@@ -39,6 +41,7 @@ pub async fn insert(
         kind: Set(token.kind.clone()),
         access_url_base: Set(token.access_url_base.clone()),
         expires_at: Set(token.expires_at),
+        sealed_token: Set(token.sealed_token.clone()),
     };
     Entity::insert(row).exec_without_returning(conn).await?;
     Ok(())
@@ -61,6 +64,7 @@ pub async fn redeem(
         kind: row.kind.clone(),
         access_url_base: row.access_url_base.clone(),
         expires_at: row.expires_at,
+        sealed_token: row.sealed_token.clone(),
     };
     let gone = Entity::delete(row.into_active_model()).exec(tx).await?;
     Ok((gone.rows_affected == 1 && token.expires_at > now).then_some(token))
@@ -83,6 +87,7 @@ pub async fn peek(
             kind: row.kind,
             access_url_base: row.access_url_base,
             expires_at: row.expires_at,
+            sealed_token: row.sealed_token,
         }))
 }
 

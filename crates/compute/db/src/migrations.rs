@@ -6,6 +6,7 @@ mod m0003_server_passwords;
 mod m0004_server_groups;
 mod m0005_quarantine;
 mod m0006_purge;
+mod m0007_console_owner;
 
 use sea_orm_migration::prelude::*;
 
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_server_groups::Migration),
             Box::new(m0005_quarantine::Migration),
             Box::new(m0006_purge::Migration),
+            Box::new(m0007_console_owner::Migration),
             Box::new(workflow::SignalsMigration),
         ]
     }

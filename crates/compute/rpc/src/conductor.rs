@@ -194,10 +194,36 @@ pub struct ConsoleTarget {
     pub host: String,
     /// `novnc`, `serial`.
     pub kind: String,
+    /// The token of the user who asked, sealed with the console's ([`crate::sealed`]); none for
+    /// one that an older release made.
+    #[serde(default)]
+    pub sealed_token: Option<String>,
 }
 
 impl Message for RedeemConsole {
     const NAME: &'static str = "redeem_console";
     /// None for a token that is unknown, used, expired, or older than the server's last operation.
     type Reply = Option<ConsoleTarget>;
+}
+
+/// Somebody has a console open: is the server still where it was, and whose is it?
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CheckConsole {
+    pub server_id: String,
+    /// Where the console leads.
+    pub host: String,
+}
+
+/// To whom a server belongs, for the policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    pub project_id: String,
+    pub user_id: String,
+}
+
+impl Message for CheckConsole {
+    const NAME: &'static str = "check_console";
+    const IDEMPOTENT: bool = true;
+    /// None for a server that is deleted or on another host.
+    type Reply = Option<Owner>;
 }

@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod conductor;
 pub mod scheduler;
+pub mod sealed;
 pub mod workflows;
 
 use bus::Failure;

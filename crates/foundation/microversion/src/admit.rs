@@ -1,8 +1,8 @@
 //! Requests: a body is checked against its type's table, then read into the type.
 //!
-//! Two passes, so that a refusal can quote the body exactly as it was sent: first everything is *checked*, then the
-//! value is *converted* (wire names become field names, numbers written as text become numbers, keys that the mode
-//! tolerates are dropped) and given to serde.
+//! Two passes, so that a refusal can quote the body as it was sent (but for secrets): first everything is *checked*,
+//! then the value is *converted* (wire names become field names, numbers written as text become numbers, keys that
+//! the mode tolerates are dropped) and given to serde.
 
 mod check;
 mod convert;
@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::Versioned;
-use crate::repr::python_str;
+use crate::repr::{HIDDEN, SECRET, python_repr, python_str};
 use crate::table::{Rules, Shape};
 use crate::version::Version;
 
@@ -115,6 +115,8 @@ pub(crate) struct Fault {
     path: Vec<String>,
     /// The offending value, as Python's `str` prints it.
     value: String,
+    /// The same as `repr` prints it: so texts quote it.
+    quoted: String,
     text: String,
     /// The text stands alone, whatever the path.
     bare: bool,
@@ -125,6 +127,7 @@ impl Fault {
         Self {
             path: Vec::new(),
             value: python_str(value),
+            quoted: python_repr(value),
             text,
             bare: false,
         }
@@ -134,13 +137,21 @@ impl Fault {
         Self {
             path: Vec::new(),
             value: String::new(),
+            quoted: String::new(),
             text,
             bare: true,
         }
     }
 
     pub fn within(mut self, step: impl ToString) -> Self {
-        self.path.push(step.to_string());
+        let step = step.to_string();
+        if SECRET.contains(&step.as_str()) {
+            if !self.quoted.is_empty() {
+                self.text = self.text.replace(&self.quoted, HIDDEN);
+            }
+            HIDDEN.clone_into(&mut self.value);
+        }
+        self.path.push(step);
         self
     }
 
@@ -148,6 +159,7 @@ impl Fault {
         let Fault {
             path,
             value,
+            quoted: _,
             text,
             bare,
         } = self;

@@ -4,7 +4,19 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-/// `repr(value)` of the Python value that the JSON stands for.
+/// Keys whose values are secrets: no text quotes them, since faults are kept in logs and tickets.
+pub(crate) const SECRET: &[&str] = &[
+    "adminPass",
+    "contents",
+    "password",
+    "private_key",
+    "user_data",
+];
+
+/// What stands for a secret.
+pub(crate) const HIDDEN: &str = "***";
+
+/// `repr(value)` of the Python value that the JSON stands for, without the secrets in it.
 pub fn python_repr(value: &Value) -> String {
     let mut out = String::new();
     write_value(&mut out, value);
@@ -55,7 +67,10 @@ fn write_value(out: &mut String, value: &Value) {
                 out.push_str(if index > 0 { ", " } else { "" });
                 write_text(out, key);
                 out.push_str(": ");
-                write_value(out, item);
+                match SECRET.contains(&key.as_str()) {
+                    true => write_text(out, HIDDEN),
+                    false => write_value(out, item),
+                }
             }
             out.push('}');
         }
@@ -103,5 +118,7 @@ mod tests {
             r#"{'a': [1, 1.5, None, True], 'b': "it's", 'c': 'a"b\'\n\\\x01é'}"#
         );
         assert_eq!(python_str(&json!("x")), "x");
+        let body = json!({"name": "n", "adminPass": ["p"]});
+        assert_eq!(python_repr(&body), "{'adminPass': '***', 'name': 'n'}");
     }
 }

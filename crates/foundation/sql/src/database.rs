@@ -209,6 +209,8 @@ fn tuned(
         .foreign_keys(true)
         .pragma("cache_size", "-4096")
         .pragma("temp_store", "memory")
+        // The journal of workflows holds secrets while they are needed: what is deleted is gone from the file.
+        .pragma("secure_delete", "on")
 }
 
 /// Tells every new session of a server its limits, and lets go of one that does not answer when it is
@@ -272,8 +274,17 @@ async fn connect(
         .map_err(|source| SqlError::Open {
             url: without_password(shown),
             hint: hint(shown),
-            source,
+            source: quotes_nothing(source, url),
         })
+}
+
+/// The libraries quote a URL that they cannot read.
+fn quotes_nothing(error: DbErr, url: &str) -> DbErr {
+    let text = error.to_string();
+    match text.contains(url) {
+        true => DbErr::Custom(text.replace(url, &without_password(url))),
+        false => error,
+    }
 }
 
 /// A read-only file opens without complaint and fails at the first write: find out now.
@@ -306,17 +317,22 @@ fn hint(url: &str) -> String {
     }
 }
 
-/// The URL without the part between `:` and `@`, for messages.
+/// The URL without the part between `:` and `@` and without options, which may hold a password too,
+/// for messages.
 fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };
+    // A password may have a question mark that should have been written as `%3F`.
+    let options = rest.rfind('@').unwrap_or_default();
+    let options = rest[options..].find('?').map(|at| options + at);
+    let rest = &rest[..options.unwrap_or(rest.len())];
     match rest.rsplit_once('@') {
         Some((login, place)) => {
             let user = login.split(':').next().unwrap_or_default();
             format!("{scheme}://{user}:***@{place}")
         }
-        None => url.to_owned(),
+        None => format!("{scheme}://{rest}"),
     }
 }
 
@@ -342,10 +358,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_password_never_reaches_a_message() {
-        let error = Database::open("postgres://me:hidden@127.0.0.1:1/x")
-            .await
-            .expect_err("nobody listens");
-        assert!(!error.to_string().contains("hidden"), "{error}");
+        for url in [
+            "postgres://me:hidden@127.0.0.1:1/x",
+            "postgres://me:hidden@127.0.0.1:odd/x",
+            "postgres://me:hi@hidden@127.0.0.1:1/x",
+            "postgres://127.0.0.1:1/x?user=me&password=hidden",
+            "mysql://me:hidden@127.0.0.1:odd/x?ssl-mode=odd",
+            "odd://me:hidden@127.0.0.1:1/x",
+        ] {
+            let error = Database::open(url).await.expect_err("nobody listens");
+            let mut source: Option<&dyn std::error::Error> = Some(&error);
+            while let Some(error) = source {
+                assert!(!error.to_string().contains("hidden"), "{url}: {error}");
+                source = error.source();
+            }
+        }
     }
 
     #[tokio::test]

@@ -139,7 +139,10 @@ impl Policy {
         Policy::load(defaults, None)
     }
 
-    /// The tables of a service with the changes in `file`. A file that does not exist changes nothing.
+    /// The tables of a service with the changes in `file`, which must exist.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
     pub fn load(defaults: &[&'static [Rule]], file: Option<&Path>) -> Result<Policy, PolicyError> {
         let compiled = compiled(defaults, file)?;
         Ok(Policy {
@@ -149,7 +152,11 @@ impl Policy {
         })
     }
 
-    /// Reads the file again. After an error everything stays as it was.
+    /// Reads the file again. After an error everything stays as it was: a file that is missing for the
+    /// moment must not mean the defaults.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
     pub fn reload(&self) -> Result<(), PolicyError> {
         let compiled = compiled(&self.defaults, self.file.as_deref())?;
         self.compiled.store(compiled.into());
@@ -262,16 +269,10 @@ fn read(file: Option<&Path>) -> Result<Vec<(String, file::Text)>, PolicyError> {
     let Some(path) = file else {
         return Ok(Vec::new());
     };
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => {
-            return Err(PolicyError::Unreadable {
-                path: path.to_path_buf(),
-                source,
-            });
-        }
-    };
+    let text = std::fs::read_to_string(path).map_err(|source| PolicyError::Unreadable {
+        path: path.to_path_buf(),
+        source,
+    })?;
     file::read(&text).map_err(|source| PolicyError::File {
         path: path.to_path_buf(),
         source,

@@ -3,6 +3,8 @@
 //! Every answer carries the local id in `x-openstack-request-id` and, where a service has one, in
 //! its own older header (`x-compute-request-id`).
 
+use std::borrow::Cow;
+
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -32,7 +34,22 @@ fn is_id(value: &str) -> bool {
         .is_some_and(|id| Uuid::parse_str(id).is_ok())
 }
 
-/// Middleware: gives the request its ids (found in its extensions, and by what it calls), logs its end, and puts the local id on the answer.
+/// What paths name by a secret, and the log must not: who reads it could use the secret.
+const SECRET: &[&str] = &["/os-console-auth-tokens/"];
+
+/// The path as the log may have it.
+fn shown(path: &str) -> Cow<'_, str> {
+    let found = SECRET
+        .iter()
+        .find_map(|name| Some(path.find(name)? + name.len()));
+    match found {
+        Some(end) => format!("{}***", &path[..end]).into(),
+        None => path.into(),
+    }
+}
+
+/// Middleware: gives the request its ids (found in its extensions, and by what it calls), logs its end, and puts the
+/// local id on the answer.
 ///
 /// `also` is a service's own header for the same id.
 pub async fn layer(also: Option<&'static str>, mut request: Request, next: Next) -> Response {
@@ -42,7 +59,7 @@ pub async fn layer(also: Option<&'static str>, mut request: Request, next: Next)
         id = %ids.local,
         global_id = ids.shown_global(),
         method = %request.method(),
-        path = %request.uri().path(),
+        path = %shown(request.uri().path()),
     );
     request.extensions_mut().insert(ids.clone());
     let started = std::time::Instant::now();
@@ -70,6 +87,13 @@ pub async fn layer(also: Option<&'static str>, mut request: Request, next: Next)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_in_a_path_is_not_logged() {
+        let path = "/v2.1/os-console-auth-tokens/secret";
+        assert_eq!(shown(path), "/v2.1/os-console-auth-tokens/***");
+        assert_eq!(shown("/v2.1/servers/s"), "/v2.1/servers/s");
+    }
 
     #[test]
     fn only_a_well_formed_global_id_is_taken() {

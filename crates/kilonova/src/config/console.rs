@@ -109,24 +109,40 @@ impl Section for ConsoleSection {
 #[derive(Debug, Clone)]
 pub struct ConsoleAuthSection {
     pub token_ttl: Duration,
+    pub check_interval: Duration,
+    pub session_limit: Duration,
 }
 
 impl Section for ConsoleAuthSection {
     const NAME: &'static str = "consoleauth";
-    const ABOUT: &'static str = "Tokens for consoles.";
+    const ABOUT: &'static str = "Who may open consoles, and for how long.";
 
     fn options() -> &'static [Opt] {
-        const OPTIONS: &[Opt] =
-            &[
-                Opt::seconds("token_ttl", "600", "How long a token may be used.")
-                    .seconds_range(1.0, MAX_SECONDS),
-            ];
+        const OPTIONS: &[Opt] = &[
+            Opt::seconds("token_ttl", "600", "How long a token may be used.")
+                .seconds_range(1.0, MAX_SECONDS),
+            Opt::seconds(
+                "check_interval",
+                "5",
+                "Pause between two looks whether the user of an open console still has the right to it. It also \
+                 ends when nobody can say so at three looks in a row.",
+            )
+            .seconds_range(1.0, 600.0),
+            Opt::seconds(
+                "session_limit",
+                "43200",
+                "How long a console may be open; then its user asks for it again.",
+            )
+            .seconds_range(1.0, MAX_SECONDS),
+        ];
         OPTIONS
     }
 
     fn read(from: &mut Reader<'_>) -> Self {
         ConsoleAuthSection {
             token_ttl: from.seconds("token_ttl"),
+            check_interval: from.seconds("check_interval"),
+            session_limit: from.seconds("session_limit"),
         }
     }
 }

@@ -8,7 +8,7 @@ use settings::{Opt, Reader, Section};
 pub(super) const OPTION: Opt = Opt::path(
     "policy_file",
     "",
-    "Rules of this service that replace the defaults (`policy.yaml` or JSON).",
+    "Rules of this service that replace the defaults (`policy.yaml` or JSON). Read again on SIGHUP.",
 );
 
 /// What the option says.

@@ -1,10 +1,11 @@
 //! Who gets in, and what a signal reloads.
 
+use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 
 use nix::sys::signal::Signal;
-use testing::until;
+use testing::{User, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -39,7 +40,8 @@ async fn a_hangup_lets_a_rotated_log_go_and_ends_nothing() {
     .await;
     until("lines go into it", || async {
         let text = std::fs::read_to_string(&log).unwrap();
-        text.contains("reading certificates again").then_some(())
+        text.contains("reading certificates and policy files again")
+            .then_some(())
     })
     .await;
     process.log_in("demo").await;
@@ -50,6 +52,80 @@ async fn a_hangup_lets_a_rotated_log_go_and_ends_nothing() {
         !old.contains("stopping"),
         "lines after the signal went into the old file"
     );
+}
+
+/// The section of each service, and a rule of it that a member passes unless a file says otherwise.
+const RULES: [(&str, &str); 4] = [
+    ("oslo_policy", "os_compute_api:os-keypairs:index"),
+    ("identity", "identity:list_regions"),
+    ("image", "get_images"),
+    ("network", "create_network"),
+];
+
+/// What the rules of [`RULES`] let this user do, in their order.
+async fn allowed(user: &User) -> [bool; 4] {
+    let network = serde_json::json!({"network": {"name": "n"}});
+    let answers = [
+        user.get("/compute/v2.1/os-keypairs").await,
+        user.get("/identity/v3/regions").await,
+        user.get("/image/v2/images").await,
+        user.post("/network/v2.0/networks", &network).await,
+    ];
+    answers.map(|answer| match answer.status.as_u16() {
+        200 | 201 => true,
+        403 => false,
+        _ => panic!("{}", answer.text),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_brings_new_rules_into_force_and_keeps_the_old_where_a_file_is_broken() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |section: &str| folder.path().join(format!("{section}.yaml"));
+    let write = |section: &str, text: &str| std::fs::write(file(section), text).unwrap();
+    let mut settings = String::new();
+    for (section, _) in RULES {
+        write(section, "# The defaults.\n");
+        let file = file(section);
+        writeln!(settings, "[{section}]\npolicy_file = {}", file.display()).unwrap();
+    }
+    let mut process = Process::start(&settings).await;
+    let demo = process.log_in("demo").await;
+    assert_eq!(allowed(&demo).await, [true; 4]);
+
+    // Each service refuses from now on.
+    for (section, rule) in RULES {
+        write(section, &format!("\"{rule}\": \"role:admin\"\n"));
+    }
+    process.signal(Signal::SIGHUP);
+    until("the new rules hold", || async {
+        (allowed(&demo).await == [false; 4]).then_some(())
+    })
+    .await;
+
+    // Two files go back to the defaults; one is broken, one is away.
+    write("oslo_policy", "\"os_compute_api:os-keypairs:index\": \"@\n");
+    write("identity", "# The defaults.\n");
+    std::fs::remove_file(file("image")).unwrap();
+    write("network", "# The defaults.\n");
+    process.signal(Signal::SIGHUP);
+    until("the two that can be read hold", || async {
+        (allowed(&demo).await == [false, true, false, true]).then_some(())
+    })
+    .await;
+    let log = process.log();
+    let complaints: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("its policy stays as it was"))
+        .collect();
+    assert_eq!(complaints.len(), 2, "{complaints:?}");
+    for (line, (service, name)) in complaints.iter().zip([
+        ("compute", "oslo_policy.yaml: line 1"),
+        ("image", "image.yaml: No such file"),
+    ]) {
+        assert!(line.contains(service) && line.contains(name), "{line}");
+    }
+    process.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -88,9 +88,13 @@ impl Process {
         .await;
     }
 
+    /// The number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     fn pid(&self) -> nix::unistd::Pid {
-        let id = self.child.as_ref().unwrap().id();
-        nix::unistd::Pid::from_raw(i32::try_from(id).unwrap())
+        nix::unistd::Pid::from_raw(i32::try_from(self.id()).unwrap())
     }
 
     pub fn signal(&self, signal: nix::sys::signal::Signal) {
@@ -163,6 +167,23 @@ impl Process {
         self.run(&["audit"])
     }
 
+    /// What a verb says when it is ended after so long, if it has not ended by itself.
+    pub async fn say_within(&self, verb: &str, limit: Duration) -> String {
+        let file = self.folder.path().join("said");
+        let said = File::create(&file).unwrap();
+        let mut command = self.command(verb);
+        command.stdout(said.try_clone().unwrap()).stderr(said);
+        let mut child = command.spawn().unwrap();
+        let begin = std::time::Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if begin.elapsed() > limit {
+                child.kill().unwrap();
+            }
+            after(10).await;
+        }
+        std::fs::read_to_string(file).unwrap()
+    }
+
     /// The most files that the process may have open: for now, and at most.
     pub fn open_files(&self) -> (String, String) {
         let pid = self.child.as_ref().unwrap().id();
@@ -186,7 +207,8 @@ impl Drop for Process {
             let _ = child.wait();
         }
         if std::thread::panicking() {
-            let log = self.log();
+            // Not every test has one.
+            let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
             let from = log.len().saturating_sub(8000);
             eprintln!("{}", log.get(from..).unwrap_or(&log));
         }

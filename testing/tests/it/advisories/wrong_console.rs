@@ -11,6 +11,11 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 /// A cloud whose guests all show one screen that says hello.
 pub async fn with_screens() -> TestCloud {
+    with_screens_and("").await
+}
+
+/// The same, with more settings.
+pub async fn with_screens_and(more: &str) -> TestCloud {
     let screen = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = screen.local_addr().expect("an address");
     tokio::spawn(async move {
@@ -26,7 +31,7 @@ pub async fn with_screens() -> TestCloud {
             });
         }
     });
-    TestCloud::with(&format!("[fake]\nvnc_server = {address}\n")).await
+    TestCloud::with(&format!("[fake]\nvnc_server = {address}\n{more}")).await
 }
 
 /// A token of a console of this server.

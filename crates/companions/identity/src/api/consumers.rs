@@ -1,6 +1,7 @@
 //! `/v3/OS-OAUTH1/consumers`. Only the consumers: the token dance of OAuth 1 is not built.
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::fault::{Answer, Fault};
 use crate::http::Ctx;
@@ -37,8 +38,13 @@ pub async fn create(ctx: Ctx) -> Answer {
     ctx.allow(Target::new())?;
     let body = ctx.new_object("consumer", Consumers::FIELDS)?;
     let row: consumers::Model = record::build(Consumers::columns(&ctx), &body, Consumers::FIELDS)?;
+    // Nothing asks for the secret again: its hash is kept, which no reader of the database can use.
+    let kept = consumers::Model {
+        secret: hex::encode(Sha256::digest(&row.secret)),
+        ..row.clone()
+    };
     let tx = ctx.state.begin().await?;
-    record::insert::<consumers::Entity>(&tx, row.clone()).await?;
+    record::insert::<consumers::Entity>(&tx, kept).await?;
     ctx.state.commit(tx).await?;
     ctx.created("consumer", "OS-OAUTH1/consumers", record::view(&row))
 }

@@ -34,7 +34,7 @@ const KNOWN: &[(&str, Options)] = &[
     ),
 ];
 
-/// Options whose value never leaves again.
+/// Options whose value is never shown, and so not kept: that they were set is all that a row says.
 const SENSITIVE: &[(&str, &str)] = &[("ldap", "password")];
 
 async fn stored(ctx: &Ctx, db: &impl ConnectionTrait) -> Result<Object, Fault> {
@@ -206,6 +206,10 @@ fn wanted(ctx: &Ctx) -> Result<Object, Fault> {
 async fn store(tx: &impl ConnectionTrait, domain_id: &str, config: &Object) -> Result<(), Fault> {
     for (group, options) in config {
         for (option, value) in options.as_object().into_iter().flatten() {
+            let value = match SENSITIVE.contains(&(group.as_str(), option.as_str())) {
+                true => &Value::Null,
+                false => value,
+            };
             let row = Model {
                 domain_id: domain_id.to_owned(),
                 config_group: group.clone(),

@@ -24,12 +24,14 @@ const REDIRECTS: usize = 5;
 
 /// Whether the settings let `uri` be fetched; a name's addresses are checked when it is.
 pub fn allowed(uri: &str, settings: &WebDownload) -> Result<Url, Fault> {
-    let refused = || {
+    // Nothing is known of what is no address: it is not quoted.
+    let refused = |what: &str| {
         Fault::BadRequest(format!(
-            "URI for web-download does not pass filtering: {uri}"
+            "URI for web-download does not pass filtering: {what}"
         ))
     };
-    let url = Url::parse(uri).map_err(|_| refused())?;
+    let url = Url::parse(uri).map_err(|_| refused("it is no address"))?;
+    let refused = || refused(&shown(&url));
     let host = url.host_str().ok_or_else(refused)?;
     let port = url.port_or_known_default().ok_or_else(refused)?;
     let listed = |hosts: &[String]| {
@@ -149,7 +151,35 @@ fn may_ask(url: &Url, address: IpAddr, settings: &WebDownload) -> Result<(), Fau
 }
 
 fn unfit(url: &Url, why: &str) -> Fault {
-    Fault::BadRequest(format!("The image data cannot be fetched: {url} {why}."))
+    Fault::BadRequest(format!(
+        "The image data cannot be fetched: {} {why}.",
+        shown(url)
+    ))
+}
+
+/// The address as it was sent, unless it has a login or a query: then without them.
+pub fn without_secrets(uri: &str) -> String {
+    match Url::parse(uri) {
+        Ok(url)
+            if url.username().is_empty() && url.password().is_none() && url.query().is_none() =>
+        {
+            uri.to_owned()
+        }
+        Ok(url) => shown(&url),
+        Err(_) => String::new(),
+    }
+}
+
+/// An address without login and query, which often has a signature: messages are kept with the image's
+/// task, where others of the project read them.
+fn shown(url: &Url) -> String {
+    let (scheme, host) = (url.scheme(), url.host_str().unwrap_or_default());
+    let port = url.port().map(|port| format!(":{port}"));
+    format!(
+        "{scheme}://{host}{}{}",
+        port.unwrap_or_default(),
+        url.path()
+    )
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bus::{Context, Failure};
 use compute_db::{DbError, consoles, servers};
-use compute_rpc::conductor::{ConsoleTarget, RedeemConsole};
+use compute_rpc::conductor::{CheckConsole, ConsoleTarget, Owner, RedeemConsole};
 
 use super::{Desk, database};
 
@@ -30,8 +30,25 @@ pub async fn redeem(
             server_id: token.server_id,
             host: token.host,
             kind: token.kind,
+            sealed_token: token.sealed_token,
         }))
     })
     .await
     .map_err(database)
+}
+
+/// Looks whether the server of an open console is still on the host where the console leads.
+pub async fn check(
+    desk: Arc<Desk>,
+    _context: Context,
+    message: CheckConsole,
+) -> Result<Option<Owner>, Failure> {
+    match servers::find(desk.env.db.read(), &message.server_id).await {
+        Err(DbError::NotFound(_)) => Ok(None),
+        Err(error) => Err(database(error)),
+        Ok(server) => Ok((server.host == Some(message.host)).then_some(Owner {
+            project_id: server.project_id,
+            user_id: server.user_id,
+        })),
+    }
 }

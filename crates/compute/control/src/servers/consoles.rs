@@ -8,7 +8,7 @@ use compute_model::Server;
 use compute_model::lifecycle::Refusal;
 use compute_model::state::{PowerState, TaskState};
 use compute_rpc::agent::{self, ConsoleEndpoint, ConsoleKind, ConsoleOutput, Endpoint};
-use compute_rpc::code;
+use compute_rpc::{code, sealed};
 use sha2::{Digest, Sha256};
 
 use super::act::not_ready;
@@ -102,6 +102,7 @@ pub async fn open(control: &Control, cx: &Context, id: &str, kind: Kind) -> Resu
         kind: kind.as_str().to_owned(),
         access_url_base: base.clone(),
         expires_at: now + ttl.unwrap_or(chrono::TimeDelta::MAX / 2),
+        sealed_token: Some(sealed::seal(&token, cx.token())),
     };
     sql::retry(|| async {
         let tx = control.db.begin().await?;

@@ -13,6 +13,8 @@ pub struct Model {
     pub kind: String,
     pub access_url_base: String,
     pub expires_at: ChronoDateTimeUtc,
+    /// None for those of an older release.
+    pub sealed_token: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

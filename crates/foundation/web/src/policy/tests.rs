@@ -230,6 +230,12 @@ fn the_constant_none_is_what_a_caller_has_not() {
 #[test]
 fn an_operators_file_changes_rules_while_requests_run() {
     let path = std::env::temp_dir().join(format!("policy-{}.yaml", uuid::Uuid::new_v4()));
+    let missing = Policy::load(&[RULES], Some(&path)).err().unwrap();
+    assert!(
+        matches!(missing, PolicyError::Unreadable { .. }),
+        "{missing}"
+    );
+    std::fs::write(&path, "").unwrap();
     let policy = Policy::load(&[RULES], Some(&path)).unwrap();
     let (reader, target) = (
         somebody(&["auditor"], &[("project_id", "p1")]),
@@ -250,8 +256,12 @@ fn an_operators_file_changes_rules_while_requests_run() {
     assert!(policy.reload().is_err());
     assert!(policy.enforce("member_or_admin", &reader, &target).is_ok());
     std::fs::remove_file(&path).unwrap();
+    assert!(policy.reload().is_err());
+    assert!(policy.enforce("member_or_admin", &reader, &target).is_ok());
+    std::fs::write(&path, "# the defaults\n").unwrap();
     policy.reload().unwrap();
     assert!(policy.enforce("member_or_admin", &reader, &target).is_err());
+    std::fs::remove_file(&path).unwrap();
 }
 
 #[test]
