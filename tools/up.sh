@@ -50,7 +50,7 @@ holder() {
 }
 # Where the front door is: the cloud wrote that down when it started.
 door() { sed -n 's#^ *auth_url: \(.*\)/identity$#\1#p' "$STATE/clouds.yaml" 2>/dev/null | head -1; }
-healthy() { rooted curl -sf --unix-socket "$STATE/run/health.sock" -o /dev/null --max-time 2 http://localhost/healthcheck; }
+healthy() { rooted curl -sf --unix-socket "$STATE/run/operator.sock" -o /dev/null --max-time 2 http://localhost/healthcheck; }
 own() { [ ${#as_root[@]} -eq 0 ] || sudo chown "$(id -u):$(id -g)" "$STATE"/{clouds.yaml,openrc}; }
 
 pid=$(holder)
@@ -77,7 +77,7 @@ until { [ -n "$(holder)" ] && own 2>/dev/null && healthy; }; do
     tail -c "+$((${started:-0} + 1))" "$STATE/kilonova.log" | tail -15 >&2
     fail "the cloud did not start; all of its log is in $STATE/kilonova.log, and $BINARY doctor looks at this machine"
   fi
-  ((SECONDS - began < PATIENCE)) || fail "no good health at $STATE/run/health.sock after $PATIENCE s; see $STATE/kilonova.log"
+  ((SECONDS - began < PATIENCE)) || fail "no good health at $STATE/run/operator.sock after $PATIENCE s; see $STATE/kilonova.log"
   sleep 0.05
 done
 holder >"$STATE/kilonova.pid"

@@ -15,7 +15,7 @@ use network::Networks;
 
 use crate::config::Config;
 use crate::drivers::{self, Hosted};
-use crate::operator::{self, Question};
+use crate::operator;
 use crate::state::State;
 use crate::{cloud, membership};
 
@@ -47,7 +47,7 @@ pub async fn run(config: &Config) -> Result<Vec<String>> {
     if !path.join("keys/secrets.json").exists() {
         bail!("there is no cloud in {}", path.display());
     }
-    match operator::ask(path, Question::Audit).await? {
+    match operator::audit(path).await? {
         Some(findings) => Ok(findings),
         None => offline(config).await,
     }

@@ -200,21 +200,20 @@ impl Cloud {
             session: nova.clone(),
             at_rest: false,
         });
-        let operators = operator::open(&state.path)?;
-        operator::serve(&tasks, operators, auditor.clone(), stop.clone());
-
         let checks = health::checks(&[
             ("compute", &db),
             ("identity", identity.database()),
             ("image", images.database()),
             ("network", networks.database()),
         ]);
-        listeners::operators(
+        let operators = operator::open(&state.path)?;
+        operator::serve(
             &tasks,
-            &state.path,
-            health::operators(checks.clone()),
+            operators,
+            checks.clone(),
+            auditor.clone(),
             stop.clone(),
-        )?;
+        );
         let door = front_door(
             &identity,
             &images,

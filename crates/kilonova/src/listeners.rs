@@ -1,23 +1,18 @@
-//! The addresses where this process listens, and the operators' own door.
+//! The addresses where this process listens.
 
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use axum::Router;
 use nix::sys::resource::{Resource, getrlimit};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use web::serve::{Door, Limits};
 use web::tls::Tls;
 
 use crate::config::Config;
-
-/// The operators' door, in the state folder: health and metrics, when all other connections are taken too.
-pub const OPERATORS_DOOR: &str = "run/health.sock";
 
 /// Which part of the open files that the process may have, a listener gives to clients. The rest is for guests,
 /// databases and operators; the console proxy holds two files for each client.
@@ -85,33 +80,4 @@ impl Entrance {
             }
         });
     }
-}
-
-/// Opens the operators' door: a socket that only root and the process's own user can use.
-///
-/// # Errors
-/// The socket cannot be made.
-pub fn operators(
-    tasks: &TaskTracker,
-    state: &Path,
-    router: Router,
-    stop: CancellationToken,
-) -> Result<()> {
-    let path = state.join(OPERATORS_DOOR);
-    // Of an earlier process: the lock of the folder says that it has ended.
-    if let Err(error) = std::fs::remove_file(&path)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        return Err(error).with_context(|| format!("cannot replace {}", path.display()));
-    }
-    let listener = UnixListener::bind(&path)
-        .with_context(|| format!("cannot listen on {}", path.display()))?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    tasks.spawn(async move {
-        let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-        if let Err(error) = served.await {
-            tracing::error!(%error, "the operators' door closed");
-        }
-    });
-    Ok(())
 }

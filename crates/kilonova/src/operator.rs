@@ -1,7 +1,6 @@
-//! The operator's door: a socket in the state folder, where the process that runs the cloud answers
-//! the binary's own verbs. Who may open it is decided by the folder's permissions.
-//!
-//! A question is a line, the answer is JSON; then the connection ends.
+//! The operators' door: a socket in the state folder, where the process that runs the cloud says how it is and answers
+//! the binary's own verbs, also when all other connections are taken. Who may open it is decided by the folder's
+//! permissions. It speaks HTTP.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -9,33 +8,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use axum::routing::get;
+use axum::{Json, Router};
+use telemetry::Checks;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::Auditor;
+use crate::health;
 
-/// What the running process is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Question {
-    /// What belongs to nobody.
-    Audit,
-}
+/// Where an audit is asked for.
+const AUDIT: &str = "/audit";
 
-/// What it answers: sentences, or why it could not.
+/// What the process answers to a verb: sentences, or why it could not.
 type Answer = Result<Vec<String>, String>;
-
-/// The longest question.
-const QUESTION_LENGTH: u64 = 1024;
-
-/// How long a question may take to arrive.
-const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long an answer may take. An audit looks three times, and at every guest.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// How long the end of the process waits for an answer under way.
+const STOP_WAIT: Duration = Duration::from_secs(2);
 
 /// Where the door is.
 pub fn path(folder: &Path) -> PathBuf {
@@ -61,77 +55,66 @@ pub fn open(folder: &Path) -> Result<UnixListener> {
     Ok(listener)
 }
 
-/// Answers one question after the other until `stop`.
+/// Answers until `stop`: health, metrics and audits.
 pub fn serve(
     tasks: &TaskTracker,
     listener: UnixListener,
+    checks: Checks,
     auditor: Arc<Auditor>,
     stop: CancellationToken,
 ) {
+    // Audits take turns: each looks at everything.
+    let turn = Arc::new(Mutex::new(auditor));
+    let audit = move || {
+        let turn = turn.clone();
+        async move {
+            let auditor = turn.lock().await;
+            let found: Answer = auditor.steady().await.map_err(|error| format!("{error:#}"));
+            Json(found)
+        }
+    };
+    let router = Router::new()
+        .route(AUDIT, get(audit))
+        .merge(health::operators(checks));
     tasks.spawn(async move {
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                () = stop.cancelled() => return,
-            };
-            let asked = match accepted {
-                Ok((stream, _)) => tokio::select! {
-                    asked = answer(stream, &auditor) => asked,
-                    () = stop.cancelled() => return,
-                },
-                Err(error) => {
-                    // Out of descriptors, most likely: not again at once.
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    Err(error.into())
+        let late = stop.clone();
+        let late = async move {
+            late.cancelled().await;
+            tokio::time::sleep(STOP_WAIT).await;
+        };
+        let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+        tokio::select! {
+            served = served.into_future() => {
+                if let Err(error) = served {
+                    tracing::error!(%error, "the operators' door closed");
                 }
-            };
-            if let Err(error) = asked {
-                tracing::warn!(
-                    error = format!("{error:#}"),
-                    "an operator's question failed"
-                );
             }
+            () = late => tracing::warn!("an operator's question is left without answer"),
         }
     });
 }
 
-async fn answer(stream: UnixStream, auditor: &Auditor) -> Result<()> {
-    let mut stream = BufReader::new(stream);
-    let mut line = String::new();
-    let mut limited = (&mut stream).take(QUESTION_LENGTH);
-    tokio::time::timeout(QUESTION_TIMEOUT, limited.read_line(&mut line))
-        .await
-        .context("no question came")??;
-    let answer: Answer = match serde_json::from_str(&line) {
-        Ok(Question::Audit) => auditor.steady().await.map_err(|error| format!("{error:#}")),
-        Err(error) => Err(format!("this process does not know that question: {error}")),
-    };
-    stream.write_all(&serde_json::to_vec(&answer)?).await?;
-    stream.shutdown().await?;
-    Ok(())
-}
-
-/// Asks the process that works in this folder; none when there is none.
+/// What the process that works in this folder finds that belongs to nobody; none when there is no such process.
 ///
 /// # Errors
-/// It does not answer, or could not do it.
-pub async fn ask(folder: &Path, question: Question) -> Result<Option<Vec<String>>> {
-    let Ok(mut stream) = UnixStream::connect(path(folder)).await else {
+/// It does not answer, or could not look.
+pub async fn audit(folder: &Path) -> Result<Option<Vec<String>>> {
+    let path = path(folder);
+    if UnixStream::connect(&path).await.is_err() {
         return Ok(None);
-    };
-    let asked = async {
-        let mut line = serde_json::to_vec(&question)?;
-        line.push(b'\n');
-        stream.write_all(&line).await?;
-        let mut text = Vec::new();
-        stream.read_to_end(&mut text).await?;
-        anyhow::Ok(text)
-    };
-    let text = tokio::time::timeout(ANSWER_TIMEOUT, asked)
-        .await
-        .context("the running kilonova does not answer")??;
-    let answer: Answer =
-        serde_json::from_slice(&text).context("the running kilonova ended before it answered")?;
+    }
+    let door = reqwest::Client::builder()
+        .unix_socket(path.as_path())
+        .timeout(ANSWER_TIMEOUT)
+        .build()?;
+    let asked = door.get(format!("http://localhost{AUDIT}")).send().await;
+    let text = asked
+        .context("the running kilonova does not answer")?
+        .bytes()
+        .await;
+    let text = text.context("the running kilonova ended before it answered")?;
+    let answer: Answer = serde_json::from_slice(&text)
+        .context("the running kilonova is another version, which does not know that question")?;
     match answer {
         Ok(found) => Ok(Some(found)),
         Err(why) => bail!("the running kilonova: {why}"),

@@ -13,7 +13,7 @@ use crate::process::Process;
 
 /// The status and body that the operators' door answers.
 async fn operators(process: &Process, path: &str) -> (u16, String) {
-    let mut stream = UnixStream::connect(process.state().join("run/health.sock"))
+    let mut stream = UnixStream::connect(process.state().join("run/operator.sock"))
         .await
         .unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
