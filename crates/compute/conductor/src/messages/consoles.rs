@@ -43,7 +43,7 @@ pub async fn check(
     _context: Context,
     message: CheckConsole,
 ) -> Result<Option<Owner>, Failure> {
-    match servers::find(desk.env.db.read(), &message.server_id).await {
+    match servers::find(desk.db.read(), &message.server_id).await {
         Err(DbError::NotFound(_)) => Ok(None),
         Err(error) => Err(database(error)),
         Ok(server) => Ok((server.host == Some(message.host)).then_some(Owner {
