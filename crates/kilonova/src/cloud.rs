@@ -62,6 +62,8 @@ pub struct Cloud {
     pub hosts: Vec<drivers::Hosted>,
     /// The network service as compute calls it.
     pub network: Service,
+    /// What the front door answers with, for requests of this process.
+    pub front_door: Router,
     /// Compute's own user.
     pub session: Session,
     auditor: Arc<Auditor>,
@@ -227,7 +229,7 @@ impl Cloud {
             proxies,
             web::client::layer,
         ));
-        entrance.serve(&tasks, "api", front, door, stop.clone());
+        entrance.serve(&tasks, "api", front, door.clone(), stop.clone());
         let rights = compute_console::Rights {
             authenticator: authenticator.clone(),
             policy: control.policy.clone(),
@@ -255,6 +257,7 @@ impl Cloud {
             networks,
             hosts,
             network: companions.network,
+            front_door: door,
             session: nova,
             auditor,
             bus,
@@ -439,4 +442,6 @@ fn front_door(
         .nest_service("/image", images.router(authenticator.clone()))
         .nest_service("/network", networks.router(authenticator.clone()))
         .merge(health::front(checks, authenticator))
+        .method_not_allowed_fallback(glue::no_such_method)
+        .fallback(glue::nowhere)
 }

@@ -105,3 +105,26 @@ pub async fn index(prefixes: Arc<[&'static str]>) -> Response {
     let body = serde_json::json!({"name": "kilonova", "services": services});
     (StatusCode::OK, axum::Json(body)).into_response()
 }
+
+/// The answer to a path that no service is behind, in the form of the identity service, which every client reads first.
+pub async fn nowhere() -> Response {
+    fault(
+        StatusCode::NOT_FOUND,
+        "No service has this path. GET / lists those that are here.",
+    )
+}
+
+/// The answer to a method that a path of the front door itself does not have.
+pub async fn no_such_method() -> Response {
+    fault(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "This path of the front door does not have this method.",
+    )
+}
+
+fn fault(status: StatusCode, message: &str) -> Response {
+    let title = status.canonical_reason().unwrap_or("Error");
+    let code = status.as_u16();
+    let body = serde_json::json!({"error": {"code": code, "title": title, "message": message}});
+    (status, axum::Json(body)).into_response()
+}

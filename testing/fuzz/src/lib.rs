@@ -10,11 +10,12 @@
 //! To add a target: a file in `targets/`, a row here, and a few small valid inputs in `corpus/<name>/`, since mutation
 //! gets far only from something valid. An input that once failed is kept there too.
 
+mod cloud;
 mod mutate;
 pub mod run;
 mod targets;
 
-use targets::{disk_image, qemu_arguments};
+use targets::{disk_image, http, policy, qemu_arguments, settings, tokens};
 
 /// Something that can be fuzzed.
 #[derive(Clone, Copy)]
@@ -38,10 +39,34 @@ pub const TARGETS: &[Target] = &[
         words: disk_image::WORDS,
     },
     Target {
+        name: "http",
+        about: "whatever comes on a connection, nothing fails inside, and every refusal has the form of its service",
+        run: http::run,
+        words: http::WORDS,
+    },
+    Target {
+        name: "policy",
+        about: "a policy file that is refused changes no answer; one that is taken grants nothing that it does not say",
+        run: policy::run,
+        words: policy::WORDS,
+    },
+    Target {
         name: "qemu-arguments",
         about: "no description yields an option, a key, a file or a device of QEMU that was not meant",
         run: qemu_arguments::run,
         words: qemu_arguments::WORDS,
+    },
+    Target {
+        name: "settings",
+        about: "a settings file is read, or refused by option and line; secrets are in no message",
+        run: settings::run,
+        words: settings::WORDS,
+    },
+    Target {
+        name: "tokens",
+        about: "tokens and application credentials let in exactly who was issued them",
+        run: tokens::run,
+        words: tokens::WORDS,
     },
 ];
 

@@ -58,6 +58,21 @@ fn a_target_that_panics_is_named_with_its_seed_and_its_input_is_kept() {
 }
 
 #[test]
+fn a_target_that_takes_too_much_memory_is_named_and_its_input_is_kept() {
+    fn hungry(bytes: &[u8]) {
+        // Written to, or the machine gives no memory for it.
+        let much = vec![bytes.first().copied().unwrap_or(1) | 1; 600 << 20];
+        assert_eq!(much.len(), 600 << 20);
+    }
+    let mut broken: Target = *fuzz::find("disk-image").expect("a target");
+    broken.run = hungry;
+    let failures = tempfile::tempdir().expect("a folder");
+    let error = run::run(&broken, 5, TIME, failures.path()).expect_err("it takes too much");
+    let text = format!("{error:#}");
+    assert!(text.contains("KiB of memory at input 1"), "{text}");
+}
+
+#[test]
 fn names_of_targets_are_sorted_and_each_has_a_corpus_of_small_files() {
     let names: Vec<_> = TARGETS.iter().map(|target| target.name).collect();
     let mut sorted = names.clone();

@@ -55,15 +55,8 @@ async fn core(settings: &str) {
 }
 
 /// The settings of a cloud in fresh databases of a server, if the environment names one.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "tests learn from the environment which servers there are"
-)]
 pub async fn databases_of(variable: &str) -> Option<String> {
-    let Ok(server) = std::env::var(variable) else {
-        eprintln!("SKIPPED: {variable} names no database server");
-        return None;
-    };
+    let server = sql::testing::server(variable)?;
     let mut settings = String::new();
     for section in ["database", "identity", "image", "network"] {
         let url = sql::testing::fresh_url(&server).await;

@@ -49,6 +49,18 @@ pub use bootstrap::{Bootstrap, Endpoint, Interface, ServiceUser};
 pub use keys::KeyError;
 pub use settings::{Compliance, QueueLimits, Settings};
 
+/// A fuzz target: reads any bytes as the inside of a token, and panics when what was read is not written and read again
+/// as the same.
+#[cfg(feature = "fuzz")]
+pub fn fuzz_payload(input: &[u8]) {
+    if let Some(payload) = payload::Payload::unpack(input) {
+        assert_eq!(
+            payload::Payload::unpack(&payload.pack()).as_ref(),
+            Some(&payload)
+        );
+    }
+}
+
 /// Why the service cannot start or be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {

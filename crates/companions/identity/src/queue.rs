@@ -276,6 +276,8 @@ impl Drop for Place<'_> {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
 
     const LIMITS: QueueLimits = QueueLimits {
@@ -353,6 +355,28 @@ mod tests {
             task.await.expect("no panic").expect("served");
         }
         assert_eq!(queue.lock().running, 0);
+    }
+
+    #[tokio::test]
+    async fn a_users_own_line_is_full_before_that_of_the_address() {
+        let queue = Queue::new(1, LIMITS);
+        let first = queue.turn(at(1, "a")).await.expect("free");
+        let served = Arc::default();
+        let mut tasks = Vec::new();
+        for user in ["a", "a", "b"] {
+            // The third of the user would be the third of the address, which has room for it.
+            if user == "b" {
+                let third = queue.turn(at(1, "a")).now_or_never();
+                let refused = matches!(third, Some(Err(Busy::Yours(_))));
+                assert!(refused, "it waits");
+            }
+            tasks.push(join(&queue, at(1, user), &served));
+            until_waiting(&queue, tasks.len()).await;
+        }
+        drop(first);
+        for task in tasks {
+            task.await.expect("no panic").expect("served");
+        }
     }
 
     #[tokio::test]

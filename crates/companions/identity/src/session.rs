@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use chrono::{Duration, Utc};
 use secrecy::SecretString;
 use sql::sea_orm::EntityTrait;
@@ -81,6 +83,13 @@ impl Session {
     }
 }
 
+/// The token as it was encrypted, with the padding that tokens are given out without. Base 64 can be written in several
+/// ways; a token is what was given out, letter by letter, so that who compares texts and who decrypts them agree.
+fn sealed(token: &str) -> Option<String> {
+    let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+    (URL_SAFE_NO_PAD.encode(&bytes) == token).then(|| URL_SAFE.encode(bytes))
+}
+
 /// The session of a token. With `expired_too` a token is also good for a while after its end.
 pub async fn of_token(
     state: &State,
@@ -91,10 +100,8 @@ pub async fn of_token(
         return Ok(session);
     }
     let generation = state.generation();
-    let padding = "=".repeat((4 - token.len() % 4) % 4);
-    let payload = state
-        .token_keys
-        .decrypt(&format!("{token}{padding}"))
+    let payload = sealed(token)
+        .and_then(|sealed| state.token_keys.decrypt(&sealed))
         .and_then(|bytes| Payload::unpack(&bytes))
         .ok_or(Fault::Unauthorized)?;
     let grace = if expired_too {

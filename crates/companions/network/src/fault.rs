@@ -22,6 +22,8 @@ pub enum Fault {
     InvalidInput(String),
     #[error("The resource could not be found.")]
     NoSuchRoute,
+    #[error("The method is not allowed for this resource.")]
+    NoSuchMethod,
     /// An object that is not there or not visible to the caller; `kind` as in [`kinds`].
     #[error("{} {id} could not be found.", kind.0)]
     NotFound { kind: &'static Kind, id: String },
@@ -284,6 +286,7 @@ impl Fault {
             F::InvalidAttribute { .. } => (BAD, "HTTPBadRequest"),
             F::InvalidInput(_) => (BAD, "InvalidInput"),
             F::NoSuchRoute => (MISSING, "HTTPNotFound"),
+            F::NoSuchMethod => (StatusCode::METHOD_NOT_ALLOWED, "HTTPMethodNotAllowed"),
             F::NotFound { kind, .. } => (MISSING, kind.1),
             F::Forbidden(_) => (StatusCode::FORBIDDEN, "PolicyNotAuthorized"),
             F::NotYourNetwork(_) => (StatusCode::FORBIDDEN, "HTTPForbidden"),

@@ -109,6 +109,7 @@ pub fn router(core: Arc<Core>, authenticator: Arc<dyn Authenticator>) -> Router 
     Router::new()
         .route("/", get(versions))
         .merge(inside)
+        .method_not_allowed_fallback(|| async { Fault::NoSuchMethod })
         .fallback(|| async { Fault::NoSuchRoute })
         .layer(middleware::from_fn(no_nul))
         .layer(middleware::from_fn_with_state(durable, web::durable::layer))

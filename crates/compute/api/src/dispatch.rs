@@ -234,12 +234,12 @@ fn respond(answer: Answer, route: &Route, version: Version) -> Response {
     response
 }
 
-/// A body that is too large, or that never came.
+/// A body that is too large, refused before Nova sees it, in the words of oslo.middleware; or one that never came.
 fn unread(error: &BodyError) -> Response {
-    let code = match error {
-        BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        BodyError::Broken(_) => StatusCode::BAD_REQUEST,
-    };
+    if let BodyError::Broken(_) = error {
+        return Fault::bad_request(error.to_string()).into_response();
+    }
+    let code = StatusCode::PAYLOAD_TOO_LARGE;
     let text = HeaderValue::from_static("text/plain; charset=UTF-8");
     (code, [(header::CONTENT_TYPE, text)], error.to_string()).into_response()
 }

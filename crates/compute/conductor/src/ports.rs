@@ -63,30 +63,35 @@ pub async fn ensure(env: &Env, server: &Server, plan: &BuildPlan) -> Result<Vec<
     describe(env, vifs).await
 }
 
-/// A port of another project is none of the server's, whoever asked; it may have been given to another server since the request was accepted, and a name that
-/// its owner gave it must be the server's.
+/// Looks again at a port that the user named: it may have changed since the request was accepted.
 async fn refuse_taken(env: &Env, id: &str, server: &Server) -> Result<(), StepError> {
     let port = call(env, |token| async move {
         network::port(&env.network, &token, id).await
     })
     .await?;
+    refusal(&port, server).map_or(Ok(()), |why| Err(why.into()))
+}
+
+/// What speaks against giving a port to a server. A port of another project is none of the server's, whoever asked; one
+/// may have been given to another server meanwhile; and a name that its owner gave it must be the server's.
+fn refusal(port: &Port, server: &Server) -> Option<Why> {
+    let id = &port.id;
+    let unusable = format!("Port {id} not usable for instance {}.", server.id);
     if port.project_id != server.project_id {
-        let why = format!("Port {id} not usable for instance {}.", server.id);
-        return Err(Why::new(Kind::Network, why).into());
+        return Some(Why::new(Kind::Network, unusable));
     }
     if !port.device_id.is_empty() && port.device_id != server.id {
-        return Err(Why::new(Kind::PortInUse, format!("Port {id} is still in use.")).into());
+        let why = format!("Port {id} is still in use.");
+        return Some(Why::new(Kind::PortInUse, why));
     }
     let (name, hostname) = (&port.dns_name, &server.hostname);
     if !name.is_empty() && !name.eq_ignore_ascii_case(hostname) {
         let why = format!(
-            "Port {id} not usable for instance {}. Value {name} assigned to dns_name attribute does \
-             not match instance's hostname {hostname}",
-            server.id
+            "{unusable} Value {name} assigned to dns_name attribute does not match instance's hostname {hostname}"
         );
-        return Err(Why::new(Kind::Network, why).into());
+        return Some(Why::new(Kind::Network, why));
     }
-    Ok(())
+    None
 }
 
 /// A port of an earlier run on this network, if there is one left. Anybody may write a server's id on
@@ -354,4 +359,47 @@ fn trouble(error: ClientError) -> StepError {
         "message": error.to_string(),
         "status": status,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_port_of_another_project_server_or_name_is_refused_in_the_build_too() {
+        let server = Server {
+            hostname: "Web".to_owned(),
+            ..compute_model::testing::server("s1")
+        };
+        let refused = |change: serde_json::Value| {
+            let mut port = json!({"id": "p1", "network_id": "n1", "mac_address": "fa:16:3e:00:00:01",
+                "status": "DOWN", "project_id": "p"});
+            let change = change.as_object().cloned().expect("an object");
+            port.as_object_mut().expect("an object").extend(change);
+            let port = serde_json::from_value(port).expect("a port");
+            refusal(&port, &server).map(|why| (why.kind, why.text))
+        };
+        let not_usable = |more: &str| {
+            let text = format!("Port p1 not usable for instance s1.{more}");
+            Some((Kind::Network, text))
+        };
+        let other_name =
+            " Value db assigned to dns_name attribute does not match instance's hostname Web";
+        let in_use = Some((Kind::PortInUse, "Port p1 is still in use.".to_owned()));
+        for (change, expected) in [
+            (json!({}), None),
+            (json!({"device_id": "s1", "dns_name": "web"}), None),
+            (json!({"project_id": "other"}), not_usable("")),
+            (
+                json!({"project_id": "other", "device_id": "s1"}),
+                not_usable(""),
+            ),
+            (json!({"device_id": "s2"}), in_use),
+            (json!({"dns_name": "db"}), not_usable(other_name)),
+        ] {
+            assert_eq!(refused(change.clone()), expected, "{change}");
+        }
+    }
 }

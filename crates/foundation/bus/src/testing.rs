@@ -1,6 +1,6 @@
 //! A real RabbitMQ broker for tests, private in every respect: ports, node name, files, port mapper.
 //!
-//! [`Broker::start`] gives `None`, and says so, only where no broker is installed. A broker that is
+//! [`Broker::start`] gives `None`, and the test is skipped, only where no broker is installed. A broker that is
 //! installed and does not start is an error.
 
 #![allow(clippy::disallowed_methods)] // tests run programs as people do
@@ -45,7 +45,7 @@ impl Broker {
     /// Starts a broker and waits until it takes connections; `None` if none is installed.
     pub async fn start() -> std::io::Result<Option<Broker>> {
         if !Path::new(SCRIPTS).join("rabbitmq-server").exists() {
-            eprintln!("SKIPPED: no rabbitmq-server is installed in {SCRIPTS}");
+            skips::skip(format!("no rabbitmq-server is installed in {SCRIPTS}"));
             return Ok(None);
         }
         let dir = TempDir::new()?;

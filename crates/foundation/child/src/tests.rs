@@ -18,7 +18,7 @@ fn shell(script: &str, measures: Measures, keep: Vec<i32>) -> String {
 fn root_is_ours() -> bool {
     let root = nix::unistd::geteuid().is_root();
     if !root {
-        println!("skipped: namespaces and other users need root");
+        skips::skip("namespaces and other users need root");
     }
     root
 }

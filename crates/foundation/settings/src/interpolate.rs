@@ -1,27 +1,43 @@
 //! `$key`, `${key}`, `$section.key` and `${section.key}` in values, as oslo.config has them.
 
+use std::cell::Cell;
+
 /// Deeper nesting than this is a circle.
 const DEPTH: usize = 16;
+
+/// References that one value may need: those that name each other in pairs double with each level.
+const REFERENCES: usize = 1000;
+
+/// Bytes of a value with all references replaced; lists of hosts or rules stay far below.
+const LONGEST: usize = 1 << 20;
 
 /// Replaces references in `text`; `named(section, key)` gives what one stands for. A name without a
 /// section is looked for in `section`, then in `[DEFAULT]`. `$$` and `\$` are a plain dollar.
 ///
 /// # Errors
-/// A text that says which reference leads nowhere or in a circle.
+/// A text that says which reference leads nowhere, in a circle, or to more than a value can be.
 pub(crate) fn interpolate(
     text: &str,
     section: &str,
     named: &dyn Fn(&str, &str) -> Option<String>,
 ) -> Result<String, String> {
-    expand(text, section, named, 0)
+    let names = Names {
+        section,
+        named,
+        left: Cell::new(REFERENCES),
+    };
+    expand(text, &names, 0)
 }
 
-fn expand(
-    text: &str,
-    section: &str,
-    named: &dyn Fn(&str, &str) -> Option<String>,
-    depth: usize,
-) -> Result<String, String> {
+/// What references are looked for in.
+struct Names<'a> {
+    section: &'a str,
+    named: &'a dyn Fn(&str, &str) -> Option<String>,
+    /// References that may still be replaced.
+    left: Cell<usize>,
+}
+
+fn expand(text: &str, names: &Names<'_>, depth: usize) -> Result<String, String> {
     let mut done = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -39,7 +55,10 @@ fn expand(
             let (name, after) = reference(after);
             match name {
                 Some(name) if depth < DEPTH => {
-                    done.push_str(&value_of(name, section, named, depth)?)
+                    done.push_str(&value_of(name, names, depth)?);
+                    if done.len() > LONGEST {
+                        return Err(format!("with ${name} it is longer than {LONGEST} bytes"));
+                    }
                 }
                 Some(name) => return Err(format!("${name} refers to itself")),
                 None => done.push('$'),
@@ -51,19 +70,18 @@ fn expand(
     Ok(done)
 }
 
-fn value_of(
-    name: &str,
-    section: &str,
-    named: &dyn Fn(&str, &str) -> Option<String>,
-    depth: usize,
-) -> Result<String, String> {
+fn value_of(name: &str, names: &Names<'_>, depth: usize) -> Result<String, String> {
+    match names.left.get().checked_sub(1) {
+        Some(left) => names.left.set(left),
+        None => return Err(format!("it needs more than {REFERENCES} references")),
+    }
     let places: Vec<(&str, &str)> = match name.split_once('.') {
         Some(place) => vec![place],
-        None => vec![(section, name), ("DEFAULT", name)],
+        None => vec![(names.section, name), ("DEFAULT", name)],
     };
     for (section, key) in places {
-        if let Some(value) = named(section, key) {
-            return expand(&value, section, named, depth + 1);
+        if let Some(value) = (names.named)(section, key) {
+            return expand(&value, names, depth + 1);
         }
     }
     Err(format!(

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::io::Read;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -271,13 +272,21 @@ impl<'a> Reader<'a> {
 /// What begins the value of a secret option that lies in a file, such as a systemd credential or a mounted secret.
 const FILE: &str = "file:";
 
+/// Bytes of a file with a secret: a file that has no end, such as `/dev/zero`, must not fill the memory.
+const LARGEST_SECRET: u64 = 64 * 1024;
+
 /// The value of a secret: the text itself, or the content of the file that it names, without the line's end.
 fn from_file(text: String) -> Result<String, String> {
     let Some(path) = text.strip_prefix(FILE) else {
         return Ok(text);
     };
-    let content =
-        std::fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let mut content = String::new();
+    let read = std::fs::File::open(path)
+        .and_then(|file| file.take(LARGEST_SECRET + 1).read_to_string(&mut content));
+    let read = read.map_err(|error| format!("cannot read {path}: {error}"))?;
+    if read as u64 > LARGEST_SECRET {
+        return Err(format!("{path} is longer than {LARGEST_SECRET} bytes"));
+    }
     match content.trim_end_matches(['\n', '\r']) {
         "" => Err(format!("{path} is empty")),
         secret => Ok(secret.to_owned()),

@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use ini::{Ini, ParseOption};
-
 use crate::SettingsError;
 
 /// All variables of ours begin so.
@@ -135,34 +133,53 @@ fn read(path: PathBuf) -> Result<File, SettingsError> {
     }
 }
 
+/// Reads the dialect of oslo.config, line by line as it does.
 pub(crate) fn parse(path: PathBuf, text: &str) -> Result<File, SettingsError> {
-    let dialect = ParseOption {
-        enabled_quote: false,
-        enabled_escape: false,
-        enabled_indented_mutiline_value: true,
-        enabled_preserve_key_leading_whitespace: false,
-    };
-    let ini = Ini::load_from_str_opt(text, dialect).map_err(|error| SettingsError::Syntax {
-        path: path.clone(),
-        line: error.line + 1,
-        why: error.msg.into_owned(),
-    })?;
-    let mut lines = lines_of_keys(text);
-    let mut entries = Vec::new();
-    for (section, properties) in &ini {
-        let section = section.unwrap_or("DEFAULT");
-        for (key, value) in properties.iter() {
-            let at = (section.to_owned(), key.to_owned());
-            let line = lines
-                .get_mut(&at)
-                .and_then(|lines| (!lines.is_empty()).then(|| lines.remove(0)));
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut section = "DEFAULT";
+    // Whether an indented line would go on with the value of the last entry.
+    let mut open = false;
+    for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+        let wrong = |why: &str| SettingsError::Syntax {
+            path: path.clone(),
+            line: index + 1,
+            why: why.to_owned(),
+        };
+        let line = line.trim_end();
+        if line.is_empty() {
+            open = false;
+        } else if line.starts_with([' ', '\t']) {
+            let Some(entry) = entries.last_mut().filter(|_| open) else {
+                return Err(wrong("an indented line follows no option"));
+            };
+            entry.value.push('\n');
+            entry.value.push_str(line.trim_start());
+        } else if let Some(rest) = line.strip_prefix('[') {
+            let name = rest.strip_suffix(']').map(str::trim);
+            section = name
+                .filter(|name| !name.is_empty())
+                .ok_or_else(|| wrong("expected the name of a section between [ and ]"))?;
+            open = false;
+        } else if line.starts_with(['#', ';']) {
+            open = false;
+        } else {
+            let (key, value) = line
+                .split_once(['=', ':'])
+                .ok_or_else(|| wrong("expected name = value"))?;
+            if key.trim().is_empty() {
+                return Err(wrong("the name of the option is missing"));
+            }
             entries.push(Entry {
-                section: at.0,
-                key: at.1,
-                value: unquoted(value).to_owned(),
-                line: line.unwrap_or_default(),
+                section: section.to_owned(),
+                key: key.trim().to_owned(),
+                value: value.trim().to_owned(),
+                line: index + 1,
             });
+            open = true;
         }
+    }
+    for entry in &mut entries {
+        entry.value = unquoted(&entry.value).to_owned();
     }
     Ok(File { path, entries })
 }
@@ -171,22 +188,4 @@ pub(crate) fn parse(path: PathBuf, text: &str) -> Result<File, SettingsError> {
 fn unquoted(value: &str) -> &str {
     let inner = |quote| value.strip_prefix(quote)?.strip_suffix(quote);
     inner('"').or_else(|| inner('\'')).unwrap_or(value)
-}
-
-/// The lines of each key, in order: the parser does not tell.
-fn lines_of_keys(text: &str) -> BTreeMap<(String, String), Vec<usize>> {
-    let mut section = "DEFAULT".to_owned();
-    let mut lines: BTreeMap<_, Vec<usize>> = BTreeMap::new();
-    for (index, line) in text.lines().enumerate() {
-        if line.starts_with(char::is_whitespace) || line.starts_with(['#', ';']) {
-            continue;
-        }
-        if let Some(name) = line.strip_prefix('[') {
-            section = name.split(']').next().unwrap_or_default().trim().to_owned();
-        } else if let Some((key, _)) = line.split_once(['=', ':']) {
-            let at = (section.clone(), key.trim().to_owned());
-            lines.entry(at).or_default().push(index + 1);
-        }
-    }
-    lines
 }

@@ -133,6 +133,49 @@ workers=8
 }
 
 #[test]
+fn a_line_that_is_none_of_the_dialect_is_named() {
+    for (text, line, why) in [
+        ("[agent]\nmode\n", 2, "expected name = value"),
+        (
+            "[agent]\n = fast\n",
+            2,
+            "an indented line follows no option",
+        ),
+        ("= fast\n", 1, "the name of the option is missing"),
+        (
+            "\n[agent]mode = fast\n",
+            2,
+            "expected the name of a section between [ and ]",
+        ),
+        (
+            "[agent\n",
+            1,
+            "expected the name of a section between [ and ]",
+        ),
+        ("[ ]\n", 1, "expected the name of a section between [ and ]"),
+        (
+            "[agent]\nmode = fast\n\n  safe\n",
+            4,
+            "an indented line follows no option",
+        ),
+        (
+            "[agent]\nmode = fast\n# so\n  safe\n",
+            4,
+            "an indented line follows no option",
+        ),
+    ] {
+        let error = Settings::from_text(text, &[section::<Agent>()]).expect_err(text);
+        let told = format!("settings.conf:{line}: not a settings file: {why}");
+        assert_eq!(error.to_string(), told, "{text}");
+    }
+    let odd = "\u{feff}[ agent ]\r\nmode : safe\r\nfilters=a,\r\n\t# b\r\nalias=\r\nalias = '\r\n";
+    let agent: Agent = settings(odd).read().expect("odd, but right");
+    assert_eq!(agent.mode, "safe");
+    assert_eq!(agent.filters, ["a", "# b"]);
+    assert_eq!(agent.alias, ["'"]);
+}
+
+#[test]
 fn a_value_that_does_not_parse_names_its_place_and_what_is_allowed() {
     let settings = settings("[agent]\n\nmode = quick\nratio = 99\nevery = soon\neager = perhaps\n");
     let problems = settings
@@ -176,6 +219,30 @@ fn a_reference_that_leads_nowhere_or_round_is_a_problem() {
         .read::<Main>()
         .expect("fine");
     assert_eq!(fine.images, PathBuf::from("safe/5$"));
+}
+
+#[test]
+fn references_that_multiply_are_refused_before_they_fill_the_memory() {
+    let refused = |last: &str| {
+        let levels = (0..14).map(|level| format!("a{level} = $a{0}$a{0}\n", level + 1));
+        let text = format!(
+            "[DEFAULT]\n{}a14 = {last}\nimages = $a0\n",
+            levels.collect::<String>()
+        );
+        let refused = settings(&text).read::<Main>().expect_err("too much");
+        refused.to_string()
+    };
+    let told = refused("");
+    assert!(
+        told.contains("it needs more than 1000 references"),
+        "{told}"
+    );
+    let told = refused(&"x".repeat(1 << 18));
+    assert!(
+        told.contains("it is longer than 1048576 bytes"),
+        "{}",
+        &told[..200]
+    );
 }
 
 #[test]
@@ -290,7 +357,12 @@ fn a_secret_may_lie_in_a_file_and_nothing_else_may() {
     let settings = settings(&format!("[agent]\npassword = file:{}\n", file.display()));
     let read: Agent = settings.read().expect("read");
     assert_eq!(read.password.expose_secret(), "hunter2");
-    for (content, why) in [(None, "cannot read"), (Some("\n"), "is empty")] {
+    let endless = "x".repeat(64 * 1024 + 1);
+    for (content, why) in [
+        (None, "cannot read"),
+        (Some("\n"), "is empty"),
+        (Some(&endless), "is longer than 65536 bytes"),
+    ] {
         match content {
             Some(content) => std::fs::write(&file, content).expect("written"),
             None => std::fs::remove_file(&file).expect("removed"),

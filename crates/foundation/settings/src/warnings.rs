@@ -103,7 +103,8 @@ fn hint(meant: Option<String>) -> String {
 }
 
 fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let distances = known.map(|other| (distance(name, other), other));
+    let similar = known.filter(|other| name.len().abs_diff(other.len()) <= FAR);
+    let distances = similar.map(|other| (distance(name, other), other));
     distances
         .filter(|(far, _)| *far <= FAR.min(name.len() / 2))
         .min()

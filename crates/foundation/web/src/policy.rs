@@ -13,6 +13,7 @@
 mod check;
 mod file;
 mod parse;
+mod size;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -106,6 +107,13 @@ pub enum PolicyError {
     /// A rule needs itself to be answered.
     #[error("policy rule {rule} refers to itself")]
     Cycle { rule: String },
+    /// To answer a rule, too many others would have to be asked.
+    #[error(
+        "policy rule {rule} takes too much to answer: rules may refer to others {} deep and need {} checks in all",
+        size::DEEPEST,
+        size::LARGEST
+    )]
+    TooLarge { rule: String },
     /// The service lists a rule twice.
     #[error("policy rule {rule} is listed twice")]
     Duplicate { rule: &'static str },
@@ -319,47 +327,6 @@ fn compile(
         }
     }
     let compiled = Compiled { rules };
-    refuse_cycles(&compiled)?;
+    size::bound(&compiled)?;
     Ok(compiled)
-}
-
-/// Follows every reference once; a rule met again while it is still being followed is a cycle.
-fn refuse_cycles(compiled: &Compiled) -> Result<(), PolicyError> {
-    fn follow<'a>(
-        compiled: &'a Compiled,
-        name: &'a str,
-        seen: &mut HashMap<&'a str, bool>,
-    ) -> Result<(), PolicyError> {
-        match seen.get(name) {
-            Some(true) => return Ok(()),
-            Some(false) => {
-                return Err(PolicyError::Cycle {
-                    rule: name.to_owned(),
-                });
-            }
-            None => {}
-        }
-        let Some(entry) = compiled.rules.get(name) else {
-            if compiled.rules.contains_key(FALLBACK) {
-                return follow(compiled, FALLBACK, seen);
-            }
-            tracing::warn!(
-                rule = name,
-                "a policy rule refers to this rule, which does not exist: it denies"
-            );
-            return Ok(());
-        };
-        seen.insert(name, false);
-        for reference in entry.check.references() {
-            follow(compiled, reference, seen)?;
-        }
-        seen.insert(name, true);
-        Ok(())
-    }
-    let mut names: Vec<_> = compiled.rules.keys().map(String::as_str).collect();
-    names.sort_unstable();
-    let mut seen = HashMap::new();
-    names
-        .into_iter()
-        .try_for_each(|name| follow(compiled, name, &mut seen))
 }

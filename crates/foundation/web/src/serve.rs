@@ -1,7 +1,7 @@
 //! Serving a listener until told to stop: with TLS or without, so many connections and no more.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use axum::Router;
@@ -78,7 +78,7 @@ async fn serve_within(
     stop: CancellationToken,
     head: Duration,
 ) -> io::Result<()> {
-    let router = router.layer(CatchPanicLayer::custom(panicked));
+    let router = guarded(router);
     let Door {
         listener,
         tls,
@@ -113,6 +113,21 @@ async fn serve_within(
     connections.close();
     connections.wait().await;
     Ok(())
+}
+
+/// Answers what comes on one stream that is no socket, as [`serve`] does on each of its connections, until the stream
+/// ends. `peer` is who its requests are said to come from.
+pub async fn serve_stream<S>(stream: S, peer: SocketAddr, router: Router)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (router, stop) = (guarded(router), CancellationToken::new());
+    connection(stream, Peer(peer), router, stop, HEAD_TIMEOUT).await;
+}
+
+/// The router, with an answer for requests whose handler panics.
+fn guarded(router: Router) -> Router {
+    router.layer(CatchPanicLayer::custom(panicked))
 }
 
 fn is_of_the_client(error: &io::Error) -> bool {

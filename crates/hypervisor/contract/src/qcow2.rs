@@ -209,7 +209,7 @@ mod tests {
             create(&path, size, None).unwrap();
             assert_eq!(virtual_size(&path).unwrap(), size.div_ceil(512) * 512);
             let Some(check) = qemu_img(&["check", "-f", "qcow2"], &path) else {
-                println!("skipped: qemu-img is not installed");
+                skips::skip("qemu-img (package qemu-utils) is not installed");
                 return;
             };
             assert!(check.contains("No errors"), "{check}");

@@ -126,7 +126,7 @@ mod tests {
                 .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
         };
         let Some(label) = isoinfo(&["-d"]) else {
-            println!("skipped: isoinfo (package genisoimage) is not installed");
+            skips::skip("isoinfo (package genisoimage) is not installed");
             return;
         };
         assert!(label.contains("Volume id: config-2"), "{label}");

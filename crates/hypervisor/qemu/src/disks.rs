@@ -290,7 +290,7 @@ mod tests {
             .output()
             .is_err()
         {
-            println!("skipped: qemu-img is not installed");
+            skips::skip("qemu-img (package qemu-utils) is not installed");
             return;
         }
         record.spec.root_disk = Some(RootDisk {

@@ -199,7 +199,7 @@ mod tests {
         };
         let known = probe(&with("q35")).await;
         if known.qemu_version.is_none() {
-            println!("skipped: qemu-system-x86_64 (package qemu-system-x86) is not installed");
+            skips::skip("qemu-system-x86_64 (package qemu-system-x86) is not installed");
             return;
         }
         assert!(known.machines.whole(&"pc".parse().unwrap()).is_ok());

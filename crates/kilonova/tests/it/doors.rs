@@ -187,7 +187,7 @@ impl Drop for SmallDisk<'_> {
 #[tokio::test(flavor = "multi_thread")]
 async fn health_says_so_while_nothing_can_be_written() {
     if !nix::unistd::geteuid().is_root() {
-        println!("skipped: mounting needs root");
+        skips::skip("mounting needs root");
         return;
     }
     let folder = tempfile::tempdir().unwrap();

@@ -16,7 +16,7 @@ async fn engines() -> Vec<(&'static str, String)> {
         ("postgresql", "KILONOVA_TEST_POSTGRES"),
         ("mariadb", "KILONOVA_TEST_MARIADB"),
     ] {
-        let Ok(server) = std::env::var(variable) else {
+        let Some(server) = sql::testing::server(variable) else {
             continue;
         };
         let mut settings = String::new();

@@ -37,7 +37,7 @@ pub fn on_a_machine<F: Future<Output = ()>>(
     body: impl FnOnce() -> F + Send + 'static,
 ) {
     if !nix::unistd::geteuid().is_root() {
-        println!("skipped: network namespaces need root");
+        skips::skip("network namespaces need root");
         return;
     }
     for (program, package) in PROGRAMS.iter().chain(needs) {
@@ -45,7 +45,7 @@ pub fn on_a_machine<F: Future<Output = ()>>(
             .split(':')
             .any(|folder| Path::new(folder).join(program).exists());
         if !found {
-            println!("skipped: {program} (package {package}) is not installed");
+            skips::skip(format!("{program} (package {package}) is not installed"));
             return;
         }
     }

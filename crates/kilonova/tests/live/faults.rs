@@ -59,8 +59,10 @@ fn a_host_whose_disk_is_full_says_so_and_builds_again_once_there_is_room() {
         let none: Option<&str> = None;
         let apart = MsFlags::MS_REC | MsFlags::MS_SLAVE;
         if let Err(error) = mount(none, "/", none, apart, none) {
-            println!("skipped: in a chroot, mounts cannot be kept from the machine: {error}");
             cloud.finish_unused();
+            skips::skip(format!(
+                "in a chroot, mounts cannot be kept from the machine: {error}"
+            ));
             return;
         }
         let servers = cloud.file("servers");
@@ -101,8 +103,10 @@ fn databases_without_room_refuse_servers_and_take_them_again_once_there_is_some(
         let none: Option<&str> = None;
         let apart = MsFlags::MS_REC | MsFlags::MS_SLAVE;
         if let Err(error) = mount(none, "/", none, apart, none) {
-            println!("skipped: in a chroot, mounts cannot be kept from the machine: {error}");
             cloud.finish_unused();
+            skips::skip(format!(
+                "in a chroot, mounts cannot be kept from the machine: {error}"
+            ));
             return;
         }
         let db = cloud.file("db");

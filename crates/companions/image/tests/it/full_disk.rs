@@ -28,13 +28,15 @@ where
     // Threads inherit the namespace of the thread that starts them: those of the runtime are in it.
     let thread = std::thread::spawn(move || {
         if let Err(error) = unshare(CloneFlags::CLONE_NEWNS) {
-            eprintln!("skipped: a mount namespace needs root: {error}");
+            skips::skip(format!("a mount namespace needs root: {error}"));
             return;
         }
         let none: Option<&str> = None;
         let apart = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
         if let Err(error) = mount(none, "/", none, apart, none) {
-            eprintln!("skipped: in a chroot, mounts cannot be kept from the machine: {error}");
+            skips::skip(format!(
+                "in a chroot, mounts cannot be kept from the machine: {error}"
+            ));
             return;
         }
         let folder = tempfile::tempdir().expect("folder");

@@ -164,6 +164,41 @@ async fn a_failed_download_returns_the_image_to_queued_and_says_why() {
 }
 
 #[tokio::test]
+async fn a_redirect_passes_the_same_filters_as_the_first_address() {
+    // Reached by both addresses: only the filters keep the second away.
+    let listener = tokio::net::TcpListener::bind("0.0.0.0:0").await;
+    let listener = listener.expect("port");
+    let port = listener.local_addr().expect("address").port();
+    let other = format!("http://127.0.0.2:{port}/image");
+    let router = Router::new()
+        .route("/image", get(|| async { "from the web" }))
+        .route(
+            "/other",
+            get(move || async move { Redirect::temporary(&other) }),
+        );
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    for (refused, ends) in [("127.0.0.9", "active"), ("127.0.0.2", "queued")] {
+        let db = sql::testing::sqlite().await;
+        let glance = Glance::on(db, |settings| {
+            settings.web_download.ports = Vec::new();
+            settings.web_download.ranges = "127.0.0.0/8".parse().expect("ranges");
+            settings.web_download.refused_hosts = vec![refused.to_owned()];
+        })
+        .await;
+        let id = glance.create(ALICE, json!({})).await;
+        let from = format!("http://127.0.0.1:{port}/other");
+        let import = format!("/v2/images/{id}/import");
+        glance.post(ALICE, &import, download(&from)).await.is(202);
+        let image = until(&glance, &id, |image| {
+            image["status"] == "active" || image.get("os_glance_failed_import").is_some()
+        })
+        .await;
+        assert_eq!(image["status"], ends, "{refused}");
+        glance.is_clean().await;
+    }
+}
+
+#[tokio::test]
 async fn a_disguised_download_is_refused() {
     let (glance, web) = with_web().await;
     let id = glance.create(ALICE, json!({"disk_format": "qcow2"})).await;

@@ -33,13 +33,15 @@ where
 {
     let thread = std::thread::spawn(move || {
         if let Err(error) = unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET) {
-            eprintln!("skipped: namespaces need root: {error}");
+            skips::skip(format!("namespaces need root: {error}"));
             return;
         }
         let none: Option<&str> = None;
         let apart = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
         if let Err(error) = mount(none, "/", none, apart, none) {
-            eprintln!("skipped: in a chroot, mounts cannot be kept from the machine: {error}");
+            skips::skip(format!(
+                "in a chroot, mounts cannot be kept from the machine: {error}"
+            ));
             return;
         }
         let folder = tempfile::tempdir().expect("folder");

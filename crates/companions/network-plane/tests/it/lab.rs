@@ -24,7 +24,7 @@ pub struct Lab {
     pub settings: PlaneSettings,
 }
 
-/// Runs a test in a namespace of its own that plays the host. Without root it only says so.
+/// Runs a test in a namespace of its own that plays the host. Without root it is skipped.
 pub fn run<F: Future<Output = ()>>(body: impl FnOnce(Arc<Lab>) -> F + Send + 'static) {
     run_as(|_| {}, body);
 }
@@ -35,7 +35,7 @@ pub fn run_as<F: Future<Output = ()>>(
     body: impl FnOnce(Arc<Lab>) -> F + Send + 'static,
 ) {
     if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: network namespaces need root");
+        skips::skip("network namespaces need root");
         return;
     }
     let _ = tracing_subscriber::fmt()

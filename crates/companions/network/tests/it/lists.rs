@@ -6,6 +6,21 @@ use serde_json::json;
 use crate::cloud::{ADMIN, Cloud, DEMO, text};
 
 #[tokio::test]
+async fn a_path_or_a_method_that_is_not_there_is_refused_by_type() {
+    for cloud in Cloud::all().await {
+        let refused = async |method: &str, path: &str, status| {
+            let method = Method::from_bytes(method.as_bytes()).expect("a method");
+            cloud.refused(DEMO, method, path, None, status).await
+        };
+        assert_eq!(refused("GET", "/v2.0/a/b/c/d/e", 404).await, "HTTPNotFound");
+        for method in ["POST", "FETCH"] {
+            let kind = refused(method, "/v2.0/networks/x/tags", 405).await;
+            assert_eq!(kind, "HTTPMethodNotAllowed");
+        }
+    }
+}
+
+#[tokio::test]
 async fn lists_filter_sort_page_and_trim() {
     for cloud in Cloud::all().await {
         for name in ["c", "a", "b"] {

@@ -19,10 +19,10 @@ use crate::guest::{Guest, sh};
 
 const SERVER: &str = "9f0a4c6e-9d0b-4f6c-8f57-0f4d1f0c5a11";
 
-/// Runs the test on threads of a new network namespace. Without root it only says so.
+/// Runs the test on threads of a new network namespace. Without root it is skipped.
 fn on_a_host<F: Future<Output = ()>>(body: impl FnOnce() -> F + Send + 'static) {
     if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: network namespaces need root");
+        skips::skip("network namespaces need root");
         return;
     }
     let host = std::thread::spawn(move || {

@@ -70,18 +70,6 @@ impl Check {
             }
         }
     }
-
-    /// The names of the rules that this one refers to.
-    pub fn references(&self) -> Vec<&str> {
-        match self {
-            Check::Always(_) | Check::Match(_) => Vec::new(),
-            Check::Not(inner) => inner.references(),
-            Check::All(checks) | Check::Any(checks) => {
-                checks.iter().flat_map(Check::references).collect()
-            }
-            Check::Rule(name) => vec![name],
-        }
-    }
 }
 
 impl Match {

@@ -3,6 +3,8 @@
 //! That is one `name: rule` per line, quoted or not, comments, and lists in brackets. Anything else
 //! is refused with its line number rather than guessed at.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 /// What a file says about one rule.
@@ -37,6 +39,7 @@ pub fn read(text: &str) -> Result<Vec<(String, Text)>, FileError> {
             .collect();
     }
     let mut rules: Vec<(String, Text)> = Vec::new();
+    let mut known = HashSet::new();
     for (index, line) in text.lines().enumerate() {
         let at = |problem| FileError::Line {
             line: index + 1,
@@ -53,7 +56,7 @@ pub fn read(text: &str) -> Result<Vec<(String, Text)>, FileError> {
         }
         let (name, rest) = key(line).map_err(at)?;
         let value = value(rest).map_err(at)?;
-        if rules.iter().any(|(known, _)| *known == name) {
+        if !known.insert(name.clone()) {
             return Err(at("this rule was given before"));
         }
         rules.push((name, value));

@@ -12,8 +12,9 @@ use winnow::token::{literal, take_while};
 
 use super::check::{Check, Left, Match, Piece, Template};
 
-/// More parentheses and `not` than any rule needs; keeps the recursion within the stack.
-const DEEPEST: usize = 200;
+/// Parentheses and `not` within each other, more than any rule needs. Each takes some kilobytes of the stack in a debug
+/// build.
+const DEEPEST: usize = 50;
 
 /// Why a text is not a rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,11 +38,7 @@ pub fn rule(text: &str) -> Result<Check, Malformed> {
     if text.is_empty() {
         return Ok(Check::Always(true));
     }
-    let openings = text.split_whitespace().map(|word| {
-        let parentheses = word.chars().take_while(|c| *c == '(').count();
-        parentheses + usize::from(word.trim_start_matches('(').eq_ignore_ascii_case("not"))
-    });
-    if openings.sum::<usize>() > DEEPEST {
+    if depth(text) > DEEPEST {
         return Err(Malformed::TooDeep);
     }
     (any, multispace0)
@@ -58,6 +55,32 @@ pub fn rule(text: &str) -> Result<Check, Malformed> {
                 Malformed::Syntax(rest.chars().take(40).collect())
             })
         })
+}
+
+/// How many parentheses and `not` of a rule are within each other, before it is known to be one.
+fn depth(text: &str) -> usize {
+    let (mut deepest, mut depth, mut negations) = (0, 0, 0);
+    // What each open parenthesis added, the `not`s before it included.
+    let mut open = Vec::new();
+    for word in text.split_whitespace() {
+        let inner = word.trim_start_matches('(');
+        for _ in inner.len()..word.len() {
+            open.push(negations + 1);
+            depth += negations + 1;
+            negations = 0;
+        }
+        if inner.eq_ignore_ascii_case("not") {
+            negations += 1;
+        }
+        deepest = deepest.max(depth + negations);
+        if !inner.eq_ignore_ascii_case("not") {
+            negations = 0;
+            for _ in inner.trim_end_matches(')').len()..inner.len() {
+                depth -= open.pop().unwrap_or(0);
+            }
+        }
+    }
+    deepest
 }
 
 /// The old syntax: any of the inner lists, whose checks must all pass.

@@ -306,6 +306,59 @@ fn rules_that_refer_to_themselves_are_refused() {
 }
 
 #[test]
+fn rules_may_be_wide_and_not_deep() {
+    let refused = |text: &str| super::parse::rule(text) == Err(super::Malformed::TooDeep);
+    let nested = |open: &str, many: usize, close: &str| {
+        format!("{}role:a{}", open.repeat(many), close.repeat(many))
+    };
+    for (open, close, each) in [
+        ("(", ")", 1),
+        ("not ", "", 1),
+        ("not (", ")", 2),
+        ("(not not ", ")", 3),
+    ] {
+        assert!(
+            super::parse::rule(&nested(open, 50 / each, close)).is_ok(),
+            "{open}"
+        );
+        assert!(refused(&nested(open, 50 / each + 1, close)), "{open}");
+        assert!(refused(&nested(open, 100_000, close)), "{open}");
+    }
+    let wide = vec!["(not role:a and role:%(b)s)"; 1000].join(" or ");
+    assert!(super::parse::rule(&wide).is_ok());
+}
+
+#[test]
+fn rules_that_take_too_much_to_answer_are_refused() {
+    let refused = |text: &str| {
+        let error = compile(&[], &file::read(text).unwrap()).err();
+        error.is_some_and(|error| matches!(error, PolicyError::TooLarge { .. }))
+    };
+    let chain = |length: usize| {
+        let rules = (0..length).map(|rule| format!("r{rule}: rule:r{}\n", rule + 1));
+        format!("{}r{length}: role:x\n", rules.collect::<String>())
+    };
+    assert!(!refused(&chain(150)));
+    assert!(refused(&chain(250)));
+    // By far too long for any stack, were it followed to its end.
+    assert!(refused(&chain(100_000)));
+
+    let doubling = |levels: usize| {
+        let rules =
+            (0..levels).map(|level| format!("d{level}: rule:d{0} or rule:d{0}\n", level + 1));
+        format!("{}d{levels}: role:x\n", rules.collect::<String>())
+    };
+    assert!(!refused(&doubling(10)));
+    assert!(refused(&doubling(60)), "2^60 checks");
+
+    // Each of these is as deep as a rule may be.
+    let deep = "(not ".repeat(24);
+    let rules =
+        (0..10).map(|rule| format!("p{rule}: \"{deep}rule:p{}{}\"\n", rule + 1, ")".repeat(24)));
+    assert!(refused(&rules.collect::<String>()));
+}
+
+#[test]
 fn what_is_no_rule_is_told() {
     let deep = format!("{}role:a{}", "(".repeat(100_000), ")".repeat(100_000));
     let negated = format!("{}role:a", "not ".repeat(100_000));

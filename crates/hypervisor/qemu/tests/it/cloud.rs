@@ -14,16 +14,33 @@ use tokio::sync::broadcast;
 /// Emulated guests on a busy machine are slow; a healthy one boots in six seconds.
 pub const BOOT: Duration = Duration::from_secs(120);
 
-/// Is QEMU here? Says so when it is not.
+/// Is QEMU here? Where it is not, the test is skipped.
 pub fn qemu_is_here() -> bool {
     let here = Command::new("qemu-system-x86_64")
         .arg("--version")
         .output()
         .is_ok();
     if !here {
-        println!("skipped: qemu-system-x86_64 (package qemu-system-x86) is not installed");
+        skips::skip("qemu-system-x86_64 (package qemu-system-x86) is not installed");
     }
     here
+}
+
+/// A server of 32 MiB with an empty disk.
+pub fn small(name: &str) -> ServerSpec {
+    let mut spec = ServerSpec::minimal(uuid::Uuid::new_v4().to_string(), name);
+    spec.memory_mb = 32;
+    spec.root_disk = Some(RootDisk {
+        size_gb: 1,
+        image: None,
+    });
+    spec
+}
+
+/// Sends a process a signal, by its name: `-STOP`.
+pub fn signal(name: &str, pid: u32) {
+    let sent = Command::new("kill").args([name, &pid.to_string()]).status();
+    assert!(sent.unwrap().success(), "{name} {pid}");
 }
 
 /// The demo image, built once by the project's own script.

@@ -22,7 +22,7 @@ const MARK: &str = "INSIDE ";
 async fn confining(settings: QemuSettings) -> Option<QemuDriver> {
     let gaps = hypervisor_qemu::confinement_gaps(&settings);
     if !gaps.is_empty() {
-        println!("skipped: this machine cannot confine guests: {gaps:?}");
+        skips::skip(format!("this machine cannot confine guests: {gaps:?}"));
         return None;
     }
     Some(QemuDriver::open(settings).await.unwrap())

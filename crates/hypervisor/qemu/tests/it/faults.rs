@@ -3,22 +3,10 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use hypervisor::{
-    Cause, CpuLimits, Driver, DriverError, EventKind, Keep, PowerState, RootDisk, ServerSpec,
-};
+use hypervisor::{Cause, CpuLimits, Driver, DriverError, EventKind, Keep, PowerState};
 use hypervisor_qemu::{QemuDriver, QemuSettings};
 
-use crate::cloud::{Cloud, event, qemu_is_here};
-
-fn small(name: &str) -> ServerSpec {
-    let mut spec = ServerSpec::minimal(uuid::Uuid::new_v4().to_string(), name);
-    spec.memory_mb = 32;
-    spec.root_disk = Some(RootDisk {
-        size_gb: 1,
-        image: None,
-    });
-    spec
-}
+use crate::cloud::{Cloud, event, qemu_is_here, signal, small};
 
 #[tokio::test]
 async fn a_missing_qemu_is_named_and_leaves_nothing() {
@@ -83,10 +71,7 @@ async fn a_killed_guest_is_a_crash_and_can_be_started_again() {
     let spec = small("victim");
     let pid = driver.ensure_running(&spec).await.unwrap().pid.unwrap();
     assert_eq!(event(&mut events, &spec.id).await.kind, EventKind::Started);
-    std::process::Command::new("kill")
-        .args(["-9", &pid.to_string()])
-        .status()
-        .unwrap();
+    signal("-9", pid);
     let crash = event(&mut events, &spec.id).await;
     assert_eq!(
         (crash.kind, crash.cause),
@@ -117,10 +102,7 @@ async fn a_guest_that_ended_while_no_driver_was_there_is_found_stopped() {
     let spec = small("alone");
     let pid = driver.ensure_running(&spec).await.unwrap().pid.unwrap();
     drop(driver);
-    std::process::Command::new("kill")
-        .args(["-9", &pid.to_string()])
-        .status()
-        .unwrap();
+    signal("-9", pid);
     while cloud.processes().contains(&pid) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -216,10 +198,7 @@ async fn a_guest_that_hangs_is_killed_all_the_same() {
     let driver = cloud.driver().await;
     let spec = small("hung");
     let pid = driver.ensure_running(&spec).await.unwrap().pid.unwrap();
-    std::process::Command::new("kill")
-        .args(["-STOP", &pid.to_string()])
-        .status()
-        .unwrap();
+    signal("-STOP", pid);
     assert_eq!(
         driver.list().await.unwrap()[0].power_state,
         PowerState::NoState,
@@ -346,7 +325,7 @@ async fn processor_limits_reach_the_control_group() {
     let cloud = Cloud::new();
     let driver = cloud.driver().await;
     if !driver.probe().cgroups {
-        println!("skipped: control groups cannot be written here");
+        skips::skip_beyond(skips::Beyond::ControlGroups, "they cannot be written here");
         return;
     }
     let mut spec = small("limited");

@@ -8,13 +8,13 @@ use std::path::Path;
 use std::process::Command;
 
 use hypervisor::{
-    Driver, DriverError, Ephemeral, ImageFormat, ImageRef, Keep, PowerState, RootDisk, ServerSpec,
+    Driver, DriverError, Ephemeral, ImageFormat, ImageRef, Keep, PowerState, ServerSpec,
 };
 use hypervisor_qemu::{QemuDriver, QemuSettings};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
-use crate::cloud::{Cloud, READY, demo_server, qemu_is_here, says};
+use crate::cloud::{Cloud, READY, demo_server, qemu_is_here, says, small};
 
 const MIB: u64 = 1 << 20;
 
@@ -30,12 +30,14 @@ where
     // Threads inherit the namespace of the thread that starts them: those of the runtime are in it.
     let thread = std::thread::spawn(move || {
         if let Err(error) = unshare(CloneFlags::CLONE_NEWNS) {
-            println!("skipped: a mount namespace needs root: {error}");
+            skips::skip(format!("a mount namespace needs root: {error}"));
             return;
         }
         let none: Option<&str> = None;
         if let Err(error) = mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none) {
-            println!("skipped: in a chroot, mounts cannot be kept from the machine: {error}");
+            skips::skip(format!(
+                "in a chroot, mounts cannot be kept from the machine: {error}"
+            ));
             return;
         }
         let cloud = Cloud::new();
@@ -79,14 +81,12 @@ async fn driver(cloud: &Cloud, reserve: u64) -> QemuDriver {
     QemuDriver::open(settings).await.unwrap()
 }
 
-fn small(name: &str) -> ServerSpec {
-    let mut spec = ServerSpec::minimal(uuid::Uuid::new_v4().to_string(), name);
-    spec.memory_mb = 64;
-    spec.root_disk = Some(RootDisk {
-        size_gb: 1,
-        image: None,
-    });
-    spec
+/// With memory that counts on a disk of some hundred MiB.
+fn sized(name: &str) -> ServerSpec {
+    ServerSpec {
+        memory_mb: 64,
+        ..small(name)
+    }
 }
 
 #[track_caller]
@@ -105,7 +105,7 @@ async fn power(driver: &QemuDriver, id: &str) -> PowerState {
 fn a_guest_whose_memory_would_use_up_the_reserve_runs_on() {
     on_a_small_disk(100, async |cloud| {
         let driver = driver(&cloud, 16 * MIB).await;
-        let spec = small("large");
+        let spec = sized("large");
         driver.ensure_running(&spec).await.unwrap();
         let suspend = driver.suspend().unwrap();
         full(suspend.suspend(&spec.id, 1).await);
@@ -132,7 +132,7 @@ fn a_guest_whose_memory_would_use_up_the_reserve_runs_on() {
 fn a_new_server_is_refused_while_those_that_run_go_on() {
     on_a_small_disk(64, async |cloud| {
         let driver = driver(&cloud, 16 * MIB).await;
-        let (old, new) = (small("old"), small("new"));
+        let (old, new) = (sized("old"), sized("new"));
         driver.ensure_running(&old).await.unwrap();
         let ballast = cloud.dir.path().join("ballast");
         std::fs::write(&ballast, vec![1; 46 << 20]).unwrap();
@@ -199,7 +199,7 @@ async fn memory_that_a_crash_cut_off_goes_with_the_next_start() {
     }
     let cloud = Cloud::new();
     let first = cloud.driver().await;
-    let spec = small("cut");
+    let spec = sized("cut");
     first.ensure_running(&spec).await.unwrap();
     first.suspend().unwrap().suspend(&spec.id, 1).await.unwrap();
     let folder = cloud.dir.path().join("servers").join(&spec.id);
@@ -229,7 +229,7 @@ async fn the_files_that_servers_need_are_known_by_their_records_and_their_disks(
         std::fs::write(&path, vec![0; 1 << 20]).unwrap();
         path
     };
-    let mut spec = small("based");
+    let mut spec = sized("based");
     let base = file("base");
     spec.root_disk.as_mut().unwrap().image = Some(ImageRef {
         id: "base".into(),

@@ -191,8 +191,11 @@ async fn a_guest_that_powers_itself_off_is_noticed_by_an_event() {
 async fn a_guest_boots_by_uefi_and_keeps_its_variables() {
     let cloud = Cloud::new();
     let settings = cloud.settings();
-    if !qemu_is_here() || !settings.ovmf_code.exists() {
-        println!("skipped: UEFI firmware (package ovmf) is not installed");
+    if !qemu_is_here() {
+        return;
+    }
+    if !settings.ovmf_code.exists() {
+        skips::skip("UEFI firmware (package ovmf) is not installed");
         return;
     }
     let driver = hypervisor_qemu::QemuDriver::open(settings).await.unwrap();

@@ -83,7 +83,7 @@ async fn cards_on_taps_in_a_namespace_carry_traffic_and_come_and_go() {
         return;
     }
     let Some(namespace) = Namespace::with_taps(&["tapkn1", "tapkn2"]) else {
-        println!("skipped: network namespaces need root and iproute2");
+        skips::skip("network namespaces need root and iproute2");
         return;
     };
     let cloud = Cloud::new();

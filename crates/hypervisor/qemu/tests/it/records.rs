@@ -2,26 +2,9 @@
 
 use std::time::Duration;
 
-use hypervisor::{Driver, DriverError, Keep, PowerState, RootDisk, ServerSpec, StopHow};
+use hypervisor::{Driver, DriverError, Keep, PowerState, StopHow};
 
-use crate::cloud::{Cloud, qemu_is_here};
-
-fn small(name: &str) -> ServerSpec {
-    let mut spec = ServerSpec::minimal(uuid::Uuid::new_v4().to_string(), name);
-    spec.memory_mb = 32;
-    spec.root_disk = Some(RootDisk {
-        size_gb: 1,
-        image: None,
-    });
-    spec
-}
-
-fn signal(name: &str, pid: u32) {
-    let sent = std::process::Command::new("kill")
-        .args([name, &pid.to_string()])
-        .status();
-    assert!(sent.unwrap().success());
-}
+use crate::cloud::{Cloud, qemu_is_here, signal, small};
 
 #[tokio::test]
 async fn a_guest_that_lives_and_does_not_answer_is_never_shown_as_shut_down() {
