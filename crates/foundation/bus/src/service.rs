@@ -136,7 +136,7 @@ impl Table {
         let asked = incoming.context.asked();
         let span = tracing::info_span!(
             "message",
-            name = %incoming.name,
+            method = %incoming.name,
             request_id = asked.local,
             global_id = asked.shown_global(),
         );

@@ -95,7 +95,7 @@ async fn every_line_of_an_operation_carries_the_ids_of_its_request() {
             .filter(|at| at["request_id"] == local.as_str())
             .map(|at| {
                 (
-                    at["name"].as_str().unwrap(),
+                    at["method"].as_str().unwrap(),
                     at["global_id"].as_str().unwrap(),
                 )
             })

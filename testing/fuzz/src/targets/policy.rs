@@ -134,8 +134,10 @@ pub fn run(input: &[u8]) {
 /// A service's policy, whose file the inputs are.
 static POLICY: LazyLock<(tempfile::TempDir, Policy)> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("a folder");
-    let policy = policy::load(Some(&folder.path().join(FILE)));
-    (folder, policy.expect("no file is no change"))
+    let file = folder.path().join(FILE);
+    std::fs::write(&file, "").expect("written");
+    let policy = policy::load(Some(&file));
+    (folder, policy.expect("an empty file is no change"))
 });
 
 const FILE: &str = "policy.yaml";
