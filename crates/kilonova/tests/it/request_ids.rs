@@ -89,6 +89,10 @@ async fn every_line_of_an_operation_carries_the_ids_of_its_request() {
             })
         };
         assert!(told("/v2.0/ports"), "the network service");
+        // The second time the host has the image already, and nothing to log.
+        if sent.is_none() {
+            continue;
+        }
         assert!(told("/v2/images"), "the image service");
         let agent = lines.iter().filter_map(|line| span(line, "message"));
         let names: Vec<_> = agent
