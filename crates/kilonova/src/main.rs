@@ -1,5 +1,8 @@
 //! `kilonova`: a compute cloud in one binary.
 
+// An optimised build looks through all of a cloud's futures at once.
+#![recursion_limit = "256"]
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
