@@ -23,22 +23,31 @@ pub enum Beyond {
 /// Where skips are failures.
 #[track_caller]
 pub fn skip(why: impl Display) {
-    if fails(variable) {
-        panic!(
-            "skipped: {why}. Under continuous integration ({}) that is a failure: install or allow what is missing",
-            NO_SKIPS.join(" or ")
-        );
+    match skipped(&why, fails(variable)) {
+        Ok(said) => println!("{said}"),
+        Err(failure) => panic!("{failure}"),
     }
-    say(&why);
 }
 
 /// The same for what a machine cannot have: it never fails.
 pub fn skip_beyond(what: Beyond, why: impl Display) {
-    say(&format!("{why} ({what:?})"));
+    println!("{}", skipped_beyond(what, &why));
 }
 
-fn say(why: &dyn Display) {
-    println!("skipped: {why}");
+/// What a skip says, or with what it fails.
+fn skipped(why: &dyn Display, fails: bool) -> Result<String, String> {
+    let said = format!("skipped: {why}");
+    match fails {
+        false => Ok(said),
+        true => Err(format!(
+            "{said}. Under continuous integration ({}) that is a failure: install or allow what is missing",
+            NO_SKIPS.join(" or ")
+        )),
+    }
+}
+
+fn skipped_beyond(what: Beyond, why: &dyn Display) -> String {
+    format!("skipped: {why} ({what:?})")
 }
 
 /// Whether a skip fails where variables have these values.
@@ -79,58 +88,17 @@ mod tests {
         assert!(!where_set("CIRCLE", "1"));
     }
 
-    /// As in a test that is skipped; run by the next one, with the environment that it wants.
     #[test]
-    #[ignore = "the next test runs it"]
-    fn one_that_is_skipped() {
-        skip("no flux capacitor");
-    }
-
-    #[test]
-    #[ignore = "the next test runs it"]
-    fn one_that_no_machine_can_run() {
-        skip_beyond(Beyond::ControlGroups, "they cannot be written");
-    }
-
-    #[test]
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "the environment is what is tested"
-    )]
     fn a_skipped_test_passes_with_its_reason_or_fails_with_it() {
-        let run = |test: &str, set: Option<(&str, &str)>| {
-            let mut command =
-                std::process::Command::new(std::env::current_exe().expect("this program"));
-            command.args(["--exact", test, "--ignored", "--nocapture"]);
-            for name in NO_SKIPS {
-                command.env_remove(name);
-            }
-            command.envs(set);
-            let output = command.output().expect("this program runs");
-            let said = [output.stdout, output.stderr].concat();
-            (
-                output.status.success(),
-                String::from_utf8_lossy(&said).into_owned(),
-            )
-        };
-        let skipped = "tests::one_that_is_skipped";
-        let beyond = "tests::one_that_no_machine_can_run";
-        let (passed, said) = run(skipped, None);
+        let why = "no flux capacitor";
+        let passed = skipped(&why, false);
+        assert_eq!(passed.as_deref(), Ok("skipped: no flux capacitor"));
+        let failed = skipped(&why, true).expect_err("a failure");
         assert!(
-            passed && said.contains("skipped: no flux capacitor"),
-            "{said}"
+            failed.starts_with("skipped: no flux capacitor. Under"),
+            "{failed}"
         );
-        for name in NO_SKIPS {
-            let (passed, said) = run(skipped, Some((name, "1")));
-            assert!(
-                !passed && said.contains("skipped: no flux capacitor. Under"),
-                "{said}"
-            );
-            let (passed, said) = run(beyond, Some((name, "1")));
-            assert!(
-                passed && said.contains("skipped: they cannot be written"),
-                "{said}"
-            );
-        }
+        let beyond = skipped_beyond(Beyond::ControlGroups, &"they cannot be written");
+        assert_eq!(beyond, "skipped: they cannot be written (ControlGroups)");
     }
 }
