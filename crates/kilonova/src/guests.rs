@@ -11,6 +11,7 @@ use clap::Subcommand;
 use compute_control::guests::{self, Named, Rules};
 use compute_db::{Database, quarantine};
 
+use crate::cloud::open;
 use crate::config::Config;
 
 /// What to do.
@@ -95,16 +96,12 @@ async fn list(db: &Database) -> Result<String> {
 /// # Errors
 /// There is none, or it does not answer.
 pub async fn database(config: &Config) -> Result<Database> {
-    let folder = &config.place.state_path;
-    let url = config.database_url(folder, "compute");
-    if let Some(file) = url.strip_prefix("sqlite:")
-        && !std::path::Path::new(file.trim_start_matches("//")).exists()
-    {
+    let Some(db) = open::existing_compute(config).await? else {
         bail!(
-            "there is no database of compute in {file}: no cloud was started with these settings"
+            "there is no database of compute in {}: no cloud was started with these settings",
+            config.place.state_path.display()
         );
-    }
-    let db = Database::open(&url).await?;
+    };
     quarantine::count(db.read())
         .await
         .context("the database of compute has not been brought up to date by `kilonova up`")?;

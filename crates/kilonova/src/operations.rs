@@ -4,12 +4,13 @@
 //! conditional change of rows, and the conductor that has an operation in hand sees it at its next write. A
 //! running cloud takes up what was set going within a second.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use chrono::Utc;
 use clap::Subcommand;
 use compute_control::operations::{self, Operation, Wanted};
 use compute_db::Database;
 
+use crate::cloud::open;
 use crate::config::Config;
 
 /// What is to be done.
@@ -47,7 +48,7 @@ pub enum Verb {
 /// # Errors
 /// There is no cloud, no such operation, or its state forbids that.
 pub async fn run(config: &Config, verb: &Verb) -> Result<()> {
-    let Some(db) = open(config).await? else {
+    let Some(db) = open::existing_compute(config).await? else {
         bail!("there is no cloud in {}", config.place.state_path.display());
     };
     match verb {
@@ -86,7 +87,7 @@ pub async fn run(config: &Config, verb: &Verb) -> Result<()> {
 /// # Errors
 /// The database does not answer.
 pub async fn stuck(config: &Config) -> Result<Option<Vec<Operation>>> {
-    let Some(db) = open(config).await? else {
+    let Some(db) = open::existing_compute(config).await? else {
         return Ok(None);
     };
     let wanted = Wanted {
@@ -94,20 +95,6 @@ pub async fn stuck(config: &Config) -> Result<Option<Vec<Operation>>> {
         ..Wanted::default()
     };
     Ok(Some(operations::list(&db, wanted).await?))
-}
-
-/// The compute database, if there is one. A file is not made, and tables are not changed: both are for the start.
-async fn open(config: &Config) -> Result<Option<Database>> {
-    let url = config.database_url(&config.place.state_path, "compute");
-    if let Some(file) = url.strip_prefix("sqlite:") {
-        let file = file.trim_start_matches("//");
-        let file = file.split('?').next().unwrap_or_default();
-        if !std::path::Path::new(file).exists() {
-            return Ok(None);
-        }
-    }
-    let db = Database::open(&url).await.context("the compute database")?;
-    Ok(Some(db))
 }
 
 fn line(operation: &Operation) -> String {

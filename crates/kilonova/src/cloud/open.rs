@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use compute_db::Database;
 use identity::Identity;
 use image::Images;
@@ -21,6 +21,25 @@ async fn database(config: &Config, state: &State, service: &str) -> Result<Datab
 async fn database_at(config: &Config, folder: &Path, service: &str) -> Result<Database> {
     let url = config.database_url(folder, service);
     Ok(Database::open_with(&url, &config.database.options).await?)
+}
+
+/// The compute database of a cloud that was started before, also of one that runs: nothing is made and no table is
+/// changed. None where it is a file that does not exist.
+///
+/// # Errors
+/// It does not answer.
+pub async fn existing_compute(config: &Config) -> Result<Option<Database>> {
+    let folder = &config.place.state_path;
+    let url = config.database_url(folder, "compute");
+    if let Some(file) = url.strip_prefix("sqlite:") {
+        let file = file.trim_start_matches("//");
+        let file = file.split('?').next().unwrap_or_default();
+        if !Path::new(file).exists() {
+            return Ok(None);
+        }
+    }
+    let db = database_at(config, folder, "compute").await;
+    db.context("the compute database").map(Some)
 }
 
 pub async fn identity(config: &Config, state: &State, url: &str) -> Result<Identity> {
