@@ -49,7 +49,7 @@ impl Conductor {
         db: Database,
         sole: Option<SoleProcess>,
     ) -> Result<Self, TransportError> {
-        let builder = Runner::build(db.clone(), &env.settings.host, env.clone())
+        let runner = Runner::build(db.clone(), &env.settings.host, env.clone())
             .on::<workflows::build::Build>()
             .on::<workflows::delete::Delete>()
             .on::<workflows::act::Act>()
@@ -58,11 +58,9 @@ impl Conductor {
                 // Nobody lives to see so long a time end.
                 keep: env.settings.keep.workflows.unwrap_or(Duration::MAX),
                 ..workflow::Options::default()
-            });
-        let runner = match sole {
-            Some(sole) => builder.sole(sole).start(),
-            None => builder.start(),
-        };
+            })
+            .sole(sole)
+            .start();
         let desk = messages::Desk {
             db: db.clone(),
             cloud_id: env.settings.cloud_id.clone(),

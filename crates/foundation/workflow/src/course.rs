@@ -27,7 +27,7 @@ use crate::step::{Next, StepError, Workflow, chain};
 
 /// How long a step that goes on although its workflow was asked to turn round is let go on: enough for a step
 /// that looks, and for what is nearly done.
-const CANCEL_GRACE: Duration = Duration::from_secs(2);
+pub(crate) const CANCEL_GRACE: Duration = Duration::from_secs(2);
 
 /// How one attempt at a step came out.
 pub(crate) enum Attempt {

@@ -109,11 +109,11 @@ impl<E: Send + Sync + 'static> Builder<E> {
         self
     }
 
-    /// Whatever earlier lives of this process left is taken over at once, instead of after its lease.
+    /// With a proof, whatever earlier lives of this process left is taken over at once, instead of after its lease.
     #[must_use]
-    pub fn sole(mut self, sole: SoleProcess) -> Self {
-        self.inner.owner = owner(Some(&sole), &self.inner.name);
-        self.inner.sole = Some(sole);
+    pub fn sole(mut self, sole: impl Into<Option<SoleProcess>>) -> Self {
+        self.inner.sole = sole.into();
+        self.inner.owner = owner(self.inner.sole.as_ref(), &self.inner.name);
         self
     }
 

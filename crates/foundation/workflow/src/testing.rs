@@ -351,14 +351,12 @@ fn runner<W: Workflow>(
         lease: if sole.is_some() { LONG } else { SHORT },
         ..Options::default()
     };
-    let builder = Runner::build(db.clone(), "test", env.clone())
+    Runner::build(db.clone(), "test", env.clone())
         .on_named::<W>(plan.name)
         .options(options)
-        .meddler(meddler);
-    match sole {
-        Some(sole) => builder.sole(sole).start(),
-        None => builder.start(),
-    }
+        .meddler(meddler)
+        .sole(sole)
+        .start()
 }
 
 /// Waits until the workflow ended: done, undone, stuck or abandoned.

@@ -1,6 +1,7 @@
 //! The point of no return, and steps that do not listen.
 
 use super::*;
+use crate::course::CANCEL_GRACE;
 
 struct Ferry;
 
@@ -166,7 +167,7 @@ async fn a_request_to_cancel_before_the_point_of_no_return_undoes_and_after_it_w
         until(|| async { position(&db, there).await == "land" }).await;
         cancel(&db, &runner).await;
         // Longer than a step that can be cancelled is let go on.
-        tokio::time::sleep(Duration::from_millis(2500)).await;
+        tokio::time::sleep(CANCEL_GRACE + Duration::from_millis(500)).await;
         let record = crate::get(db.read(), there)
             .await
             .expect("read")
@@ -245,7 +246,7 @@ async fn a_step_may_find_out_in_its_middle_that_there_is_no_way_back() {
         let late = embark(&db, &runner, Trip::Stowaway).await;
         until(|| async { river.noted("hidden") == 1 }).await;
         cancel(&db, &runner).await;
-        tokio::time::sleep(Duration::from_millis(2500)).await;
+        tokio::time::sleep(CANCEL_GRACE + Duration::from_millis(500)).await;
         river.open.send_replace(false);
         let record = wait(&db, late).await;
         assert_eq!(record.status, Status::Done, "{:?}", record.error);

@@ -150,7 +150,10 @@ async fn what_a_newer_program_took_up_it_saves_in_its_own_version() {
         // The new one dies; the old one does not know what it wrote, and waits for another new one.
         new.die().await;
         let old = runner::<Old>(&db, &garden);
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        until(|| async {
+            get(&db, id).await.lease_until < sql::now(db.read()).await.expect("now")
+        })
+        .await;
         for _ in 0..3 {
             let own = grow(&db, 1, &Seed { waits: false }).await;
             assert_eq!(wait(&db, own).await.status, Status::Done);
