@@ -30,16 +30,7 @@ pub async fn change(
     event: Option<(&Asked, ActionEvent)>,
     change: impl Fn(&mut Server) -> bool + Send + Sync,
 ) -> Result<Changed, StepError> {
-    let done = sql::retry(|| async {
-        let tx = cx.begin().await?;
-        let changed = change_in(&tx, server_id, event.as_ref(), &change).await?;
-        if changed == Changed::Yes {
-            tx.commit().await?;
-        }
-        Ok::<Changed, DbError>(changed)
-    })
-    .await;
-    done.map_err(database)
+    write(cx, None::<&()>, server_id, event, change).await
 }
 
 /// The same as the last thing that a step does: what it changes, and `state` with the step's good end, are one
@@ -54,11 +45,24 @@ pub async fn finish<S: Serialize + Sync>(
     event: Option<(&Asked, ActionEvent)>,
     change: impl Fn(&mut Server) -> bool + Send + Sync,
 ) -> Result<Changed, StepError> {
+    write(cx, Some(state), server_id, event, change).await
+}
+
+/// One transaction that ends the step, if it is given the state to end it with.
+async fn write<S: Serialize + Sync>(
+    cx: &StepContext,
+    ending: Option<&S>,
+    server_id: &str,
+    event: Option<(&Asked, ActionEvent)>,
+    change: impl Fn(&mut Server) -> bool + Send + Sync,
+) -> Result<Changed, StepError> {
     let done = sql::retry(|| async {
         let tx = cx.begin().await?;
         let changed = change_in(&tx, server_id, event.as_ref(), &change).await?;
-        if changed == Changed::Yes {
-            tx.finish(state).await?;
+        match (changed, ending) {
+            (Changed::Yes, Some(state)) => drop(tx.finish(state).await?),
+            (Changed::Yes, None) => tx.commit().await?,
+            (Changed::Overtaken, _) => {}
         }
         Ok::<Changed, DbError>(changed)
     })

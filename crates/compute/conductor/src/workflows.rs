@@ -1,5 +1,10 @@
 //! The operations, a file each: a table of steps, each with its undo beside it.
 
+use std::time::Duration;
+
 pub mod act;
 pub mod build;
 pub mod delete;
+
+/// The longest that a step without waits may take.
+const MINUTE: Duration = Duration::from_secs(60);

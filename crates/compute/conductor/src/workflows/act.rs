@@ -14,6 +14,7 @@ use compute_rpc::workflows::{ACT, ACT_VERSION, Act as State};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
+use super::MINUTE;
 use crate::env::Env;
 use crate::host::{self, AgentTrouble};
 use crate::records::{self, Changed};
@@ -21,9 +22,6 @@ use crate::why::{Told, Why};
 
 /// How long a host that does not answer is waited for: longer than an agent's restart.
 const AWAY: Duration = Duration::from_secs(2);
-
-/// The longest that a step without waits may take.
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// How often a host that does not answer or is busy is asked.
 const TRIES: u32 = 15;

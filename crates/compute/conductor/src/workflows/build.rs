@@ -22,6 +22,7 @@ use compute_rpc::{agent, scheduler};
 use serde_json::{Value, json};
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
+use super::MINUTE;
 use crate::env::Env;
 use crate::host::{self, AgentTrouble};
 use crate::letting_go;
@@ -31,9 +32,6 @@ use crate::{ports, records::finish};
 
 /// How long an undo waits for the agent: one that is down cleans up when it returns.
 const DESTROY: Duration = Duration::from_secs(20);
-
-/// The longest that a step without waits may take.
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// How often hosts are chosen while others take them, and how often one that is busy is asked.
 const TRIES: u32 = 10;

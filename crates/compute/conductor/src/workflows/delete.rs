@@ -14,6 +14,7 @@ use compute_rpc::agent;
 use compute_rpc::workflows::{DELETE, DELETE_VERSION, Delete as State};
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
+use super::MINUTE;
 use crate::env::Env;
 use crate::hearing;
 use crate::host::{self, AgentTrouble};
@@ -21,9 +22,6 @@ use crate::{letting_go, ports, records};
 
 /// How often an operation that was asked to turn round is looked at. Its end wakes us before that.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// The longest that a step without waits may take.
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// How long an agent that does not answer is waited for before its host counts as down.
 const AGENT_TRIES: u32 = 5;
