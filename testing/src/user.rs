@@ -189,6 +189,14 @@ impl User {
         Answer::of(request.body(text.to_owned()).send().await).await
     }
 
+    /// A public flavor of this name and id, made once, by an administrator: 64 MiB, one processor, and so many GiB.
+    pub async fn flavor(&self, name: &str, disk: u64) {
+        let flavor = json!({"id": name, "name": name, "ram": 64, "vcpus": 1, "disk": disk});
+        let body = json!({"flavor": flavor});
+        let made = self.post("/compute/v2.1/flavors", &body).await;
+        assert!(made.status == 200 || made.status == 409, "{}", made.text);
+    }
+
     /// The answer to an upload into a new image, and the image's id.
     pub async fn upload(&self, format: &str, data: Vec<u8>) -> (Answer, String) {
         let body = json!({"name": format, "disk_format": format, "container_format": "bare"});

@@ -78,6 +78,17 @@ async fn host_of(cloud: &TestCloud, server: &Server) -> String {
     host.as_str().unwrap_or_default().to_owned()
 }
 
+/// A server that runs on the frail host, whose agent has begun.
+async fn boot_on_frail(cloud: &TestCloud) -> Server {
+    cloud.knows_hosts(2).await;
+    let server = cloud
+        .boot_with(&cloud.demo().await, wanted(cloud).await)
+        .await;
+    server.reaches("ACTIVE").await;
+    assert_eq!(host_of(cloud, &server).await, FRAIL, "it has most room");
+    server
+}
+
 /// The host falls silent in the middle of a build, which it ends when nobody waits any more.
 async fn a_silent_host_is_given_up(settings: &str) {
     let short = "[DEFAULT]\nservice_down_time = 2\n";
@@ -232,17 +243,13 @@ async fn dead_hosts_are_given_up_over_rabbitmq_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_action_on_a_dead_host_fails_soon_and_its_servers_can_be_deleted() {
     let cloud = TestCloud::with(&format!("{SMALL}[DEFAULT]\nservice_down_time = 2\n")).await;
-    let (demo, wanted) = (cloud.demo().await, wanted(&cloud).await);
     let driver = frail(Latencies {
         stop_ms: 60_000,
         gone_ms: 60_000,
         ..Latencies::default()
     });
     let _agent = agent_of(&cloud, &driver).await;
-    cloud.knows_hosts(2).await;
-    let server = cloud.boot_with(&demo, wanted).await;
-    server.reaches("ACTIVE").await;
-    assert_eq!(host_of(&cloud, &server).await, FRAIL, "it has most room");
+    let server = boot_on_frail(&cloud).await;
     server.stop().await;
     // The deadline of an action is five minutes.
     server.reaches("ACTIVE").await;
@@ -273,13 +280,9 @@ async fn an_action_on_a_dead_host_fails_soon_and_its_servers_can_be_deleted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_returns_lets_go_what_was_deleted_and_purged_meanwhile() {
     let cloud = TestCloud::with(SMALL).await;
-    let (demo, wanted) = (cloud.demo().await, wanted(&cloud).await);
     let driver = frail(Latencies::default());
     let agent = agent_of(&cloud, &driver).await;
-    cloud.knows_hosts(2).await;
-    let server = cloud.boot_with(&demo, wanted).await;
-    server.reaches("ACTIVE").await;
-    assert_eq!(host_of(&cloud, &server).await, FRAIL, "it has most room");
+    let server = boot_on_frail(&cloud).await;
     agent.stop().await;
     declare_down(&cloud).await;
     server.delete().await.vanishes().await;
@@ -391,7 +394,6 @@ async fn a_host_that_is_alone_is_not_given_up_because_other_services_are_heard()
 #[tokio::test(flavor = "multi_thread")]
 async fn an_action_that_was_given_up_ends_without_effect_when_its_host_wakes_up() {
     let cloud = TestCloud::with(&format!("{SMALL}[DEFAULT]\nservice_down_time = 2\n")).await;
-    let (demo, wanted) = (cloud.demo().await, wanted(&cloud).await);
     let slow = Duration::from_secs(8);
     let driver = frail(Latencies {
         stop_ms: 8000,
@@ -399,10 +401,7 @@ async fn an_action_that_was_given_up_ends_without_effect_when_its_host_wakes_up(
         ..Latencies::default()
     });
     let _agent = agent_of(&cloud, &driver).await;
-    cloud.knows_hosts(2).await;
-    let server = cloud.boot_with(&demo, wanted).await;
-    server.reaches("ACTIVE").await;
-    assert_eq!(host_of(&cloud, &server).await, FRAIL, "it has most room");
+    let server = boot_on_frail(&cloud).await;
     let db = &cloud.cloud().db;
     let mut events = driver.events();
     server.stop().await;

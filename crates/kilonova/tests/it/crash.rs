@@ -22,12 +22,7 @@ struct Site {
 impl Site {
     async fn make(process: &Process) -> Self {
         let (admin, demo) = (process.log_in("admin").await, process.log_in("demo").await);
-        let flavor =
-            json!({"flavor": {"id": "tiny", "name": "tiny", "ram": 64, "vcpus": 1, "disk": 1}});
-        admin
-            .post("/compute/v2.1/flavors", &flavor)
-            .await
-            .expect(200);
+        admin.flavor("tiny", 1).await;
         let image = demo.image("raw", vec![0; 1 << 20]).await;
         let network = demo.network("private", "10.1.0.0/16").await;
         Site {

@@ -30,12 +30,7 @@ async fn what_is_stuck_is_found_set_going_and_given_up_beside_a_running_cloud() 
         said(&none)
     );
     let (admin, demo) = (process.log_in("admin").await, process.log_in("demo").await);
-    let flavor =
-        json!({"flavor": {"id": "tiny", "name": "tiny", "ram": 64, "vcpus": 1, "disk": 1}});
-    admin
-        .post("/compute/v2.1/flavors", &flavor)
-        .await
-        .expect(200);
+    admin.flavor("tiny", 1).await;
     let image = demo.image("raw", vec![0; 1 << 20]).await;
     let body = json!({"server": {"name": "s", "flavorRef": "tiny", "imageRef": image, "networks": "none"}});
     let made = demo

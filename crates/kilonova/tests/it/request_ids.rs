@@ -52,11 +52,7 @@ async fn every_line_of_an_operation_carries_the_ids_of_its_request() {
     let process = Process::start("[DEFAULT]\nuse_json = true\nlog_levels = debug\n").await;
     let (admin, demo) = (process.log_in("admin").await, process.log_in("demo").await);
     for (id, disk) in [("tiny", 1), ("huge", 1 << 20)] {
-        let flavor = json!({"flavor": {"id": id, "name": id, "ram": 64, "vcpus": 1, "disk": disk}});
-        admin
-            .post("/compute/v2.1/flavors", &flavor)
-            .await
-            .expect(200);
+        admin.flavor(id, disk).await;
     }
     demo.network("private", "10.9.0.0/24").await;
     let image = demo.image("raw", vec![0; 1 << 20]).await;

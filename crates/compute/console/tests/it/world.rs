@@ -213,26 +213,14 @@ impl World {
 
     /// Waits until so many looks were made since the last change.
     pub async fn looks(&self, count: usize) {
-        let made = async {
-            while self.oracle.asked.load(Ordering::SeqCst) < count {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        tokio::time::timeout(SOON, made)
-            .await
-            .expect("looks are made");
+        let asked = &self.oracle.asked;
+        until("looks are made", || asked.load(Ordering::SeqCst) >= count).await;
     }
 
     /// Waits until nobody is connected to the guest.
     pub async fn guest_is_alone(&self) {
-        let alone = async {
-            while self.oracle.guests.load(Ordering::SeqCst) > 0 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        tokio::time::timeout(SOON, alone)
-            .await
-            .expect("the console ends");
+        let guests = &self.oracle.guests;
+        until("the console ends", || guests.load(Ordering::SeqCst) == 0).await;
     }
 
     /// Opens a console, or gives the status of the refusal.
@@ -245,6 +233,16 @@ impl World {
             Err(error) => panic!("{error}"),
         }
     }
+}
+
+/// Asks again and again until it is so.
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let asks = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(SOON, asks).await.expect(what);
 }
 
 /// A guest whose serial line sends everything back.

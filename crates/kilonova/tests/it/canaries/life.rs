@@ -193,8 +193,7 @@ pub async fn users(process: &Process, canaries: &mut Canaries) {
 pub async fn servers(process: &Process, canaries: &mut Canaries) -> Vec<Server> {
     let demo = log_in(process, "demo", canaries).await;
     let admin = log_in(process, "admin", canaries).await;
-    let body = json!({"flavor": {"id": "tiny", "name": "tiny", "ram": 64, "vcpus": 1, "disk": 1}});
-    admin.post("/compute/v2.1/flavors", &body).await.expect(200);
+    admin.flavor("tiny", 1).await;
     let image = demo.image("raw", vec![0; 1 << 20]).await;
 
     let body = json!({"keypair": {"name": "made"}});
