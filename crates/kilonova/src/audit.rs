@@ -59,9 +59,15 @@ async fn offline(config: &Config) -> Result<Vec<String>> {
     membership::settle(&state, &db, &drivers::host_names(config)?).await?;
     let hosts = drivers::open(config, &state).await?;
     let (identity, images, networks) = tokio::try_join!(
-        cloud::open::identity(config, &state, "http://localhost"),
-        cloud::open::images(config, &state),
-        cloud::open::networks(config, &state),
+        cloud::open::identity_at(config, &state.path, "http://localhost"),
+        async {
+            let db = cloud::open::database(config, &state, "image").await?;
+            cloud::open::images(config, &state, db).await
+        },
+        async {
+            let db = cloud::open::database(config, &state, "network").await?;
+            cloud::open::networks(config, &state, db).await
+        },
     )?;
     let session = cloud::session(
         &Service::in_process("identity", identity.router()),

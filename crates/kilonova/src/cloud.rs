@@ -117,17 +117,27 @@ impl Cloud {
             .unwrap_or_else(|| format!("{}://{api_address}", entrance.scheme()));
         let console_url = format!("{}://{console_address}", entrance.scheme());
 
-        // Before anything else: whether folder and database belong together.
-        let db = open::compute(config, &state).await?;
-        let membership = membership::settle(&state, &db, &drivers::host_names(config)?).await?;
+        // Before any table is touched but compute's: whether folder and database belong together.
+        let names = drivers::host_names(config)?;
+        let belonging = async {
+            let db = open::compute(config, &state).await?;
+            let membership = membership::settle(&state, &db, &names).await?;
+            Ok((db, membership))
+        };
+        let ((db, membership), of_identity, of_image, of_network) = tokio::try_join!(
+            belonging,
+            open::database(config, &state, "identity"),
+            open::database(config, &state, "image"),
+            open::database(config, &state, "network"),
+        )?;
         let hosts = drivers::open(config, &state).await?;
         let bus = Bus::connect(&config.place.transport_url)
             .await
             .context("the message bus (transport_url)")?;
         let (identity, images, networks) = tokio::try_join!(
-            open::identity(config, &state, &url),
-            open::images(config, &state),
-            open::networks(config, &state),
+            open::identity(config, &state, of_identity, &url),
+            open::images(config, &state, of_image),
+            open::networks(config, &state, of_network),
         )?;
         // A server that outlives a power cut has the ports and images that its row names.
         db.durable_after(&[networks.database(), images.database()]);

@@ -47,7 +47,8 @@ pub async fn run(config: &Config) -> Result<()> {
 }
 
 async fn remove_networks(config: &Config, state: &State) -> Result<()> {
-    let networks = crate::cloud::open::networks(config, state).await?;
+    let db = crate::cloud::open::database(config, state, "network").await?;
+    let networks = crate::cloud::open::networks(config, state, db).await?;
     networks.down().await?;
     Ok(())
 }

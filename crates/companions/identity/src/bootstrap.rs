@@ -54,6 +54,7 @@ pub struct Bootstrap {
 pub struct ServiceUser {
     /// `nova`, `neutron`, …
     pub name: String,
+    /// Made by the cloud with at least 128 bits of chance: it is kept as a fast hash.
     pub password: SecretString,
     /// Roles on the project `service`.
     pub roles: &'static [&'static str],
@@ -232,10 +233,15 @@ async fn account(state: &State, wanted: Wanted<'_>, reset: bool) -> Result<Accou
         })
         .to_string();
     }
-    let turn = state.hasher.turn(Asker::ourselves()).await?;
-    let password = Some(wanted.password.expose_secret());
-    // Nobody need change what the cloud itself made up.
-    user_api::set_password(state, &turn, &mut row, password, true).await?;
+    let password = wanted.password.expose_secret();
+    if wanted.is_service {
+        let hash = state.hasher.hash_made(password)?;
+        user_api::keep_password(state, &mut row, Some(hash), true);
+    } else {
+        let turn = state.hasher.turn(Asker::ourselves()).await?;
+        // Nobody need change what the cloud itself made up.
+        user_api::set_password(state, &turn, &mut row, Some(password), true).await?;
+    }
     row.password_self_service = false;
     account.fresh = Some(row);
     Ok(account)

@@ -2,8 +2,10 @@
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use rest::Refused;
 use sql::SqlError;
 use sql::sea_orm::DbErr;
+use web::body::BodyError;
 
 use crate::queue::Busy;
 
@@ -55,7 +57,7 @@ pub enum Fault {
 }
 
 /// The answer of a handler.
-pub type Answer = Result<Response, Fault>;
+pub type Answer = Result<rest::Answer, Fault>;
 
 impl From<DbErr> for Fault {
     fn from(error: DbErr) -> Self {
@@ -66,6 +68,20 @@ impl From<DbErr> for Fault {
 impl From<Busy> for Fault {
     fn from(busy: Busy) -> Self {
         Fault::Busy(busy)
+    }
+}
+
+/// What the frame refuses, in Keystone's words.
+impl From<Refused> for Fault {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::NoPath | Refused::NotInVersion => Fault::NoSuchPath,
+            Refused::NoVerb(_) => Fault::NoSuchVerb,
+            Refused::NotBuilt(_) | Refused::Gone => Fault::NotBuilt,
+            Refused::Body(BodyError::TooLarge) => Fault::TooLarge,
+            Refused::Malformed(_) => Fault::expecting("valid JSON", "request body"),
+            refused => Fault::BadRequest(refused.to_string()),
+        }
     }
 }
 
@@ -154,8 +170,6 @@ impl IntoResponse for Fault {
             "message": message,
         }});
         let mut response = web::body::json(status, &body);
-        let vary = HeaderValue::from_static("X-Auth-Token");
-        response.headers_mut().insert(header::VARY, vary);
         if let Fault::Busy(Busy::Yours(seconds) | Busy::Everybodys(seconds)) = self {
             let after = HeaderValue::from(seconds);
             response.headers_mut().insert(header::RETRY_AFTER, after);

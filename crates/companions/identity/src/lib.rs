@@ -23,8 +23,8 @@ pub mod bootstrap;
 mod compliance;
 mod fault;
 mod filter;
+mod frame;
 mod grants;
-mod http;
 mod keys;
 mod login;
 mod migrations;
@@ -35,7 +35,7 @@ mod policy;
 mod queue;
 mod record;
 mod revocation;
-pub mod routes;
+mod routes;
 mod schema;
 mod session;
 mod settings;
@@ -48,6 +48,11 @@ mod tokens;
 pub use bootstrap::{Bootstrap, Endpoint, Interface, ServiceUser};
 pub use keys::KeyError;
 pub use settings::{Compliance, QueueLimits, Settings};
+
+/// Every call of the API, for documents and for tests that walk them.
+pub fn calls() -> Vec<rest::Line> {
+    routes::table().lines()
+}
 
 /// A fuzz target: reads any bytes as the inside of a token, and panics when what was read is not written and read again
 /// as the same.
@@ -121,7 +126,7 @@ impl Identity {
 
     /// The HTTP face: `/` and `/v3/…`, with request ids on every answer.
     pub fn router(&self) -> Router {
-        http::router(self.state.clone())
+        frame::router(self.state.clone())
     }
 
     /// Checks tokens in this process, for the services beside us: no HTTP, and no database for a

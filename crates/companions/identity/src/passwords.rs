@@ -21,6 +21,9 @@ use crate::settings::QueueLimits;
 /// How a hash of ours begins; rounds, salt and digest follow.
 const PREFIX: &str = "$bcrypt-sha256$v=2,t=2b,r=";
 
+/// The least cost that bcrypt knows.
+const LEAST_ROUNDS: u32 = 4;
+
 /// Letters of a salt of 16 bytes in bcrypt's base 64.
 const SALT_LENGTH: usize = 22;
 
@@ -53,7 +56,7 @@ impl Hasher {
     pub fn new(rounds: u32, limits: QueueLimits) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, |count| count.get());
         Hasher {
-            rounds: rounds.clamp(4, 31),
+            rounds: rounds.clamp(LEAST_ROUNDS, 31),
             queue: Queue::new(cores, limits),
             nobody: OnceLock::new(),
         }
@@ -75,7 +78,15 @@ impl Hasher {
             .map_err(|error| Fault::Internal(format!("bcrypt: {error}")))
     }
 
-    /// Whether `password` fits; takes as long when there is no hash to compare with.
+    /// A salted hash of a secret that this cloud made: of the least cost, since nobody guesses 256 bits of chance,
+    /// however fast the hash.
+    pub fn hash_made(&self, secret: &str) -> Result<String, Fault> {
+        make(secret.as_bytes(), LEAST_ROUNDS)
+            .map_err(|error| Fault::Internal(format!("bcrypt: {error}")))
+    }
+
+    /// Whether `password` fits. A wrong one takes as long as any other, also when there is no hash to compare with or
+    /// a cheap one.
     pub async fn verify(
         &self,
         turn: &Turn,
@@ -87,9 +98,14 @@ impl Hasher {
             Some(hash) => hash.to_owned(),
             None => self.nobody(turn).await?,
         };
+        let cheap = rounds_of(&hash).is_some_and(|rounds| rounds < self.rounds);
         let bytes = password.as_bytes().to_vec();
-        let fit = slowly(turn, move || fit(&bytes, &hash)).await?;
-        Ok(if known { fit } else { Fit::No })
+        let fitting = slowly(turn, move || fit(&bytes, &hash)).await?;
+        if fitting == Fit::No && cheap {
+            let (bytes, hash) = (password.as_bytes().to_vec(), self.nobody(turn).await?);
+            slowly(turn, move || fit(&bytes, &hash)).await?;
+        }
+        Ok(if known { fitting } else { Fit::No })
     }
 
     async fn nobody(&self, turn: &Turn) -> Result<String, Fault> {
@@ -138,6 +154,15 @@ fn make(password: &[u8], rounds: u32) -> Result<String, BcryptError> {
     ))
 }
 
+/// The cost of a hash: what stands before its third or second `$`.
+fn rounds_of(hash: &str) -> Option<u32> {
+    let rounds = match hash.strip_prefix(PREFIX) {
+        Some(rest) => rest.split('$').next(),
+        None => hash.split('$').nth(2),
+    };
+    rounds?.parse().ok()
+}
+
 fn fit(password: &[u8], hash: &str) -> Fit {
     let Some(rest) = hash.strip_prefix(PREFIX) else {
         let read = &password[..password.len().min(BCRYPT_LONGEST)];
@@ -173,6 +198,30 @@ mod tests {
         assert_eq!(fits("sesame", Some(hash.as_str())).await, Fit::Yes);
         assert_eq!(fits("Sesame", Some(hash.as_str())).await, Fit::No);
         assert_eq!(fits("sesame", None).await, Fit::No);
+    }
+
+    #[tokio::test]
+    async fn a_cheap_hash_is_told_from_an_expensive_one_by_nobody_who_guesses() {
+        let hasher = Hasher::new(6, QueueLimits::default());
+        let turn = hasher.turn(Asker::ourselves()).await.expect("turn");
+        let made = hasher.hash_made("secret").expect("a hash");
+        assert_eq!(rounds_of(&made), Some(LEAST_ROUNDS));
+        assert_eq!(rounds_of("$2b$12$n79VH.0Q2TMWmt3Oqt9uku"), Some(12));
+        assert_eq!(rounds_of("rubbish"), None);
+        assert!(hasher.nobody.get().is_none());
+        let fits = async |password| {
+            hasher
+                .verify(&turn, password, Some(&made))
+                .await
+                .expect("ok")
+        };
+        assert_eq!(fits("secret").await, Fit::Yes);
+        assert!(hasher.nobody.get().is_none(), "who knows it need not wait");
+        assert_eq!(fits("guess").await, Fit::No);
+        assert!(
+            hasher.nobody.get().is_some(),
+            "a guess was hashed at full cost"
+        );
     }
 
     #[test]

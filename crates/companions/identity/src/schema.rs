@@ -17,16 +17,11 @@ pub enum Kind {
     MaybeId,
     Number,
     MaybeNumber,
-    /// `http(s)://…`; up to 225 characters.
-    Url,
     Object,
     List,
     /// Unique strings of 1 to 255 characters without `/` and `,`; at most 80.
     Tags,
     OneOf(&'static [&'static str]),
-    /// A time, or null.
-    MaybeTime,
-    Anything,
 }
 
 /// A field of a body.
@@ -101,19 +96,12 @@ fn check_values(body: &Map<String, Value>, fields: &[Field]) -> Result<(), Fault
 fn complaint(kind: Kind, value: &Value) -> Option<String> {
     let wrong_type = |name: &str| Some(format!("{} is not of type '{name}'", python(value)));
     match (kind, value) {
-        (Kind::Anything, _) => None,
-        (Kind::MaybeText(_) | Kind::MaybeId | Kind::MaybeNumber | Kind::MaybeTime, Value::Null) => {
-            None
-        }
+        (Kind::MaybeText(_) | Kind::MaybeId | Kind::MaybeNumber, Value::Null) => None,
         (Kind::Text(min, max), Value::String(text)) => length(text, min, max),
         (Kind::MaybeText(max), Value::String(text)) => length(text, 0, max),
         (Kind::Id | Kind::MaybeId, Value::String(text)) => length(text, 1, 64).or_else(|| {
             let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
             (!plain).then(|| format!("{} does not match '^[a-zA-Z0-9-]+$'", python(value)))
-        }),
-        (Kind::Url, Value::String(text)) => length(text, 0, 225).or_else(|| {
-            let url = text.starts_with("http://") || text.starts_with("https://");
-            (!url).then(|| format!("{} does not match '^[a-zA-Z0-9+.-]+:.+'", python(value)))
         }),
         (Kind::OneOf(all), Value::String(text)) => (!all.contains(&text.as_str())).then(|| {
             format!(
@@ -122,8 +110,6 @@ fn complaint(kind: Kind, value: &Value) -> Option<String> {
                 python(&all.to_vec().into())
             )
         }),
-        (Kind::MaybeTime, Value::String(text)) => (!text.contains('T') && !text.contains(' '))
-            .then(|| format!("{} is not a 'date-time'", python(value))),
         (Kind::Tags, Value::Array(tags)) => tags_complaint(tags, value),
         (Kind::Flag, Value::Bool(_))
         | (Kind::Object, Value::Object(_))

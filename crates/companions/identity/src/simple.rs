@@ -11,7 +11,7 @@ use sql::sea_orm::{
 };
 
 use crate::fault::{Answer, Fault};
-use crate::http::{Ctx, done};
+use crate::frame::{Ctx, done};
 use crate::record::{self, Object};
 use crate::schema::Field;
 use web::policy::Target;
@@ -76,7 +76,7 @@ pub async fn create<P: Plain>(ctx: Ctx) -> Answer {
         .await
         .map_err(|fault| fault.or_duplicate(P::ONE, name))?;
     ctx.state.commit(tx).await?;
-    ctx.created(P::ONE, P::PLACE, shown)
+    ctx.shown(P::ONE, P::PLACE, shown)
 }
 
 pub async fn list<P: Plain>(ctx: Ctx) -> Answer {

@@ -1,32 +1,53 @@
-//! The REST face: routes, and a file per resource.
+//! The REST face: the service's side of the frame, and a file per resource.
 
-mod actions;
-mod data;
-mod images;
-mod imports;
-mod info;
-mod members;
-mod schemas;
-mod tags;
-mod tasks;
-mod versions;
+pub mod actions;
+pub mod data;
+pub mod images;
+pub mod imports;
+pub mod info;
+pub mod members;
+pub mod schemas;
+pub mod tags;
+pub mod tasks;
+pub mod versions;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::middleware::{self, Next};
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, delete, get, post, put};
+use http::HeaderMap;
+use http::request::Parts;
+use rest::{Paths, Refused, Table};
 use serde_json::Value;
-use web::{Authenticator, Caller};
+use web::auth::{self, Authenticator};
+use web::policy::Guard;
+use web::{Caller, RequestId};
 
 use crate::db;
 use crate::fault::{self, Fault};
 use crate::model::{Image, Viewer};
 use crate::policy;
+use crate::routes;
 use crate::service::Images;
+
+/// What the frame works with.
+pub struct Face {
+    pub images: Images,
+    authenticator: Arc<dyn Authenticator>,
+}
+
+/// Who asks, in which request, and which rule guards the call.
+#[derive(Debug, Clone)]
+pub struct Cx {
+    pub caller: Arc<Caller>,
+    pub request_id: RequestId,
+    pub guard: Guard,
+}
+
+/// One request that found its row.
+pub type Call = rest::Call<Cx>;
 
 /// The routes of the service, without the prefix it is mounted at. Version documents need no token.
 pub fn router(images: Images, authenticator: Arc<dyn Authenticator>) -> Router {
@@ -35,92 +56,49 @@ pub fn router(images: Images, authenticator: Arc<dyn Authenticator>) -> Router {
         let db = db.clone();
         async move { db.durable().await }
     });
-    let open = Router::new()
-        .route("/", get(versions::root))
-        .route("/versions", get(versions::list))
-        .route("/v2", get(versions::root))
-        .route("/v2/", get(versions::root))
-        .route("/healthcheck", get(|| async { "OK" }));
-    v2().layer(middleware::from_fn_with_state(
+    let face = Arc::new(Face {
+        images,
         authenticator,
-        web::auth::layer,
-    ))
-    .merge(open)
-    .layer(middleware::from_fn(no_nul))
-    .layer(middleware::from_fn_with_state(durable, web::durable::layer))
-    .fallback(|| async { Fault::NotFound("The resource could not be found.".to_owned()) })
-    .layer(middleware::from_fn(fault::render))
-    .layer(middleware::from_fn(|request, next| {
-        web::request_id::layer(None, request, next)
-    }))
-    .layer(DefaultBodyLimit::disable())
-    .with_state(images)
+    });
+    rest::router(face, durable, None)
+        .layer(middleware::from_fn(fault::render))
+        .layer(DefaultBodyLimit::disable())
 }
 
-fn v2() -> Router<Images> {
-    let not_built = |what: &'static str| any(move || async move { Fault::NotBuilt(what) });
-    Router::new()
-        .route("/v2/images", get(images::list).post(images::create))
-        .route(
-            "/v2/images/{id}",
-            get(images::show)
-                .patch(images::update)
-                .delete(images::delete),
-        )
-        .route(
-            "/v2/images/{id}/file",
-            get(data::download).put(data::upload),
-        )
-        .route("/v2/images/{id}/stage", put(data::stage))
-        .route("/v2/images/{id}/import", post(imports::import))
-        .route("/v2/images/{id}/tasks", get(tasks::of_image))
-        .route(
-            "/v2/images/{id}/locations",
-            get(data::locations).post(data::add_location),
-        )
-        .route(
-            "/v2/images/{id}/actions/deactivate",
-            post(actions::deactivate),
-        )
-        .route(
-            "/v2/images/{id}/actions/reactivate",
-            post(actions::reactivate),
-        )
-        .route(
-            "/v2/images/{id}/tags/{tag}",
-            put(tags::add).delete(tags::remove),
-        )
-        .route(
-            "/v2/images/{id}/members",
-            get(members::list).post(members::add),
-        )
-        .route(
-            "/v2/images/{id}/members/{member}",
-            get(members::show)
-                .put(members::answer)
-                .delete(members::remove),
-        )
-        .route("/v2/stores/{store}/{id}", delete(data::delete_from_store))
-        .route("/v2/info/import", get(info::import))
-        .route("/v2/info/stores", get(info::stores))
-        .route("/v2/info/stores/detail", get(info::stores_detail))
-        .route("/v2/info/usage", get(info::usage))
-        .route("/v2/schemas/{name}", get(schemas::show))
-        .route(
-            "/v2/schemas/metadefs/{name}",
-            not_built("The metadata definition catalogue"),
-        )
-        .route("/v2/tasks", get(tasks::list).post(tasks::create))
-        .route("/v2/tasks/{id}", get(tasks::show))
-        .route("/v2/cache", not_built("The image cache"))
-        .route("/v2/cache/{*rest}", not_built("The image cache"))
-        .route("/v2/cached_images", not_built("The image cache"))
-        .route("/v2/cached_images/{*rest}", not_built("The image cache"))
-        .route("/v2/queued_images/{*rest}", not_built("The image cache"))
-        .route(
-            "/v2/metadefs/{*rest}",
-            not_built("The metadata definition catalogue"),
-        )
+impl rest::Service for Face {
+    type Caller = Arc<Caller>;
+    type Context = Cx;
+    type Fault = Fault;
+
+    const PATHS: Paths = Paths {
+        head_is_get: true,
+        ..Paths::PLAIN
+    };
+
+    fn table() -> &'static Table<Self> {
+        routes::table()
+    }
+
+    async fn identify(self: &Arc<Self>, head: &Parts) -> Result<Arc<Caller>, Response> {
+        let found = auth::identify(self.authenticator.as_ref(), &head.headers).await;
+        found.map_err(|error| auth::refuse(&error, &self.authenticator.identity_url()))
+    }
+
+    fn context(caller: Arc<Caller>, guard: Guard, head: &Parts) -> Cx {
+        Cx {
+            caller,
+            request_id: web::request_id::given(head),
+            guard,
+        }
+    }
+
+    fn project(caller: &Arc<Caller>) -> Option<&str> {
+        caller.project_id.as_deref()
+    }
+
+    fn refuse(refused: Refused, _: &HeaderMap) -> Response {
+        Fault::from(refused).into_response()
+    }
 }
 
 /// An image that the caller sees, and whether the caller's project is its member.
@@ -129,9 +107,15 @@ struct Seen {
     member: bool,
 }
 
-/// Finds an image and asks whether the caller may do `rule` to it; one that the caller may not see
+/// Finds an image and asks whether the rule of the call lets the caller do it; one that the caller may not see
 /// is not found.
-async fn find(images: &Images, caller: &Caller, id: &str, rule: &str) -> Result<Seen, Fault> {
+async fn find(images: &Images, cx: &Cx, id: &str) -> Result<Seen, Fault> {
+    cx.guard.note();
+    find_by(images, &cx.caller, id, cx.guard.rule()).await
+}
+
+/// The same by another rule.
+async fn find_by(images: &Images, caller: &Caller, id: &str, rule: &str) -> Result<Seen, Fault> {
     let seen = find_visible(images, caller, id).await?;
     policy::enforce(images, rule, caller, &seen.image.row, seen.member)?;
     Ok(seen)
@@ -153,27 +137,10 @@ async fn find_visible(images: &Images, caller: &Caller, id: &str) -> Result<Seen
     Ok(Seen { image, member })
 }
 
-/// Reads a JSON body.
-async fn json_body(body: Body) -> Result<Value, Fault> {
-    let bytes = web::body::read(body, web::body::MAX_REQUEST_BODY)
-        .await
-        .map_err(|error| match error {
-            web::body::BodyError::TooLarge => Fault::TooLarge(error.to_string()),
-            web::body::BodyError::Broken(_) => Fault::BadRequest(error.to_string()),
-        })?;
-    if bytes.is_empty() {
-        return Err(Fault::BadRequest("Body expected in request.".to_owned()));
-    }
-    let document = serde_json::from_slice(&bytes)
-        .map_err(|error| Fault::BadRequest(format!("Malformed JSON in request body: {error}")))?;
-    web::text::no_nul(&document).map_err(|nul| Fault::BadRequest(nul.to_string()))?;
-    Ok(document)
-}
-
-/// Middleware: refuses addresses that hide a NUL.
-async fn no_nul(request: Request, next: Next) -> Response {
-    match web::text::no_nul_in_uri(request.uri()) {
-        Ok(()) => next.run(request).await,
-        Err(nul) => Fault::BadRequest(nul.to_string()).into_response(),
+/// The JSON body of a call.
+fn document(call: &Call) -> Result<&Value, Fault> {
+    match &call.body {
+        Value::Null => Err(Fault::BadRequest("Body expected in request.".to_owned())),
+        document => Ok(document),
     }
 }

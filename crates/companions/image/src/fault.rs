@@ -5,7 +5,9 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use rest::Refused;
 use sql::{AsConflict, SqlError};
+use web::body::BodyError;
 
 /// A failed request. Each variant is one status code; the text is for the user.
 #[derive(Debug, thiserror::Error)]
@@ -40,8 +42,11 @@ pub enum Fault {
     #[error("{0}")]
     Busy(String),
     /// A part of the API that does not exist yet.
-    #[error("{0} is not built yet.")]
-    NotBuilt(&'static str),
+    #[error("{0}")]
+    NotBuilt(String),
+    /// The path exists, the verb does not.
+    #[error("The method is not allowed for this resource.")]
+    NoVerb,
     /// The data folder cannot be written.
     #[error("{0}")]
     Unavailable(String),
@@ -56,6 +61,22 @@ pub enum Fault {
 impl From<sea_orm::DbErr> for Fault {
     fn from(error: sea_orm::DbErr) -> Self {
         Fault::Database(SqlError::from(error))
+    }
+}
+
+/// What the frame refuses.
+impl From<Refused> for Fault {
+    fn from(refused: Refused) -> Self {
+        let text = refused.to_string();
+        match refused {
+            Refused::NoPath | Refused::NotInVersion => Fault::NotFound(text),
+            Refused::NoVerb(_) => Fault::NoVerb,
+            Refused::NotBuilt(_) => Fault::NotBuilt(text),
+            Refused::Gone => Fault::Gone(text),
+            Refused::Body(BodyError::TooLarge) => Fault::TooLarge(text),
+            Refused::MediaType => Fault::Unsupported(text),
+            _ => Fault::BadRequest(text),
+        }
     }
 }
 
@@ -83,6 +104,7 @@ impl Fault {
             Fault::Unsupported(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Fault::Range(_) => StatusCode::RANGE_NOT_SATISFIABLE,
             Fault::NotBuilt(_) => StatusCode::NOT_IMPLEMENTED,
+            Fault::NoVerb => StatusCode::METHOD_NOT_ALLOWED,
             Fault::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Fault::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Fault::Busy(_) | Fault::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -135,12 +157,8 @@ pub async fn render(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let status = response.status();
     let told = response.extensions_mut().remove::<Told>();
-    let text = match (told, status) {
-        (Some(Told(text)), _) => text,
-        (None, StatusCode::METHOD_NOT_ALLOWED) => {
-            "The method is not allowed for this resource.".to_owned()
-        }
-        _ => return response,
+    let Some(Told(text)) = told else {
+        return response;
     };
     let (kind, body) = form.body(status, &text);
     let (mut parts, _) = response.into_parts();

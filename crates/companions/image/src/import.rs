@@ -77,7 +77,9 @@ pub fn method(images: &Images, body: &Value) -> Result<Method, Fault> {
             download::allowed(uri, &images.settings().web_download)?;
             Ok(Method::WebDownload(uri.to_owned()))
         }
-        "copy-image" | "glance-download" => Err(Fault::NotBuilt("This import method")),
+        "copy-image" | "glance-download" => Err(Fault::NotBuilt(format!(
+            "The import method {name} is not built yet."
+        ))),
         _ => Err(bad(&format!("Unknown import method name '{name}'."))),
     }
 }

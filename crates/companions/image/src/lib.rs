@@ -21,6 +21,7 @@ mod patch;
 mod policy;
 mod quota;
 mod receive;
+mod routes;
 mod service;
 mod settings;
 mod store;
@@ -35,6 +36,11 @@ pub use fault::Fault;
 pub use quota::{LimitSource, Limits, LimitsUnavailable};
 pub use service::{Audit, Images, OpenError};
 pub use settings::{Ranges, Settings, WebDownload};
+
+/// Every call of the API, for documents and for tests that walk them.
+pub fn calls() -> Vec<rest::Line> {
+    routes::table().lines()
+}
 
 impl Images {
     /// The REST face: `/`, `/versions` and `/v2/…`, to be mounted under a prefix of choice with

@@ -3,6 +3,7 @@
 use web::Caller;
 use web::policy::{IS_ADMIN, Rule, Scope, Target};
 
+use crate::api::Cx;
 use crate::fault::Fault;
 use crate::model::Viewer;
 use crate::service::Images;
@@ -215,8 +216,14 @@ pub fn owned_by(owner: Option<&str>) -> Target<'_> {
         .with_option("owner", owner)
 }
 
+/// Refuses unless the rule of the call lets the caller.
+pub fn allow(images: &Images, cx: &Cx, target: &Target<'_>) -> Result<(), Fault> {
+    cx.guard.note();
+    allow_rule(images, cx.guard.rule(), &cx.caller, target)
+}
+
 /// Refuses unless the rule lets the caller.
-pub fn allow(
+pub fn allow_rule(
     images: &Images,
     rule: &str,
     caller: &Caller,
@@ -237,11 +244,11 @@ pub fn enforce(
 ) -> Result<(), Fault> {
     let target = target(row, caller, member);
     let seen = Viewer::of(images, caller).sees(row, member)
-        && allow(images, "get_image", caller, &target).is_ok();
+        && allow_rule(images, "get_image", caller, &target).is_ok();
     if !seen {
         return Err(Fault::no_image(&row.id));
     }
-    allow(images, rule, caller, &target)
+    allow_rule(images, rule, caller, &target)
 }
 
 /// Whether the rule of showing an image lets the caller have it in a list. That it was found means that
@@ -249,7 +256,7 @@ pub fn enforce(
 pub fn lists(images: &Images, caller: &Caller, row: &image::Model) -> bool {
     let member = row.visibility == Visibility::Shared && row.owner != caller.project_id;
     let target = target(row, caller, member);
-    allow(images, "get_image", caller, &target).is_ok()
+    allow_rule(images, "get_image", caller, &target).is_ok()
 }
 
 /// Who may give an image this visibility.
@@ -260,8 +267,8 @@ pub fn visibility(
     wanted: Visibility,
 ) -> Result<(), Fault> {
     match wanted {
-        Visibility::Public => allow(images, "publicize_image", caller, target),
-        Visibility::Community => allow(images, "communitize_image", caller, target),
+        Visibility::Public => allow_rule(images, "publicize_image", caller, target),
+        Visibility::Community => allow_rule(images, "communitize_image", caller, target),
         Visibility::Shared | Visibility::Private => Ok(()),
     }
 }

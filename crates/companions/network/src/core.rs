@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use sql::Database;
 use tokio::sync::{Notify, RwLock};
 use web::Caller;
+use web::policy::Guard;
 
 use crate::access::Access;
 use crate::events::EventSink;
@@ -39,6 +40,8 @@ pub struct Core {
 pub struct Cx<'a> {
     pub core: &'a Core,
     pub caller: &'a Caller,
+    /// The rule of the call.
+    pub guard: &'a Guard,
 }
 
 /// The project of a caller whose token is for none: nothing belongs to it. The empty one would not do,
@@ -68,6 +71,9 @@ impl Cx<'_> {
 
     /// Asks policy; see [`Access::check`].
     pub fn check(&self, rule: &str, target: &View) -> Result<()> {
+        if rule == self.guard.rule() {
+            self.guard.note();
+        }
         self.core.access.check(rule, self.caller, target)
     }
 

@@ -3,6 +3,7 @@
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use rest::Refused;
 use serde_json::json;
 use sql::sea_orm::DbErr;
 use sql::{AsConflict, SqlError};
@@ -256,6 +257,21 @@ pub fn invalid(attribute: &str, reason: impl Into<String>) -> Fault {
 impl From<DbErr> for Fault {
     fn from(error: DbErr) -> Self {
         Fault::Database(SqlError::from(error))
+    }
+}
+
+/// What the frame refuses, in Neutron's words.
+impl From<Refused> for Fault {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::NoPath | Refused::NotInVersion | Refused::Gone => Fault::NoSuchRoute,
+            Refused::NoVerb(_) => Fault::NoSuchMethod,
+            Refused::NotBuilt(_) => Fault::NotBuilt(refused.to_string()),
+            Refused::Malformed(_) => {
+                Fault::BadRequest("Unable to find a JSON object in request body".to_owned())
+            }
+            refused => Fault::BadRequest(refused.to_string()),
+        }
     }
 }
 

@@ -214,7 +214,14 @@ async fn performed<'a>(cx: &'a Cx<'a>, tx: &'a Tx, job: &'a Job<'a>) -> Result<V
             )?;
             Ok(vec![topology::ensure(cx, tx, project).await?])
         }
-        Job::RehearseTopology => Ok(vec![topology::rehearse(cx, tx).await?]),
+        Job::RehearseTopology => {
+            let project = cx.project();
+            cx.check(
+                "get_auto_allocated_topology",
+                &crate::views::owned(project, project),
+            )?;
+            Ok(vec![topology::rehearse(cx, tx).await?])
+        }
         Job::DeleteTopology { project } => {
             cx.check(
                 "delete_auto_allocated_topology",
@@ -353,8 +360,7 @@ fn parts(value: &Value) -> Vec<&str> {
 }
 
 async fn bound_port(cx: &Cx<'_>, tx: &Tx, rule: &str, id: &str) -> Result<ports::Model> {
-    let resource = resources::at("ports").expect("ports are in the table");
-    let view = resources::view(cx, tx, resource, id).await?;
+    let view = resources::view(cx, tx, &resources::PORT, id).await?;
     cx.check(rule, &view)?;
     store::get::<ports::Entity>(tx, &kinds::PORT, id).await
 }
@@ -366,8 +372,7 @@ async fn router_action(
     action: &str,
     body: &Map<String, Value>,
 ) -> Result<View> {
-    let resource = resources::at("routers").expect("routers are in the table");
-    let view = resources::view(cx, tx, resource, id).await?;
+    let view = resources::view(cx, tx, &resources::ROUTER, id).await?;
     cx.check(action, &view)?;
     let row = store::get::<routers::Entity>(tx, &kinds::ROUTER, id).await?;
     match action {

@@ -10,6 +10,7 @@
 mod access;
 mod addresses;
 mod agents;
+mod api;
 mod attributes;
 mod availability;
 mod binding;
@@ -21,7 +22,6 @@ mod extensions;
 mod fault;
 mod floatingips;
 mod host_ranges;
-mod http;
 mod jobs;
 mod list;
 mod metadata;
@@ -36,6 +36,7 @@ mod reconcile;
 mod rename;
 mod resources;
 mod routers;
+mod routes;
 mod rules;
 mod security_groups;
 mod service;
@@ -54,3 +55,8 @@ pub use events::{EventSink, SinkError};
 pub use metadata::MetadataUpstream;
 pub use service::{AuditError, Networks, OpenError};
 pub use settings::{PlaneKind, Settings};
+
+/// Every call of the API, for documents and for tests that walk them.
+pub fn calls() -> Vec<rest::Line> {
+    routes::table().lines()
+}

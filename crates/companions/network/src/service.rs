@@ -79,7 +79,7 @@ impl Networks {
 
     /// The API: `/` and `/v2.0/…`.
     pub fn router(&self, authenticator: Arc<dyn Authenticator>) -> Router {
-        crate::http::router(self.core.clone(), authenticator)
+        crate::api::router(self.core.clone(), authenticator)
     }
 
     /// Who tells compute. Events that waited are sent.

@@ -16,7 +16,7 @@ use crate::words::{Fqdn, Name, NoQuery};
 /// `GET /os-aggregates`.
 pub async fn list(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let NoQuery {} = call.admit_query()?;
-    let found = aggregates::list(&api.control, &call.context()).await?;
+    let found = aggregates::list(&api.control, &call.cx).await?;
     let views: Vec<_> = found.iter().map(view).collect();
     call.render_under("aggregates", &views)
 }
@@ -25,7 +25,7 @@ pub async fn list(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
 pub async fn create(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     let CreateAggregate { aggregate: new } = call.admit()?;
     let zone = new.availability_zone.map(|Name(zone)| zone);
-    let cx = call.context();
+    let cx = call.cx.clone();
     let made = aggregates::create(&api.control, &cx, &new.name.0, zone.as_deref()).await?;
     let view = AggregateView {
         hosts: None,
@@ -38,7 +38,7 @@ pub async fn create(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
 /// `GET /os-aggregates/{id}`.
 pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let NoQuery {} = call.admit_query()?;
-    let found = aggregates::show(&api.control, &call.context(), call.path("id")).await?;
+    let found = aggregates::show(&api.control, &call.cx, call.path("id")).await?;
     call.render_under("aggregate", &view(&found))
 }
 
@@ -53,7 +53,7 @@ pub async fn update(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
             "Invalid input for field/attribute aggregate. Value: {}. {} is not valid under any of the given schemas",
         ));
     }
-    let (cx, id) = (call.context(), call.path("id"));
+    let (cx, id) = (call.cx.clone(), call.path("id"));
     let zone = zone.as_ref().map(Option::as_deref);
     let changed = aggregates::update(&api.control, &cx, id, name.as_deref(), zone).await?;
     call.render_under("aggregate", &view(&changed))
@@ -61,14 +61,14 @@ pub async fn update(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
 
 /// `DELETE /os-aggregates/{id}`.
 pub async fn delete(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
-    aggregates::delete(&api.control, &call.context(), call.path("id")).await?;
+    aggregates::delete(&api.control, &call.cx, call.path("id")).await?;
     Ok(Answer::empty())
 }
 
 /// `add_host`.
 pub async fn add_host(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     let AddHost { member } = call.admit()?;
-    let (cx, id) = (call.context(), call.path("id"));
+    let (cx, id) = (call.cx.clone(), call.path("id"));
     let changed = aggregates::add_host(&api.control, &cx, id, &member.host.0).await?;
     call.render_under("aggregate", &view(&changed))
 }
@@ -76,7 +76,7 @@ pub async fn add_host(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
 /// `remove_host`.
 pub async fn remove_host(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     let RemoveHost { member } = call.admit()?;
-    let (cx, id) = (call.context(), call.path("id"));
+    let (cx, id) = (call.cx.clone(), call.path("id"));
     let changed = aggregates::remove_host(&api.control, &cx, id, &member.host.0).await?;
     call.render_under("aggregate", &view(&changed))
 }
@@ -84,7 +84,7 @@ pub async fn remove_host(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault>
 /// `set_metadata`.
 pub async fn set_metadata(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     let SetAggregateMetadata { set } = call.admit()?;
-    let (cx, id) = (call.context(), call.path("id"));
+    let (cx, id) = (call.cx.clone(), call.path("id"));
     let metadata = set.metadata.into_map();
     let changed = aggregates::set_metadata(&api.control, &cx, id, &metadata).await?;
     call.render_under("aggregate", &view(&changed))

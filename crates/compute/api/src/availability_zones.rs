@@ -15,14 +15,14 @@ use crate::words::NoQuery;
 /// `GET /os-availability-zone`.
 pub async fn list(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let NoQuery {} = call.admit_query()?;
-    let zones = availability_zones::list(&api.control, &call.context()).await?;
+    let zones = availability_zones::list(&api.control, &call.cx).await?;
     shown(&call, &zones, false)
 }
 
 /// `GET /os-availability-zone/detail`.
 pub async fn detail(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let NoQuery {} = call.admit_query()?;
-    let zones = availability_zones::detail(&api.control, &call.context()).await?;
+    let zones = availability_zones::detail(&api.control, &call.cx).await?;
     shown(&call, &zones, true)
 }
 

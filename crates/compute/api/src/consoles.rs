@@ -77,7 +77,7 @@ async fn open(
         let word = word.as_str().unwrap_or_default();
         Fault::bad_request(format!("Unavailable console type {word}."))
     })?;
-    Ok(consoles::open(&api.control, &call.context(), call.path(id), wanted).await?)
+    Ok(consoles::open(&api.control, &call.cx, call.path(id), wanted).await?)
 }
 
 /// The action `os-getConsoleOutput`.
@@ -85,7 +85,7 @@ pub async fn output(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     let request: GetConsoleOutput = call.admit()?;
     let lines = request.get_console_output.length;
     let lines = lines.and_then(|lines| usize::try_from(lines).ok());
-    let text = consoles::output(&api.control, &call.context(), call.path("id"), lines).await?;
+    let text = consoles::output(&api.control, &call.cx, call.path("id"), lines).await?;
     call.render(&ConsoleOutput { output: &text })
 }
 
@@ -97,7 +97,7 @@ pub async fn resolve(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
             "The requested console type details are not accessible",
         ));
     }
-    let found = consoles::resolve(&api.control, &call.context(), call.path("id")).await?;
+    let found = consoles::resolve(&api.control, &call.cx, call.path("id")).await?;
     let view = ConnectionView {
         instance_uuid: &found.server_id,
         host: &found.host,

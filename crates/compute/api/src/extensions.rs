@@ -26,19 +26,18 @@ pub struct ExtensionView {
 /// The one namespace and date that the list was frozen with.
 const NAMESPACE: &str = "http://docs.openstack.org/compute/ext/fake_xml";
 const UPDATED: &str = "2014-12-03T00:00:00Z";
-const RULE: &str = "os_compute_api:extensions";
 
 /// `GET /extensions`.
 pub async fn list(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let NoQuery {} = call.admit_query()?;
-    policy::allow(&api.control, &call.context(), RULE)?;
+    policy::allow(&api.control, &call.cx)?;
     call.render_under("extensions", &all(&call))
 }
 
 /// `GET /extensions/{id}`.
 pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let NoQuery {} = call.admit_query()?;
-    policy::allow(&api.control, &call.context(), RULE)?;
+    policy::allow(&api.control, &call.cx)?;
     let alias = call.path("id");
     let found = all(&call).into_iter().find(|one| one.alias == alias);
     call.render_under("extension", &found.ok_or_else(Fault::no_resource)?)

@@ -2,8 +2,9 @@
 
 use axum::response::{IntoResponse, Response};
 use compute_control::ControlError;
-use http::{HeaderValue, StatusCode, header};
-use microversion::{NegotiationError, Refusal};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use microversion::Refusal;
+use rest::Unrenderable;
 
 /// An error answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,8 +20,6 @@ pub struct Fault {
 const MALFORMED: &str = "Malformed request body";
 /// What is said when a route, version or action does not exist.
 const NO_RESOURCE: &str = "The resource could not be found.";
-const NOT_BUILT: &str = "This call of the Compute API is not built yet.";
-const GONE: &str = "This resource is no longer available. No forwarding address is given.";
 const UNEXPECTED: &str =
     "Unexpected API Error. The log of the service has the details under this request's id.";
 
@@ -66,39 +65,9 @@ impl Fault {
         Self::bad_request(MALFORMED)
     }
 
-    /// A text that no database keeps.
-    pub fn nul(found: &web::text::Nul) -> Self {
-        Self::bad_request(found.to_string())
-    }
-
-    pub fn no_such_action(name: &str) -> Self {
-        Self::bad_request(format!("There is no such action: {name}"))
-    }
-
     /// A known route at a version that does not have it.
     pub fn no_resource() -> Self {
         Self::not_found(NO_RESOURCE)
-    }
-
-    pub fn not_built() -> Self {
-        Self::new(StatusCode::NOT_IMPLEMENTED, NOT_BUILT)
-    }
-
-    pub fn gone() -> Self {
-        Self::new(StatusCode::GONE, GONE)
-    }
-
-    pub fn unsupported_media_type() -> Self {
-        Self::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "Unsupported Content-Type",
-        )
-    }
-
-    pub fn other_project(in_url: &str, of_token: &str) -> Self {
-        Self::bad_request(format!(
-            "Malformed request URL: URL's project_id '{in_url}' doesn't match Context's project_id '{of_token}'"
-        ))
     }
 
     /// Our own failure: logged in full, told in general.
@@ -111,11 +80,6 @@ impl Fault {
         }
         tracing::error!(error = chain, "a request failed unexpectedly");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, UNEXPECTED)
-    }
-
-    #[expect(clippy::needless_pass_by_value, reason = "so that it fits map_err")]
-    pub(crate) fn unrenderable(error: serde_json::Error) -> Self {
-        Self::unexpected(&error)
     }
 
     /// The key that the body is filed under.
@@ -148,6 +112,12 @@ impl IntoResponse for Fault {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+impl From<Unrenderable> for Fault {
+    fn from(error: Unrenderable) -> Self {
+        Self::unexpected(&error)
     }
 }
 
@@ -193,21 +163,12 @@ impl From<ControlError> for Fault {
     }
 }
 
-impl From<NegotiationError> for Fault {
-    fn from(error: NegotiationError) -> Self {
-        match error {
-            NegotiationError::Syntax(_) => Self::bad_request(error.to_string()),
-            NegotiationError::Unknown { .. } => {
-                Self::new(StatusCode::NOT_ACCEPTABLE, error.to_string())
-            }
-        }
-    }
-}
-
 /// The answer to a path or verb that no version knows: it comes from in front of the API, so it has another shape, and
 /// is never a 405.
-pub fn no_route(accept: Option<&str>) -> Response {
+pub fn no_route(headers: &HeaderMap) -> Response {
     let code = StatusCode::NOT_FOUND;
+    let accept = headers.get(header::ACCEPT);
+    let accept = accept.and_then(|accept| accept.to_str().ok());
     if accept.is_some_and(|accept| accept.contains("json")) {
         let body = serde_json::json!({
             "message": "The resource could not be found.<br /><br />\n\n\n", "code": "404 Not Found", "title": "Not Found",

@@ -35,7 +35,7 @@ pub async fn list(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
 /// `GET /flavors/detail`.
 pub async fn detail(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let (found, next) = page(&api, &call, "flavors/detail").await?;
-    let specs = flavors::shows_specs(&api.control, &call.context());
+    let specs = flavors::shows_specs(&api.control, &call.cx);
     let flavors = found.iter().map(|flavor| view(&call, flavor, specs));
     call.render(&FlavorPage {
         flavors: flavors.collect(),
@@ -46,7 +46,7 @@ pub async fn detail(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
 /// `GET /flavors/{id}`.
 pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let NoQuery {} = call.admit_query()?;
-    let flavor = flavors::show(&api.control, &call.context(), call.path("id")).await?;
+    let flavor = flavors::show(&api.control, &call.cx, call.path("id")).await?;
     shown(&api, &call, &flavor)
 }
 
@@ -71,7 +71,7 @@ pub async fn create(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
         is_public: new.is_public.is_none_or(|Flag(public)| public),
         description: new.description,
     };
-    let flavor = flavors::create(&api.control, &call.context(), wanted).await?;
+    let flavor = flavors::create(&api.control, &call.cx, wanted).await?;
     shown(&api, &call, &flavor)
 }
 
@@ -79,19 +79,19 @@ pub async fn create(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
 pub async fn update(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     let UpdateFlavor { flavor: update } = call.admit()?;
     let description = update.description.into_option().flatten();
-    let cx = call.context();
+    let cx = call.cx.clone();
     let flavor = flavors::describe(&api.control, &cx, call.path("id"), description).await?;
     shown(&api, &call, &flavor)
 }
 
 /// `DELETE /flavors/{id}`.
 pub async fn delete(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
-    flavors::delete(&api.control, &call.context(), call.path("id")).await?;
+    flavors::delete(&api.control, &call.cx, call.path("id")).await?;
     Ok(Answer::empty())
 }
 
 fn shown(api: &Api, call: &Call, flavor: &Flavor) -> Result<Answer, Fault> {
-    let specs = flavors::shows_specs(&api.control, &call.context());
+    let specs = flavors::shows_specs(&api.control, &call.cx);
     call.render_under("flavor", &view(call, flavor, specs))
 }
 
@@ -150,7 +150,7 @@ async fn page(
         marker: asked.marker,
         limit,
     };
-    let found = flavors::list(&api.control, &call.context(), &wanted).await?;
+    let found = flavors::list(&api.control, &call.cx, &wanted).await?;
     let last = found.last().map(|flavor| flavor.id.as_str());
     let next = paging::next(call, path, limit, found.len(), last);
     Ok((found, next))

@@ -207,8 +207,12 @@ mod tests {
         let shapes = shapes::ALL
             .iter()
             .flat_map(|shape| microversion::changes(shape));
-        let routes = routes::all().flat_map(|route| [route.range.min, route.range.max.next()]);
-        let codes = routes::all().filter_map(routes::Route::code_changed);
+        let routes = routes::table()
+            .rows()
+            .flat_map(|route| [route.range.min, route.range.max.next()]);
+        let codes = routes::table()
+            .rows()
+            .filter_map(|route| route.code_changed());
         shapes.chain(routes).chain(codes).collect()
     }
 

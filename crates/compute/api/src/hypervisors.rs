@@ -19,8 +19,7 @@ use crate::words::{Flag, Limit, Link};
 
 /// `GET /os-hypervisors`.
 pub async fn list(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
-    let rule = "os_compute_api:os-hypervisors:list";
-    let (found, next) = page(&api, &call, rule, "os-hypervisors").await?;
+    let (found, next) = page(&api, &call, "os-hypervisors").await?;
     call.render(&HypervisorPage {
         hypervisors: found.iter().map(|seen| summary(&call, seen)).collect(),
         next,
@@ -29,8 +28,7 @@ pub async fn list(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
 
 /// `GET /os-hypervisors/detail`.
 pub async fn detail(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
-    let rule = "os_compute_api:os-hypervisors:list-detail";
-    let (found, next) = page(&api, &call, rule, "os-hypervisors/detail").await?;
+    let (found, next) = page(&api, &call, "os-hypervisors/detail").await?;
     call.render(&HypervisorPage {
         hypervisors: found.iter().map(|seen| view(&call, seen)).collect(),
         next,
@@ -41,14 +39,14 @@ pub async fn detail(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
 pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let ShowHypervisor { with_servers } = call.admit_query()?;
     let with_servers = with_servers.is_some_and(|Flag(with)| with);
-    let cx = call.context();
+    let cx = call.cx.clone();
     let seen = hypervisors::show(&api.control, &cx, named(&call), with_servers).await?;
     call.render_under("hypervisor", &view(&call, &seen))
 }
 
 /// `GET /os-hypervisors/{id}/uptime`, until 2.87.
 pub async fn uptime(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
-    let seen = hypervisors::uptime(&api.control, &call.context(), named(&call)).await?;
+    let seen = hypervisors::uptime(&api.control, &call.cx, named(&call)).await?;
     let view = HypervisorSummary {
         uptime: seen.node.facts.booted_at.map(uptime_text),
         ..summary(&call, &seen)
@@ -58,17 +56,17 @@ pub async fn uptime(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
 
 /// `GET /os-hypervisors/{part of a name}/search`, until 2.52.
 pub async fn search(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
-    matching(&api, &call, "os_compute_api:os-hypervisors:search", false).await
+    matching(&api, &call, false).await
 }
 
 /// `GET /os-hypervisors/{part of a name}/servers`, until 2.52.
 pub async fn servers(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
-    matching(&api, &call, "os_compute_api:os-hypervisors:servers", true).await
+    matching(&api, &call, true).await
 }
 
 /// `GET /os-hypervisors/statistics`, until 2.87.
 pub async fn statistics(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
-    let nodes = hypervisors::enabled(&api.control, &call.context()).await?;
+    let nodes = hypervisors::enabled(&api.control, &call.cx).await?;
     let mut total = Statistics::default();
     for node in &nodes {
         let of = Room::of(node);
@@ -87,24 +85,19 @@ pub async fn statistics(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     call.render_under("hypervisor_statistics", &total)
 }
 
-async fn matching(api: &Api, call: &Call, rule: &str, with_servers: bool) -> Result<Answer, Fault> {
+async fn matching(api: &Api, call: &Call, with_servers: bool) -> Result<Answer, Fault> {
     let wanted = Listing {
         pattern: Some(call.path("id")),
         with_servers,
         ..Listing::default()
     };
-    let found = hypervisors::list(&api.control, &call.context(), rule, wanted).await?;
+    let found = hypervisors::list(&api.control, &call.cx, wanted).await?;
     let views: Vec<_> = found.iter().map(|seen| summary(call, seen)).collect();
     call.render_under("hypervisors", &views)
 }
 
 /// The hypervisors of a page and the link to the next.
-async fn page(
-    api: &Api,
-    call: &Call,
-    rule: &str,
-    path: &str,
-) -> Result<(Vec<Seen>, Option<Vec<Link>>), Fault> {
+async fn page(api: &Api, call: &Call, path: &str) -> Result<(Vec<Seen>, Option<Vec<Link>>), Fault> {
     let asked: ListHypervisors = call.admit_query()?;
     let pattern = asked.hypervisor_hostname_pattern.as_deref();
     if pattern.is_some() && (asked.limit.is_some() || asked.marker.is_some()) {
@@ -120,7 +113,7 @@ async fn page(
         limit: size,
         with_servers: asked.with_servers.is_some_and(|Flag(with)| with),
     };
-    let found = hypervisors::list(&api.control, &call.context(), rule, wanted).await?;
+    let found = hypervisors::list(&api.control, &call.cx, wanted).await?;
     let next = size.and_then(|size| {
         let node = &found.last()?.node;
         let last = match call.version.at_least(IDS_OF_HOSTS) {

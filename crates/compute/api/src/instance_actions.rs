@@ -44,7 +44,7 @@ pub async fn index(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     };
     let id = call.path("server_id");
     let deleted_too = call.version.at_least(ACTIONS_OF_DELETED);
-    let found = actions::list(&api.control, &call.context(), id, &page, deleted_too).await?;
+    let found = actions::list(&api.control, &call.cx, id, &page, deleted_too).await?;
     let path = format!("servers/{id}/os-instance-actions");
     let last = found.last().map(|record| record.request_id.as_str());
     let next = paging::next(&call, &path, size, found.len(), last);
@@ -59,7 +59,7 @@ pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let NoQuery {} = call.admit_query()?;
     let (id, request) = (call.path("server_id"), call.path("id"));
     let deleted_too = call.version.at_least(ACTIONS_OF_DELETED);
-    let found = actions::show(&api.control, &call.context(), id, request, deleted_too).await?;
+    let found = actions::show(&api.control, &call.cx, id, request, deleted_too).await?;
     let with_events = found.sight.tracebacks || call.version.at_least(EVENTS_FOR_ALL);
     let events = found.events.iter().map(|event| event_view(&found, event));
     let events = with_events.then(|| events.collect());

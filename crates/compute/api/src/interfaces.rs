@@ -16,7 +16,7 @@ use crate::words::{Id, NoQuery, Tag};
 pub async fn index(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let NoQuery {} = call.admit_query()?;
     let id = call.path("server_id");
-    let (server, ports) = interfaces::list(&api.control, &call.context(), id).await?;
+    let (server, ports) = interfaces::list(&api.control, &call.cx, id).await?;
     let views = ports.iter().map(|port| view(&server, port)).collect();
     call.render(&Interfaces { attachments: views })
 }
@@ -25,7 +25,7 @@ pub async fn index(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
 pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let NoQuery {} = call.admit_query()?;
     let (id, port) = (call.path("server_id"), call.path("id"));
-    let (server, port) = interfaces::show(&api.control, &call.context(), id, port).await?;
+    let (server, port) = interfaces::show(&api.control, &call.cx, id, port).await?;
     call.render_under("interfaceAttachment", &view(&server, &port))
 }
 

@@ -20,7 +20,7 @@ pub async fn list(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let pages = call.version.at_least(KEYPAIR_PAGES);
     let limit = pages.then(|| paging::size(&api, asked.limit));
     let (user, marker) = (asked.user_id.as_deref(), asked.marker.as_deref());
-    let cx = call.context();
+    let cx = call.cx.clone();
     let found = keypairs::list(&api.control, &cx, user, marker, limit).await?;
     let next = limit.and_then(|limit| {
         let last = found.last().map(|pair| pair.name.as_str());
@@ -52,7 +52,7 @@ pub async fn create(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
         },
         public_key: new.public_key,
     };
-    let made = keypairs::create(&api.control, &call.context(), wanted).await?;
+    let made = keypairs::create(&api.control, &call.cx, wanted).await?;
     call.render_under(
         "keypair",
         &CreatedKeypair {
@@ -69,7 +69,7 @@ pub async fn create(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
 /// `GET /os-keypairs/{id}`.
 pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let OfUser { user_id } = call.admit_query()?;
-    let (cx, name) = (call.context(), call.path("id"));
+    let (cx, name) = (call.cx.clone(), call.path("id"));
     let (id, pair) = keypairs::show(&api.control, &cx, user_id.as_deref(), name).await?;
     call.render_under(
         "keypair",
@@ -91,7 +91,7 @@ pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
 /// `DELETE /os-keypairs/{id}`.
 pub async fn delete(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let OfUser { user_id } = call.admit_query()?;
-    let (cx, name) = (call.context(), call.path("id"));
+    let (cx, name) = (call.cx.clone(), call.path("id"));
     keypairs::delete(&api.control, &cx, user_id.as_deref(), name).await?;
     Ok(Answer::empty())
 }

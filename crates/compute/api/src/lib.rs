@@ -11,8 +11,8 @@ pub mod aggregates;
 pub mod availability_zones;
 pub mod call;
 pub mod consoles;
-pub mod dispatch;
 pub mod extensions;
+mod faces;
 pub mod fault;
 pub mod flavors;
 pub mod history;
@@ -21,7 +21,6 @@ pub mod instance_actions;
 pub mod interfaces;
 pub mod keypairs;
 pub mod limits;
-mod lookup;
 pub mod metadata;
 pub mod operations;
 pub mod paging;
@@ -41,7 +40,6 @@ pub mod words;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware;
 use compute_control::Control;
 use web::Authenticator;
 
@@ -59,11 +57,6 @@ pub fn router(api: Arc<Api>) -> Router {
         let control = control.clone();
         async move { control.durable().await }
     });
-    Router::new()
-        .fallback(dispatch::serve)
-        .with_state(api)
-        .layer(middleware::from_fn_with_state(durable, web::durable::layer))
-        .layer(middleware::from_fn(|request, next| {
-            web::request_id::layer(Some("x-compute-request-id"), request, next)
-        }))
+    let faces = Router::new().fallback(faces::serve).with_state(api);
+    rest::around(faces, durable, Some("x-compute-request-id"))
 }

@@ -15,7 +15,7 @@ use crate::words::{Metadata, NoQuery};
 /// `GET …/metadata`.
 pub async fn index(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let NoQuery {} = call.admit_query()?;
-    let metadata = control::list(&api.control, &call.context(), call.path("server_id")).await?;
+    let metadata = control::list(&api.control, &call.cx, call.path("server_id")).await?;
     shown(&call, metadata)
 }
 
@@ -33,7 +33,7 @@ async fn write(api: Arc<Api>, mut call: Call, how: Write) -> Result<Answer, Faul
     let SetMetadata { metadata } = call.admit()?;
     let new = metadata.into_map();
     let id = call.path("server_id");
-    let all = control::write(&api.control, &call.context(), id, &new, how).await?;
+    let all = control::write(&api.control, &call.cx, id, &new, how).await?;
     shown(&call, all)
 }
 
@@ -41,7 +41,7 @@ async fn write(api: Arc<Api>, mut call: Call, how: Write) -> Result<Answer, Faul
 pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let NoQuery {} = call.admit_query()?;
     let (id, key) = (call.path("server_id"), call.path("id"));
-    let value = control::show(&api.control, &call.context(), id, key).await?;
+    let value = control::show(&api.control, &call.cx, id, key).await?;
     let meta = BTreeMap::from([(key.to_owned(), value)]);
     call.render(&ItemView { meta })
 }
@@ -54,14 +54,14 @@ pub async fn update(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     if !meta.contains_key(key) {
         return Err(Fault::bad_request("Request body and URI mismatch"));
     }
-    control::write(&api.control, &call.context(), id, &meta, Write::Item).await?;
+    control::write(&api.control, &call.cx, id, &meta, Write::Item).await?;
     call.render(&ItemView { meta })
 }
 
 /// `DELETE …/metadata/{key}`.
 pub async fn delete(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let (id, key) = (call.path("server_id"), call.path("id"));
-    control::delete(&api.control, &call.context(), id, key).await?;
+    control::delete(&api.control, &call.cx, id, key).await?;
     Ok(Answer::empty())
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use compute_control::operations::{self, Attempt, Operation, Wanted};
+use compute_control::policy;
 use microversion::{Patch, Versioned};
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,7 @@ use crate::fault::Fault;
 /// `GET /os-kilonova-operations`.
 pub async fn list(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let asked: ListOperations = call.admit_query()?;
-    operations::allow(&api.control, &call.context(), "list")?;
+    policy::allow(&api.control, &call.cx)?;
     let wanted = Wanted {
         server_id: asked.server_id.as_deref(),
         stuck: asked.status.as_deref() == Some("stuck"),
@@ -26,21 +27,21 @@ pub async fn list(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
 
 /// `GET /os-kilonova-operations/{id}`.
 pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
-    operations::allow(&api.control, &call.context(), "show")?;
+    policy::allow(&api.control, &call.cx)?;
     let (found, steps) = operations::show(&api.control.db, call.path("id")).await?;
     call.render_under("operation", &view(&found, Some(&steps)))
 }
 
 /// The action `retry`.
 pub async fn retry(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
-    operations::allow(&api.control, &call.context(), "retry")?;
+    policy::allow(&api.control, &call.cx)?;
     operations::retry(&api.control.db, call.path("id")).await?;
     Ok(Answer::empty())
 }
 
 /// The action `undo`.
 pub async fn undo(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
-    operations::allow(&api.control, &call.context(), "undo")?;
+    policy::allow(&api.control, &call.cx)?;
     operations::undo(&api.control.db, call.path("id")).await?;
     Ok(Answer::empty())
 }
@@ -48,7 +49,7 @@ pub async fn undo(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
 /// The action `abandon`.
 pub async fn abandon(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     let asked: AbandonOperation = call.admit()?;
-    operations::allow(&api.control, &call.context(), "abandon")?;
+    policy::allow(&api.control, &call.cx)?;
     let reason = match asked.abandon {
         Patch::Value(reason) => reason.reason,
         Patch::Absent | Patch::Null => None,

@@ -1,7 +1,5 @@
 //! Lists in pages: how many items one may have, and the link to the next.
 
-use web::Query;
-
 use crate::Api;
 use crate::call::Call;
 use crate::words::{Limit, Link};
@@ -12,8 +10,7 @@ pub fn size(api: &Api, asked: Option<Limit>) -> u64 {
     asked.map_or(most, |Limit(asked)| asked.min(most))
 }
 
-/// The link to what follows `last`, where the page is full; clients learn only from the next page that there was
-/// nothing more.
+/// The link to what follows `last`, where the page is full.
 pub fn next(
     call: &Call,
     path: &str,
@@ -21,11 +18,6 @@ pub fn next(
     count: usize,
     last: Option<&str>,
 ) -> Option<Vec<Link>> {
-    let last = last.filter(|_| size > 0 && u64::try_from(count).unwrap_or(u64::MAX) >= size)?;
-    let mut query = Query::parse(call.query.as_deref().unwrap_or_default()).with("marker", last);
-    query.0.sort();
-    Some(vec![Link {
-        rel: "next",
-        href: format!("{}?{}", call.link(path), query.encode()),
-    }])
+    let href = rest::next_page(&call.link(path), &call.pairs(), size, count, last)?;
+    Some(vec![Link { rel: "next", href }])
 }

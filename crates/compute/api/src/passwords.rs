@@ -13,14 +13,14 @@ use crate::fault::Fault;
 /// `GET …/os-server-password`.
 pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let id = call.path("server_id");
-    let password = passwords::show(&api.control, &call.context(), id).await?;
+    let password = passwords::show(&api.control, &call.cx, id).await?;
     call.render(&PasswordView { password })
 }
 
 /// `DELETE …/os-server-password`.
 pub async fn clear(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let id = call.path("server_id");
-    passwords::clear(&api.control, &call.context(), id).await?;
+    passwords::clear(&api.control, &call.cx, id).await?;
     Ok(Answer::empty())
 }
 

@@ -17,7 +17,7 @@ use crate::words::NoQuery;
 pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let NoQuery {} = call.admit_query()?;
     let class = call.path("id");
-    let limits = quota_sets::show_class(&api.control, &call.context(), class).await?;
+    let limits = quota_sets::show_class(&api.control, &call.cx, class).await?;
     call.render_under("quota_class_set", &view(Some(class), &limits))
 }
 
@@ -25,7 +25,7 @@ pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
 pub async fn update(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     let UpdateQuotaClassSet { quota_class_set } = call.admit()?;
     let wanted = quota_class_set.limits();
-    let (cx, class) = (call.context(), call.path("id"));
+    let (cx, class) = (call.cx.clone(), call.path("id"));
     let limits = quota_sets::update_class(&api.control, &cx, class, &wanted).await?;
     call.render_under("quota_class_set", &view(None, &limits))
 }

@@ -16,7 +16,7 @@ use crate::words::Flag;
 pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let asked: OfUser = call.admit_query()?;
     let whose = whose(&call, &asked);
-    let limits = quota_sets::show(&api.control, &call.context(), whose).await?;
+    let limits = quota_sets::show(&api.control, &call.cx, whose).await?;
     shown(&call, Some(whose.project), &limits)
 }
 
@@ -24,7 +24,7 @@ pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
 pub async fn detail(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let asked: OfUser = call.admit_query()?;
     let whose = whose(&call, &asked);
-    let uses = quota_sets::detail(&api.control, &call.context(), whose).await?;
+    let uses = quota_sets::detail(&api.control, &call.cx, whose).await?;
     let view = QuotaSet::of(Some(whose.project), |resource| {
         let of = uses.get(&resource);
         QuotaUse {
@@ -39,7 +39,7 @@ pub async fn detail(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
 /// `GET /os-quota-sets/{id}/defaults`.
 pub async fn defaults(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let project = call.path("id");
-    let limits = quota_sets::defaults(&api.control, &call.context(), project).await?;
+    let limits = quota_sets::defaults(&api.control, &call.cx, project).await?;
     shown(&call, Some(project), &limits)
 }
 
@@ -48,7 +48,7 @@ pub async fn update(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     let UpdateQuotaSet { quota_set } = call.admit()?;
     let asked: OfUser = call.admit_query()?;
     let force = quota_set.force.is_some_and(|Flag(force)| force);
-    let (cx, wanted) = (call.context(), quota_set.limits());
+    let (cx, wanted) = (call.cx.clone(), quota_set.limits());
     let whose = whose(&call, &asked);
     let limits = quota_sets::update(&api.control, &cx, whose, &wanted, force).await?;
     shown(&call, None, &limits)
@@ -57,7 +57,7 @@ pub async fn update(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
 /// `DELETE /os-quota-sets/{id}`.
 pub async fn delete(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let asked: OfUser = call.admit_query()?;
-    quota_sets::delete(&api.control, &call.context(), whose(&call, &asked)).await?;
+    quota_sets::delete(&api.control, &call.cx, whose(&call, &asked)).await?;
     Ok(Answer::empty())
 }
 

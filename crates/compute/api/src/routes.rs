@@ -8,116 +8,29 @@ mod projects;
 mod proxies;
 mod servers;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use http::{Method, StatusCode};
-use microversion::{Range, Version};
+use axum::response::{IntoResponse, Response};
+use compute_control::Context;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use microversion::Version;
+use rest::words::OK;
+use rest::{Access, Answering, Paths, Refused, Row, Serving, Table, Verb, built};
+use web::body::BodyError;
+use web::policy::Guard;
+use web::{Caller, auth};
 
 use crate::Api;
-use crate::call::{Answering, Call, Handler};
-use crate::fault::Fault;
+use crate::call::Call;
+use crate::fault::{Fault, no_route};
 use crate::versions::SERVICE;
 
 /// One call of the API.
-pub struct Route {
-    pub verb: Verb,
-    /// Below the mount point; parts in braces are open.
-    pub path: &'static str,
-    /// For `…/action`: the only key of the body.
-    pub action: Option<&'static str>,
-    /// Where it exists; elsewhere it answers 404.
-    pub range: Range,
-    pub access: Access,
-    success: StatusCode,
-    /// Before this version it succeeded with another code.
-    earlier: Option<(Version, StatusCode)>,
-    pub handler: Handler,
-    pub status: Status,
-}
+pub type Route = Row<Api>;
 
-/// The verbs that the API uses; every other one is unknown to every path.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Verb {
-    Delete,
-    Get,
-    Post,
-    Put,
-}
-
-impl Verb {
-    /// The verb of a request, if any route could have it.
-    pub fn of(method: &Method) -> Option<Self> {
-        match *method {
-            Method::DELETE => Some(Verb::Delete),
-            Method::GET => Some(Verb::Get),
-            Method::POST => Some(Verb::Post),
-            Method::PUT => Some(Verb::Put),
-            _ => None,
-        }
-    }
-}
-
-/// Who may call.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Access {
-    /// Whoever has a valid token.
-    Authenticated,
-    /// Whom this policy rule allows.
-    Rule(&'static str),
-}
-
-/// How far we are with a call.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Status {
-    Built,
-    /// Answers 501.
-    NotBuilt,
-    /// Answers 410, by design.
-    Gone,
-}
-
-impl Route {
-    /// The code of a success at `version`.
-    pub fn success(&self, version: Version) -> StatusCode {
-        match self.earlier {
-            Some((since, code)) if !version.at_least(since) => code,
-            _ => self.success,
-        }
-    }
-
-    /// The version at which the code of a success changed.
-    pub fn code_changed(&self) -> Option<Version> {
-        self.earlier.map(|(since, _)| since)
-    }
-
-    const fn action(self, name: &'static str) -> Self {
-        Self {
-            action: Some(name),
-            ..self
-        }
-    }
-
-    const fn since(self, minor: u16) -> Self {
-        let range = Range::between(Version::new(2, minor), self.range.max);
-        Self { range, ..self }
-    }
-
-    const fn until(self, minor: u16) -> Self {
-        let range = Range::between(self.range.min, Version::new(2, minor));
-        Self { range, ..self }
-    }
-
-    const fn before(self, minor: u16, code: StatusCode) -> Self {
-        Self {
-            earlier: Some((Version::new(2, minor), code)),
-            ..self
-        }
-    }
-}
-
-/// Every route, those that are gone included.
-pub fn all() -> impl Iterator<Item = &'static Route> {
-    let tables = [
+static TABLE: LazyLock<Table<Api>> = LazyLock::new(|| {
+    Table::new(&[
         actions::ROWS,
         flavors::ROWS,
         gone::ROWS,
@@ -125,119 +38,125 @@ pub fn all() -> impl Iterator<Item = &'static Route> {
         projects::ROWS,
         proxies::ROWS,
         servers::ROWS,
-    ];
-    tables.into_iter().flatten()
+    ])
+});
+
+/// Every call, those that are gone included.
+pub fn table() -> &'static Table<Api> {
+    &TABLE
 }
 
-/// A route that is there at every version, with the handler that serves it.
+impl rest::Service for Api {
+    type Caller = Arc<Caller>;
+    type Context = Context;
+    type Fault = Fault;
+
+    const VERSIONS: Option<microversion::Service> = Some(SERVICE);
+    /// Older than every microversion.
+    const LEGACY: Version = Version::new(2, 0);
+    const PATHS: Paths = Paths {
+        project_before: true,
+        json_after: true,
+        slash_after: false,
+        head_is_get: false,
+    };
+
+    fn table() -> &'static Table<Self> {
+        table()
+    }
+
+    async fn identify(self: &Arc<Self>, head: &Parts) -> Result<Arc<Caller>, Response> {
+        let found = auth::identify(self.authenticator.as_ref(), &head.headers).await;
+        found.map_err(|error| auth::refuse(&error, &self.authenticator.identity_url()))
+    }
+
+    fn context(caller: Arc<Caller>, guard: Guard, head: &Parts) -> Context {
+        Context {
+            caller,
+            request_id: web::request_id::given(head),
+            guard,
+        }
+    }
+
+    fn project(caller: &Arc<Caller>) -> Option<&str> {
+        caller.project_id.as_deref()
+    }
+
+    /// Only JSON is understood; a plain text type counts as none.
+    fn admit(head: &Parts) -> Result<(), Refused> {
+        let Some(value) = head.headers.get(header::CONTENT_TYPE) else {
+            return Ok(());
+        };
+        let media = value.to_str().unwrap_or("?").split(';').next();
+        let media = media.unwrap_or_default().trim().to_ascii_lowercase();
+        match media.as_str() {
+            "" | "text/plain" | "application/json" | "application/vnd.openstack.compute+json" => {
+                Ok(())
+            }
+            _ => Err(Refused::MediaType),
+        }
+    }
+
+    fn refuse(refused: Refused, headers: &HeaderMap) -> Response {
+        match refused {
+            // They come from in front of the API.
+            Refused::NoPath | Refused::NoVerb(_) => no_route(headers),
+            Refused::Body(error @ BodyError::TooLarge) => {
+                let text = HeaderValue::from_static("text/plain; charset=UTF-8");
+                let code = StatusCode::PAYLOAD_TOO_LARGE;
+                (code, [(header::CONTENT_TYPE, text)], error.to_string()).into_response()
+            }
+            Refused::Malformed(_) => Fault::malformed().into_response(),
+            refused => Fault::new(refused.status(), refused.to_string()).into_response(),
+        }
+    }
+}
+
+/// A route that is there at every version, with what serves it.
 const fn row(
     verb: Verb,
     path: &'static str,
     access: Access,
     success: StatusCode,
-    handler: Serving,
+    serving: Serving<Api>,
 ) -> Route {
-    let range = Range::between(SERVICE.min, SERVICE.max);
-    let Serving { handler, status } = handler;
-    Route {
-        verb,
-        path,
-        action: None,
-        range,
-        access,
-        success,
-        earlier: None,
-        handler,
-        status,
-    }
+    Row::new(verb, path, access, success, serving)
 }
 
 /// A route that was removed from all versions.
 const fn gone(verb: Verb, path: &'static str) -> Route {
-    let handler = Serving {
-        handler: |_, _| refuse(Fault::gone()),
-        status: Status::Gone,
-    };
-    row(verb, path, Access::Authenticated, StatusCode::GONE, handler)
-}
-
-/// A handler and how far it is.
-#[derive(Clone, Copy)]
-struct Serving {
-    handler: Handler,
-    status: Status,
-}
-
-/// A built handler, in a row of a table: `built!(servers::show)`.
-macro_rules! built {
-    ($handler:path) => {
-        $crate::routes::serving(|api, call| Box::pin($handler(api, call)))
-    };
-}
-use built;
-
-const fn serving(handler: Handler) -> Serving {
-    Serving {
-        handler,
-        status: Status::Built,
-    }
+    row(verb, path, Access::Authenticated, OK, Serving::Gone)
 }
 
 /// Answers that the call is not built yet.
 #[expect(non_upper_case_globals, reason = "reads as a handler in the tables")]
-const not_built: Serving = Serving {
-    handler: |_, _| refuse(Fault::not_built()),
-    status: Status::NotBuilt,
-};
+const not_built: Serving<Api> = Serving::NotBuilt;
 
 /// Calls of which only the refusal is left: 400, with a pointer to what replaced them.
 #[expect(non_upper_case_globals, reason = "reads as a handler in the tables")]
-const always_refused: Serving = Serving {
-    handler: refuse_replaced,
-    status: Status::Built,
-};
+const always_refused: Serving<Api> = Serving::Known(refuse_replaced);
 
-fn refuse_replaced(_: Arc<Api>, call: Call) -> Answering {
-    refuse(Fault::bad_request(match call.route.action {
+fn refuse_replaced(_: Arc<Api>, call: Call) -> Answering<Api> {
+    let fault = Fault::bad_request(match call.action {
         Some("os-getRDPConsole") => "Guest does not have a console available.",
         _ => "Command Not supported. Please use Ironic command to perform this action.",
-    }))
-}
-
-fn refuse(fault: Fault) -> Answering {
+    });
     Box::pin(std::future::ready(Err(fault)))
-}
-
-/// Short names for the tables.
-mod methods {
-    use super::Verb;
-
-    pub const DELETE: Verb = Verb::Delete;
-    pub const GET: Verb = Verb::Get;
-    pub const POST: Verb = Verb::Post;
-    pub const PUT: Verb = Verb::Put;
-}
-
-/// Short names for the tables.
-mod codes {
-    use http::StatusCode;
-
-    pub const ACCEPTED: StatusCode = StatusCode::ACCEPTED;
-    pub const CREATED: StatusCode = StatusCode::CREATED;
-    pub const NO_CONTENT: StatusCode = StatusCode::NO_CONTENT;
-    pub const OK: StatusCode = StatusCode::OK;
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
+    use rest::Status;
+
     use super::*;
 
     #[test]
     fn the_table_has_every_call_of_the_api() {
-        let (gone, served): (Vec<_>, Vec<_>) =
-            all().partition(|route| route.status == Status::Gone);
+        let (gone, served): (Vec<_>, Vec<_>) = table()
+            .rows()
+            .partition(|route| route.status() == Status::Gone);
         // Counted in Nova 34, without the version document at the root of a mount point.
         let (ours, served): (Vec<_>, Vec<_>) = served
             .into_iter()
@@ -255,8 +174,8 @@ mod tests {
             .iter()
             .flat_map(|table| table.iter().map(|rule| rule.name))
             .collect();
-        for route in all() {
-            if let Access::Rule(name) = route.access {
+        for route in table().rows() {
+            if let Some(name) = route.rule() {
                 assert!(known.contains(name), "{name}");
             }
         }
@@ -265,21 +184,16 @@ mod tests {
     #[test]
     fn no_call_is_listed_twice() {
         let mut seen = HashSet::new();
-        for route in all() {
+        for route in table().rows() {
             let key = (route.verb, route.path, route.action);
-            assert!(
-                seen.insert(key),
-                "{:?} {} {:?}",
-                route.verb,
-                route.path,
-                route.action
-            );
+            assert!(seen.insert(key), "{route}");
         }
     }
 
     #[test]
     fn a_code_follows_the_version() {
-        let import = all()
+        let import = table()
+            .rows()
             .find(|route| route.path == "/os-keypairs" && route.verb == Verb::Post)
             .expect("there");
         assert_eq!(import.success(Version::new(2, 1)), StatusCode::OK);

@@ -16,7 +16,7 @@ use crate::words::{Flag, Limit};
 pub async fn index(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let asked: ListGroups = call.admit_query()?;
     let all = asked.all_tenants.is_some_and(|flag| flag.0);
-    let groups = security_groups::list(&api.control, &call.context(), all).await?;
+    let groups = security_groups::list(&api.control, &call.cx, all).await?;
     let size = |limit: Option<Limit>| limit.and_then(|limit| usize::try_from(limit.0).ok());
     let page = groups
         .iter()
@@ -29,7 +29,7 @@ pub async fn index(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
 
 /// `GET /os-security-groups/{id}`.
 pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
-    let group = security_groups::show(&api.control, &call.context(), call.path("id")).await?;
+    let group = security_groups::show(&api.control, &call.cx, call.path("id")).await?;
     call.render(&OneGroup {
         security_group: view(&group, std::slice::from_ref(&group)),
     })
@@ -40,7 +40,7 @@ pub async fn create(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     let CreateGroup {
         security_group: new,
     } = call.admit()?;
-    let (cx, description) = (call.context(), new.description.unwrap_or_default());
+    let (cx, description) = (call.cx.clone(), new.description.unwrap_or_default());
     let group = security_groups::create(&api.control, &cx, &new.name, &description).await?;
     call.render(&OneGroup {
         security_group: view(&group, &[]),
@@ -52,7 +52,7 @@ pub async fn update(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     let UpdateGroup {
         security_group: new,
     } = call.admit()?;
-    let (cx, id) = (call.context(), call.path("id"));
+    let (cx, id) = (call.cx.clone(), call.path("id"));
     let (name, description) = (new.name.as_deref(), new.description.as_deref());
     let group = security_groups::update(&api.control, &cx, id, name, description).await?;
     call.render(&OneGroup {
@@ -62,7 +62,7 @@ pub async fn update(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
 
 /// `DELETE /os-security-groups/{id}`.
 pub async fn delete(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
-    security_groups::delete(&api.control, &call.context(), call.path("id")).await?;
+    security_groups::delete(&api.control, &call.cx, call.path("id")).await?;
     Ok(Answer::empty())
 }
 
@@ -79,8 +79,7 @@ pub async fn create_rule(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault>
         cidr: new.cidr,
         group_id: new.group_id,
     };
-    let (rule, source) =
-        security_groups::create_rule(&api.control, &call.context(), wanted).await?;
+    let (rule, source) = security_groups::create_rule(&api.control, &call.cx, wanted).await?;
     call.render(&OneRule {
         security_group_rule: rule_view(&rule, source.as_slice()),
     })
@@ -88,7 +87,7 @@ pub async fn create_rule(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault>
 
 /// `DELETE /os-security-group-rules/{id}`.
 pub async fn delete_rule(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
-    security_groups::delete_rule(&api.control, &call.context(), call.path("id")).await?;
+    security_groups::delete_rule(&api.control, &call.cx, call.path("id")).await?;
     Ok(Answer::empty())
 }
 

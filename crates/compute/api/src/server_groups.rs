@@ -21,7 +21,7 @@ pub async fn list(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let limit = asked.limit.filter(|limit| limit.0 > 0);
     let limit = limit.map_or(most, |limit| limit.0.min(most));
     let offset = asked.offset.map_or(0, |offset| offset.0);
-    let (all, cx) = (asked.all_projects.is_some(), call.context());
+    let (all, cx) = (asked.all_projects.is_some(), call.cx.clone());
     let found = server_groups::list(&api.control, &cx, all, (offset, limit)).await?;
     let views: Vec<_> = found.iter().map(view).collect();
     call.render_under("server_groups", &views)
@@ -38,20 +38,20 @@ pub async fn create(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
         policy: policy.into(),
         max_server_per_host: new.rules.and_then(|rules| rules.max_server_per_host),
     };
-    let made = server_groups::create(&api.control, &call.context(), wanted).await?;
+    let made = server_groups::create(&api.control, &call.cx, wanted).await?;
     call.render_under("server_group", &view(&made))
 }
 
 /// `GET /os-server-groups/{id}`.
 pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let NoQuery {} = call.admit_query()?;
-    let found = server_groups::show(&api.control, &call.context(), call.path("id")).await?;
+    let found = server_groups::show(&api.control, &call.cx, call.path("id")).await?;
     call.render_under("server_group", &view(&found))
 }
 
 /// `DELETE /os-server-groups/{id}`.
 pub async fn delete(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
-    server_groups::delete(&api.control, &call.context(), call.path("id")).await?;
+    server_groups::delete(&api.control, &call.cx, call.path("id")).await?;
     Ok(Answer::empty())
 }
 

@@ -15,7 +15,7 @@ use crate::words::{Flag, Fqdn};
 /// `GET /os-services`.
 pub async fn list(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let ListServices { host, binary } = call.admit_query()?;
-    let cx = call.context();
+    let cx = call.cx.clone();
     let found = services::list(&api.control, &cx, host.as_deref(), binary.as_deref()).await?;
     let views: Vec<_> = found.iter().map(view).collect();
     call.render_under("services", &views)
@@ -32,7 +32,7 @@ pub async fn update(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
         disabled_reason: asked.disabled_reason,
         forced_down: asked.forced_down.map(|Flag(down)| down),
     };
-    let seen = services::update(&api.control, &call.context(), call.path("id"), &update).await?;
+    let seen = services::update(&api.control, &call.cx, call.path("id"), &update).await?;
     call.render_under("service", &view(&seen))
 }
 
@@ -69,7 +69,7 @@ async fn by_verb(api: &Api, call: &Call, asked: UpdateService) -> Result<Answer,
         }
         _ => return Err(Fault::not_found("Unknown action")),
     };
-    services::update_on(&api.control, &call.context(), &host, &binary, &update).await?;
+    services::update_on(&api.control, &call.cx, &host, &binary, &update).await?;
     let changed = ServiceChanged {
         host: &host,
         binary: &binary,
@@ -87,7 +87,7 @@ pub async fn delete(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
         true => Named::Id(id),
         false => Named::Number(id),
     };
-    services::delete(&api.control, &call.context(), named).await?;
+    services::delete(&api.control, &call.cx, named).await?;
     Ok(Answer::empty())
 }
 

@@ -15,14 +15,14 @@ use crate::words::Tag;
 /// `GET …/tags`.
 pub async fn index(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let id = call.path("server_id");
-    let tags = tags::list(&api.control, &call.context(), id).await?;
+    let tags = tags::list(&api.control, &call.cx, id).await?;
     call.render(&TagsView { tags })
 }
 
 /// `GET …/tags/{tag}`.
 pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let (id, tag) = (call.path("server_id"), call.path("id"));
-    tags::show(&api.control, &call.context(), id, tag).await?;
+    tags::show(&api.control, &call.cx, id, tag).await?;
     Ok(Answer::empty())
 }
 
@@ -31,20 +31,20 @@ pub async fn update_all(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> 
     let ReplaceTags { tags } = call.admit()?;
     let tags: Vec<String> = tags.into_iter().map(|Tag(tag)| tag).collect();
     let id = call.path("server_id");
-    let tags = tags::replace(&api.control, &call.context(), id, &tags).await?;
+    let tags = tags::replace(&api.control, &call.cx, id, &tags).await?;
     call.render(&TagsView { tags })
 }
 
 /// `PUT …/tags/{tag}`: 201 for a new one.
 pub async fn update(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let (id, tag) = (call.path("server_id"), call.path("id"));
-    check_text("tag", tag, &TAG, call.mode()).map_err(|refusal| {
+    check_text("tag", tag, &TAG, call.mode).map_err(|refusal| {
         Fault::bad_request(format!(
             "Tag '{tag}' is invalid. It must be a non empty string without characters '/' and ','. Validation error \
              message: {refusal}"
         ))
     })?;
-    let new = tags::add(&api.control, &call.context(), id, tag).await?;
+    let new = tags::add(&api.control, &call.cx, id, tag).await?;
     Ok(match new {
         true => Answer::empty().with_location(&call.link(&format!("servers/{id}/tags/{tag}"))),
         false => Answer::empty().with_code(StatusCode::NO_CONTENT),
@@ -54,13 +54,13 @@ pub async fn update(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
 /// `DELETE …/tags/{tag}`.
 pub async fn delete(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let (id, tag) = (call.path("server_id"), call.path("id"));
-    tags::delete(&api.control, &call.context(), id, tag).await?;
+    tags::delete(&api.control, &call.cx, id, tag).await?;
     Ok(Answer::empty())
 }
 
 /// `DELETE …/tags`.
 pub async fn delete_all(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
-    tags::clear(&api.control, &call.context(), call.path("server_id")).await?;
+    tags::clear(&api.control, &call.cx, call.path("server_id")).await?;
     Ok(Answer::empty())
 }
 

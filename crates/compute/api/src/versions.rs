@@ -38,10 +38,11 @@ impl Face {
         }
     }
 
-    fn mount(self) -> &'static str {
+    /// Where its table of calls is mounted.
+    pub fn mount(self) -> &'static str {
         match self {
-            Face::Legacy => "v2",
-            Face::Current => "v2.1",
+            Face::Legacy => "/v2",
+            Face::Current => "/v2.1",
         }
     }
 
@@ -75,7 +76,7 @@ impl Face {
 pub fn list(base: &str) -> Value {
     let versions = Face::ALL.map(|face| {
         let mut summary = face.summary();
-        summary["links"] = json!([{"rel": "self", "href": format!("{base}/{}/", face.mount())}]);
+        summary["links"] = json!([{"rel": "self", "href": format!("{base}{}/", face.mount())}]);
         summary
     });
     json!({"versions": versions})
@@ -85,7 +86,7 @@ pub fn list(base: &str) -> Value {
 pub fn document(base: &str, face: Face) -> Value {
     let mut summary = face.summary();
     summary["links"] = json!([
-        {"rel": "self", "href": format!("{base}/{}/", face.mount())},
+        {"rel": "self", "href": format!("{base}{}/", face.mount())},
         {"rel": "describedby", "type": "text/html", "href": "http://docs.openstack.org/"},
     ]);
     summary["media-types"] = face.media_types();
@@ -109,7 +110,7 @@ pub fn choices(base: &str, path: &str) -> Value {
         json!({
             "id": face.id(),
             "status": face.summary()["status"],
-            "links": [{"rel": "self", "href": format!("{base}/{}{path}", face.mount())}],
+            "links": [{"rel": "self", "href": format!("{base}{}{path}", face.mount())}],
             "media-types": face.media_types(),
         })
     });

@@ -24,7 +24,7 @@ enum Doing {
 /// # Errors
 /// Denied.
 pub async fn list(control: &Control, cx: &Context) -> Result<Vec<Aggregate>> {
-    allow(control, cx, "index")?;
+    policy::allow(control, cx)?;
     Ok(aggregates::list(control.db.read()).await?)
 }
 
@@ -33,7 +33,7 @@ pub async fn list(control: &Control, cx: &Context) -> Result<Vec<Aggregate>> {
 /// # Errors
 /// 404; 400 for what is no number.
 pub async fn show(control: &Control, cx: &Context, id: &str) -> Result<Aggregate> {
-    allow(control, cx, "show")?;
+    policy::allow(control, cx)?;
     let found = aggregates::find(control.db.read(), number(id)?).await;
     found.map_err(|error| missing(error, id))
 }
@@ -48,7 +48,7 @@ pub async fn create(
     name: &str,
     zone: Option<&str>,
 ) -> Result<Aggregate> {
-    allow(control, cx, "create")?;
+    policy::allow(control, cx)?;
     let new = Aggregate {
         seq: 0,
         id: uuid::Uuid::new_v4().to_string(),
@@ -81,7 +81,7 @@ pub async fn update(
     name: Option<&str>,
     zone: Option<Option<&str>>,
 ) -> Result<Aggregate> {
-    allow(control, cx, "update")?;
+    policy::allow(control, cx)?;
     let wanted = zone.map(|zone| (ZONE.to_owned(), zone.map(str::to_owned)));
     let wanted = wanted.into_iter().collect();
     edit(control, id, name, &wanted, Doing::Update).await
@@ -97,7 +97,7 @@ pub async fn set_metadata(
     id: &str,
     metadata: &BTreeMap<String, Option<String>>,
 ) -> Result<Aggregate> {
-    allow(control, cx, "set_metadata")?;
+    policy::allow(control, cx)?;
     edit(control, id, None, metadata, Doing::UpdateMetadata).await
 }
 
@@ -106,7 +106,7 @@ pub async fn set_metadata(
 /// # Errors
 /// 404; 400 while it has hosts.
 pub async fn delete(control: &Control, cx: &Context, id: &str) -> Result<()> {
-    allow(control, cx, "delete")?;
+    policy::allow(control, cx)?;
     let seq = number(id)?;
     sql::retry(|| async {
         let tx = control.db.begin().await?;
@@ -129,7 +129,7 @@ pub async fn delete(control: &Control, cx: &Context, id: &str) -> Result<()> {
 /// 404 for an unknown aggregate or host; 409 when it is in it, or in another zone, or carries
 /// servers of another zone.
 pub async fn add_host(control: &Control, cx: &Context, id: &str, host: &str) -> Result<Aggregate> {
-    allow(control, cx, "add_host")?;
+    policy::allow(control, cx)?;
     let seq = number(id)?;
     sql::retry(|| async {
         let tx = control.db.begin().await?;
@@ -179,7 +179,7 @@ pub async fn remove_host(
     id: &str,
     host: &str,
 ) -> Result<Aggregate> {
-    allow(control, cx, "remove_host")?;
+    policy::allow(control, cx)?;
     let seq = number(id)?;
     let absent = |error| match error {
         DbError::NotFound(_) => ControlError::NotFound {
@@ -303,10 +303,6 @@ fn refusal(doing: Doing, id: i64, reason: &str) -> String {
         Doing::UpdateMetadata => "update metadata of",
     };
     format!("Cannot {what} aggregate {id}. Reason: {reason}.")
-}
-
-fn allow(control: &Control, cx: &Context, verb: &str) -> Result<()> {
-    policy::allow(control, cx, &format!("os_compute_api:os-aggregates:{verb}"))
 }
 
 fn number(id: &str) -> Result<i64> {

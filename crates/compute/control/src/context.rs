@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use web::policy::Guard;
 use web::{Caller, RequestId};
 
 use crate::{ControlError, Result};
@@ -11,6 +12,8 @@ use crate::{ControlError, Result};
 pub struct Context {
     pub caller: Arc<Caller>,
     pub request_id: RequestId,
+    /// The rule of the call, which the use case asks.
+    pub guard: Guard,
 }
 
 impl Context {

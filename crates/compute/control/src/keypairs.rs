@@ -35,7 +35,7 @@ pub struct Made {
 /// 400 for what is no public key, 403 when the user has too many, 409 when the name is taken.
 pub async fn create(control: &Control, cx: &Context, new: NewKeypair) -> Result<Made> {
     let user_id = whose(cx, new.user_id.as_deref()).to_owned();
-    allow(control, cx, "create", &user_id)?;
+    allow(control, cx, &user_id)?;
     must_have_room(control, cx, control.db.read(), &user_id).await?;
     let (public_key, private_key) = match (new.public_key, new.kind) {
         (Some(key), _) => (key, None),
@@ -84,7 +84,7 @@ pub async fn show(
     name: &str,
 ) -> Result<(i64, Keypair)> {
     let user_id = whose(cx, user_id);
-    allow(control, cx, "show", user_id)?;
+    allow(control, cx, user_id)?;
     keypairs::find(control.db.read(), user_id, name)
         .await
         .map_err(|error| missing(error, user_id, name))
@@ -102,7 +102,7 @@ pub async fn list(
     limit: Option<u64>,
 ) -> Result<Vec<Keypair>> {
     let user_id = whose(cx, user_id);
-    allow(control, cx, "index", user_id)?;
+    allow(control, cx, user_id)?;
     let found = keypairs::list(control.db.read(), user_id, marker, limit).await;
     found.map_err(|error| match error {
         DbError::Marker(marker) => ControlError::Invalid {
@@ -123,7 +123,7 @@ pub async fn delete(
     name: &str,
 ) -> Result<()> {
     let user_id = whose(cx, user_id);
-    allow(control, cx, "delete", user_id)?;
+    allow(control, cx, user_id)?;
     keypairs::delete(control.db.write(), user_id, name)
         .await
         .map_err(|error| missing(error, user_id, name))
@@ -133,10 +133,8 @@ fn whose<'a>(cx: &'a Context, user_id: Option<&'a str>) -> &'a str {
     user_id.unwrap_or(&cx.caller.user_id)
 }
 
-fn allow(control: &Control, cx: &Context, verb: &str, user_id: &str) -> Result<()> {
-    let rule = format!("os_compute_api:os-keypairs:{verb}");
-    let project = cx.caller.project_id.as_deref();
-    policy::allow_on(control, cx, &rule, project, user_id)
+fn allow(control: &Control, cx: &Context, user_id: &str) -> Result<()> {
+    policy::allow_on(control, cx, cx.caller.project_id.as_deref(), user_id)
 }
 
 /// Refuses a user who has as many key pairs as allowed.

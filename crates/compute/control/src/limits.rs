@@ -16,9 +16,9 @@ pub async fn show(
     cx: &Context,
     project: Option<&str>,
 ) -> Result<BTreeMap<Resource, Use>> {
-    policy::allow(control, cx, "os_compute_api:limits")?;
+    policy::allow(control, cx)?;
     if project.is_some() {
-        policy::allow(control, cx, "os_compute_api:limits:other_project")?;
+        policy::allow_rule(control, cx, "os_compute_api:limits:other_project")?;
     }
     let project = match project {
         Some(project) => project,

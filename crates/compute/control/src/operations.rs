@@ -13,7 +13,7 @@ use compute_rpc::workflows::{DELETE, can_undo};
 use serde_json::{Value, json};
 use workflow::{Filter, Outcome, Record, Status, StepRecord, WorkflowId};
 
-use crate::{Context, Control, ControlError, Result, policy};
+use crate::{ControlError, Result};
 
 /// An operation as operators see it. Its state is not shown: it holds what only the guest should know.
 #[derive(Debug, Clone, PartialEq)]
@@ -321,17 +321,6 @@ async fn in_the_way(db: &Database, id: WorkflowId, why: &str) -> ControlError {
         Ok(None) => missing(&id.to_string()),
         Err(error) => error.into(),
     }
-}
-
-/// The rules of these calls begin with this.
-const RULE: &str = "os_compute_api:os-kilonova-operations";
-
-/// Whether the caller may do `verb` with operations.
-///
-/// # Errors
-/// Denied.
-pub fn allow(control: &Control, cx: &Context, verb: &str) -> Result<()> {
-    policy::allow(control, cx, &format!("{RULE}:{verb}"))
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub struct NewRule {
 /// # Errors
 /// 403 by policy.
 pub async fn list(control: &Control, cx: &Context, all_projects: bool) -> Result<Vec<Group>> {
-    policy::allow(control, cx, "os_compute_api:os-security-groups:get")?;
+    policy::allow(control, cx)?;
     let query = match all_projects && servers::is_admin(control, cx) {
         true => String::new(),
         false => format!("project_id={}", segment(cx.project()?)),
@@ -49,7 +49,7 @@ pub async fn list(control: &Control, cx: &Context, all_projects: bool) -> Result
 /// # Errors
 /// 400 for what is no id, 404, 403 by policy.
 pub async fn show(control: &Control, cx: &Context, id: &str) -> Result<Group> {
-    policy::allow(control, cx, "os_compute_api:os-security-groups:show")?;
+    policy::allow(control, cx)?;
     find(control, cx, id).await
 }
 
@@ -63,7 +63,7 @@ pub async fn create(
     name: &str,
     description: &str,
 ) -> Result<Group> {
-    policy::allow(control, cx, "os_compute_api:os-security-groups:create")?;
+    policy::allow(control, cx)?;
     let body = json!({"security_group": {"name": name, "description": description}});
     let made: OneGroup = call(
         control,
@@ -87,7 +87,7 @@ pub async fn update(
     name: Option<&str>,
     description: Option<&str>,
 ) -> Result<Group> {
-    policy::allow(control, cx, "os_compute_api:os-security-groups:update")?;
+    policy::allow(control, cx)?;
     let path = format!("/v2.0/security-groups/{}", identified(id)?);
     let mut group = serde_json::Map::new();
     for (key, value) in [("name", name), ("description", description)] {
@@ -105,7 +105,7 @@ pub async fn update(
 /// # Errors
 /// 400 for what is no id, for a group in use and for a project's default group, 404, 403 by policy.
 pub async fn delete(control: &Control, cx: &Context, id: &str) -> Result<()> {
-    policy::allow(control, cx, "os_compute_api:os-security-groups:delete")?;
+    policy::allow(control, cx)?;
     let path = format!("/v2.0/security-groups/{}", identified(id)?);
     call::<Value>(control, cx, Method::DELETE, &path, None).await?;
     Ok(())
@@ -120,7 +120,7 @@ pub async fn create_rule(
     cx: &Context,
     new: NewRule,
 ) -> Result<(Rule, Option<Group>)> {
-    policy::allow(control, cx, "os_compute_api:os-security-groups:rule:create")?;
+    policy::allow(control, cx)?;
     let parent = new.parent_group_id.as_deref().unwrap_or_default();
     let parent = find(control, cx, parent).await?;
     let source = match new.group_id.as_deref() {
@@ -146,7 +146,7 @@ pub async fn create_rule(
 /// # Errors
 /// 400 for what is no id, 404, 403 by policy.
 pub async fn delete_rule(control: &Control, cx: &Context, id: &str) -> Result<()> {
-    policy::allow(control, cx, "os_compute_api:os-security-groups:rule:delete")?;
+    policy::allow(control, cx)?;
     let path = format!("/v2.0/security-group-rules/{}", identified(id)?);
     call::<Value>(control, cx, Method::DELETE, &path, None).await?;
     Ok(())

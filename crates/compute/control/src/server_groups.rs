@@ -22,7 +22,7 @@ pub struct NewServerGroup {
 /// 400 for a number of members with another policy than anti-affinity; 403 when the project has too
 /// many groups.
 pub async fn create(control: &Control, cx: &Context, new: NewServerGroup) -> Result<ServerGroup> {
-    allow(control, cx, "create")?;
+    policy::allow(control, cx)?;
     let project = cx.project()?;
     if new.policy != GroupPolicy::AntiAffinity && new.max_server_per_host.is_some() {
         return Err(ControlError::Invalid {
@@ -57,7 +57,7 @@ pub async fn create(control: &Control, cx: &Context, new: NewServerGroup) -> Res
 pub async fn show(control: &Control, cx: &Context, id: &str) -> Result<ServerGroup> {
     let group = server_groups::find(control.db.read(), id).await;
     let group = group.map_err(|error| missing(error, id))?;
-    allow_on(control, cx, "show", &group)?;
+    allow_on(control, cx, &group)?;
     Ok(group)
 }
 
@@ -72,11 +72,12 @@ pub async fn list(
     all_projects: bool,
     (offset, limit): (u64, u64),
 ) -> Result<Vec<ServerGroup>> {
-    allow(control, cx, "index")?;
+    policy::allow(control, cx)?;
     // Others than operators may say so, too, and see what they always see.
     let all = all_projects && servers::is_admin(control, cx);
     if all {
-        allow(control, cx, "index:all_projects")?;
+        let rule = "os_compute_api:os-server-groups:index:all_projects";
+        policy::allow_rule(control, cx, rule)?;
     }
     let project = match all {
         true => None,
@@ -94,7 +95,7 @@ pub async fn delete(control: &Control, cx: &Context, id: &str) -> Result<()> {
         let tx = control.db.begin().await?;
         let group = server_groups::lock(&tx, id).await;
         let group = group.map_err(|error| missing(error, id))?;
-        allow_on(control, cx, "delete", &group)?;
+        allow_on(control, cx, &group)?;
         server_groups::delete(&tx, id).await?;
         tx.commit().await.map_err(DbError::from)?;
         Ok(())
@@ -182,17 +183,8 @@ async fn must_have_room(
     Ok(())
 }
 
-fn rule(verb: &str) -> String {
-    format!("os_compute_api:os-server-groups:{verb}")
-}
-
-fn allow(control: &Control, cx: &Context, verb: &str) -> Result<()> {
-    policy::allow(control, cx, &rule(verb))
-}
-
-fn allow_on(control: &Control, cx: &Context, verb: &str, group: &ServerGroup) -> Result<()> {
-    let project = Some(group.project_id.as_str());
-    policy::allow_on(control, cx, &rule(verb), project, &group.user_id)
+fn allow_on(control: &Control, cx: &Context, group: &ServerGroup) -> Result<()> {
+    policy::allow_on(control, cx, Some(&group.project_id), &group.user_id)
 }
 
 fn missing(error: DbError, id: &str) -> ControlError {

@@ -59,10 +59,10 @@ pub(crate) fn is_admin(control: &Control, cx: &Context) -> bool {
     policy::may(control, cx, IS_ADMIN)
 }
 
-/// The server, if it exists and the caller may know so and `rule` allows.
-pub(crate) async fn load(control: &Control, cx: &Context, id: &str, rule: &str) -> Result<Server> {
+/// The server, if it exists and the caller may know so and the rule of the call allows.
+pub(crate) async fn load(control: &Control, cx: &Context, id: &str) -> Result<Server> {
     let found = servers::find(control.db.read(), id).await;
-    visible(control, cx, id, rule, found)
+    visible(control, cx, id, found)
 }
 
 /// As [`load`], with the row locked until the transaction ends.
@@ -71,17 +71,15 @@ pub(crate) async fn lock(
     control: &Control,
     cx: &Context,
     id: &str,
-    rule: &str,
 ) -> Result<Server> {
     let found = servers::lock(tx, id).await;
-    visible(control, cx, id, rule, found)
+    visible(control, cx, id, found)
 }
 
 fn visible(
     control: &Control,
     cx: &Context,
     id: &str,
-    rule: &str,
     found: compute_db::Result<Server>,
 ) -> Result<Server> {
     let server = found.map_err(|error| match error {
@@ -92,7 +90,7 @@ fn visible(
     if !own && !is_admin(control, cx) {
         return Err(missing(id));
     }
-    policy::allow_on(control, cx, rule, Some(&server.project_id), &server.user_id)?;
+    policy::allow_on(control, cx, Some(&server.project_id), &server.user_id)?;
     Ok(server)
 }
 
@@ -101,13 +99,13 @@ fn visible(
 pub(crate) async fn edit<T>(
     control: &Control,
     cx: &Context,
-    (id, rule): (&str, &str),
+    id: &str,
     record: Option<&'static str>,
     change: impl Fn(&mut Server) -> Result<T>,
 ) -> Result<(Server, T)> {
     sql::retry(|| async {
         let tx = control.db.begin().await?;
-        let mut server = lock(&tx, control, cx, id, rule).await?;
+        let mut server = lock(&tx, control, cx, id).await?;
         let changed = change(&mut server)?;
         servers::save(&tx, &mut server).await?;
         if let Some(action) = record {

@@ -289,7 +289,8 @@ fn quotes_nothing(error: DbErr, url: &str) -> DbErr {
 
 /// A read-only file opens without complaint and fails at the first write: find out now.
 async fn refuse_read_only(writer: &DatabaseConnection, file: &str) -> Result<(), SqlError> {
-    let probe = "PRAGMA user_version = 1";
+    // To begin as a writer is refused already; nothing need be written.
+    let probe = "BEGIN IMMEDIATE; ROLLBACK";
     match writer.execute_unprepared(probe).await {
         Ok(_) => Ok(()),
         Err(source) => Err(SqlError::Open {

@@ -11,6 +11,13 @@ use std::convert::Infallible;
 pub struct BaseUrl(pub String);
 
 impl BaseUrl {
+    /// The base of a request.
+    pub fn of_head(head: &Parts) -> Self {
+        let original = head.extensions.get::<OriginalUri>();
+        let original = original.map_or(&head.uri, |uri| &uri.0);
+        Self::of(original, &head.uri, &head.headers)
+    }
+
     /// Computes the base from the whole original URI, the URI that the service's own router sees
     /// (with its mount prefix cut off), and the headers of proxies.
     pub fn of(original: &Uri, inner: &Uri, headers: &HeaderMap) -> Self {
@@ -42,12 +49,7 @@ impl<S: Send + Sync> FromRequestParts<S> for BaseUrl {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        let original = parts
-            .extensions
-            .get::<OriginalUri>()
-            .map(|uri| uri.0.clone())
-            .unwrap_or_else(|| parts.uri.clone());
-        Ok(BaseUrl::of(&original, &parts.uri, &parts.headers))
+        Ok(BaseUrl::of_head(parts))
     }
 }
 

@@ -12,6 +12,7 @@
 
 mod check;
 mod file;
+mod guard;
 mod parse;
 mod size;
 mod target;
@@ -25,6 +26,7 @@ use arc_swap::ArcSwap;
 
 use check::Check;
 pub use file::FileError;
+pub use guard::Guard;
 pub use parse::Malformed;
 pub use target::Target;
 

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 pub use telemetry::RequestId;
 use uuid::Uuid;
@@ -25,6 +26,12 @@ pub fn of(headers: &HeaderMap) -> RequestId {
             .filter(|value| is_id(value))
             .map(str::to_owned),
     }
+}
+
+/// The ids that [`layer`] gave a request.
+pub fn given(head: &Parts) -> RequestId {
+    let given = head.extensions.get::<RequestId>().cloned();
+    given.unwrap_or_else(|| of(&head.headers))
 }
 
 /// `req-` and a UUID: anything else a caller sends is ignored, since it would end up in logs.

@@ -13,8 +13,8 @@ use secrecy::SecretString;
 use crate::config::{Config, Driver, Plane};
 use crate::state::State;
 
-/// The database of a service, within the operator's limits.
-async fn database(config: &Config, state: &State, service: &str) -> Result<Database> {
+/// The database of a service, within the operator's limits; no table is touched.
+pub async fn database(config: &Config, state: &State, service: &str) -> Result<Database> {
     database_at(config, &state.path, service).await
 }
 
@@ -42,13 +42,17 @@ pub async fn existing_compute(config: &Config) -> Result<Option<Database>> {
     db.context("the compute database").map(Some)
 }
 
-pub async fn identity(config: &Config, state: &State, url: &str) -> Result<Identity> {
-    identity_at(config, &state.path, url).await
+pub async fn identity(config: &Config, state: &State, db: Database, url: &str) -> Result<Identity> {
+    identity_on(config, db, &state.path, url).await
 }
 
 /// The identity service of the cloud in a folder, whether or not this process works in it.
 pub async fn identity_at(config: &Config, folder: &Path, url: &str) -> Result<Identity> {
     let db = database_at(config, folder, "identity").await?;
+    identity_on(config, db, folder, url).await
+}
+
+async fn identity_on(config: &Config, db: Database, folder: &Path, url: &str) -> Result<Identity> {
     let settings = identity::Settings {
         token_expiration: config.identity.token_expiration,
         password_hash_rounds: config.identity.password_hash_rounds,
@@ -65,8 +69,7 @@ pub async fn identity_at(config: &Config, folder: &Path, url: &str) -> Result<Id
     Ok(Identity::open(db, settings).await?)
 }
 
-pub async fn images(config: &Config, state: &State) -> Result<Images> {
-    let db = database(config, state, "image").await?;
+pub async fn images(config: &Config, state: &State, db: Database) -> Result<Images> {
     let image = &config.image;
     let folder = image.image_dir.clone();
     let settings = image::Settings {
@@ -86,8 +89,7 @@ pub async fn images(config: &Config, state: &State) -> Result<Images> {
     Ok(Images::open(db, settings).await?)
 }
 
-pub async fn networks(config: &Config, state: &State) -> Result<Networks> {
-    let db = database(config, state, "network").await?;
+pub async fn networks(config: &Config, state: &State, db: Database) -> Result<Networks> {
     let settings = network::Settings {
         host: config.place.host.to_string(),
         plane: plane(config),

@@ -97,7 +97,8 @@ async fn rename(
         Some(kept) => kept,
         None => of_an_older_release(&known).context("this folder has no host to rename")?,
     };
-    let networks = open::networks(config, state).await?;
+    let of_network = open::database(config, state, "network").await?;
+    let networks = open::networks(config, state, of_network).await?;
     let mut said = String::new();
     for (node, name) in kept.nodes.iter_mut().zip(names) {
         let tx = db.begin().await?;

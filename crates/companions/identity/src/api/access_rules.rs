@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
-use crate::http::{Ctx, done, views};
+use crate::frame::{Ctx, done, views};
 use crate::record::{self, Object};
 use crate::schema::{self, Field, Kind, must};
 use crate::tables::{access_rules, application_credentials};

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::fault::{Answer, Fault};
-use crate::http::{Ctx, done};
+use crate::frame::{Ctx, done};
 use crate::record::{self, Object};
 use crate::schema::{Field, Kind, may, must};
 use crate::session::Session;
@@ -164,7 +164,7 @@ pub async fn create(ctx: Ctx) -> Answer {
     ctx.state.commit(tx).await?;
     let mut view = view(&row, ctx.state.snapshot().await?.as_ref());
     view.insert("secret".to_owned(), secret.into());
-    ctx.created("application_credential", &place(&ctx), view)
+    ctx.shown("application_credential", &place(&ctx), view)
 }
 
 pub async fn list(ctx: Ctx) -> Answer {

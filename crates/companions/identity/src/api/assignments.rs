@@ -8,8 +8,8 @@ use sql::sea_orm::{EntityTrait, QueryOrder};
 
 use crate::fault::{Answer, Fault};
 use crate::filter;
+use crate::frame::Ctx;
 use crate::grants::SYSTEM;
-use crate::http::Ctx;
 use crate::record::Object;
 use crate::snapshot::Snapshot;
 use crate::tables::{assignments, groups, memberships, projects, users};

@@ -1,13 +1,13 @@
 //! `/v3/auth`: tokens, and what the bearer of one may have a token for.
 
-use http::{HeaderValue, StatusCode};
+use http::HeaderName;
 use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
 use crate::filter;
+use crate::frame::{Ctx, done, reply};
 use crate::grants;
-use crate::http::{Ctx, done, reply};
 use crate::login;
 use crate::narrow;
 use crate::record::Object;
@@ -18,6 +18,9 @@ use crate::tokens;
 use web::policy::Target;
 
 use super::{domains, projects as project_api};
+
+/// The token that a request or an answer is about.
+const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
 
 /// `POST /v3/auth/tokens`.
 pub async fn issue(ctx: Ctx) -> Answer {
@@ -30,24 +33,14 @@ pub async fn issue(ctx: Ctx) -> Answer {
 pub async fn issued(ctx: &Ctx, token: &str, session: &Session) -> Answer {
     let snapshot = ctx.state.snapshot().await?;
     let with_catalog = !ctx.query.has("nocatalog");
-    let mut response = reply(
-        StatusCode::CREATED,
-        tokens::body(session, &snapshot, with_catalog),
-    );
-    response
-        .headers_mut()
-        .insert("x-subject-token", header(token)?);
-    Ok(response)
-}
-
-fn header(token: &str) -> Result<HeaderValue, Fault> {
-    HeaderValue::from_str(token).map_err(|_| Fault::Internal("a token is plain ASCII".to_owned()))
+    let body = tokens::body(session, &snapshot, with_catalog);
+    Ok(reply(body).with_header(SUBJECT_TOKEN, token))
 }
 
 fn subject(ctx: &Ctx) -> Result<String, Fault> {
     let value = ctx
         .headers
-        .get("x-subject-token")
+        .get(SUBJECT_TOKEN)
         .and_then(|value| value.to_str().ok());
     value
         .map(str::to_owned)
@@ -78,14 +71,8 @@ pub async fn show(ctx: Ctx) -> Answer {
     ctx.allow(Target::new().with("target.token.user_id", &session.user.id))?;
     let snapshot = ctx.state.snapshot().await?;
     let with_catalog = !ctx.query.has("nocatalog");
-    let mut response = reply(
-        StatusCode::OK,
-        tokens::body(&session, &snapshot, with_catalog),
-    );
-    response
-        .headers_mut()
-        .insert("x-subject-token", header(&token)?);
-    Ok(response)
+    let body = tokens::body(&session, &snapshot, with_catalog);
+    Ok(reply(body).with_header(SUBJECT_TOKEN, &token))
 }
 
 /// `DELETE /v3/auth/tokens`.
@@ -123,7 +110,6 @@ pub async fn catalog(ctx: Ctx) -> Answer {
     let project = session.project.as_ref().map(|project| project.id.as_str());
     let catalog = snapshot.catalog(&session.user.id, project);
     Ok(reply(
-        StatusCode::OK,
         json!({"catalog": catalog, "links": ctx.list_links()}),
     ))
 }
@@ -176,10 +162,7 @@ pub async fn system(ctx: Ctx) -> Answer {
     } else {
         json!([item])
     };
-    Ok(reply(
-        StatusCode::OK,
-        json!({"system": systems, "links": ctx.list_links()}),
-    ))
+    Ok(reply(json!({"system": systems, "links": ctx.list_links()})))
 }
 
 /// Projects on which a user has any role, by name.

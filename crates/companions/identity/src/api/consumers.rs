@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::fault::{Answer, Fault};
-use crate::http::Ctx;
+use crate::frame::Ctx;
 use crate::record::{self, Object};
 use crate::schema::{Field, Kind, may};
 use crate::simple::Plain;
@@ -46,7 +46,7 @@ pub async fn create(ctx: Ctx) -> Answer {
     let tx = ctx.state.begin().await?;
     record::insert::<consumers::Entity>(&tx, kept).await?;
     ctx.state.commit(tx).await?;
-    ctx.created("consumer", "OS-OAUTH1/consumers", record::view(&row))
+    ctx.shown("consumer", "OS-OAUTH1/consumers", record::view(&row))
 }
 
 pub async fn update(ctx: Ctx) -> Answer {

@@ -7,7 +7,7 @@ use sql::sea_orm::sea_query::Expr;
 use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::fault::{Answer, Fault};
-use crate::http::{Ctx, done};
+use crate::frame::{Ctx, done};
 use crate::keys::KeyError;
 use crate::record::{self, Object};
 use crate::schema::{Field, Kind, may, must};
@@ -161,7 +161,7 @@ pub async fn create(ctx: Ctx) -> Answer {
         .await
         .map_err(|fault| fault.or_duplicate("credential", &id))?;
     ctx.state.commit(tx).await?;
-    ctx.created("credential", "credentials", view(&ctx.state, &row)?)
+    ctx.shown("credential", "credentials", view(&ctx.state, &row)?)
 }
 
 pub async fn list(ctx: Ctx) -> Answer {

@@ -7,7 +7,7 @@ use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFi
 
 use crate::bootstrap::DEFAULT_DOMAIN;
 use crate::fault::{Answer, Fault};
-use crate::http::{Ctx, done, reply};
+use crate::frame::{Ctx, done, reply};
 use crate::record::{self, Object};
 use crate::tables::domain_configs::{Column, Entity, Model};
 use web::policy::Target;
@@ -121,7 +121,7 @@ fn compliance(ctx: &Ctx) -> Answer {
             }
         },
     };
-    Ok(reply(StatusCode::OK, json!({"config": config})))
+    Ok(reply(json!({"config": config})))
 }
 
 pub async fn show(ctx: Ctx) -> Answer {
@@ -132,10 +132,7 @@ pub async fn show(ctx: Ctx) -> Answer {
     let db = ctx.state.db.read();
     domains::find(db, ctx.param("domain_id")).await?;
     let config = stored(&ctx, db).await?;
-    Ok(reply(
-        StatusCode::OK,
-        json!({"config": part(&ctx, &config)?}),
-    ))
+    Ok(reply(json!({"config": part(&ctx, &config)?})))
 }
 
 pub async fn defaults(ctx: Ctx) -> Answer {
@@ -148,10 +145,7 @@ pub async fn defaults(ctx: Ctx) -> Answer {
             .collect();
         config.insert((*group).to_owned(), Value::Object(options));
     }
-    Ok(reply(
-        StatusCode::OK,
-        json!({"config": part(&ctx, &config)?}),
-    ))
+    Ok(reply(json!({"config": part(&ctx, &config)?})))
 }
 
 /// Reads `{"config": …}` into groups; a path that names an option is followed by the option alone.
@@ -241,12 +235,11 @@ pub async fn create(ctx: Ctx) -> Answer {
     store(&tx, &id, &config).await?;
     let now = stored(&ctx, &tx).await?;
     ctx.state.commit(tx).await?;
-    let status = if gone.rows_affected > 0 {
-        StatusCode::OK
-    } else {
-        StatusCode::CREATED
-    };
-    Ok(reply(status, json!({"config": now})))
+    let answer = reply(json!({"config": now}));
+    Ok(match gone.rows_affected {
+        0 => answer,
+        _ => answer.with_code(StatusCode::OK),
+    })
 }
 
 /// `PATCH` of the whole, a group or an option; what is changed in part must be there.
@@ -259,7 +252,7 @@ pub async fn update(ctx: Ctx) -> Answer {
     store(&tx, &id, &config).await?;
     let now = stored(&ctx, &tx).await?;
     ctx.state.commit(tx).await?;
-    Ok(reply(StatusCode::OK, json!({"config": now})))
+    Ok(reply(json!({"config": now})))
 }
 
 pub async fn delete(ctx: Ctx) -> Answer {

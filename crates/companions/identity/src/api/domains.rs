@@ -4,7 +4,7 @@ use serde_json::json;
 use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::fault::{Answer, Fault};
-use crate::http::{Ctx, done};
+use crate::frame::{Ctx, done};
 use crate::record::{self, Object};
 use crate::revocation::{self, Reason};
 use crate::schema::{Field, Kind, may, must};
@@ -71,7 +71,7 @@ pub async fn create(ctx: Ctx) -> Answer {
     let tx = ctx.state.begin().await?;
     let row = make(&tx, &body).await?;
     ctx.state.commit(tx).await?;
-    ctx.created("domain", "domains", view(&row))
+    ctx.shown("domain", "domains", view(&row))
 }
 
 pub async fn list(ctx: Ctx) -> Answer {

@@ -1,11 +1,10 @@
 //! `/v3/users/{user_id}/credentials/OS-EC2`: access key and secret pairs, kept among the credentials.
 
-use http::StatusCode;
 use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
-use crate::http::{Ctx, done, reply};
+use crate::frame::{Ctx, done, reply};
 use crate::record::{self, Object};
 use crate::tables::{credentials, projects, users};
 use web::policy::Target;
@@ -71,10 +70,7 @@ pub async fn create(ctx: Ctx) -> Answer {
     let tx = ctx.state.begin().await?;
     record::insert::<credentials::Entity>(&tx, row.clone()).await?;
     ctx.state.commit(tx).await?;
-    Ok(reply(
-        StatusCode::CREATED,
-        json!({"credential": view(&ctx, &row)?}),
-    ))
+    Ok(reply(json!({"credential": view(&ctx, &row)?})))
 }
 
 pub async fn list(ctx: Ctx) -> Answer {
@@ -103,10 +99,7 @@ async fn load(ctx: &Ctx) -> Result<credentials::Model, Fault> {
 
 pub async fn show(ctx: Ctx) -> Answer {
     let row = load(&ctx).await?;
-    Ok(reply(
-        StatusCode::OK,
-        json!({"credential": view(&ctx, &row)?}),
-    ))
+    Ok(reply(json!({"credential": view(&ctx, &row)?})))
 }
 
 pub async fn delete(ctx: Ctx) -> Answer {

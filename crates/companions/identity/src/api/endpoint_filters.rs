@@ -1,12 +1,11 @@
 //! `/v3/OS-EP-FILTER`: which endpoints the catalog of a project shows. A project for which nothing was
 //! chosen sees all (`[endpoint_filter] return_all_endpoints_if_no_filter`).
 
-use http::StatusCode;
 use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::fault::{Answer, Fault};
-use crate::http::{Ctx, done, reply};
+use crate::frame::{Ctx, done, reply};
 use crate::record;
 use crate::schema::{Field, Kind, may, must};
 use crate::simple::Plain;
@@ -183,7 +182,7 @@ pub async fn groups_of_project(ctx: Ctx) -> Answer {
     ctx.list(
         "endpoint_groups",
         EndpointGroups::PLACE,
-        crate::http::views(&rows),
+        crate::frame::views(&rows),
         &["name"],
     )
 }
@@ -242,10 +241,7 @@ pub async fn check_group(ctx: Ctx) -> Answer {
         .one(ctx.state.db.read())
         .await?
     {
-        Some(row) => Ok(reply(
-            StatusCode::OK,
-            json!({"project_endpoint_group": record::view(&row)}),
-        )),
+        Some(row) => Ok(reply(json!({"project_endpoint_group": record::view(&row)}))),
         None => Err(Fault::not_found("endpoint group", bond.endpoint_group_id)),
     }
 }

@@ -1,11 +1,10 @@
 //! `/v3/endpoints`. A region that an endpoint names and that does not exist is made, as Keystone does.
 
-use http::StatusCode;
 use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
-use crate::http::{Ctx, reply};
+use crate::frame::{Ctx, reply};
 use crate::record::{self, Object};
 use crate::schema::{self, Field, Kind, may, must};
 use crate::simple::Plain;
@@ -132,7 +131,7 @@ pub async fn create(ctx: Ctx) -> Answer {
     Endpoints::check(&tx, &row).await?;
     record::insert::<endpoints::Entity>(&tx, row.clone()).await?;
     ctx.state.commit(tx).await?;
-    ctx.created("endpoint", "endpoints", Endpoints::view(&row))
+    ctx.shown("endpoint", "endpoints", Endpoints::view(&row))
 }
 
 pub async fn update(ctx: Ctx) -> Answer {
@@ -148,7 +147,6 @@ pub async fn update(ctx: Ctx) -> Answer {
     record::update::<endpoints::Entity>(&tx, row.clone()).await?;
     ctx.state.commit(tx).await?;
     Ok(reply(
-        StatusCode::OK,
         json!({"endpoint": ctx.linked("endpoints", Endpoints::view(&row))}),
     ))
 }

@@ -5,8 +5,8 @@ use serde_json::json;
 use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
+use crate::frame::{Ctx, done};
 use crate::grants::SYSTEM;
-use crate::http::{Ctx, done};
 use crate::record;
 use crate::revocation::{self, Reason};
 use crate::tables::{assignments, groups, projects, users};

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::fault::{Answer, Fault};
-use crate::http::{Ctx, done, views};
+use crate::frame::{Ctx, done, views};
 use crate::record;
 use crate::revocation::{self, Reason};
 use crate::schema::{Field, Kind, may, must};
@@ -57,7 +57,7 @@ pub async fn create(ctx: Ctx) -> Answer {
         .await
         .map_err(|fault| fault.or_duplicate("group", &row.name))?;
     ctx.state.commit(tx).await?;
-    ctx.created("group", "groups", record::view(&row))
+    ctx.shown("group", "groups", record::view(&row))
 }
 
 pub async fn list(ctx: Ctx) -> Answer {

@@ -1,11 +1,10 @@
 //! `/v3/roles/{role_id}/implies` and `/v3/role_inferences`.
 
-use http::StatusCode;
 use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
-use crate::http::{Ctx, done, reply};
+use crate::frame::{Ctx, done, reply};
 use crate::record;
 use crate::tables::{implied_roles, roles};
 use web::policy::Target;
@@ -81,12 +80,12 @@ pub async fn create(ctx: Ctx) -> Answer {
         record::insert::<implied_roles::Entity>(&tx, row).await?;
     }
     ctx.state.commit(tx).await?;
-    Ok(reply(StatusCode::CREATED, body(&ctx, &prior, &implied)))
+    Ok(reply(body(&ctx, &prior, &implied)))
 }
 
 pub async fn show(ctx: Ctx) -> Answer {
     let (prior, implied) = stored(&ctx).await?;
-    Ok(reply(StatusCode::OK, body(&ctx, &prior, &implied)))
+    Ok(reply(body(&ctx, &prior, &implied)))
 }
 
 pub async fn check(ctx: Ctx) -> Answer {
@@ -124,7 +123,6 @@ pub async fn list(ctx: Ctx) -> Answer {
         .collect();
     let link = format!("{}/v3/roles/{}/implies", ctx.base, prior.id);
     Ok(reply(
-        StatusCode::OK,
         json!({"role_inference": inference(&ctx, &prior, &implied), "links": {"self": link}}),
     ))
 }
@@ -147,7 +145,6 @@ pub async fn list_all(ctx: Ctx) -> Answer {
         .collect();
     let link = format!("{}/v3/role_inferences", ctx.base);
     Ok(reply(
-        StatusCode::OK,
         json!({"role_inferences": inferences, "links": {"self": link}}),
     ))
 }

@@ -1,14 +1,13 @@
 //! `/v3/registered_limits`, `/v3/limits` and `/v3/limits/model`: unified limits, kept for the services
 //! that enforce them. The model is flat: the limit of a project says nothing about projects below.
 
-use http::StatusCode;
 use serde_json::{Value, json};
 use sql::sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter,
 };
 
 use crate::fault::{Answer, Fault};
-use crate::http::{Ctx, reply, views};
+use crate::frame::{Ctx, reply, views};
 use crate::record::{self, Object};
 use crate::schema::{self, Field, Kind, may, must};
 use crate::simple::Plain;
@@ -193,7 +192,7 @@ pub async fn create<P: Plain>(ctx: Ctx) -> Answer {
         record::insert::<P::Entity>(&tx, row).await?;
     }
     ctx.state.commit(tx).await?;
-    Ok(reply(StatusCode::CREATED, json!({P::MANY: made})))
+    Ok(reply(json!({P::MANY: made})))
 }
 
 /// `PATCH` changes only the number and the description of a limit.
@@ -283,11 +282,8 @@ pub async fn list(ctx: Ctx) -> Answer {
 
 pub async fn model(ctx: Ctx) -> Answer {
     ctx.allow(Target::new())?;
-    Ok(reply(
-        StatusCode::OK,
-        json!({"model": {
-            "name": "flat",
-            "description": "Limit enforcement and validation does not take project hierarchy into consideration.",
-        }}),
-    ))
+    Ok(reply(json!({"model": {
+        "name": "flat",
+        "description": "Limit enforcement and validation does not take project hierarchy into consideration.",
+    }})))
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::http::Ctx;
+use crate::frame::Ctx;
 use crate::record;
 use crate::schema::{Field, Kind, must};
 use crate::simple::Plain;

@@ -9,8 +9,8 @@ use web::Query;
 
 use crate::fault::{Answer, Fault};
 use crate::filter;
+use crate::frame::{Ctx, done};
 use crate::grants;
-use crate::http::{Ctx, done};
 use crate::record::{self, Object};
 use crate::revocation::{self, Reason};
 use crate::schema::{Field, Kind, may, must};
@@ -139,7 +139,7 @@ pub async fn create(ctx: Ctx) -> Answer {
         let tx = ctx.state.begin().await?;
         let row = domains::make(&tx, &body).await?;
         ctx.state.commit(tx).await?;
-        return ctx.created("project", "projects", view(&row));
+        return ctx.shown("project", "projects", view(&row));
     }
     let asked = body
         .get("domain_id")
@@ -160,7 +160,7 @@ pub async fn create(ctx: Ctx) -> Answer {
         .await
         .map_err(|fault| fault.or_duplicate("project", &row.name))?;
     ctx.state.commit(tx).await?;
-    ctx.created("project", "projects", view(&row))
+    ctx.shown("project", "projects", view(&row))
 }
 
 /// A project's columns before a body fills them.

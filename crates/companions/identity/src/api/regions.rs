@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
-use crate::http::Ctx;
+use crate::frame::Ctx;
 use crate::record;
 use crate::schema::{Field, Kind, may};
 use crate::simple::Plain;
@@ -106,5 +106,5 @@ pub async fn create(ctx: Ctx) -> Answer {
         .await
         .map_err(|fault| fault.or_duplicate("region", &id))?;
     ctx.state.commit(tx).await?;
-    ctx.created("region", "regions", record::view(&row))
+    ctx.shown("region", "regions", record::view(&row))
 }

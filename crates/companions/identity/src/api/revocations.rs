@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::fault::{Answer, Fault};
-use crate::http::Ctx;
+use crate::frame::Ctx;
 use crate::record::{self, Object};
 use crate::revocation;
 use web::policy::Target;

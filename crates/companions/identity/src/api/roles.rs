@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::fault::{Answer, Fault};
-use crate::http::{Ctx, done};
+use crate::frame::{Ctx, done};
 use crate::record::{self, Object};
 use crate::schema::{Field, Kind, may, must};
 use crate::tables::{assignments, implied_roles, roles};
@@ -97,7 +97,7 @@ pub async fn create(ctx: Ctx) -> Answer {
         .await
         .map_err(|fault| fault.or_duplicate("role", &row.name))?;
     ctx.state.commit(tx).await?;
-    ctx.created("role", "roles", view(&row))
+    ctx.shown("role", "roles", view(&row))
 }
 
 pub async fn list(ctx: Ctx) -> Answer {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
 use crate::fault::Fault;
-use crate::http::Ctx;
+use crate::frame::Ctx;
 use crate::record::{self, Object};
 use crate::schema::{Field, Kind, may, must};
 use crate::simple::Plain;

@@ -1,11 +1,9 @@
 //! `/v3/projects/{project_id}/tags`.
 
-use axum::response::IntoResponse;
-use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::fault::{Answer, Fault};
-use crate::http::{Ctx, done, reply};
+use crate::frame::{Ctx, done, reply};
 use crate::record;
 use crate::schema::{self, Kind, must};
 use crate::tables::projects;
@@ -32,7 +30,6 @@ async fn change(
 pub async fn list(ctx: Ctx) -> Answer {
     let row = project_api::load(&ctx, ctx.param("project_id")).await?;
     Ok(reply(
-        StatusCode::OK,
         json!({"tags": tags_of(&row), "links": ctx.list_links()}),
     ))
 }
@@ -52,10 +49,7 @@ pub async fn replace(ctx: Ctx) -> Answer {
         .map(str::to_owned)
         .collect();
     change(&ctx, &row, |_| Ok(tags.clone())).await?;
-    Ok(reply(
-        StatusCode::OK,
-        json!({"tags": tags, "links": ctx.list_links()}),
-    ))
+    Ok(reply(json!({"tags": tags, "links": ctx.list_links()})))
 }
 
 pub async fn clear(ctx: Ctx) -> Answer {
@@ -94,7 +88,7 @@ pub async fn add(ctx: Ctx) -> Answer {
         Ok(tags)
     })
     .await?;
-    Ok(StatusCode::CREATED.into_response())
+    done()
 }
 
 pub async fn remove(ctx: Ctx) -> Answer {

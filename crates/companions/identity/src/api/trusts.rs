@@ -1,12 +1,11 @@
 //! `/v3/OS-TRUST/trusts`: a user lets another act for them on a project, with some of their roles.
 
 use chrono::Utc;
-use http::StatusCode;
 use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
-use crate::http::{Ctx, done, reply};
+use crate::frame::{Ctx, done, reply};
 use crate::record::{self, Object};
 use crate::revocation::{self, Reason};
 use crate::schema::{Field, Kind, may, must};
@@ -139,7 +138,7 @@ pub async fn create(ctx: Ctx) -> Answer {
     record::insert::<Entity>(&tx, row.clone()).await?;
     ctx.state.commit(tx).await?;
     let view = view(&ctx, &row, ctx.state.snapshot().await?.as_ref());
-    ctx.created("trust", "OS-TRUST/trusts", view)
+    ctx.shown("trust", "OS-TRUST/trusts", view)
 }
 
 /// Days for which a trust that was deleted or has expired is kept: longer than any token of it lives.
@@ -215,7 +214,7 @@ pub async fn roles(ctx: Ctx) -> Answer {
     let row = load(&ctx).await?;
     let snapshot = ctx.state.snapshot().await?;
     let body = json!({"roles": roles_of(&ctx, &row, &snapshot), "links": ctx.list_links()});
-    Ok(reply(StatusCode::OK, body))
+    Ok(reply(body))
 }
 
 pub async fn role(ctx: Ctx) -> Answer {
@@ -225,5 +224,5 @@ pub async fn role(ctx: Ctx) -> Answer {
         .into_iter()
         .find(|role| role["id"] == ctx.param("role_id"));
     let role = found.ok_or_else(|| Fault::not_found("role", ctx.param("role_id")))?;
-    Ok(reply(StatusCode::OK, json!({"role": role})))
+    Ok(reply(json!({"role": role})))
 }

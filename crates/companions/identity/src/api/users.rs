@@ -8,8 +8,8 @@ use sql::sea_orm::{
 
 use crate::compliance;
 use crate::fault::{Answer, Fault};
+use crate::frame::{Ctx, done};
 use crate::grants;
-use crate::http::{Ctx, done};
 use crate::login;
 use crate::passwords::Fit;
 use crate::queue::Turn;
@@ -113,17 +113,25 @@ pub async fn set_password(
     password: Option<&str>,
     by_user: bool,
 ) -> Result<(), Fault> {
-    let now = sql::micros(Utc::now());
-    row.password_hash = match password {
+    let hash = match password {
         Some(password) => Some(state.hasher.hash(turn, checked(state, password)?).await?),
         None => None,
     };
-    row.password_created_at = password.map(|_| now);
-    row.password_expires_at = password.and_then(|_| state.rules.expires_at(row, by_user, now));
-    row.password_self_service = by_user && password.is_some();
+    keep_password(state, row, hash, by_user);
+    Ok(())
+}
+
+/// Gives a user a password of which the hash is known.
+pub fn keep_password(state: &State, row: &mut users::Model, hash: Option<String>, by_user: bool) {
+    let now = sql::micros(Utc::now());
+    row.password_created_at = hash.as_ref().map(|_| now);
+    row.password_expires_at = hash
+        .as_ref()
+        .and_then(|_| state.rules.expires_at(row, by_user, now));
+    row.password_self_service = by_user && hash.is_some();
+    row.password_hash = hash;
     row.failed_attempts = 0;
     row.failed_at = None;
-    Ok(())
 }
 
 fn checked<'a>(state: &State, password: &'a str) -> Result<&'a str, Fault> {
@@ -272,7 +280,7 @@ pub async fn create(ctx: Ctx) -> Answer {
         .await
         .map_err(|fault| fault.or_duplicate("user", &row.name))?;
     ctx.state.commit(tx).await?;
-    ctx.created("user", "users", view(&ctx.state, &row))
+    ctx.shown("user", "users", view(&ctx.state, &row))
 }
 
 pub async fn list(ctx: Ctx) -> Answer {
@@ -466,5 +474,5 @@ pub async fn groups(ctx: Ctx) -> Answer {
         .all(ctx.state.db.read())
         .await?;
     rows.retain(|group| ctx.is_within(&group.domain_id));
-    ctx.list("groups", "groups", crate::http::views(&rows), &["name"])
+    ctx.list("groups", "groups", crate::frame::views(&rows), &["name"])
 }

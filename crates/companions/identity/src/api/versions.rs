@@ -1,20 +1,19 @@
 //! Version documents, readable without a token.
 
-use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::fault::Answer;
-use crate::http::{Ctx, reply};
+use crate::frame::{Ctx, reply};
 
 /// `GET /`: 300, since a client has to choose, even among one.
 pub async fn all(ctx: Ctx) -> Answer {
     let body = json!({"versions": {"values": [v3(&ctx)]}});
-    Ok(reply(StatusCode::MULTIPLE_CHOICES, body))
+    Ok(reply(body))
 }
 
 /// `GET /v3`.
 pub async fn one(ctx: Ctx) -> Answer {
-    Ok(reply(StatusCode::OK, json!({"version": v3(&ctx)})))
+    Ok(reply(json!({"version": v3(&ctx)})))
 }
 
 /// 3.14 is the last version of the Identity API (Ussuri); later additions did not change it.

@@ -1,50 +1,42 @@
 //! Actions: deactivate and reactivate.
 
-use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
-use http::StatusCode;
-use web::Caller;
-use web::auth::Authenticated;
+use rest::Answer;
 
-use super::find;
+use super::{Call, Cx, find};
 use crate::db;
 use crate::fault::Fault;
 use crate::service::Images;
 use crate::tables::{Status, Word};
 
 /// `POST /v2/images/{id}/actions/deactivate`.
-pub async fn deactivate(
-    State(images): State<Images>,
-    Authenticated(caller): Authenticated,
-    Path(id): Path<String>,
-) -> Result<Response, Fault> {
+pub async fn deactivate(images: Images, call: Call) -> Result<Answer, Fault> {
+    let cx = &call.cx;
+    let id = call.path("id");
     let step = (Status::Active, Status::Deactivated);
-    switch(&images, &caller, &id, "deactivate", step).await
+    switch(&images, cx, id, "deactivate", step).await
 }
 
 /// `POST /v2/images/{id}/actions/reactivate`.
-pub async fn reactivate(
-    State(images): State<Images>,
-    Authenticated(caller): Authenticated,
-    Path(id): Path<String>,
-) -> Result<Response, Fault> {
+pub async fn reactivate(images: Images, call: Call) -> Result<Answer, Fault> {
+    let cx = &call.cx;
+    let id = call.path("id");
     let step = (Status::Deactivated, Status::Active);
-    switch(&images, &caller, &id, "reactivate", step).await
+    switch(&images, cx, id, "reactivate", step).await
 }
 
 async fn switch(
     images: &Images,
-    caller: &Caller,
+    cx: &Cx,
     id: &str,
     action: &str,
     (from, to): (Status, Status),
-) -> Result<Response, Fault> {
-    let seen = find(images, caller, id, action).await?;
+) -> Result<Answer, Fault> {
+    let seen = find(images, cx, id).await?;
     let status = seen.image.row.status;
     let done = status == to
         || (status == from && db::images::switch(images.db().write(), id, (from, to)).await?);
     if done {
-        return Ok(StatusCode::NO_CONTENT.into_response());
+        return Ok(Answer::empty());
     }
     Err(Fault::Forbidden(format!(
         "Not allowed to {action} image in status '{}'",

@@ -4,17 +4,15 @@ use std::io::SeekFrom;
 use std::path::Path as FilePath;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use rest::Answer;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 use web::Caller;
-use web::auth::Authenticated;
 
-use super::find;
+use super::{Call, find, find_by};
 use crate::fault::Fault;
 use crate::model::STORE;
 use crate::service::Images;
@@ -26,31 +24,25 @@ use crate::{db, upload};
 const READ: usize = 256 * 1024;
 
 /// `PUT /v2/images/{id}/file`.
-pub async fn upload(
-    State(images): State<Images>,
-    Authenticated(caller): Authenticated,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Fault> {
-    octets(&headers)?;
-    let seen = find(&images, &caller, &id, "upload_image").await?;
-    upload::upload(&images, &caller, &seen.image, body, length(&headers)?).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+pub async fn upload(images: Images, call: Call, body: Body) -> Result<Answer, Fault> {
+    let cx = &call.cx;
+    let id = call.path("id");
+    let headers = &call.headers;
+    octets(headers)?;
+    let seen = find(&images, cx, id).await?;
+    upload::upload(&images, &cx.caller, &seen.image, body, length(headers)?).await?;
+    Ok(Answer::empty())
 }
 
 /// `PUT /v2/images/{id}/stage`.
-pub async fn stage(
-    State(images): State<Images>,
-    Authenticated(caller): Authenticated,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Fault> {
-    octets(&headers)?;
-    let seen = find(&images, &caller, &id, "modify_image").await?;
-    upload::stage(&images, &caller, &seen.image, body, length(&headers)?).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+pub async fn stage(images: Images, call: Call, body: Body) -> Result<Answer, Fault> {
+    let cx = &call.cx;
+    let id = call.path("id");
+    let headers = &call.headers;
+    octets(headers)?;
+    let seen = find(&images, cx, id).await?;
+    upload::stage(&images, &cx.caller, &seen.image, body, length(headers)?).await?;
+    Ok(Answer::empty())
 }
 
 fn octets(headers: &HeaderMap) -> Result<(), Fault> {
@@ -81,27 +73,25 @@ fn length(headers: &HeaderMap) -> Result<Option<u64>, Fault> {
 }
 
 /// `GET /v2/images/{id}/file`.
-pub async fn download(
-    State(images): State<Images>,
-    Authenticated(caller): Authenticated,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Fault> {
-    let seen = find(&images, &caller, &id, "get_image").await?;
+pub async fn download(images: Images, call: Call) -> Result<Answer, Fault> {
+    let cx = &call.cx;
+    let id = call.path("id");
+    let headers = &call.headers;
+    let seen = find_by(&images, &cx.caller, id, "get_image").await?;
     let row = &seen.image.row;
-    if row.status == Status::Deactivated && !images.policy().is_admin(caller.as_ref()) {
+    if row.status == Status::Deactivated && !images.policy().is_admin(cx.caller.as_ref()) {
         return Err(Fault::Forbidden(
             "The requested image has been deactivated. Image data download is forbidden."
                 .to_owned(),
         ));
     }
-    find(&images, &caller, &id, "download_image").await?;
+    find(&images, cx, id).await?;
     match images.published(row) {
-        None => Ok(StatusCode::NO_CONTENT.into_response()),
+        None => Ok(Answer::empty().with_code(StatusCode::NO_CONTENT)),
         Some(path) => {
-            let permit = match is_service(&caller) {
+            let permit = match is_service(&cx.caller) {
                 true => None,
-                false => Some(images.downloads().begin(upload::sender(&caller))?),
+                false => Some(images.downloads().begin(upload::sender(&cx.caller))?),
             };
             send(row, &path, headers.get(header::RANGE), permit).await
         }
@@ -119,7 +109,7 @@ async fn send(
     path: &FilePath,
     range: Option<&HeaderValue>,
     permit: Option<Permit>,
-) -> Result<Response, Fault> {
+) -> Result<Answer, Fault> {
     let mut file = tokio::fs::File::open(path).await?;
     let size = file.metadata().await?.len();
     let part = match range {
@@ -133,22 +123,23 @@ async fn send(
     let stream = stream.inspect(move |_| {
         let _ = &permit;
     });
-    let mut answer = Response::builder()
-        .header(header::CONTENT_TYPE, "application/octet-stream")
-        .header(header::CONTENT_LENGTH, end - start)
-        .header(header::ACCEPT_RANGES, "bytes");
+    let mut answer = Answer {
+        body: Some(Body::from_stream(stream)),
+        ..Answer::default()
+    }
+    .with_header(header::CONTENT_TYPE, "application/octet-stream")
+    .with_header(header::CONTENT_LENGTH, &(end - start).to_string())
+    .with_header(header::ACCEPT_RANGES, "bytes");
     if let Some(md5) = &row.checksum {
-        answer = answer.header("content-md5", md5);
+        answer = answer.with_header(HeaderName::from_static("content-md5"), md5);
     }
     if part.is_some() {
-        answer = answer.status(StatusCode::PARTIAL_CONTENT).header(
-            header::CONTENT_RANGE,
-            format!("bytes {start}-{}/{size}", end - 1),
-        );
+        let range = format!("bytes {start}-{}/{size}", end - 1);
+        answer = answer
+            .with_code(StatusCode::PARTIAL_CONTENT)
+            .with_header(header::CONTENT_RANGE, &range);
     }
-    answer
-        .body(Body::from_stream(stream))
-        .map_err(|_| Fault::Internal("a download has a header that is none"))
+    Ok(answer)
 }
 
 /// Reads `bytes=2-5`, `bytes=2-` or `bytes=-5` as start and end (exclusive). Several ranges at once
@@ -173,12 +164,10 @@ fn ranged(text: &str, size: u64) -> Result<Option<(u64, u64)>, Fault> {
 }
 
 /// `GET /v2/images/{id}/locations`: for services and administrators, where the data lies.
-pub async fn locations(
-    State(images): State<Images>,
-    Authenticated(caller): Authenticated,
-    Path(id): Path<String>,
-) -> Result<Response, Fault> {
-    let seen = find(&images, &caller, &id, "fetch_image_location").await?;
+pub async fn locations(images: Images, call: Call) -> Result<Answer, Fault> {
+    let cx = &call.cx;
+    let id = call.path("id");
+    let seen = find(&images, cx, id).await?;
     let url = images
         .published(&seen.image.row)
         .and_then(|path| url::Url::from_file_path(path).ok());
@@ -186,30 +175,19 @@ pub async fn locations(
         .map(|url| json!({"url": url.as_str(), "metadata": {"store": STORE}}))
         .into_iter()
         .collect();
-    Ok(web::body::json(StatusCode::OK, &all))
-}
-
-/// `POST /v2/images/{id}/locations`.
-pub async fn add_location(
-    State(images): State<Images>,
-    Authenticated(caller): Authenticated,
-    Path(id): Path<String>,
-) -> Result<Response, Fault> {
-    find(&images, &caller, &id, "add_image_location").await?;
-    Err(Fault::NotBuilt("Adding a location"))
+    Ok(Answer::of(&all))
 }
 
 /// `DELETE /v2/stores/{store}/{id}`: there is one store, and an image needs one.
-pub async fn delete_from_store(
-    State(images): State<Images>,
-    Authenticated(caller): Authenticated,
-    Path((store, id)): Path<(String, String)>,
-) -> Result<Response, Fault> {
-    find(&images, &caller, &id, "delete_from_store").await?;
+pub async fn delete_from_store(images: Images, call: Call) -> Result<Answer, Fault> {
+    let cx = &call.cx;
+    let store = call.path("store");
+    let id = call.path("id");
+    find(&images, cx, id).await?;
     if store != STORE {
         return Err(Fault::NotFound(format!("Failed to find store {store}")));
     }
-    let now = db::images::find(images.db().read(), &id).await?;
+    let now = db::images::find(images.db().read(), id).await?;
     let active = now.is_some_and(|image| image.row.status == Status::Active);
     if !active {
         return Err(Fault::Conflict(

@@ -2,17 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
 use chrono::Utc;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, header};
+use rest::Answer;
 use serde_json::{Value, json};
 use uuid::Uuid;
-use web::auth::Authenticated;
 use web::{Caller, Query};
 
-use super::{find, json_body};
+use super::{Call, Cx, document, find, find_by};
 use crate::attributes;
 use crate::db;
 use crate::fault::Fault;
@@ -27,42 +24,29 @@ use crate::store::Place;
 use crate::tables::{Status, Visibility, Word, image};
 use crate::view;
 
+const IMPORT_METHODS: HeaderName = HeaderName::from_static("openstack-image-import-methods");
+const STORE_IDS: HeaderName = HeaderName::from_static("openstack-image-store-ids");
+
 /// `POST /v2/images`.
-pub async fn create(
-    State(images): State<Images>,
-    Authenticated(caller): Authenticated,
-    body: Body,
-) -> Result<Response, Fault> {
-    let body = json_body(body).await?;
-    let image = described(&body, &caller, &images)?;
-    let target = policy::target(&image.row, &caller, false);
-    if !images.policy().is_admin(caller.as_ref()) && image.row.owner != caller.project_id {
+pub async fn create(images: Images, call: Call) -> Result<Answer, Fault> {
+    let cx = &call.cx;
+    let body = document(&call)?;
+    let image = described(body, &cx.caller, &images)?;
+    let target = policy::target(&image.row, &cx.caller, false);
+    if !images.policy().is_admin(cx.caller.as_ref()) && image.row.owner != cx.caller.project_id {
         return Err(Fault::Forbidden(format!(
             "You are not permitted to create images owned by '{}'.",
             image.row.owner.as_deref().unwrap_or_default()
         )));
     }
-    policy::allow(&images, "add_image", &caller, &target)?;
-    policy::visibility(&images, &caller, &target, image.row.visibility)?;
+    policy::allow(&images, cx, &target)?;
+    policy::visibility(&images, &cx.caller, &target, image.row.visibility)?;
     attributes::limits(&image, images.settings())?;
     add(&images, &image).await?;
-    let mut response = web::body::json(StatusCode::CREATED, &shown(&images, &caller, &image));
-    let location = format!("/v2/images/{}", image.row.id);
-    let headers = response.headers_mut();
-    if let Ok(location) = HeaderValue::try_from(location) {
-        headers.insert(header::LOCATION, location);
-    }
-    if let Ok(methods) = HeaderValue::try_from(METHODS.join(",")) {
-        headers.insert(
-            HeaderName::from_static("openstack-image-import-methods"),
-            methods,
-        );
-    }
-    headers.insert(
-        HeaderName::from_static("openstack-image-store-ids"),
-        HeaderValue::from_static(STORE),
-    );
-    Ok(response)
+    Ok(Answer::of(&shown(&images, &cx.caller, &image))
+        .with_location(&format!("/v2/images/{}", image.row.id))
+        .with_header(IMPORT_METHODS, &METHODS.join(","))
+        .with_header(STORE_IDS, STORE))
 }
 
 /// The image that a create request describes.
@@ -131,13 +115,11 @@ async fn add(images: &Images, image: &Image) -> Result<(), Fault> {
 }
 
 /// `GET /v2/images`.
-pub async fn list(
-    State(images): State<Images>,
-    Authenticated(caller): Authenticated,
-    query: Query,
-) -> Result<Response, Fault> {
-    let target = policy::owned_by(caller.project_id.as_deref());
-    policy::allow(&images, "get_images", &caller, &target)?;
+pub async fn list(images: Images, call: Call) -> Result<Answer, Fault> {
+    let cx = &call.cx;
+    let query = call.pairs();
+    let target = policy::owned_by(cx.caller.project_id.as_deref());
+    policy::allow(&images, cx, &target)?;
     let settings = images.settings();
     let pages = Pages {
         default: settings.default_page,
@@ -147,7 +129,7 @@ pub async fn list(
     let db = images.db().read();
     let marker = match &listing.marker {
         None => None,
-        Some(id) => match find(&images, &caller, id, "get_image").await {
+        Some(id) => match find_by(&images, &cx.caller, id, "get_image").await {
             Ok(seen) => Some(seen.image.row),
             Err(fault @ Fault::NotFound(_)) => return Err(Fault::BadRequest(fault.to_string())),
             Err(fault) => return Err(fault),
@@ -156,41 +138,42 @@ pub async fn list(
     let rows = match listing.limit {
         0 => Vec::new(),
         _ => {
-            db::listing::page(db, &listing, &Viewer::of(&images, &caller), marker.as_ref()).await?
+            db::listing::page(
+                db,
+                &listing,
+                &Viewer::of(&images, &cx.caller),
+                marker.as_ref(),
+            )
+            .await?
         }
     };
     let full = !rows.is_empty() && rows.len() as u64 == listing.limit;
     let last = rows.last().map(|row| row.id.clone());
     let mut found = db::images::gather(db, rows).await?;
     // As in Glance, each is also asked about by itself.
-    found.retain(|image| policy::lists(&images, &caller, &image.row));
+    found.retain(|image| policy::lists(&images, &cx.caller, &image.row));
     let first = query.without("marker");
     let link = |query: &Query| match query.encode() {
         text if text.is_empty() => "/v2/images".to_owned(),
         text => format!("/v2/images?{text}"),
     };
     let mut body = json!({
-        "images": found.iter().map(|image| shown(&images, &caller, image)).collect::<Vec<_>>(),
+        "images": found.iter().map(|image| shown(&images, &cx.caller, image)).collect::<Vec<_>>(),
         "first": link(&first),
         "schema": "/v2/schemas/images",
     });
     if let Some(last) = last.filter(|_| full) {
         body["next"] = json!(link(&first.with("marker", &last)));
     }
-    Ok(web::body::json(StatusCode::OK, &body))
+    Ok(Answer::of(&body))
 }
 
 /// `GET /v2/images/{id}`.
-pub async fn show(
-    State(images): State<Images>,
-    Authenticated(caller): Authenticated,
-    Path(id): Path<String>,
-) -> Result<Response, Fault> {
-    let seen = find(&images, &caller, &id, "get_image").await?;
-    Ok(web::body::json(
-        StatusCode::OK,
-        &shown(&images, &caller, &seen.image),
-    ))
+pub async fn show(images: Images, call: Call) -> Result<Answer, Fault> {
+    let cx = &call.cx;
+    let id = call.path("id");
+    let seen = find(&images, cx, id).await?;
+    Ok(Answer::of(&shown(&images, &cx.caller, &seen.image)))
 }
 
 /// The view of an image; where its data lies is told to administrators and services only.
@@ -201,7 +184,7 @@ fn shown(images: &Images, caller: &Caller, image: &Image) -> Value {
         .any(|role| role.eq_ignore_ascii_case("service"));
     let told = images.settings().show_direct_url
         && (service
-            || policy::allow(
+            || policy::allow_rule(
                 images,
                 "get_image_location",
                 caller,
@@ -216,56 +199,42 @@ fn shown(images: &Images, caller: &Caller, image: &Image) -> Value {
 }
 
 /// `PATCH /v2/images/{id}`.
-pub async fn update(
-    State(images): State<Images>,
-    Authenticated(caller): Authenticated,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Fault> {
+pub async fn update(images: Images, call: Call) -> Result<Answer, Fault> {
+    let cx = &call.cx;
+    let id = call.path("id");
+    let headers = &call.headers;
     let kind = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
     let draft = patch::draft(kind.unwrap_or_default())?;
-    let changes = patch::parse(&json_body(body).await?, draft, images.settings())?;
-    let seen = find(&images, &caller, &id, "modify_image").await?;
+    let changes = patch::parse(document(&call)?, draft, images.settings())?;
+    let seen = find(&images, cx, id).await?;
     if changes.is_empty() {
-        return Ok(web::body::json(
-            StatusCode::OK,
-            &shown(&images, &caller, &seen.image),
-        ));
+        return Ok(Answer::of(&shown(&images, &cx.caller, &seen.image)));
     }
-    let changed = sql::retry(|| change(&images, &caller, &id, &changes)).await?;
-    Ok(web::body::json(
-        StatusCode::OK,
-        &shown(&images, &caller, &changed),
-    ))
+    let changed = sql::retry(|| change(&images, cx, id, &changes)).await?;
+    Ok(Answer::of(&shown(&images, &cx.caller, &changed)))
 }
 
 /// Applies all changes or none, on the image as it is now.
-async fn change(
-    images: &Images,
-    caller: &Caller,
-    id: &str,
-    changes: &[Change],
-) -> Result<Image, Fault> {
+async fn change(images: &Images, cx: &Cx, id: &str, changes: &[Change]) -> Result<Image, Fault> {
     let tx = images.db().begin().await?;
     let mut image = db::images::locked(&tx, id)
         .await?
         .ok_or_else(|| Fault::no_image(id))?;
     // The owner may have changed since the image was found: ask about the locked one.
     let locked = image.row.clone();
-    let target = policy::target(&locked, caller, false);
-    policy::allow(images, "modify_image", caller, &target)?;
+    let target = policy::target(&locked, &cx.caller, false);
+    policy::allow(images, cx, &target)?;
     for change in changes {
-        if change.name == "owner" && !images.policy().is_admin(caller) {
+        if change.name == "owner" && !images.policy().is_admin(cx.caller.as_ref()) {
             return Err(Fault::Forbidden(
                 "Owner can't be updated by non admin.".to_owned(),
             ));
         }
         let wanted = change.value.as_str().and_then(Visibility::from_word);
         if let Some(wanted) = wanted.filter(|_| change.name == "visibility") {
-            policy::visibility(images, caller, &target, wanted)?;
+            policy::visibility(images, &cx.caller, &target, wanted)?;
         }
         patch::apply(&mut image, change)?;
     }
@@ -277,12 +246,10 @@ async fn change(
 }
 
 /// `DELETE /v2/images/{id}`.
-pub async fn delete(
-    State(images): State<Images>,
-    Authenticated(caller): Authenticated,
-    Path(id): Path<String>,
-) -> Result<Response, Fault> {
-    let seen = find(&images, &caller, &id, "delete_image").await?;
+pub async fn delete(images: Images, call: Call) -> Result<Answer, Fault> {
+    let cx = &call.cx;
+    let id = call.path("id");
+    let seen = find(&images, cx, id).await?;
     let protected = || Fault::Forbidden(format!("Image {id} is protected and cannot be deleted."));
     if seen.image.row.protected {
         return Err(protected());
@@ -290,14 +257,14 @@ pub async fn delete(
     // The row first: a file without image is found at the next start, the reverse is a lie.
     let gone = sql::retry(|| async {
         let tx = images.db().begin().await?;
-        let row = db::images::locked(&tx, &id).await?;
-        let gone = db::images::remove(&tx, &id).await?;
+        let row = db::images::locked(&tx, id).await?;
+        let gone = db::images::remove(&tx, id).await?;
         tx.commit().await?;
         Ok::<_, Fault>(row.map(|row| (row, gone)))
     })
     .await?;
     match gone {
-        None => Err(Fault::no_image(&id)),
+        None => Err(Fault::no_image(id)),
         Some((_, false)) => Err(protected()),
         Some((image, true)) => {
             // Data that is still coming in is removed by the upload when it finds the image gone.
@@ -311,7 +278,7 @@ pub async fn delete(
                     .await
                     .map_err(|_| Fault::Internal("a removal ended abnormally"))?;
             }
-            Ok(StatusCode::NO_CONTENT.into_response())
+            Ok(Answer::empty())
         }
     }
 }

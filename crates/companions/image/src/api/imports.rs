@@ -1,36 +1,26 @@
 //! `POST /v2/images/{id}/import`.
 
-use axum::Extension;
-use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
-use http::StatusCode;
-use web::RequestId;
-use web::auth::Authenticated;
+use rest::Answer;
 
-use super::{find, json_body};
+use super::{Call, document, find};
 use crate::fault::Fault;
 use crate::import::{self, Asked};
 use crate::service::Images;
 use crate::upload;
 
 /// Starts an import.
-pub async fn import(
-    State(images): State<Images>,
-    Authenticated(caller): Authenticated,
-    Path(id): Path<String>,
-    Extension(request): Extension<RequestId>,
-    body: Body,
-) -> Result<Response, Fault> {
-    let body = json_body(body).await?;
-    let method = import::method(&images, &body)?;
-    let seen = find(&images, &caller, &id, "modify_image").await?;
+pub async fn import(images: Images, call: Call) -> Result<Answer, Fault> {
+    let cx = &call.cx;
+    let id = call.path("id");
+    let body = document(&call)?;
+    let method = import::method(&images, body)?;
+    let seen = find(&images, cx, id).await?;
     let asked = Asked {
-        owner: caller.project_id.clone(),
-        user_id: caller.user_id.clone(),
-        request_id: request.local,
-        sender: upload::sender(&caller).to_owned(),
+        owner: cx.caller.project_id.clone(),
+        user_id: cx.caller.user_id.clone(),
+        request_id: cx.request_id.local.clone(),
+        sender: upload::sender(&cx.caller).to_owned(),
     };
-    import::start(&images, &seen.image, method, asked, &body).await?;
-    Ok(StatusCode::ACCEPTED.into_response())
+    import::start(&images, &seen.image, method, asked, body).await?;
+    Ok(Answer::empty())
 }

@@ -1,15 +1,10 @@
 //! Members: sharing an image with a project, which accepts or rejects.
 
-use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
 use chrono::Utc;
-use http::StatusCode;
+use rest::Answer;
 use serde_json::{Value, json};
-use web::Caller;
-use web::auth::Authenticated;
 
-use super::{Seen, find_visible, json_body};
+use super::{Call, Cx, Seen, document, find_visible};
 use crate::db;
 use crate::fault::Fault;
 use crate::policy;
@@ -17,15 +12,22 @@ use crate::service::Images;
 use crate::tables::{MemberStatus, Visibility, Word, member};
 use crate::view;
 
-/// A shared image that the caller sees, and may do `rule` to.
-async fn shared(images: &Images, caller: &Caller, id: &str, rule: &str) -> Result<Seen, Fault> {
-    let seen = find_visible(images, caller, id).await?;
+/// A shared image that the caller sees, and that the rule of the call is about.
+async fn shared(images: &Images, cx: &Cx, id: &str) -> Result<Seen, Fault> {
+    let seen = find_visible(images, &cx.caller, id).await?;
     if seen.image.row.visibility != Visibility::Shared {
         return Err(Fault::Forbidden(
             "Only shared images have members.".to_owned(),
         ));
     }
-    policy::enforce(images, rule, caller, &seen.image.row, seen.member)?;
+    cx.guard.note();
+    policy::enforce(
+        images,
+        cx.guard.rule(),
+        &cx.caller,
+        &seen.image.row,
+        seen.member,
+    )?;
     Ok(seen)
 }
 
@@ -36,52 +38,44 @@ fn nobody(id: &str, project: &str) -> Fault {
 }
 
 /// `GET /v2/images/{id}/members`. A member sees itself only, as in Glance.
-pub async fn list(
-    State(images): State<Images>,
-    Authenticated(caller): Authenticated,
-    Path(id): Path<String>,
-) -> Result<Response, Fault> {
-    let seen = shared(&images, &caller, &id, "get_members").await?;
-    let all = db::members::list(images.db().read(), &id).await?;
-    let owner =
-        images.policy().is_admin(caller.as_ref()) || seen.image.row.owner == caller.project_id;
+pub async fn list(images: Images, call: Call) -> Result<Answer, Fault> {
+    let cx = &call.cx;
+    let id = call.path("id");
+    let seen = shared(&images, cx, id).await?;
+    let all = db::members::list(images.db().read(), id).await?;
+    let owner = images.policy().is_admin(cx.caller.as_ref())
+        || seen.image.row.owner == cx.caller.project_id;
     let members: Vec<Value> = all
         .iter()
-        .filter(|row| owner || Some(&row.member) == caller.project_id.as_ref())
+        .filter(|row| owner || Some(&row.member) == cx.caller.project_id.as_ref())
         .map(view::member)
         .collect();
     let body = json!({"members": members, "schema": "/v2/schemas/members"});
-    Ok(web::body::json(StatusCode::OK, &body))
+    Ok(Answer::of(&body))
 }
 
 /// `GET /v2/images/{id}/members/{member}`. Whatever is not allowed is not found.
-pub async fn show(
-    State(images): State<Images>,
-    Authenticated(caller): Authenticated,
-    Path((id, project)): Path<(String, String)>,
-) -> Result<Response, Fault> {
-    let seen = shared(&images, &caller, &id, "get_member")
-        .await
-        .map_err(|fault| match fault {
-            Fault::Forbidden(why) => Fault::NotFound(why),
-            other => other,
-        })?;
-    let own = images.policy().is_admin(caller.as_ref())
-        || seen.image.row.owner == caller.project_id
-        || caller.project_id.as_ref() == Some(&project);
-    let found = db::members::find(images.db().read(), &id, &project).await?;
-    let row = found.filter(|_| own).ok_or_else(|| nobody(&id, &project))?;
-    Ok(web::body::json(StatusCode::OK, &view::member(&row)))
+pub async fn show(images: Images, call: Call) -> Result<Answer, Fault> {
+    let cx = &call.cx;
+    let id = call.path("id");
+    let project = call.path("member");
+    let seen = shared(&images, cx, id).await.map_err(|fault| match fault {
+        Fault::Forbidden(why) => Fault::NotFound(why),
+        other => other,
+    })?;
+    let own = images.policy().is_admin(cx.caller.as_ref())
+        || seen.image.row.owner == cx.caller.project_id
+        || cx.caller.project_id.as_deref() == Some(project);
+    let found = db::members::find(images.db().read(), id, project).await?;
+    let row = found.filter(|_| own).ok_or_else(|| nobody(id, project))?;
+    Ok(Answer::of(&view::member(&row)))
 }
 
 /// `POST /v2/images/{id}/members`.
-pub async fn add(
-    State(images): State<Images>,
-    Authenticated(caller): Authenticated,
-    Path(id): Path<String>,
-    body: Body,
-) -> Result<Response, Fault> {
-    let body = json_body(body).await?;
+pub async fn add(images: Images, call: Call) -> Result<Answer, Fault> {
+    let cx = &call.cx;
+    let id = call.path("id");
+    let body = document(&call)?;
     let project = match body.get("member") {
         None => Err("Member to be added not specified"),
         Some(Value::String(project)) if project.is_empty() => Err("Member can't be empty"),
@@ -89,10 +83,10 @@ pub async fn add(
         Some(_) => Err("Expected a member in the form: {\"member\": \"image_id\"}"),
     };
     let project = project.map_err(|text| Fault::BadRequest(text.to_owned()))?;
-    shared(&images, &caller, &id, "add_member").await?;
+    shared(&images, cx, id).await?;
     let now = sql::micros(Utc::now());
     let row = member::Model {
-        image_id: id.clone(),
+        image_id: id.to_owned(),
         member: project.clone(),
         status: MemberStatus::Pending,
         created_at: now,
@@ -103,7 +97,7 @@ pub async fn add(
             "Member {project} is duplicated for image {id}"
         ))),
         Err(fault) => Err(fault),
-        Ok(()) => Ok(web::body::json(StatusCode::OK, &view::member(&row))),
+        Ok(()) => Ok(Answer::of(&view::member(&row))),
     }
 }
 
@@ -129,13 +123,11 @@ async fn insert(images: &Images, row: &member::Model) -> Result<(), Fault> {
 }
 
 /// `PUT /v2/images/{id}/members/{member}`: the member's answer. The owner cannot give it.
-pub async fn answer(
-    State(images): State<Images>,
-    Authenticated(caller): Authenticated,
-    Path((id, project)): Path<(String, String)>,
-    body: Body,
-) -> Result<Response, Fault> {
-    let body = json_body(body).await?;
+pub async fn answer(images: Images, call: Call) -> Result<Answer, Fault> {
+    let cx = &call.cx;
+    let id = call.path("id");
+    let project = call.path("member");
+    let body = document(&call)?;
     let status = match body.get("status") {
         None => return Err(Fault::BadRequest("Status not specified".to_owned())),
         Some(status) => status.as_str().and_then(MemberStatus::from_word),
@@ -146,24 +138,23 @@ pub async fn answer(
                 .to_owned(),
         )
     })?;
-    shared(&images, &caller, &id, "modify_member").await?;
-    let own =
-        images.policy().is_admin(caller.as_ref()) || caller.project_id.as_ref() == Some(&project);
-    let found = db::members::find(images.db().read(), &id, &project).await?;
-    let row = found.filter(|_| own).ok_or_else(|| nobody(&id, &project))?;
+    shared(&images, cx, id).await?;
+    let own = images.policy().is_admin(cx.caller.as_ref())
+        || cx.caller.project_id.as_deref() == Some(project);
+    let found = db::members::find(images.db().read(), id, project).await?;
+    let row = found.filter(|_| own).ok_or_else(|| nobody(id, project))?;
     let row = db::members::answer(images.db().write(), row, status).await?;
-    Ok(web::body::json(StatusCode::OK, &view::member(&row)))
+    Ok(Answer::of(&view::member(&row)))
 }
 
 /// `DELETE /v2/images/{id}/members/{member}`.
-pub async fn remove(
-    State(images): State<Images>,
-    Authenticated(caller): Authenticated,
-    Path((id, project)): Path<(String, String)>,
-) -> Result<Response, Fault> {
-    shared(&images, &caller, &id, "delete_member").await?;
-    if db::members::remove(images.db().write(), &id, &project).await? {
-        return Ok(StatusCode::NO_CONTENT.into_response());
+pub async fn remove(images: Images, call: Call) -> Result<Answer, Fault> {
+    let cx = &call.cx;
+    let id = call.path("id");
+    let project = call.path("member");
+    shared(&images, cx, id).await?;
+    if db::members::remove(images.db().write(), id, project).await? {
+        return Ok(Answer::empty());
     }
-    Err(nobody(&id, &project))
+    Err(nobody(id, project))
 }

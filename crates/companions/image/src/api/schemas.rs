@@ -1,29 +1,25 @@
 //! JSON schemas that clients read.
 
-use axum::extract::{Path, State};
-use axum::response::Response;
-use http::StatusCode;
+use rest::Answer;
 use serde_json::{Value, json};
 
+use super::Call;
 use crate::attributes;
 use crate::fault::Fault;
 use crate::service::Images;
 
 /// `GET /v2/schemas/{name}`.
-pub async fn show(
-    State(images): State<Images>,
-    Path(name): Path<String>,
-) -> Result<Response, Fault> {
-    let schema = match name.as_str() {
+pub async fn show(images: Images, call: Call) -> Result<Answer, Fault> {
+    let schema = match call.path("name") {
         "image" => attributes::schema(images.settings()),
         "images" => collection("images", attributes::schema(images.settings())),
         "member" => member(),
         "members" => collection("members", member()),
         "task" => task(),
         "tasks" => collection("tasks", task()),
-        _ => return Err(Fault::NotFound(format!("There is no schema '{name}'."))),
+        name => return Err(Fault::NotFound(format!("There is no schema '{name}'."))),
     };
-    Ok(web::body::json(StatusCode::OK, &schema))
+    Ok(Answer::of(&schema))
 }
 
 fn collection(name: &str, item: Value) -> Value {

@@ -1,9 +1,13 @@
 //! Version documents.
 
-use axum::response::Response;
-use http::StatusCode;
+use std::sync::Arc;
+
+use rest::Answer;
 use serde_json::{Value, json};
 use web::BaseUrl;
+
+use super::Face;
+use crate::fault::Fault;
 
 /// The versions that Glance lists, newest first; all are the same API here. 2.8 to 2.13 say that
 /// there are stores (one), 2.15 and 2.14 that there is a cache: those are left out.
@@ -12,14 +16,9 @@ const VERSIONS: [&str; 14] = [
     "2.0",
 ];
 
-/// `GET /`: several choices, as 300 says.
-pub async fn root(base: BaseUrl) -> Response {
-    web::body::json(StatusCode::MULTIPLE_CHOICES, &document(&base))
-}
-
-/// `GET /versions`.
-pub async fn list(base: BaseUrl) -> Response {
-    web::body::json(StatusCode::OK, &document(&base))
+/// `GET /` and others: with several choices, 300 says so.
+pub async fn list(_: Arc<Face>, call: rest::Call<()>) -> Result<Answer, Fault> {
+    Ok(Answer::of(&document(&call.base)))
 }
 
 fn document(base: &BaseUrl) -> Value {

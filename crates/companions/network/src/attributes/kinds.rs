@@ -197,7 +197,7 @@ pub fn prefix_or_null(value: &Value) -> Parsed {
     }
 }
 
-/// A unicast MAC address, lower case.
+/// A unicast MAC address that is not zero, lower case.
 pub fn mac(value: &Value) -> Parsed {
     let refused = || format!("'{}' is not a valid MAC address", bare(value));
     let text = value
@@ -214,6 +214,7 @@ pub fn mac(value: &Value) -> Parsed {
         })
         .collect();
     match octets.as_deref() {
+        Some([0, 0, 0, 0, 0, 0]) => Err(refused()),
         Some([first, rest @ ..]) if rest.len() == 5 && first & 1 == 0 => Ok(json!(text)),
         _ => Err(refused()),
     }

@@ -33,9 +33,6 @@ pub struct Resource {
     /// Filters that the database answers: the query's key and our column. On a member with a rule of
     /// its own only for those who may see it: from what a filter finds others would learn it.
     pub pushed: &'static [(&'static str, &'static str)],
-    pub taggable: bool,
-    pub creatable: bool,
-    pub updatable: bool,
 }
 
 const COMMON: &[(&str, &str)] = &[
@@ -94,7 +91,6 @@ const fn plain(
     kind: &'static Kind,
     pushed: &'static [(&'static str, &'static str)],
 ) -> Resource {
-    let (taggable, creatable, updatable) = (true, true, true);
     Resource {
         what,
         name,
@@ -103,111 +99,112 @@ const fn plain(
         table,
         kind,
         pushed,
-        taggable,
-        creatable,
-        updatable,
     }
 }
 
-/// The table of resources.
-pub static RESOURCES: &[Resource] = &[
-    plain(
-        What::Network,
-        ["network", "networks", "networks"],
-        attribute_tables::NETWORK,
-        &kinds::NETWORK,
-        COMMON,
-    ),
-    plain(
-        What::Subnet,
-        ["subnet", "subnets", "subnets"],
-        attribute_tables::SUBNET,
-        &kinds::SUBNET,
-        OF_SUBNET,
-    ),
-    plain(
-        What::Port,
-        ["port", "ports", "ports"],
-        attribute_tables::PORT,
-        &kinds::PORT,
-        OF_PORT,
-    ),
-    plain(
-        What::SecurityGroup,
-        ["security_group", "security_groups", "security-groups"],
-        attribute_tables::SECURITY_GROUP,
-        &kinds::SECURITY_GROUP,
-        COMMON,
-    ),
-    Resource {
-        updatable: false,
-        ..plain(
-            What::Rule,
-            [
-                "security_group_rule",
-                "security_group_rules",
-                "security-group-rules",
-            ],
-            attribute_tables::SECURITY_GROUP_RULE,
-            &kinds::RULE,
-            OF_RULE,
-        )
-    },
-    plain(
-        What::Router,
-        ["router", "routers", "routers"],
-        attribute_tables::ROUTER,
-        &kinds::ROUTER,
-        COMMON,
-    ),
-    plain(
-        What::FloatingIp,
-        ["floatingip", "floatingips", "floatingips"],
-        attribute_tables::FLOATINGIP,
-        &kinds::FLOATINGIP,
-        OF_FLOATINGIP,
-    ),
-    plain(
-        What::SubnetPool,
-        ["subnetpool", "subnetpools", "subnetpools"],
-        attribute_tables::SUBNETPOOL,
-        &kinds::SUBNETPOOL,
-        COMMON,
-    ),
-    Resource {
-        taggable: false,
-        ..plain(
-            What::AddressScope,
-            ["address_scope", "address_scopes", "address-scopes"],
-            attribute_tables::ADDRESS_SCOPE,
-            &kinds::ADDRESS_SCOPE,
-            COMMON,
-        )
-    },
-    Resource {
-        taggable: false,
-        ..plain(
-            What::Rbac,
-            ["rbac_policy", "rbac_policies", "rbac-policies"],
-            attribute_tables::RBAC_POLICY,
-            &kinds::RBAC,
-            NO_NAME,
-        )
-    },
-    Resource {
-        taggable: false,
-        creatable: false,
-        ..plain(
-            What::Agent,
-            ["agent", "agents", "agents"],
-            attribute_tables::AGENT,
-            &kinds::AGENT,
-            &[("id", "id"), ("host", "host")],
-        )
-    },
-];
+pub static NETWORK: Resource = plain(
+    What::Network,
+    ["network", "networks", "networks"],
+    attribute_tables::NETWORK,
+    &kinds::NETWORK,
+    COMMON,
+);
 
-/// The resource at a path, if there is one.
-pub fn at(path: &str) -> Option<&'static Resource> {
-    RESOURCES.iter().find(|resource| resource.path == path)
-}
+pub static SUBNET: Resource = plain(
+    What::Subnet,
+    ["subnet", "subnets", "subnets"],
+    attribute_tables::SUBNET,
+    &kinds::SUBNET,
+    OF_SUBNET,
+);
+
+pub static PORT: Resource = plain(
+    What::Port,
+    ["port", "ports", "ports"],
+    attribute_tables::PORT,
+    &kinds::PORT,
+    OF_PORT,
+);
+
+pub static SECURITY_GROUP: Resource = plain(
+    What::SecurityGroup,
+    ["security_group", "security_groups", "security-groups"],
+    attribute_tables::SECURITY_GROUP,
+    &kinds::SECURITY_GROUP,
+    COMMON,
+);
+
+pub static SECURITY_GROUP_RULE: Resource = plain(
+    What::Rule,
+    [
+        "security_group_rule",
+        "security_group_rules",
+        "security-group-rules",
+    ],
+    attribute_tables::SECURITY_GROUP_RULE,
+    &kinds::RULE,
+    OF_RULE,
+);
+
+pub static ROUTER: Resource = plain(
+    What::Router,
+    ["router", "routers", "routers"],
+    attribute_tables::ROUTER,
+    &kinds::ROUTER,
+    COMMON,
+);
+
+pub static FLOATINGIP: Resource = plain(
+    What::FloatingIp,
+    ["floatingip", "floatingips", "floatingips"],
+    attribute_tables::FLOATINGIP,
+    &kinds::FLOATINGIP,
+    OF_FLOATINGIP,
+);
+
+pub static SUBNETPOOL: Resource = plain(
+    What::SubnetPool,
+    ["subnetpool", "subnetpools", "subnetpools"],
+    attribute_tables::SUBNETPOOL,
+    &kinds::SUBNETPOOL,
+    COMMON,
+);
+
+pub static ADDRESS_SCOPE: Resource = plain(
+    What::AddressScope,
+    ["address_scope", "address_scopes", "address-scopes"],
+    attribute_tables::ADDRESS_SCOPE,
+    &kinds::ADDRESS_SCOPE,
+    COMMON,
+);
+
+pub static RBAC_POLICY: Resource = plain(
+    What::Rbac,
+    ["rbac_policy", "rbac_policies", "rbac-policies"],
+    attribute_tables::RBAC_POLICY,
+    &kinds::RBAC,
+    NO_NAME,
+);
+
+pub static AGENT: Resource = plain(
+    What::Agent,
+    ["agent", "agents", "agents"],
+    attribute_tables::AGENT,
+    &kinds::AGENT,
+    &[("id", "id"), ("host", "host")],
+);
+
+/// All resources.
+pub static RESOURCES: &[&Resource] = &[
+    &NETWORK,
+    &SUBNET,
+    &PORT,
+    &SECURITY_GROUP,
+    &SECURITY_GROUP_RULE,
+    &ROUTER,
+    &FLOATINGIP,
+    &SUBNETPOOL,
+    &ADDRESS_SCOPE,
+    &RBAC_POLICY,
+    &AGENT,
+];

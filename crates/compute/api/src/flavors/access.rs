@@ -15,14 +15,14 @@ use crate::words::NoQuery;
 pub async fn list(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let NoQuery {} = call.admit_query()?;
     let id = call.path("flavor_id");
-    let open_to = flavors::access(&api.control, &call.context(), id).await?;
+    let open_to = flavors::access(&api.control, &call.cx, id).await?;
     shown(&call, id, &open_to)
 }
 
 /// `addTenantAccess`.
 pub async fn add(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     let AddTenantAccess { access } = call.admit()?;
-    let (cx, id) = (call.context(), call.path("id"));
+    let (cx, id) = (call.cx.clone(), call.path("id"));
     let public_too = !call.version.at_least(PUBLIC_FLAVORS_NOT_SHARED);
     let open_to = flavors::grant(&api.control, &cx, id, &access.tenant, public_too).await?;
     shown(&call, id, &open_to)
@@ -31,7 +31,7 @@ pub async fn add(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
 /// `removeTenantAccess`.
 pub async fn remove(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     let RemoveTenantAccess { access } = call.admit()?;
-    let (cx, id) = (call.context(), call.path("id"));
+    let (cx, id) = (call.cx.clone(), call.path("id"));
     let open_to = flavors::revoke(&api.control, &cx, id, &access.tenant).await?;
     shown(&call, id, &open_to)
 }

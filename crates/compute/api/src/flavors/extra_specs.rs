@@ -15,7 +15,7 @@ use crate::words::NoQuery;
 /// `GET /flavors/{flavor_id}/os-extra_specs`.
 pub async fn list(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let NoQuery {} = call.admit_query()?;
-    let cx = call.context();
+    let cx = call.cx.clone();
     let specs = flavors::show_specs(&api.control, &cx, call.path("flavor_id")).await?;
     call.render_under("extra_specs", &specs)
 }
@@ -39,14 +39,14 @@ pub async fn update(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
 /// `GET /flavors/{flavor_id}/os-extra_specs/{id}`.
 pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let NoQuery {} = call.admit_query()?;
-    let (cx, key) = (call.context(), call.path("id"));
+    let (cx, key) = (call.cx.clone(), call.path("id"));
     let value = flavors::show_spec(&api.control, &cx, call.path("flavor_id"), key).await?;
     call.render(&BTreeMap::from([(key.to_owned(), value)]))
 }
 
 /// `DELETE /flavors/{flavor_id}/os-extra_specs/{id}`.
 pub async fn delete(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
-    let (cx, id) = (call.context(), call.path("flavor_id"));
+    let (cx, id) = (call.cx.clone(), call.path("flavor_id"));
     flavors::delete_spec(&api.control, &cx, id, call.path("id")).await?;
     Ok(Answer::empty())
 }
@@ -54,7 +54,7 @@ pub async fn delete(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
 async fn set(api: &Api, call: &Call, specs: ExtraSpecs, only: Option<&str>) -> Result<(), Fault> {
     let specs = specs.0.into_iter().map(|(key, spec)| (key, spec.0));
     let checked = call.version.at_least(EXTRA_SPECS_CHECKED);
-    let (cx, id) = (call.context(), call.path("flavor_id"));
+    let (cx, id) = (call.cx.clone(), call.path("flavor_id"));
     flavors::set_specs(&api.control, &cx, id, specs.collect(), only, checked).await?;
     Ok(())
 }

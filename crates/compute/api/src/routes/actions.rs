@@ -1,8 +1,8 @@
 //! `POST /servers/{id}/action`: one row per action, told apart by the only key of the body.
 
-use super::Access::{Authenticated, Rule};
-use super::codes::{ACCEPTED, NO_CONTENT, OK};
-use super::methods::POST;
+use rest::Access::{Authenticated, Rule};
+use rest::words::{ACCEPTED, NO_CONTENT, OK, POST};
+
 use super::{Route, always_refused, built, not_built, row};
 use crate::{consoles, servers};
 

@@ -1,8 +1,8 @@
 //! Flavors.
 
-use super::Access::{Authenticated, Rule};
-use super::codes::{ACCEPTED, OK};
-use super::methods::{DELETE, GET, POST, PUT};
+use rest::Access::{Authenticated, Rule};
+use rest::words::{ACCEPTED, DELETE, GET, OK, POST, PUT};
+
 use super::{Route, built, row};
 use crate::flavors::{self, access, extra_specs};
 

@@ -1,6 +1,7 @@
 //! Calls that were removed for every version: they answer 410.
 
-use super::methods::{DELETE, GET, POST, PUT};
+use rest::words::{DELETE, GET, POST, PUT};
+
 use super::{Route, gone};
 
 #[rustfmt::skip]

@@ -1,8 +1,8 @@
 //! What operators and other services use: hosts, aggregates, hypervisors, migrations, events.
 
-use super::Access::Rule;
-use super::codes::{ACCEPTED, NO_CONTENT, OK};
-use super::methods::{DELETE, GET, POST, PUT};
+use rest::Access::Rule;
+use rest::words::{ACCEPTED, DELETE, GET, NO_CONTENT, OK, POST, PUT};
+
 use super::{Route, built, not_built, row};
 use crate::{aggregates, consoles, servers};
 use crate::{hypervisors, operations, quota_class_sets, services};

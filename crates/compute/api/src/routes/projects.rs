@@ -1,8 +1,8 @@
 //! What a project sees besides its servers: versions, limits, key pairs, groups, quotas, usage.
 
-use super::Access::{Authenticated, Rule};
-use super::codes::{ACCEPTED, CREATED, NO_CONTENT, OK};
-use super::methods::{DELETE, GET, POST, PUT};
+use rest::Access::{Authenticated, Rule};
+use rest::words::{ACCEPTED, CREATED, DELETE, GET, NO_CONTENT, OK, POST, PUT};
+
 use super::{Route, built, not_built, row};
 use crate::{
     availability_zones, extensions, keypairs, limits, quota_sets, server_groups, versions,

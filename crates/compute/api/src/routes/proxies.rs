@@ -1,8 +1,8 @@
 //! Calls that other services took over; most ended with 2.35.
 
-use super::Access::{Authenticated, Rule};
-use super::codes::{ACCEPTED, NO_CONTENT, OK};
-use super::methods::{DELETE, GET, POST, PUT};
+use rest::Access::{Authenticated, Rule};
+use rest::words::{ACCEPTED, DELETE, GET, NO_CONTENT, OK, POST, PUT};
+
 use super::{Route, always_refused, built, not_built, row};
 use crate::{security_groups, servers};
 

@@ -1,8 +1,8 @@
 //! Servers and what hangs below them.
 
-use super::Access::Rule;
-use super::codes::{ACCEPTED, CREATED, NO_CONTENT, OK};
-use super::methods::{DELETE, GET, POST, PUT};
+use rest::Access::Rule;
+use rest::words::{ACCEPTED, CREATED, DELETE, GET, NO_CONTENT, OK, POST, PUT};
+
 use super::{Route, built, not_built, row};
 use crate::{consoles, instance_actions, interfaces, metadata, passwords, servers, tags};
 

@@ -11,7 +11,7 @@ use crate::call::{Answer, Call};
 use crate::fault::Fault;
 
 async fn act(api: &Api, call: &Call, action: Action) -> Result<Answer, Fault> {
-    servers::act(&api.control, &call.context(), call.path("id"), action).await?;
+    servers::act(&api.control, &call.cx, call.path("id"), action).await?;
     Ok(Answer::empty())
 }
 

@@ -16,7 +16,7 @@ use crate::words::NoQuery;
 pub async fn index(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let NoQuery {} = call.admit_query()?;
     let id = call.path("server_id");
-    let server = interfaces::addresses(&api.control, &call.context(), id, false).await?;
+    let server = interfaces::addresses(&api.control, &call.cx, id).await?;
     call.render(&AddressesView {
         addresses: shown::addresses(&server, false),
     })
@@ -26,7 +26,7 @@ pub async fn index(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
 pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let NoQuery {} = call.admit_query()?;
     let id = call.path("server_id");
-    let server = interfaces::addresses(&api.control, &call.context(), id, true).await?;
+    let server = interfaces::addresses(&api.control, &call.cx, id).await?;
     let mut addresses = shown::addresses(&server, false);
     addresses.retain(|network, _| *network == call.path("id"));
     if addresses.is_empty() {

@@ -24,7 +24,7 @@ pub async fn create(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     let by_reservation = request.server.return_reservation_id;
     let wanted = ask::new_server(request, call.version)?;
     let groups = ask::groups_shown(&wanted);
-    let created = servers::create(&api.control, &call.context(), wanted).await?;
+    let created = servers::create(&api.control, &call.cx, wanted).await?;
     if by_reservation.is_some_and(|flag| flag.0) {
         let view = ReservationView {
             reservation_id: &created.reservation_id,
@@ -43,9 +43,8 @@ pub async fn create(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
         security_groups: groups.iter().map(|name| Named { name }).collect(),
         admin_pass: created.admin_password.as_deref(),
     };
-    Ok(call
-        .render_under("server", &view)?
-        .with_location(&call.link(&path)))
+    let answer = call.render_under::<_, Fault>("server", &view)?;
+    Ok(answer.with_location(&call.link(&path)))
 }
 
 /// The answer to `return_reservation_id`.

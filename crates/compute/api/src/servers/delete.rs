@@ -9,11 +9,11 @@ use crate::call::{Answer, Call};
 use crate::fault::Fault;
 
 pub async fn delete(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
-    servers::delete(&api.control, &call.context(), call.path("id"), false).await?;
+    servers::delete(&api.control, &call.cx, call.path("id")).await?;
     Ok(Answer::empty())
 }
 
 pub async fn force(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
-    servers::delete(&api.control, &call.context(), call.path("id"), true).await?;
+    servers::delete(&api.control, &call.cx, call.path("id")).await?;
     Ok(Answer::empty())
 }

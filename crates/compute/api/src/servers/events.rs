@@ -26,7 +26,7 @@ pub async fn create(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
             tag: event.tag.clone(),
         })
         .collect();
-    let taken = events::take(&api.control, &call.context(), &told).await?;
+    let taken = events::take(&api.control, &call.cx, &told).await?;
     let views = request.events.iter().zip(&taken).map(|(event, taken)| {
         let (status, code) = match taken {
             Taken::Yes => (event.status.unwrap_or(Status::Completed), 200),
@@ -42,9 +42,10 @@ pub async fn create(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
             code,
         }
     });
-    let answer = call.render(&Events {
+    let events = Events {
         events: views.collect(),
-    })?;
+    };
+    let answer = call.render::<_, Fault>(&events)?;
     match taken.iter().all(|taken| *taken == Taken::Yes) {
         true => Ok(answer),
         false => Ok(answer.with_code(SOME)),

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use compute_control::servers::{self, ListWanted, Listed};
 use microversion::{Version, Versioned, parse_time};
 use serde::{Deserialize, Serialize};
-use web::Query;
 
 use super::show::HOST_STATUS;
 use super::shown;
@@ -79,7 +78,7 @@ async fn page(api: &Api, call: &Call, detailed: bool) -> Result<Listed, Fault> {
         with_hosts: detailed && call.version.at_least(HOST_STATUS),
         filters: asked.filters(),
     };
-    Ok(servers::list(&api.control, &call.context(), wanted).await?)
+    Ok(servers::list(&api.control, &call.cx, wanted).await?)
 }
 
 /// Filters that others than operators may use, with the version that opened them.
@@ -137,8 +136,7 @@ fn next(call: &Call, page: &Listed, path: &str) -> Vec<Link> {
     let Some(last) = page.servers.last().filter(|_| page.full) else {
         return Vec::new();
     };
-    let mut query =
-        Query::parse(call.query.as_deref().unwrap_or_default()).with("marker", &last.id);
+    let mut query = call.pairs().with("marker", &last.id);
     query.0.sort();
     vec![Link {
         rel: "next",

@@ -16,17 +16,11 @@ pub async fn lock(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
         Patch::Value(lock) => lock.locked_reason,
         Patch::Absent | Patch::Null => None,
     };
-    control::lock(
-        &api.control,
-        &call.context(),
-        call.path("id"),
-        reason.as_deref(),
-    )
-    .await?;
+    control::lock(&api.control, &call.cx, call.path("id"), reason.as_deref()).await?;
     Ok(Answer::empty())
 }
 
 pub async fn unlock(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
-    control::unlock(&api.control, &call.context(), call.path("id")).await?;
+    control::unlock(&api.control, &call.cx, call.path("id")).await?;
     Ok(Answer::empty())
 }

@@ -16,7 +16,7 @@ use crate::words::NoQuery;
 pub async fn index(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let NoQuery {} = call.admit_query()?;
     let id = call.path("server_id");
-    let groups = security_groups::list(&api.control, &call.context(), id).await?;
+    let groups = security_groups::list(&api.control, &call.cx, id).await?;
     call.render(&Groups {
         security_groups: groups.iter().map(|group| view(group, &groups)).collect(),
     })
@@ -31,7 +31,7 @@ pub async fn change(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
         (None, None) => return Err(Fault::bad_request("Missing parameter dict")),
     };
     let id = call.path("id");
-    security_groups::change(&api.control, &call.context(), id, &name, add).await?;
+    security_groups::change(&api.control, &call.cx, id, &name, add).await?;
     Ok(Answer::empty())
 }
 

@@ -16,6 +16,6 @@ pub async fn reset(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
         "active" => VmState::Active,
         _ => VmState::Error,
     };
-    state::reset(&api.control, &call.context(), call.path("id"), to).await?;
+    state::reset(&api.control, &call.cx, call.path("id"), to).await?;
     Ok(Answer::empty())
 }

@@ -30,7 +30,7 @@ pub async fn update(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     let complete = call.version.at_least(COMPLETE);
     let with_host = complete && call.version.at_least(show::HOST_STATUS);
     let id = call.path("id");
-    let seen = servers::update(&api.control, &call.context(), id, &wanted, with_host).await?;
+    let seen = servers::update(&api.control, &call.cx, id, &wanted, with_host).await?;
     let view = match complete {
         true => shown::single(&call, &seen),
         false => shown::plain(&call, &seen),

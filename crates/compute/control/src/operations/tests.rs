@@ -6,6 +6,7 @@ use compute_rpc::workflows::{ACT, ACT_VERSION, DELETE, DELETE_VERSION};
 use serde_json::json;
 
 use super::*;
+use crate::Control;
 use crate::testing::{self, get_stuck};
 
 async fn control() -> Control {

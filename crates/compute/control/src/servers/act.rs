@@ -7,20 +7,6 @@ use compute_rpc::workflows::{ACT, ACT_VERSION, Act};
 use super::{action_record, asked, is_admin, lock, nudge};
 use crate::{Context, Control, ControlError, Result};
 
-/// The policy rule of an action.
-fn rule_of(action: Action) -> &'static str {
-    match action {
-        Action::Start => "os_compute_api:servers:start",
-        Action::Stop => "os_compute_api:servers:stop",
-        Action::RebootSoft | Action::RebootHard => "os_compute_api:servers:reboot",
-        Action::Pause => "os_compute_api:os-pause-server:pause",
-        Action::Unpause => "os_compute_api:os-pause-server:unpause",
-        Action::Suspend => "os_compute_api:os-suspend-server:suspend",
-        Action::Resume => "os_compute_api:os-suspend-server:resume",
-        Action::Delete => "os_compute_api:servers:delete",
-    }
-}
-
 /// Accepts an action: claims the server for it and writes it into the journal.
 ///
 /// # Errors
@@ -28,7 +14,7 @@ fn rule_of(action: Action) -> &'static str {
 pub async fn act(control: &Control, cx: &Context, id: &str, action: Action) -> Result<()> {
     let begun = sql::retry(|| async {
         let tx = control.db.begin().await?;
-        let mut server = lock(&tx, control, cx, id, rule_of(action)).await?;
+        let mut server = lock(&tx, control, cx, id).await?;
         let rule = lifecycle::admit(action, &server, is_admin(control, cx))?;
         if server.host.is_none() {
             return Err(not_ready(&server.id));

@@ -29,8 +29,7 @@ pub async fn list(
     page: &Page,
     deleted_too: bool,
 ) -> Result<Vec<ActionRecord>> {
-    let rule = "os_compute_api:os-instance-actions:list";
-    find(control, cx, (id, rule), deleted_too).await?;
+    find(control, cx, id, deleted_too).await?;
     actions::list(control.db.read(), id, page)
         .await
         .map_err(|error| match error {
@@ -61,8 +60,7 @@ pub async fn show(
     request_id: &str,
     deleted_too: bool,
 ) -> Result<Action> {
-    let rule = "os_compute_api:os-instance-actions:show";
-    let server = find(control, cx, (id, rule), deleted_too).await?;
+    let server = find(control, cx, id, deleted_too).await?;
     let (record, events) = actions::find(control.db.read(), id, request_id)
         .await
         .map_err(|error| match error {
@@ -86,14 +84,9 @@ pub async fn show(
     })
 }
 
-async fn find(
-    control: &Control,
-    cx: &Context,
-    (id, rule): (&str, &str),
-    deleted_too: bool,
-) -> Result<Server> {
+async fn find(control: &Control, cx: &Context, id: &str, deleted_too: bool) -> Result<Server> {
     if !deleted_too {
-        return load(control, cx, id, rule).await;
+        return load(control, cx, id).await;
     }
     let server = match servers::find_any(control.db.read(), id).await {
         Err(DbError::NotFound(_)) => return Err(missing(id)),
@@ -103,6 +96,6 @@ async fn find(
     if !own && !policy::may(control, cx, IS_ADMIN) {
         return Err(missing(id));
     }
-    policy::allow_on(control, cx, rule, Some(&server.project_id), &server.user_id)?;
+    policy::allow_on(control, cx, Some(&server.project_id), &server.user_id)?;
     Ok(server)
 }

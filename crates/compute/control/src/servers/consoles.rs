@@ -28,7 +28,7 @@ pub async fn output(
     id: &str,
     lines: Option<usize>,
 ) -> Result<String> {
-    let server = load(control, cx, id, "os_compute_api:os-console-output").await?;
+    let server = load(control, cx, id).await?;
     let host = host_of(&server)?;
     let message = ConsoleOutput {
         server_id: server.id.clone(),
@@ -72,7 +72,7 @@ impl Kind {
 /// # Errors
 /// 404, 403 by policy, 409 for a server without running guest.
 pub async fn open(control: &Control, cx: &Context, id: &str, kind: Kind) -> Result<String> {
-    let server = load(control, cx, id, "os_compute_api:os-remote-consoles").await?;
+    let server = load(control, cx, id).await?;
     let busy = [TaskState::Deleting, TaskState::Migrating];
     if let Some(task) = server.task_state.filter(|task| busy.contains(task)) {
         return Err(Refusal::State {
@@ -133,7 +133,7 @@ pub struct Connection {
 /// # Errors
 /// 404 for a token that is unknown, used or expired; 403 by policy.
 pub async fn resolve(control: &Control, cx: &Context, token: &str) -> Result<Connection> {
-    policy::allow(control, cx, "os_compute_api:os-console-auth-tokens")?;
+    policy::allow(control, cx)?;
     let missing = || ControlError::NotFound {
         why: "Token not found".to_owned(),
     };

@@ -9,18 +9,13 @@ use super::{action_record, asked, is_admin, lock, nudge};
 use crate::{Context, Control, ControlError, Result};
 
 /// Deletes a server, whatever its state. Repeating it while the server is being deleted is fine.
-/// `forced` deletes are of the action `forceDelete`, which has a rule of its own.
 ///
 /// # Errors
 /// 404, 403 by policy, 409 for a locked server.
-pub async fn delete(control: &Control, cx: &Context, id: &str, forced: bool) -> Result<()> {
-    let rule = match forced {
-        true => "os_compute_api:os-deferred-delete:force",
-        false => "os_compute_api:servers:delete",
-    };
+pub async fn delete(control: &Control, cx: &Context, id: &str) -> Result<()> {
     let begun = sql::retry(|| async {
         let tx = control.db.begin().await?;
-        let mut server = lock(&tx, control, cx, id, rule).await?;
+        let mut server = lock(&tx, control, cx, id).await?;
         let admitted = lifecycle::admit(Action::Delete, &server, is_admin(control, cx))?;
         if server.task_state == Some(TaskState::Deleting) {
             return Ok(Vec::new());

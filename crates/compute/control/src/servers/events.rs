@@ -35,11 +35,7 @@ pub enum Taken {
 /// # Errors
 /// 404 when none of them is about a server that could be told, 403 by policy.
 pub async fn take(control: &Control, cx: &Context, events: &[Event]) -> Result<Vec<Taken>> {
-    policy::allow(
-        control,
-        cx,
-        "os_compute_api:os-server-external-events:create",
-    )?;
+    policy::allow(control, cx)?;
     let mut known: BTreeMap<&str, Option<Server>> = BTreeMap::new();
     for event in events {
         if !known.contains_key(event.server_id.as_str()) {

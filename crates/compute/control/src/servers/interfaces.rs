@@ -13,7 +13,7 @@ pub use clients::network::Port;
 /// # Errors
 /// 404, 403 by policy.
 pub async fn list(control: &Control, cx: &Context, id: &str) -> Result<(Server, Vec<Port>)> {
-    let server = load(control, cx, id, "os_compute_api:os-attach-interfaces:list").await?;
+    let server = load(control, cx, id).await?;
     let ports = network::ports_of(&control.network, cx.token(), id).await?;
     Ok((server, ports))
 }
@@ -28,7 +28,7 @@ pub async fn show(
     id: &str,
     port_id: &str,
 ) -> Result<(Server, Port)> {
-    let server = load(control, cx, id, "os_compute_api:os-attach-interfaces:show").await?;
+    let server = load(control, cx, id).await?;
     let missing = |why: String| ControlError::NotFound { why };
     let port = match network::port(&control.network, cx.token(), port_id).await {
         Err(error) if error.is_not_found() => {
@@ -48,10 +48,6 @@ pub async fn show(
 ///
 /// # Errors
 /// 404, 403 by policy.
-pub async fn addresses(control: &Control, cx: &Context, id: &str, one: bool) -> Result<Server> {
-    let rule = match one {
-        true => "os_compute_api:ips:show",
-        false => "os_compute_api:ips:index",
-    };
-    load(control, cx, id, rule).await
+pub async fn addresses(control: &Control, cx: &Context, id: &str) -> Result<Server> {
+    load(control, cx, id).await
 }

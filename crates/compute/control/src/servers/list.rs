@@ -49,17 +49,7 @@ pub struct Listed {
 /// # Errors
 /// 400 for filters and orders that make no sense, 403 by policy.
 pub async fn list(control: &Control, cx: &Context, wanted: ListWanted) -> Result<Listed> {
-    let rules = match wanted.detailed {
-        true => [
-            "os_compute_api:servers:detail",
-            "os_compute_api:servers:detail:get_all_tenants",
-        ],
-        false => [
-            "os_compute_api:servers:index",
-            "os_compute_api:servers:index:get_all_tenants",
-        ],
-    };
-    policy::allow(control, cx, rules[0])?;
+    policy::allow(control, cx)?;
     let sight = sight(control, cx);
     let limit = wanted
         .limit
@@ -71,7 +61,7 @@ pub async fn list(control: &Control, cx: &Context, wanted: ListWanted) -> Result
         sight,
         hosts,
     };
-    let Some(filter) = filter(control, cx, &wanted, rules[1])? else {
+    let Some(filter) = filter(control, cx, &wanted)? else {
         return Ok(page(Vec::new(), HostStatuses::new()));
     };
     let paging = Paging {
@@ -99,12 +89,7 @@ fn refused(error: DbError) -> ControlError {
 }
 
 /// The filter that the words mean; `None` when nothing can match.
-fn filter(
-    control: &Control,
-    cx: &Context,
-    wanted: &ListWanted,
-    all_projects_rule: &str,
-) -> Result<Option<ServerFilter>> {
+fn filter(control: &Control, cx: &Context, wanted: &ListWanted) -> Result<Option<ServerFilter>> {
     let everything = policy::may(control, cx, "os_compute_api:servers:allow_all_filters");
     let usable = |name: &str| everything || wanted.open.contains(name);
     let mut filter = ServerFilter::default();
@@ -134,7 +119,11 @@ fn filter(
         }
     }
     if wanted.all_projects {
-        policy::allow(control, cx, all_projects_rule)?;
+        let rule = match wanted.detailed {
+            true => "os_compute_api:servers:detail:get_all_tenants",
+            false => "os_compute_api:servers:index:get_all_tenants",
+        };
+        policy::allow_rule(control, cx, rule)?;
     } else {
         match &cx.caller.project_id {
             Some(project) => filter.project_id = Some(project.clone()),

@@ -11,8 +11,7 @@ use crate::{Context, Control, Result, policy};
 /// # Errors
 /// 404, 403 by policy.
 pub async fn lock(control: &Control, cx: &Context, id: &str, reason: Option<&str>) -> Result<()> {
-    let rule = "os_compute_api:os-lock-server:lock";
-    edit(control, cx, (id, rule), Some("lock"), |server| {
+    edit(control, cx, id, Some("lock"), |server| {
         let owner = owns(cx, &server.project_id);
         if server.lock.is_none() || !owner {
             server.lock = Some(Lock {
@@ -35,12 +34,11 @@ pub async fn lock(control: &Control, cx: &Context, id: &str, reason: Option<&str
 /// # Errors
 /// 404, 403 by policy, also for an owner who would lift an operator's lock.
 pub async fn unlock(control: &Control, cx: &Context, id: &str) -> Result<()> {
-    let rule = "os_compute_api:os-lock-server:unlock";
-    edit(control, cx, (id, rule), Some("unlock"), |server| {
+    edit(control, cx, id, Some("unlock"), |server| {
         let operator = !owns(cx, &server.project_id);
         if !lifecycle::may_unlock(server, operator, false) {
             let rule = "os_compute_api:os-lock-server:unlock:unlock_override";
-            policy::allow_on(control, cx, rule, Some(&server.project_id), &server.user_id)?;
+            policy::allow_rule_on(control, cx, rule, Some(&server.project_id), &server.user_id)?;
         }
         server.lock = None;
         Ok(())

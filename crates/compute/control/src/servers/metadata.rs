@@ -25,11 +25,7 @@ pub enum Write {
 /// # Errors
 /// 404, 403 by policy.
 pub async fn list(control: &Control, cx: &Context, id: &str) -> Result<Metadata> {
-    Ok(
-        load(control, cx, id, "os_compute_api:server-metadata:index")
-            .await?
-            .metadata,
-    )
+    Ok(load(control, cx, id).await?.metadata)
 }
 
 /// One item.
@@ -37,7 +33,7 @@ pub async fn list(control: &Control, cx: &Context, id: &str) -> Result<Metadata>
 /// # Errors
 /// 404 for server or item, 403 by policy.
 pub async fn show(control: &Control, cx: &Context, id: &str, key: &str) -> Result<String> {
-    let mut server = load(control, cx, id, "os_compute_api:server-metadata:show").await?;
+    let mut server = load(control, cx, id).await?;
     server.metadata.remove(key).ok_or_else(no_item)
 }
 
@@ -52,13 +48,8 @@ pub async fn write(
     new: &Metadata,
     how: Write,
 ) -> Result<Metadata> {
-    let rule = match how {
-        Write::Merge => "os_compute_api:server-metadata:create",
-        Write::Replace => "os_compute_api:server-metadata:update_all",
-        Write::Item => "os_compute_api:server-metadata:update",
-    };
     let limit = limit(control, cx).await?;
-    let (server, ()) = edit(control, cx, (id, rule), None, |server| {
+    let (server, ()) = edit(control, cx, id, None, |server| {
         unlocked(control, cx, server)?;
         editable(server, "update metadata")?;
         if how == Write::Replace {
@@ -89,8 +80,7 @@ async fn limit(control: &Control, cx: &Context) -> Result<i64> {
 /// # Errors
 /// 404 for server or item, 403 by policy, 409 by state or lock.
 pub async fn delete(control: &Control, cx: &Context, id: &str, key: &str) -> Result<()> {
-    let rule = "os_compute_api:server-metadata:delete";
-    edit(control, cx, (id, rule), None, |server| {
+    edit(control, cx, id, None, |server| {
         if !server.metadata.contains_key(key) {
             return Err(no_item());
         }

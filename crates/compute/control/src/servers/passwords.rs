@@ -10,7 +10,7 @@ use crate::{Context, Control, Result};
 /// # Errors
 /// 404, 403 by policy.
 pub async fn show(control: &Control, cx: &Context, id: &str) -> Result<String> {
-    let server = load(control, cx, id, "os_compute_api:os-server-password:show").await?;
+    let server = load(control, cx, id).await?;
     let posted = passwords::find(control.db.read(), &server.id).await?;
     Ok(posted.unwrap_or_default())
 }
@@ -20,10 +20,9 @@ pub async fn show(control: &Control, cx: &Context, id: &str) -> Result<String> {
 /// # Errors
 /// 404, 403 by policy.
 pub async fn clear(control: &Control, cx: &Context, id: &str) -> Result<()> {
-    let rule = "os_compute_api:os-server-password:clear";
     sql::retry(|| async {
         let tx = control.db.begin().await?;
-        let server = lock(&tx, control, cx, id, rule).await?;
+        let server = lock(&tx, control, cx, id).await?;
         passwords::forget(&tx, &server.id).await?;
         Ok(tx.commit().await?)
     })

@@ -53,7 +53,7 @@ pub(super) async fn place(control: &Control, cx: &Context, new: &NewServer) -> R
     };
     let forced = place.forced_host.is_some() || place.forced_node.is_some();
     if forced {
-        policy::allow(control, cx, "os_compute_api:servers:create:forced_host")?;
+        policy::allow_rule(control, cx, "os_compute_api:servers:create:forced_host")?;
         if new.host.is_some() || new.hypervisor_hostname.is_some() {
             return Err(invalid(
                 "Unable to specify both availability_zone with a host and host or hypervisor_hostname."

@@ -49,7 +49,7 @@ struct Guarded {
 /// # Errors
 /// 404, 403 by policy.
 pub async fn list(control: &Control, cx: &Context, id: &str) -> Result<Vec<Group>> {
-    load(control, cx, id, "os_compute_api:os-security-groups:list").await?;
+    load(control, cx, id).await?;
     let mut ids: Vec<String> = ports(control, cx, id)
         .await?
         .into_iter()
@@ -76,11 +76,7 @@ pub async fn change(
     name: &str,
     add: bool,
 ) -> Result<()> {
-    let rule = match add {
-        true => "os_compute_api:os-security-groups:add",
-        false => "os_compute_api:os-security-groups:remove",
-    };
-    let server = load(control, cx, id, rule).await?;
+    let server = load(control, cx, id).await?;
     let group = named(control, cx, name).await?;
     let ports = ports(control, cx, id).await?;
     if ports.is_empty() && add {

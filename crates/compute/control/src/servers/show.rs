@@ -56,7 +56,7 @@ pub type HostStatuses = BTreeMap<String, &'static str>;
 /// # Errors
 /// 404 for one that does not exist or is hidden, 403 by policy.
 pub async fn show(control: &Control, cx: &Context, id: &str, with_host: bool) -> Result<Seen> {
-    let server = load(control, cx, id, "os_compute_api:servers:show").await?;
+    let server = load(control, cx, id).await?;
     seen(control, cx, server, with_host).await
 }
 

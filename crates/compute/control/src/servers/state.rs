@@ -11,8 +11,7 @@ use crate::{Context, Control, Result};
 /// # Errors
 /// 404, 403 by policy.
 pub async fn reset(control: &Control, cx: &Context, id: &str, to: VmState) -> Result<()> {
-    let rule = "os_compute_api:os-admin-actions:reset_state";
-    edit(control, cx, (id, rule), Some("resetState"), |server| {
+    edit(control, cx, id, Some("resetState"), |server| {
         server.vm_state = to;
         server.task_state = None;
         server.epoch += 1;

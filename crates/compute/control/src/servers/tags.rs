@@ -11,9 +11,7 @@ pub const LIMIT: usize = 50;
 /// # Errors
 /// 404, 403 by policy.
 pub async fn list(control: &Control, cx: &Context, id: &str) -> Result<Vec<String>> {
-    Ok(load(control, cx, id, "os_compute_api:os-server-tags:index")
-        .await?
-        .tags)
+    Ok(load(control, cx, id).await?.tags)
 }
 
 /// Whether the server has this tag: an answer without content.
@@ -21,7 +19,7 @@ pub async fn list(control: &Control, cx: &Context, id: &str) -> Result<Vec<Strin
 /// # Errors
 /// 404 for server or tag, 403 by policy.
 pub async fn show(control: &Control, cx: &Context, id: &str, tag: &str) -> Result<()> {
-    let server = load(control, cx, id, "os_compute_api:os-server-tags:show").await?;
+    let server = load(control, cx, id).await?;
     match server.tags.iter().any(|one| one == tag) {
         true => Ok(()),
         false => Err(ControlError::NotFound {
@@ -35,8 +33,7 @@ pub async fn show(control: &Control, cx: &Context, id: &str, tag: &str) -> Resul
 /// # Errors
 /// 400 above the limit, 404, 403 by policy, 409 by state.
 pub async fn add(control: &Control, cx: &Context, id: &str, tag: &str) -> Result<bool> {
-    let rule = "os_compute_api:os-server-tags:update";
-    let (_, new) = edit(control, cx, (id, rule), None, |server| {
+    let (_, new) = edit(control, cx, id, None, |server| {
         editable(server, "update tag")?;
         if server.tags.iter().any(|one| one == tag) {
             return Ok(false);
@@ -63,8 +60,7 @@ pub async fn replace(
     id: &str,
     tags: &[String],
 ) -> Result<Vec<String>> {
-    let rule = "os_compute_api:os-server-tags:update_all";
-    let (server, ()) = edit(control, cx, (id, rule), None, |server| {
+    let (server, ()) = edit(control, cx, id, None, |server| {
         editable(server, "update tags")?;
         server.tags.clear();
         for tag in tags {
@@ -83,8 +79,7 @@ pub async fn replace(
 /// # Errors
 /// 404 for server or tag, 403 by policy, 409 by state.
 pub async fn delete(control: &Control, cx: &Context, id: &str, tag: &str) -> Result<()> {
-    let rule = "os_compute_api:os-server-tags:delete";
-    edit(control, cx, (id, rule), None, |server| {
+    edit(control, cx, id, None, |server| {
         editable(server, "delete tag")?;
         let before = server.tags.len();
         server.tags.retain(|one| one != tag);
@@ -104,8 +99,7 @@ pub async fn delete(control: &Control, cx: &Context, id: &str, tag: &str) -> Res
 /// # Errors
 /// 404, 403 by policy, 409 by state.
 pub async fn clear(control: &Control, cx: &Context, id: &str) -> Result<()> {
-    let rule = "os_compute_api:os-server-tags:delete_all";
-    edit(control, cx, (id, rule), None, |server| {
+    edit(control, cx, id, None, |server| {
         editable(server, "delete tags")?;
         server.tags.clear();
         Ok(())

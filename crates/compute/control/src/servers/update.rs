@@ -33,8 +33,7 @@ pub async fn update(
     wanted: &ServerUpdate,
     with_host: bool,
 ) -> Result<Seen> {
-    let rule = "os_compute_api:servers:update";
-    let (server, ()) = edit(control, cx, (id, rule), None, |server| {
+    let (server, ()) = edit(control, cx, id, None, |server| {
         if let Some(zone) = &wanted.pinned_zone {
             if zone.is_some() && *zone != server.availability_zone {
                 return Err(ControlError::Conflict {

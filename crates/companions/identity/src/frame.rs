@@ -1,0 +1,323 @@
+//! The service's side of the frame: who asks, what a handler is given, how answers look.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use rest::{Call, Paths, Refused, Table};
+use serde_json::{Value, json};
+use web::Query;
+use web::policy::{Guard, Target};
+
+use crate::fault::{Answer, Fault};
+use crate::filter;
+use crate::narrow;
+use crate::queue::Asker;
+use crate::record::{self, Object};
+use crate::routes;
+use crate::schema::{self, Field};
+use crate::session::{self, Session};
+use crate::state::State;
+
+/// A request on its way through a handler.
+#[derive(Clone)]
+pub struct Ctx {
+    pub state: Arc<State>,
+    pub query: Query,
+    pub headers: HeaderMap,
+    /// `http://host/prefix` as the client used it.
+    pub base: String,
+    path: String,
+    params: Vec<(&'static str, String)>,
+    body: Value,
+    /// Who asks, and the rule of the row; none for a row that needs no token.
+    who: Option<Who>,
+    /// Where the request came from; none when this process asks itself.
+    pub address: Option<IpAddr>,
+}
+
+/// Who asks, and the rule that guards the call.
+#[derive(Clone)]
+pub struct Who {
+    pub session: Arc<Session>,
+    pub guard: Guard,
+}
+
+impl Ctx {
+    /// A parameter of the path; the route's own pattern guarantees it.
+    pub fn param(&self, name: &str) -> &str {
+        let part = self.params.iter().find(|(known, _)| *known == name);
+        part.map_or("", |(_, text)| text)
+    }
+
+    /// Whether the path speaks of roles that are inherited by projects below.
+    pub fn is_inherited(&self) -> bool {
+        self.path
+            .trim_end_matches('/')
+            .ends_with("inherited_to_projects")
+    }
+
+    /// For whom a password check of this request counts: a user whom it names, at its address.
+    pub fn asker(&self, user: impl Into<String>) -> Asker {
+        Asker::at(self.address, user)
+    }
+
+    /// Who asks.
+    pub fn session(&self) -> Result<&Arc<Session>, Fault> {
+        Ok(&self.who.as_ref().ok_or(Fault::Unauthorized)?.session)
+    }
+
+    /// Whether the caller may see a thing of this domain in a list: a token for a domain shows nothing of
+    /// others, even where they are tied to its own people and groups.
+    pub fn is_within(&self, domain: &str) -> bool {
+        let session = self.session().ok();
+        let own = session.and_then(|session| session.caller.domain_id.as_deref());
+        own.is_none_or(|own| own == domain)
+    }
+
+    /// Asks the policy of this route about a target; parameters of the path are part of it.
+    pub fn allow(&self, target: Target<'_>) -> Result<(), Fault> {
+        let who = self.who.as_ref().ok_or(Fault::Unauthorized)?;
+        who.guard.note();
+        self.allow_rule(who.guard.rule(), target)
+    }
+
+    /// Asks a policy by name.
+    pub fn allow_rule(&self, rule: &str, target: Target<'_>) -> Result<(), Fault> {
+        match self.may(rule, target)? {
+            true => Ok(()),
+            false => Err(Fault::Forbidden(format!("identity:{rule}"))),
+        }
+    }
+
+    /// Whether a policy would allow this.
+    pub fn may(&self, rule: &str, target: Target<'_>) -> Result<bool, Fault> {
+        let who = self.who.as_ref().ok_or(Fault::Unauthorized)?;
+        who.guard.note();
+        let target = self.params.iter().fold(target, |target, (name, value)| {
+            target.with(*name, value.as_str())
+        });
+        let rule = format!("identity:{rule}");
+        let asked = self
+            .state
+            .policy
+            .enforce(&rule, who.session.as_ref(), &target);
+        Ok(asked.is_ok())
+    }
+
+    /// The body as a JSON object.
+    pub fn object(&self) -> Result<Object, Fault> {
+        match &self.body {
+            Value::Object(object) => Ok(object.clone()),
+            Value::Null => Err(Fault::expecting("valid JSON", "request body")),
+            _ => Err(Fault::expecting("a JSON object", "the request body")),
+        }
+    }
+
+    /// The object under `key` of the body.
+    pub fn under(&self, key: &str) -> Result<Object, Fault> {
+        match self.object()?.remove(key) {
+            Some(Value::Object(inner)) => Ok(inner),
+            Some(_) => Err(Fault::BadRequest(format!(
+                "Invalid input for field '{key}': not of type 'object'"
+            ))),
+            None => Err(Fault::BadRequest(format!("'{key}' is a required property"))),
+        }
+    }
+
+    /// The object under `key`, checked for creation.
+    pub fn new_object(&self, key: &str, fields: &[Field]) -> Result<Object, Fault> {
+        let body = self.under(key)?;
+        schema::check_new(&body, fields)?;
+        Ok(body)
+    }
+
+    /// The object under `key`, checked for update.
+    pub fn changes(&self, key: &str, fields: &[Field]) -> Result<Object, Fault> {
+        let body = self.under(key)?;
+        schema::check_change(&body, fields)?;
+        Ok(body)
+    }
+
+    /// `view` with a link to itself below `/v3/`.
+    pub fn linked(&self, place: &str, mut view: Object) -> Object {
+        let id = view.get("id").and_then(Value::as_str).unwrap_or_default();
+        let link = format!("{}/v3/{place}/{id}", self.base);
+        view.insert("links".to_owned(), json!({"self": link}));
+        view
+    }
+
+    /// One thing, shown or made.
+    pub fn shown(&self, key: &str, place: &str, view: Object) -> Answer {
+        Ok(reply(json!({key: self.linked(place, view)})))
+    }
+
+    /// The page of a list that the query asks for; `known` are the fields it may filter by.
+    pub fn list(&self, key: &str, place: &str, items: Vec<Object>, known: &[&str]) -> Answer {
+        let linked: Vec<Object> = items
+            .into_iter()
+            .map(|item| self.linked(place, item))
+            .collect();
+        self.list_as_is(key, linked, known)
+    }
+
+    /// [`Ctx::list`] of things that have their links already.
+    pub fn list_as_is(&self, key: &str, items: Vec<Object>, known: &[&str]) -> Answer {
+        let page = filter::page(filter::keep(items, &self.query, known), &self.query);
+        let mut links = self.list_links();
+        if page.truncated
+            && let Some(last) = page
+                .items
+                .last()
+                .and_then(|item| item.get("id"))
+                .and_then(Value::as_str)
+        {
+            let next = self.query.with("marker", last).encode();
+            links["next"] = format!("{}{}?{next}", self.base, self.path).into();
+        }
+        let mut body = json!({key: page.items, "links": links});
+        if page.truncated {
+            body["truncated"] = true.into();
+        }
+        Ok(reply(body))
+    }
+
+    /// `links` of a list's body.
+    pub fn list_links(&self) -> Value {
+        let query = self.query.encode();
+        let mark = if query.is_empty() { "" } else { "?" };
+        json!({"next": null, "self": format!("{}{}{mark}{query}", self.base, self.path), "previous": null})
+    }
+}
+
+/// A JSON answer with the code of its row.
+pub fn reply(body: Value) -> rest::Answer {
+    rest::Answer::of(&body)
+}
+
+/// An answer without a body, with the code of its row.
+pub fn done() -> Answer {
+    Ok(rest::Answer::empty())
+}
+
+/// The router of the table of routes. Every answer depends on the token, and a refused one says where to get one.
+pub fn router(state: Arc<State>) -> Router {
+    let db = state.db.clone();
+    let durable = web::Durable::by(move || {
+        let db = db.clone();
+        async move { db.durable().await }
+    });
+    let keystone = format!("Keystone uri=\"{}\"", state.settings.public_url);
+    let keystone = HeaderValue::from_str(&keystone).ok();
+    rest::router(state, durable, None).layer(axum::middleware::map_response(
+        move |mut response: Response| {
+            let vary = HeaderValue::from_static("X-Auth-Token");
+            response.headers_mut().insert(header::VARY, vary);
+            let refused = response.status() == StatusCode::UNAUTHORIZED;
+            if let Some(keystone) = keystone.clone().filter(|_| refused) {
+                let headers = response.headers_mut();
+                headers.insert(header::WWW_AUTHENTICATE, keystone);
+            }
+            std::future::ready(response)
+        },
+    ))
+}
+
+impl rest::Service for State {
+    type Caller = Arc<Session>;
+    type Context = Who;
+    type Fault = Fault;
+
+    const PATHS: Paths = Paths {
+        // Clients write some paths with a slash at the end (`OS-TRUST/trusts/?…`).
+        slash_after: true,
+        head_is_get: true,
+        ..Paths::PLAIN
+    };
+    const TOKEN_BEFORE_PATH: bool = false;
+
+    fn table() -> &'static Table<Self> {
+        routes::table()
+    }
+
+    async fn identify(self: &Arc<Self>, head: &Parts) -> Result<Arc<Session>, Response> {
+        let session = find_session(self, head).await;
+        session.map_err(IntoResponse::into_response)
+    }
+
+    fn context(session: Arc<Session>, guard: Guard, _: &Parts) -> Who {
+        Who { session, guard }
+    }
+
+    fn project(session: &Arc<Session>) -> Option<&str> {
+        session.caller.project_id.as_deref()
+    }
+
+    fn refuse(refused: Refused, _: &HeaderMap) -> Response {
+        Fault::from(refused).into_response()
+    }
+}
+
+async fn find_session(state: &Arc<State>, head: &Parts) -> Result<Arc<Session>, Fault> {
+    let token = head.headers.get("x-auth-token");
+    let token = token.and_then(|value| value.to_str().ok());
+    let token = token.filter(|token| !token.is_empty());
+    let session = session::of_token(state, token.ok_or(Fault::Unauthorized)?, false).await?;
+    narrow::admit(&session, &head.method, head.uri.path())?;
+    Ok(session)
+}
+
+/// Serves a call of somebody known by a handler of this crate.
+pub fn known<Fut>(
+    state: Arc<State>,
+    mut call: Call<Who>,
+    handler: fn(Ctx) -> Fut,
+) -> rest::Answering<State>
+where
+    Fut: Future<Output = Answer> + Send + 'static,
+{
+    let who = call.cx.clone();
+    run(context(state, &mut call, Some(who)), handler)
+}
+
+/// Serves a call that needs no token by a handler of this crate.
+pub fn anybody<Fut>(
+    state: Arc<State>,
+    mut call: Call<()>,
+    handler: fn(Ctx) -> Fut,
+) -> rest::Answering<State>
+where
+    Fut: Future<Output = Answer> + Send + 'static,
+{
+    run(context(state, &mut call, None), handler)
+}
+
+/// A handler is one transaction at most, so a lost race is healed by running it again.
+fn run<Fut>(cx: Ctx, handler: fn(Ctx) -> Fut) -> rest::Answering<State>
+where
+    Fut: Future<Output = Answer> + Send + 'static,
+{
+    Box::pin(async move { sql::retry(|| handler(cx.clone())).await })
+}
+
+fn context<C>(state: Arc<State>, call: &mut Call<C>, who: Option<Who>) -> Ctx {
+    Ctx {
+        state,
+        query: call.pairs(),
+        headers: std::mem::take(&mut call.headers),
+        base: std::mem::take(&mut call.base.0),
+        path: std::mem::take(&mut call.whole_path),
+        params: std::mem::take(&mut call.captures),
+        body: call.body.take(),
+        who,
+        address: call.address,
+    }
+}
+
+/// Shows rows in order, each as it is.
+pub fn views<M: serde::Serialize>(rows: &[M]) -> Vec<Object> {
+    rows.iter().map(record::view).collect()
+}
