@@ -98,6 +98,7 @@ pub async fn create(
         updated_at: now,
         revision: 1,
     };
+    check_dhcp(&row, cidr)?;
     check_modes(&row, cidr)?;
     check_lists(cx, &row)?;
     if crate::networks::is_external(tx, &network.id).await? {
@@ -204,6 +205,27 @@ fn gateway_outside(pools: &[Pool], gateway: Option<IpAddr>) -> Result<()> {
         }),
         None => Ok(()),
     }
+}
+
+/// Refuses ranges that DHCP cannot serve, as Neutron does where it is enabled.
+fn check_dhcp(row: &subnets::Model, cidr: IpNet) -> Result<()> {
+    if !row.enable_dhcp {
+        return Ok(());
+    }
+    let first = cidr.network();
+    let this_network = matches!(first, IpAddr::V4(first) if first.octets()[0] == 0);
+    let why = if cidr.prefix_len() + 1 >= cidr.max_prefix_len() {
+        "Subnet has a prefix length that is incompatible with DHCP service enabled"
+    } else if first.is_multicast() {
+        "Multicast IP subnet is not supported if enable_dhcp is True."
+    } else if first.is_loopback() {
+        "Loopback IP subnet is not supported if enable_dhcp is True."
+    } else if this_network {
+        "Addresses of 0.0.0.0/8 are not supported if enable_dhcp is True."
+    } else {
+        return Ok(());
+    };
+    Err(Fault::InvalidInput(why.to_owned()))
 }
 
 fn check_modes(row: &subnets::Model, cidr: IpNet) -> Result<()> {
@@ -338,6 +360,7 @@ pub async fn update(
     gateway_outside(&ranges, gateway)?;
     row.allocation_pools = to_text(&ranges);
     check_modes(&row, cidr)?;
+    check_dhcp(&row, cidr)?;
     check_lists(cx, &row)?;
     if attrs.has("gateway_ip") && crate::networks::is_external(tx, &row.network_id).await? {
         cx.core.host.admit_subnet(&row)?;

@@ -117,6 +117,35 @@ async fn what_makes_no_sense_is_refused() {
 }
 
 #[tokio::test]
+async fn a_range_that_dhcp_cannot_serve_has_no_dhcp() {
+    for cloud in Cloud::all().await {
+        let network = cloud.make(DEMO, "networks", json!({})).await;
+        for (version, cidr) in [
+            (4, "10.0.0.0/31"),
+            (4, "10.0.0.4/32"),
+            (6, "2001:db8::/127"),
+            (4, "224.0.1.0/24"),
+            (6, "ff02::/64"),
+            (4, "127.9.0.0/16"),
+            (4, "0.1.0.0/16"),
+        ] {
+            let mut body =
+                json!({"network_id": network["id"], "cidr": cidr, "ip_version": version});
+            let kind = cloud.not_made(DEMO, "subnets", body.clone(), 400).await;
+            assert_eq!(kind, "InvalidInput", "{cidr}");
+            body["enable_dhcp"] = json!(false);
+            let made = cloud.make(DEMO, "subnets", body).await;
+            let path = format!("/v2.0/subnets/{}", text(&made["id"]));
+            let on = json!({"subnet": {"enable_dhcp": true}});
+            let kind = cloud.refused(DEMO, Method::PUT, &path, Some(on), 400).await;
+            assert_eq!(kind, "InvalidInput", "{cidr}");
+        }
+        let port = json!({"network_id": network["id"], "mac_address": "00:00:00:00:00:00"});
+        cloud.not_made(DEMO, "ports", port, 400).await;
+    }
+}
+
+#[tokio::test]
 async fn all_of_a_subnet_can_be_said_and_changed() {
     for cloud in Cloud::all().await {
         let network = cloud.make(DEMO, "networks", json!({})).await;
