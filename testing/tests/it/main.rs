@@ -5,6 +5,7 @@
 
 mod actions;
 mod advisories;
+mod authorization;
 mod console_rights;
 mod crowds;
 mod dead_hosts;

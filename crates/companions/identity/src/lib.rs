@@ -47,6 +47,7 @@ mod tokens;
 
 pub use bootstrap::{Bootstrap, Endpoint, Interface, ServiceUser};
 pub use keys::KeyError;
+pub use policy::TABLES as POLICY_TABLES;
 pub use settings::{Compliance, QueueLimits, Settings};
 
 /// Every call of the API, for documents and for tests that walk them.

@@ -2,13 +2,16 @@
 
 use std::path::Path;
 
-use web::policy::{Policy, PolicyError};
+use web::policy::{Policy, PolicyError, Rule};
 
 pub mod table;
 
+/// All rules.
+pub const TABLES: &[&[Rule]] = &[table::SHARED, table::RULES];
+
 /// The defaults with an operator's changes.
 pub fn load(file: Option<&Path>) -> Result<Policy, PolicyError> {
-    Policy::load(&[table::SHARED, table::RULES], file)
+    Policy::load(TABLES, file)
 }
 
 #[cfg(test)]

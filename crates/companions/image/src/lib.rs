@@ -33,6 +33,7 @@ mod view;
 use std::sync::Arc;
 
 pub use fault::Fault;
+pub use policy::RULES as POLICY_RULES;
 pub use quota::{LimitSource, Limits, LimitsUnavailable};
 pub use service::{Audit, Images, OpenError};
 pub use settings::{Ranges, Settings, WebDownload};

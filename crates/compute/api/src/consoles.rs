@@ -72,11 +72,14 @@ async fn open(
     if protocol.is_some_and(|protocol| protocol != own) {
         return Err(Fault::bad_request("Invalid console type for this protocol"));
     }
-    let wanted = wanted.ok_or_else(|| {
+    let Some(wanted) = wanted else {
+        consoles::may_open(&api.control, &call.cx, call.path(id)).await?;
         let word = serde_json::to_value(kind).unwrap_or_default();
         let word = word.as_str().unwrap_or_default();
-        Fault::bad_request(format!("Unavailable console type {word}."))
-    })?;
+        return Err(Fault::bad_request(format!(
+            "Unavailable console type {word}."
+        )));
+    };
     Ok(consoles::open(&api.control, &call.cx, call.path(id), wanted).await?)
 }
 

@@ -67,6 +67,14 @@ impl Kind {
     }
 }
 
+/// Whether the caller could open a console of the server, if there were one.
+///
+/// # Errors
+/// 404, 403 by policy.
+pub async fn may_open(control: &Control, cx: &Context, id: &str) -> Result<()> {
+    load(control, cx, id).await.map(drop)
+}
+
 /// Makes a token that opens the console once and for a short time, and gives the address with it.
 ///
 /// # Errors
