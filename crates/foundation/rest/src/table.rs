@@ -7,7 +7,7 @@ use http::StatusCode;
 use microversion::{Range, Version};
 use percent_encoding::percent_decode_str;
 
-use crate::{Access, Refused, Row, Service, Status, Verb};
+use crate::{Access, Refused, Row, Service, Serving, Status, Verb};
 
 /// The dialect of a service's paths.
 #[derive(Clone, Copy, Debug)]
@@ -68,8 +68,20 @@ pub struct Line {
 
 impl<S: Service> Table<S> {
     /// Of the tables of rows that a service has, in the order of its documents.
+    ///
+    /// # Panics
+    /// A row needs no token and its handler wants a caller, or the reverse.
     pub fn new(tables: &[&'static [Row<S>]]) -> Self {
         let rows: Vec<_> = tables.iter().flat_map(|rows| rows.iter()).collect();
+        for row in &rows {
+            let open = row.access == Access::Open;
+            let fits = match row.serving {
+                Serving::Open(_) => open,
+                Serving::Known(_) | Serving::Streamed(_) => !open,
+                Serving::NotBuilt | Serving::Gone => true,
+            };
+            assert!(fits, "{row}: who may call and who answers do not fit");
+        }
         let mut entries: HashMap<&'static str, Vec<Entry<S>>> = HashMap::new();
         for row in &rows {
             let segments: Vec<_> = row.path.trim_start_matches('/').split('/').collect();

@@ -206,6 +206,13 @@ fn a_line_says_all_of_a_row_but_what_serves_it() {
     assert_eq!(ROWS[9].to_string(), "POST /animals/{id}/action train");
 }
 
+#[test]
+fn a_handler_that_wants_a_caller_stands_in_no_open_row() {
+    const WRONG: &[Row<Zoo>] = &[Row::new(GET, "/animals", Access::Open, OK, built!(path))];
+    let made = std::panic::catch_unwind(|| Table::new(&[WRONG]));
+    assert!(made.is_err());
+}
+
 #[tokio::test]
 async fn a_token_is_asked_for_unless_the_row_is_open() {
     let bare = |path: &str| {
