@@ -122,7 +122,7 @@ async fn ask(
             "application/openstack-images-v2.1-json-patch",
         ));
     }
-    caller.send(method, path, &headers, body).await
+    caller.user.send(method, path, &headers, body).await
 }
 
 enum Verdict {

@@ -14,7 +14,6 @@ pub mod versions;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
@@ -60,9 +59,7 @@ pub fn router(images: Images, authenticator: Arc<dyn Authenticator>) -> Router {
         images,
         authenticator,
     });
-    rest::router(face, durable, None)
-        .layer(middleware::from_fn(fault::render))
-        .layer(DefaultBodyLimit::disable())
+    rest::router(face, durable, None).layer(middleware::from_fn(fault::render))
 }
 
 impl rest::Service for Face {
@@ -80,8 +77,7 @@ impl rest::Service for Face {
     }
 
     async fn identify(self: &Arc<Self>, head: &Parts) -> Result<Arc<Caller>, Response> {
-        let found = auth::identify(self.authenticator.as_ref(), &head.headers).await;
-        found.map_err(|error| auth::refuse(&error, &self.authenticator.identity_url()))
+        auth::admit(self.authenticator.as_ref(), &head.headers).await
     }
 
     fn context(caller: Arc<Caller>, guard: Guard, head: &Parts) -> Cx {

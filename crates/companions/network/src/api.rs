@@ -10,7 +10,6 @@ pub mod tags;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use http::request::Parts;
@@ -63,7 +62,7 @@ pub fn router(core: Arc<Core>, authenticator: Arc<dyn Authenticator>) -> Router 
         core,
         authenticator,
     });
-    rest::router(face, durable, None).layer(DefaultBodyLimit::disable())
+    rest::router(face, durable, None)
 }
 
 impl rest::Service for Face {
@@ -85,8 +84,7 @@ impl rest::Service for Face {
         self: &Arc<Self>,
         head: &Parts,
     ) -> std::result::Result<Arc<Caller>, Response> {
-        let found = auth::identify(self.authenticator.as_ref(), &head.headers).await;
-        found.map_err(|error| auth::refuse(&error, &self.authenticator.identity_url()))
+        auth::admit(self.authenticator.as_ref(), &head.headers).await
     }
 
     fn context(caller: Arc<Caller>, guard: Guard, _: &Parts) -> Asked {

@@ -66,8 +66,7 @@ impl rest::Service for Api {
     }
 
     async fn identify(self: &Arc<Self>, head: &Parts) -> Result<Arc<Caller>, Response> {
-        let found = auth::identify(self.authenticator.as_ref(), &head.headers).await;
-        found.map_err(|error| auth::refuse(&error, &self.authenticator.identity_url()))
+        auth::admit(self.authenticator.as_ref(), &head.headers).await
     }
 
     fn context(caller: Arc<Caller>, guard: Guard, head: &Parts) -> Context {

@@ -1,13 +1,10 @@
-//! Who is asking: the caller behind a token, and the middleware that finds it.
+//! Who is asking: the caller behind a token, and the answer when there is none.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use axum::extract::{FromRequestParts, Request, State};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -111,20 +108,16 @@ pub trait Authenticator: Send + Sync {
     fn identity_url(&self) -> String;
 }
 
-/// Middleware for the authenticated part of a service: puts `Arc<Caller>` into the request's
-/// extensions, or answers 401 (503 when the identity service is away) as keystonemiddleware does.
-pub async fn layer(
-    State(authenticator): State<Arc<dyn Authenticator>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    match identify(authenticator.as_ref(), request.headers()).await {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
-        }
-        Err(error) => refuse(&error, &authenticator.identity_url()),
-    }
+/// The caller behind the token headers of a request.
+///
+/// # Errors
+/// The answer as keystonemiddleware gives it: 401, or 503 when the identity service is away.
+pub async fn admit(
+    authenticator: &dyn Authenticator,
+    headers: &HeaderMap,
+) -> Result<Arc<Caller>, Response> {
+    let found = identify(authenticator, headers).await;
+    found.map_err(|error| refuse(&error, &authenticator.identity_url()))
 }
 
 /// The caller behind the token headers of a request.
@@ -174,19 +167,4 @@ pub fn refuse(error: &AuthError, identity_url: &str) -> Response {
         }
     }
     response
-}
-
-/// Extracts the caller that [`layer`] found: `Extension` without the ceremony.
-#[derive(Debug, Clone)]
-pub struct Authenticated(pub Arc<Caller>);
-
-impl<S: Send + Sync> FromRequestParts<S> for Authenticated {
-    type Rejection = Response;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Response> {
-        match parts.extensions.get::<Arc<Caller>>() {
-            Some(caller) => Ok(Authenticated(caller.clone())),
-            None => Err(refuse(&AuthError::Unauthorized, "")),
-        }
-    }
 }

@@ -1,8 +1,7 @@
 //! Who asks.
 
-use http::Method;
 use serde_json::{Value, json};
-use testing::{Answer, TestCloud, User};
+use testing::{TestCloud, User};
 use web::policy::Subject;
 
 use super::scene::{Scene, id};
@@ -10,7 +9,7 @@ use super::scene::{Scene, id};
 /// Somebody who asks.
 pub struct Caller {
     pub name: &'static str,
-    user: User,
+    pub user: User,
     /// None for somebody without a token.
     pub subject: Option<Known>,
 }
@@ -48,18 +47,6 @@ impl Subject for Known {
 
     fn service_roles(&self) -> &[String] {
         &[]
-    }
-}
-
-impl Caller {
-    pub async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: Option<&Value>,
-    ) -> Answer {
-        self.user.send(method, path, headers, body).await
     }
 }
 
