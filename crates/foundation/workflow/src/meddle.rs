@@ -226,7 +226,8 @@ mod real {
 
         pub async fn point(&self, _: Point) {
             let number = self.0.points.fetch_add(1, Ordering::SeqCst);
-            if self.reached(At::Point(number)) {
+            // A stop that was ordered within a transaction holds from the first point after it.
+            if self.reached(At::Point(number)) || self.frozen().is_some() {
                 // Gives `hold` the word.
                 tokio::task::yield_now().await;
             }
@@ -256,5 +257,40 @@ mod real {
             })
             .await
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_runner_stopped_before_a_commit_stands_still_right_after_it() {
+        let meddler = Meddler::new(Orders {
+            stops: vec![(At::Point(0), Stop::Freezes)],
+            ..Orders::default()
+        });
+        let (committed, went_on) = (AtomicBool::new(false), AtomicBool::new(false));
+        let work = async {
+            let inside = meddler.enter();
+            meddler.point(Point::Inside).await;
+            committed.store(true, Ordering::SeqCst);
+            drop(inside);
+            meddler.point(Point::Outside).await;
+            went_on.store(true, Ordering::SeqCst);
+        };
+        let mut work = std::pin::pin!(meddler.hold(work));
+        for _ in 0..5 {
+            assert!(work.as_mut().now_or_never().is_none());
+        }
+        assert!(committed.load(Ordering::SeqCst));
+        assert!(!went_on.load(Ordering::SeqCst), "it took what others need");
+        meddler.thaw();
+        work.await;
+        assert!(went_on.load(Ordering::SeqCst));
     }
 }

@@ -289,7 +289,7 @@ async fn once<W: Workflow>(
             Some(_) => {
                 // It holds the lease until that runs out, and wakes up when all is over.
                 let other = next();
-                until_in(trial, || async { ended(&world.other, id).await.is_some() }).await;
+                ends(trial, &world.other, id).await;
                 meddler.thaw();
                 second = Some(other);
                 break;
@@ -300,14 +300,13 @@ async fn once<W: Workflow>(
     if let Some(second) = &second {
         second.nudge(id);
     }
-    until_in(trial, || async { ended(&world.other, id).await.is_some() }).await;
+    let record = ends(trial, &world.other, id).await;
     // All is over: a stop that was ordered for later would only keep the runner from ending.
     meddler.calm();
     first.stop(PATIENCE).await;
     if let Some(second) = second {
         second.stop(PATIENCE).await;
     }
-    let record = ended(&world.other, id).await.expect("it ended");
     expect::<W>(trial, &record);
     audit(trial, &world.env, &record).await;
     meddler.counts()
@@ -364,8 +363,22 @@ fn runner<W: Workflow>(
 /// # Panics
 /// After a minute.
 pub async fn wait(db: &Database, id: WorkflowId) -> Record {
-    until(|| async { ended(db, id).await.is_some() }).await;
-    ended(db, id).await.expect("it ended")
+    ends(&Trial::default(), db, id).await
+}
+
+async fn ends(trial: &Trial, db: &Database, id: WorkflowId) -> Record {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let record = crate::get(db.read(), id).await.expect("read the workflow");
+        match record {
+            Some(record) if record.status != Status::Running => return record,
+            record => assert!(
+                tokio::time::Instant::now() < deadline,
+                "not ended within {PATIENCE:?}: {trial:?}: {record:?}"
+            ),
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
 
 async fn ended(db: &Database, id: WorkflowId) -> Option<Record> {
