@@ -104,6 +104,14 @@ pub enum Fault {
     RulePortRange,
     #[error("Invalid value for port {0}: {1} must be between 1 and 65535.")]
     RulePort(i64, &'static str),
+    #[error("Invalid value for port {0}.")]
+    RulePortValue(String),
+    #[error(
+        "Security group rule for ethertype '{0}' not supported. Allowed values are ['IPv4', 'IPv6']."
+    )]
+    RuleEthertypeUnknown(String),
+    #[error("Invalid CIDR {0} given as IP prefix.")]
+    InvalidCidr(String),
     #[error("Invalid value for ICMP {field} ({attribute}) {value}. It must be 0 to 255.")]
     RuleIcmp {
         field: &'static str,
@@ -335,7 +343,9 @@ impl Fault {
             F::RuleExists(_) => (CONFLICT, "SecurityGroupRuleExists"),
             F::RuleProtocol(_) => (BAD, "SecurityGroupRuleInvalidProtocol"),
             F::RulePortRange => (BAD, "SecurityGroupInvalidPortRange"),
-            F::RulePort(..) => (BAD, "SecurityGroupInvalidPortValue"),
+            F::RulePort(..) | F::RulePortValue(_) => (BAD, "SecurityGroupInvalidPortValue"),
+            F::RuleEthertypeUnknown(_) => (BAD, "SecurityGroupRuleInvalidEtherType"),
+            F::InvalidCidr(_) => (BAD, "InvalidCIDR"),
             F::RuleIcmp { .. } => (BAD, "SecurityGroupInvalidIcmpValue"),
             F::RuleIcmpType(_) => (BAD, "SecurityGroupMissingIcmpType"),
             F::RuleProtocolRequired => (BAD, "SecurityGroupProtocolRequiredWithPorts"),

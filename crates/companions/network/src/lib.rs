@@ -20,6 +20,7 @@ mod dns;
 mod events;
 mod extensions;
 mod fault;
+mod filters;
 mod floatingips;
 mod host_ranges;
 mod jobs;

@@ -13,6 +13,7 @@ use web::Query;
 use crate::attributes::Attribute;
 use crate::core::View;
 use crate::fault::{Fault, Result};
+use crate::filters;
 
 /// Query keys that are no filters.
 const CONTROL: &[&str] = &[
@@ -86,8 +87,12 @@ where
 }
 
 /// Filters, sorts and cuts `items`; `url` is the list's own address for links.
+///
+/// # Errors
+/// 400 for a filter, an order or a place in the list that makes no sense.
 pub fn page(mut items: Vec<View>, query: &Query, url: &str, most: usize) -> Result<Page> {
-    items.retain(|item| matches(item, query));
+    let wanted = filters::canonical(query)?;
+    items.retain(|item| matches(item, &wanted));
     sort(&mut items, query)?;
     let limit = match query.last("limit") {
         Some(text) => match text.parse::<i64>() {
@@ -245,10 +250,15 @@ fn matches(item: &View, query: &Query) -> bool {
         let passes = match key {
             "tags" | "tags-any" | "not-tags" | "not-tags-any" => tags_match(item, key, &values),
             "changed_since" => values.iter().all(|since| changed_since(item, since)),
-            "fixed_ips" => values.iter().all(|wish| fixed_ip_matches(item, wish)),
-            "ip_address" | "subnet_id" if item.contains_key("fixed_ips") => values
-                .iter()
-                .any(|value| fixed_ip_matches(item, &format!("{key}={value}"))),
+            "fixed_ips" => {
+                let wishes: Vec<(&str, &str)> =
+                    values.iter().filter_map(|v| v.split_once('=')).collect();
+                fixed_ip_matches(item, &wishes)
+            }
+            "ip_address" | "subnet_id" if item.contains_key("fixed_ips") => {
+                let wishes: Vec<(&str, &str)> = values.iter().map(|v| (key, *v)).collect();
+                fixed_ip_matches(item, &wishes)
+            }
             _ => match item.get(key) {
                 Some(value) => values.iter().any(|wanted| equals(value, wanted)),
                 None => true,
@@ -279,27 +289,31 @@ fn equals(value: &Value, wanted: &str) -> bool {
     }
 }
 
-/// `ip_address=…`, `subnet_id=…` or `ip_address_substr=…` against any of the port's addresses.
-fn fixed_ip_matches(item: &View, wish: &str) -> bool {
-    let Some((name, wanted)) = wish.split_once('=') else {
-        return false;
-    };
+/// Whether one of the port's addresses passes all wishes by `ip_address`, `subnet_id` and `ip_address_substr`; those by the
+/// same name are alternatives.
+fn fixed_ip_matches(item: &View, wishes: &[(&str, &str)]) -> bool {
     let Some(Value::Array(ips)) = item.get("fixed_ips") else {
         return false;
     };
-    ips.iter().any(|ip| match name {
+    let meets = |ip: &Value, (name, wanted): (&str, &str)| match name {
         "ip_address_substr" => ip["ip_address"]
             .as_str()
             .is_some_and(|text| text.contains(wanted)),
         _ => ip[name].as_str() == Some(wanted),
-    })
+    };
+    let passes = |ip: &Value| {
+        wishes.iter().all(|(name, _)| {
+            let same = wishes.iter().filter(|(other, _)| other == name);
+            same.into_iter().any(|wish| meets(ip, *wish))
+        })
+    };
+    wishes.is_empty() || ips.iter().any(passes)
 }
 
 fn changed_since(item: &View, since: &str) -> bool {
-    let at = |text: &str| chrono::DateTime::parse_from_rfc3339(text).ok();
-    let since = at(since).or_else(|| at(&format!("{since}Z")));
-    let updated = item.get("updated_at").and_then(Value::as_str).and_then(at);
-    matches!((since, updated), (Some(since), Some(updated)) if updated >= since)
+    let updated = item.get("updated_at").and_then(Value::as_str);
+    let moments = (filters::moment(since), updated.and_then(filters::moment));
+    matches!(moments, (Some(since), Some(updated)) if updated >= since)
 }
 
 fn tags_match(item: &View, key: &str, values: &[&str]) -> bool {

@@ -11,7 +11,7 @@ use crate::core::{Core, View};
 use crate::fault::{Fault, Result};
 use crate::jobs::{self, Job};
 use crate::resources::{self, Resource, What};
-use crate::{list, security_groups};
+use crate::{filters, list, security_groups};
 
 /// A page of what the caller sees.
 pub async fn index(core: Arc<Core>, call: Call, resource: &'static Resource) -> Result<Answer> {
@@ -21,7 +21,8 @@ pub async fn index(core: Arc<Core>, call: Call, resource: &'static Resource) -> 
     if resource.what == What::SecurityGroup || resource.what == What::Rule {
         security_groups::greet(cx).await?;
     }
-    let mut views = resources::list(cx, core.db.read(), resource, query).await?;
+    let wanted = filters::canonical(query)?;
+    let mut views = resources::list(cx, core.db.read(), resource, &wanted).await?;
     if resource.what == What::Agent && !cx.may("get_agent", &View::new()) {
         // As in Neutron: who may not see agents sees none.
         views.clear();

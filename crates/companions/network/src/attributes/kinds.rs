@@ -60,9 +60,9 @@ pub fn flag(value: &Value) -> Parsed {
         Value::Bool(_) => Ok(value.clone()),
         Value::Number(number) if number.as_i64() == Some(0) => Ok(json!(false)),
         Value::Number(number) if number.as_i64() == Some(1) => Ok(json!(true)),
-        Value::String(word) => match word.to_lowercase().as_str() {
-            "true" | "1" => Ok(json!(true)),
-            "false" | "0" => Ok(json!(false)),
+        Value::String(word) => match word.trim().to_lowercase().as_str() {
+            "true" | "1" | "t" | "on" | "y" | "yes" => Ok(json!(true)),
+            "false" | "0" | "f" | "off" | "n" | "no" => Ok(json!(false)),
             _ => Err(format!("'{word}' cannot be converted to boolean")),
         },
         _ => Err(format!("'{value}' cannot be converted to boolean")),

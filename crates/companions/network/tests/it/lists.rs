@@ -82,6 +82,86 @@ async fn lists_filter_sort_page_and_trim() {
     }
 }
 
+/// Filters that cannot mean anything, and how each is refused.
+const IMPOSSIBLE: &[(&str, &str)] = &[
+    ("networks?admin_state_up=maybe", "InvalidInput"),
+    ("networks?changed_since=yesterday", "InvalidInput"),
+    ("networks?mtu=x", "InvalidInput"),
+    ("networks?revision_number=last", "InvalidInput"),
+    ("networks?router:external=", "InvalidInput"),
+    ("networks?shared=2", "InvalidInput"),
+    ("ports?fixed_ips=10.0.0.5", "InvalidInput"),
+    ("ports?fixed_ips==10.0.0.5", "InvalidInput"),
+    (
+        "security-group-rules?ethertype=IPX",
+        "SecurityGroupRuleInvalidEtherType",
+    ),
+    (
+        "security-group-rules?port_range_min=65536",
+        "SecurityGroupInvalidPortValue",
+    ),
+    (
+        "security-group-rules?protocol=256",
+        "SecurityGroupRuleInvalidProtocol",
+    ),
+    ("security-group-rules?remote_ip_prefix=here", "InvalidCIDR"),
+    ("subnetpools?min_prefixlen=x", "InvalidInput"),
+    ("subnets?cidr=here", "InvalidInput"),
+    ("subnets?enable_dhcp=maybe", "InvalidInput"),
+    ("subnets?ip_version=four", "InvalidInput"),
+];
+
+/// Filters that are understood and that nothing passes.
+const UNMET: &[&str] = &[
+    "networks?id=no-uuid",
+    "networks?admin_state_up=off",
+    "ports?network_id=no-uuid",
+    "subnets?gateway_ip=here",
+    "subnets?ip_version=9",
+];
+
+#[tokio::test]
+async fn a_filter_with_an_impossible_value_is_refused_and_one_without_a_match_finds_nothing() {
+    for cloud in Cloud::all().await {
+        cloud.net("10.0.0.0/24").await;
+        for (query, kind) in IMPOSSIBLE {
+            let path = format!("/v2.0/{query}");
+            let found = cloud.refused(DEMO, Method::GET, &path, None, 400).await;
+            assert_eq!(found, *kind, "{query}");
+        }
+        for query in UNMET {
+            let (collection, query) = query.split_once('?').expect("a query");
+            assert!(
+                cloud.list(DEMO, collection, query).await.is_empty(),
+                "{query}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_filter_may_spell_its_value_in_other_ways_than_objects_do() {
+    for cloud in Cloud::all().await {
+        let (network, _) = cloud.net("10.0.0.0/24").await;
+        let mac = "fa:16:3e:ab:cd:ef";
+        let port = json!({"network_id": network["id"], "mac_address": mac});
+        cloud.make(DEMO, "ports", port).await;
+        for query in [
+            "networks?admin_state_up=Yes",
+            "networks?mtu=%201500",
+            "ports?mac_address=FA-16-3E-AB-CD-EF",
+            "subnets?cidr=10.0.0.0/24&ip_version=4",
+        ] {
+            let (collection, query) = query.split_once('?').expect("a query");
+            assert_eq!(
+                cloud.list(DEMO, collection, query).await.len(),
+                1,
+                "{query}"
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn ports_are_found_by_their_addresses() {
     for cloud in Cloud::all().await {
@@ -93,6 +173,10 @@ async fn ports_are_found_by_their_addresses() {
         let count = async |query: &str| cloud.list(DEMO, "ports", query).await.len();
         assert_eq!(count("fixed_ips=ip_address%3D10.0.0.50").await, 1);
         assert_eq!(count("fixed_ips=ip_address_substr=0.0.5").await, 1);
+        let either = "fixed_ips=ip_address=10.0.0.50&fixed_ips=ip_address=10.0.0.60";
+        assert_eq!(count(either).await, 2);
+        let both = "fixed_ips=ip_address=10.0.0.50&fixed_ips=ip_address_substr=60";
+        assert_eq!(count(both).await, 0);
         assert_eq!(
             count(&format!("fixed_ips=subnet_id={}", text(&subnet["id"]))).await,
             3
