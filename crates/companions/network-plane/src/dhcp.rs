@@ -173,9 +173,11 @@ fn reservation(host: &DhcpHost, network: &Network, subnets: &[&Subnet], files: &
     } else {
         format!(",set:{tag}")
     };
+    // Of several addresses on a subnet dnsmasq offers the one it read last, and that is to be the port's first.
     for ip in host
         .ips
         .iter()
+        .rev()
         .filter(|ip| subnets.iter().any(|s| s.cidr.contains(*ip)))
     {
         let name = host.hostname.clone().filter(|name| !name.is_empty());

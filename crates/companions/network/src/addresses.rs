@@ -105,18 +105,20 @@ pub async fn choose(
                     .filter(|s| s.ip_version == version && !is_automatic(s))
                     .collect();
                 if !of_version.is_empty() {
-                    given.push(from_any(tx, core, receiver, &of_version).await?);
+                    given.push(from_any(tx, core, receiver, &of_version, &given).await?);
                 }
             }
         }
-        Some(wishes) => {
+        Some(mut wishes) => {
             if wishes.len() > core.settings.max_fixed_ips {
                 return Err(Fault::InvalidInput(
                     "Exceeded maximum amount of fixed ips per port".to_owned(),
                 ));
             }
+            // What is left to us comes last, so that it takes no address that another entry names.
+            wishes.sort_by_key(|wish| wish.ip_address.is_none());
             for wish in wishes {
-                let one = granted(tx, core, receiver, subnets, wish).await?;
+                let one = granted(tx, core, receiver, subnets, wish, &given).await?;
                 if given.contains(&one) {
                     let ip = one.ip.to_string();
                     return Err(Fault::IpAddressAlreadyAllocated {
@@ -166,15 +168,16 @@ fn serves(subnet: &subnets::Model, device_owner: &str) -> bool {
             .any(|kind| device_owner.starts_with(kind.as_str()))
 }
 
-/// The next free address of the first subnet that has one.
+/// The next free address of the first subnet that has one besides those just `given`.
 async fn from_any(
     tx: &Tx,
     core: &Core,
     receiver: &Receiver<'_>,
     subnets: &[&subnets::Model],
+    given: &[Given],
 ) -> Result<Given> {
     for subnet in subnets {
-        if let Some(ip) = next_free(tx, core, subnet).await? {
+        if let Some(ip) = next_free(tx, core, subnet, given).await? {
             return Ok(Given {
                 subnet_id: subnet.id.clone(),
                 ip,
@@ -192,6 +195,7 @@ async fn granted(
     receiver: &Receiver<'_>,
     subnets: &[subnets::Model],
     wish: Wish,
+    given: &[Given],
 ) -> Result<Given> {
     let subnet = match (&wish.subnet_id, wish.ip_address) {
         (Some(id), _) => subnets.iter().find(|subnet| &subnet.id == id).ok_or_else(|| {
@@ -242,7 +246,7 @@ async fn granted(
                 ip,
             })
         }
-        None => from_any(tx, core, receiver, &[subnet]).await,
+        None => from_any(tx, core, receiver, &[subnet], given).await,
     }
 }
 
@@ -281,15 +285,28 @@ async fn is_way_out(
 /// Candidates tried one by one before the whole subnet is looked at.
 const QUICK_TRIES: usize = 12;
 
-/// A free address of the subnet's pools, or `None`. Goes round the pools, so that an address just given back rests
+/// A free address of the subnet's pools that is not among those just `given`, or `None`. Goes round the pools, so that an address just given back rests
 /// for a while: neighbours still have it in their ARP tables.
-async fn next_free(tx: &Tx, core: &Core, subnet: &subnets::Model) -> Result<Option<IpAddr>> {
+async fn next_free(
+    tx: &Tx,
+    core: &Core,
+    subnet: &subnets::Model,
+    given: &[Given],
+) -> Result<Option<IpAddr>> {
+    let is_given = |ip: IpAddr| {
+        given
+            .iter()
+            .any(|one| one.subnet_id == subnet.id && one.ip == ip)
+    };
     let pools: Vec<Pool> = read_json(&subnet.allocation_pools)?;
     if pools.is_empty() {
         return Ok(None);
     }
     for _ in 0..QUICK_TRIES {
         let candidate = step(core, &subnet.id, &pools);
+        if is_given(candidate) {
+            continue;
+        }
         let key = (subnet.id.clone(), candidate.to_string());
         if allocations::Entity::find_by_id(key)
             .one(tx)
@@ -312,9 +329,12 @@ async fn next_free(tx: &Tx, core: &Core, subnet: &subnets::Model) -> Result<Opti
         .map(number)
         .collect();
     for pool in &pools {
-        let free = (number(pool.start)..=number(pool.end)).find(|at| !used.contains(at));
-        if let Some(at) = free {
-            return Ok(Some(ranges::address(pool.start, at)));
+        let mut free = (number(pool.start)..=number(pool.end))
+            .filter(|at| !used.contains(at))
+            .map(|at| ranges::address(pool.start, at))
+            .filter(|ip| !is_given(*ip));
+        if let Some(ip) = free.next() {
+            return Ok(Some(ip));
         }
     }
     Ok(None)

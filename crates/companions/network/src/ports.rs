@@ -404,9 +404,11 @@ async fn readdress(
 ) -> Result<bool> {
     let subnets = addresses::subnets_locked(tx, &row.network_id).await?;
     let held = addresses::of_port(tx, &row.id).await?;
-    // A wish for "any address of this subnet" is met by what the port already has there.
+    // A wish for "any address of this subnet" is met by what the port already has there, unless another entry names that.
     let mut free: Vec<&allocations::Model> = held.iter().collect();
-    for wish in &mut wishes {
+    let mut by_need: Vec<&mut Wish> = wishes.iter_mut().collect();
+    by_need.sort_by_key(|wish| wish.ip_address.is_none());
+    for wish in by_need {
         let fits = |have: &&allocations::Model| {
             wish.subnet_id
                 .as_ref()

@@ -45,6 +45,30 @@ fn a_guest_gets_its_address_routes_mtu_and_name() {
 }
 
 #[test]
+fn a_guest_with_two_addresses_of_a_subnet_is_offered_the_first_and_may_use_both() {
+    lab::run(|lab| async move {
+        let net = network("blue", 1);
+        let mut two = port("a", &net, "10.1.0.9");
+        two.ips.push("10.1.0.5".parse().unwrap());
+        let mut near = port("b", &net, "10.1.0.6");
+        let hello = icmp(network_plane::Ethertype::IPv4);
+        near.security.as_mut().unwrap().push(hello);
+        lab.apply(&wanted(&[net], &[two.clone(), near.clone()]))
+            .await;
+        let (two, near) = (lab.guest(&two), lab.guest(&near));
+        near.dhcp().expect("a lease");
+        let lease = two.dhcp().expect("a lease");
+        assert!(lease.contains("ip='10.1.0.9'"), "{lease}");
+        two.address("10.1.0.5/24");
+        two.address("10.1.0.7/24");
+        let from = |ip: &str| format!("busybox ping -c 1 -W 1 -I {ip} 10.1.0.6");
+        assert!(two.output(&from("10.1.0.9")).contains(" 0% packet loss"));
+        assert!(two.output(&from("10.1.0.5")).contains(" 0% packet loss"));
+        assert!(!two.output(&from("10.1.0.7")).contains(" 0% packet loss"));
+    });
+}
+
+#[test]
 fn metadata_knows_a_guest_by_its_fixed_address_even_where_networks_overlap() {
     lab::run(|lab| async move {
         let nets = [network("blue", 1), network("red", 1)];

@@ -260,37 +260,45 @@ pub fn cidrs(value: &Value) -> Parsed {
     list(value, cidr)
 }
 
-/// A list of objects with exactly these members, each checked.
-fn objects(value: &Value, members: &[Member<'_>]) -> Parsed {
-    list(value, |item| {
-        let map = item
-            .as_object()
-            .ok_or_else(|| format!("'{item}' is not a dictionary"))?;
-        let mut out = Map::new();
-        for name in map.keys() {
-            if !members.iter().any(|(known, ..)| known == name) {
-                return Err(format!("Unexpected keys supplied: {name}"));
-            }
+/// A list of objects with exactly these members, each checked, without repetition.
+fn objects(value: &Value, known: &[Member<'_>]) -> Parsed {
+    list(value, |item| members(item, known))
+}
+
+/// An object with exactly these members, each checked.
+fn members(item: &Value, known: &[Member<'_>]) -> Parsed {
+    let map = item
+        .as_object()
+        .ok_or_else(|| format!("'{item}' is not a dictionary"))?;
+    let mut out = Map::new();
+    for name in map.keys() {
+        if !known.iter().any(|(known, ..)| known == name) {
+            return Err(format!("Unexpected keys supplied: {name}"));
         }
-        for (name, required, parse) in members {
-            match map.get(*name) {
-                Some(member) => {
-                    out.insert((*name).to_owned(), parse(member)?);
-                }
-                None if *required => return Err(format!("Missing required key: {name}")),
-                None => {}
+    }
+    for (name, required, parse) in known {
+        match map.get(*name) {
+            Some(member) => {
+                out.insert((*name).to_owned(), parse(member)?);
             }
+            None if *required => return Err(format!("Missing required key: {name}")),
+            None => {}
         }
-        Ok(Value::Object(out))
-    })
+    }
+    Ok(Value::Object(out))
+}
+
+/// The items of a list; null is the empty one.
+fn items(value: &Value) -> Result<&[Value], String> {
+    match value {
+        Value::Null => Ok(&[]),
+        Value::Array(items) => Ok(items),
+        _ => Err(format!("'{}' is not a list", bare(value))),
+    }
 }
 
 fn list(value: &Value, item: impl Fn(&Value) -> Parsed) -> Parsed {
-    let items = match value {
-        Value::Null => return Ok(json!([])),
-        Value::Array(items) => items,
-        _ => return Err(format!("'{}' is not a list", bare(value))),
-    };
+    let items = items(value)?;
     let mut out: Vec<Value> = Vec::with_capacity(items.len());
     for value in items {
         let parsed = item(value)?;
@@ -302,12 +310,25 @@ fn list(value: &Value, item: impl Fn(&Value) -> Parsed) -> Parsed {
     Ok(Value::Array(out))
 }
 
-/// `[{subnet_id?, ip_address?}]`
+/// `[{subnet_id?, ip_address?}]`. A subnet may be named several times, for so many addresses.
 pub fn fixed_ips(value: &Value) -> Parsed {
-    objects(
-        value,
-        &[("subnet_id", false, uuid), ("ip_address", false, ip)],
-    )
+    let items = items(value)?;
+    let mut out = Vec::with_capacity(items.len());
+    let mut addresses = Vec::new();
+    for item in items {
+        let one = members(
+            item,
+            &[("subnet_id", false, uuid), ("ip_address", false, ip)],
+        )?;
+        if let Some(address) = one.get("ip_address") {
+            if addresses.contains(address) {
+                return Err(format!("Duplicate IP address '{}'", bare(address)));
+            }
+            addresses.push(address.clone());
+        }
+        out.push(one);
+    }
+    Ok(Value::Array(out))
 }
 
 /// `[{destination, nexthop}]`

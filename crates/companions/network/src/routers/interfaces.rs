@@ -1,6 +1,6 @@
 //! Interfaces of routers: ports that join it with subnets.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
@@ -12,7 +12,7 @@ use crate::fault::{Fault, Result, kinds};
 use crate::ports::{self, NewPort};
 use crate::ranges::Route;
 use crate::store::{self, Tx, read_json};
-use crate::tables::{floatingips, networks, ports as port_table, routers, subnets};
+use crate::tables::{allocations, floatingips, networks, ports as port_table, routers, subnets};
 use crate::{networks as network_logic, subnets as subnet_logic, views};
 
 /// Connects a router with a subnet, by the subnet or by a port that exists.
@@ -134,6 +134,12 @@ async fn take_port(
         return Err(Fault::BadRouter(format!(
             "Port {id} has no fixed IPs assigned"
         )));
+    }
+    let v4 = |ip: &&allocations::Model| ip.ip_address.parse::<Ipv4Addr>().is_ok();
+    if held.iter().filter(v4).count() > 1 {
+        return Err(Fault::BadRouter(
+            "Cannot have multiple IPv4 subnets on router port".to_owned(),
+        ));
     }
     for one in &held {
         let subnet = store::get::<subnets::Entity>(tx, &kinds::SUBNET, &one.subnet_id).await?;

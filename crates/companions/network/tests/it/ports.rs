@@ -1,5 +1,6 @@
 //! Ports: addresses, guards, binding, and what compute is told.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use http::Method;
@@ -86,6 +87,60 @@ async fn addresses_can_be_wished_for_added_and_taken_away() {
             "10.0.0.60"
         );
         cloud.make(DEMO, "ports", wish("10.0.0.50")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_port_may_have_several_addresses_of_one_subnet() {
+    for cloud in Cloud::all().await {
+        let network = cloud.make(DEMO, "networks", json!({})).await;
+        let pool = json!([{"start": "10.0.0.10", "end": "10.0.0.12"}]);
+        let subnet = cloud
+            .make(
+                DEMO,
+                "subnets",
+                json!({"network_id": network["id"], "cidr": "10.0.0.0/24", "ip_version": 4, "allocation_pools": pool,
+                       "enable_dhcp": false}),
+            )
+            .await;
+        let any = json!({"subnet_id": subnet["id"]});
+        let ips = |port: &Value| -> BTreeSet<String> {
+            let ips = port["fixed_ips"].as_array().expect("a list");
+            ips.iter().map(|ip| text(&ip["ip_address"])).collect()
+        };
+        let body = |ips: Value| json!({"network_id": network["id"], "fixed_ips": ips});
+        let one = json!({"ip_address": "10.0.0.10"});
+        assert_eq!(
+            cloud
+                .not_made(DEMO, "ports", body(json!([one, one])), 400)
+                .await,
+            "HTTPBadRequest"
+        );
+        let port = cloud
+            .make(DEMO, "ports", body(json!([any, one, any])))
+            .await;
+        let all = ["10.0.0.10", "10.0.0.11", "10.0.0.12"].map(str::to_owned);
+        assert_eq!(ips(&port), BTreeSet::from(all.clone()));
+        assert_eq!(
+            cloud.not_made(DEMO, "ports", body(json!([any])), 409).await,
+            "IpAddressGenerationFailure"
+        );
+        let two = json!({"fixed_ips": [any, {"ip_address": "10.0.0.11"}]});
+        let fewer = ips(&cloud.change(DEMO, "ports", &port["id"], two).await);
+        assert!(fewer.len() == 2 && fewer.contains("10.0.0.11"), "{fewer:?}");
+        let again = json!({"fixed_ips": [any, any, any]});
+        let port = cloud.change(DEMO, "ports", &port["id"], again).await;
+        assert_eq!(ips(&port), BTreeSet::from(all.clone()));
+        cloud.remove(DEMO, "ports", &port["id"]).await;
+        let port = cloud
+            .make(DEMO, "ports", body(json!([any, any, any])))
+            .await;
+        assert_eq!(ips(&port), BTreeSet::from(all), "all were given back");
+        let router = cloud.make(DEMO, "routers", json!({})).await;
+        let path = format!("/v2.0/routers/{}/add_router_interface", text(&router["id"]));
+        let interface = Some(json!({"port_id": port["id"]}));
+        let refused = cloud.refused(DEMO, Method::PUT, &path, interface, 400);
+        assert_eq!(refused.await, "BadRequest");
     }
 }
 
