@@ -16,6 +16,7 @@ mod guests;
 mod hardware;
 mod image_quotas;
 mod input;
+mod interfaces;
 mod lifecycle;
 mod networks;
 mod plugging;

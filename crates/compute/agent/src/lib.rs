@@ -11,6 +11,7 @@ mod failure;
 mod given_up;
 mod images;
 mod late;
+mod plug;
 mod report;
 pub mod settings;
 mod spec;
@@ -87,6 +88,7 @@ impl Agent {
             .on(build::build)
             .on(build::destroy)
             .on(act::act)
+            .on(plug::plug)
             .on(given_up::give_up)
             .on(consoles::output)
             .on(consoles::endpoint);

@@ -136,7 +136,11 @@ fn root_disk(
     Ok((Some(root), direct_boot))
 }
 
-fn nics(server: &Server) -> Result<Vec<Nic>, Failure> {
+/// The network cards of a server.
+///
+/// # Errors
+/// The model that its image names cannot be read.
+pub fn nics(server: &Server) -> Result<Vec<Nic>, Failure> {
     let model = property(server, "hw_vif_model")?;
     let nic = |vif: &Vif| Nic {
         port_id: vif.port_id.clone(),

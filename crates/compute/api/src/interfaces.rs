@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use compute_control::servers::interfaces::{self, Port};
+use compute_control::ControlError;
+use compute_control::servers::interfaces::{self, NewNic, Port};
 use compute_model::Server;
 use microversion::Versioned;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,48 @@ pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let (id, port) = (call.path("server_id"), call.path("id"));
     let (server, port) = interfaces::show(&api.control, &call.cx, id, port).await?;
     call.render_under("interfaceAttachment", &view(&server, &port))
+}
+
+/// `POST …/os-interface`.
+pub async fn create(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
+    let asked: AttachInterface = call.admit()?;
+    let nic = wanted(asked.interface.unwrap_or_default())?;
+    let id = call.path("server_id");
+    let (server, port) = interfaces::attach(&api.control, &call.cx, id, &nic).await?;
+    call.render_under("interfaceAttachment", &view(&server, &port))
+}
+
+/// `DELETE …/os-interface/{port}`.
+pub async fn delete(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    let (id, port) = (call.path("server_id"), call.path("id"));
+    interfaces::detach(&api.control, &call.cx, id, port).await?;
+    Ok(Answer::empty())
+}
+
+fn wanted(asked: NewInterface) -> Result<NewNic, ControlError> {
+    let invalid = |why: &str| ControlError::Invalid {
+        why: why.to_owned(),
+    };
+    if asked.net_id.is_some() && asked.port_id.is_some() {
+        return Err(invalid("Must not input both network_id and port_id"));
+    }
+    let address = asked.fixed_ips.into_iter().flatten().next();
+    if address.is_some() && asked.net_id.is_none() {
+        return Err(invalid("Must input network_id when request IP address"));
+    }
+    let fixed_ip = match address {
+        Some(wanted) => {
+            let read = wanted.ip_address.parse();
+            Some(read.map_err(|_| invalid("The address cannot be read."))?)
+        }
+        None => None,
+    };
+    Ok(NewNic {
+        network: asked.net_id.map(|Id(id)| id),
+        port: asked.port_id.map(|Id(id)| id),
+        fixed_ip,
+        tag: asked.tag.map(|Tag(tag)| tag),
+    })
 }
 
 fn view<'v>(server: &'v Server, port: &'v Port) -> InterfaceView<'v> {

@@ -53,6 +53,8 @@ impl Conductor {
             .on::<workflows::build::Build>()
             .on::<workflows::delete::Delete>()
             .on::<workflows::act::Act>()
+            .on::<workflows::interfaces::attach::AttachInterface>()
+            .on::<workflows::interfaces::detach::DetachInterface>()
             .options(workflow::Options {
                 concurrency: env.settings.concurrency,
                 // Nobody lives to see so long a time end.

@@ -20,10 +20,70 @@ pub async fn ensure(env: &Env, server: &Server, plan: &BuildPlan) -> Result<Vec<
     if plan.networks.is_empty() {
         return Ok(Vec::new());
     }
-    let mut found = call(env, |token| async move {
-        network::ports_of(&env.network, &token, &server.id).await
+    let found = of_server(env, &server.id).await?;
+    ensure_from(env, server, plan, found).await
+}
+
+/// Makes sure that the server has one port more, which is not in its record yet. One that an earlier, interrupted run
+/// made is taken up again.
+pub async fn add(env: &Env, server: &Server, wanted: &NetworkRequest) -> Result<Vif, StepError> {
+    let found = unrecorded(env, server).await?;
+    let vifs = ensure_from(env, server, &only(wanted), found).await?;
+    vifs.into_iter()
+        .next()
+        .ok_or_else(|| StepError::fail("no port was made"))
+}
+
+/// Gives back what [`add`] made or took over, if anything.
+pub async fn release_added(
+    env: &Env,
+    server: &Server,
+    wanted: &NetworkRequest,
+) -> Result<(), StepError> {
+    let mut found = unrecorded(env, server).await?;
+    let (port, preexisting) = match wanted {
+        NetworkRequest::Port { id, .. } => (found.into_iter().find(|port| port.id == *id), true),
+        NetworkRequest::Network { id, .. } => {
+            (take_up(&mut found, id, server, &only(wanted)), false)
+        }
+    };
+    match port {
+        Some(port) => give_back(env, &port.id, preexisting).await,
+        None => Ok(()),
+    }
+}
+
+fn only(wanted: &NetworkRequest) -> BuildPlan {
+    BuildPlan {
+        networks: vec![wanted.clone()],
+        ..BuildPlan::default()
+    }
+}
+
+/// The ports that are the server's and that its record does not know.
+async fn unrecorded(env: &Env, server: &Server) -> Result<Vec<Port>, StepError> {
+    let mut found = of_server(env, &server.id).await?;
+    let owner = binding(server).owner;
+    found.retain(|port| {
+        let known = server.vifs.iter().any(|vif| vif.port_id == port.id);
+        !known && port.device_owner == owner
+    });
+    Ok(found)
+}
+
+async fn of_server(env: &Env, server_id: &str) -> Result<Vec<Port>, StepError> {
+    call(env, |token| async move {
+        network::ports_of(&env.network, &token, server_id).await
     })
-    .await?;
+    .await
+}
+
+async fn ensure_from(
+    env: &Env,
+    server: &Server,
+    plan: &BuildPlan,
+    mut found: Vec<Port>,
+) -> Result<Vec<Vif>, StepError> {
     let binding = binding(server);
     let mut vifs = Vec::with_capacity(plan.networks.len());
     for request in &plan.networks {
@@ -139,10 +199,7 @@ fn binding(server: &Server) -> Binding {
 
 /// Asks the network service once more how the ports are; the order stays.
 pub async fn refresh(env: &Env, server: &Server) -> Result<Vec<Vif>, StepError> {
-    let mut ports = call(env, |token| async move {
-        network::ports_of(&env.network, &token, &server.id).await
-    })
-    .await?;
+    let mut ports = of_server(env, &server.id).await?;
     let mut known = Vec::with_capacity(server.vifs.len());
     for vif in &server.vifs {
         if let Some(position) = ports.iter().position(|port| port.id == vif.port_id) {
@@ -158,10 +215,7 @@ pub async fn refresh(env: &Env, server: &Server) -> Result<Vec<Vif>, StepError> 
 
 /// Gives ports back: those that we made are deleted, the others are unbound. Repeating it is fine.
 pub async fn release(env: &Env, server: &Server) -> Result<(), StepError> {
-    let ports = call(env, |token| async move {
-        network::ports_of(&env.network, &token, &server.id).await
-    })
-    .await?;
+    let ports = of_server(env, &server.id).await?;
     for port in ports {
         // A port that somebody tied to the server without us is not ours to delete.
         let ours = server
@@ -179,10 +233,7 @@ pub async fn release_planned(
     server_id: &str,
     plan: &BuildPlan,
 ) -> Result<(), StepError> {
-    let ports = call(env, |token| async move {
-        network::ports_of(&env.network, &token, server_id).await
-    })
-    .await?;
+    let ports = of_server(env, server_id).await?;
     for port in ports {
         let given = plan
             .networks
@@ -191,6 +242,15 @@ pub async fn release_planned(
         give_back(env, &port.id, given).await?;
     }
     Ok(())
+}
+
+/// Gives the port of a card back, if it is still the server's.
+pub async fn release_vif(env: &Env, server_id: &str, vif: &Vif) -> Result<(), StepError> {
+    let ports = of_server(env, server_id).await?;
+    match ports.iter().any(|port| port.id == vif.port_id) {
+        true => give_back(env, &vif.port_id, vif.preexisting).await,
+        false => Ok(()),
+    }
 }
 
 async fn give_back(env: &Env, port_id: &str, preexisting: bool) -> Result<(), StepError> {

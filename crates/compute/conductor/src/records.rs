@@ -108,16 +108,11 @@ pub fn database(error: DbError) -> StepError {
     }
 }
 
-/// An event that ended well or badly.
-pub fn event(
-    name: &str,
-    host: Option<&str>,
-    started: DateTime<Utc>,
-    failed: Option<&Told>,
-) -> ActionEvent {
+/// An event that ended now, well or badly, and began when it was asked for.
+pub fn event(asked: &Asked, name: &str, host: Option<&str>, failed: Option<&Told>) -> ActionEvent {
     ActionEvent {
         event: name.to_owned(),
-        start_time: started,
+        start_time: asked.accepted_at.map_or_else(now, sql::micros),
         finish_time: Some(now()),
         result: Some(if failed.is_some() { "Error" } else { "Success" }.to_owned()),
         traceback: failed.map(|told| told.details.clone()),

@@ -5,6 +5,9 @@ use std::time::Duration;
 pub mod act;
 pub mod build;
 pub mod delete;
+pub mod interfaces;
+
+mod plugged;
 
 /// The longest that a step without waits may take.
 const MINUTE: Duration = Duration::from_secs(60);

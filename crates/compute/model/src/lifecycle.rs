@@ -203,36 +203,54 @@ pub enum Refusal {
 pub fn admit(action: Action, server: &Server, admin: bool) -> Result<Rule, Refusal> {
     let rule = rule(action);
     unlocked(server, admin)?;
-    if !rule.from.is_empty() && !rule.from.contains(&server.vm_state) {
-        return Err(state_refusal(
-            rule.word,
-            server,
-            "vm_state",
-            server.vm_state.as_str(),
-        ));
-    }
-    if let Some(task) = server.task_state {
-        let allowed = match rule.from_task {
-            From::Idle => false,
-            From::IdleOr(tasks) => tasks.contains(&task),
-            From::Any => true,
-        };
-        if !allowed {
-            return Err(state_refusal(
-                rule.word,
-                server,
-                "task_state",
-                task.as_str(),
-            ));
-        }
-    }
+    states_allow(rule.word, rule.from, rule.from_task, server)?;
     if rule.launched && !server.launched() {
-        return Err(Refusal::NeverLaunched {
-            word: rule.word,
-            id: server.id.clone(),
-        });
+        return Err(never_launched(rule.word, server));
     }
     Ok(rule)
+}
+
+/// Whether network cards may be added to and taken from a server now; `word` names the call in 409 messages. Such a
+/// change claims no task state. Source: the decorators of Nova's `attach_interface` and `detach_interface`.
+pub fn admit_interface(word: &'static str, server: &Server, admin: bool) -> Result<(), Refusal> {
+    unlocked(server, admin)?;
+    states_allow(word, &[Active, Paused, Stopped], From::Idle, server)?;
+    match server.launched() {
+        true => Ok(()),
+        false => Err(never_launched(word, server)),
+    }
+}
+
+/// `from` empty allows every vm state.
+fn states_allow(
+    word: &'static str,
+    from: &[VmState],
+    from_task: From,
+    server: &Server,
+) -> Result<(), Refusal> {
+    if !from.is_empty() && !from.contains(&server.vm_state) {
+        let state = server.vm_state.as_str();
+        return Err(state_refusal(word, server, "vm_state", state));
+    }
+    let Some(task) = server.task_state else {
+        return Ok(());
+    };
+    let allowed = match from_task {
+        From::Idle => false,
+        From::IdleOr(tasks) => tasks.contains(&task),
+        From::Any => true,
+    };
+    match allowed {
+        true => Ok(()),
+        false => Err(state_refusal(word, server, "task_state", task.as_str())),
+    }
+}
+
+fn never_launched(word: &'static str, server: &Server) -> Refusal {
+    Refusal::NeverLaunched {
+        word,
+        id: server.id.clone(),
+    }
 }
 
 /// Whether the server is unlocked for a caller.
@@ -312,6 +330,31 @@ mod tests {
         assert!(admit(Action::Stop, &server, true).is_ok());
         assert!(may_unlock(&server, false, false));
         assert!(!may_unlock(&server, true, false));
+    }
+
+    #[test]
+    fn cards_come_and_go_only_when_nothing_else_happens_to_a_server_that_keeps_its_state() {
+        let mut server = server("s1");
+        for (state, allowed) in [
+            (Active, true),
+            (Paused, true),
+            (Stopped, true),
+            (Suspended, false),
+        ] {
+            server.vm_state = state;
+            let admitted = admit_interface("attach_interface", &server, false);
+            assert_eq!(admitted.is_ok(), allowed, "{state:?}");
+        }
+        server.vm_state = Active;
+        server.task_state = Some(Rebooting);
+        let refusal = admit_interface("detach_interface", &server, true).expect_err("busy");
+        assert_eq!(
+            refusal.to_string(),
+            "Cannot 'detach_interface' instance s1 while it is in task_state rebooting"
+        );
+        server.task_state = None;
+        server.launched_at = None;
+        assert!(admit_interface("attach_interface", &server, false).is_err());
     }
 
     #[test]

@@ -65,6 +65,21 @@ impl Message for Act {
     type Reply = Done;
 }
 
+/// Plug a network card of the server into its guest, running or not, or unplug it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Plug {
+    pub server: Box<Server>,
+    pub port_id: String,
+    /// Whether the guest is to have the card. The server has it then, with its description.
+    pub plugged: bool,
+}
+
+impl Message for Plug {
+    const NAME: &'static str = "plug";
+    const IDEMPOTENT: bool = true;
+    type Reply = ();
+}
+
 /// An action on a server was given up: commands of older epochs end without effect, begun or not.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GiveUp {

@@ -6,6 +6,7 @@
 use chrono::{DateTime, Utc};
 use compute_model::fault::Kind;
 use compute_model::lifecycle::Action;
+use compute_model::network::{NetworkRequest, Vif};
 use compute_model::request::{Choice, Explanation};
 use compute_model::server::BuildPlan;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,9 @@ pub struct Asked {
     pub global_request_id: Option<String>,
     pub user_id: Option<String>,
     pub project_id: Option<String>,
+    /// When it was accepted; nothing in rows of older releases.
+    #[serde(default)]
+    pub accepted_at: Option<DateTime<Utc>>,
 }
 
 impl Asked {
@@ -47,6 +51,7 @@ impl From<&bus::Context> for Asked {
             global_request_id: context.global_request_id.clone(),
             user_id: context.user_id.clone(),
             project_id: context.project_id.clone(),
+            accepted_at: Some(Utc::now()),
         }
     }
 }
@@ -138,6 +143,47 @@ pub struct Act {
     pub epoch: i64,
     #[serde(default)]
     pub power_state: Option<u8>,
+}
+
+/// Kind of [`AttachInterface`].
+pub const ATTACH_INTERFACE: &str = "attach_interface";
+
+/// The version of [`AttachInterface`] and of its steps.
+pub const ATTACH_INTERFACE_VERSION: u16 = 1;
+
+/// A server gets one more network card.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AttachInterface {
+    pub server_id: String,
+    pub asked: Asked,
+    pub wanted: NetworkRequest,
+    /// The workflows of the changes of the server's cards that were accepted before this one.
+    #[serde(default)]
+    pub before: Vec<String>,
+    /// The card, once its port is made or bound.
+    #[serde(default)]
+    pub vif: Option<Vif>,
+    /// Since when the port is waited for.
+    #[serde(default)]
+    pub plugging_since: Option<DateTime<Utc>>,
+}
+
+/// Kind of [`DetachInterface`].
+pub const DETACH_INTERFACE: &str = "detach_interface";
+
+/// The version of [`DetachInterface`] and of its steps.
+pub const DETACH_INTERFACE_VERSION: u16 = 1;
+
+/// A server loses a network card.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DetachInterface {
+    pub server_id: String,
+    pub asked: Asked,
+    /// As in [`AttachInterface`].
+    #[serde(default)]
+    pub before: Vec<String>,
+    /// What the server's record says of the card.
+    pub vif: Vif,
 }
 
 /// Whether an operation of this kind can be turned round: a delete only goes forward.

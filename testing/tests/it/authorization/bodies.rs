@@ -56,6 +56,10 @@ fn compute(call: &Line, scene: &Scene) -> Option<Value> {
         ("PUT", "/servers/{id}" | "/os-volumes_boot/{id}") => json!({"server": {"name": "thing"}}),
         ("POST" | "PUT", "/servers/{server_id}/metadata") => json!({"metadata": {"key": "value"}}),
         ("PUT", "/servers/{server_id}/metadata/{id}") => json!({"meta": {"key": "value"}}),
+        // Known to all: a network that is not there.
+        ("POST", "/servers/{server_id}/os-interface") => {
+            json!({"interfaceAttachment": {"net_id": "7f3c1a52-0000-4000-8000-00000000dead"}})
+        }
         ("POST", "/servers/{server_id}/remote-consoles") => {
             json!({"remote_console": {"protocol": "vnc", "type": "novnc"}})
         }

@@ -101,7 +101,7 @@ async fn settle(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, 
     let power = PowerState::try_from(number).unwrap_or_default();
     let host = current(env, state).await?.and_then(|server| server.host);
     let name = format!("compute_{}_instance", rule.record);
-    let event = records::event(&name, host.as_deref(), records::now(), None);
+    let event = records::event(&state.asked, &name, host.as_deref(), None);
     records::finish(
         cx,
         state,
@@ -139,7 +139,7 @@ async fn failed(env: &Env, cx: &StepContext, state: &State, why: &Value) -> Resu
         details: why.text,
     };
     let name = format!("compute_{}_instance", rule.record);
-    let event = records::event(&name, None, records::now(), Some(&told));
+    let event = records::event(&state.asked, &name, None, Some(&told));
     let changed = records::change(
         cx,
         &state.server_id,

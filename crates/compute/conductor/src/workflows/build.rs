@@ -6,7 +6,6 @@
 
 mod neighbours;
 mod outcome;
-mod plugged;
 mod told;
 
 use std::collections::BTreeMap;
@@ -23,6 +22,7 @@ use serde_json::{Value, json};
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
 use super::MINUTE;
+use super::plugged::{self, Which};
 use crate::env::Env;
 use crate::host::{self, AgentTrouble};
 use crate::letting_go;
@@ -55,7 +55,7 @@ impl Workflow for Build {
                 .attempts(TRIES)
                 .undo(unplace),
             Step::new("ports", 5 * MINUTE, make_ports).undo(drop_ports),
-            Step::new("plugged", MINUTE, plugged::plugged).attempts(u32::MAX),
+            Step::new("plugged", MINUTE, carry_traffic).attempts(u32::MAX),
             Step::new("spawn", MINUTE, spawn)
                 .within(|env| env.settings.build_timeout + MINUTE)
                 .attempts(TRIES)
@@ -285,6 +285,11 @@ async fn drop_ports(env: &Env, cx: &StepContext, state: &mut State) -> Result<()
     Ok(())
 }
 
+async fn carry_traffic(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    let since = *state.plugging_since.get_or_insert_with(records::now);
+    plugged::wait(env, cx, &state.server_id, Which::All, since).await
+}
+
 async fn spawn(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let Some(server) = records::load(env, &state.server_id).await? else {
         return Err(Why::plain(Kind::Deleted).into());
@@ -395,9 +400,9 @@ async fn settle(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, 
         .unwrap_or_default();
     let host = state.tried.last().map(String::as_str);
     let event = records::event(
+        &state.asked,
         "compute__do_build_and_run_instance",
         host,
-        records::now(),
         None,
     );
     let changed = finish(
@@ -438,9 +443,9 @@ async fn failed(cx: &StepContext, state: &State, why: &Value) -> Result<(), Step
         "a server could not be built"
     );
     let event = records::event(
+        &state.asked,
         "conductor_schedule_and_build_instances",
         None,
-        records::now(),
         Some(&told),
     );
     finish(

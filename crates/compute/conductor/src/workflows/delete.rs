@@ -119,9 +119,9 @@ async fn record(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next,
         passwords::forget(&*tx, &server.id).await?;
         let now = records::now();
         let event = records::event(
+            &state.asked,
             "compute_terminate_instance",
             server.host.as_deref(),
-            now,
             None,
         );
         server.vm_state = VmState::Deleted;

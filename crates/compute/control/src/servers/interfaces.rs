@@ -1,12 +1,31 @@
-//! The ports of a server, as the network service has them.
+//! The ports of a server, as the network service has them, and its network cards: one more, one less.
+
+use std::time::Duration;
 
 use clients::network;
-use compute_model::Server;
+use compute_db::actions;
+use compute_model::fault::Kind;
+use compute_model::{Server, lifecycle};
+use compute_rpc::workflows::{
+    ATTACH_INTERFACE, ATTACH_INTERFACE_VERSION, AttachInterface, DETACH_INTERFACE,
+    DETACH_INTERFACE_VERSION, DetachInterface,
+};
+use serde_json::Value;
+use sql::sea_orm::DatabaseTransaction;
+use workflow::{Record, Status, WorkflowId};
 
-use super::load;
+use super::nics;
+use super::{action_record, asked, is_admin, load, lock, nudge};
 use crate::{Context, Control, ControlError, Result};
 
+pub use super::nics::NewNic;
 pub use clients::network::Port;
+
+/// How long a request waits for its card: a guest has it after a moment, and then it is said what became of it.
+const WAIT: Duration = Duration::from_secs(60);
+
+/// The longest pause between looks at what became of it.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// The ports of a server, with the server.
 ///
@@ -41,6 +60,136 @@ pub async fn show(
         false => Err(missing(format!(
             "Instance {id} does not have a port with id {port_id}"
         ))),
+    }
+}
+
+/// Gives a server one more network card and waits until it has it; gives the server and the port.
+///
+/// # Errors
+/// 404 for the server, a port or a network; 403 by policy, for an external network or when the project may have no more
+/// ports; 409 when the server's state or lock forbids it, or a port or address is in use; 400 for what cannot be meant;
+/// 503 when its host does not answer; 501 when its hypervisor cannot do that.
+pub async fn attach(
+    control: &Control,
+    cx: &Context,
+    id: &str,
+    nic: &NewNic,
+) -> Result<(Server, Port)> {
+    const WORD: &str = "attach_interface";
+    let server = load(control, cx, id).await?;
+    lifecycle::admit_interface(WORD, &server, is_admin(control, cx))?;
+    let wanted = nics::added(control, cx, &server.project_id, nic).await?;
+    let begun = sql::retry(|| async {
+        let tx = control.db.begin().await?;
+        let server = lock(&tx, control, cx, id).await?;
+        lifecycle::admit_interface(WORD, &server, is_admin(control, cx))?;
+        actions::start(&tx, &action_record(cx, &server.id, WORD)).await?;
+        let state = AttachInterface {
+            server_id: server.id.clone(),
+            asked: asked(cx),
+            wanted: wanted.clone(),
+            before: under_way(&tx, &server.id).await?,
+            vif: None,
+            plugging_since: None,
+        };
+        let kind = (ATTACH_INTERFACE, ATTACH_INTERFACE_VERSION);
+        let begun = workflow::insert(&tx, kind, &server.id, &state).await?;
+        tx.commit().await?;
+        Ok::<_, ControlError>(begun)
+    })
+    .await?;
+    nudge(control, cx, &[begun]);
+    let record = ended(control, begun).await?;
+    if record.status != Status::Done {
+        return Err(failure(&server.id, record.error.unwrap_or_default()));
+    }
+    let port_id = record.state["vif"]["port_id"].as_str().unwrap_or_default();
+    show(control, cx, id, port_id).await
+}
+
+/// Takes the network card of a port from a server: accepted, then done.
+///
+/// # Errors
+/// 404 for the server or a port that is none of its; 403 by policy; 409 when its state or lock forbids it.
+pub async fn detach(control: &Control, cx: &Context, id: &str, port_id: &str) -> Result<()> {
+    const WORD: &str = "detach_interface";
+    let begun = sql::retry(|| async {
+        let tx = control.db.begin().await?;
+        let server = lock(&tx, control, cx, id).await?;
+        lifecycle::admit_interface(WORD, &server, is_admin(control, cx))?;
+        let vif = server.vifs.iter().find(|vif| vif.port_id == port_id);
+        let Some(vif) = vif.cloned() else {
+            return Err(ControlError::NotFound {
+                why: format!("Port id {port_id} could not be found."),
+            });
+        };
+        actions::start(&tx, &action_record(cx, &server.id, WORD)).await?;
+        let state = DetachInterface {
+            server_id: server.id.clone(),
+            asked: asked(cx),
+            before: under_way(&tx, &server.id).await?,
+            vif,
+        };
+        let kind = (DETACH_INTERFACE, DETACH_INTERFACE_VERSION);
+        let begun = workflow::insert(&tx, kind, &server.id, &state).await?;
+        tx.commit().await?;
+        Ok::<_, ControlError>(begun)
+    })
+    .await?;
+    nudge(control, cx, &[begun]);
+    Ok(())
+}
+
+/// The changes of a server's cards that are under way. The caller holds the server's row: none is accepted meanwhile.
+async fn under_way(tx: &DatabaseTransaction, server_id: &str) -> Result<Vec<String>> {
+    let running = workflow::find(tx, server_id).await?;
+    let cards = running.iter().filter(|record| {
+        let kind = record.kind.as_str();
+        kind == ATTACH_INTERFACE || kind == DETACH_INTERFACE
+    });
+    Ok(cards.map(|record| record.id.to_string()).collect())
+}
+
+/// Waits until an operation ended.
+async fn ended(control: &Control, id: WorkflowId) -> Result<Record> {
+    let deadline = tokio::time::Instant::now() + WAIT;
+    let mut pause = Duration::from_millis(10);
+    while tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LOOK);
+        if let Some(record) = workflow::get(control.db.read(), id).await?
+            && record.status != Status::Running
+        {
+            return Ok(record);
+        }
+    }
+    Err(ControlError::Unavailable {
+        why: "It was accepted and goes on, but has not ended in time.".to_owned(),
+    })
+}
+
+/// Why a server did not get its card, out of the failure in the journal.
+fn failure(server_id: &str, error: Value) -> ControlError {
+    let kind: Kind = serde_json::from_value(error["kind"].clone()).unwrap_or_default();
+    let text = error["message"].as_str().unwrap_or_default();
+    let why = match kind {
+        // What the network service or the conductor said of the caller's own port or network.
+        Kind::PortInUse | Kind::Network | Kind::NetworkGone | Kind::NetworkTaken
+            if !text.is_empty() =>
+        {
+            text.to_owned()
+        }
+        kind => format!(
+            "Failed to attach network adapter device to {server_id}: {}",
+            kind.sentence()
+        ),
+    };
+    match kind {
+        Kind::NetworkGone | Kind::Deleted => ControlError::NotFound { why },
+        Kind::PortInUse | Kind::NetworkTaken | Kind::Overtaken => ControlError::Conflict { why },
+        Kind::Network | Kind::BadRequest => ControlError::Invalid { why },
+        Kind::Unsupported => ControlError::Unsupported { why },
+        _ => ControlError::Unavailable { why },
     }
 }
 

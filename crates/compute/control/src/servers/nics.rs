@@ -43,24 +43,101 @@ pub(super) struct Nics {
     pub ports_left: Option<u64>,
 }
 
+/// What speaks against a network or a port. A new server and one that has a card added answer with different codes.
+#[derive(Debug)]
+pub(super) enum Objection {
+    NoPort(String),
+    NoNetwork(String),
+    /// More than one network could be meant.
+    Ambiguous(String),
+    AddressTaken(String),
+    Other(ControlError),
+}
+
+impl<E: Into<ControlError>> From<E> for Objection {
+    fn from(error: E) -> Self {
+        Objection::Other(error.into())
+    }
+}
+
+impl Objection {
+    /// As the answer to a request for a new server: what its body names and does not exist is a mistake of the body.
+    fn at_boot(self) -> ControlError {
+        match self {
+            Objection::NoPort(why) | Objection::NoNetwork(why) | Objection::AddressTaken(why) => {
+                invalid(why)
+            }
+            Objection::Ambiguous(why) => ControlError::Conflict { why },
+            Objection::Other(error) => error,
+        }
+    }
+
+    /// As the answer to a request for one more card of a server.
+    fn at_attach(self) -> ControlError {
+        match self {
+            Objection::NoPort(why) | Objection::NoNetwork(why) => ControlError::NotFound { why },
+            Objection::Ambiguous(why) => invalid(why),
+            Objection::AddressTaken(why) => ControlError::Conflict { why },
+            Objection::Other(error) => error,
+        }
+    }
+}
+
 /// Checks networks, ports and groups with the caller's own token.
 pub(super) async fn plan(control: &Control, cx: &Context, new: &NewServer) -> Result<Nics> {
     let mut nics = groups(control, cx, &new.security_groups).await?;
-    nics.requests = match &new.networks {
-        Networks::Nothing => Vec::new(),
-        Networks::Unsaid => any(control, cx, false).await?,
-        Networks::Auto => any(control, cx, true).await?,
-        Networks::Listed(listed) if listed.is_empty() => any(control, cx, false).await?,
-        Networks::Listed(listed) => chosen(control, cx, listed).await?,
+    let project = cx.project()?;
+    let requests = match &new.networks {
+        Networks::Nothing => Ok(Vec::new()),
+        Networks::Unsaid => any(control, cx, project, false).await,
+        Networks::Auto => any(control, cx, project, true).await,
+        Networks::Listed(listed) if listed.is_empty() => any(control, cx, project, false).await,
+        Networks::Listed(listed) => chosen(control, cx, project, listed).await,
     };
+    nics.requests = requests.map_err(Objection::at_boot)?;
     let makes_ports = nics
         .requests
         .iter()
         .any(|request| matches!(request, NetworkRequest::Network { .. }));
     if makes_ports {
-        nics.ports_left = network::port_room(&control.network, cx.token(), cx.project()?).await?;
+        nics.ports_left = network::port_room(&control.network, cx.token(), project).await?;
     }
     Ok(nics)
+}
+
+/// Checks one card that a server of this project is to get in addition. One without network and port is on the only
+/// network that the project can use.
+///
+/// # Errors
+/// 404 for a port or network that does not exist; 409 for one in use or an address that is taken; 403 when the project
+/// may have no more ports; 400 for the rest.
+pub(super) async fn added(
+    control: &Control,
+    cx: &Context,
+    project: &str,
+    nic: &NewNic,
+) -> Result<NetworkRequest> {
+    let named = nic.network.is_some() || nic.port.is_some();
+    let requests = match named {
+        true => chosen(control, cx, project, std::slice::from_ref(nic)).await,
+        false => any(control, cx, project, false).await,
+    };
+    let mut requests = requests.map_err(Objection::at_attach)?;
+    let Some(mut request) = requests.pop() else {
+        return Err(invalid(format!(
+            "No specific network was requested and none are available for project '{project}'."
+        )));
+    };
+    if let NetworkRequest::Network { tag, .. } = &mut request {
+        tag.clone_from(&nic.tag);
+        let room = network::port_room(&control.network, cx.token(), project).await?;
+        if room == Some(0) {
+            return Err(ControlError::Forbidden {
+                why: "Maximum number of ports exceeded".to_owned(),
+            });
+        }
+    }
+    Ok(request)
 }
 
 /// Ids and names of the security groups that are named by either.
@@ -94,8 +171,12 @@ async fn groups(control: &Control, cx: &Context, wanted: &[String]) -> Result<Ni
 }
 
 /// The only network that the project can use; with `make`, one is made where there is none.
-async fn any(control: &Control, cx: &Context, make: bool) -> Result<Vec<NetworkRequest>> {
-    let project = cx.project()?;
+async fn any(
+    control: &Control,
+    cx: &Context,
+    project: &str,
+    make: bool,
+) -> std::result::Result<Vec<NetworkRequest>, Objection> {
     let query = format!("project_id={project}&shared=false");
     let own = network::networks(&control.network, cx.token(), &query).await?;
     let shared = network::networks(&control.network, cx.token(), "shared=true").await?;
@@ -119,10 +200,10 @@ async fn any(control: &Control, cx: &Context, make: bool) -> Result<Vec<NetworkR
                 false => Ok(vec![on(network.id.clone())]),
             }
         }
-        _ => Err(ControlError::Conflict {
-            why: "More than one possible network found. Specify network ID(s) to select which one(s) to connect to."
+        _ => Err(Objection::Ambiguous(
+            "More than one possible network found. Specify network ID(s) to select which one(s) to connect to."
                 .to_owned(),
-        }),
+        )),
     }
 }
 
@@ -146,7 +227,12 @@ async fn made(control: &Control, cx: &Context, project: &str) -> Result<String> 
 }
 
 /// The networks and ports that are listed, each checked.
-async fn chosen(control: &Control, cx: &Context, listed: &[NewNic]) -> Result<Vec<NetworkRequest>> {
+async fn chosen(
+    control: &Control,
+    cx: &Context,
+    project: &str,
+    listed: &[NewNic],
+) -> std::result::Result<Vec<NetworkRequest>, Objection> {
     let mut ports: Vec<&str> = Vec::new();
     let mut requests = Vec::with_capacity(listed.len());
     for nic in listed {
@@ -155,13 +241,14 @@ async fn chosen(control: &Control, cx: &Context, listed: &[NewNic]) -> Result<Ve
                 return Err(invalid(format!(
                     "Specified Fixed IP '{}' cannot be used with port '{id}': the two cannot be specified together.",
                     nic.fixed_ip.map(|ip| ip.to_string()).unwrap_or_default()
-                )));
+                ))
+                .into());
             }
             if ports.contains(&id.as_str()) {
-                return Err(port_in_use(id));
+                return Err(port_in_use(id).into());
             }
             ports.push(id);
-            port(control, cx, id).await?;
+            port(control, cx, project, id).await?;
             requests.push(NetworkRequest::Port {
                 id: id.clone(),
                 tag: nic.tag.clone(),
@@ -169,7 +256,7 @@ async fn chosen(control: &Control, cx: &Context, listed: &[NewNic]) -> Result<Ve
             continue;
         }
         let Some(id) = &nic.network else {
-            return Err(invalid("Bad network format: missing 'uuid'".to_owned()));
+            return Err(invalid("Bad network format: missing 'uuid'".to_owned()).into());
         };
         one(control, cx, id, nic.fixed_ip).await?;
         requests.push(NetworkRequest::Network {
@@ -182,31 +269,35 @@ async fn chosen(control: &Control, cx: &Context, listed: &[NewNic]) -> Result<Ve
 }
 
 /// A port that can be given to a server.
-async fn port(control: &Control, cx: &Context, id: &str) -> Result<()> {
+async fn port(
+    control: &Control,
+    cx: &Context,
+    project: &str,
+    id: &str,
+) -> std::result::Result<(), Objection> {
     let port = match network::port(&control.network, cx.token(), id).await {
         Err(error) if error.is_not_found() => {
-            return Err(invalid(format!("Port id {id} could not be found.")));
+            return Err(Objection::NoPort(format!(
+                "Port id {id} could not be found."
+            )));
         }
         other => other?,
     };
     if !port.device_id.is_empty() {
-        return Err(port_in_use(id));
+        return Err(port_in_use(id).into());
     }
-    if port.project_id != cx.project()? {
-        // Nova says so of the instance, which has no id yet here.
-        return Err(invalid(format!(
-            "Port {id} not usable for instance of project {}.",
-            cx.project()?
-        )));
+    if port.project_id != project {
+        // Nova says so of the instance, which has no id yet when it is new.
+        let why = format!("Port {id} not usable for instance of project {project}.");
+        return Err(invalid(why).into());
     }
     if port.fixed_ips.is_empty() {
-        return Err(invalid(format!(
-            "Port {id} requires a FixedIP in order to be used."
-        )));
+        let why = format!("Port {id} requires a FixedIP in order to be used.");
+        return Err(invalid(why).into());
     }
     let network = network::network(&control.network, cx.token(), &port.network_id).await;
     match network {
-        Ok(network) => attachable(control, cx, &network),
+        Ok(network) => Ok(attachable(control, cx, &network)?),
         // A port in somebody else's network that was handed over: the port is enough.
         Err(error) if error.is_not_found() => Ok(()),
         Err(error) => Err(error.into()),
@@ -220,25 +311,30 @@ fn port_in_use(id: &str) -> ControlError {
 }
 
 /// A network on which a port can be made.
-async fn one(control: &Control, cx: &Context, id: &str, fixed_ip: Option<IpAddr>) -> Result<()> {
+async fn one(
+    control: &Control,
+    cx: &Context,
+    id: &str,
+    fixed_ip: Option<IpAddr>,
+) -> std::result::Result<(), Objection> {
     let network = match network::network(&control.network, cx.token(), id).await {
         Err(error) if error.is_not_found() => {
-            return Err(invalid(format!("Network {id} could not be found.")));
+            let why = format!("Network {id} could not be found.");
+            return Err(Objection::NoNetwork(why));
         }
         other => other?,
     };
     attachable(control, cx, &network)?;
     if network.subnets.is_empty() {
-        return Err(invalid(format!(
-            "Network {id} requires a subnet in order to boot instances on."
-        )));
+        let why = format!("Network {id} requires a subnet in order to boot instances on.");
+        return Err(invalid(why).into());
     }
     let Some(address) = fixed_ip else {
         return Ok(());
     };
     let taken = network::ports_with(&control.network, cx.token(), id, address).await?;
     match taken.first() {
-        Some(port) => Err(invalid(format!(
+        Some(port) => Err(Objection::AddressTaken(format!(
             "Fixed IP address {address} is already in use on instance {}.",
             port.device_id
         ))),

@@ -1,10 +1,10 @@
-//! Waiting until a new server's ports carry traffic.
+//! Waiting until ports of a server carry traffic.
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use compute_model::Server;
 use compute_model::fault::Kind;
-use compute_rpc::workflows::Build as State;
 use workflow::{Next, StepContext, StepError};
 
 use crate::env::Env;
@@ -19,18 +19,36 @@ const MOMENT: Duration = Duration::from_millis(250);
 /// are only nudges.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Waits until the network service says of every port that it carries traffic: a moment here, then in
-/// the journal, until a nudge tells of a port that changed.
-pub async fn plugged(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+/// Which ports are waited for.
+#[derive(Debug, Clone, Copy)]
+pub enum Which<'a> {
+    All,
+    /// The port of this id.
+    One(&'a str),
+}
+
+/// Waits until the network service says of the server's ports that they carry traffic: a moment here, then in
+/// the journal, until a nudge tells of a port that changed. They are waited for since `since`, as long as
+/// `vif_plugging_timeout` says.
+pub async fn wait(
+    env: &Env,
+    cx: &StepContext,
+    server_id: &str,
+    which: Which<'_>,
+    since: DateTime<Utc>,
+) -> Result<Next, StepError> {
     let limit = env.settings.vif_plugging_timeout;
-    let since = *state.plugging_since.get_or_insert_with(records::now);
     let mut look = cx.attempt() > 0;
     let mut waited = look;
     loop {
-        let Some(server) = look_at_ports(env, cx, &state.server_id, look).await? else {
+        let Some(server) = look_at_ports(env, cx, server_id, look).await? else {
             return Err(Why::plain(Kind::Deleted).into());
         };
-        if server.vifs.iter().all(|vif| vif.active) || limit.is_zero() {
+        let mut waited_for = server.vifs.iter().filter(|vif| match which {
+            Which::All => true,
+            Which::One(id) => vif.port_id == id,
+        });
+        if waited_for.all(|vif| vif.active) || limit.is_zero() {
             return Ok(Next::Go);
         }
         let spent = (records::now() - since).to_std().unwrap_or_default();
