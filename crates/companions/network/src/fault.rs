@@ -194,8 +194,24 @@ pub enum Fault {
     PrefixBounds(String),
     #[error("Cannot allocate requested subnet from the available set of prefixes.")]
     PoolCannotAllocate,
-    #[error("Unable to allocate subnet with prefix length {0}: the pool allows {1} to {2}.")]
-    PoolPrefix(i32, i32, i32),
+    #[error("Unable to allocate subnet with prefix length {0}, minimum allowed prefix is {1}.")]
+    PoolPrefixShort(i32, i32),
+    #[error("Unable to allocate subnet with prefix length {0}, maximum allowed prefix is {1}.")]
+    PoolPrefixLong(i32, i32),
+    #[error("Illegal update to prefixes: {0}.")]
+    PoolPrefixUpdate(String),
+    #[error(
+        "Failed to associate address scope: subnetpools within an address scope must have unique prefixes."
+    )]
+    ScopePrefixConflict,
+    #[error(
+        "Illegal subnetpool association: subnetpool {pool} cannot associate with address scope {scope} because subnetpool ip_version is not {version}."
+    )]
+    ScopeVersion {
+        pool: String,
+        scope: String,
+        version: i32,
+    },
     #[error("Per-tenant subnet pool prefix quota exceeded.")]
     PoolQuota,
     #[error("Address scope {0} in use: one or more subnet pools are associated with it.")]
@@ -375,7 +391,11 @@ impl Fault {
             F::PoolExhausted(_) => (StatusCode::SERVICE_UNAVAILABLE, "SubnetAllocationError"),
             F::PrefixBounds(_) => (BAD, "IllegalSubnetPoolPrefixBounds"),
             F::PoolCannotAllocate => (StatusCode::SERVICE_UNAVAILABLE, "SubnetAllocationError"),
-            F::PoolPrefix(..) => (BAD, "PrefixLengthOutOfBounds"),
+            F::PoolPrefixShort(..) => (BAD, "MinPrefixSubnetAllocationError"),
+            F::PoolPrefixLong(..) => (BAD, "MaxPrefixSubnetAllocationError"),
+            F::PoolPrefixUpdate(_) => (BAD, "IllegalSubnetPoolPrefixUpdate"),
+            F::ScopePrefixConflict => (CONFLICT, "AddressScopePrefixConflict"),
+            F::ScopeVersion { .. } => (BAD, "IllegalSubnetPoolIpVersionAssociationToAddressScope"),
             F::PoolQuota => (CONFLICT, "SubnetPoolQuotaExceeded"),
             F::AddressScopeInUse(_) => (CONFLICT, "AddressScopeInUse"),
             F::DuplicateRbac => (CONFLICT, "DuplicateRbacPolicy"),

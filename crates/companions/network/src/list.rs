@@ -126,9 +126,9 @@ pub fn page(mut items: Vec<View>, query: &Query, url: &str, most: usize) -> Resu
         None => None,
     };
     let (start, end) = window(items.len(), at, size, backwards);
-    let more = (start > 0, end < items.len());
     let items: Vec<View> = items.drain(start..end).collect();
-    let links = (size > 0).then(|| links(&items, more, query, url));
+    let full = items.len() == size;
+    let links = (size > 0).then(|| links(&items, full, backwards, query, url));
     Ok(Page { items, links })
 }
 
@@ -149,17 +149,22 @@ fn id(item: Option<&View>) -> Option<&str> {
     item.and_then(|item| item.get("id")).and_then(Value::as_str)
 }
 
-fn links(items: &[View], (before, after): (bool, bool), query: &Query, url: &str) -> Vec<Value> {
+/// The links of a page. As in Neutron only a page that is not full is known to be the last in its direction; the way
+/// back is always shown.
+fn links(items: &[View], full: bool, backwards: bool, query: &Query, url: &str) -> Vec<Value> {
+    let base = query.without("page_reverse").without("marker");
+    let at = |item: Option<&View>| match id(item) {
+        Some(id) => base.with("marker", id),
+        None => base.clone(),
+    };
     let mut links = Vec::new();
-    let base = query.without("page_reverse");
-    if let (Some(last), true) = (id(items.last()), after) {
-        links.push(
-            json!({"rel": "next", "href": format!("{url}?{}", base.with("marker", last).encode())}),
-        );
+    if full || backwards {
+        let next = at(items.last()).encode();
+        links.push(json!({"rel": "next", "href": format!("{url}?{next}")}));
     }
-    if let (Some(first), true) = (id(items.first()), before) {
-        let back = base.with("marker", first).with("page_reverse", "True");
-        links.push(json!({"rel": "previous", "href": format!("{url}?{}", back.encode())}));
+    if full || !backwards {
+        let previous = at(items.first()).with("page_reverse", "True").encode();
+        links.push(json!({"rel": "previous", "href": format!("{url}?{previous}")}));
     }
     links
 }
@@ -366,6 +371,21 @@ mod tests {
         )
         .expect("a page");
         assert_eq!(ids(&back), "01");
+        let rels = |text: &str| {
+            let page = page(items(), &Query::parse(text), "u", 0).expect("a page");
+            let links = page.links.expect("links");
+            let rels = links.iter().filter_map(|link| link["rel"].as_str());
+            rels.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(rels("limit=2"), "next previous");
+        assert_eq!(rels("limit=2&marker=3"), "previous", "a page with room");
+        assert_eq!(rels("limit=5"), "next previous", "a full page at the end");
+        assert_eq!(rels("limit=2&marker=4"), "previous", "nothing is left");
+        let before_all = "limit=2&marker=1&page_reverse=True";
+        assert_eq!(rels(before_all), "next", "a page with room, backwards");
+        let past = page(items(), &Query::parse("limit=2&marker=4"), "u", 0).expect("a page");
+        let links = past.links.expect("links");
+        assert_eq!(links[0]["href"], "u?limit=2&page_reverse=True");
     }
 
     #[test]

@@ -131,15 +131,17 @@ async fn check(cx: &Cx<'_>, tx: &Tx, row: &subnetpools::Model) -> Result<()> {
     let Some(scope_id) = &row.address_scope_id else {
         return Ok(());
     };
-    let scope = store::get::<address_scopes::Entity>(tx, &kinds::ADDRESS_SCOPE, scope_id).await?;
-    if !cx.is_admin() && scope.project_id != cx.project() && !scope.shared {
-        return Err(missing(&kinds::ADDRESS_SCOPE, scope_id));
-    }
+    let scope = address_scopes::Entity::find_by_id(scope_id.to_owned())
+        .filter(scopes_scope(cx, tx).await?)
+        .one(tx)
+        .await?
+        .ok_or_else(|| missing(&kinds::ADDRESS_SCOPE, scope_id))?;
     if scope.ip_version != row.ip_version {
-        return Err(Fault::InvalidInput(format!(
-            "subnetpool {} cannot be associated with address scope {scope_id}: IP versions differ",
-            row.id
-        )));
+        return Err(Fault::ScopeVersion {
+            pool: row.id.clone(),
+            scope: scope_id.clone(),
+            version: scope.ip_version,
+        });
     }
     let siblings = subnetpools::Entity::find()
         .filter(subnetpools::Column::AddressScopeId.eq(scope_id.as_str()))
@@ -153,10 +155,7 @@ async fn check(cx: &Cx<'_>, tx: &Tx, row: &subnetpools::Model) -> Result<()> {
             .iter()
             .any(|a| mine.iter().any(|b| a.contains(b) || b.contains(a)))
         {
-            return Err(Fault::InvalidInput(format!(
-                "Impossible to associate subnetpool with address scope {scope_id}: its prefixes overlap with pool {}",
-                sibling.id
-            )));
+            return Err(Fault::ScopePrefixConflict);
         }
     }
     Ok(())
@@ -199,9 +198,7 @@ pub async fn update(
             .iter()
             .find(|old| wanted.iter().all(|new| !new.contains(*old)))
         {
-            return Err(Fault::InvalidInput(format!(
-                "Illegal update to prefixes: {lost} would be removed"
-            )));
+            return Err(Fault::PoolPrefixUpdate(format!("{lost} would be removed")));
         }
         row.prefixes = to_text(&IpNet::aggregate(&wanted));
     }
@@ -233,12 +230,11 @@ pub async fn take(
         || prefixlen.map_or(pool.default_prefixlen, |n| n as i32),
         |net| i32::from(net.prefix_len()),
     );
-    if prefix < pool.min_prefixlen || prefix > pool.max_prefixlen {
-        return Err(Fault::PoolPrefix(
-            prefix,
-            pool.min_prefixlen,
-            pool.max_prefixlen,
-        ));
+    if prefix < pool.min_prefixlen {
+        return Err(Fault::PoolPrefixShort(prefix, pool.min_prefixlen));
+    }
+    if prefix > pool.max_prefixlen {
+        return Err(Fault::PoolPrefixLong(prefix, pool.max_prefixlen));
     }
     let from_pool = subnets::Entity::find()
         .filter(subnets::Column::SubnetpoolId.eq(pool.id.as_str()))
@@ -301,14 +297,16 @@ fn to_text(prefixes: &[IpNet]) -> String {
     serde_json::to_string(prefixes).expect("ranges are written as text")
 }
 
-/// Which address scopes the caller sees.
-pub fn scopes_scope(cx: &Cx<'_>) -> Condition {
+/// Which address scopes the caller sees: its own and shared ones.
+pub async fn scopes_scope(cx: &Cx<'_>, db: &impl ConnectionTrait) -> Result<Condition> {
     if cx.is_admin() {
-        return Condition::all();
+        return Ok(Condition::all());
     }
-    Condition::any()
+    let given = rbac::given(db, "address_scope", cx.project()).await?;
+    Ok(Condition::any()
         .add(address_scopes::Column::ProjectId.eq(cx.project()))
         .add(address_scopes::Column::Shared.eq(true))
+        .add(address_scopes::Column::Id.is_in(given.into_iter().map(|(id, _)| id))))
 }
 
 /// Makes an address scope.

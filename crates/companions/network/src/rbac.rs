@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 
-use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter};
+use sql::sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect,
+};
 
 use crate::attributes::Attrs;
 use crate::core::{Cx, View};
 use crate::fault::{Fault, Result, kinds, missing};
 use crate::store::{self, Tx, among};
 use crate::tables::{
-    floatingips, networks, ports, rbac_policies, routers, security_groups, subnetpools, subnets,
+    floatingips, networks, port_security_groups, ports, rbac_policies, routers, security_groups,
+    subnetpools, subnets,
 };
 use crate::views;
 
@@ -130,7 +133,7 @@ async fn free_of_use(
     all: &[rbac_policies::Model],
 ) -> Result<()> {
     if policy.object_type != "network" {
-        return Ok(());
+        return nobody_lives_on(tx, policy, all).await;
     }
     let network = &policy.object_id;
     if policy.action == Access::External.word() {
@@ -175,6 +178,64 @@ async fn free_of_use(
         return Err(Fault::InvalidSharedSetting(owner.name));
     }
     Ok(())
+}
+
+/// Refuses to take a group, pool or scope from a project that uses it and has no other policy for it.
+async fn nobody_lives_on(
+    tx: &Tx,
+    policy: &rbac_policies::Model,
+    all: &[rbac_policies::Model],
+) -> Result<()> {
+    let owner = owner_of(tx, &policy.object_type, &policy.object_id).await?;
+    let still_open = |project: &str| {
+        let mut others = all.iter().filter(|other| other.id != policy.id);
+        others.any(|other| reaches(other, project))
+    };
+    let users = users_of(tx, &policy.object_type, &policy.object_id).await?;
+    let hit = users
+        .into_iter()
+        .find(|project| *project != owner && reaches(policy, project) && !still_open(project));
+    match hit {
+        Some(project) => Err(Fault::RbacInUse(
+            policy.object_id.clone(),
+            format!("project_id={project}"),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The projects that use a group for their ports, a pool for their subnets, or a scope for their pools.
+async fn users_of(tx: &Tx, kind: &str, id: &str) -> Result<Vec<String>> {
+    Ok(match kind {
+        "security_group" => {
+            let guarded: Vec<String> = port_security_groups::Entity::find()
+                .filter(port_security_groups::Column::GroupId.eq(id))
+                .select_only()
+                .column(port_security_groups::Column::PortId)
+                .into_tuple()
+                .all(tx)
+                .await?;
+            let ports = ports::Entity::find()
+                .filter(ports::Column::Id.is_in(guarded))
+                .all(tx)
+                .await?;
+            ports.into_iter().map(|port| port.project_id).collect()
+        }
+        "subnetpool" => {
+            let from_it = subnets::Entity::find()
+                .filter(subnets::Column::SubnetpoolId.eq(id))
+                .all(tx)
+                .await?;
+            from_it.into_iter().map(|row| row.project_id).collect()
+        }
+        _ => {
+            let within = subnetpools::Entity::find()
+                .filter(subnetpools::Column::AddressScopeId.eq(id))
+                .all(tx)
+                .await?;
+            within.into_iter().map(|row| row.project_id).collect()
+        }
+    })
 }
 
 /// The policies that the caller sees: its own and those for it.
@@ -233,7 +294,16 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<rbac_policies
         return Err(Fault::DuplicateRbac);
     }
     store::insert(tx, row.clone()).await?;
+    revise(tx, &row).await?;
     Ok(row)
+}
+
+/// A policy of a network counts as a change of that.
+async fn revise(tx: &Tx, row: &rbac_policies::Model) -> Result<()> {
+    match row.object_type.as_str() {
+        "network" => store::revise::<networks::Model>(tx, &row.object_id).await,
+        _ => Ok(()),
+    }
 }
 
 async fn owner_of(tx: &Tx, kind: &str, id: &str) -> Result<String> {
@@ -270,20 +340,40 @@ pub async fn update(
 ) -> Result<rbac_policies::Model> {
     use sql::sea_orm::{ActiveModelTrait, IntoActiveModel};
     let target = attrs.text("target_tenant");
-    if target != row.target_project {
-        free_of_use(tx, &row, &of_object(tx, &row.object_id).await?).await?;
+    if attrs.has("target_tenant") && target != row.target_project {
+        let all = of_object(tx, &row.object_id).await?;
+        let same = |other: &rbac_policies::Model| {
+            other.action == row.action && other.target_project == target
+        };
+        if all.iter().any(same) {
+            return Err(Fault::DuplicateRbac);
+        }
+        let widened = target == EVERYBODY && row.action == Access::Shared.word();
+        if !widened {
+            loosed(tx, &row, &all).await?;
+        }
         row.target_project = target;
         let values = row.clone().into_active_model().reset_all();
         rbac_policies::Entity::update(values).exec(tx).await?;
+        revise(tx, &row).await?;
     }
     Ok(row)
 }
 
 /// Removes a policy that nobody depends on.
 pub async fn delete(tx: &Tx, row: &rbac_policies::Model) -> Result<()> {
-    match free_of_use(tx, row, &of_object(tx, &row.object_id).await?).await {
-        Ok(()) => store::delete::<rbac_policies::Entity>(tx, &row.id).await,
-        Err(error) => Err(Fault::RbacInUse(row.object_id.clone(), error.to_string())),
+    loosed(tx, row, &of_object(tx, &row.object_id).await?).await?;
+    store::delete::<rbac_policies::Entity>(tx, &row.id).await?;
+    revise(tx, row).await
+}
+
+/// As [`free_of_use`], with the refusal that policies have.
+async fn loosed(tx: &Tx, row: &rbac_policies::Model, all: &[rbac_policies::Model]) -> Result<()> {
+    match free_of_use(tx, row, all).await {
+        Err(error @ (Fault::InvalidSharedSetting(_) | Fault::ExternalInUse(_))) => {
+            Err(Fault::RbacInUse(row.object_id.clone(), error.to_string()))
+        }
+        other => other,
     }
 }
 

@@ -49,7 +49,10 @@ pub async fn list<C: ConnectionTrait>(
     let mut views = match resource.what {
         What::Network => net::show(cx, db, rows!(networks, net::scope(cx, db).await?)).await?,
         What::Subnet => {
-            let rows = rows!(subnets, subnet_logic::scope(cx, db).await?);
+            let mut rows = rows!(subnets, subnet_logic::scope(cx, db).await?);
+            if let Some(shared) = query.last("shared") {
+                subnet_logic::retain_shared(cx, db, &mut rows, shared == "true").await?;
+            }
             rows.into_iter().map(subnet_logic::show).collect()
         }
         What::Port => {
@@ -70,7 +73,7 @@ pub async fn list<C: ConnectionTrait>(
             rows.into_iter().map(pools::show).collect()
         }
         What::AddressScope => {
-            let rows = rows!(address_scopes, pools::scopes_scope(cx));
+            let rows = rows!(address_scopes, pools::scopes_scope(cx, db).await?);
             rows.into_iter().map(pools::show_scope).collect()
         }
         What::Rbac => rows!(rbac_policies, rbac::scope(cx))

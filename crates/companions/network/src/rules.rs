@@ -42,6 +42,9 @@ pub const PROTOCOLS: &[(&str, u8)] = &[
     ("vrrp", 112),
 ];
 
+/// Protocols of IPv6: its extension headers, itself inside another packet, and ICMPv6.
+const V6_ONLY: &[u8] = &[41, 43, 44, 58, 59, 60];
+
 /// The number of a protocol given by name or number.
 pub fn protocol_number(text: &str) -> Option<u8> {
     let named = PROTOCOLS
@@ -121,8 +124,7 @@ impl Match {
         };
         let number =
             protocol_number(protocol).ok_or_else(|| Fault::RuleProtocol(protocol.clone()))?;
-        let v6_only = protocol.starts_with("ipv6-") || protocol == "icmpv6" || number == 58;
-        if v6_only && self.ethertype == "IPv4" {
+        if V6_ONLY.contains(&number) && self.ethertype == "IPv4" {
             return Err(Fault::RuleEthertypeProtocol(
                 self.ethertype.clone(),
                 protocol.clone(),
@@ -323,6 +325,29 @@ mod tests {
             tcp(Some(22), Some(22)).fingerprint(),
             by_number.fingerprint()
         );
+    }
+
+    #[test]
+    fn what_is_of_ipv6_only_fits_no_ipv4_rule_by_name_or_number() {
+        let rule = |ethertype, protocol: &str| Match {
+            protocol: Some(protocol.to_owned()),
+            ..Match::all("ingress", ethertype)
+        };
+        for protocol in [
+            "ipv6-encap",
+            "41",
+            "43",
+            "ipv6-frag",
+            "58",
+            "icmpv6",
+            "59",
+            "60",
+        ] {
+            assert!(rule("IPv4", protocol).check().is_err(), "{protocol}");
+            assert!(rule("IPv6", protocol).check().is_ok(), "{protocol}");
+        }
+        assert!(rule("IPv4", "vrrp").check().is_ok());
+        assert!(rule("IPv6", "icmp").check().is_ok());
     }
 
     #[test]

@@ -10,16 +10,18 @@ use sql::sea_orm::{
 use crate::attributes::Attrs;
 use crate::core::{Cx, View};
 use crate::fault::{Fault, Result, kinds, missing};
-use crate::rbac;
 use crate::rules::{self, Match};
 use crate::store::{self, Tx, among};
 use crate::tables::{
     default_groups, port_security_groups, rbac_policies, security_group_rules, security_groups,
 };
-use crate::views;
+use crate::{quotas, rbac, views};
 
 /// The name that only the default group has.
 pub const DEFAULT: &str = "default";
+
+/// What a new group lets out, by a rule each.
+const FREE_WAY_OUT: [&str; 2] = ["IPv4", "IPv6"];
 
 /// Which groups the caller sees: its own and those shared with it.
 pub async fn scope(cx: &Cx<'_>, db: &impl ConnectionTrait) -> Result<Condition> {
@@ -33,13 +35,15 @@ pub async fn scope(cx: &Cx<'_>, db: &impl ConnectionTrait) -> Result<Condition> 
         .add(security_groups::Column::Id.is_in(shared)))
 }
 
-/// Makes a group with the rules that let everything out.
+/// Makes a group with the rules that let everything out, which count as the project's like others.
 pub async fn create(tx: &Tx, attrs: &Attrs) -> Result<security_groups::Model> {
     let project = attrs.text("project_id");
     if attrs.text("name").eq_ignore_ascii_case(DEFAULT) {
         return Err(Fault::DefaultAlreadyExists);
     }
     ensure_default(tx, &project).await?;
+    let rules = FREE_WAY_OUT.len() as u64;
+    quotas::admit(tx, "security_group_rule", &project, rules).await?;
     let row = new_row(
         &project,
         &attrs.text("name"),
@@ -47,7 +51,7 @@ pub async fn create(tx: &Tx, attrs: &Attrs) -> Result<security_groups::Model> {
         attrs.flag("stateful", true),
     );
     store::insert(tx, row.clone()).await?;
-    for ethertype in ["IPv4", "IPv6"] {
+    for ethertype in FREE_WAY_OUT {
         rules::add(tx, &row, Match::all("egress", ethertype), "").await?;
     }
     Ok(row)
@@ -83,7 +87,7 @@ pub async fn ensure_default(tx: &Tx, project: &str) -> Result<String> {
     )
     .await?;
     store::insert(tx, row.clone()).await?;
-    for ethertype in ["IPv4", "IPv6"] {
+    for ethertype in FREE_WAY_OUT {
         rules::add(tx, &row, Match::all("egress", ethertype), "").await?;
         let members = Match {
             remote_group_id: Some(row.id.clone()),

@@ -169,6 +169,22 @@ where
     }
 }
 
+/// Counts the change of a part (a subnet, an interface, a policy) as a change of the object that it belongs to.
+///
+/// # Errors
+/// [`Fault::Stale`] when somebody else changed the object meanwhile.
+pub async fn revise<M>(db: &impl ConnectionTrait, id: &str) -> Result<()>
+where
+    M: Standard + Clone + IntoActiveModel<<M::Entity as EntityTrait>::ActiveModel>,
+    M::Entity: EntityTrait<Model = M>,
+    <M::Entity as EntityTrait>::ActiveModel: Send,
+{
+    if let Some(row) = M::find_by(id).one(db).await? {
+        save(db, row).await?;
+    }
+    Ok(())
+}
+
 /// Above so many parents their children are read without naming the parents: the statement would outgrow the
 /// engines' limits on parameters, and nearly the whole table is wanted anyway.
 pub const NAMED_PARENTS: usize = 500;

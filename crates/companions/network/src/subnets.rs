@@ -109,6 +109,7 @@ pub async fn create(
         address_existing_ports(tx, &row, cidr).await?;
     }
     dhcp::settle(tx, cx.core, &network.id).await?;
+    store::revise::<networks::Model>(tx, &network.id).await?;
     Ok(row)
 }
 
@@ -369,6 +370,7 @@ pub async fn update(
     if row.enable_dhcp != had_dhcp {
         dhcp::settle(tx, cx.core, &row.network_id).await?;
     }
+    store::revise::<networks::Model>(tx, &row.network_id).await?;
     Ok(row)
 }
 
@@ -427,7 +429,26 @@ pub async fn delete(core: &Core, tx: &Tx, row: &subnets::Model) -> Result<()> {
         .lock()
         .expect("nobody panics holding the cursors")
         .remove(&row.id);
+    store::revise::<networks::Model>(tx, &row.network_id).await?;
     dhcp::settle(tx, core, &row.network_id).await
+}
+
+/// Keeps the subnets whose network is shared with the caller, or those whose is not.
+pub async fn retain_shared(
+    cx: &Cx<'_>,
+    db: &impl ConnectionTrait,
+    rows: &mut Vec<subnets::Model>,
+    shared: bool,
+) -> Result<()> {
+    let given = rbac::given(db, "network", cx.project()).await?;
+    let is_shared = |network: &str| {
+        let word = rbac::Access::Shared.word();
+        given
+            .iter()
+            .any(|(id, action)| id == network && action == word)
+    };
+    rows.retain(|row| is_shared(&row.network_id) == shared);
+    Ok(())
 }
 
 /// Subnets as shown.

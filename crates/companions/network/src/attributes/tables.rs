@@ -72,6 +72,8 @@ pub static SUBNET: &[Attribute] = &[
     a("service_types", Default("[]"), PUT, k::texts),
     a("dns_publish_fixed_ip", Default("false"), PUT, k::flag),
     a("segment_id", Never, FIX, k::uuid_or_null),
+    // Only a filter: whether its network is shared with the caller.
+    a("shared", Never, FIX, k::flag),
     a("created_at", Never, FIX, k::text),
     a("updated_at", Never, FIX, k::text),
     a("revision_number", Never, FIX, k::number),

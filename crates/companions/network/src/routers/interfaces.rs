@@ -62,7 +62,9 @@ pub async fn add_interface(cx: &Cx<'_>, tx: &Tx, row: routers::Model, body: &Vie
             ));
         }
     };
-    interface_view(tx, &row, &port).await
+    let view = interface_view(tx, &row, &port).await?;
+    store::save(tx, row).await?;
+    Ok(view)
 }
 
 /// A subnet that the caller may put a router on, with its network: the router takes the gateway's address, so the
@@ -231,6 +233,7 @@ pub async fn remove_interface(tx: &Tx, row: routers::Model, body: &View) -> Resu
     }
     let view = interface_view(tx, &row, port).await?;
     ports::remove(tx, port).await?;
+    store::save(tx, row).await?;
     Ok(view)
 }
 

@@ -1,9 +1,9 @@
 //! Networks: who sees and may do what, sharing, quotas, topologies on demand.
 
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::cloud::{ADMIN, Cloud, DEMO, OTHER, READER};
+use crate::cloud::{ADMIN, Cloud, DEMO, OTHER, READER, text};
 
 #[tokio::test]
 async fn versions_are_open_and_everything_else_needs_a_token() {
@@ -357,5 +357,137 @@ async fn a_member_makes_no_network_external_by_a_policy() {
             "PolicyNotAuthorized"
         );
         cloud.make(ADMIN, "rbac-policies", policy).await;
+    }
+}
+
+#[tokio::test]
+async fn what_belongs_to_a_network_or_router_changes_its_revision() {
+    for cloud in Cloud::all().await {
+        let network = cloud.make(DEMO, "networks", json!({})).await;
+        let router = cloud.make(DEMO, "routers", json!({})).await;
+        let mut last = (0, 0);
+        let mut grew = async |network_grew: bool, router_grew: bool, after: &str| {
+            let network = cloud.show(DEMO, "networks", &network["id"]).await;
+            let router = cloud.show(DEMO, "routers", &router["id"]).await;
+            let number = |view: &Value| view["revision_number"].as_i64().expect("a number");
+            let now = (number(&network), number(&router));
+            assert_eq!(now.0 > last.0, network_grew, "the network after {after}");
+            assert_eq!(now.1 > last.1, router_grew, "the router after {after}");
+            last = now;
+        };
+        grew(true, true, "making both").await;
+        let subnet = json!({"network_id": network["id"], "cidr": "10.0.0.0/24", "ip_version": 4});
+        let subnet = cloud.make(DEMO, "subnets", subnet).await;
+        grew(true, false, "a new subnet").await;
+        let named = json!({"name": "n"});
+        cloud.change(DEMO, "subnets", &subnet["id"], named).await;
+        grew(true, false, "a changed subnet").await;
+        let base = format!("/v2.0/routers/{}", text(&router["id"]));
+        let interface = json!({"subnet_id": subnet["id"]});
+        let add = format!("{base}/add_router_interface");
+        cloud.put(DEMO, &add, interface.clone()).await;
+        grew(false, true, "a new interface").await;
+        let remove = format!("{base}/remove_router_interface");
+        cloud.put(DEMO, &remove, interface).await;
+        grew(false, true, "an interface that went").await;
+        let policy = json!({"object_type": "network", "object_id": network["id"], "action": "access_as_shared",
+                            "target_tenant": "p-other"});
+        let policy = cloud.make(DEMO, "rbac-policies", policy).await;
+        grew(true, false, "a new policy").await;
+        let target = json!({"target_tenant": "p-third"});
+        cloud
+            .change(DEMO, "rbac-policies", &policy["id"], target)
+            .await;
+        grew(true, false, "a changed policy").await;
+        cloud.remove(DEMO, "rbac-policies", &policy["id"]).await;
+        grew(true, false, "a policy that went").await;
+        cloud.remove(DEMO, "subnets", &subnet["id"]).await;
+        grew(true, false, "a subnet that went").await;
+    }
+}
+
+#[tokio::test]
+async fn subnets_are_found_by_whether_their_network_is_shared() {
+    for cloud in Cloud::all().await {
+        let (_, own) = cloud.net("10.0.0.0/24").await;
+        let shared = json!({"name": "s", "shared": true});
+        let network = cloud.make(ADMIN, "networks", shared).await;
+        let subnet = json!({"network_id": network["id"], "cidr": "10.1.0.0/24", "ip_version": 4});
+        let open = cloud.make(ADMIN, "subnets", subnet).await;
+        let found = async |query: &str| -> Vec<Value> {
+            let all = cloud.list(DEMO, "subnets", query).await;
+            all.into_iter().map(|one| one["id"].clone()).collect()
+        };
+        assert_eq!(found("shared=True").await, [open["id"].clone()]);
+        assert_eq!(found("shared=False").await, [own["id"].clone()]);
+        assert!(own.get("shared").is_none(), "subnets do not show it");
+        let subnet = json!({"network_id": network["id"], "cidr": "10.2.0.0/24", "shared": true});
+        cloud.not_made(ADMIN, "subnets", subnet, 400).await;
+    }
+}
+
+#[tokio::test]
+async fn a_policy_that_somebody_lives_on_stays_and_others_change() {
+    for cloud in Cloud::all().await {
+        let group = cloud
+            .make(DEMO, "security-groups", json!({"name": "g"}))
+            .await;
+        let scope = json!({"name": "s", "ip_version": 4});
+        let scope = cloud.make(DEMO, "address-scopes", scope).await;
+        let pool = json!({"name": "p", "prefixes": ["10.0.0.0/16"], "default_prefixlen": 24});
+        let pool = cloud.make(DEMO, "subnetpools", pool).await;
+        let network = cloud.make(DEMO, "networks", json!({})).await;
+        let mut policies = Vec::new();
+        for (kind, object) in [
+            ("security_group", &group),
+            ("address_scope", &scope),
+            ("subnetpool", &pool),
+            ("network", &network),
+        ] {
+            let policy = json!({"object_type": kind, "object_id": object["id"], "action": "access_as_shared",
+                                "target_tenant": "p-other"});
+            let made = cloud.make(DEMO, "rbac-policies", policy.clone()).await;
+            let mut second = policy;
+            second["target_tenant"] = json!("p-third");
+            let second = cloud.make(DEMO, "rbac-policies", second).await;
+            let path = format!("/v2.0/rbac-policies/{}", text(&second["id"]));
+            let same = json!({"rbac_policy": {"target_tenant": "p-other"}});
+            let twice = cloud
+                .refused(DEMO, Method::PUT, &path, Some(same), 409)
+                .await;
+            assert_eq!(twice, "DuplicateRbacPolicy", "{kind}");
+            policies.push((kind, made));
+        }
+        let port = json!({"network_id": network["id"], "security_groups": [group["id"]]});
+        let port = cloud.make(OTHER, "ports", port).await;
+        let own = cloud.make(OTHER, "networks", json!({})).await;
+        let subnet = json!({"network_id": own["id"], "subnetpool_id": pool["id"], "ip_version": 4});
+        let subnet = cloud.make(OTHER, "subnets", subnet).await;
+        let within =
+            json!({"name": "q", "prefixes": ["10.9.0.0/16"], "address_scope_id": scope["id"]});
+        let within = cloud.make(OTHER, "subnetpools", within).await;
+        for (kind, policy) in &policies {
+            let kept = cloud
+                .not_removed(DEMO, "rbac-policies", &policy["id"], 409)
+                .await;
+            assert_eq!(kept, "RbacPolicyInUse", "{kind}");
+            let path = format!("/v2.0/rbac-policies/{}", text(&policy["id"]));
+            let away = json!({"rbac_policy": {"target_tenant": "p-fourth"}});
+            let kept = cloud
+                .refused(DEMO, Method::PUT, &path, Some(away), 409)
+                .await;
+            assert_eq!(kept, "RbacPolicyInUse", "{kind}");
+        }
+        let (_, first) = &policies[0];
+        let all = json!({"target_tenant": "*"});
+        cloud
+            .change(ADMIN, "rbac-policies", &first["id"], all)
+            .await;
+        cloud.remove(OTHER, "ports", &port["id"]).await;
+        cloud.remove(OTHER, "subnets", &subnet["id"]).await;
+        cloud.remove(OTHER, "subnetpools", &within["id"]).await;
+        for (_, policy) in &policies {
+            cloud.remove(DEMO, "rbac-policies", &policy["id"]).await;
+        }
     }
 }

@@ -205,3 +205,30 @@ async fn a_group_in_use_stays_and_its_rules_go_with_it() {
         );
     }
 }
+
+#[tokio::test]
+async fn the_rules_of_a_new_group_count_and_ipv6_protocols_fit_no_ipv4_rule() {
+    for cloud in Cloud::all().await {
+        let group = cloud
+            .make(DEMO, "security-groups", json!({"name": "a"}))
+            .await;
+        let rule = json!({"security_group_id": group["id"], "direction": "ingress", "ethertype": "IPv4",
+                          "protocol": "43"});
+        let refused = cloud
+            .not_made(DEMO, "security-group-rules", rule, 400)
+            .await;
+        assert_eq!(refused, "SecurityGroupEthertypeConflictWithProtocol");
+        let have = cloud.list(DEMO, "security-group-rules", "").await.len();
+        let limit = async |limit: usize| {
+            let body = json!({"quota": {"security_group_rule": limit}});
+            cloud.put(ADMIN, "/v2.0/quotas/p-demo", body).await;
+        };
+        limit(have + 1).await;
+        let full = cloud.not_made(DEMO, "security-groups", json!({"name": "b"}), 409);
+        assert_eq!(full.await, "OverQuota");
+        limit(have + 2).await;
+        cloud
+            .make(DEMO, "security-groups", json!({"name": "b"}))
+            .await;
+    }
+}

@@ -240,7 +240,7 @@ async fn subnets_come_from_pools_without_overlap() {
         let big = json!({"network_id": network["id"], "subnetpool_id": pool["id"], "prefixlen": 16, "ip_version": 4});
         assert_eq!(
             cloud.not_made(DEMO, "subnets", big, 400).await,
-            "PrefixLengthOutOfBounds"
+            "MinPrefixSubnetAllocationError"
         );
         assert_eq!(
             cloud
@@ -263,6 +263,63 @@ async fn subnets_come_from_pools_without_overlap() {
         assert_eq!(
             cloud.show(DEMO, "networks", &network["id"]).await["ipv4_address_scope"],
             scope["id"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_bounds_of_a_pool_and_of_its_scope_are_kept() {
+    for cloud in Cloud::all().await {
+        let pool = |min: u8, default: u8, max: u8| {
+            json!({"name": "p", "prefixes": ["10.0.0.0/8"], "min_prefixlen": min, "default_prefixlen": default,
+                   "max_prefixlen": max})
+        };
+        for (min, default, max) in [(25, 26, 24), (24, 23, 28), (24, 29, 28), (24, 26, 33)] {
+            let refused = cloud.not_made(DEMO, "subnetpools", pool(min, default, max), 400);
+            assert_eq!(refused.await, "IllegalSubnetPoolPrefixBounds");
+        }
+        let good = cloud.make(DEMO, "subnetpools", pool(24, 26, 28)).await;
+        let path = format!("/v2.0/subnetpools/{}", text(&good["id"]));
+        for (change, kind) in [
+            (
+                json!({"min_prefixlen": 27}),
+                "IllegalSubnetPoolPrefixBounds",
+            ),
+            (
+                json!({"default_prefixlen": 29}),
+                "IllegalSubnetPoolPrefixBounds",
+            ),
+            (
+                json!({"prefixes": ["11.0.0.0/8"]}),
+                "IllegalSubnetPoolPrefixUpdate",
+            ),
+        ] {
+            let body = Some(json!({"subnetpool": change}));
+            let refused = cloud.refused(DEMO, Method::PUT, &path, body, 400).await;
+            assert_eq!(refused, kind);
+        }
+        let network = cloud.make(DEMO, "networks", json!({})).await;
+        for (prefix, kind) in [
+            (23, "MinPrefixSubnetAllocationError"),
+            (29, "MaxPrefixSubnetAllocationError"),
+        ] {
+            let subnet = json!({"network_id": network["id"], "subnetpool_id": good["id"], "prefixlen": prefix,
+                                "ip_version": 4});
+            assert_eq!(cloud.not_made(DEMO, "subnets", subnet, 400).await, kind);
+        }
+        let scope = json!({"name": "s", "ip_version": 4});
+        let scope = cloud.make(DEMO, "address-scopes", scope).await;
+        let within = |prefix: &str| json!({"name": "p", "prefixes": [prefix], "address_scope_id": scope["id"]});
+        cloud.make(DEMO, "subnetpools", within("10.1.0.0/16")).await;
+        let clash = cloud.not_made(DEMO, "subnetpools", within("10.1.2.0/24"), 409);
+        assert_eq!(clash.await, "AddressScopePrefixConflict");
+        let into = Some(json!({"subnetpool": {"address_scope_id": scope["id"]}}));
+        let clash = cloud.refused(DEMO, Method::PUT, &path, into, 409).await;
+        assert_eq!(clash, "AddressScopePrefixConflict");
+        let other = cloud.not_made(DEMO, "subnetpools", within("fd00::/48"), 400);
+        assert_eq!(
+            other.await,
+            "IllegalSubnetPoolIpVersionAssociationToAddressScope"
         );
     }
 }
