@@ -4,5 +4,6 @@ pub mod gone;
 pub mod images;
 pub mod listing;
 pub mod members;
+pub mod metadefs;
 pub mod tasks;
 pub mod usage;

@@ -92,6 +92,12 @@ impl Fault {
         Fault::NotFound(format!("No image found with ID {id}"))
     }
 
+    /// The answer to a request for a namespace of metadata definitions that does not exist or that the caller may not
+    /// see.
+    pub fn no_namespace(name: &str) -> Self {
+        Fault::NotFound(format!("Namespace {name} not found"))
+    }
+
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
         match self {

@@ -5,6 +5,7 @@ use sea_orm_migration::prelude::*;
 mod m0001_images;
 mod m0002_gone_images;
 mod m0003_reservations;
+mod m0004_metadefs;
 
 /// The migrations of the image service; its own table remembers which ran.
 pub struct Migrator;
@@ -15,6 +16,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_images::Step),
             Box::new(m0002_gone_images::Step),
             Box::new(m0003_reservations::Step),
+            Box::new(m0004_metadefs::Step),
         ]
     }
 

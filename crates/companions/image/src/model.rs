@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use web::policy::Target;
 
 use crate::service::Images;
+use crate::tables::metadefs::namespace;
 use crate::tables::{Status, Visibility, Word, image};
 
 /// The property that says which task imports the image's data.
@@ -59,6 +60,13 @@ impl Viewer {
                 Visibility::Shared => member || self.owns(image),
                 Visibility::Private => self.owns(image),
             }
+    }
+
+    /// Whether the namespace of metadata definitions is visible at all, before any policy.
+    pub fn sees_namespace(&self, row: &namespace::Model) -> bool {
+        self.admin
+            || row.visibility == Visibility::Public
+            || self.project.as_ref() == Some(&row.owner)
     }
 
     fn owns(&self, image: &image::Model) -> bool {

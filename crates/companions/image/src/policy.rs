@@ -9,6 +9,7 @@ use crate::api::Cx;
 use crate::fault::Fault;
 use crate::model::Viewer;
 use crate::service::Images;
+use crate::tables::metadefs::namespace;
 use crate::tables::{Visibility, Word, image};
 
 pub use rules::RULES;
@@ -63,6 +64,28 @@ pub fn enforce(
     allow_rule(images, rule, caller, &target)
 }
 
+/// What a rule may ask about a namespace of metadata definitions.
+fn namespace_target(row: &namespace::Model) -> Target<'_> {
+    owned_by(Some(&row.owner)).with("visibility", row.visibility.word())
+}
+
+/// Refuses unless the rule lets the caller do it in a namespace; one that the caller may not see is not found rather
+/// than forbidden.
+pub fn enforce_in_namespace(
+    images: &Images,
+    rule: &str,
+    caller: &Caller,
+    row: &namespace::Model,
+) -> Result<(), Fault> {
+    let target = namespace_target(row);
+    let seen = Viewer::of(images, caller).sees_namespace(row)
+        && allow_rule(images, "get_metadef_namespace", caller, &target).is_ok();
+    if !seen {
+        return Err(Fault::no_namespace(&row.namespace));
+    }
+    allow_rule(images, rule, caller, &target)
+}
+
 /// Whether the rule of showing an image lets the caller have it in a list. That it was found means that
 /// its project owns it, is its member, or that everybody may see it.
 pub fn lists(images: &Images, caller: &Caller, row: &image::Model) -> bool {
@@ -113,7 +136,9 @@ mod tests {
     fn every_rule_is_asked() {
         let code = sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));
         for rule in RULES.iter().filter(|rule| rule.name != IS_ADMIN) {
-            let asked = code.contains(&format!("\"{}\"", rule.name));
+            let by_rule = format!("rule:{}", rule.name);
+            let asked = code.contains(&format!("\"{}\"", rule.name))
+                || RULES.iter().any(|other| other.check == by_rule);
             assert!(asked, "{} is never asked", rule.name);
         }
     }

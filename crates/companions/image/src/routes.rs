@@ -14,7 +14,7 @@ use crate::api::*;
 type Row = rest::Row<Face>;
 
 static TABLE: LazyLock<Table<Face>> =
-    LazyLock::new(|| Table::new(&[AROUND, IMAGES, TASKS, NOT_BUILT]));
+    LazyLock::new(|| Table::new(&[AROUND, IMAGES, TASKS, METADEFS, NOT_BUILT]));
 
 /// All calls.
 pub fn table() -> &'static Table<Face> {
@@ -97,47 +97,43 @@ const TASKS: &[Row] = &[
     row(POST, "/v2/tasks", Rule("tasks_api_access"), CREATED, Serving::NotBuilt),
 ];
 
-/// The catalogue of metadata definitions, and the cache of images.
+/// Metadata definitions.
+#[rustfmt::skip] // A table reads better with a row on each line.
+const METADEFS: &[Row] = &[
+    row(GET, "/v2/metadefs/namespaces", Rule("get_metadef_namespaces"), OK, known!(metadefs::namespaces::list)),
+    row(POST, "/v2/metadefs/namespaces", Rule("add_metadef_namespace"), CREATED, known!(metadefs::namespaces::create)),
+    row(GET, "/v2/metadefs/namespaces/{namespace}", Rule("get_metadef_namespace"), OK, known!(metadefs::namespaces::show)),
+    row(PUT, "/v2/metadefs/namespaces/{namespace}", Rule("modify_metadef_namespace"), OK, known!(metadefs::namespaces::update)),
+    row(DELETE, "/v2/metadefs/namespaces/{namespace}", Rule("delete_metadef_namespace"), NO_CONTENT, known!(metadefs::namespaces::delete)),
+    row(GET, "/v2/metadefs/namespaces/{namespace}/objects", Rule("get_metadef_objects"), OK, known!(metadefs::objects::list)),
+    row(POST, "/v2/metadefs/namespaces/{namespace}/objects", Rule("add_metadef_object"), CREATED, known!(metadefs::objects::create)),
+    row(DELETE, "/v2/metadefs/namespaces/{namespace}/objects", Rule("delete_metadef_namespace"), NO_CONTENT, known!(metadefs::objects::clear)),
+    row(GET, "/v2/metadefs/namespaces/{namespace}/objects/{object}", Rule("get_metadef_object"), OK, known!(metadefs::objects::show)),
+    row(PUT, "/v2/metadefs/namespaces/{namespace}/objects/{object}", Rule("modify_metadef_object"), OK, known!(metadefs::objects::update)),
+    row(DELETE, "/v2/metadefs/namespaces/{namespace}/objects/{object}", Rule("delete_metadef_object"), NO_CONTENT, known!(metadefs::objects::delete)),
+    row(GET, "/v2/metadefs/namespaces/{namespace}/properties", Rule("get_metadef_properties"), OK, known!(metadefs::properties::list)),
+    row(POST, "/v2/metadefs/namespaces/{namespace}/properties", Rule("add_metadef_property"), CREATED, known!(metadefs::properties::create)),
+    row(DELETE, "/v2/metadefs/namespaces/{namespace}/properties", Rule("delete_metadef_namespace"), NO_CONTENT, known!(metadefs::properties::clear)),
+    row(GET, "/v2/metadefs/namespaces/{namespace}/properties/{property}", Rule("get_metadef_property"), OK, known!(metadefs::properties::show)),
+    row(PUT, "/v2/metadefs/namespaces/{namespace}/properties/{property}", Rule("modify_metadef_property"), OK, known!(metadefs::properties::update)),
+    row(DELETE, "/v2/metadefs/namespaces/{namespace}/properties/{property}", Rule("remove_metadef_property"), NO_CONTENT, known!(metadefs::properties::delete)),
+    row(GET, "/v2/metadefs/namespaces/{namespace}/tags", Rule("get_metadef_tags"), OK, known!(metadefs::tags::list)),
+    row(POST, "/v2/metadefs/namespaces/{namespace}/tags", Rule("add_metadef_tags"), CREATED, known!(metadefs::tags::create_many)),
+    row(DELETE, "/v2/metadefs/namespaces/{namespace}/tags", Rule("delete_metadef_tags"), NO_CONTENT, known!(metadefs::tags::clear)),
+    row(POST, "/v2/metadefs/namespaces/{namespace}/tags/{tag}", Rule("add_metadef_tag"), CREATED, known!(metadefs::tags::create)),
+    row(GET, "/v2/metadefs/namespaces/{namespace}/tags/{tag}", Rule("get_metadef_tag"), OK, known!(metadefs::tags::show)),
+    row(PUT, "/v2/metadefs/namespaces/{namespace}/tags/{tag}", Rule("modify_metadef_tag"), OK, known!(metadefs::tags::update)),
+    row(DELETE, "/v2/metadefs/namespaces/{namespace}/tags/{tag}", Rule("delete_metadef_tag"), NO_CONTENT, known!(metadefs::tags::delete)),
+    row(GET, "/v2/metadefs/resource_types", Rule("list_metadef_resource_types"), OK, known!(metadefs::associations::types)),
+    row(GET, "/v2/metadefs/namespaces/{namespace}/resource_types", Rule("list_metadef_resource_types"), OK, known!(metadefs::associations::list)),
+    row(POST, "/v2/metadefs/namespaces/{namespace}/resource_types", Rule("add_metadef_resource_type_association"), CREATED, known!(metadefs::associations::create)),
+    row(DELETE, "/v2/metadefs/namespaces/{namespace}/resource_types/{resource_type}", Rule("remove_metadef_resource_type_association"), NO_CONTENT, known!(metadefs::associations::delete)),
+    row(GET, "/v2/schemas/metadefs/{name}", Authenticated, OK, known!(metadefs::schema)),
+];
+
+/// The cache of images.
 #[rustfmt::skip] // A table reads better with a row on each line.
 const NOT_BUILT: &[Row] = &[
-    later(GET, "/v2/metadefs/namespaces"),
-    later(POST, "/v2/metadefs/namespaces"),
-    later(GET, "/v2/metadefs/namespaces/{namespace}"),
-    later(PUT, "/v2/metadefs/namespaces/{namespace}"),
-    later(DELETE, "/v2/metadefs/namespaces/{namespace}"),
-    later(GET, "/v2/metadefs/namespaces/{namespace}/objects"),
-    later(POST, "/v2/metadefs/namespaces/{namespace}/objects"),
-    later(DELETE, "/v2/metadefs/namespaces/{namespace}/objects"),
-    later(GET, "/v2/metadefs/namespaces/{namespace}/objects/{object}"),
-    later(PUT, "/v2/metadefs/namespaces/{namespace}/objects/{object}"),
-    later(DELETE, "/v2/metadefs/namespaces/{namespace}/objects/{object}"),
-    later(GET, "/v2/metadefs/namespaces/{namespace}/properties"),
-    later(POST, "/v2/metadefs/namespaces/{namespace}/properties"),
-    later(DELETE, "/v2/metadefs/namespaces/{namespace}/properties"),
-    later(GET, "/v2/metadefs/namespaces/{namespace}/properties/{property}"),
-    later(PUT, "/v2/metadefs/namespaces/{namespace}/properties/{property}"),
-    later(DELETE, "/v2/metadefs/namespaces/{namespace}/properties/{property}"),
-    later(GET, "/v2/metadefs/namespaces/{namespace}/tags"),
-    later(POST, "/v2/metadefs/namespaces/{namespace}/tags"),
-    later(DELETE, "/v2/metadefs/namespaces/{namespace}/tags"),
-    later(GET, "/v2/metadefs/namespaces/{namespace}/tags/{tag}"),
-    later(POST, "/v2/metadefs/namespaces/{namespace}/tags/{tag}"),
-    later(PUT, "/v2/metadefs/namespaces/{namespace}/tags/{tag}"),
-    later(DELETE, "/v2/metadefs/namespaces/{namespace}/tags/{tag}"),
-    later(GET, "/v2/metadefs/resource_types"),
-    later(GET, "/v2/metadefs/namespaces/{namespace}/resource_types"),
-    later(POST, "/v2/metadefs/namespaces/{namespace}/resource_types"),
-    later(DELETE, "/v2/metadefs/namespaces/{namespace}/resource_types/{resource_type}"),
-    later(GET, "/v2/schemas/metadefs/namespace"),
-    later(GET, "/v2/schemas/metadefs/namespaces"),
-    later(GET, "/v2/schemas/metadefs/object"),
-    later(GET, "/v2/schemas/metadefs/objects"),
-    later(GET, "/v2/schemas/metadefs/property"),
-    later(GET, "/v2/schemas/metadefs/properties"),
-    later(GET, "/v2/schemas/metadefs/resource_type"),
-    later(GET, "/v2/schemas/metadefs/resource_types"),
-    later(GET, "/v2/schemas/metadefs/tag"),
-    later(GET, "/v2/schemas/metadefs/tags"),
     later(GET, "/v2/cache"),
     later(DELETE, "/v2/cache"),
     later(PUT, "/v2/cache/{id}"),

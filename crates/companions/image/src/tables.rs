@@ -1,5 +1,7 @@
 //! The tables of the image service.
 
+pub mod metadefs;
+
 use sea_orm::entity::prelude::*;
 
 /// Where an image is in its life. Which way leads where: see the compare-and-set steps in `db::images`.

@@ -1,5 +1,7 @@
 //! What the API shows of images, members and tasks.
 
+pub mod metadefs;
+
 use serde_json::{Map, Value, json};
 
 use crate::model::{Image, STORE, has_data};

@@ -20,6 +20,10 @@ const SHARED: &str = "rule:context_is_admin or (role:member and project_id:%(mem
 const READER_OR_SHARED: &str = "rule:context_is_admin or \
     (role:reader and (project_id:%(project_id)s or project_id:%(member_id)s))";
 
+const METADEF_ADMIN: &str = "rule:metadef_admin";
+const SEES_NAMESPACE: &str = "rule:context_is_admin or \
+    (role:reader and (project_id:%(project_id)s or 'public':%(visibility)s))";
+
 const fn rule(
     name: &'static str,
     check: &'static str,
@@ -48,7 +52,8 @@ const fn part(name: &'static str, check: &'static str, description: &'static str
 /// The rules (glance/policies). Where data lies is told to services and administrators only, which
 /// is stricter than Glance's `get_image_location`. Services see and download every image: compute
 /// fetches those of a server's project as itself, since no user's token outlives a request, where
-/// Glance would ask for its user to be an administrator.
+/// Glance would ask for its user to be an administrator. Glance's `metadef_default` is missing: only rules that Glance
+/// has given up refer to it.
 pub static RULES: &[Rule] = &[
     part(IS_ADMIN, "role:admin", "Who is an administrator."),
     part(
@@ -191,5 +196,218 @@ pub static RULES: &[Rule] = &[
         ADMIN,
         "Delete the data of an image from one store.",
         &[("DELETE", "/v2/stores/{store_id}/{image_id}")],
+    ),
+    part("metadef_admin", ADMIN, "Who writes metadata definitions."),
+    rule(
+        "get_metadef_namespace",
+        SEES_NAMESPACE,
+        "Show a namespace of metadata definitions.",
+        &[("GET", "/v2/metadefs/namespaces/{namespace_name}")],
+    ),
+    rule(
+        "get_metadef_namespaces",
+        READER,
+        "List namespaces of metadata definitions.",
+        &[("GET", "/v2/metadefs/namespaces")],
+    ),
+    rule(
+        "modify_metadef_namespace",
+        METADEF_ADMIN,
+        "Change a namespace of metadata definitions.",
+        &[("PUT", "/v2/metadefs/namespaces/{namespace_name}")],
+    ),
+    rule(
+        "add_metadef_namespace",
+        METADEF_ADMIN,
+        "Create a namespace of metadata definitions.",
+        &[("POST", "/v2/metadefs/namespaces")],
+    ),
+    rule(
+        "delete_metadef_namespace",
+        METADEF_ADMIN,
+        "Delete a namespace of metadata definitions, or all its objects, properties or tags.",
+        &[
+            ("DELETE", "/v2/metadefs/namespaces/{namespace_name}"),
+            ("DELETE", "/v2/metadefs/namespaces/{namespace_name}/objects"),
+            (
+                "DELETE",
+                "/v2/metadefs/namespaces/{namespace_name}/properties",
+            ),
+            ("DELETE", "/v2/metadefs/namespaces/{namespace_name}/tags"),
+        ],
+    ),
+    rule(
+        "get_metadef_object",
+        SEES_NAMESPACE,
+        "Show an object of a namespace.",
+        &[(
+            "GET",
+            "/v2/metadefs/namespaces/{namespace_name}/objects/{object_name}",
+        )],
+    ),
+    rule(
+        "get_metadef_objects",
+        SEES_NAMESPACE,
+        "List the objects of a namespace.",
+        &[("GET", "/v2/metadefs/namespaces/{namespace_name}/objects")],
+    ),
+    rule(
+        "modify_metadef_object",
+        METADEF_ADMIN,
+        "Change an object of a namespace.",
+        &[(
+            "PUT",
+            "/v2/metadefs/namespaces/{namespace_name}/objects/{object_name}",
+        )],
+    ),
+    rule(
+        "add_metadef_object",
+        METADEF_ADMIN,
+        "Create an object in a namespace.",
+        &[("POST", "/v2/metadefs/namespaces/{namespace_name}/objects")],
+    ),
+    rule(
+        "delete_metadef_object",
+        METADEF_ADMIN,
+        "Delete an object of a namespace.",
+        &[(
+            "DELETE",
+            "/v2/metadefs/namespaces/{namespace_name}/objects/{object_name}",
+        )],
+    ),
+    rule(
+        "list_metadef_resource_types",
+        SEES_NAMESPACE,
+        "List types of resources.",
+        &[
+            ("GET", "/v2/metadefs/resource_types"),
+            (
+                "GET",
+                "/v2/metadefs/namespaces/{namespace_name}/resource_types",
+            ),
+        ],
+    ),
+    rule(
+        "get_metadef_resource_type",
+        SEES_NAMESPACE,
+        "See a type of resource that a namespace is for.",
+        &[(
+            "GET",
+            "/v2/metadefs/namespaces/{namespace_name}/resource_types",
+        )],
+    ),
+    rule(
+        "add_metadef_resource_type_association",
+        METADEF_ADMIN,
+        "Associate a type of resource with a namespace.",
+        &[(
+            "POST",
+            "/v2/metadefs/namespaces/{namespace_name}/resource_types",
+        )],
+    ),
+    rule(
+        "remove_metadef_resource_type_association",
+        METADEF_ADMIN,
+        "End the association of a type of resource with a namespace.",
+        &[(
+            "DELETE",
+            "/v2/metadefs/namespaces/{namespace_name}/resource_types/{name}",
+        )],
+    ),
+    rule(
+        "get_metadef_property",
+        SEES_NAMESPACE,
+        "Show a property of a namespace.",
+        &[(
+            "GET",
+            "/v2/metadefs/namespaces/{namespace_name}/properties/{property_name}",
+        )],
+    ),
+    rule(
+        "get_metadef_properties",
+        SEES_NAMESPACE,
+        "List the properties of a namespace.",
+        &[("GET", "/v2/metadefs/namespaces/{namespace_name}/properties")],
+    ),
+    rule(
+        "modify_metadef_property",
+        METADEF_ADMIN,
+        "Change a property of a namespace.",
+        &[(
+            "PUT",
+            "/v2/metadefs/namespaces/{namespace_name}/properties/{property_name}",
+        )],
+    ),
+    rule(
+        "add_metadef_property",
+        METADEF_ADMIN,
+        "Create a property in a namespace.",
+        &[(
+            "POST",
+            "/v2/metadefs/namespaces/{namespace_name}/properties",
+        )],
+    ),
+    rule(
+        "remove_metadef_property",
+        METADEF_ADMIN,
+        "Delete a property of a namespace.",
+        &[(
+            "DELETE",
+            "/v2/metadefs/namespaces/{namespace_name}/properties/{property_name}",
+        )],
+    ),
+    rule(
+        "get_metadef_tag",
+        SEES_NAMESPACE,
+        "Show a tag of a namespace.",
+        &[(
+            "GET",
+            "/v2/metadefs/namespaces/{namespace_name}/tags/{tag_name}",
+        )],
+    ),
+    rule(
+        "get_metadef_tags",
+        SEES_NAMESPACE,
+        "List the tags of a namespace.",
+        &[("GET", "/v2/metadefs/namespaces/{namespace_name}/tags")],
+    ),
+    rule(
+        "modify_metadef_tag",
+        METADEF_ADMIN,
+        "Rename a tag of a namespace.",
+        &[(
+            "PUT",
+            "/v2/metadefs/namespaces/{namespace_name}/tags/{tag_name}",
+        )],
+    ),
+    rule(
+        "add_metadef_tag",
+        METADEF_ADMIN,
+        "Create a tag in a namespace.",
+        &[(
+            "POST",
+            "/v2/metadefs/namespaces/{namespace_name}/tags/{tag_name}",
+        )],
+    ),
+    rule(
+        "add_metadef_tags",
+        METADEF_ADMIN,
+        "Create tags in a namespace.",
+        &[("POST", "/v2/metadefs/namespaces/{namespace_name}/tags")],
+    ),
+    rule(
+        "delete_metadef_tag",
+        METADEF_ADMIN,
+        "Delete a tag of a namespace.",
+        &[(
+            "DELETE",
+            "/v2/metadefs/namespaces/{namespace_name}/tags/{tag_name}",
+        )],
+    ),
+    rule(
+        "delete_metadef_tags",
+        METADEF_ADMIN,
+        "Delete all tags of a namespace.",
+        &[("DELETE", "/v2/metadefs/namespaces/{namespace_name}/tags")],
     ),
 ];

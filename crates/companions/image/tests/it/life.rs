@@ -61,7 +61,7 @@ async fn errors_are_json_or_a_page_as_the_client_accepts() {
         .ask(ALICE, Method::PATCH, "/v2/images", None)
         .await
         .is(405);
-    for path in ["/v2/cache", "/v2/metadefs/namespaces"] {
+    for path in ["/v2/cache", "/v2/queued_images"] {
         let message = glance.get(ADMIN, path).await.is(501).json();
         assert!(
             message["message"]

@@ -5,6 +5,7 @@ mod imports;
 mod isolation;
 mod life;
 mod lists;
+mod metadefs;
 mod policy;
 mod quotas;
 mod rates;

@@ -1,0 +1,174 @@
+//! Objects of a namespace: groups of properties.
+
+use rest::Answer;
+use sea_orm::ConnectionTrait;
+use serde_json::{Value, json};
+
+use super::{
+    TIMES_AND_LINKS, admit, find, list as items, lock, lock_to_delete, now, or_conflict, text,
+};
+use crate::api::{Call, document};
+use crate::db;
+use crate::fault::Fault;
+use crate::metadefs::{listing, schemas};
+use crate::policy;
+use crate::schema;
+use crate::service::Images;
+use crate::tables::metadefs::{namespace, object};
+use crate::view::metadefs as view;
+
+fn no_object(namespace: &str, name: &str) -> Fault {
+    Fault::NotFound(format!(
+        "The metadata definition object with name={name} was not found in namespace={namespace}."
+    ))
+}
+
+/// The object that a body, or a part of a namespace's, describes.
+pub fn described(namespace: &str, body: &Value) -> Result<object::Model, Fault> {
+    let body = admit(body, &schemas::OBJECT, TIMES_AND_LINKS)?;
+    let properties = body.get("properties").cloned().unwrap_or_else(|| json!({}));
+    for property in properties
+        .as_object()
+        .into_iter()
+        .flat_map(|all| all.values())
+    {
+        schema::check(&schemas::NAMED_PROPERTY, property)?;
+    }
+    let now = now();
+    Ok(object::Model {
+        namespace_id: namespace.to_owned(),
+        name: text(body, "name").unwrap_or_default(),
+        description: text(body, "description"),
+        required: Value::from(items(body, "required")).to_string(),
+        properties: properties.to_string(),
+        created_at: now,
+        updated_at: now,
+    })
+}
+
+/// Writes a new object of a locked namespace.
+pub async fn add<C: ConnectionTrait>(
+    tx: &C,
+    namespace: &namespace::Model,
+    row: &object::Model,
+) -> Result<(), Fault> {
+    or_conflict(db::metadefs::objects::add(tx, row).await, || {
+        let (name, namespace) = (&row.name, &namespace.namespace);
+        format!(
+            "A metadata definition object with name={name} already exists in namespace={namespace}."
+        )
+    })
+}
+
+/// `GET …/objects`.
+pub async fn list(images: Images, call: Call) -> Result<Answer, Fault> {
+    let namespace = find(&images, &call).await?;
+    let page = listing::parts(&call.pairs())?;
+    let db = images.db().read();
+    let marker = match &page.marker {
+        Some(name) => Some(
+            db::metadefs::objects::find(db, &namespace.id, name)
+                .await?
+                .ok_or_else(|| no_object(&namespace.namespace, name))?,
+        ),
+        None => None,
+    };
+    let mut rows = db::metadefs::objects::page(db, &namespace.id, &page, marker).await?;
+    let caller = &call.cx.caller;
+    // Each is asked about by itself in Glance; all stand in the one namespace that a rule knows of.
+    if policy::enforce_in_namespace(&images, "get_metadef_object", caller, &namespace).is_err() {
+        rows.clear();
+    }
+    let shown = rows
+        .iter()
+        .map(|row| view::object(&namespace.namespace, row));
+    // Without a slash before it, as in Glance.
+    let schema = "v2/schemas/metadefs/objects";
+    Ok(Answer::of(
+        &json!({"objects": shown.collect::<Value>(), "schema": schema}),
+    ))
+}
+
+/// `POST …/objects`.
+pub async fn create(images: Images, call: Call) -> Result<Answer, Fault> {
+    let namespace = find(&images, &call).await?;
+    let row = described(&namespace.id, document(&call)?)?;
+    sql::retry(|| async {
+        let tx = images.db().begin().await?;
+        add(&tx, &lock(&tx, &namespace).await?, &row).await?;
+        tx.commit().await?;
+        Ok::<_, Fault>(())
+    })
+    .await?;
+    Ok(Answer::of(&view::object(&namespace.namespace, &row)))
+}
+
+/// `GET …/objects/{object}`.
+pub async fn show(images: Images, call: Call) -> Result<Answer, Fault> {
+    let namespace = find(&images, &call).await?;
+    let name = call.path("object");
+    let found = db::metadefs::objects::find(images.db().read(), &namespace.id, name).await?;
+    let row = found.ok_or_else(|| no_object(&namespace.namespace, name))?;
+    Ok(Answer::of(&view::object(&namespace.namespace, &row)))
+}
+
+/// `PUT …/objects/{object}`: all attributes, the name too.
+pub async fn update(images: Images, call: Call) -> Result<Answer, Fault> {
+    let namespace = find(&images, &call).await?;
+    let old = call.path("object");
+    let wanted = described(&namespace.id, document(&call)?)?;
+    let row = sql::retry(|| async {
+        let tx = images.db().begin().await?;
+        let namespace = lock(&tx, &namespace).await?;
+        let found = db::metadefs::objects::find(&tx, &namespace.id, old).await?;
+        let found = found.ok_or_else(|| no_object(&namespace.namespace, old))?;
+        let row = object::Model {
+            created_at: found.created_at,
+            ..wanted.clone()
+        };
+        or_conflict(db::metadefs::objects::save(&tx, old, &row).await, || {
+            format!(
+                "Invalid update. It would result in a duplicate metadata definition object with \
+                 the same name={} in namespace={}.",
+                row.name, namespace.namespace
+            )
+        })?;
+        tx.commit().await?;
+        Ok::<_, Fault>(row)
+    })
+    .await?;
+    Ok(Answer::of(&view::object(&namespace.namespace, &row)))
+}
+
+/// `DELETE …/objects/{object}`.
+pub async fn delete(images: Images, call: Call) -> Result<Answer, Fault> {
+    let namespace = find(&images, &call).await?;
+    let name = call.path("object");
+    let what = format!("object {name}");
+    sql::retry(|| async {
+        let tx = images.db().begin().await?;
+        let namespace = lock_to_delete(&tx, &namespace, &what).await?;
+        if !db::metadefs::objects::remove(&tx, &namespace.id, name).await? {
+            return Err(no_object(&namespace.namespace, name));
+        }
+        tx.commit().await?;
+        Ok::<_, Fault>(())
+    })
+    .await?;
+    Ok(Answer::empty())
+}
+
+/// `DELETE …/objects`: all of them.
+pub async fn clear(images: Images, call: Call) -> Result<Answer, Fault> {
+    let namespace = find(&images, &call).await?;
+    let what = format!("namespace {}", namespace.namespace);
+    sql::retry(|| async {
+        let tx = images.db().begin().await?;
+        let namespace = lock_to_delete(&tx, &namespace, &what).await?;
+        db::metadefs::objects::clear(&tx, &namespace.id).await?;
+        tx.commit().await?;
+        Ok::<_, Fault>(())
+    })
+    .await?;
+    Ok(Answer::empty())
+}
