@@ -279,7 +279,8 @@ fn place_router(
         && let Some(network) = networks.get(gateway.network_id.as_str())
     {
         // Floating IPs are the router's own addresses, so it answers ARP for them.
-        let floating = router.floating.iter().map(|f| IpNet::from(f.floating));
+        let floating: BTreeSet<IpAddr> = router.floating_addresses().collect();
+        let floating = floating.into_iter().map(IpNet::from);
         let addresses = gateway.ips.iter().copied().chain(floating);
         let cable = router_cable(
             router,

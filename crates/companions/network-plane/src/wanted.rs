@@ -9,6 +9,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::firewall::host::Transport;
+
 /// Everything that should exist on this host. The order of the lists has no meaning.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wanted {
@@ -198,6 +200,18 @@ pub struct Router {
     /// Extra routes.
     pub routes: Vec<HostRoute>,
     pub floating: Vec<Floating>,
+    /// Ports of floating IPs that lead to a guest each.
+    #[serde(default)]
+    pub forwardings: Vec<Forwarding>,
+}
+
+impl Router {
+    /// The floating IPs that lead to guests behind it, associated or forwarded.
+    pub fn floating_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let associated = self.floating.iter().map(|pair| pair.floating);
+        let forwarded = self.forwardings.iter().map(|one| one.floating);
+        associated.chain(forwarded)
+    }
 }
 
 /// A router's port on an internal network.
@@ -228,4 +242,14 @@ pub struct Gateway {
 pub struct Floating {
     pub floating: IpAddr,
     pub fixed: IpAddr,
+}
+
+/// One port of a floating IP that leads to one port of a guest behind this router. The floating IP is not associated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forwarding {
+    pub floating: IpAddr,
+    pub protocol: Transport,
+    pub external_port: u16,
+    pub fixed: IpAddr,
+    pub internal_port: u16,
 }

@@ -296,6 +296,11 @@ pub static RULES: &[Rule] = &[
     ),
     r("update_floatingip", MEMBER),
     r("delete_floatingip", MEMBER),
+    // Forwardings: the owner of the floating address decides.
+    r("create_floatingip_port_forwarding", MEMBER),
+    r("get_floatingip_port_forwarding", READER),
+    r("update_floatingip_port_forwarding", MEMBER),
+    r("delete_floatingip_port_forwarding", MEMBER),
     // Pools and scopes
     r("create_subnetpool", MEMBER),
     r("create_subnetpool:shared", ADMIN),

@@ -2,6 +2,7 @@
 //! [`crate::resources`].
 
 pub mod bindings;
+pub mod forwardings;
 pub mod resources;
 pub mod routers;
 pub mod service;

@@ -179,6 +179,21 @@ pub enum Fault {
         fixed: String,
         net: String,
     },
+    #[error("Bad port_forwarding request: {0}.")]
+    BadForwarding(String),
+    #[error("Port Forwarding filter {0} is not supported.")]
+    ForwardingFilter(String),
+    #[error("Floating IP {0} in use by Port Forwarding resources.")]
+    FloatingIpForwards(String),
+    #[error(
+        "Cannot create port forwarding to floating IP {ip} ({id}) with port {port} using fixed IP {fixed}, as that port already has a binding floating IP."
+    )]
+    PortHasFloatingIp {
+        ip: String,
+        id: String,
+        port: String,
+        fixed: String,
+    },
     #[error("Network {0} is not a valid external network.")]
     NotExternal(String),
     #[error(
@@ -253,6 +268,7 @@ pub mod kinds {
     pub static RULE: Kind = Kind("Security group rule", "SecurityGroupRuleNotFound");
     pub static ROUTER: Kind = Kind("Router", "RouterNotFound");
     pub static FLOATINGIP: Kind = Kind("Floating IP", "FloatingIPNotFound");
+    pub static FORWARDING: Kind = Kind("Port Forwarding", "PortForwardingNotFound");
     pub static SUBNETPOOL: Kind = Kind("Subnet pool", "SubnetPoolNotFound");
     pub static ADDRESS_SCOPE: Kind = Kind("Address scope", "AddressScopeNotFound");
     pub static RBAC: Kind = Kind("RBAC policy", "RbacPolicyNotFound");
@@ -385,6 +401,10 @@ impl Fault {
             F::BadRouter(_) => (BAD, "BadRequest"),
             F::NoExternalGateway { .. } => (MISSING, "ExternalGatewayForFloatingIPNotFound"),
             F::FixedIpInUse { .. } => (CONFLICT, "FloatingIPPortAlreadyAssociated"),
+            F::BadForwarding(_) => (BAD, "BadRequest"),
+            F::ForwardingFilter(_) => (BAD, "PortForwardingNotSupportFilterField"),
+            F::FloatingIpForwards(_) => (CONFLICT, "FipInUseByPortForwarding"),
+            F::PortHasFloatingIp { .. } => (CONFLICT, "PortHasBindingFloatingIP"),
             F::NotExternal(_) => (BAD, "BadRequest"),
             F::ExternalInUse(_) => (CONFLICT, "ExternalNetworkInUse"),
             F::SubnetPoolInUse(_) => (CONFLICT, "SubnetPoolInUse"),

@@ -30,6 +30,7 @@ const FILTERS: &[(&str, Convert)] = &[
     ("dns_publish_fixed_ip", flag),
     ("enable_dhcp", flag),
     ("ethertype", ethertype),
+    ("external_port", port),
     ("fixed_ip_address", address),
     ("fixed_ips", pair),
     ("floating_ip_address", address),

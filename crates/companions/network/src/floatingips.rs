@@ -18,7 +18,7 @@ use crate::ports::{self, NewPort};
 use crate::routers::INTERFACE_OWNER;
 use crate::store::{self, Standard, Tx, among};
 use crate::tables::{allocations, floatingips, ports as port_table, routers};
-use crate::{networks, views};
+use crate::{forwardings, networks, views};
 
 /// Owner of the port that holds a floating address on its external network.
 pub const OWNER: &str = "network:floatingip";
@@ -118,6 +118,9 @@ async fn associate(
     port_id: &str,
     fixed: Option<String>,
 ) -> Result<()> {
+    if forwardings::any(tx, &row.id).await? {
+        return Err(Fault::FloatingIpForwards(row.id.clone()));
+    }
     let port = store::get::<port_table::Entity>(tx, &kinds::PORT, port_id).await?;
     if !cx.is_admin() && port.project_id != cx.project() {
         return Err(missing(&kinds::PORT, port_id));
@@ -183,7 +186,7 @@ async fn associate(
 }
 
 /// The router that joins the subnet with the external network.
-async fn way_out(tx: &Tx, subnet_id: &str, external: &str) -> Result<Option<String>> {
+pub async fn way_out(tx: &Tx, subnet_id: &str, external: &str) -> Result<Option<String>> {
     let held = allocations::Entity::find()
         .filter(allocations::Column::SubnetId.eq(subnet_id))
         .all(tx)
@@ -222,7 +225,9 @@ pub async fn update(
         {
             tell_port(cx.core, tx, &old).await?;
         }
-        untie(&mut row);
+        if row.port_id.is_some() {
+            untie(&mut row);
+        }
         if let Some(port) = value.as_str() {
             associate(cx, tx, &mut row, port, attrs.opt_text("fixed_ip_address")).await?;
         }
@@ -250,8 +255,9 @@ async fn tell_port(core: &Core, tx: &Tx, port_id: &str) -> Result<()> {
     }
 }
 
-/// Unties floating addresses from a port that goes away, or from one of its addresses.
+/// Unties floating addresses from a port that goes away, or from one of its addresses, and ends the forwardings to it.
 pub async fn release_fixed(tx: &Tx, port_id: &str, fixed: Option<&str>) -> Result<()> {
+    forwardings::release(tx, port_id, fixed).await?;
     let mut on_port = floatingips::Entity::find().filter(floatingips::Column::PortId.eq(port_id));
     if let Some(ip) = fixed {
         on_port = on_port.filter(floatingips::Column::FixedIpAddress.eq(ip));
@@ -266,8 +272,11 @@ pub async fn release_fixed(tx: &Tx, port_id: &str, fixed: Option<&str>) -> Resul
     Ok(())
 }
 
-/// Gives the address back.
+/// Gives the address back, unless ports of it are forwarded.
 pub async fn delete(cx: &Cx<'_>, tx: &Tx, row: &floatingips::Model) -> Result<()> {
+    if forwardings::any(tx, &row.id).await? {
+        return Err(Fault::FloatingIpForwards(row.id.clone()));
+    }
     if let Some(port) = &row.port_id {
         tell_port(cx.core, tx, port).await?;
     }
@@ -280,6 +289,8 @@ pub async fn delete(cx: &Cx<'_>, tx: &Tx, row: &floatingips::Model) -> Result<()
 
 /// Floating addresses as shown.
 pub async fn show(db: &impl ConnectionTrait, rows: Vec<floatingips::Model>) -> Result<Vec<View>> {
+    let own: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
+    let forwarded = forwardings::of(db, &own).await?;
     let ids: Vec<String> = rows.iter().filter_map(|row| row.port_id.clone()).collect();
     let mut details: HashMap<String, Value> = HashMap::new();
     if !ids.is_empty() {
@@ -299,11 +310,14 @@ pub async fn show(db: &impl ConnectionTrait, rows: Vec<floatingips::Model>) -> R
         .into_iter()
         .map(|row| {
             let mut view = views::standard(&row);
+            let mine = forwarded.get(&row.id).map(Vec::as_slice).unwrap_or_default();
+            let mine: Vec<Value> = mine.iter().map(forwardings::brief).collect();
             views::fill(&mut view, json!({
                 "description": row.description, "floating_network_id": row.floating_network_id,
                 "floating_ip_address": row.floating_ip_address, "port_id": row.port_id,
                 "fixed_ip_address": row.fixed_ip_address, "router_id": row.router_id, "status": row.status,
                 "port_details": row.port_id.as_ref().and_then(|port| details.get(port)),
+                "port_forwardings": mine,
                 "dns_name": row.dns_name, "dns_domain": row.dns_domain,
             }));
             view

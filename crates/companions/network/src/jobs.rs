@@ -11,8 +11,8 @@ use crate::core::{Cx, View};
 use crate::fault::{Fault, Result, kinds};
 use crate::resources::{self, Resource, Tagging, What};
 use crate::store::{self, Tx};
-use crate::tables::{ports, routers};
-use crate::{binding, quotas, routers as router_logic, topology};
+use crate::tables::{floatingips, ports, routers};
+use crate::{binding, forwardings, quotas, routers as router_logic, topology};
 
 /// A change that a request asks for.
 pub enum Job<'a> {
@@ -57,6 +57,19 @@ pub enum Job<'a> {
     DeleteBinding {
         port: &'a str,
         host: &'a str,
+    },
+    Forward {
+        floating: &'a str,
+        body: Map<String, Value>,
+    },
+    ChangeForwarding {
+        floating: &'a str,
+        id: &'a str,
+        body: Map<String, Value>,
+    },
+    DeleteForwarding {
+        floating: &'a str,
+        id: &'a str,
     },
     SetQuota {
         project: &'a str,
@@ -196,6 +209,26 @@ async fn performed<'a>(cx: &'a Cx<'a>, tx: &'a Tx, job: &'a Job<'a>) -> Result<V
         Job::DeleteBinding { port, host } => {
             let port = bound_port(cx, tx, "delete_port_binding", port).await?;
             binding::delete(tx, cx.core, port, host).await?;
+            Ok(Vec::new())
+        }
+        Job::Forward { floating, body } => {
+            let rule = "create_floatingip_port_forwarding";
+            let floating = forwarding_ip(cx, tx, rule, floating).await?;
+            let attrs = admit(attribute_tables::PORT_FORWARDING, Verb::Post, body)?;
+            Ok(vec![forwardings::create(cx, tx, floating, &attrs).await?])
+        }
+        Job::ChangeForwarding { floating, id, body } => {
+            let rule = "update_floatingip_port_forwarding";
+            let floating = forwarding_ip(cx, tx, rule, floating).await?;
+            let attrs = admit(attribute_tables::PORT_FORWARDING, Verb::Put, body)?;
+            Ok(vec![
+                forwardings::update(cx, tx, floating, id, &attrs).await?,
+            ])
+        }
+        Job::DeleteForwarding { floating, id } => {
+            let rule = "delete_floatingip_port_forwarding";
+            let floating = forwarding_ip(cx, tx, rule, floating).await?;
+            forwardings::delete(tx, floating, id).await?;
             Ok(Vec::new())
         }
         Job::SetQuota { project, body } => {
@@ -363,6 +396,12 @@ async fn bound_port(cx: &Cx<'_>, tx: &Tx, rule: &str, id: &str) -> Result<ports:
     let view = resources::view(cx, tx, &resources::PORT, id).await?;
     cx.check(rule, &view)?;
     store::get::<ports::Entity>(tx, &kinds::PORT, id).await
+}
+
+async fn forwarding_ip(cx: &Cx<'_>, tx: &Tx, rule: &str, id: &str) -> Result<floatingips::Model> {
+    let view = resources::view(cx, tx, &resources::FLOATINGIP, id).await?;
+    cx.check(rule, &view)?;
+    store::get::<floatingips::Entity>(tx, &kinds::FLOATINGIP, id).await
 }
 
 async fn router_action(

@@ -22,6 +22,7 @@ mod extensions;
 mod fault;
 mod filters;
 mod floatingips;
+mod forwardings;
 mod host_ranges;
 mod jobs;
 mod list;

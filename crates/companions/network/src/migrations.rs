@@ -1,6 +1,7 @@
 //! Migrations: how the tables came to be, oldest first. A migration that shipped is never edited.
 
 mod first;
+mod port_forwardings;
 
 use sql::sea_orm::DynIden;
 use sql::sea_orm::sea_query::{Alias, IntoIden};
@@ -12,7 +13,10 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(first::Migration)]
+        vec![
+            Box::new(first::Migration),
+            Box::new(port_forwardings::Migration),
+        ]
     }
 
     fn migration_table_name() -> DynIden {

@@ -211,6 +211,11 @@ const FLOATINGIPS: &[Row] = &[
     row(GET, "/v2.0/floatingips/{id}/tags/{tag}", "get_floatingip", NO_CONTENT, of!(tags::has_tag, FLOATINGIP)),
     row(PUT, "/v2.0/floatingips/{id}/tags/{tag}", "update_floatingip", CREATED, of!(tags::add_tag, FLOATINGIP)),
     row(DELETE, "/v2.0/floatingips/{id}/tags/{tag}", "update_floatingip", NO_CONTENT, of!(tags::remove_tag, FLOATINGIP)),
+    row(GET, "/v2.0/floatingips/{floatingip_id}/port_forwardings", "get_floatingip_port_forwarding", OK, known!(forwardings::index)),
+    row(POST, "/v2.0/floatingips/{floatingip_id}/port_forwardings", "create_floatingip_port_forwarding", CREATED, known!(forwardings::create)),
+    row(GET, "/v2.0/floatingips/{floatingip_id}/port_forwardings/{id}", "get_floatingip_port_forwarding", OK, known!(forwardings::show)),
+    row(PUT, "/v2.0/floatingips/{floatingip_id}/port_forwardings/{id}", "update_floatingip_port_forwarding", OK, known!(forwardings::update)),
+    row(DELETE, "/v2.0/floatingips/{floatingip_id}/port_forwardings/{id}", "delete_floatingip_port_forwarding", NO_CONTENT, known!(forwardings::remove)),
 ];
 
 /// `/v2.0/subnetpools`.
@@ -261,11 +266,6 @@ const AGENTS: &[Row] = &[
 /// Known and not built.
 #[rustfmt::skip] // A table reads better with a row on each line.
 const NOT_BUILT: &[Row] = &[
-    later(GET, "/v2.0/floatingips/{floatingip_id}/port_forwardings"),
-    later(POST, "/v2.0/floatingips/{floatingip_id}/port_forwardings"),
-    later(GET, "/v2.0/floatingips/{floatingip_id}/port_forwardings/{id}"),
-    later(PUT, "/v2.0/floatingips/{floatingip_id}/port_forwardings/{id}"),
-    later(DELETE, "/v2.0/floatingips/{floatingip_id}/port_forwardings/{id}"),
     later(GET, "/v2.0/log/logs"),
     later(POST, "/v2.0/log/logs"),
     later(GET, "/v2.0/log/logs/{id}"),

@@ -9,6 +9,7 @@ pub mod events;
 pub mod floatingips;
 pub mod networks;
 pub mod port_bindings;
+pub mod port_forwardings;
 pub mod port_security_groups;
 pub mod ports;
 pub mod quotas;

@@ -31,6 +31,7 @@ struct Picture {
     rules: HashMap<String, Vec<security_group_rules::Model>>,
     routers: Vec<routers::Model>,
     floating: Vec<floatingips::Model>,
+    forwardings: Vec<port_forwardings::Model>,
     external: BTreeSet<String>,
 }
 
@@ -46,6 +47,7 @@ impl Picture {
             rules: HashMap::new(),
             routers: routers::Entity::find().all(db).await?,
             floating: floatingips::Entity::find().all(db).await?,
+            forwardings: port_forwardings::Entity::find().all(db).await?,
             external: BTreeSet::new(),
         };
         for subnet in subnets::Entity::find().all(db).await? {
@@ -444,7 +446,33 @@ fn router_of(picture: &Picture, router: &routers::Model) -> Result<plane::Router
         gateway,
         routes: routes_of(&router.routes)?,
         floating: floating.collect(),
+        forwardings: forwardings_of(picture, router),
     })
+}
+
+/// The forwarded ports of the floating addresses that a router carries.
+fn forwardings_of(picture: &Picture, router: &routers::Model) -> Vec<plane::Forwarding> {
+    let mine = |ip: &&floatingips::Model| ip.router_id.as_deref() == Some(router.id.as_str());
+    let mut found = Vec::new();
+    for ip in picture.floating.iter().filter(mine) {
+        let all = picture.forwardings.iter();
+        found.extend(
+            all.filter(|one| one.floatingip_id == ip.id)
+                .filter_map(|one| {
+                    Some(plane::Forwarding {
+                        floating: ip.floating_ip_address.parse().ok()?,
+                        protocol: match one.protocol.as_str() {
+                            "udp" => plane::Transport::Udp,
+                            _ => plane::Transport::Tcp,
+                        },
+                        external_port: u16::try_from(one.external_port).ok()?,
+                        fixed: one.internal_ip_address.parse().ok()?,
+                        internal_port: u16::try_from(one.internal_port).ok()?,
+                    })
+                }),
+        );
+    }
+    found
 }
 
 /// Whether the owner's ports belong to the service itself and follow its routers and networks.

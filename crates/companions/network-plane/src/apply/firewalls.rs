@@ -287,7 +287,7 @@ fn end_revoked(engine: &mut Engine, wanted: &Wanted, narrowed: bool) -> Result<(
     Ok(())
 }
 
-/// Ends connections of floating IPs that went away or moved to another port.
+/// Ends connections of floating IPs, and of forwarded ports of theirs, that went away or lead elsewhere now.
 fn end_moved(engine: &mut Engine, key: &Key, outcome: &Outcome) -> Result<(), PlaneError> {
     let after = firewall::router::floating(&outcome.after);
     let moved: BTreeSet<IpAddr> = firewall::router::floating(&outcome.before)
@@ -295,11 +295,16 @@ fn end_moved(engine: &mut Engine, key: &Key, outcome: &Outcome) -> Result<(), Pl
         .filter(|(floating, fixed)| after.get(*floating) != Some(fixed))
         .filter_map(|(floating, _)| floating.parse().ok())
         .collect();
-    if moved.is_empty() {
+    let after = firewall::router::forwarded(&outcome.after);
+    let mut ports = firewall::router::forwarded(&outcome.before);
+    ports.retain(|from, to| after.get(from) != Some(to));
+    if moved.is_empty() && ports.is_empty() {
         return Ok(());
     }
     forget(engine, key, |flow| {
-        moved.contains(&flow.destination) || moved.contains(&flow.reply_destination)
+        moved.contains(&flow.destination)
+            || moved.contains(&flow.reply_destination)
+            || ports.contains_key(&(flow.destination, flow.protocol, flow.port))
     })
 }
 

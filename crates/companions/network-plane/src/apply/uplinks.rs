@@ -167,7 +167,7 @@ fn without_own(uses: &Uses, network: &Network, wanted: &Wanted) -> Vec<Use> {
         let gateway = router.gateway.as_ref();
         gateway.is_some_and(|gateway| gateway.network_id == network.id)
     });
-    let floating = floating.flat_map(|router| router.floating.iter().map(|pair| pair.floating));
+    let floating = floating.flat_map(|router| router.floating_addresses());
     let ports = wanted.ports.iter().filter(|p| p.network_id == network.id);
     let own: BTreeSet<IpAddr> = floating.chain(ports.flat_map(|p| p.ips.clone())).collect();
     uses.0

@@ -169,6 +169,7 @@ fn objects_whose_short_names_collide_are_not_both_made() {
         gateway: None,
         routes: vec![],
         floating: vec![],
+        forwardings: vec![],
     };
     let wanted = Wanted {
         networks: vec![network(first), network(second)],

@@ -10,6 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use super::{Chain, Map, Table};
 
@@ -23,19 +24,26 @@ pub struct GatewayService {
 }
 
 /// A protocol with ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Transport {
     Tcp,
     Udp,
 }
 
-impl fmt::Display for GatewayService {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let transport = match self.transport {
+impl Transport {
+    /// As nftables writes it.
+    pub fn word(self) -> &'static str {
+        match self {
             Transport::Tcp => "tcp",
             Transport::Udp => "udp",
-        };
-        write!(f, "{transport}/{}", self.first)?;
+        }
+    }
+}
+
+impl fmt::Display for GatewayService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.transport.word(), self.first)?;
         if self.last > self.first {
             write!(f, "-{}", self.last)?;
         }

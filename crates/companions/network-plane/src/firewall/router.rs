@@ -77,6 +77,20 @@ fn translation(router: &Router, gateway: &Gateway, table: &mut Table) {
             .elements
             .insert(pair.fixed.to_string(), pair.floating.to_string());
     }
+    let mut forwarded =
+        Map::keyed("type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service;");
+    for one in router
+        .forwardings
+        .iter()
+        .filter(|one| one.floating.is_ipv4() && one.fixed.is_ipv4())
+    {
+        let protocol = one.protocol.word();
+        forwarded.elements.insert(
+            format!("{} . {protocol} . {}", one.floating, one.external_port),
+            format!("{} . {}", one.fixed, one.internal_port),
+        );
+    }
+    table.maps.insert("forwarded".into(), forwarded);
     table.maps.insert("inward".into(), inward);
     table.maps.insert("outward".into(), outward);
     let mut leaving = vec![format!(
@@ -110,7 +124,10 @@ fn translation(router: &Router, gateway: &Gateway, table: &mut Table) {
             "arriving".into(),
             Chain::base(
                 "type nat hook prerouting priority -100;",
-                vec!["dnat to ip daddr map @inward".into()],
+                vec![
+                    "dnat to ip daddr map @inward".into(),
+                    "dnat ip to ip daddr . meta l4proto . th dport map @forwarded".into(),
+                ],
             ),
         ),
         (
@@ -122,9 +139,29 @@ fn translation(router: &Router, gateway: &Gateway, table: &mut Table) {
 
 /// The floating IPs that a router's tables translate: floating to fixed.
 pub fn floating(tables: &[Table]) -> BTreeMap<String, String> {
+    elements(tables, "inward")
+}
+
+/// The ports of floating IPs that a router's tables translate: address, IANA number of the protocol and port, to where.
+pub fn forwarded(tables: &[Table]) -> BTreeMap<(IpAddr, u8, u16), String> {
+    let key = |text: &str| {
+        let mut parts = text.split(" . ");
+        let address = parts.next()?.parse().ok()?;
+        let protocol = match parts.next()? {
+            "tcp" => 6,
+            _ => 17,
+        };
+        Some((address, protocol, parts.next()?.parse().ok()?))
+    };
+    let all = elements(tables, "forwarded").into_iter();
+    all.filter_map(|(from, to)| Some((key(&from)?, to)))
+        .collect()
+}
+
+fn elements(tables: &[Table], map: &str) -> BTreeMap<String, String> {
     tables
         .iter()
-        .find_map(|t| t.maps.get("inward"))
+        .find_map(|t| t.maps.get(map))
         .map(|m| m.elements.clone())
         .unwrap_or_default()
 }

@@ -236,7 +236,20 @@ fn a_router_translates_floating_ips_and_hides_the_rest() {
         gateway: Some(gateway),
         routes: vec![],
         floating,
+        forwardings: vec![Forwarding {
+            floating: "203.0.113.51".parse().unwrap(),
+            protocol: host::Transport::Udp,
+            external_port: 5353,
+            fixed: "10.0.0.6".parse().unwrap(),
+            internal_port: 53,
+        }],
     };
+    let forwarded = router::forwarded(&router::tables(&wanted));
+    let from = ("203.0.113.51".parse().unwrap(), 17, 5353);
+    assert_eq!(
+        forwarded.get(&from).map(String::as_str),
+        Some("10.0.0.6 . 53")
+    );
     insta::assert_snapshot!(render(&router::tables(&wanted)));
     wanted.gateway.as_mut().unwrap().snat = false;
     assert!(!render(&router::tables(&wanted)).contains("ip saddr != 203"));

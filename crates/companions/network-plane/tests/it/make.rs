@@ -158,5 +158,6 @@ pub fn router(name: &str, inside: &Network, outside: &Network) -> Router {
         }),
         routes: vec![],
         floating: vec![],
+        forwardings: vec![],
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, TcpListener};
 
-use network_plane::{Ethertype, Floating, Interface};
+use network_plane::{Ethertype, Floating, Forwarding, Interface, Transport};
 
 use crate::lab::{self, PATIENCE, carries, peer};
 use crate::make::*;
@@ -81,6 +81,60 @@ fn a_floating_ip_works_both_ways_and_ends_with_its_association() {
         wanted.routers[0].floating.clear();
         lab.apply(&wanted).await;
         assert!(lab::connect("203.0.113.50:22").is_none());
+    });
+}
+
+#[test]
+fn a_forwarded_port_leads_to_its_guest_and_ends_with_its_forwarding() {
+    lab::run(|lab| async move {
+        let nets = [network("blue", 1), external("ext", 113)];
+        let mut ports = [
+            port("a", &nets[0], "10.1.0.5"),
+            port("b", &nets[0], "10.1.0.6"),
+        ];
+        let open = tcp(22, network_plane::Remote::Anywhere);
+        ports
+            .iter_mut()
+            .for_each(|p| p.security.as_mut().unwrap().push(open.clone()));
+        let mut wanted = wanted(&nets, &ports);
+        wanted.routers = vec![router("r", &nets[0], &nets[1])];
+        let forwarding = |external_port, n: usize| Forwarding {
+            floating: "203.0.113.50".parse().unwrap(),
+            protocol: Transport::Tcp,
+            external_port,
+            fixed: ports[n].ips[0],
+            internal_port: 22,
+        };
+        wanted.routers[0].forwardings = vec![forwarding(2201, 0), forwarding(2202, 1)];
+        lab.apply(&wanted).await;
+        let (a, b) = (lab.guest(&ports[0]), lab.guest(&ports[1]));
+        a.dhcp().expect("a lease");
+        b.dhcp().expect("a lease");
+        let (at_a, at_b) = (a.listen("10.1.0.5:22"), b.listen("10.1.0.6:22"));
+        let mut near = lab::connect("203.0.113.50:2201").expect("the first port answers");
+        let (mut far, from) = at_a.accept().unwrap();
+        assert_eq!(from.ip(), "203.0.113.1".parse::<IpAddr>().unwrap());
+        assert!(carries(&mut near, &mut far) && carries(&mut far, &mut near));
+        let mut second = lab::connect("203.0.113.50:2202").expect("the second port answers");
+        let (mut second_far, _) = at_b.accept().unwrap();
+        assert!(lab::connect("203.0.113.50:22").is_none(), "no other port");
+        // From a neighbour.
+        assert!(b.connect("203.0.113.50:2201").is_some());
+        peer(&at_a);
+        // What a guest begins itself leaves by the router's own address.
+        let outside = TcpListener::bind("203.0.113.1:8080").unwrap();
+        assert!(a.connect("203.0.113.1:8080").is_some());
+        assert_eq!(peer(&outside), "203.0.113.10".parse::<IpAddr>().unwrap());
+        assert_eq!(lab.apply(&wanted).await.changes, 0);
+        // One ends, the other goes on.
+        wanted.routers[0].forwardings.remove(0);
+        lab.apply(&wanted).await;
+        assert!(!carries(&mut near, &mut far));
+        assert!(carries(&mut second, &mut second_far));
+        assert!(lab::connect("203.0.113.50:2201").is_none());
+        wanted.routers[0].forwardings.clear();
+        lab.apply(&wanted).await;
+        assert!(lab::connect("203.0.113.50:2202").is_none());
     });
 }
 

@@ -441,6 +441,23 @@ pub fn protocol(value: &Value) -> Parsed {
     }
 }
 
+/// A port of TCP or UDP.
+pub fn port_number(value: &Value) -> Parsed {
+    match number(value)?.as_i64() {
+        Some(n) if n < 1 => Err(format!("'{n}' is too small - must be at least '1'")),
+        Some(n) if n > 65535 => Err(format!(
+            "'{n}' is too large - must be no larger than '65535'"
+        )),
+        _ => number(value),
+    }
+}
+
+/// A protocol whose ports a router forwards.
+pub fn forwarded_protocol(value: &Value) -> Parsed {
+    let lower = value.as_str().map(|text| json!(text.to_lowercase()));
+    word(lower.as_ref().unwrap_or(value), &["tcp", "udp"])
+}
+
 /// A name for DNS in lower case, with a dot at its end when it is a whole one; empty for none.
 pub fn dns_name(value: &Value) -> Parsed {
     let text = text_null_empty(value)?;

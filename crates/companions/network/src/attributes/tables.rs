@@ -187,12 +187,24 @@ pub static FLOATINGIP: &[Attribute] = &[
     a("router_id", Never, FIX, k::uuid_or_null),
     a("status", Never, FIX, k::text),
     a("port_details", Never, FIX, k::object_or_null),
+    a("port_forwardings", Never, FIX, k::texts),
     a("dns_name", Default("\"\""), FIX, k::dns_name),
     a("dns_domain", Default("\"\""), FIX, k::dns_domain),
     a("created_at", Never, FIX, k::text),
     a("updated_at", Never, FIX, k::text),
     a("revision_number", Never, FIX, k::number),
     a("tags", Never, FIX, k::texts),
+];
+
+/// A forwarding of a port, under `/floatingips/{id}/port_forwardings`.
+pub static PORT_FORWARDING: &[Attribute] = &[
+    a("id", Never, FIX, k::uuid),
+    a("description", Default("\"\""), PUT, k::text),
+    a("external_port", Required, PUT, k::port_number),
+    a("internal_port", Required, PUT, k::port_number),
+    a("internal_ip_address", Required, PUT, k::ip),
+    a("internal_port_id", Required, PUT, k::uuid),
+    a("protocol", Required, PUT, k::forwarded_protocol),
 ];
 
 pub static SUBNETPOOL: &[Attribute] = &[
@@ -276,4 +288,5 @@ pub static ALL: &[(&str, &[Attribute])] = &[
     ("rbac_policy", RBAC_POLICY),
     ("agent", AGENT),
     ("port_binding", PORT_BINDING),
+    ("port_forwarding", PORT_FORWARDING),
 ];

@@ -13,7 +13,7 @@ impl MigrationName for Migration {
     }
 }
 
-enum Kind {
+pub(super) enum Kind {
     /// A UUID as text.
     Id,
     /// Text of at most 255 characters, the longest the API accepts.
@@ -27,15 +27,15 @@ enum Kind {
     Document,
 }
 
-const SET: bool = false;
+pub(super) const SET: bool = false;
 const NULL: bool = true;
 
-struct Table {
-    name: &'static str,
-    key: &'static [&'static str],
-    columns: &'static [(&'static str, Kind, bool)],
-    unique: &'static [&'static [&'static str]],
-    index: &'static [&'static str],
+pub(super) struct Table {
+    pub name: &'static str,
+    pub key: &'static [&'static str],
+    pub columns: &'static [(&'static str, Kind, bool)],
+    pub unique: &'static [&'static [&'static str]],
+    pub index: &'static [&'static str],
 }
 
 #[async_trait::async_trait]
@@ -58,7 +58,8 @@ impl MigrationTrait for Migration {
     }
 }
 
-async fn create(manager: &SchemaManager<'_>, table: &Table) -> Result<(), DbErr> {
+/// Makes a table with its keys.
+pub(super) async fn create(manager: &SchemaManager<'_>, table: &Table) -> Result<(), DbErr> {
     let mut statement = sql::sea_orm::sea_query::Table::create();
     statement.table(Alias::new(table.name));
     for (name, kind, nullable) in table.columns {

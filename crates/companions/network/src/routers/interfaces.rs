@@ -13,7 +13,7 @@ use crate::ports::{self, NewPort};
 use crate::ranges::Route;
 use crate::store::{self, Tx, read_json};
 use crate::tables::{allocations, floatingips, networks, ports as port_table, routers, subnets};
-use crate::{networks as network_logic, subnets as subnet_logic, views};
+use crate::{forwardings, networks as network_logic, subnets as subnet_logic, views};
 
 /// Connects a router with a subnet, by the subnet or by a port that exists.
 pub async fn add_interface(cx: &Cx<'_>, tx: &Tx, row: routers::Model, body: &View) -> Result<View> {
@@ -243,9 +243,14 @@ async fn still_needed(tx: &Tx, row: &routers::Model, subnet: &subnets::Model) ->
         .filter(floatingips::Column::RouterId.eq(row.id.as_str()))
         .all(tx)
         .await?;
+    let ids: Vec<String> = carried.iter().map(|ip| ip.id.clone()).collect();
+    let forwarded = forwardings::of(tx, &ids).await?;
+    let forwarded = ids.iter().filter_map(|id| forwarded.get(id)).flatten();
     let fixed = carried
         .iter()
-        .filter_map(|ip| ip.fixed_ip_address.as_ref()?.parse::<IpAddr>().ok());
+        .filter_map(|ip| ip.fixed_ip_address.as_ref())
+        .chain(forwarded.map(|one| &one.internal_ip_address))
+        .filter_map(|ip| ip.parse::<IpAddr>().ok());
     if fixed.into_iter().any(|ip| range.contains(&ip)) {
         return Err(Fault::RouterInterfaceInUseByFloatingIp {
             router: row.id.clone(),
