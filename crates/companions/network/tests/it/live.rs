@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::Request;
+use http::{Method, Request};
 use network::{MetadataUpstream, PlaneKind, Settings};
 use nix::sched::{CloneFlags, unshare};
 use serde_json::json;
@@ -129,6 +129,38 @@ fn a_bound_port_is_wired_told_of_asks_for_metadata_and_leaves_nothing() {
         let floating = json!({"floating_network_id": external["id"], "port_id": port["id"]});
         let floating = cloud.make(DEMO, "floatingips", floating).await;
         assert_eq!(floating["status"], "ACTIVE");
+
+        let forwards = json!({"floating_network_id": external["id"]});
+        let forwards = cloud.make(DEMO, "floatingips", forwards).await;
+        let path = format!(
+            "/v2.0/floatingips/{}/port_forwardings",
+            text(&forwards["id"])
+        );
+        let body = json!({"port_forwarding": {
+            "protocol": "udp", "external_port": 5353, "internal_port": 53,
+            "internal_port_id": failed["id"], "internal_ip_address": ip(&failed),
+        }});
+        cloud.ok(DEMO, Method::POST, &path, Some(body), 201).await;
+        let space = network_plane::router_namespace(&cloud_id, &text(&router["id"]));
+        let rule = format!(
+            "{} . udp . 5353 : {} . 53",
+            text(&forwards["floating_ip_address"]),
+            ip(&failed)
+        );
+        let loaded = || {
+            sh(&format!(
+                "ip netns exec {space} nft list map ip kn forwarded"
+            ))
+        };
+        let mut found = loaded();
+        for _ in 0..500 {
+            if found.contains(&rule) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            found = loaded();
+        }
+        assert!(found.contains(&rule), "{found}");
 
         let guest = Guest::plug(&netns, &tap, &text(&port["mac_address"]));
         let dhcp = format!(
