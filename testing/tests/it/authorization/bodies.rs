@@ -253,6 +253,15 @@ fn network(call: &Line, scene: &Scene) -> Option<Value> {
             "target_tenant": format!("{:032x}", unique()),
         }}),
         ("PUT", "/v2.0/quotas/{project}") => json!({"quota": {"network": 50}}),
+        ("POST", "/v2.0/floatingips/{floatingip_id}/port_forwardings") => {
+            json!({"port_forwarding": {
+                "protocol": "tcp", "external_port": 2222, "internal_port": 22,
+                "internal_port_id": thing("ports"), "internal_ip_address": "10.77.0.9",
+            }})
+        }
+        ("PUT", "/v2.0/floatingips/{floatingip_id}/port_forwardings/{id}") => {
+            named("port_forwarding")
+        }
         ("POST", "/v2.0/ports/{id}/bindings") => json!({"binding": {"host": "elsewhere"}}),
         ("PUT", "/v2.0/ports/{id}/bindings/{host}") => json!({"binding": {"vnic_type": "normal"}}),
         (

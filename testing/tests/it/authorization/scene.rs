@@ -234,6 +234,7 @@ impl Scene {
         }
         self.put("Network network-ip-availabilities", &network);
         self.put("Network agents", NOTHING);
+        self.put("Network port_forwardings", NOTHING);
         self.put("Network bindings", "elsewhere");
         self.put("Network extensions", "router");
         self.put("Network tags", "blue");
