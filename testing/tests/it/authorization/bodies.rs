@@ -15,6 +15,7 @@ const NONE: &[&str] = &[
     "PUT /image/v2/images/{id}/stage",
     "POST /image/v2/images/{id}/actions/deactivate",
     "POST /image/v2/images/{id}/actions/reactivate",
+    "POST /image/v2/metadefs/namespaces/{namespace}/tags/{tag}",
     "PUT /compute/v2.1/servers/{server_id}/tags/{id}",
     "PUT /network/v2.0/ports/{id}/bindings/{host}/activate",
     "POST /compute/v2.1/os-baremetal-nodes",
@@ -219,7 +220,21 @@ fn image(call: &Line, scene: &Scene) -> Option<Value> {
         ("POST", "/v2/images/{id}/import") => json!({"method": {"name": "glance-direct"}}),
         ("POST", "/v2/images/{id}/members") => json!({"member": scene.other_project}),
         ("PUT", "/v2/images/{id}/members/{member}") => json!({"status": "accepted"}),
-        _ => return None,
+        ("POST", "/v2/metadefs/namespaces") => json!({"namespace": format!("n{}", unique())}),
+        (_, path) => match path.strip_prefix("/v2/metadefs/namespaces/{namespace}")? {
+            "" => json!({"namespace": "thing", "owner": scene.project}),
+            "/objects" | "/resource_types" => json!({"name": format!("n{}", unique())}),
+            "/objects/{object}" => json!({"name": "object"}),
+            "/properties" => {
+                json!({"name": format!("n{}", unique()), "title": "P", "type": "string"})
+            }
+            "/properties/{property}" => {
+                json!({"name": "property", "title": "P", "type": "string"})
+            }
+            "/tags" => json!({"tags": [{"name": "blue"}]}),
+            "/tags/{tag}" => json!({"name": "blue"}),
+            _ => return None,
+        },
     })
 }
 

@@ -158,6 +158,22 @@ impl Scene {
         let member = json!({"member": self.other_project});
         self.put("Image members", &self.other_project.clone());
         self.put("Image schemas", "image");
+        self.put("Image metadefs", "namespace");
+        let definitions = json!({
+            "namespace": "thing", "owner": self.project, "objects": [{"name": "object"}],
+            "properties": {"property": {"title": "P", "type": "string"}}, "tags": [{"name": "blue"}],
+            "resource_type_associations": [{"name": "kind"}],
+        });
+        let namespaces = "/image/v2/metadefs/namespaces";
+        admin.post(namespaces, &definitions).await.expect(201);
+        for (key, name) in [
+            ("namespaces", "thing"),
+            ("objects", "object"),
+            ("properties", "property"),
+            ("resource_types", "kind"),
+        ] {
+            self.put(&format!("Image {key}"), name);
+        }
         self.put("Image tasks", NOTHING);
         let shared = json!([{"op": "replace", "path": "/visibility", "value": "shared"}]);
         let image = format!("/image/v2/images/{image}");
@@ -447,15 +463,16 @@ impl Scene {
                 }
             }
             "Image" => {
-                let owner = match call.path.contains("{id}") && !call.path.starts_with("/v2/tasks")
-                {
+                let image = call.path.contains("{id}") && !call.path.starts_with("/v2/tasks");
+                let owner = match image || call.path.contains("{namespace}") {
                     true => Some(self.project.as_str()),
                     false => own,
                 };
+                let visibility = if image { "shared" } else { "private" };
                 Target::new()
                     .with_option("project_id", owner)
                     .with_option("owner", owner)
-                    .with("visibility", "shared")
+                    .with("visibility", visibility)
                     .with_option("member_id", own.filter(|own| *own == self.other_project))
             }
             "Network" => {
