@@ -58,7 +58,7 @@ pub async fn create(
     let router = admit(cx, tx, &floating, &row).await?;
     store::insert(tx, row.clone()).await?;
     lead_through(tx, floating, router).await?;
-    store::revise::<ports::Model>(tx, &row.internal_port_id).await?;
+    hold_port(tx, &row.internal_port_id).await?;
     Ok(show(row))
 }
 
@@ -89,7 +89,7 @@ pub async fn update(
     if before != row.internal_port_id {
         store::revise::<ports::Model>(tx, &before).await?;
     }
-    store::revise::<ports::Model>(tx, &row.internal_port_id).await?;
+    hold_port(tx, &row.internal_port_id).await?;
     Ok(show(row))
 }
 
@@ -195,6 +195,16 @@ async fn unique(tx: &Tx, row: &port_forwardings::Model) -> Result<()> {
             )));
         }
     }
+    Ok(())
+}
+
+/// Counts a forwarding as a change of its port.
+///
+/// # Errors
+/// The port went, or changed, since it was looked at: it cannot go unseen.
+async fn hold_port(tx: &Tx, id: &str) -> Result<()> {
+    let port = store::get::<ports::Entity>(tx, &kinds::PORT, id).await?;
+    store::save(tx, port).await?;
     Ok(())
 }
 

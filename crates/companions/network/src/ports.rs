@@ -463,6 +463,8 @@ pub async fn delete(tx: &Tx, core: &Core, row: &ports::Model) -> Result<()> {
 
 /// Removes a port and all that hangs on it.
 pub async fn remove(tx: &Tx, row: &ports::Model) -> Result<()> {
+    // First, so that whoever is about to forward to the port is either waited for and seen below, or finds no port.
+    store::delete::<ports::Entity>(tx, &row.id).await?;
     floatingips::release_fixed(tx, &row.id, None).await?;
     addresses::release(tx, &row.id).await?;
     clear_groups(tx, &row.id).await?;
@@ -470,5 +472,5 @@ pub async fn remove(tx: &Tx, row: &ports::Model) -> Result<()> {
         .filter(port_bindings::Column::PortId.eq(&row.id))
         .exec(tx)
         .await?;
-    store::delete::<ports::Entity>(tx, &row.id).await
+    Ok(())
 }

@@ -58,6 +58,9 @@ impl MigrationTrait for Migration {
     }
 }
 
+/// Bytes of an index's name that every engine takes.
+const LONGEST_NAME: usize = 63;
+
 /// Makes a table with its keys.
 pub(super) async fn create(manager: &SchemaManager<'_>, table: &Table) -> Result<(), DbErr> {
     let mut statement = sql::sea_orm::sea_query::Table::create();
@@ -83,9 +86,9 @@ pub(super) async fn create(manager: &SchemaManager<'_>, table: &Table) -> Result
         .map(|column| (std::slice::from_ref(column), false));
     for (columns, unique) in unique.chain(plain) {
         let mut index = Index::create();
-        index
-            .name(format!("{}_{}", table.name, columns.join("_")))
-            .table(Alias::new(table.name));
+        let mut name = format!("{}_{}", table.name, columns.join("_"));
+        name.truncate(LONGEST_NAME);
+        index.name(name).table(Alias::new(table.name));
         for name in columns {
             index.col(Alias::new(*name));
         }

@@ -286,3 +286,27 @@ async fn only_the_owner_of_the_floating_address_forwards_its_ports() {
         assert_eq!(refused, "PortNotFound");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_port_that_goes_while_it_is_forwarded_to_leaves_nothing_behind() {
+    for scene in Scene::all().await {
+        for number in 0..8 {
+            let port = json!({"network_id": scene.port["network_id"]});
+            let port = scene.cloud.make(DEMO, "ports", port).await;
+            let changes = json!({
+                "external_port": 3000 + number, "internal_port_id": port["id"], "internal_ip_address": ip(&port),
+            });
+            let gone = format!("/v2.0/ports/{}", text(&port["id"]));
+            let made = scene
+                .cloud
+                .raw(DEMO, Method::POST, &scene.path, Some(scene.body(changes)));
+            let removed = scene.cloud.raw(DEMO, Method::DELETE, &gone, None);
+            let ((made, answer), (removed, _)) = tokio::join!(made, removed);
+            assert_eq!(removed.as_u16(), 204);
+            assert!([201, 404].contains(&made.as_u16()), "{made}: {answer}");
+        }
+        let floating = scene.floating().await;
+        assert_eq!(floating["port_forwardings"], json!([]));
+        assert_eq!(floating["router_id"], Value::Null);
+    }
+}
