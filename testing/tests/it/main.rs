@@ -21,6 +21,7 @@ mod lifecycle;
 mod networks;
 mod plugging;
 mod quarantine;
+mod reports;
 mod scheduling;
 mod server_groups;
 mod service_users;

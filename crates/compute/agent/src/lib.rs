@@ -7,6 +7,7 @@
 mod act;
 mod build;
 mod consoles;
+mod diagnostics;
 mod failure;
 mod given_up;
 mod images;
@@ -90,6 +91,7 @@ impl Agent {
             .on(act::act)
             .on(plug::plug)
             .on(given_up::give_up)
+            .on(diagnostics::diagnose)
             .on(consoles::output)
             .on(consoles::endpoint);
         let address = agent::address(&host.settings.host);

@@ -3,9 +3,10 @@
 use microversion::{Shape, Versioned};
 
 use crate::{
-    aggregates, availability_zones, consoles, extensions, flavors, hypervisors, instance_actions,
-    interfaces, keypairs, limits, metadata, passwords, quota_class_sets, quota_sets,
-    security_groups, server_groups, servers, services, tags, words,
+    aggregates, availability_zones, consoles, diagnostics, extensions, flavors, hypervisors,
+    instance_actions, interfaces, keypairs, limits, metadata, migrations, passwords,
+    quota_class_sets, quota_sets, security_groups, server_groups, servers, services, tags,
+    tenant_usages, words,
 };
 
 /// The tables of all views and requests; what is nested in them is reached through them.
@@ -24,6 +25,7 @@ pub const ALL: &[&Shape] = &[
     consoles::GetSpiceConsole::SHAPE,
     consoles::GetVncConsole::SHAPE,
     consoles::OldConsoleView::SHAPE,
+    diagnostics::DiagnosticsView::SHAPE,
     extensions::ExtensionView::SHAPE,
     flavors::AccessView::SHAPE,
     flavors::AddTenantAccess::SHAPE,
@@ -61,6 +63,8 @@ pub const ALL: &[&Shape] = &[
     metadata::MetadataView::SHAPE,
     metadata::SetItem::SHAPE,
     metadata::SetMetadata::SHAPE,
+    migrations::ListMigrations::SHAPE,
+    migrations::Migrations::SHAPE,
     passwords::PasswordView::SHAPE,
     quota_class_sets::QuotaClassSet::SHAPE,
     quota_class_sets::UpdateQuotaClassSet::SHAPE,
@@ -114,5 +118,8 @@ pub const ALL: &[&Shape] = &[
     services::UpdateService::SHAPE,
     tags::ReplaceTags::SHAPE,
     tags::TagsView::SHAPE,
+    tenant_usages::ListUsages::SHAPE,
+    tenant_usages::OneUsage::SHAPE,
+    tenant_usages::Usages::SHAPE,
     words::NoQuery::SHAPE,
 ];

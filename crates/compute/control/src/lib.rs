@@ -22,6 +22,7 @@ pub mod server_groups;
 pub mod servers;
 pub mod services;
 pub mod settings;
+pub mod tenant_usages;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -8,6 +8,7 @@ pub mod actions;
 pub mod consoles;
 pub mod create;
 pub mod delete;
+pub mod diagnostics;
 pub mod events;
 pub mod interfaces;
 pub mod list;

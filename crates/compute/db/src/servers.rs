@@ -10,6 +10,7 @@ use compute_model::Server;
 use compute_model::listing::{Paging, ServerFilter};
 use compute_model::quota::ServerUsage;
 use compute_model::state::{TaskState, VmState};
+use compute_model::usage::Period;
 use sea_orm::prelude::*;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
@@ -143,6 +144,45 @@ async fn marker_row(
     }
     let found = query.one(conn).await?;
     found.ok_or_else(|| DbError::Marker(marker.to_owned()))
+}
+
+/// The servers that were there at some time of a period, deleted ones too, by id: those after `marker`, at most `limit`.
+/// Deleted servers that were purged are not known any more.
+///
+/// # Errors
+/// [`DbError::Marker`] when the marker is no server, of the project if one is given.
+pub async fn of_period(
+    conn: &impl ConnectionTrait,
+    period: Period,
+    project_id: Option<&str>,
+    marker: Option<&str>,
+    limit: u64,
+) -> Result<Vec<Server>> {
+    let mut there = Condition::all().add(Column::LaunchedAt.lt(period.end)).add(
+        Condition::any()
+            .add(Column::TerminatedAt.is_null())
+            .add(Column::TerminatedAt.gt(period.start)),
+    );
+    if let Some(project) = project_id {
+        there = there.add(Column::ProjectId.eq(project));
+    }
+    if let Some(marker) = marker {
+        let mut known = Entity::find().filter(Column::Id.eq(marker));
+        if let Some(project) = project_id {
+            known = known.filter(Column::ProjectId.eq(project));
+        }
+        if known.count(conn).await? == 0 {
+            return Err(DbError::Marker(marker.to_owned()));
+        }
+        there = there.add(Column::Id.gt(marker));
+    }
+    let rows = Entity::find()
+        .filter(there)
+        .order_by_asc(Column::Id)
+        .limit(limit)
+        .all(conn)
+        .await?;
+    rows.into_iter().map(row::server).collect()
 }
 
 /// What a project's servers take; of one user when given. Soft-deleted servers count nothing.

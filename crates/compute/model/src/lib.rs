@@ -4,6 +4,7 @@
 
 pub mod action;
 pub mod aggregate;
+pub mod diagnostics;
 pub mod fault;
 pub mod flavor;
 pub mod hardware;
@@ -25,6 +26,7 @@ pub mod state;
 pub mod status;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod usage;
 
 pub use fault::Fault;
 pub use flavor::Flavor;

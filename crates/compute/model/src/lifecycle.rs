@@ -63,6 +63,8 @@ pub enum OnFailure {
 pub struct Rule {
     /// The word in 409 messages.
     pub word: &'static str,
+    /// The word in messages of failures.
+    pub verb: &'static str,
     /// The name in `os-instance-actions`.
     pub record: &'static str,
     /// Allowed vm states; empty means all.
@@ -82,6 +84,7 @@ pub struct Rule {
 pub fn rule(action: Action) -> Rule {
     let idle = Rule {
         word: "",
+        verb: "",
         record: "",
         from: &[],
         from_task: From::Idle,
@@ -93,6 +96,7 @@ pub fn rule(action: Action) -> Rule {
     match action {
         Action::Start => Rule {
             word: "start",
+            verb: "power on",
             record: "start",
             from: &[Stopped],
             claims: PoweringOn,
@@ -101,6 +105,7 @@ pub fn rule(action: Action) -> Rule {
         },
         Action::Stop => Rule {
             word: "stop",
+            verb: "power off",
             record: "stop",
             from: &[Active, VmState::Error],
             claims: PoweringOff,
@@ -109,6 +114,7 @@ pub fn rule(action: Action) -> Rule {
         },
         Action::RebootSoft => Rule {
             word: "reboot",
+            verb: "reboot",
             record: "reboot",
             from: &[Active],
             claims: Rebooting,
@@ -118,6 +124,7 @@ pub fn rule(action: Action) -> Rule {
         },
         Action::RebootHard => Rule {
             word: "reboot",
+            verb: "reboot",
             record: "reboot",
             from: &[Active, Stopped, Paused, Suspended, VmState::Error],
             // The way out of an action that hangs.
@@ -138,6 +145,7 @@ pub fn rule(action: Action) -> Rule {
         },
         Action::Pause => Rule {
             word: "pause",
+            verb: "pause",
             record: "pause",
             from: &[Active],
             claims: Pausing,
@@ -146,6 +154,7 @@ pub fn rule(action: Action) -> Rule {
         },
         Action::Unpause => Rule {
             word: "unpause",
+            verb: "unpause",
             record: "unpause",
             from: &[Paused],
             claims: Unpausing,
@@ -154,6 +163,7 @@ pub fn rule(action: Action) -> Rule {
         },
         Action::Suspend => Rule {
             word: "suspend",
+            verb: "suspend",
             record: "suspend",
             from: &[Active],
             claims: Suspending,
@@ -163,6 +173,7 @@ pub fn rule(action: Action) -> Rule {
         },
         Action::Resume => Rule {
             word: "resume",
+            verb: "resume",
             record: "resume",
             from: &[Suspended],
             claims: Resuming,
@@ -172,6 +183,7 @@ pub fn rule(action: Action) -> Rule {
         },
         Action::Delete => Rule {
             word: "delete",
+            verb: "delete",
             record: "delete",
             from_task: From::Any,
             launched: false,
@@ -215,6 +227,15 @@ pub fn admit(action: Action, server: &Server, admin: bool) -> Result<Rule, Refus
 pub fn admit_interface(word: &'static str, server: &Server, admin: bool) -> Result<(), Refusal> {
     unlocked(server, admin)?;
     states_allow(word, &[Active, Paused, Stopped], From::Idle, server)?;
+    match server.launched() {
+        true => Ok(()),
+        false => Err(never_launched(word, server)),
+    }
+}
+
+/// Whether a server's guest can be looked at now: it was started, and nothing happens to it.
+pub fn admit_look(word: &'static str, server: &Server) -> Result<(), Refusal> {
+    states_allow(word, &[], From::Idle, server)?;
     match server.launched() {
         true => Ok(()),
         false => Err(never_launched(word, server)),

@@ -149,6 +149,18 @@ pub enum PowerState {
 }
 
 impl PowerState {
+    /// Nova's word for it in messages.
+    pub fn word(self) -> &'static str {
+        match self {
+            PowerState::NoState => "pending",
+            PowerState::Running => "running",
+            PowerState::Paused => "paused",
+            PowerState::Shutdown => "shutdown",
+            PowerState::Crashed => "crashed",
+            PowerState::Suspended => "suspended",
+        }
+    }
+
     /// Nova's number.
     pub fn number(self) -> u8 {
         match self {

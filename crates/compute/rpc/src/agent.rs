@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use bus::{Address, Message};
 use chrono::{DateTime, Utc};
+use compute_model::diagnostics::GuestDiagnostics;
 use compute_model::lifecycle::Action;
 use compute_model::{PowerState, Server};
 use serde::{Deserialize, Serialize};
@@ -111,6 +112,18 @@ impl Message for ConsoleOutput {
     const NAME: &'static str = "console_output";
     const IDEMPOTENT: bool = true;
     type Reply = String;
+}
+
+/// What the host can say of a server's guest, which may run or not.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Diagnose {
+    pub server_id: String,
+}
+
+impl Message for Diagnose {
+    const NAME: &'static str = "diagnose";
+    const IDEMPOTENT: bool = true;
+    type Reply = GuestDiagnostics;
 }
 
 /// Where the console of a running server can be reached from this host.

@@ -22,14 +22,17 @@ pub mod spec;
 #[cfg(feature = "suite")]
 pub mod suite;
 
+pub use compute_model::diagnostics::{
+    CpuDetails, DiskDetails, GuestDiagnostics, MemoryDetails, NicDetails,
+};
 pub use compute_model::hardware::{CommandLine, DiskBus, MachineType, NicModel, VideoModel};
 
 pub use ability::{Console, Diagnostics, HotplugNic, Pause, Snapshot, Suspend};
 pub use driver::{Driver, Keep, Reboot, StopHow};
 pub use error::DriverError;
 pub use facts::{
-    Cause, CpuDetails, DiskDetails, Endpoint, EventKind, GuestDiagnostics, GuestEvent, GuestFacts,
-    HostFacts, MemoryDetails, NicDetails, PowerState, SnapshotFacts, SupportedInstance,
+    Cause, Endpoint, EventKind, GuestEvent, GuestFacts, HostFacts, PowerState, SnapshotFacts,
+    SupportedInstance,
 };
 pub use spec::{
     Blob, ConfigDrive, ConfigFile, CpuLimits, DirectBoot, Ephemeral, Firmware, ImageFormat,

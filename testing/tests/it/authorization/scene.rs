@@ -137,6 +137,7 @@ impl Scene {
         self.put("Compute os-services", &id(&services["services"][0]));
         let project = self.project.clone();
         self.put("Compute os-quota-sets", &project);
+        self.put("Compute os-simple-tenant-usage", &project);
         self.put("Compute os-quota-class-sets", "default");
         self.hide("Compute os-server-groups", &id(&group["server_group"]));
         for key in [
@@ -453,6 +454,7 @@ impl Scene {
                     "/servers/{",
                     "/os-server-groups/{",
                     "/os-quota-sets/{",
+                    "/os-simple-tenant-usage/{",
                     "/os-volumes_boot/{",
                 ];
                 match owned.iter().any(|path| call.path.starts_with(path)) {

@@ -5,7 +5,7 @@ use rest::words::{ACCEPTED, DELETE, GET, NO_CONTENT, OK, POST, PUT};
 
 use super::{Route, built, not_built, row};
 use crate::{aggregates, consoles, servers};
-use crate::{hypervisors, operations, quota_class_sets, services};
+use crate::{hypervisors, migrations, operations, quota_class_sets, services};
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Route] = &[
@@ -41,7 +41,7 @@ pub(super) const ROWS: &[Route] = &[
     row(POST, "/os-kilonova-operations/{id}/action", Rule("os_compute_api:os-kilonova-operations:abandon"), OK, built!(operations::abandon)).action("abandon"),
     row(POST, "/os-kilonova-operations/{id}/action", Rule("os_compute_api:os-kilonova-operations:retry"), ACCEPTED, built!(operations::retry)).action("retry"),
     row(POST, "/os-kilonova-operations/{id}/action", Rule("os_compute_api:os-kilonova-operations:undo"), ACCEPTED, built!(operations::undo)).action("undo"),
-    row(GET, "/os-migrations", Rule("os_compute_api:os-migrations:index"), OK, not_built),
+    row(GET, "/os-migrations", Rule("os_compute_api:os-migrations:index"), OK, built!(migrations::index)),
     row(GET, "/os-quota-class-sets/{id}", Rule("os_compute_api:os-quota-class-sets:show"), OK, built!(quota_class_sets::show)),
     row(PUT, "/os-quota-class-sets/{id}", Rule("os_compute_api:os-quota-class-sets:update"), OK, built!(quota_class_sets::update)),
     row(POST, "/os-server-external-events", Rule("os_compute_api:os-server-external-events:create"), OK, built!(servers::events::create)),

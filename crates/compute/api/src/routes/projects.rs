@@ -3,9 +3,10 @@
 use rest::Access::{Authenticated, Rule};
 use rest::words::{ACCEPTED, CREATED, DELETE, GET, NO_CONTENT, OK, POST, PUT};
 
-use super::{Route, built, not_built, row};
+use super::{Route, built, row};
 use crate::{
-    availability_zones, extensions, keypairs, limits, quota_sets, server_groups, versions,
+    availability_zones, extensions, keypairs, limits, quota_sets, server_groups, tenant_usages,
+    versions,
 };
 
 #[rustfmt::skip]
@@ -29,6 +30,6 @@ pub(super) const ROWS: &[Route] = &[
     row(POST, "/os-server-groups", Rule("os_compute_api:os-server-groups:create"), OK, built!(server_groups::create)),
     row(GET, "/os-server-groups/{id}", Rule("os_compute_api:os-server-groups:show"), OK, built!(server_groups::show)),
     row(DELETE, "/os-server-groups/{id}", Rule("os_compute_api:os-server-groups:delete"), NO_CONTENT, built!(server_groups::delete)),
-    row(GET, "/os-simple-tenant-usage", Rule("os_compute_api:os-simple-tenant-usage:list"), OK, not_built),
-    row(GET, "/os-simple-tenant-usage/{id}", Rule("os_compute_api:os-simple-tenant-usage:show"), OK, not_built),
+    row(GET, "/os-simple-tenant-usage", Rule("os_compute_api:os-simple-tenant-usage:list"), OK, built!(tenant_usages::index)),
+    row(GET, "/os-simple-tenant-usage/{id}", Rule("os_compute_api:os-simple-tenant-usage:show"), OK, built!(tenant_usages::show)),
 ];

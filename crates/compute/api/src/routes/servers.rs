@@ -4,7 +4,9 @@ use rest::Access::Rule;
 use rest::words::{ACCEPTED, CREATED, DELETE, GET, NO_CONTENT, OK, POST, PUT};
 
 use super::{Route, built, not_built, row};
-use crate::{consoles, instance_actions, interfaces, metadata, passwords, servers, tags};
+use crate::{
+    consoles, diagnostics, instance_actions, interfaces, metadata, passwords, servers, tags,
+};
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Route] = &[
@@ -14,7 +16,7 @@ pub(super) const ROWS: &[Route] = &[
     row(GET, "/servers/{id}", Rule("os_compute_api:servers:show"), OK, built!(servers::show::show)),
     row(PUT, "/servers/{id}", Rule("os_compute_api:servers:update"), OK, built!(servers::update::update)),
     row(DELETE, "/servers/{id}", Rule("os_compute_api:servers:delete"), NO_CONTENT, built!(servers::delete::delete)),
-    row(GET, "/servers/{server_id}/diagnostics", Rule("os_compute_api:os-server-diagnostics"), OK, not_built),
+    row(GET, "/servers/{server_id}/diagnostics", Rule("os_compute_api:os-server-diagnostics"), OK, built!(diagnostics::show)),
     row(GET, "/servers/{server_id}/ips", Rule("os_compute_api:ips:index"), OK, built!(servers::addresses::index)),
     row(GET, "/servers/{server_id}/ips/{id}", Rule("os_compute_api:ips:show"), OK, built!(servers::addresses::show)),
     row(GET, "/servers/{server_id}/metadata", Rule("os_compute_api:server-metadata:index"), OK, built!(metadata::index)),

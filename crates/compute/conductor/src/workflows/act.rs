@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bus::Options;
 use compute_model::fault::Kind;
-use compute_model::lifecycle::{self, Action, OnFailure};
+use compute_model::lifecycle::{self, OnFailure};
 use compute_model::{PowerState, Server, VmState};
 use compute_rpc::agent;
 use compute_rpc::workflows::{ACT, ACT_VERSION, Act as State};
@@ -131,11 +131,7 @@ async fn failed(env: &Env, cx: &StepContext, state: &State, why: &Value) -> Resu
     let rule = lifecycle::rule(state.action);
     let why = Why::of(why);
     let told = Told {
-        message: format!(
-            "Failed to {} instance: {}",
-            verb(state.action),
-            why.kind.sentence()
-        ),
+        message: format!("Failed to {} instance: {}", rule.verb, why.kind.sentence()),
         details: why.text,
     };
     let name = format!("compute_{}_instance", rule.record);
@@ -176,18 +172,4 @@ async fn failed(env: &Env, cx: &StepContext, state: &State, why: &Value) -> Resu
 async fn current(env: &Env, state: &State) -> Result<Option<Server>, StepError> {
     let server = records::load(env, &state.server_id).await?;
     Ok(server.filter(|server| server.epoch == state.epoch))
-}
-
-/// What was to be done, in the words of Nova's failures.
-fn verb(action: Action) -> &'static str {
-    match action {
-        Action::Start => "power on",
-        Action::Stop => "power off",
-        Action::RebootSoft | Action::RebootHard => "reboot",
-        Action::Pause => "pause",
-        Action::Unpause => "unpause",
-        Action::Suspend => "suspend",
-        Action::Resume => "resume",
-        Action::Delete => "delete",
-    }
 }
