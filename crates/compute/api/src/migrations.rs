@@ -15,7 +15,7 @@ pub async fn index(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     compute_control::policy::allow(&api.control, &call.cx)?;
     let asked: ListMigrations = call.admit_query()?;
     if let Some(marker) = asked.marker {
-        return Err(Fault::bad_request(&format!(
+        return Err(Fault::bad_request(format!(
             "Marker {marker} could not be found."
         )));
     }

@@ -198,7 +198,7 @@ mod tests {
             start: at(0),
             end: at(10),
         };
-        let of = |project: &str, vcpus, hours| {
+        let of = |project: &str, vcpus, hours: i64| {
             let mut server = server("s1");
             server.project_id = project.to_owned();
             server.flavor.vcpus = vcpus;
