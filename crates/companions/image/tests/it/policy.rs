@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{ADMIN, ALICE, BOB, Glance, SERVICE};
 
-async fn with_rules(text: &'static str) -> (Glance, tempfile::TempDir) {
+pub async fn with_rules(text: &'static str) -> (Glance, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("folder");
     let file = folder.path().join("policy.yaml");
     std::fs::write(&file, text).expect("written");

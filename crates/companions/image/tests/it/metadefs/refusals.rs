@@ -4,6 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::{NAMESPACES, append, at, message, namespace, whole};
+use crate::policy::with_rules;
 use crate::{ADMIN, ALICE, BOB, Glance, READER, SERVICE};
 
 const PARTS: [&str; 10] = [
@@ -97,6 +98,51 @@ async fn only_administrators_write() {
         .get(SERVICE, "/v2/metadefs/resource_types")
         .await
         .is(403);
+}
+
+#[tokio::test]
+async fn an_operators_rules_hold_within_what_is_visible() {
+    let (glance, _folder) = with_rules("get_metadef_namespace: \"\"\n").await;
+    namespace(&glance, "private", json!({"owner": "alice"})).await;
+    glance.get(ALICE, &at("private", "")).await.is(200);
+    // A rule opens no other project's private namespace.
+    glance.get(BOB, &at("private", "")).await.is(404);
+
+    let rules = "get_metadef_namespace: role:admin\nmodify_metadef_tag: \"\"\n";
+    let (glance, _folder) = with_rules(rules).await;
+    namespace(&glance, "public", whole()).await;
+    for part in ["", "/objects", "/tags/fast"] {
+        glance.get(ALICE, &at("public", part)).await.is(404);
+    }
+    let rename = json!({"name": "slow"});
+    let path = at("public", "/tags/fast");
+    glance.put(ALICE, &path, Some(rename.clone())).await.is(404);
+    let list = glance.get(ALICE, NAMESPACES).await.is(200).json();
+    assert_eq!(list["namespaces"], json!([]));
+    glance.put(ADMIN, &path, Some(rename)).await.is(200);
+
+    let rules = "get_metadef_object: role:admin\nget_metadef_resource_type: role:admin\n";
+    let (glance, _folder) = with_rules(rules).await;
+    namespace(&glance, "public", whole()).await;
+    glance
+        .get(ALICE, &at("public", "/objects/Disk"))
+        .await
+        .is(403);
+    let objects = glance.get(ALICE, &at("public", "/objects")).await.is(200);
+    assert_eq!(objects.json()["objects"], json!([]));
+    let path = at("public", "/resource_types");
+    let list = glance.get(ALICE, &path).await.is(200).json();
+    assert_eq!(list["resource_type_associations"], json!([]));
+    let list = glance.get(ADMIN, &path).await.is(200).json();
+    assert_eq!(
+        list["resource_type_associations"].as_array().map(Vec::len),
+        Some(2)
+    );
+    let path = at(
+        "public",
+        "/properties/hw_cores?resource_type=OS::Glance::Image",
+    );
+    glance.get(ALICE, &path).await.is(403);
 }
 
 #[tokio::test]
