@@ -65,6 +65,23 @@ pub async fn given(
         .collect())
 }
 
+/// Keeps the subnets whose network is shared with the caller, or those whose is not.
+pub async fn retain_shared(
+    cx: &Cx<'_>,
+    db: &impl ConnectionTrait,
+    rows: &mut Vec<subnets::Model>,
+    shared: bool,
+) -> Result<()> {
+    let open = given(db, "network", cx.project()).await?;
+    let is_shared = |network: &str| {
+        let word = Access::Shared.word();
+        open.iter()
+            .any(|(id, action)| id == network && action == word)
+    };
+    rows.retain(|row| is_shared(&row.network_id) == shared);
+    Ok(())
+}
+
 /// The policies of one object.
 pub async fn of_object(db: &impl ConnectionTrait, id: &str) -> Result<Vec<rbac_policies::Model>> {
     Ok(rbac_policies::Entity::find()

@@ -51,7 +51,7 @@ pub async fn list<C: ConnectionTrait>(
         What::Subnet => {
             let mut rows = rows!(subnets, subnet_logic::scope(cx, db).await?);
             if let Some(shared) = query.last("shared") {
-                subnet_logic::retain_shared(cx, db, &mut rows, shared == "true").await?;
+                rbac::retain_shared(cx, db, &mut rows, shared == "true").await?;
             }
             rows.into_iter().map(subnet_logic::show).collect()
         }

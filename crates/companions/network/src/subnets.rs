@@ -433,24 +433,6 @@ pub async fn delete(core: &Core, tx: &Tx, row: &subnets::Model) -> Result<()> {
     dhcp::settle(tx, core, &row.network_id).await
 }
 
-/// Keeps the subnets whose network is shared with the caller, or those whose is not.
-pub async fn retain_shared(
-    cx: &Cx<'_>,
-    db: &impl ConnectionTrait,
-    rows: &mut Vec<subnets::Model>,
-    shared: bool,
-) -> Result<()> {
-    let given = rbac::given(db, "network", cx.project()).await?;
-    let is_shared = |network: &str| {
-        let word = rbac::Access::Shared.word();
-        given
-            .iter()
-            .any(|(id, action)| id == network && action == word)
-    };
-    rows.retain(|row| is_shared(&row.network_id) == shared);
-    Ok(())
-}
-
 /// Subnets as shown.
 pub fn show(row: subnets::Model) -> View {
     let mut view = views::standard(&row);
