@@ -28,20 +28,21 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 use web::{AuthError, Authenticator, Caller};
 
-/// Tokens say everything: `project:role,role`.
+/// Tokens say everything: `project:role,role`, or `:role,role` without a project.
 struct Tokens;
 
 #[async_trait::async_trait]
 impl Authenticator for Tokens {
     async fn authenticate(&self, token: &str, _: Option<&str>) -> Result<Arc<Caller>, AuthError> {
         let (project, roles) = token.split_once(':').ok_or(AuthError::Unauthorized)?;
+        let of_project = (!project.is_empty()).then(|| project.to_owned());
         Ok(Arc::new(Caller {
             user_id: format!("user-of-{project}"),
             user_name: "someone".to_owned(),
             user_domain_id: "default".to_owned(),
             user_domain_name: "Default".to_owned(),
-            project_id: Some(project.to_owned()),
-            project_name: Some(project.to_owned()),
+            project_id: of_project.clone(),
+            project_name: of_project,
             project_domain_id: Some("default".to_owned()),
             project_domain_name: Some("Default".to_owned()),
             domain_id: None,

@@ -384,6 +384,18 @@ async fn a_query_that_means_nothing_is_refused() {
 }
 
 #[tokio::test]
+async fn a_namespace_needs_an_owner() {
+    let glance = Glance::start().await;
+    let nobody = ":admin,reader";
+    let body = json!({"namespace": "n"});
+    let refused = glance.post(nobody, NAMESPACES, body).await.is(400);
+    assert!(message(&refused).starts_with("A namespace needs an owner"));
+    let body = json!({"namespace": "n", "owner": "alice"});
+    glance.post(nobody, NAMESPACES, body).await.is(201);
+    glance.get(ALICE, &at("n", "")).await.is(200);
+}
+
+#[tokio::test]
 async fn every_schema_is_published() {
     let glance = Glance::start().await;
     let rules = glance
