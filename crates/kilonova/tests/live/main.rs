@@ -13,6 +13,7 @@ mod consoles;
 mod crash;
 mod faults;
 mod guest;
+mod interfaces;
 mod leftovers;
 mod power;
 mod security;
