@@ -276,6 +276,27 @@ async fn many_cards_at_once_come_one_after_the_other_and_all_are_different() {
     cloud.audit().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_its_owner_deletes_takes_its_card_along() {
+    let (cloud, server, network) = wired().await;
+    let card = attach(&server, json!({"net_id": network}))
+        .await
+        .expect(200);
+    let port = id(&card["interfaceAttachment"]);
+    let path = format!("/network/v2.0/ports/{port}");
+    server.user.delete(&path).await.expect(204);
+    has_cards(&cloud, &server, 1).await;
+    assert_ne!(cards(&cloud, &server).await[0], port);
+    until("the event", || async {
+        let event = last_event(&cloud, &server).await;
+        (event["event"] == "compute_detach_interface" && event["result"] == "Success").then_some(())
+    })
+    .await;
+    // What is deleted with its server is no change of its cards.
+    server.delete().await.vanishes().await;
+    cloud.audit().await;
+}
+
 fn fail(cloud: &TestCloud, verb: Verb, times: u64) {
     let faults = Faults {
         fail_calls: (1..=times).map(|nth| FailCall { verb, nth }).collect(),

@@ -303,7 +303,8 @@ async fn a_port_that_goes_while_it_is_forwarded_to_leaves_nothing_behind() {
             let removed = scene.cloud.raw(DEMO, Method::DELETE, &gone, None);
             let ((made, answer), (removed, _)) = tokio::join!(made, removed);
             assert_eq!(removed.as_u16(), 204);
-            assert!([201, 404].contains(&made.as_u16()), "{made}: {answer}");
+            // Gone already, or without its addresses already.
+            assert!([201, 400, 404].contains(&made.as_u16()), "{made}: {answer}");
         }
         let floating = scene.floating().await;
         assert_eq!(floating["port_forwardings"], json!([]));

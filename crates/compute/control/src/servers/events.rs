@@ -6,7 +6,7 @@ use compute_db::{DbError, servers};
 use compute_model::Server;
 use compute_rpc::conductor::{self, PortChanged};
 
-use super::vifs;
+use super::{interfaces, vifs};
 use crate::{Context, Control, ControlError, Result, policy};
 
 /// One event of another service.
@@ -63,6 +63,12 @@ pub async fn take(control: &Control, cx: &Context, events: &[Event]) -> Result<V
         };
         if event.name.starts_with("network-vif-") {
             ring(control, cx, event);
+        }
+        if let ("network-vif-deleted", Some(port)) = (event.name.as_str(), &event.tag)
+            && let Err(error) = interfaces::port_is_gone(control, cx, &server.id, port).await
+        {
+            // It then goes with the next start.
+            tracing::warn!(server = server.id, port, %error, "a guest keeps the card of a port that is gone");
         }
         let changes = matches!(
             event.name.as_str(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clients::network;
-use compute_db::actions;
+use compute_db::{DbError, actions, servers};
 use compute_model::fault::Kind;
 use compute_model::{Server, lifecycle};
 use compute_rpc::workflows::{
@@ -112,32 +112,74 @@ pub async fn attach(
 /// # Errors
 /// 404 for the server or a port that is none of its; 403 by policy; 409 when its state or lock forbids it.
 pub async fn detach(control: &Control, cx: &Context, id: &str, port_id: &str) -> Result<()> {
-    const WORD: &str = "detach_interface";
     let begun = sql::retry(|| async {
         let tx = control.db.begin().await?;
         let server = lock(&tx, control, cx, id).await?;
-        lifecycle::admit_interface(WORD, &server, is_admin(control, cx))?;
-        let vif = server.vifs.iter().find(|vif| vif.port_id == port_id);
-        let Some(vif) = vif.cloned() else {
-            return Err(ControlError::NotFound {
-                why: format!("Port id {port_id} could not be found."),
-            });
-        };
-        actions::start(&tx, &action_record(cx, &server.id, WORD)).await?;
-        let state = DetachInterface {
-            server_id: server.id.clone(),
-            asked: asked(cx),
-            before: under_way(&tx, &server.id).await?,
-            vif,
-        };
-        let kind = (DETACH_INTERFACE, DETACH_INTERFACE_VERSION);
-        let begun = workflow::insert(&tx, kind, &server.id, &state).await?;
+        lifecycle::admit_interface(DETACH, &server, is_admin(control, cx))?;
+        let begun = take_card(&tx, cx, &server, port_id).await?;
         tx.commit().await?;
         Ok::<_, ControlError>(begun)
     })
     .await?;
     nudge(control, cx, &[begun]);
     Ok(())
+}
+
+/// Takes the card of a port that the network service has no more from the guest that has it. A server without such a
+/// card, or to which something else happens, is left alone.
+///
+/// # Errors
+/// The database does not answer.
+pub(super) async fn port_is_gone(
+    control: &Control,
+    cx: &Context,
+    id: &str,
+    port_id: &str,
+) -> Result<()> {
+    let begun = sql::retry(|| async {
+        let tx = control.db.begin().await?;
+        let server = match servers::lock(&tx, id).await {
+            Err(DbError::NotFound(_)) => return Ok(None),
+            other => other?,
+        };
+        let has_card = server.vifs.iter().any(|vif| vif.port_id == port_id);
+        if !has_card || lifecycle::admit_interface(DETACH, &server, true).is_err() {
+            return Ok(None);
+        }
+        let begun = take_card(&tx, cx, &server, port_id).await?;
+        tx.commit().await?;
+        Ok::<_, ControlError>(Some(begun))
+    })
+    .await?;
+    nudge(control, cx, begun.as_slice());
+    Ok(())
+}
+
+/// The word in 409 messages, and the name of the action.
+const DETACH: &str = "detach_interface";
+
+/// Writes the detachment of a card into the journal, with its record.
+async fn take_card(
+    tx: &DatabaseTransaction,
+    cx: &Context,
+    server: &Server,
+    port_id: &str,
+) -> Result<WorkflowId> {
+    let vif = server.vifs.iter().find(|vif| vif.port_id == port_id);
+    let Some(vif) = vif.cloned() else {
+        return Err(ControlError::NotFound {
+            why: format!("Port id {port_id} could not be found."),
+        });
+    };
+    actions::start(tx, &action_record(cx, &server.id, DETACH)).await?;
+    let state = DetachInterface {
+        server_id: server.id.clone(),
+        asked: asked(cx),
+        before: under_way(tx, &server.id).await?,
+        vif,
+    };
+    let kind = (DETACH_INTERFACE, DETACH_INTERFACE_VERSION);
+    Ok(workflow::insert(tx, kind, &server.id, &state).await?)
 }
 
 /// The changes of a server's cards that are under way. The caller holds the server's row: none is accepted meanwhile.
