@@ -249,6 +249,36 @@ async fn cards_that_cannot_be_are_refused_and_leave_nothing() {
     cloud.audit().await;
 }
 
+/// No two changes of the server's cards were under way at once, from the port on.
+async fn one_after_the_other(cloud: &TestCloud, server: &Server) {
+    let db = &cloud.cloud().db;
+    let filter = workflow::Filter {
+        subject: Some(server.id.clone()),
+        kind: Some("attach_interface".to_owned()),
+        status: None,
+        limit: 100,
+    };
+    let mut spans = Vec::new();
+    for record in workflow::list(db.read(), &filter)
+        .await
+        .expect("the journal")
+    {
+        let steps = workflow::history(db.read(), record.id).await;
+        let steps = steps.expect("the history");
+        let port = steps
+            .iter()
+            .find(|step| step.name == "port")
+            .expect("a port");
+        let last = steps.last().expect("steps");
+        spans.push((port.started_at, last.ended_at));
+    }
+    spans.sort();
+    assert!(spans.len() > 1);
+    for pair in spans.windows(2) {
+        assert!(pair[0].1 <= pair[1].0, "{spans:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn many_cards_at_once_come_one_after_the_other_and_all_are_different() {
     let (cloud, server, network) = wired().await;
@@ -263,6 +293,7 @@ async fn many_cards_at_once_come_one_after_the_other_and_all_are_different() {
     assert_eq!(ports.len(), 4);
     has_cards(&cloud, &server, 5).await;
     assert_eq!(server.ports().await.len(), 5);
+    one_after_the_other(&cloud, &server).await;
     let gone = ports.iter().map(|port| detach(&server, port));
     for answer in futures::future::join_all(gone).await {
         answer.expect(202);
