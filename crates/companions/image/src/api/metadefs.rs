@@ -12,6 +12,7 @@ use web::Caller;
 
 use super::{Call, Cx, document};
 use crate::db;
+use crate::db::metadefs::parts::{self, Part};
 use crate::fault::Fault;
 use crate::metadefs::schemas;
 use crate::model::Viewer;
@@ -75,6 +76,45 @@ async fn lock_to_delete<C: sea_orm::ConnectionTrait>(
         ))),
         false => Ok(row),
     }
+}
+
+/// Takes a part of the namespace of the path away. `kind` is its word in refusals, `missing` the answer when it is not
+/// there, by the names of namespace and part.
+async fn delete_part<P: Part>(
+    images: &Images,
+    call: &Call,
+    kind: &str,
+    name: &str,
+    missing: impl Fn(&str, &str) -> Fault + Sync,
+) -> Result<Answer, Fault> {
+    let namespace = find(images, call).await?;
+    let what = format!("{kind} {name}");
+    sql::retry(|| async {
+        let tx = images.db().begin().await?;
+        let namespace = lock_to_delete(&tx, &namespace, &what).await?;
+        if !parts::remove::<P>(&tx, &namespace.id, name).await? {
+            return Err(missing(&namespace.namespace, name));
+        }
+        tx.commit().await?;
+        Ok::<_, Fault>(())
+    })
+    .await?;
+    Ok(Answer::empty())
+}
+
+/// Takes all parts of a kind out of the namespace of the path.
+async fn clear_parts<P: Part>(images: &Images, call: &Call) -> Result<Answer, Fault> {
+    let namespace = find(images, call).await?;
+    let what = format!("namespace {}", namespace.namespace);
+    sql::retry(|| async {
+        let tx = images.db().begin().await?;
+        let namespace = lock_to_delete(&tx, &namespace, &what).await?;
+        parts::clear::<P>(&tx, &namespace.id).await?;
+        tx.commit().await?;
+        Ok::<_, Fault>(())
+    })
+    .await?;
+    Ok(Answer::empty())
 }
 
 /// The body of a call, which matches the schema and sets nothing that is for reading only.

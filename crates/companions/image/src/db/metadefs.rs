@@ -3,6 +3,7 @@
 pub mod associations;
 pub mod namespaces;
 pub mod objects;
+pub mod parts;
 pub mod properties;
 pub mod tags;
 

@@ -4,7 +4,7 @@ use rest::Answer;
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
-use super::{TIMES, admit, find, lock, lock_to_delete, now, or_conflict, text};
+use super::{TIMES, admit, delete_part, find, lock, now, or_conflict, text};
 use crate::api::{Call, document};
 use crate::db;
 use crate::fault::Fault;
@@ -93,20 +93,13 @@ pub async fn create(images: Images, call: Call) -> Result<Answer, Fault> {
 
 /// `DELETE …/resource_types/{resource_type}`.
 pub async fn delete(images: Images, call: Call) -> Result<Answer, Fault> {
-    let namespace = find(&images, &call).await?;
     let name = call.path("resource_type");
-    let what = format!("resource-type-association {name}");
-    sql::retry(|| async {
-        let tx = images.db().begin().await?;
-        let namespace = lock_to_delete(&tx, &namespace, &what).await?;
-        if !db::metadefs::associations::remove(&tx, &namespace.id, name).await? {
-            return Err(Fault::NotFound(format!(
-                "Failed to find resource type {name} to delete"
-            )));
-        }
-        tx.commit().await?;
-        Ok::<_, Fault>(())
-    })
-    .await?;
-    Ok(Answer::empty())
+    delete_part::<association::Entity>(
+        &images,
+        &call,
+        "resource-type-association",
+        name,
+        |_, name| Fault::NotFound(format!("Failed to find resource type {name} to delete")),
+    )
+    .await
 }

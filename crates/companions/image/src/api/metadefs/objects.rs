@@ -5,10 +5,12 @@ use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
 use super::{
-    TIMES_AND_LINKS, admit, find, list as items, lock, lock_to_delete, now, or_conflict, text,
+    TIMES_AND_LINKS, admit, clear_parts, delete_part, find, list as items, lock, now, or_conflict,
+    text,
 };
 use crate::api::{Call, document};
 use crate::db;
+use crate::db::metadefs::parts;
 use crate::fault::Fault;
 use crate::metadefs::{listing, schemas};
 use crate::policy;
@@ -52,7 +54,7 @@ pub async fn add<C: ConnectionTrait>(
     namespace: &namespace::Model,
     row: &object::Model,
 ) -> Result<(), Fault> {
-    or_conflict(db::metadefs::objects::add(tx, row).await, || {
+    or_conflict(parts::add::<object::Entity>(tx, row).await, || {
         let (name, namespace) = (&row.name, &namespace.namespace);
         format!(
             "A metadata definition object with name={name} already exists in namespace={namespace}."
@@ -67,7 +69,7 @@ pub async fn list(images: Images, call: Call) -> Result<Answer, Fault> {
     let db = images.db().read();
     let marker = match &page.marker {
         Some(name) => Some(
-            db::metadefs::objects::find(db, &namespace.id, name)
+            parts::find::<object::Entity>(db, &namespace.id, name)
                 .await?
                 .ok_or_else(|| no_object(&namespace.namespace, name))?,
         ),
@@ -107,7 +109,7 @@ pub async fn create(images: Images, call: Call) -> Result<Answer, Fault> {
 pub async fn show(images: Images, call: Call) -> Result<Answer, Fault> {
     let namespace = find(&images, &call).await?;
     let name = call.path("object");
-    let found = db::metadefs::objects::find(images.db().read(), &namespace.id, name).await?;
+    let found = parts::find::<object::Entity>(images.db().read(), &namespace.id, name).await?;
     let row = found.ok_or_else(|| no_object(&namespace.namespace, name))?;
     Ok(Answer::of(&view::object(&namespace.namespace, &row)))
 }
@@ -120,13 +122,13 @@ pub async fn update(images: Images, call: Call) -> Result<Answer, Fault> {
     let row = sql::retry(|| async {
         let tx = images.db().begin().await?;
         let namespace = lock(&tx, &namespace).await?;
-        let found = db::metadefs::objects::find(&tx, &namespace.id, old).await?;
+        let found = parts::find::<object::Entity>(&tx, &namespace.id, old).await?;
         let found = found.ok_or_else(|| no_object(&namespace.namespace, old))?;
         let row = object::Model {
             created_at: found.created_at,
             ..wanted.clone()
         };
-        or_conflict(db::metadefs::objects::save(&tx, old, &row).await, || {
+        or_conflict(parts::save::<object::Entity>(&tx, &namespace.id, old, &row).await, || {
             format!(
                 "Invalid update. It would result in a duplicate metadata definition object with \
                  the same name={} in namespace={}.",
@@ -142,33 +144,11 @@ pub async fn update(images: Images, call: Call) -> Result<Answer, Fault> {
 
 /// `DELETE …/objects/{object}`.
 pub async fn delete(images: Images, call: Call) -> Result<Answer, Fault> {
-    let namespace = find(&images, &call).await?;
     let name = call.path("object");
-    let what = format!("object {name}");
-    sql::retry(|| async {
-        let tx = images.db().begin().await?;
-        let namespace = lock_to_delete(&tx, &namespace, &what).await?;
-        if !db::metadefs::objects::remove(&tx, &namespace.id, name).await? {
-            return Err(no_object(&namespace.namespace, name));
-        }
-        tx.commit().await?;
-        Ok::<_, Fault>(())
-    })
-    .await?;
-    Ok(Answer::empty())
+    delete_part::<object::Entity>(&images, &call, "object", name, no_object).await
 }
 
 /// `DELETE …/objects`: all of them.
 pub async fn clear(images: Images, call: Call) -> Result<Answer, Fault> {
-    let namespace = find(&images, &call).await?;
-    let what = format!("namespace {}", namespace.namespace);
-    sql::retry(|| async {
-        let tx = images.db().begin().await?;
-        let namespace = lock_to_delete(&tx, &namespace, &what).await?;
-        db::metadefs::objects::clear(&tx, &namespace.id).await?;
-        tx.commit().await?;
-        Ok::<_, Fault>(())
-    })
-    .await?;
-    Ok(Answer::empty())
+    clear_parts::<object::Entity>(&images, &call).await
 }

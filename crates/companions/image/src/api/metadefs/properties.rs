@@ -1,17 +1,20 @@
-//! Propertys that stand in a namespace by themselves.
+//! Properties that stand in a namespace by themselves.
 
 use rest::Answer;
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
-use super::{TIMES, admit, associations, find, lock, lock_to_delete, now, or_conflict, text};
+use super::{
+    TIMES, admit, associations, clear_parts, delete_part, find, lock, now, or_conflict, text,
+};
 use crate::api::{Call, document};
 use crate::db;
+use crate::db::metadefs::parts;
 use crate::fault::Fault;
 use crate::metadefs::{listing, schemas};
 use crate::policy;
 use crate::service::Images;
-use crate::tables::metadefs::{namespace, property};
+use crate::tables::metadefs::{association, namespace, property};
 use crate::view::metadefs as view;
 
 fn no_property(namespace: &str, name: &str) -> Fault {
@@ -55,7 +58,7 @@ pub async fn add<C: ConnectionTrait>(
     namespace: &namespace::Model,
     row: &property::Model,
 ) -> Result<(), Fault> {
-    or_conflict(db::metadefs::properties::add(tx, row).await, || {
+    or_conflict(parts::add::<property::Entity>(tx, row).await, || {
         let (name, namespace) = (&row.name, &namespace.namespace);
         format!(
             "A metadata definition property with name={name} already exists in namespace={namespace}."
@@ -94,7 +97,7 @@ pub async fn show(images: Images, call: Call) -> Result<Answer, Fault> {
     if let Some(kind) = listing::resource_type(&query)? {
         let rule = "get_metadef_resource_type";
         policy::enforce_in_namespace(&images, rule, &call.cx.caller, &namespace)?;
-        let found = db::metadefs::associations::find(db, &namespace.id, kind).await?;
+        let found = parts::find::<association::Entity>(db, &namespace.id, kind).await?;
         let found = found.ok_or_else(|| associations::no_association(&namespace, kind))?;
         let prefix = found.prefix.unwrap_or_default();
         let stripped = name.strip_prefix(&prefix).filter(|_| !prefix.is_empty());
@@ -104,7 +107,7 @@ pub async fn show(images: Images, call: Call) -> Result<Answer, Fault> {
             ))
         })?;
     }
-    let found = db::metadefs::properties::find(db, &namespace.id, name).await?;
+    let found = parts::find::<property::Entity>(db, &namespace.id, name).await?;
     let row = found.ok_or_else(|| no_property(&namespace.namespace, name))?;
     Ok(Answer::of(&view::property(&row)))
 }
@@ -117,13 +120,13 @@ pub async fn update(images: Images, call: Call) -> Result<Answer, Fault> {
     let row = sql::retry(|| async {
         let tx = images.db().begin().await?;
         let namespace = lock(&tx, &namespace).await?;
-        let found = db::metadefs::properties::find(&tx, &namespace.id, old).await?;
+        let found = parts::find::<property::Entity>(&tx, &namespace.id, old).await?;
         let found = found.ok_or_else(|| no_property(&namespace.namespace, old))?;
         let row = property::Model {
             created_at: found.created_at,
             ..wanted.clone()
         };
-        or_conflict(db::metadefs::properties::save(&tx, old, &row).await, || {
+        or_conflict(parts::save::<property::Entity>(&tx, &namespace.id, old, &row).await, || {
             format!(
                 "Invalid update. It would result in a duplicate metadata definition property with \
                  the same name={} in namespace={}.",
@@ -139,33 +142,11 @@ pub async fn update(images: Images, call: Call) -> Result<Answer, Fault> {
 
 /// `DELETE …/properties/{property}`.
 pub async fn delete(images: Images, call: Call) -> Result<Answer, Fault> {
-    let namespace = find(&images, &call).await?;
     let name = call.path("property");
-    let what = format!("property {name}");
-    sql::retry(|| async {
-        let tx = images.db().begin().await?;
-        let namespace = lock_to_delete(&tx, &namespace, &what).await?;
-        if !db::metadefs::properties::remove(&tx, &namespace.id, name).await? {
-            return Err(no_property(&namespace.namespace, name));
-        }
-        tx.commit().await?;
-        Ok::<_, Fault>(())
-    })
-    .await?;
-    Ok(Answer::empty())
+    delete_part::<property::Entity>(&images, &call, "property", name, no_property).await
 }
 
 /// `DELETE …/properties`: all of them.
 pub async fn clear(images: Images, call: Call) -> Result<Answer, Fault> {
-    let namespace = find(&images, &call).await?;
-    let what = format!("namespace {}", namespace.namespace);
-    sql::retry(|| async {
-        let tx = images.db().begin().await?;
-        let namespace = lock_to_delete(&tx, &namespace, &what).await?;
-        db::metadefs::properties::clear(&tx, &namespace.id).await?;
-        tx.commit().await?;
-        Ok::<_, Fault>(())
-    })
-    .await?;
-    Ok(Answer::empty())
+    clear_parts::<property::Entity>(&images, &call).await
 }

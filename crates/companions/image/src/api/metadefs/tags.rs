@@ -6,10 +6,11 @@ use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
 use super::{
-    TIMES, admit, body, find, list as items, lock, lock_to_delete, now, or_conflict, text,
+    TIMES, admit, body, clear_parts, delete_part, find, list as items, lock, now, or_conflict, text,
 };
 use crate::api::{Call, document};
 use crate::db;
+use crate::db::metadefs::parts;
 use crate::fault::Fault;
 use crate::metadefs::{listing, schemas};
 use crate::service::Images;
@@ -40,7 +41,7 @@ pub async fn add<C: ConnectionTrait>(
     namespace: &namespace::Model,
     row: &tag::Model,
 ) -> Result<(), Fault> {
-    or_conflict(db::metadefs::tags::add(tx, row).await, || {
+    or_conflict(parts::add::<tag::Entity>(tx, row).await, || {
         let (name, namespace) = (&row.name, &namespace.namespace);
         format!("A metadata tag with name={name} already exists in namespace={namespace}.")
     })
@@ -53,7 +54,7 @@ pub async fn list(images: Images, call: Call) -> Result<Answer, Fault> {
     let db = images.db().read();
     let marker = match &page.marker {
         Some(name) => Some(
-            db::metadefs::tags::find(db, &namespace.id, name)
+            parts::find::<tag::Entity>(db, &namespace.id, name)
                 .await?
                 .ok_or_else(|| no_tag(&namespace.namespace, name))?,
         ),
@@ -97,7 +98,7 @@ pub async fn create_many(images: Images, call: Call) -> Result<Answer, Fault> {
         let tx = images.db().begin().await?;
         let namespace = lock(&tx, &namespace).await?;
         if !append && !rows.is_empty() {
-            db::metadefs::tags::clear(&tx, &namespace.id).await?;
+            parts::clear::<tag::Entity>(&tx, &namespace.id).await?;
         }
         for row in &rows {
             add(&tx, &namespace, row).await?;
@@ -128,7 +129,7 @@ fn append(headers: &HeaderMap) -> Result<bool, Fault> {
 pub async fn show(images: Images, call: Call) -> Result<Answer, Fault> {
     let namespace = find(&images, &call).await?;
     let name = call.path("tag");
-    let found = db::metadefs::tags::find(images.db().read(), &namespace.id, name).await?;
+    let found = parts::find::<tag::Entity>(images.db().read(), &namespace.id, name).await?;
     let row = found.ok_or_else(|| no_tag(&namespace.namespace, name))?;
     Ok(Answer::of(&view::tag(&row)))
 }
@@ -141,16 +142,19 @@ pub async fn update(images: Images, call: Call) -> Result<Answer, Fault> {
     let row = sql::retry(|| async {
         let tx = images.db().begin().await?;
         let namespace = lock(&tx, &namespace).await?;
-        let found = db::metadefs::tags::find(&tx, &namespace.id, old).await?;
+        let found = parts::find::<tag::Entity>(&tx, &namespace.id, old).await?;
         let found = found.ok_or_else(|| no_tag(&namespace.namespace, old))?;
         let row = tag::Model {
             created_at: found.created_at,
             ..wanted.clone()
         };
-        or_conflict(db::metadefs::tags::save(&tx, old, &row).await, || {
-            let (name, namespace) = (&row.name, &namespace.namespace);
-            format!("A metadata tag with name={name} already exists in namespace={namespace}.")
-        })?;
+        or_conflict(
+            parts::save::<tag::Entity>(&tx, &namespace.id, old, &row).await,
+            || {
+                let (name, namespace) = (&row.name, &namespace.namespace);
+                format!("A metadata tag with name={name} already exists in namespace={namespace}.")
+            },
+        )?;
         tx.commit().await?;
         Ok::<_, Fault>(row)
     })
@@ -160,33 +164,11 @@ pub async fn update(images: Images, call: Call) -> Result<Answer, Fault> {
 
 /// `DELETE …/tags/{tag}`.
 pub async fn delete(images: Images, call: Call) -> Result<Answer, Fault> {
-    let namespace = find(&images, &call).await?;
     let name = call.path("tag");
-    let what = format!("tag {name}");
-    sql::retry(|| async {
-        let tx = images.db().begin().await?;
-        let namespace = lock_to_delete(&tx, &namespace, &what).await?;
-        if !db::metadefs::tags::remove(&tx, &namespace.id, name).await? {
-            return Err(no_tag(&namespace.namespace, name));
-        }
-        tx.commit().await?;
-        Ok::<_, Fault>(())
-    })
-    .await?;
-    Ok(Answer::empty())
+    delete_part::<tag::Entity>(&images, &call, "tag", name, no_tag).await
 }
 
 /// `DELETE …/tags`: all of them.
 pub async fn clear(images: Images, call: Call) -> Result<Answer, Fault> {
-    let namespace = find(&images, &call).await?;
-    let what = format!("namespace {}", namespace.namespace);
-    sql::retry(|| async {
-        let tx = images.db().begin().await?;
-        let namespace = lock_to_delete(&tx, &namespace, &what).await?;
-        db::metadefs::tags::clear(&tx, &namespace.id).await?;
-        tx.commit().await?;
-        Ok::<_, Fault>(())
-    })
-    .await?;
-    Ok(Answer::empty())
+    clear_parts::<tag::Entity>(&images, &call).await
 }

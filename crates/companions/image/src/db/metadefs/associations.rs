@@ -5,6 +5,7 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
 };
 
+use super::parts;
 use crate::tables::metadefs::association::{self, Column};
 use crate::tables::metadefs::resource_type;
 
@@ -28,17 +29,6 @@ pub async fn list<C: ConnectionTrait>(
         .await
 }
 
-/// The association of a type with a namespace.
-pub async fn find<C: ConnectionTrait>(
-    db: &C,
-    namespace: &str,
-    name: &str,
-) -> Result<Option<association::Model>, DbErr> {
-    association::Entity::find_by_id((namespace.to_owned(), name.to_owned()))
-        .one(db)
-        .await
-}
-
 /// Writes a new association, and the type of resource if it is not known yet; a type that the namespace is
 /// associated with already breaks the primary key.
 pub async fn add<C: ConnectionTrait>(db: &C, row: &association::Model) -> Result<(), DbErr> {
@@ -54,20 +44,5 @@ pub async fn add<C: ConnectionTrait>(db: &C, row: &association::Model) -> Result
         .on_conflict(known)
         .exec_without_returning(db)
         .await?;
-    association::Entity::insert(row.clone().into_active_model())
-        .exec_without_returning(db)
-        .await?;
-    Ok(())
-}
-
-/// Removes an association; whether it was there. The type of resource stays.
-pub async fn remove<C: ConnectionTrait>(
-    db: &C,
-    namespace: &str,
-    name: &str,
-) -> Result<bool, DbErr> {
-    let gone = association::Entity::delete_by_id((namespace.to_owned(), name.to_owned()))
-        .exec(db)
-        .await?;
-    Ok(gone.rows_affected == 1)
+    parts::add::<association::Entity>(db, row).await
 }

@@ -1,28 +1,14 @@
-//! Tags.
+//! Tags: beside what all [`parts`] have, their pages.
 
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel,
-    QueryFilter,
-};
+use sea_orm::{ConnectionTrait, DbErr};
 
-use super::{Marker, PartOrder};
+use super::{Marker, PartOrder, parts};
 use crate::metadefs::listing::{Page, PartKey};
 use crate::tables::metadefs::tag::{self, Column};
 
-/// The tag of this name.
-pub async fn find<C: ConnectionTrait>(
-    db: &C,
-    namespace: &str,
-    name: &str,
-) -> Result<Option<tag::Model>, DbErr> {
-    tag::Entity::find_by_id((namespace.to_owned(), name.to_owned()))
-        .one(db)
-        .await
-}
-
 /// The rows of a page.
-pub async fn page<C: ConnectionTrait>(
-    db: &C,
+pub async fn page(
+    db: &impl ConnectionTrait,
     namespace: &str,
     page: &Page<PartKey>,
     marker: Option<tag::Model>,
@@ -37,46 +23,6 @@ pub async fn page<C: ConnectionTrait>(
             name: row.name,
         }),
     };
-    let query = tag::Entity::find().filter(Column::NamespaceId.eq(namespace));
+    let query = parts::all::<tag::Entity>(namespace);
     order.page(query, page).all(db).await
-}
-
-/// Writes a new tag; a name that is taken breaks the primary key.
-pub async fn add<C: ConnectionTrait>(db: &C, row: &tag::Model) -> Result<(), DbErr> {
-    tag::Entity::insert(row.clone().into_active_model())
-        .exec_without_returning(db)
-        .await?;
-    Ok(())
-}
-
-/// Writes all columns of the tag that was called `old`, in a namespace that is locked.
-pub async fn save<C: ConnectionTrait>(db: &C, old: &str, row: &tag::Model) -> Result<(), DbErr> {
-    tag::Entity::update_many()
-        .set(row.clone().into_active_model().reset_all())
-        .filter(Column::NamespaceId.eq(&row.namespace_id))
-        .filter(Column::Name.eq(old))
-        .exec(db)
-        .await?;
-    Ok(())
-}
-
-/// Removes a tag; whether it was there.
-pub async fn remove<C: ConnectionTrait>(
-    db: &C,
-    namespace: &str,
-    name: &str,
-) -> Result<bool, DbErr> {
-    let gone = tag::Entity::delete_by_id((namespace.to_owned(), name.to_owned()))
-        .exec(db)
-        .await?;
-    Ok(gone.rows_affected == 1)
-}
-
-/// Removes all tags of a namespace.
-pub async fn clear<C: ConnectionTrait>(db: &C, namespace: &str) -> Result<(), DbErr> {
-    tag::Entity::delete_many()
-        .filter(Column::NamespaceId.eq(namespace))
-        .exec(db)
-        .await?;
-    Ok(())
 }
