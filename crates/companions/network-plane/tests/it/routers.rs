@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, TcpListener};
 
-use network_plane::{Ethertype, Floating, Forwarding, Interface, Transport};
+use network_plane::{Ethertype, Floating, Forwarding, Interface, Port, Transport, Wanted};
 
 use crate::lab::{self, PATIENCE, carries, peer};
 use crate::make::*;
@@ -32,20 +32,26 @@ fn guests_reach_the_outside_behind_the_routers_address() {
     });
 }
 
+/// Guests at 10.1.0.5 and 10.1.0.6 that take SSH from anywhere, behind a router to the outside.
+fn two_guests_behind_a_router() -> ([Port; 2], Wanted) {
+    let nets = [network("blue", 1), external("ext", 113)];
+    let mut ports = [
+        port("a", &nets[0], "10.1.0.5"),
+        port("b", &nets[0], "10.1.0.6"),
+    ];
+    let open = tcp(22, network_plane::Remote::Anywhere);
+    ports
+        .iter_mut()
+        .for_each(|p| p.security.as_mut().unwrap().push(open.clone()));
+    let mut wanted = wanted(&nets, &ports);
+    wanted.routers = vec![router("r", &nets[0], &nets[1])];
+    (ports, wanted)
+}
+
 #[test]
 fn a_floating_ip_works_both_ways_and_ends_with_its_association() {
     lab::run(|lab| async move {
-        let nets = [network("blue", 1), external("ext", 113)];
-        let mut ports = [
-            port("a", &nets[0], "10.1.0.5"),
-            port("b", &nets[0], "10.1.0.6"),
-        ];
-        let open = tcp(22, network_plane::Remote::Anywhere);
-        ports
-            .iter_mut()
-            .for_each(|p| p.security.as_mut().unwrap().push(open.clone()));
-        let mut wanted = wanted(&nets, &ports);
-        wanted.routers = vec![router("r", &nets[0], &nets[1])];
+        let (ports, mut wanted) = two_guests_behind_a_router();
         let floating: IpAddr = "203.0.113.50".parse().unwrap();
         wanted.routers[0].floating = vec![Floating {
             floating,
@@ -87,17 +93,7 @@ fn a_floating_ip_works_both_ways_and_ends_with_its_association() {
 #[test]
 fn a_forwarded_port_leads_to_its_guest_and_ends_with_its_forwarding() {
     lab::run(|lab| async move {
-        let nets = [network("blue", 1), external("ext", 113)];
-        let mut ports = [
-            port("a", &nets[0], "10.1.0.5"),
-            port("b", &nets[0], "10.1.0.6"),
-        ];
-        let open = tcp(22, network_plane::Remote::Anywhere);
-        ports
-            .iter_mut()
-            .for_each(|p| p.security.as_mut().unwrap().push(open.clone()));
-        let mut wanted = wanted(&nets, &ports);
-        wanted.routers = vec![router("r", &nets[0], &nets[1])];
+        let (ports, mut wanted) = two_guests_behind_a_router();
         let forwarding = |external_port, n: usize| Forwarding {
             floating: "203.0.113.50".parse().unwrap(),
             protocol: Transport::Tcp,

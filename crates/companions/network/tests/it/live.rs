@@ -76,6 +76,18 @@ impl Down {
     }
 }
 
+/// What a command prints, once it is as wanted; after ten seconds whatever it is.
+async fn shown(command: &str, as_wanted: impl Fn(&str) -> bool) -> String {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    loop {
+        let printed = sh(command);
+        if as_wanted(&printed) || tokio::time::Instant::now() >= deadline {
+            return printed;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[test]
 fn a_bound_port_is_wired_told_of_asks_for_metadata_and_leaves_nothing() {
     on_a_host(|| async {
@@ -147,19 +159,8 @@ fn a_bound_port_is_wired_told_of_asks_for_metadata_and_leaves_nothing() {
             text(&forwards["floating_ip_address"]),
             ip(&failed)
         );
-        let loaded = || {
-            sh(&format!(
-                "ip netns exec {space} nft list map ip kn forwarded"
-            ))
-        };
-        let mut found = loaded();
-        for _ in 0..500 {
-            if found.contains(&rule) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            found = loaded();
-        }
+        let map = format!("ip netns exec {space} nft list map ip kn forwarded");
+        let found = shown(&map, |map| map.contains(&rule)).await;
         assert!(found.contains(&rule), "{found}");
 
         let guest = Guest::plug(&netns, &tap, &text(&port["mac_address"]));
@@ -204,16 +205,11 @@ fn a_bound_port_is_wired_told_of_asks_for_metadata_and_leaves_nothing() {
         drop(guest);
         cloud.remove(ADMIN, "ports", &port["id"]).await;
         told.heard("deleted", &text(&port["id"])).await;
-        for _ in 0..500 {
-            if !sh(&format!("ip -n {netns} link")).contains(&tap) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        assert!(
-            !sh(&format!("ip -n {netns} link")).contains(&tap),
-            "the tap goes with its port"
-        );
+        let links = shown(&format!("ip -n {netns} link"), |links| {
+            !links.contains(&tap)
+        })
+        .await;
+        assert!(!links.contains(&tap), "the tap goes with its port");
         down.finish(tasks).await;
         assert!(!sh("ip netns").contains(&cloud_id));
     });
