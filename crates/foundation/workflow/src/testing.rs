@@ -367,18 +367,14 @@ pub async fn wait(db: &Database, id: WorkflowId) -> Record {
 }
 
 async fn ends(trial: &Trial, db: &Database, id: WorkflowId) -> Record {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
+    waited(trial, || async {
         let record = crate::get(db.read(), id).await.expect("read the workflow");
         match record {
-            Some(record) if record.status != Status::Running => return record,
-            record => assert!(
-                tokio::time::Instant::now() < deadline,
-                "not ended within {PATIENCE:?}: {trial:?}: {record:?}"
-            ),
+            Some(record) if record.status != Status::Running => Ok(record),
+            record => Err(format!("not ended: {record:?}")),
         }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    })
+    .await
 }
 
 async fn ended(db: &Database, id: WorkflowId) -> Option<Record> {
@@ -395,12 +391,29 @@ pub async fn until<F: Future<Output = bool>>(condition: impl Fn() -> F) {
 }
 
 async fn until_in<F: Future<Output = bool>>(trial: &Trial, condition: impl Fn() -> F) {
+    waited(trial, || async {
+        match condition().await {
+            true => Ok(()),
+            false => Err(String::new()),
+        }
+    })
+    .await;
+}
+
+/// What `look` finds in the end; it says what it sees until then.
+async fn waited<T, F: Future<Output = Result<T, String>>>(
+    trial: &Trial,
+    look: impl Fn() -> F,
+) -> T {
     let deadline = tokio::time::Instant::now() + PATIENCE;
-    while !condition().await {
-        assert!(
-            tokio::time::Instant::now() < deadline,
-            "not within {PATIENCE:?}: {trial:?}"
-        );
+    loop {
+        match look().await {
+            Ok(found) => return found,
+            Err(seen) => assert!(
+                tokio::time::Instant::now() < deadline,
+                "not within {PATIENCE:?}: {trial:?}: {seen}"
+            ),
+        }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

@@ -14,6 +14,8 @@ use compute_model::Server;
 use compute_model::fault::Kind;
 use compute_rpc::agent;
 use compute_rpc::workflows::Asked;
+use serde::Serialize;
+use serde_json::Value;
 use workflow::{Next, StepContext, StepError};
 
 use crate::env::Env;
@@ -113,14 +115,51 @@ fn undone_on_host(
     }
 }
 
-/// What is told of a change that failed; `verb` is Nova's word.
-fn told(verb: &str, server_id: &str, why: &serde_json::Value) -> Told {
-    let why = Why::of(why);
-    Told {
-        message: format!(
-            "Failed to {verb} network adapter device of {server_id}: {}",
-            why.kind.sentence()
-        ),
-        details: why.text,
+/// A change of a server's cards, by Nova's names for it.
+struct Change {
+    verb: &'static str,
+    event: &'static str,
+}
+
+impl Change {
+    /// Writes down that the change went well, as the last thing that its step does.
+    async fn went_well<S: Serialize + Sync>(
+        &self,
+        cx: &StepContext,
+        state: &S,
+        (server_id, asked): (&str, &Asked),
+    ) -> Result<Next, StepError> {
+        self.write(cx, state, server_id, asked, None).await?;
+        Ok(Next::Go)
+    }
+
+    /// Writes down why it failed.
+    async fn failed<S: Serialize + Sync>(
+        &self,
+        cx: &StepContext,
+        state: &S,
+        (server_id, asked): (&str, &Asked),
+        why: &Value,
+    ) -> Result<(), StepError> {
+        let why = Why::of(why);
+        let (verb, sentence) = (self.verb, why.kind.sentence());
+        let told = Told {
+            message: format!("Failed to {verb} network adapter device of {server_id}: {sentence}"),
+            details: why.text,
+        };
+        self.write(cx, state, server_id, asked, Some(&told)).await
+    }
+
+    async fn write<S: Serialize + Sync>(
+        &self,
+        cx: &StepContext,
+        state: &S,
+        server_id: &str,
+        asked: &Asked,
+        failed: Option<&Told>,
+    ) -> Result<(), StepError> {
+        let event = records::event(asked, self.event, None, failed);
+        records::finish(cx, state, server_id, Some((asked, event)), |_| true).await?;
+        Ok(())
     }
 }

@@ -8,11 +8,16 @@ use compute_rpc::workflows::{
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{TRIES, existing, failed, tell, told, turn, undone_on_host};
+use super::{Change, TRIES, existing, failed, tell, turn, undone_on_host};
 use crate::env::Env;
 use crate::workflows::MINUTE;
 use crate::workflows::plugged::{self, Which};
 use crate::{ports, records};
+
+const CHANGE: Change = Change {
+    verb: "attach",
+    event: "compute_attach_interface",
+};
 
 /// See the module.
 pub struct AttachInterface;
@@ -46,8 +51,8 @@ impl Workflow for AttachInterface {
         state: &mut State,
         why: &Value,
     ) -> Result<(), StepError> {
-        let told = told("attach", &state.server_id, why);
-        write_event(cx, state, Some(&told)).await
+        let of = (state.server_id.as_str(), &state.asked);
+        CHANGE.failed(cx, state, of, why).await
     }
 }
 
@@ -127,19 +132,8 @@ async fn unplug(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), St
 }
 
 async fn settle(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    write_event(cx, state, None).await?;
-    Ok(Next::Go)
-}
-
-async fn write_event(
-    cx: &StepContext,
-    state: &State,
-    failed: Option<&crate::why::Told>,
-) -> Result<(), StepError> {
-    let event = records::event(&state.asked, "compute_attach_interface", None, failed);
-    let event = Some((&state.asked, event));
-    records::finish(cx, state, &state.server_id, event, |_| true).await?;
-    Ok(())
+    let of = (state.server_id.as_str(), &state.asked);
+    CHANGE.went_well(cx, state, of).await
 }
 
 /// The port whose card this is about.

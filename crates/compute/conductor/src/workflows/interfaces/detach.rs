@@ -10,15 +10,19 @@ use compute_rpc::workflows::{
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{TRIES, failed, tell, told, turn, undone_on_host};
+use super::{Change, TRIES, failed, tell, turn, undone_on_host};
 use crate::env::Env;
 use crate::host::AgentTrouble;
-use crate::why::Told;
 use crate::workflows::MINUTE;
 use crate::{ports, records};
 
 /// How often a guest is asked that does not let go of its card, as one that is still booting.
 const ASKED: u32 = 3;
+
+const CHANGE: Change = Change {
+    verb: "detach",
+    event: "compute_detach_interface",
+};
 
 /// See the module.
 pub struct DetachInterface;
@@ -52,8 +56,8 @@ impl Workflow for DetachInterface {
         state: &mut State,
         why: &Value,
     ) -> Result<(), StepError> {
-        let told = told("detach", &state.server_id, why);
-        write_event(cx, state, Some(&told)).await
+        let of = (state.server_id.as_str(), &state.asked);
+        CHANGE.failed(cx, state, of, why).await
     }
 }
 
@@ -120,17 +124,6 @@ async fn give_back(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Ne
 }
 
 async fn settle(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    write_event(cx, state, None).await?;
-    Ok(Next::Go)
-}
-
-async fn write_event(
-    cx: &StepContext,
-    state: &State,
-    failed: Option<&Told>,
-) -> Result<(), StepError> {
-    let event = records::event(&state.asked, "compute_detach_interface", None, failed);
-    let event = Some((&state.asked, event));
-    records::finish(cx, state, &state.server_id, event, |_| true).await?;
-    Ok(())
+    let of = (state.server_id.as_str(), &state.asked);
+    CHANGE.went_well(cx, state, of).await
 }
