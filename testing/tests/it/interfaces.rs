@@ -323,6 +323,22 @@ async fn a_port_that_its_owner_deletes_takes_its_card_along() {
         (event["event"] == "compute_detach_interface" && event["result"] == "Success").then_some(())
     })
     .await;
+    // A guest that keeps the card has it without a record: there is no port any more to put back.
+    let card = attach(&server, json!({"net_id": network}))
+        .await
+        .expect(200);
+    let port = id(&card["interfaceAttachment"]);
+    fail(&cloud, Verb::DetachNic, 3);
+    let path = format!("/network/v2.0/ports/{port}");
+    server.user.delete(&path).await.expect(204);
+    until("the detach fails", || async {
+        let event = last_event(&cloud, &server).await;
+        (event["event"] == "compute_detach_interface" && event["result"] == "Error").then_some(())
+    })
+    .await;
+    assert_eq!(cards(&cloud, &server).await.len(), 2);
+    let shown = server.show().await["addresses"].to_string();
+    assert_eq!(shown.matches("\"fixed\"").count(), 1, "{shown}");
     // What is deleted with its server is no change of its cards.
     server.delete().await.vanishes().await;
     cloud.audit().await;

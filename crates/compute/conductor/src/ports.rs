@@ -244,10 +244,15 @@ pub async fn release_planned(
     Ok(())
 }
 
+/// Whether the network service says that a port is the server's.
+pub async fn is_tied(env: &Env, server_id: &str, port_id: &str) -> Result<bool, StepError> {
+    let ports = of_server(env, server_id).await?;
+    Ok(ports.iter().any(|port| port.id == port_id))
+}
+
 /// Gives the port of a card back, if it is still the server's.
 pub async fn release_vif(env: &Env, server_id: &str, vif: &Vif) -> Result<(), StepError> {
-    let ports = of_server(env, server_id).await?;
-    match ports.iter().any(|port| port.id == vif.port_id) {
+    match is_tied(env, server_id, &vif.port_id).await? {
         true => give_back(env, &vif.port_id, vif.preexisting).await,
         false => Ok(()),
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
+use crate::network::Vif;
 use crate::server::DiskConfig;
 use crate::{Flavor, PowerState, Server, VmState};
 
@@ -72,5 +73,23 @@ pub fn server(id: &str) -> Server {
         launched_at: Some(now),
         terminated_at: None,
         deleted_at: None,
+    }
+}
+
+/// The card of a port on network `net`, without addresses and traffic.
+pub fn vif(port_id: &str) -> Vif {
+    Vif {
+        port_id: port_id.to_owned(),
+        network_id: "net".into(),
+        network_name: "private".into(),
+        mac: "fa:16:3e:00:00:01".into(),
+        mtu: 1450,
+        addresses: Vec::new(),
+        active: false,
+        preexisting: false,
+        tag: None,
+        vnic_type: "normal".into(),
+        tap: None,
+        netns: None,
     }
 }

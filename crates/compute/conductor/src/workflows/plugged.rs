@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use compute_model::Server;
 use compute_model::fault::Kind;
+use compute_model::network::Vif;
 use workflow::{Next, StepContext, StepError};
 
 use crate::env::Env;
@@ -89,12 +90,45 @@ async fn look_at_ports(
     }
     let vifs = ports::refresh(env, &server).await?;
     if vifs != server.vifs {
-        server.vifs.clone_from(&vifs);
-        records::change(cx, id, None, |server| {
-            server.vifs.clone_from(&vifs);
+        let seen = std::mem::replace(&mut server.vifs, vifs);
+        records::change(cx, id, None, |recorded| {
+            recorded.vifs = merged(&recorded.vifs, &seen, &server.vifs);
             true
         })
         .await?;
     }
     Ok(Some(server))
+}
+
+/// The cards of a record that were `seen` once, as they are `now`. The record may have changed since: a card that left
+/// it does not come back, and one that was not seen stays.
+fn merged(recorded: &[Vif], seen: &[Vif], now: &[Vif]) -> Vec<Vif> {
+    let of = |vifs: &[Vif], card: &Vif| {
+        let mut found = vifs.iter();
+        found.find(|vif| vif.port_id == card.port_id).cloned()
+    };
+    let kept = recorded.iter().filter_map(|card| match of(seen, card) {
+        Some(_) => of(now, card),
+        None => Some(card.clone()),
+    });
+    kept.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cards_that_left_the_record_do_not_come_back_and_new_ones_stay() {
+        let card = |id: &str, active: bool| {
+            let mut vif = compute_model::testing::vif(id);
+            vif.active = active;
+            vif
+        };
+        let seen = [card("a", false), card("b", false), card("c", false)];
+        let now = [card("a", true), card("b", true)];
+        let recorded = [card("a", false), card("c", false), card("d", false)];
+        let expected = [card("a", true), card("d", false)];
+        assert_eq!(merged(&recorded, &seen, &now), expected);
+    }
 }

@@ -74,7 +74,11 @@ async fn forget(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next,
     Ok(Next::Go)
 }
 
-async fn remember(_env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
+/// Puts the card back into the record, unless its port is the server's no more.
+async fn remember(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
+    if !ports::is_tied(env, &state.server_id, &state.vif.port_id).await? {
+        return Ok(());
+    }
     records::finish(cx, state, &state.server_id, None, |server| {
         put_back(server, state);
         true
@@ -113,6 +117,9 @@ async fn plug_again(env: &Env, cx: &StepContext, state: &mut State) -> Result<()
     let Some(mut server) = records::load(env, &state.server_id).await? else {
         return Ok(());
     };
+    if !ports::is_tied(env, &state.server_id, &state.vif.port_id).await? {
+        return Ok(());
+    }
     put_back(&mut server, state);
     let told = tell(env, &state.asked, server, &state.vif.port_id, true).await;
     undone_on_host(cx, &state.server_id, told)
