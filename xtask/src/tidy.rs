@@ -1,6 +1,8 @@
 //! Checks of the whole checkout that the compiler cannot make. Each check is a function from the
 //! checkout to complaints; `--fix` rewrites what is generated.
 
+mod circles;
+mod companions;
 mod documents;
 mod files;
 mod layers;
@@ -14,6 +16,8 @@ use anyhow::{Context, Result, ensure};
 pub fn run(root: &Path, fix: bool) -> Result<ExitCode> {
     let graph = layers::Graph::of(root)?;
     let mut complaints = layers::check(&graph);
+    complaints.extend(companions::check(root, &graph)?);
+    complaints.extend(circles::check(root, fix)?);
     complaints.extend(files::check(root)?);
     complaints.extend(documents::check(root, &graph, fix)?);
     for complaint in &complaints {

@@ -10,9 +10,8 @@ use compute_db::{
     Database, DbError, claims, hosts, letting_go, quarantine, server_groups, servers,
 };
 use compute_model::quarantine::{Verdict, judge};
-use image::Images;
-use network::Networks;
 
+use crate::companions::Companions;
 use crate::config::Config;
 use crate::drivers::{self, Hosted};
 use crate::operator;
@@ -22,8 +21,7 @@ use crate::{cloud, membership};
 /// What is looked at.
 pub struct Auditor {
     pub db: Database,
-    pub images: Images,
-    pub networks: Networks,
+    pub companions: Companions,
     pub hosts: Vec<Hosted>,
     pub network: Service,
     pub session: Session,
@@ -58,29 +56,17 @@ async fn offline(config: &Config) -> Result<Vec<String>> {
     let db = cloud::open::compute(config, &state).await?;
     membership::settle(&state, &db, &drivers::host_names(config)?).await?;
     let hosts = drivers::open(config, &state).await?;
-    let (identity, images, networks) = tokio::try_join!(
-        cloud::open::identity_at(config, &state.path, "http://localhost"),
-        async {
-            let db = cloud::open::database(config, &state, "image").await?;
-            cloud::open::images(config, &state, db).await
-        },
-        async {
-            let db = cloud::open::database(config, &state, "network").await?;
-            cloud::open::networks(config, &state, db).await
-        },
-    )?;
+    let companions = cloud::open::companions(config, &state).await?;
     let session = cloud::session(
-        &Service::in_process("identity", identity.router()),
+        &companions.service("identity")?,
         "nova",
         state.secrets.service("nova"),
     );
-    let network = Service::in_process("network", networks.router(identity.authenticator()));
     let auditor = Auditor {
         db,
-        images,
-        networks,
         hosts,
-        network,
+        network: companions.service("network")?,
+        companions,
         session,
         at_rest: true,
     };
@@ -102,14 +88,9 @@ impl Auditor {
         findings.extend(grouped(self, &live).await?);
         findings.extend(guests(self).await?);
         findings.extend(ports(self, &live).await?);
-        let images = self.images.audit().await?;
-        if !images.is_clean() {
-            findings.push(format!("images: {images:?}"));
+        for one in &self.companions.0 {
+            findings.extend(one.companion.audit(self.at_rest).await?);
         }
-        findings.extend(match self.at_rest {
-            true => self.networks.audit_at_rest().await?,
-            false => self.networks.audit().await?,
-        });
         Ok(findings)
     }
 

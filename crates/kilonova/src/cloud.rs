@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::Router;
-use axum::routing::get;
 use bus::Bus;
 use clients::{Login, Service, Session};
 use compute_agent::Agent;
@@ -19,25 +18,22 @@ use compute_api::Api;
 use compute_conductor::Conductor;
 use compute_control::Control;
 use compute_db::Database;
-use identity::Identity;
-use image::Images;
 use ipnet::IpNet;
-use network::Networks;
 use secrecy::SecretString;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use web::Authenticator;
 use web::policy::Policy;
 
 use self::roles::{Parts, agents, conductor, report_services, scheduler};
 use crate::audit::Auditor;
 use crate::certificates::{self, Shown};
+use crate::companions::{Companions, Neighbours, Place};
 use crate::config::Config;
 use crate::listeners::Entrance;
 use crate::membership::{self, Membership};
 use crate::state::State;
-use crate::{credentials, drivers, glue, health, keys, listeners, operator};
+use crate::{credentials, drivers, front_door, health, listeners, operator};
 
 /// How long a stop waits for what is under way; the rest goes on with the next start.
 const GRACE: Duration = Duration::from_secs(20);
@@ -56,9 +52,7 @@ pub struct Cloud {
     pub console_url: String,
     pub api_address: SocketAddr,
     pub db: Database,
-    identity: Identity,
-    pub images: Images,
-    pub networks: Networks,
+    companions: Companions,
     pub hosts: Vec<drivers::Hosted>,
     /// The network service as compute calls it.
     pub network: Service,
@@ -73,13 +67,14 @@ pub struct Cloud {
     shown: Option<Shown>,
     conductor: Conductor,
     agents: Vec<Agent>,
-    network_tasks: JoinSet<()>,
+    /// What companions do by themselves.
+    of_companions: Vec<JoinSet<()>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
 
-/// The four companions and compute as services to call in this process.
-struct Companions {
+/// The companions that compute asks, called in this process.
+struct Asked {
     identity: Service,
     image: Service,
     network: Service,
@@ -119,29 +114,25 @@ impl Cloud {
 
         // Before any table is touched but compute's: whether folder and database belong together.
         let names = drivers::host_names(config)?;
-        let belonging = async {
-            let db = open::compute(config, &state).await?;
-            let membership = membership::settle(&state, &db, &names).await?;
-            Ok((db, membership))
-        };
-        let ((db, membership), of_identity, of_image, of_network) = tokio::try_join!(
-            belonging,
-            open::database(config, &state, "identity"),
-            open::database(config, &state, "image"),
-            open::database(config, &state, "network"),
-        )?;
+        let db = open::compute(config, &state).await?;
+        let membership = membership::settle(&state, &db, &names).await?;
         let hosts = drivers::open(config, &state).await?;
         let bus = Bus::connect(&config.place.transport_url)
             .await
             .context("the message bus (transport_url)")?;
-        let (identity, images, networks) = tokio::try_join!(
-            open::identity(config, &state, of_identity, &url),
-            open::images(config, &state, of_image),
-            open::networks(config, &state, of_network),
-        )?;
+        let place = Place {
+            config,
+            folder: &state.path,
+            state: Some(&state),
+            url: &url,
+        };
+        let companions = Companions::open(&place).await?;
         // A server that outlives a power cut has the ports and images that its row names.
-        db.durable_after(&[networks.database(), images.database()]);
-        bootstrap::run(&identity, config, &state, &url).await?;
+        let others = companions.databases();
+        let others = others.filter(|(name, _)| *name != "identity");
+        db.durable_after(&others.map(|(_, db)| db).collect::<Vec<_>>());
+        let keystone = companions.keystone()?;
+        bootstrap::run(keystone, config, &state, &url).await?;
         let trust = shown.as_ref().and_then(|shown| shown.trust.as_deref());
         credentials::write(
             &state,
@@ -150,53 +141,40 @@ impl Cloud {
             trust,
         )?;
 
-        let authenticator = identity.authenticator();
-        let companions = Companions {
-            identity: Service::in_process("identity", identity.router()),
-            image: Service::in_process("image", images.router(authenticator.clone())),
-            network: Service::in_process("network", networks.router(authenticator.clone())),
+        let authenticator = keystone.authenticator();
+        let asked = Asked {
+            identity: companions.service("identity")?,
+            image: companions.service("image")?,
+            network: companions.service("network")?,
         };
-        let nova = session(&companions.identity, "nova", state.secrets.service("nova"));
-        if config.image.use_keystone_limits {
-            images.set_limit_source(Arc::new(glue::ImageLimits {
-                identity: companions.identity.clone(),
-                session: session(
-                    &companions.identity,
-                    "glance",
-                    state.secrets.service("glance"),
-                ),
-                region: config.place.region.clone(),
-            }));
-        }
-        let control = control(config, &db, &bus, &companions, &nova, &console_url)?;
+        let own = |user: &str| session(&asked.identity, user, state.secrets.service(user));
+        let nova = own("nova");
+        let control = control(config, &db, &bus, &asked, &nova, &console_url)?;
         let compute = compute_api::router(Arc::new(Api {
             authenticator: authenticator.clone(),
             control: control.clone(),
         }));
-        let neutron = session(
-            &companions.identity,
-            "neutron",
-            state.secrets.service("neutron"),
-        );
-        networks
-            .set_event_sink(Arc::new(glue::Events {
-                compute: Service::in_process("compute", compute.clone()),
-                session: neutron,
-            }))
-            .await;
         let metadata = metadata(config, &db, &state)?;
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let network_tasks = networks.start(
-            Some(Arc::new(glue::Metadata(metadata.clone()))),
-            stop.clone(),
-        );
+        let mut of_companions = Vec::new();
+        for one in &companions.0 {
+            let neighbours = Neighbours {
+                identity: asked.identity.clone(),
+                compute: Service::in_process("compute", compute.clone()),
+                metadata: metadata.clone(),
+                session: one.row.user.map(|user| own(user.name)),
+                region: config.place.region.clone(),
+            };
+            let started = one.companion.start(neighbours, stop.clone());
+            of_companions.push(started.await);
+        }
         let parts = Parts {
             config,
             state: &state,
             membership: &membership,
             bus: &bus,
-            companions: &companions,
+            asked: &asked,
             session: &nova,
         };
         let conductor = conductor(&parts, &db).await?;
@@ -205,19 +183,14 @@ impl Cloud {
         report_services(&tasks, &parts, &stop);
         let auditor = Arc::new(Auditor {
             db: db.clone(),
-            images: images.clone(),
-            networks: networks.clone(),
+            companions: companions.clone(),
             hosts: hosts.clone(),
-            network: companions.network.clone(),
+            network: asked.network.clone(),
             session: nova.clone(),
             at_rest: false,
         });
-        let checks = health::checks(&[
-            ("compute", &db),
-            ("identity", identity.database()),
-            ("image", images.database()),
-            ("network", networks.database()),
-        ]);
+        let databases = std::iter::once(("compute", &db)).chain(companions.databases());
+        let checks = health::checks(databases);
         let operators = operator::open(&state.path)?;
         operator::serve(
             &tasks,
@@ -226,14 +199,7 @@ impl Cloud {
             auditor.clone(),
             stop.clone(),
         );
-        let door = front_door(
-            &identity,
-            &images,
-            &networks,
-            compute,
-            authenticator.clone(),
-            checks,
-        );
+        let door = front_door::router(&companions, compute, &authenticator, checks);
         let proxies: Arc<[IpNet]> = Arc::from(config.api.trusted_proxies.clone());
         let door = door.layer(axum::middleware::from_fn_with_state(
             proxies,
@@ -253,7 +219,6 @@ impl Cloud {
             entrance.serve(&tasks, "metadata", listener, metadata, stop.clone());
         }
         warm(&tasks, &nova);
-        keys::rotate_on_time(&tasks, identity.clone(), stop.clone());
         tasks.close();
         Ok(Cloud {
             state,
@@ -262,11 +227,9 @@ impl Cloud {
             console_url,
             api_address,
             db,
-            identity,
-            images,
-            networks,
+            companions,
             hosts,
-            network: companions.network,
+            network: asked.network,
             front_door: door,
             session: nova,
             auditor,
@@ -275,7 +238,7 @@ impl Cloud {
             shown,
             conductor,
             agents,
-            network_tasks,
+            of_companions,
             tasks,
             stop,
         })
@@ -287,12 +250,10 @@ impl Cloud {
         if let Some(Err(error)) = self.shown.as_ref().map(Shown::reload) {
             tracing::error!("the certificate stays as it was: {error:#}");
         }
-        for (service, read) in [
-            ("compute", self.policy.reload()),
-            ("identity", self.identity.reload_policy()),
-            ("image", self.images.reload_policy()),
-            ("network", self.networks.reload_policy()),
-        ] {
+        let companions = self.companions.0.iter();
+        let companions = companions.map(|one| (one.row.name, one.companion.reload_policy()));
+        for (service, read) in std::iter::once(("compute", self.policy.reload())).chain(companions)
+        {
             if let Err(error) = read.map_err(anyhow::Error::from) {
                 tracing::error!(service, "its policy stays as it was: {error:#}");
             }
@@ -306,7 +267,9 @@ impl Cloud {
             agent.stop().await;
         }
         self.conductor.stop(GRACE).await;
-        while self.network_tasks.join_next().await.is_some() {}
+        for tasks in &mut self.of_companions {
+            while tasks.join_next().await.is_some() {}
+        }
         if tokio::time::timeout(GRACE, self.tasks.wait())
             .await
             .is_err()
@@ -322,12 +285,8 @@ impl Cloud {
     /// What was written last comes into the files themselves: no log of a database stays behind, which may
     /// still say what was deleted since.
     async fn close_databases(&self) {
-        for db in [
-            &self.db,
-            self.identity.database(),
-            self.images.database(),
-            self.networks.database(),
-        ] {
+        let others = self.companions.databases().map(|(_, db)| db);
+        for db in std::iter::once(&self.db).chain(others) {
             match tokio::time::timeout(CLOSE_WAIT, db.clone().close()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::warn!(%error, "a database was not closed"),
@@ -356,7 +315,7 @@ fn control(
     config: &Config,
     db: &Database,
     bus: &Bus,
-    companions: &Companions,
+    asked: &Asked,
     session: &Session,
     console_url: &str,
 ) -> Result<Arc<Control>> {
@@ -392,9 +351,9 @@ fn control(
     Ok(Arc::new(Control {
         db: db.clone(),
         bus: bus.clone(),
-        identity: companions.identity.clone(),
-        image: companions.image.clone(),
-        network: companions.network.clone(),
+        identity: asked.identity.clone(),
+        image: asked.image.clone(),
+        network: asked.network.clone(),
         session: session.clone(),
         policy: Arc::new(policy),
         generators: compute_control::keypairs::Generators::default(),
@@ -432,26 +391,4 @@ fn console_settings(config: &Config, state: &Path) -> compute_console::Settings 
         novnc_path,
         allowed_origins: config.console.allowed_origins.clone(),
     }
-}
-
-/// All REST services behind one address.
-fn front_door(
-    identity: &Identity,
-    images: &Images,
-    networks: &Networks,
-    compute: Router,
-    authenticator: Arc<dyn Authenticator>,
-    checks: telemetry::Checks,
-) -> Router {
-    let prefixes: Arc<[&'static str]> = Arc::from(["/identity", "/compute", "/image", "/network"]);
-    // `nest` would not hand `/image/` on, which clients ask for versions.
-    Router::new()
-        .route("/", get(move || glue::index(prefixes.clone())))
-        .nest_service("/identity", identity.router())
-        .nest_service("/compute", compute)
-        .nest_service("/image", images.router(authenticator.clone()))
-        .nest_service("/network", networks.router(authenticator.clone()))
-        .merge(health::front(checks, authenticator))
-        .method_not_allowed_fallback(glue::no_such_method)
-        .fallback(glue::nowhere)
 }

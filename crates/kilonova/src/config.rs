@@ -4,31 +4,29 @@ mod cache;
 mod compute;
 mod console;
 mod contradictions;
+mod database;
 pub mod demo;
-mod identity;
-mod image;
 mod place;
 mod policy;
 mod qemu;
 mod scheduling;
-mod services;
 mod ssl;
 
 use std::path::Path;
+use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use settings::{Outside, SectionInfo, Settings, Sources, section};
 use telemetry::TelemetrySettings;
+
+use crate::companions::{self, Configured};
 
 pub use compute::{ApiSection, ComputeSection, FakeSection};
 pub use console::ConsoleSection;
 pub use demo::DemoSection;
-pub use identity::{ComplianceSection, FernetSection, IdentitySection};
-pub use image::ImageSection;
 pub use place::{Driver, Place};
 pub use qemu::QemuSection;
 pub use scheduling::SchedulerSection;
-pub use services::{NetworkSection, Plane};
 
 /// Everything that was read.
 pub struct Config {
@@ -48,12 +46,9 @@ pub struct Config {
     pub image_cache: cache::ImageCacheSection,
     pub scheduler: SchedulerSection,
     pub filter_scheduler: scheduling::FilterSchedulerSection,
-    pub identity: IdentitySection,
-    pub compliance: ComplianceSection,
-    pub fernet: FernetSection,
-    pub image: ImageSection,
-    pub network: NetworkSection,
-    pub database: services::DatabaseSection,
+    pub database: database::DatabaseSection,
+    /// The services beside compute, in the order of their rows.
+    companions: Vec<Arc<dyn Configured>>,
     pub demo: DemoSection,
     /// What the environment says of proxies and mirrors.
     pub outside: Outside,
@@ -63,7 +58,7 @@ pub struct Config {
 
 /// All sections, for reading and for the reference.
 pub fn sections() -> Vec<SectionInfo> {
-    vec![
+    let mut sections = vec![
         section::<TelemetrySettings>(),
         section::<Place>(),
         section::<ComputeSection>(),
@@ -80,14 +75,13 @@ pub fn sections() -> Vec<SectionInfo> {
         section::<cache::ImageCacheSection>(),
         section::<SchedulerSection>(),
         section::<scheduling::FilterSchedulerSection>(),
-        section::<IdentitySection>(),
-        section::<ComplianceSection>(),
-        section::<FernetSection>(),
-        section::<ImageSection>(),
-        section::<NetworkSection>(),
-        section::<services::DatabaseSection>(),
+        section::<database::DatabaseSection>(),
         section::<DemoSection>(),
-    ]
+    ];
+    let companions = companions::ROWS.iter().flat_map(|row| (row.sections)());
+    let demo = sections.len() - 2;
+    sections.splice(demo..demo, companions);
+    sections
 }
 
 impl Config {
@@ -124,9 +118,15 @@ impl Config {
             ssl,
             (take!(), take!(), take!(), take!(), take!(), take!()),
             (take!(), take!(), take!(), take!(), take!(), take!()),
-            (take!(), take!(), take!(), take!(), take!(), take!()),
-            (take!(), take!(), take!(), take!()),
+            (take!(), take!(), take!(), take!(), take!()),
         );
+        let mut companions = Vec::new();
+        for row in companions::ROWS {
+            match (row.read)(settings) {
+                Ok(read) => companions.push(read),
+                Err(found) => problems.push(found.to_string()),
+            }
+        }
         let (
             Some(ssl),
             (Some(telemetry), Some(place), Some(compute), Some(api), Some(quota), Some(console)),
@@ -134,16 +134,17 @@ impl Config {
             (
                 Some(scheduler),
                 Some(filter_scheduler),
-                Some(identity),
-                Some(image),
-                Some(network),
                 Some(database),
+                Some(demo),
+                Some(image_cache),
             ),
-            (Some(demo), Some(compliance), Some(fernet), Some(image_cache)),
         ) = sections
         else {
             bail!("{}", problems.join("\n"));
         };
+        if !problems.is_empty() {
+            bail!("{}", problems.join("\n"));
+        }
         let config = Config {
             telemetry,
             place,
@@ -161,12 +162,8 @@ impl Config {
             image_cache,
             scheduler,
             filter_scheduler,
-            identity,
-            compliance,
-            fernet,
-            image,
-            network,
             database,
+            companions,
             demo,
             outside: Outside::default(),
             warnings: settings.warnings(),
@@ -178,16 +175,31 @@ impl Config {
         Ok(config)
     }
 
+    /// What was said of a companion.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn companion(&self, name: &str) -> Result<&dyn Configured> {
+        let mut all = companions::ROWS.iter().zip(&self.companions);
+        let found = all.find(|(row, _)| row.name == name);
+        found
+            .map(|(_, companion)| companion.as_ref())
+            .with_context(|| format!("there is no companion {name}"))
+    }
+
+    /// What was said of all companions.
+    pub fn companions(&self) -> impl Iterator<Item = &dyn Configured> {
+        self.companions.iter().map(AsRef::as_ref)
+    }
+
     /// The database URL of a service: what the operator says, else a file of our own.
     pub fn database_url(&self, state: &Path, service: &str) -> String {
-        let given = match service {
-            "identity" => &self.identity.connection,
-            "image" => &self.image.connection,
-            "network" => &self.network.connection,
-            _ => &self.database.connection,
+        let given = match self.companion(service) {
+            Ok(companion) => companion.connection(),
+            Err(_) => self.database.connection.as_deref(),
         };
         match given {
-            Some(url) => url.clone(),
+            Some(url) => url.to_owned(),
             None => format!(
                 "sqlite:{}",
                 state.join(format!("db/{service}.sqlite")).display()

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use ipnet::IpNet;
 
-use crate::cloud::open;
+use crate::companions::network;
 use crate::config::Config;
 use api::Api;
 
@@ -69,7 +69,7 @@ pub async fn run(config: &Config, wanted: &Wanted) -> Result<()> {
     let flavor = steps::flavors(&admin).await?;
     step("the external network");
     let wish = wanted.external_cidr.or(config.demo.external_cidr);
-    let public = range::public_network(&admin, wish, open::places(config)).await?;
+    let public = range::public_network(&admin, wish, network::places(config)).await?;
     step("the private network");
     let private = steps::private_network(&demo, &public.id).await?;
     step("key and security group");

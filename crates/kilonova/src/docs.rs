@@ -6,6 +6,7 @@ use microversion::Range;
 use rest::{Access, Line, Status};
 use web::policy::Rule;
 
+use crate::companions::ROWS;
 use crate::config::sections;
 
 /// `docs/settings.md`.
@@ -15,9 +16,10 @@ pub fn settings() -> String {
 
 /// A REST face, for documents and for tests that walk all calls of all services.
 pub struct Face {
+    /// As of its prefix at the front door.
     pub name: &'static str,
     /// What stands before the paths of its calls at the front door.
-    pub prefix: &'static str,
+    pub prefix: String,
     pub calls: Vec<Line>,
     /// The rules of its policy.
     pub rules: Vec<&'static [Rule]>,
@@ -26,38 +28,22 @@ pub struct Face {
 }
 
 /// All REST faces.
-pub fn faces() -> [Face; 4] {
-    let face = |name, prefix, calls, rules| Face {
-        name,
-        prefix,
-        calls,
-        rules,
+pub fn faces() -> Vec<Face> {
+    let compute = Face {
+        name: "compute",
+        prefix: "/compute/v2.1".to_owned(),
+        calls: compute_api::routes::table().lines(),
+        rules: compute_control::policy::TABLES.to_vec(),
         rule_prefix: "",
     };
-    [
-        face(
-            "Compute",
-            "/compute/v2.1",
-            compute_api::routes::table().lines(),
-            compute_control::policy::TABLES.to_vec(),
-        ),
-        Face {
-            rule_prefix: "identity:",
-            ..face(
-                "Identity",
-                "/identity",
-                identity::calls(),
-                identity::POLICY_TABLES.to_vec(),
-            )
-        },
-        face("Image", "/image", image::calls(), vec![image::POLICY_RULES]),
-        face(
-            "Network",
-            "/network",
-            network::calls(),
-            vec![network::POLICY_RULES],
-        ),
-    ]
+    let companions = ROWS.iter().map(|row| Face {
+        name: row.name,
+        prefix: format!("/{}", row.name),
+        calls: (row.calls)(),
+        rules: row.rules.to_vec(),
+        rule_prefix: row.rule_prefix,
+    });
+    std::iter::once(compute).chain(companions).collect()
 }
 
 /// `docs/routes.md`: every call of every service with who may make it, its versions, code and state.
@@ -71,13 +57,17 @@ pub fn routes() -> String {
         let _ = writeln!(
             text,
             "\n## {}\n\n| call | who | versions | success | state |\n|---|---|---|---|---|",
-            face.name,
+            title(&face),
         );
         for call in &face.calls {
             let _ = writeln!(text, "{}", row(&face, call));
         }
     }
     text
+}
+
+fn title(face: &Face) -> String {
+    face.name[..1].to_uppercase() + &face.name[1..]
 }
 
 fn row(face: &Face, call: &Line) -> String {
@@ -119,7 +109,7 @@ pub fn counts() -> String {
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} |",
-            face.name,
+            title(&face),
             count(Status::Built),
             count(Status::NotBuilt),
             count(Status::Gone),

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use hypervisor_qemu::{Confinement, QemuSettings};
 
+use crate::companions::network;
 use crate::config::{Config, Driver};
 use crate::{guests, membership, operations};
 
@@ -83,7 +84,7 @@ pub async fn run(config: &Config) -> Result<bool> {
         };
         say(found.is_some(), what);
     }
-    let places = crate::cloud::open::places(config);
+    let places = network::places(config);
     let range = match config.demo.external_cidr {
         Some(range) => Ok((range, None)),
         None => network::host::Host::here(places, None)?

@@ -37,20 +37,21 @@ pub async fn run(config: &Config) -> Result<()> {
         let timeout = config.compute.shutdown_timeout;
         failed.extend(stop_guests(&hosted.driver, timeout, &say).await);
     }
-    if let Err(error) = remove_networks(config, &state).await {
-        failed.push(format!("networks: {error:#}"));
+    let companions = crate::cloud::open::companions(config, &state).await;
+    match companions {
+        Ok(companions) => {
+            for one in &companions.0 {
+                if let Err(error) = one.companion.down().await {
+                    failed.push(format!("{}: {error:#}", one.row.name));
+                }
+            }
+        }
+        Err(error) => failed.push(format!("{error:#}")),
     }
     match failed.is_empty() {
         true => Ok(()),
         false => bail!("not everything is down:\n{}", failed.join("\n")),
     }
-}
-
-async fn remove_networks(config: &Config, state: &State) -> Result<()> {
-    let db = crate::cloud::open::database(config, state, "network").await?;
-    let networks = crate::cloud::open::networks(config, state, db).await?;
-    networks.down().await?;
-    Ok(())
 }
 
 /// Stops the guests that run, several at a time: each may shut down within `timeout`, then its power is cut. Suspended

@@ -8,6 +8,7 @@ use hypervisor::Driver;
 use hypervisor_fake::{FakeDriver, FakeSettings};
 use hypervisor_qemu::{QemuDriver, QemuSettings};
 
+use crate::companions::Configured;
 use crate::config::{Config, Driver as Kind};
 use crate::state::State;
 
@@ -41,19 +42,21 @@ pub async fn open(config: &Config, state: &State) -> Result<Vec<Hosted>> {
     }
 }
 
-/// A guest must not be the user whose files its DHCP server writes.
+/// A guest must not be the user whose files a companion's program writes.
 fn distinct_users(config: &Config) -> Result<()> {
-    let (qemu, dhcp) = (&config.qemu, config.network.dhcp_uid);
+    let qemu = &config.qemu;
     let guests = qemu.uid_base..qemu.uid_base.saturating_add(qemu.uid_count);
-    ensure!(
-        !guests.contains(&dhcp),
-        "[network] dhcp_uid = {dhcp} is the number of a guest's user, too: [qemu] uid_base = {} and uid_count = {} \
-         give guests {} to {}",
-        qemu.uid_base,
-        qemu.uid_count,
-        guests.start,
-        guests.end - 1
-    );
+    for (option, user) in config.companions().filter_map(Configured::machine_user) {
+        ensure!(
+            !guests.contains(&user),
+            "{option} = {user} is the number of a guest's user, too: [qemu] uid_base = {} and uid_count = {} \
+             give guests {} to {}",
+            qemu.uid_base,
+            qemu.uid_count,
+            guests.start,
+            guests.end - 1
+        );
+    }
     Ok(())
 }
 

@@ -9,20 +9,18 @@ use telemetry::Checks;
 use web::Authenticator;
 
 /// A check for each database, by the name of its service.
-pub fn checks(databases: &[(&'static str, &Database)]) -> Checks {
-    databases
-        .iter()
-        .fold(Checks::default(), |checks, (name, db)| {
-            let db = (*db).clone();
-            checks.on(name, move || {
-                let db = db.clone();
-                async move {
-                    db.probe_write()
-                        .await
-                        .map_err(|error| format!("{:#}", anyhow::Error::from(error)))
-                }
-            })
+pub fn checks<'a>(databases: impl Iterator<Item = (&'static str, &'a Database)>) -> Checks {
+    databases.fold(Checks::default(), |checks, (name, db)| {
+        let db = db.clone();
+        checks.on(name, move || {
+            let db = db.clone();
+            async move {
+                db.probe_write()
+                    .await
+                    .map_err(|error| format!("{:#}", anyhow::Error::from(error)))
+            }
         })
+    })
 }
 
 /// `/healthcheck` and `/metrics` as everybody reaches them: who has a token reads why a check fails.

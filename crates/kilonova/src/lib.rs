@@ -7,6 +7,7 @@
 pub mod audit;
 mod certificates;
 pub mod cloud;
+pub mod companions;
 pub mod config;
 pub mod credentials;
 pub mod demo;
@@ -14,7 +15,7 @@ pub mod docs;
 pub mod doctor;
 pub mod down;
 mod drivers;
-mod glue;
+mod front_door;
 pub mod guests;
 mod health;
 pub mod keys;

@@ -113,10 +113,10 @@ async fn ask(
     if call.range != Range::ALWAYS {
         headers.push(("openstack-api-version", version.as_str()));
     }
-    if face.name == "Image" && call.path.ends_with("/file") || call.path.ends_with("/stage") {
+    if face.name == "image" && call.path.ends_with("/file") || call.path.ends_with("/stage") {
         headers.push(("content-type", "application/octet-stream"));
     }
-    if face.name == "Image" && method == Method::PATCH {
+    if face.name == "image" && method == Method::PATCH {
         headers.push((
             "content-type",
             "application/openstack-images-v2.1-json-patch",

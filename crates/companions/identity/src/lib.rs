@@ -29,6 +29,7 @@ mod keys;
 mod login;
 mod migrations;
 mod narrow;
+mod options;
 mod passwords;
 mod payload;
 mod policy;
@@ -45,10 +46,11 @@ mod state;
 mod tables;
 mod tokens;
 
+pub use self::settings::{Compliance, FernetKeys, QueueLimits, Settings};
 pub use bootstrap::{Bootstrap, Endpoint, Interface, ServiceUser};
 pub use keys::KeyError;
+pub use options::{read, sections};
 pub use policy::TABLES as POLICY_TABLES;
-pub use settings::{Compliance, QueueLimits, Settings};
 
 /// Every call of the API, for documents and for tests that walk them.
 pub fn calls() -> Vec<rest::Line> {
@@ -167,12 +169,12 @@ impl Identity {
         Ok(self.state.token_keys.rotate(self.state.token_life())?)
     }
 
-    /// The same, if the primary key is older than [`Settings::rotation_interval`]; says whether it was.
+    /// The same, if the primary key is older than [`FernetKeys::rotation_interval`]; says whether it was.
     ///
     /// # Errors
     /// When the key folder cannot be read or written.
     pub fn rotate_token_keys_when_due(&self, now: SystemTime) -> Result<bool, IdentityError> {
-        let interval = Duration::from_secs(self.state.settings.rotation_interval);
+        let interval = Duration::from_secs(self.state.settings.keys.rotation_interval);
         if interval.is_zero() {
             return Ok(false);
         }

@@ -187,10 +187,11 @@ fn fit(password: &[u8], hash: &str) -> Fit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Settings;
 
     #[tokio::test]
     async fn only_the_right_password_fits() {
-        let hasher = Hasher::new(4, QueueLimits::default());
+        let hasher = Hasher::new(4, Settings::default().password_queue);
         let turn = hasher.turn(Asker::ourselves()).await.expect("turn");
         let hash = hasher.hash(&turn, "sesame").await.expect("hash");
         assert!(hash.starts_with("$bcrypt-sha256$v=2,t=2b,r=4$"), "{hash}");
@@ -202,7 +203,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_cheap_hash_is_told_from_an_expensive_one_by_nobody_who_guesses() {
-        let hasher = Hasher::new(6, QueueLimits::default());
+        let hasher = Hasher::new(6, Settings::default().password_queue);
         let turn = hasher.turn(Asker::ourselves()).await.expect("turn");
         let made = hasher.hash_made("secret").expect("a hash");
         assert_eq!(rounds_of(&made), Some(LEAST_ROUNDS));

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 /// Settings of the identity service; the names in brackets are Keystone's.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// URL of its database, which the caller opens; `None` for one of the caller's choice.
+    pub connection: Option<String>,
     /// Life of a token in seconds (`[token] expiration`).
     pub token_expiration: i64,
     /// How long after its end a token is still validated for a service that asks with its own
@@ -21,11 +23,8 @@ pub struct Settings {
     pub fernet_keys: PathBuf,
     /// Folder of the keys that encrypt stored credentials (`[credential] key_repository`).
     pub credential_keys: PathBuf,
-    /// Keys kept per folder, the staged one included (`[fernet_tokens] max_active_keys`); more while
-    /// a token of an older one may live.
-    pub max_active_keys: usize,
-    /// Seconds after which a new key makes tokens; 0 leaves rotation to the operator.
-    pub rotation_interval: u64,
+    /// How many keys of tokens there are, and for how long (`[fernet_tokens]`).
+    pub keys: FernetKeys,
     /// Cost of a password hash: 2^rounds (`[identity] password_hash_rounds`); at least 4, Keystone's default 12.
     pub password_hash_rounds: u32,
     /// Longest accepted password in characters (`[identity] max_password_length`).
@@ -44,28 +43,21 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings {
-            token_expiration: 3600,
-            allow_expired_window: 172_800,
-            allow_rescope_scoped_token: true,
-            token_cache_seconds: 10,
-            token_cache_size: 10_000,
-            fernet_keys: PathBuf::from("keys/fernet"),
-            credential_keys: PathBuf::from("keys/credential"),
-            max_active_keys: 3,
-            rotation_interval: 604_800,
-            password_hash_rounds: 12,
-            max_password_length: 4096,
-            password_queue: QueueLimits::default(),
-            compliance: Compliance::default(),
-            max_project_tree_depth: 5,
-            public_url: "http://127.0.0.1:8774/identity".to_owned(),
-            policy_file: None,
-        }
+        settings::defaults()
     }
 }
 
-/// How many password checks may wait for their turn.
+/// Keys of tokens, by their names in Keystone's `[fernet_tokens]`.
+#[derive(Debug, Clone)]
+pub struct FernetKeys {
+    /// Keys kept per folder, the staged one included; more while a token of an older one may live.
+    pub max_active_keys: usize,
+    /// Seconds after which a new key makes tokens; 0 leaves rotation to the operator.
+    pub rotation_interval: u64,
+}
+
+/// How many password checks may wait for their turn. With two processors and hashes of the default cost, a full line of
+/// the default length of one user takes four seconds, of one address a quarter of a minute, and all of it two minutes.
 #[derive(Debug, Clone, Copy)]
 pub struct QueueLimits {
     /// For one user from one address.
@@ -74,18 +66,6 @@ pub struct QueueLimits {
     pub per_address: usize,
     /// In all.
     pub total: usize,
-}
-
-impl Default for QueueLimits {
-    fn default() -> Self {
-        // With two processors and hashes of the default cost, a full line of one user takes four
-        // seconds, of one address a quarter of a minute, and all of it two minutes.
-        QueueLimits {
-            per_user: 32,
-            per_address: 128,
-            total: 1024,
-        }
-    }
 }
 
 /// Rules about passwords and accounts, by their names in Keystone's `[security_compliance]`. What is
@@ -114,16 +94,6 @@ pub struct Compliance {
 
 impl Default for Compliance {
     fn default() -> Self {
-        Compliance {
-            lockout_failure_attempts: None,
-            lockout_duration: 1800,
-            disable_user_account_days_inactive: None,
-            change_password_upon_first_use: false,
-            password_expires_days: None,
-            minimum_password_age: 0,
-            unique_last_password_count: 0,
-            password_regex: None,
-            password_regex_description: None,
-        }
+        settings::defaults()
     }
 }

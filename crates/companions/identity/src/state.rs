@@ -52,10 +52,10 @@ impl State {
     /// Opens the keys and reads the rules; the database is migrated already.
     pub fn new(db: Database, settings: Settings) -> Result<Self, IdentityError> {
         Ok(State {
-            token_keys: KeyRepository::open(&settings.fernet_keys, settings.max_active_keys)?,
+            token_keys: KeyRepository::open(&settings.fernet_keys, settings.keys.max_active_keys)?,
             credential_keys: KeyRepository::open(
                 &settings.credential_keys,
-                settings.max_active_keys,
+                settings.keys.max_active_keys,
             )?,
             hasher: Hasher::new(settings.password_hash_rounds, settings.password_queue),
             policy: policy::load(settings.policy_file.as_deref())?,

@@ -18,6 +18,7 @@ mod listing;
 mod metadefs;
 mod migrations;
 mod model;
+mod options;
 mod patch;
 mod policy;
 mod quota;
@@ -34,11 +35,11 @@ mod view;
 
 use std::sync::Arc;
 
+pub use self::settings::{Ranges, Settings, WebDownload};
 pub use fault::Fault;
 pub use policy::RULES as POLICY_RULES;
 pub use quota::{LimitSource, Limits, LimitsUnavailable};
 pub use service::{Audit, Images, OpenError};
-pub use settings::{Ranges, Settings, WebDownload};
 
 /// Every call of the API, for documents and for tests that walk them.
 pub fn calls() -> Vec<rest::Line> {

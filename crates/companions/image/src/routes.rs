@@ -43,10 +43,6 @@ const fn row(
     Row::new(verb, path, access, success, serving)
 }
 
-const fn later(verb: Verb, path: &'static str) -> Row {
-    row(verb, path, Authenticated, OK, Serving::NotBuilt)
-}
-
 /// Versions, what the service offers, schemas.
 #[rustfmt::skip] // A table reads better with a row on each line.
 const AROUND: &[Row] = &[
@@ -134,15 +130,15 @@ const METADEFS: &[Row] = &[
 /// The cache of images.
 #[rustfmt::skip] // A table reads better with a row on each line.
 const NOT_BUILT: &[Row] = &[
-    later(GET, "/v2/cache"),
-    later(DELETE, "/v2/cache"),
-    later(PUT, "/v2/cache/{id}"),
-    later(DELETE, "/v2/cache/{id}"),
-    later(GET, "/v2/cached_images"),
-    later(DELETE, "/v2/cached_images"),
-    later(DELETE, "/v2/cached_images/{id}"),
-    later(GET, "/v2/queued_images"),
-    later(DELETE, "/v2/queued_images"),
-    later(PUT, "/v2/queued_images/{id}"),
-    later(DELETE, "/v2/queued_images/{id}"),
+    Row::later(GET, "/v2/cache"),
+    Row::later(DELETE, "/v2/cache"),
+    Row::later(PUT, "/v2/cache/{id}"),
+    Row::later(DELETE, "/v2/cache/{id}"),
+    Row::later(GET, "/v2/cached_images"),
+    Row::later(DELETE, "/v2/cached_images"),
+    Row::later(DELETE, "/v2/cached_images/{id}"),
+    Row::later(GET, "/v2/queued_images"),
+    Row::later(DELETE, "/v2/queued_images"),
+    Row::later(PUT, "/v2/queued_images/{id}"),
+    Row::later(DELETE, "/v2/queued_images/{id}"),
 ];

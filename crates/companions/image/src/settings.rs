@@ -9,15 +9,16 @@ use ipnet::IpNet;
 
 use crate::quota::Limits;
 
-const MIB: u64 = 1 << 20;
-const TIB: u64 = 1 << 40;
-
 /// Settings of the image service. The defaults are Glance's where Glance has the option; the name
 /// of that option stands in brackets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
+    /// URL of its database, which the caller opens; `None` for one of the caller's choice.
+    pub connection: Option<String>,
+    /// Whether limits of projects come from the identity service, where it has some.
+    pub use_keystone_limits: bool,
     /// Folder of the image data. `incoming/` and `staging/` lie in it, so that publishing is a
-    /// rename within one file system.
+    /// rename within one file system. Empty where nothing is set: the caller chooses one.
     pub image_dir: PathBuf,
     /// Largest upload in bytes [image_size_cap].
     pub size_cap: u64,
@@ -106,66 +107,14 @@ pub struct WebDownload {
     pub timeout: Duration,
 }
 
-impl Default for WebDownload {
-    fn default() -> Self {
-        WebDownload {
-            schemes: texts(&["http", "https"]),
-            ports: vec![80, 443],
-            refused_ports: Vec::new(),
-            hosts: Vec::new(),
-            refused_hosts: Vec::new(),
-            ranges: Ranges::default(),
-            timeout: Duration::from_secs(60),
-        }
-    }
-}
-
 impl Default for Settings {
     fn default() -> Self {
-        Settings {
-            image_dir: PathBuf::from("var/images"),
-            size_cap: TIB,
-            max_virtual_size: 16 * TIB,
-            keep_free: 64 * MIB,
-            idle_timeout: Duration::from_secs(300),
-            // 16 KiB a second: a modem; a GiB in 18 hours.
-            min_rate: 16 * 1024,
-            min_rate_window: Duration::from_secs(60),
-            transfers: 64,
-            transfers_per_project: 8,
-            downloads_per_project: 32,
-            limits: Limits {
-                size_total: 100 * 1024,
-                stage_total: 100 * 1024,
-                count_total: 1000,
-                count_uploading: 100,
-            },
-            disk_formats: texts(&[
-                "ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop",
-            ]),
-            container_formats: texts(&[
-                "ami",
-                "ari",
-                "aki",
-                "bare",
-                "ovf",
-                "ova",
-                "docker",
-                "compressed",
-            ]),
-            default_page: 25,
-            max_page: 1000,
-            member_limit: 128,
-            property_limit: 128,
-            tag_limit: 128,
-            task_ttl: Duration::from_secs(48 * 3600),
-            show_direct_url: true,
-            web_download: WebDownload::default(),
-            policy_file: None,
-        }
+        settings::defaults()
     }
 }
 
-fn texts(all: &[&str]) -> Vec<String> {
-    all.iter().map(|&one| one.to_owned()).collect()
+impl Default for WebDownload {
+    fn default() -> Self {
+        Settings::default().web_download
+    }
 }

@@ -29,6 +29,7 @@ mod list;
 mod metadata;
 mod migrations;
 mod networks;
+mod options;
 mod pools;
 mod ports;
 mod quotas;
@@ -53,10 +54,10 @@ mod wanted;
 pub use access::RULES as POLICY_RULES;
 pub use network_plane::{GatewayService, host};
 
+pub use self::settings::{PlaneKind, Settings};
 pub use events::{EventSink, SinkError};
 pub use metadata::MetadataUpstream;
 pub use service::{AuditError, Networks, OpenError};
-pub use settings::{PlaneKind, Settings};
 
 /// Every call of the API, for documents and for tests that walk them.
 pub fn calls() -> Vec<rest::Line> {

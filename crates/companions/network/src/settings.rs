@@ -20,10 +20,14 @@ pub enum PlaneKind {
 /// Settings of the network service.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// URL of its database, which the caller opens; `None` for one of the caller's choice.
+    pub connection: Option<String>,
     /// Name of this host as compute spells it in `binding:host_id`. Default: the machine's host name.
     pub host: String,
     /// What makes the networks real.
     pub plane: PlaneKind,
+    /// Whether nobody said what makes them real (`plane = auto`): the caller chooses before it opens the service.
+    pub choose_plane: bool,
     /// 1 to 8 letters or digits, part of every namespace's name; must differ between clouds of one machine.
     pub cloud_id: String,
     /// Where the data plane keeps its files.
@@ -69,36 +73,6 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings {
-            host: machine_name(),
-            plane: PlaneKind::None,
-            cloud_id: "local".to_owned(),
-            state_dir: PathBuf::from("./var/network"),
-            places: Places::default(),
-            owner: "local".to_owned(),
-            gateway_services: BTreeSet::new(),
-            connections_per_port: None,
-            dhcp_uid: network_plane::DHCP_UID,
-            metadata: true,
-            metadata_secret: SecretString::default(),
-            mtu: 1500,
-            dns_domain: "openstacklocal".to_owned(),
-            policy_file: None,
-            availability_zone: "nova".to_owned(),
-            reconcile_seconds: 30,
-            max_page: 0,
-            max_dns_nameservers: 5,
-            max_host_routes: 20,
-            max_fixed_ips: 9,
-            max_routes: 30,
-            max_address_pairs: 10,
-        }
+        settings::defaults()
     }
-}
-
-fn machine_name() -> String {
-    nix::unistd::gethostname()
-        .ok()
-        .and_then(|name| name.into_string().ok())
-        .unwrap_or_else(|| "localhost".to_owned())
 }

@@ -40,6 +40,7 @@
 //!
 //! This is the only place that reads the process environment.
 
+pub mod common;
 mod error;
 mod interpolate;
 mod nova;

@@ -160,6 +160,15 @@ impl<'a> Reader<'a> {
         self.optional(name).map(PathBuf::from)
     }
 
+    /// A path of a file that must be there, `None` when not set: a mistyped name must not mean the default.
+    pub fn existing_file(&mut self, name: &str) -> Option<PathBuf> {
+        let file = self.optional_path(name);
+        if file.as_ref().is_some_and(|file| !file.exists()) {
+            self.refuse(name, "there is no such file");
+        }
+        file
+    }
+
     /// A text that does not show itself.
     pub fn secret(&mut self, name: &str) -> SecretString {
         assert!(

@@ -16,6 +16,11 @@ use http::{Method, StatusCode};
 pub struct Durable(Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>);
 
 impl Durable {
+    /// For a service that keeps nothing that an answer could promise.
+    pub fn nothing() -> Self {
+        Self::by(|| std::future::ready(Ok::<_, std::convert::Infallible>(())))
+    }
+
     /// By a service's own database, asked after each request that may have written.
     pub fn by<F, Fut, E>(settle: F) -> Self
     where

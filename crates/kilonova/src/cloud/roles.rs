@@ -13,7 +13,7 @@ use compute_rpc::conductor::ServiceReport;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Companions;
+use super::Asked;
 use crate::config::Config;
 use crate::drivers;
 use crate::membership::Membership;
@@ -28,7 +28,7 @@ pub(super) struct Parts<'a> {
     pub state: &'a State,
     pub membership: &'a Membership,
     pub bus: &'a Bus,
-    pub companions: &'a Companions,
+    pub asked: &'a Asked,
     pub session: &'a Session,
 }
 
@@ -53,7 +53,7 @@ pub(super) async fn conductor(parts: &Parts<'_>, db: &Database) -> Result<Conduc
     let env = compute_conductor::Env {
         db: db.read_only(),
         bus: parts.bus.clone(),
-        network: parts.companions.network.clone(),
+        network: parts.asked.network.clone(),
         session: parts.session.clone(),
         settings,
         hearing: compute_conductor::Hearing::default(),
@@ -101,7 +101,7 @@ pub(super) async fn agents(parts: &Parts<'_>, hosts: &[drivers::Hosted]) -> Resu
         let agent = Agent::start(
             hosted.driver.clone(),
             parts.bus.clone(),
-            parts.companions.image.clone(),
+            parts.asked.image.clone(),
             parts.session.clone(),
             settings,
         );

@@ -2,11 +2,11 @@
 
 use anyhow::{Context, Result, bail};
 use ipnet::IpNet;
-use network::host::{self, Host, Places};
 use serde_json::{Value, json};
 
 use super::api::{Api, id_of};
 use super::steps::find;
+use crate::companions::network::host::{self, Host, Places};
 use crate::config::demo::fits;
 
 const NAME: &str = "public";

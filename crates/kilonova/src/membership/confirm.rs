@@ -97,8 +97,7 @@ async fn rename(
         Some(kept) => kept,
         None => of_an_older_release(&known).context("this folder has no host to rename")?,
     };
-    let of_network = open::database(config, state, "network").await?;
-    let networks = open::networks(config, state, of_network).await?;
+    let companions = open::companions(config, state).await?;
     let mut said = String::new();
     for (node, name) in kept.nodes.iter_mut().zip(names) {
         let tx = db.begin().await?;
@@ -106,8 +105,10 @@ async fn rename(
         tx.commit().await?;
         let before = before.unwrap_or_else(|| node.host.to_string());
         // Both: an attempt that was interrupted may have renamed it in compute's database only.
-        networks.rename_host(&before, name).await?;
-        networks.rename_host(&node.host, name).await?;
+        for one in &companions.0 {
+            one.companion.rename_host(&before, name).await?;
+            one.companion.rename_host(&node.host, name).await?;
+        }
         if config.place.compute_driver == Driver::Fake {
             move_guests(&state.path, &node.host, name)?;
         }

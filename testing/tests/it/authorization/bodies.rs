@@ -25,18 +25,18 @@ pub fn has_none(face: &Face, call: &Line) -> bool {
     let name = format!("{} {}{}", call.verb, face.prefix, call.path);
     let bond = ["/roles/{role_id}", "/implies/", "OS-EP-FILTER"];
     NONE.contains(&name.as_str())
-        || (face.name == "Identity"
+        || (face.name == "identity"
             && name.starts_with("PUT ")
             && bond.iter().any(|part| call.path.contains(part)))
-        || (face.name == "Network" && call.path.ends_with("/tags/{tag}"))
+        || (face.name == "network" && call.path.ends_with("/tags/{tag}"))
 }
 
 /// The body; none when the table has none.
 pub fn of(face: &Face, call: &Line, scene: &Scene) -> Option<Value> {
     match face.name {
-        "Compute" => compute(call, scene),
-        "Identity" => identity(call, scene),
-        "Image" => image(call, scene),
+        "compute" => compute(call, scene),
+        "identity" => identity(call, scene),
+        "image" => image(call, scene),
         _ => network(call, scene),
     }
 }
@@ -49,7 +49,7 @@ fn compute(call: &Line, scene: &Scene) -> Option<Value> {
         return action_body(action, scene).map(|body| json!({action: body}));
     }
     let verb = call.verb.to_string();
-    let image = scene.thing("Image images");
+    let image = scene.thing("image images");
     let server = json!({"name": "new", "flavorRef": "tiny", "imageRef": image, "networks": "none"});
     Some(match (verb.as_str(), call.path) {
         ("POST", "/servers") => json!({"server": server}),
@@ -70,7 +70,7 @@ fn compute(call: &Line, scene: &Scene) -> Option<Value> {
         ("PUT", "/os-quota-class-sets/{id}") => json!({"quota_class_set": {"cores": 50}}),
         ("PUT", "/os-quota-sets/{id}") => json!({"quota_set": {"cores": 50}}),
         ("POST", "/os-server-external-events") => json!({"events": [
-            {"name": "network-changed", "server_uuid": scene.thing("Compute servers")},
+            {"name": "network-changed", "server_uuid": scene.thing("compute servers")},
         ]}),
         ("PUT", "/os-services/{id}") => json!({"status": "enabled"}),
         ("POST", "/flavors") => {
@@ -95,7 +95,7 @@ fn compute(call: &Line, scene: &Scene) -> Option<Value> {
             json!({"security_group": {"name": "g", "description": "g"}})
         }
         ("POST", "/os-security-group-rules") => json!({"security_group_rule": {
-            "parent_group_id": scene.thing("Compute os-security-groups"),
+            "parent_group_id": scene.thing("compute os-security-groups"),
             "ip_protocol": "tcp", "from_port": 22, "to_port": 22, "cidr": "10.0.0.0/8",
         }}),
         _ => return None,
@@ -128,7 +128,7 @@ fn action_body(action: &str, scene: &Scene) -> Option<Value> {
 
 fn identity(call: &Line, scene: &Scene) -> Option<Value> {
     let verb = call.verb.to_string();
-    let thing = |key: &str| scene.thing(&format!("Identity {key}")).to_owned();
+    let thing = |key: &str| scene.thing(&format!("identity {key}")).to_owned();
     let described = |name: &str| json!({name: {"description": "same"}});
     Some(match (verb.as_str(), call.path) {
         ("POST", "/v3/auth/tokens") => json!({"auth": {"identity": {
@@ -240,7 +240,7 @@ fn image(call: &Line, scene: &Scene) -> Option<Value> {
 
 fn network(call: &Line, scene: &Scene) -> Option<Value> {
     let verb = call.verb.to_string();
-    let thing = |key: &str| scene.thing(&format!("Network {key}")).to_owned();
+    let thing = |key: &str| scene.thing(&format!("network {key}")).to_owned();
     let named = |name: &str| json!({name: {"description": "same"}});
     Some(match (verb.as_str(), call.path) {
         ("POST", "/v2.0/networks") => json!({"network": {"name": "new"}}),

@@ -122,44 +122,44 @@ impl Scene {
             .post("/compute/v2.1/flavors/tiny/os-extra_specs", &specs)
             .await
             .expect(200);
-        self.hide("Compute servers", &server.id);
-        self.hide("Compute os-volumes_boot", &server.id);
-        self.put("Compute metadata", "key");
-        self.put("Compute tags", "blue");
-        self.put("Compute ips", "private");
-        self.put("Compute os-interface", NOTHING);
-        self.put("Compute os-instance-actions", request.expect("an id"));
-        self.put("Compute flavors", "tiny");
-        self.put("Compute os-extra_specs", "hw:cpu_sockets");
-        self.put("Compute os-aggregates", &id(&aggregate["aggregate"]));
-        self.put("Compute os-keypairs", "key");
-        self.put("Compute os-hypervisors", &id(&nodes["hypervisors"][0]));
-        self.put("Compute os-services", &id(&services["services"][0]));
+        self.hide("compute servers", &server.id);
+        self.hide("compute os-volumes_boot", &server.id);
+        self.put("compute metadata", "key");
+        self.put("compute tags", "blue");
+        self.put("compute ips", "private");
+        self.put("compute os-interface", NOTHING);
+        self.put("compute os-instance-actions", request.expect("an id"));
+        self.put("compute flavors", "tiny");
+        self.put("compute os-extra_specs", "hw:cpu_sockets");
+        self.put("compute os-aggregates", &id(&aggregate["aggregate"]));
+        self.put("compute os-keypairs", "key");
+        self.put("compute os-hypervisors", &id(&nodes["hypervisors"][0]));
+        self.put("compute os-services", &id(&services["services"][0]));
         let project = self.project.clone();
-        self.put("Compute os-quota-sets", &project);
-        self.put("Compute os-simple-tenant-usage", &project);
-        self.put("Compute os-quota-class-sets", "default");
-        self.hide("Compute os-server-groups", &id(&group["server_group"]));
+        self.put("compute os-quota-sets", &project);
+        self.put("compute os-simple-tenant-usage", &project);
+        self.put("compute os-quota-class-sets", "default");
+        self.hide("compute os-server-groups", &id(&group["server_group"]));
         for key in [
             "os-console-auth-tokens",
             "os-kilonova-operations",
             "os-baremetal-nodes",
             "os-security-group-rules",
         ] {
-            self.put(&format!("Compute {key}"), NOTHING);
+            self.put(&format!("compute {key}"), NOTHING);
         }
-        self.put("Compute versions", "v2.1");
-        self.put("Compute extensions", "os-keypairs");
+        self.put("compute versions", "v2.1");
+        self.put("compute extensions", "os-keypairs");
         let image = cloud.image(&owner).await;
-        self.hide("Image images", &image);
-        self.put("Image tags", "blue");
-        self.put("Image stores", "store");
-        self.put("Image {store}", "store");
-        self.put("Image {id}", &image);
+        self.hide("image images", &image);
+        self.put("image tags", "blue");
+        self.put("image stores", "store");
+        self.put("image {store}", "store");
+        self.put("image {id}", &image);
         let member = json!({"member": self.other_project});
-        self.put("Image members", &self.other_project.clone());
-        self.put("Image schemas", "image");
-        self.put("Image metadefs", "namespace");
+        self.put("image members", &self.other_project.clone());
+        self.put("image schemas", "image");
+        self.put("image metadefs", "namespace");
         let definitions = json!({
             "namespace": "thing", "owner": self.project, "objects": [{"name": "object"}],
             "properties": {"property": {"title": "P", "type": "string"}}, "tags": [{"name": "blue"}],
@@ -173,9 +173,9 @@ impl Scene {
             ("properties", "property"),
             ("resource_types", "kind"),
         ] {
-            self.put(&format!("Image {key}"), name);
+            self.put(&format!("image {key}"), name);
         }
-        self.put("Image tasks", NOTHING);
+        self.put("image tasks", NOTHING);
         let shared = json!([{"op": "replace", "path": "/visibility", "value": "shared"}]);
         let image = format!("/image/v2/images/{image}");
         owner.patch(&image, &shared).await.expect(200);
@@ -184,7 +184,7 @@ impl Scene {
             .await
             .expect(200);
         self.put(
-            "Compute host",
+            "compute host",
             nodes["hypervisors"][0]["hypervisor_hostname"]
                 .as_str()
                 .expect("a name"),
@@ -229,7 +229,7 @@ impl Scene {
             "target_tenant": "7f3c1a5200004000800000000000beef",
         });
         let policy = make(&owner, "rbac-policies", "rbac_policy", policy).await;
-        self.put("Network outside", &outside);
+        self.put("network outside", &outside);
         for (key, value) in [
             ("networks", &network),
             ("subnets", &subnet),
@@ -242,19 +242,19 @@ impl Scene {
             ("subnetpools", &pool),
             ("rbac-policies", &policy),
         ] {
-            self.hide(&format!("Network {key}"), value);
+            self.hide(&format!("network {key}"), value);
         }
-        self.put("Compute os-security-groups", &group);
+        self.put("compute os-security-groups", &group);
         let project = self.project.clone();
         for key in ["quotas", "auto-allocated-topology"] {
-            self.put(&format!("Network {key}"), &project);
+            self.put(&format!("network {key}"), &project);
         }
-        self.put("Network network-ip-availabilities", &network);
-        self.put("Network agents", NOTHING);
-        self.put("Network port_forwardings", NOTHING);
-        self.put("Network bindings", "elsewhere");
-        self.put("Network extensions", "router");
-        self.put("Network tags", "blue");
+        self.put("network network-ip-availabilities", &network);
+        self.put("network agents", NOTHING);
+        self.put("network port_forwardings", NOTHING);
+        self.put("network bindings", "elsewhere");
+        self.put("network extensions", "router");
+        self.put("network tags", "blue");
     }
 
     async fn identity(&mut self, admin: &User) {
@@ -352,11 +352,11 @@ impl Scene {
             .await
             .expect(201);
         let spare = make("projects", "project", json!({"name": "spare"})).await;
-        self.put("Identity spare /v3/projects/{project_id}", &spare);
+        self.put("identity spare /v3/projects/{project_id}", &spare);
         let spare = make("users", "user", json!({"name": "spare"})).await;
-        self.put("Identity spare /v3/users/{user_id}", &spare);
+        self.put("identity spare /v3/users/{user_id}", &spare);
         let spare = make("groups", "group", json!({"name": "spare"})).await;
-        self.put("Identity spare /v3/groups/{group_id}", &spare);
+        self.put("identity spare /v3/groups/{group_id}", &spare);
         for (key, value) in [
             ("{domain_id}", domain.as_str()),
             ("{project_id}", &project),
@@ -387,7 +387,7 @@ impl Scene {
             ("{group}", "identity"),
             ("{option}", "driver"),
         ] {
-            self.put(&format!("Identity {key}"), value);
+            self.put(&format!("identity {key}"), value);
         }
         self.hidden
             .extend([credential, id(&application), id(&trust)]);
@@ -395,7 +395,7 @@ impl Scene {
 
     /// The path with a thing behind every part of it; none when one is missing from the scene.
     pub fn fill(&self, face: &Face, call: &Line) -> Option<String> {
-        let mut path = String::from(face.prefix);
+        let mut path = face.prefix.clone();
         let mut before = "";
         for segment in call.path.trim_start_matches('/').split('/') {
             let open = segment.starts_with('{');
@@ -449,7 +449,7 @@ impl Scene {
         let known = caller.subject.as_ref().expect("somebody known");
         let own = known.project_id.as_deref();
         match face.name {
-            "Compute" => {
+            "compute" => {
                 let owned = [
                     "/servers/{",
                     "/os-server-groups/{",
@@ -464,7 +464,7 @@ impl Scene {
                         .with_option("project_id", own),
                 }
             }
-            "Image" => {
+            "image" => {
                 let image = call.path.contains("{id}") && !call.path.starts_with("/v2/tasks");
                 let owner = match image || call.path.contains("{namespace}") {
                     true => Some(self.project.as_str()),
@@ -477,7 +477,7 @@ impl Scene {
                     .with("visibility", visibility)
                     .with_option("member_id", own.filter(|own| *own == self.other_project))
             }
-            "Network" => {
+            "network" => {
                 let owner = match call.verb == Verb::Post && !call.path.contains('{') {
                     true => own,
                     false => Some(self.project.as_str()),
@@ -502,9 +502,9 @@ impl Scene {
     /// The objects that the path names, or those of the domain that a creation or a list is in.
     fn of_identity(&self, call: &Line) -> Target<'_> {
         let names = |part: &str| call.path.contains(part);
-        let user = self.thing("Identity {user_id}");
-        let project = self.thing("Identity {project_id}");
-        let domain = self.thing("Identity {domain_id}");
+        let user = self.thing("identity {user_id}");
+        let project = self.thing("identity {project_id}");
+        let domain = self.thing("identity {domain_id}");
         let mut target = Target::new()
             .with("user_id", user)
             .with("target.credential.user_id", user)

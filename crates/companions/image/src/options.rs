@@ -1,36 +1,14 @@
-//! The section about the image service.
+//! The section of the image service, as operators write it.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use image::{Limits, Ranges, WebDownload};
-use settings::{Opt, Reader, Section};
+use settings::{Opt, Reader, Section, common};
 
-use super::policy;
-
-/// `[image]`.
-#[derive(Debug, Clone)]
-pub struct ImageSection {
-    pub connection: Option<String>,
-    pub image_dir: Option<PathBuf>,
-    pub image_size_cap: u64,
-    pub use_keystone_limits: bool,
-    pub limits: Limits,
-    pub transfers: usize,
-    pub transfers_per_project: usize,
-    pub downloads_per_project: usize,
-    pub min_rate: u64,
-    pub min_rate_window: Duration,
-    pub web_download: WebDownload,
-    pub policy_file: Option<PathBuf>,
-}
+use crate::quota::Limits;
+use crate::settings::{Ranges, Settings, WebDownload};
 
 const OPTIONS: &[Opt] = &[
-    Opt::secret(
-        "connection",
-        "",
-        "Its database; a file of the state folder when empty.",
-    ),
+    common::CONNECTION,
     Opt::path(
         "image_dir",
         "",
@@ -136,13 +114,16 @@ const OPTIONS: &[Opt] = &[
         "Whether the import method web-download may ask loopback and link-local addresses, at any \
          port. Only for tests: users could reach this machine's own services.",
     ),
-    policy::OPTION,
+    common::POLICY_FILE,
 ];
 
-/// What [`ImageSection`]'s `web_download_local` lets be asked.
+const MIB: u64 = 1 << 20;
+const TIB: u64 = 1 << 40;
+
+/// What `web_download_local` lets be asked.
 const LOCAL: &str = "127.0.0.0/8, 169.254.0.0/16, ::1, fe80::/10";
 
-impl Section for ImageSection {
+impl Section for Settings {
     const NAME: &'static str = "image";
     const ABOUT: &'static str = "The embedded image service.";
 
@@ -151,30 +132,53 @@ impl Section for ImageSection {
     }
 
     fn read(from: &mut Reader<'_>) -> Self {
-        ImageSection {
+        Settings {
             connection: from.optional("connection"),
-            image_dir: from.optional_path("image_dir"),
-            image_size_cap: from.integer("image_size_cap"),
+            image_dir: from.path("image_dir"),
             use_keystone_limits: from.boolean("use_keystone_limits"),
+            size_cap: from.integer("image_size_cap"),
+            max_virtual_size: 16 * TIB,
+            keep_free: 64 * MIB,
+            idle_timeout: Duration::from_secs(300),
+            min_rate: from.integer("min_rate"),
+            min_rate_window: from.seconds("min_rate_window"),
+            transfers: from.integer("transfers"),
+            transfers_per_project: from.integer("transfers_per_project"),
+            downloads_per_project: from.integer("downloads_per_project"),
             limits: Limits {
                 size_total: from.integer("image_size_total"),
                 stage_total: from.integer("image_stage_total"),
                 count_total: from.integer("image_count_total"),
                 count_uploading: from.integer("image_count_uploading"),
             },
-            transfers: from.integer("transfers"),
-            transfers_per_project: from.integer("transfers_per_project"),
-            downloads_per_project: from.integer("downloads_per_project"),
-            min_rate: from.integer("min_rate"),
-            min_rate_window: from.seconds("min_rate_window"),
+            disk_formats: texts(&[
+                "ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop",
+            ]),
+            container_formats: texts(&[
+                "ami",
+                "ari",
+                "aki",
+                "bare",
+                "ovf",
+                "ova",
+                "docker",
+                "compressed",
+            ]),
+            default_page: 25,
+            max_page: 1000,
+            member_limit: 128,
+            property_limit: 128,
+            tag_limit: 128,
+            task_ttl: Duration::from_secs(48 * 3600),
+            show_direct_url: true,
             web_download: web_download(from),
-            policy_file: policy::file(from),
+            policy_file: from.existing_file("policy_file"),
         }
     }
 }
 
 fn web_download(from: &mut Reader<'_>) -> WebDownload {
-    let mut settings = WebDownload {
+    let mut read = WebDownload {
         schemes: from.list("web_download_allowed_schemes"),
         ports: ports(from, "web_download_allowed_ports"),
         refused_ports: ports(from, "web_download_disallowed_ports"),
@@ -183,14 +187,18 @@ fn web_download(from: &mut Reader<'_>) -> WebDownload {
         ranges: from
             .parsed("web_download_allowed_ranges")
             .unwrap_or_default(),
-        ..WebDownload::default()
+        timeout: Duration::from_secs(60),
     };
     if from.boolean("web_download_local") {
         let local: Ranges = LOCAL.parse().unwrap_or_default();
-        settings.ranges.0.extend(local.0);
-        settings.ports = Vec::new();
+        read.ranges.0.extend(local.0);
+        read.ports = Vec::new();
     }
-    settings
+    read
+}
+
+fn texts(all: &[&str]) -> Vec<String> {
+    all.iter().map(|&one| one.to_owned()).collect()
 }
 
 /// Numbers of ports, separated by commas.
@@ -219,6 +227,11 @@ fn ports(from: &mut Reader<'_>, name: &str) -> Vec<u16> {
 mod tests {
     use super::*;
 
+    fn read(text: &str) -> Result<Settings, settings::SettingsError> {
+        let all = settings::Settings::from_text(text, &[settings::section::<Settings>()])?;
+        Ok(all.read()?)
+    }
+
     #[test]
     fn the_ranges_of_a_local_web_server_are_ranges() {
         assert_eq!(LOCAL.parse::<Ranges>().map(|all| all.0.len()), Ok(4));
@@ -234,7 +247,7 @@ mod tests {
                 "'10.0.0.0/99' is no range",
             ),
         ] {
-            let read = crate::config::Config::from_text(&format!("[image]\n{text}\n"));
+            let read = read(&format!("[image]\n{text}\n"));
             let said = read
                 .err()
                 .map(|error| error.to_string())
@@ -243,8 +256,8 @@ mod tests {
         }
         let text = "[image]\nweb_download_allowed_ranges = 10.1.0.0/16, fd00::7\n\
                     web_download_allowed_ports =\n";
-        let read = crate::config::Config::from_text(text).expect("reads");
-        let web = &read.image.web_download;
+        let read = read(text).expect("reads");
+        let web = &read.web_download;
         assert_eq!((web.ranges.0.len(), web.ports.len()), (2, 0));
     }
 }

@@ -1,34 +1,47 @@
-//! The sections about the embedded identity service. Names and defaults are Keystone's where Keystone
+//! The sections of the identity service, as operators write them. Names and defaults are Keystone's where Keystone
 //! has them.
 
 use std::path::PathBuf;
 
-use identity::{Compliance, QueueLimits};
-use settings::{Opt, Reader, Section};
+use settings::{Opt, Problems, Reader, Section, SectionInfo, common};
 
-use super::policy;
+use crate::settings::{Compliance, FernetKeys, QueueLimits, Settings};
 
-/// `[identity]`.
-#[derive(Debug, Clone)]
-pub struct IdentitySection {
-    pub connection: Option<String>,
-    pub token_expiration: i64,
-    pub password_hash_rounds: u32,
-    pub password_queue: QueueLimits,
-    pub policy_file: Option<PathBuf>,
+/// All of them.
+pub fn sections() -> Vec<SectionInfo> {
+    vec![
+        settings::section::<Settings>(),
+        settings::section::<Compliance>(),
+        settings::section::<FernetKeys>(),
+    ]
 }
 
-impl Section for IdentitySection {
+/// Reads all of them.
+///
+/// # Errors
+/// All values that do not parse.
+pub fn read(from: &settings::Settings) -> Result<Settings, Problems> {
+    match (from.read::<Settings>(), from.read(), from.read()) {
+        (Ok(read), Ok(compliance), Ok(keys)) => Ok(Settings {
+            compliance,
+            keys,
+            ..read
+        }),
+        (read, compliance, keys) => {
+            let problems = [read.err(), compliance.err(), keys.err()];
+            let problems = problems.into_iter().flatten().flat_map(|found| found.0);
+            Err(Problems(problems.collect()))
+        }
+    }
+}
+
+impl Section for Settings {
     const NAME: &'static str = "identity";
     const ABOUT: &'static str = "The embedded identity service.";
 
     fn options() -> &'static [Opt] {
         const OPTIONS: &[Opt] = &[
-            Opt::secret(
-                "connection",
-                "",
-                "Its database; a file of the state folder when empty.",
-            ),
+            common::CONNECTION,
             Opt::integer("token_expiration", "3600", "Life of a token in seconds.")
                 .range(60, 31_536_000)
                 .formerly(&["token/expiration"]),
@@ -57,7 +70,7 @@ impl Section for IdentitySection {
                  the machine has processors, one address after the other.",
             )
             .range(1, 100_000),
-            policy::OPTION,
+            common::POLICY_FILE,
         ];
         OPTIONS
     }
@@ -77,21 +90,28 @@ impl Section for IdentitySection {
         if limits.per_address > limits.total {
             from.refuse("password_queue_per_address", "more than password_queue");
         }
-        IdentitySection {
+        Settings {
             connection: from.optional("connection"),
             token_expiration: from.integer("token_expiration"),
+            allow_expired_window: 172_800,
+            allow_rescope_scoped_token: true,
+            token_cache_seconds: 10,
+            token_cache_size: 10_000,
+            fernet_keys: PathBuf::from("keys/fernet"),
+            credential_keys: PathBuf::from("keys/credential"),
+            keys: settings::defaults(),
             password_hash_rounds: from.integer("password_hash_rounds"),
+            max_password_length: 4096,
             password_queue: limits,
-            policy_file: policy::file(from),
+            compliance: settings::defaults(),
+            max_project_tree_depth: 5,
+            public_url: "http://127.0.0.1:8774/identity".to_owned(),
+            policy_file: from.existing_file("policy_file"),
         }
     }
 }
 
-/// `[security_compliance]`.
-#[derive(Debug, Clone)]
-pub struct ComplianceSection(pub Compliance);
-
-impl Section for ComplianceSection {
+impl Section for Compliance {
     const NAME: &'static str = "security_compliance";
     const ABOUT: &'static str = "What is asked of passwords and accounts. The options of a user exempt \
         single ones (`ignore_lockout_failure_attempts`, `ignore_password_expiry`, \
@@ -176,18 +196,11 @@ impl Section for ComplianceSection {
             };
             from.refuse(option, why.to_string());
         }
-        ComplianceSection(compliance)
+        compliance
     }
 }
 
-/// `[fernet_tokens]`.
-#[derive(Debug, Clone)]
-pub struct FernetSection {
-    pub max_active_keys: usize,
-    pub rotation_interval: u64,
-}
-
-impl Section for FernetSection {
+impl Section for FernetKeys {
     const NAME: &'static str = "fernet_tokens";
     const ABOUT: &'static str = "The keys of tokens, in `keys/fernet` of the state folder. `kilonova keys \
         rotate` gives them a new one at once.";
@@ -212,7 +225,7 @@ impl Section for FernetSection {
     }
 
     fn read(from: &mut Reader<'_>) -> Self {
-        FernetSection {
+        FernetKeys {
             max_active_keys: from.integer("max_active_keys"),
             rotation_interval: from.integer("rotation_interval"),
         }
