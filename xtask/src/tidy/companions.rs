@@ -36,11 +36,15 @@ pub fn check(root: &Path, graph: &Graph) -> Result<Vec<String>> {
     Ok(complaints)
 }
 
-/// Whether a text has a path that begins with a crate's name, and imports nothing else of that name.
+/// Whether a text has a path that begins with a crate's name, and has no module or import of that name.
 fn named(text: &str, name: &str) -> bool {
     let begins = format!("{name}::");
     let import = format!("::{name}");
     let uses = |line: &&str| line.trim_start().starts_with("use ") || line.contains("pub use ");
+    let module = format!("mod {name};");
+    if text.lines().any(|line| line.ends_with(&module)) {
+        return false;
+    }
     if text.lines().any(|line| {
         let mut ends = line
             .match_indices(&import)
@@ -71,6 +75,7 @@ mod tests {
             ("use image;", true),
             ("let calls = image::calls();", true),
             ("use crate::companions::image;\nimage::ROW", false),
+            ("pub mod image;\nimage::ROW", false),
             ("clients::image::get()", false),
             ("let disk_image::Format = 1;", false),
             ("// image::Images opens", false),
