@@ -168,6 +168,10 @@ impl Config {
             outside: Outside::default(),
             warnings: settings.warnings(),
         };
+        let promises = settings.broken_promises();
+        if !promises.is_empty() {
+            bail!("{}", promises.join("\n"));
+        }
         let contradictions = contradictions::contradictions(&config);
         if !contradictions.is_empty() {
             bail!("{}", contradictions.join("\n"));

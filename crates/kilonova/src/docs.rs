@@ -1,4 +1,7 @@
-//! Generated documents: the operator's reference of settings, the calls of all services, their status.
+//! Generated documents: the operator's reference of settings, the calls of all services, their status, what may be asked
+//! of a server.
+
+mod accepted;
 
 use std::fmt::Write;
 
@@ -8,6 +11,8 @@ use web::policy::Rule;
 
 use crate::companions::ROWS;
 use crate::config::sections;
+
+pub use accepted::document as accepted;
 
 /// `docs/settings.md`.
 pub fn settings() -> String {

@@ -67,7 +67,7 @@ enum Command {
     Demo(demo::Wanted),
     /// Print a generated document.
     Docs {
-        #[arg(value_parser = ["settings", "routes", "counts"])]
+        #[arg(value_parser = ["settings", "routes", "counts", "accepted"])]
         which: String,
     },
 }
@@ -106,6 +106,7 @@ fn run() -> Result<ExitCode> {
         let text = match which.as_str() {
             "settings" => docs::settings(),
             "routes" => docs::routes(),
+            "accepted" => docs::accepted(),
             _ => docs::counts(),
         };
         print!("{text}");

@@ -189,3 +189,14 @@ async fn a_transport_that_is_none_is_named() {
     let said = refusal("[DEFAULT]\ntransport_url = http://example.org/\n").await;
     assert!(said.contains("transport_url"), "{said}");
 }
+
+#[tokio::test]
+async fn a_start_does_not_forget_what_nova_would_promise() {
+    let said = refusal("[glance]\nverify_glance_signatures = true\n").await;
+    assert!(
+        said.contains(
+            "[glance] verify_glance_signatures = true: signatures of images are not verified"
+        ),
+        "{said}"
+    );
+}

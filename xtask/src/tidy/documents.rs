@@ -23,6 +23,12 @@ enum Make {
 /// All of them. A new one is a row here.
 const DOCUMENTS: &[Document] = &[
     Document {
+        path: "docs/accepted.md",
+        make: Make::Command(&[
+            "cargo", "run", "--quiet", "-p", "kilonova", "--", "docs", "accepted",
+        ]),
+    },
+    Document {
         path: "docs/crates.txt",
         make: Make::Graph(Graph::listing),
     },

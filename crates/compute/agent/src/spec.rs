@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bus::Failure;
 use compute_model::fault::Kind;
+use compute_model::guest_hardware::GuestHardware;
 use compute_model::hardware::{FirmwareType, quoted};
 use compute_model::metadata::{self, Guest};
 use compute_model::network::Vif;
@@ -63,6 +64,12 @@ pub fn new(
         Some(FirmwareType::Bios) | None => Firmware::Bios,
     };
     spec.cpu_limits = cpu_limits(server)?;
+    let none = BTreeMap::new();
+    let properties = server
+        .image
+        .as_ref()
+        .map_or(&none, |image| &image.properties);
+    spec.hardware = GuestHardware::of(&server.flavor, properties).map_err(unusable)?;
     spec.nics = nics(server)?;
     if server.config_drive {
         spec.config_drive = Some(config_drive(server, extras, settings)?);
@@ -215,6 +222,8 @@ fn config_drive(
 
 #[cfg(test)]
 mod tests {
+    use compute_model::accepted::{Fate, Row};
+    use compute_model::extra_specs;
     use compute_model::image::ServerImage;
     use compute_model::testing;
 
@@ -273,6 +282,61 @@ mod tests {
         assert!(refused.message.contains("hw_machine_type"), "{refused:?}");
         assert!(nics(&old(("hw_vif_model", "e1000,mac=x"), spec)).is_err());
         assert!(kernel(&old(("os_command_line", "a\0b"), spec)).is_err());
+    }
+
+    /// Every row that says that this file honours it changes the description.
+    #[test]
+    fn each_row_changes_the_description() {
+        let described = |property: (&str, &str), spec: (&str, &str)| {
+            let mut server = old(property, spec);
+            server.vifs = vec![testing::vif("p")];
+            let ready = Ready {
+                id: "i".to_owned(),
+                path: "/cache/i".into(),
+                format: hypervisor::ImageFormat::Raw,
+                virtual_size: 1,
+                kernel: Some("/cache/k".into()),
+                ramdisk: None,
+            };
+            let settings = Settings::of("cloud", "host".parse().unwrap(), "node");
+            new(&server, Some(ready), &Extras::default(), &settings).unwrap()
+        };
+        let (colour, own) = (("colour", "red"), ("own", "x"));
+        let usual = described(colour, own);
+        let ours = |row: &&Row| match row.fate {
+            Fate::Honoured(by) | Fate::Partly { by, .. } => {
+                by.contains(&"compute/agent/src/spec.rs")
+            }
+            _ => false,
+        };
+        let examples = BTreeMap::from([
+            ("hw_disk_bus", "scsi"),
+            ("hw_firmware_type", "uefi"),
+            ("hw_machine_type", "q35"),
+            ("hw_video_model", "none"),
+            ("hw_vif_model", "e1000"),
+            ("os_command_line", "quiet"),
+        ]);
+        let properties: Vec<_> = image_properties::PROPERTIES.iter().filter(ours).collect();
+        assert_eq!(properties.len(), examples.len());
+        for row in properties {
+            assert_ne!(
+                described((row.name, examples[row.name]), own),
+                usual,
+                "{}",
+                row.name
+            );
+        }
+        let specs: Vec<_> = extra_specs::SPECS.iter().filter(ours).collect();
+        assert_eq!(specs.len(), 3);
+        for row in specs {
+            assert_ne!(described(colour, (row.name, "5000")), usual, "{}", row.name);
+        }
+        // What another file makes of them comes along.
+        let windows = described(("os_type", "windows"), own);
+        assert!(windows.hardware.windows);
+        let limited = described(colour, ("quota:disk_read_bytes_sec", "9"));
+        assert_eq!(limited.hardware.disk_limits.bytes.read, 9);
     }
 
     #[test]

@@ -3,7 +3,6 @@
 mod access;
 mod extra_specs;
 mod list;
-mod specs_table;
 
 use std::collections::BTreeMap;
 

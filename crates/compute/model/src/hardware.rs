@@ -44,6 +44,9 @@ macro_rules! words {
             /// All of them, in the order of their declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
+            /// All texts that are read.
+            pub const WORDS: &'static [&'static str] = &[$($word, $($other,)*)+];
+
             /// The usual word.
             pub fn as_str(self) -> &'static str {
                 match self {
@@ -134,6 +137,34 @@ words! {
         Vmxnet = "vmxnet" | "virtualvmxnet",
         Vmxnet3 = "vmxnet3" | "virtualvmxnet3",
         Igb = "igb",
+    }
+}
+
+words! {
+    /// What a card on the PCI bus does when the guest stops answering it. `Disabled` is none at all.
+    WatchdogAction, "watchdog action", exact {
+        Disabled = "disabled",
+        None = "none",
+        Pause = "pause",
+        Poweroff = "poweroff",
+        Reset = "reset",
+    }
+}
+
+words! {
+    /// The controller of USB devices.
+    UsbModel, "USB controller", exact {
+        None = "none",
+        NecXhci = "nec-xhci",
+        QemuXhci = "qemu-xhci",
+    }
+}
+
+words! {
+    /// How keyboard and pointer are connected.
+    InputBus, "input bus", exact {
+        Usb = "usb",
+        Virtio = "virtio",
     }
 }
 

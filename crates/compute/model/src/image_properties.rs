@@ -1,186 +1,84 @@
-//! What image properties may say: a row for each property whose values Nova checks (`nova.objects.ImageMetaProps`).
-//! Others are free text that nothing here acts on.
+//! What image properties may say, and what becomes of it: a row for each property of `nova.objects.ImageMetaProps` and
+//! the few that Nova reads elsewhere. Others are free text that nothing here acts on.
+
+mod table;
+mod words;
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use crate::hardware::{
-    CommandLine, DiskBus, FirmwareType, MachineType, NicModel, VideoModel, quoted,
-};
+use crate::accepted::{self, Refusal, Row};
+use crate::hardware::quoted;
+
+pub use table::{LEGACY, PROPERTIES};
 
 /// A property whose value is none of those it takes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name}: field value {} is invalid", quoted(value))]
 pub struct BadProperty {
-    pub name: &'static str,
+    pub name: String,
     pub value: String,
 }
 
-/// What values a property takes.
-enum Takes {
-    /// Those of a type.
-    Type(fn(&str) -> bool),
-    /// One of these words.
-    OneOf(&'static [&'static str]),
-    /// The same in any case.
-    AnyCase(&'static [&'static str]),
-    /// A whole number.
-    Int,
+/// VMware's name for the disk bus: `ide`, or the model of a SCSI controller.
+const ADAPTER: &str = "vmware_adaptertype";
+
+/// The row of a property, by its name or its older name.
+pub fn row(name: &str) -> Option<&'static Row> {
+    let newer = LEGACY.iter().find(|(older, _)| *older == name);
+    accepted::row(PROPERTIES, newer.map_or(name, |(_, newer)| newer))
 }
-
-use Takes::{AnyCase, Int, OneOf, Type};
-
-fn is<T: FromStr>(text: &str) -> bool {
-    text.parse::<T>().is_ok()
-}
-
-/// Architectures that Nova knows, and other names for some, as the scheduler takes them too.
-const ARCHITECTURES: &[&str] = &[
-    "aarch64",
-    "alpha",
-    "amd64",
-    "arm64",
-    "armv6",
-    "armv7",
-    "armv7b",
-    "armv7l",
-    "cris",
-    "i386",
-    "i486",
-    "i586",
-    "i686",
-    "ia64",
-    "lm32",
-    "m68k",
-    "microblaze",
-    "microblazeel",
-    "mips",
-    "mips64",
-    "mips64el",
-    "mipsel",
-    "openrisc",
-    "parisc",
-    "parisc64",
-    "ppc",
-    "ppc64",
-    "ppc64le",
-    "ppcemb",
-    "ppcle",
-    "s390",
-    "s390x",
-    "sh4",
-    "sh4eb",
-    "sparc",
-    "sparc64",
-    "unicore32",
-    "x64",
-    "x86_32",
-    "x86_32p",
-    "x86_64",
-    "xtensa",
-    "xtensaeb",
-];
-
-/// Kinds of hypervisor, `xapi` being an old name of one.
-const HYPERVISORS: &[&str] = &[
-    "baremetal",
-    "bhyve",
-    "docker",
-    "fake",
-    "hyperv",
-    "ironic",
-    "kqemu",
-    "kvm",
-    "lxc",
-    "lxd",
-    "openvz",
-    "parallels",
-    "phyp",
-    "prsm",
-    "qemu",
-    "test",
-    "uml",
-    "vbox",
-    "vmware",
-    "vz",
-    "xapi",
-    "xen",
-    "zvm",
-];
-
-/// Modes of guests, with old names.
-const MODES: &[&str] = &["baremetal", "exe", "hv", "hvm", "pv", "uml", "xen"];
-
-/// Every property that is checked, sorted by name.
-#[rustfmt::skip]
-const PROPERTIES: &[(&str, Takes)] = &[
-    ("hw_architecture", AnyCase(ARCHITECTURES)),
-    ("hw_cdrom_bus", Type(is::<DiskBus>)),
-    ("hw_cpu_cores", Int),
-    ("hw_cpu_max_cores", Int),
-    ("hw_cpu_max_sockets", Int),
-    ("hw_cpu_max_threads", Int),
-    ("hw_cpu_policy", OneOf(&["dedicated", "mixed", "shared"])),
-    ("hw_cpu_sockets", Int),
-    ("hw_cpu_thread_policy", OneOf(&["isolate", "prefer", "require"])),
-    ("hw_cpu_threads", Int),
-    ("hw_disk_bus", Type(is::<DiskBus>)),
-    ("hw_emulation_architecture", AnyCase(ARCHITECTURES)),
-    ("hw_ephemeral_encryption_format", OneOf(&["luks", "luksv2", "plain"])),
-    ("hw_firmware_type", Type(is::<FirmwareType>)),
-    ("hw_floppy_bus", Type(is::<DiskBus>)),
-    ("hw_input_bus", OneOf(&["usb", "virtio"])),
-    ("hw_machine_type", Type(is::<MachineType>)),
-    ("hw_maxphysaddr_bits", Int),
-    ("hw_maxphysaddr_mode", OneOf(&["emulate", "passthrough"])),
-    ("hw_mem_encryption_model", OneOf(&["amd-sev", "amd-sev-es", "amd-sev-snp", "intel-tdx"])),
-    ("hw_numa_nodes", Int),
-    ("hw_pci_numa_affinity_policy", OneOf(&["legacy", "preferred", "required", "socket"])),
-    ("hw_pointer_model", OneOf(&["usbtablet"])),
-    ("hw_redirected_usb_ports", Int),
-    ("hw_rescue_bus", Type(is::<DiskBus>)),
-    ("hw_rescue_device", OneOf(&["cdrom", "disk", "floppy", "fs", "lun"])),
-    ("hw_rng_model", OneOf(&["virtio"])),
-    ("hw_scsi_model", AnyCase(&[
-        "buslogic", "ibmvscsi", "lsilogic", "lsilogicsas", "lsisas1068", "lsisas1078", "paravirtual",
-        "virtio-scsi", "vmpvscsi",
-    ])),
-    ("hw_serial_port_count", Int),
-    ("hw_sound_model", OneOf(&["ac97", "es1370", "ich6", "ich9", "pcspk", "sb16", "usb", "virtio"])),
-    ("hw_tpm_model", OneOf(&["tpm-crb", "tpm-tis"])),
-    ("hw_tpm_version", OneOf(&["1.2", "2.0"])),
-    ("hw_usb_model", OneOf(&["nec-xhci", "none", "qemu-xhci"])),
-    ("hw_video_model", Type(is::<VideoModel>)),
-    ("hw_video_ram", Int),
-    ("hw_vif_model", Type(is::<NicModel>)),
-    ("hw_viommu_model", OneOf(&["auto", "intel", "smmuv3", "virtio"])),
-    ("hw_vm_mode", AnyCase(MODES)),
-    ("hw_watchdog_action", OneOf(&["disabled", "none", "pause", "poweroff", "reset"])),
-    ("img_config_drive", OneOf(&["mandatory", "optional"])),
-    ("img_hv_type", AnyCase(HYPERVISORS)),
-    ("os_command_line", Type(is::<CommandLine>)),
-    ("os_secure_boot", OneOf(&["disabled", "optional", "required"])),
-    ("os_shutdown_timeout", Int),
-    ("os_type", AnyCase(&["linux", "windows"])),
-];
 
 /// Checks that each property says something that it may say.
 ///
 /// # Errors
 /// The first one that does not, by name.
 pub fn check(properties: &BTreeMap<String, String>) -> Result<(), BadProperty> {
-    for (name, takes) in PROPERTIES {
-        let Some(value) = properties.get(*name) else {
-            continue;
-        };
-        if !fits(takes, value) {
+    for (name, value) in properties {
+        if row(name).is_some_and(|row| row.takes.fits(value).is_err()) {
             return Err(BadProperty {
-                name,
+                name: name.clone(),
                 value: value.clone(),
             });
         }
     }
     Ok(())
+}
+
+/// Checks that no property asks for what a server cannot have here.
+///
+/// # Errors
+/// The first one that does, by name.
+pub fn refuse(properties: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    for (name, value) in properties {
+        if let Some(why) = row(name).and_then(|row| row.refusal(value)) {
+            return Err(Refusal {
+                what: "Image property",
+                name: name.clone(),
+                value: value.clone(),
+                why,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// What an image says of a property, if need be by the property's older name.
+pub fn value<'p>(properties: &'p BTreeMap<String, String>, name: &str) -> Option<&'p str> {
+    let newer = properties.get(name);
+    let older = || {
+        let names = LEGACY.iter().filter(|(_, newer)| *newer == name);
+        names.filter_map(|(older, _)| properties.get(*older)).next()
+    };
+    newer.or_else(older).map(String::as_str).or_else(|| {
+        let adapter = properties.get(ADAPTER).map(String::as_str);
+        match (name, adapter?) {
+            ("hw_disk_bus", "ide") => Some("ide"),
+            ("hw_disk_bus", _) => Some("scsi"),
+            ("hw_scsi_model", model) if model != "ide" => Some(model),
+            _ => None,
+        }
+    })
 }
 
 /// The value of a property as its type; `None` when the image does not have it.
@@ -189,42 +87,52 @@ pub fn check(properties: &BTreeMap<String, String>) -> Result<(), BadProperty> {
 /// It is none of those values: the property was kept before it was checked.
 pub fn typed<T: FromStr>(
     properties: &BTreeMap<String, String>,
-    name: &'static str,
+    name: &str,
 ) -> Result<Option<T>, BadProperty> {
-    let Some(value) = properties.get(name) else {
+    let Some(value) = value(properties, name) else {
         return Ok(None);
     };
-    value.parse().map(Some).map_err(|_| BadProperty {
-        name,
-        value: value.clone(),
+    // Numbers may have white space around them.
+    let read = value.parse().or_else(|_| value.trim().parse());
+    read.map(Some).map_err(|_| BadProperty {
+        name: name.to_owned(),
+        value: value.to_owned(),
     })
 }
 
-fn fits(takes: &Takes, value: &str) -> bool {
-    match takes {
-        Type(is) => is(value),
-        OneOf(words) => words.contains(&value),
-        AnyCase(words) => words.iter().any(|word| word.eq_ignore_ascii_case(value)),
-        Int => value.trim().parse::<i64>().is_ok(),
-    }
+/// Whether a property is there and true.
+pub fn is_set(properties: &BTreeMap<String, String>, name: &str) -> Option<bool> {
+    value(properties, name).map(accepted::is_true)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::accepted::Takes;
+    use crate::hardware::DiskBus;
 
     fn one(name: &str, value: &str) -> Result<(), BadProperty> {
         check(&BTreeMap::from([(name.to_owned(), value.to_owned())]))
     }
 
+    /// `ImageMetaProps` has 86 fields at version 1.44, and four more are read here.
     #[test]
-    fn the_table_is_sorted_and_takes_its_own_words() {
-        let names: Vec<_> = PROPERTIES.iter().map(|(name, _)| *name).collect();
+    fn the_table_has_every_property_of_nova_sorted_by_name() {
+        let names: Vec<_> = PROPERTIES.iter().map(|row| row.name).collect();
         assert!(names.is_sorted(), "{names:?}");
-        for (name, takes) in PROPERTIES {
-            if let OneOf(words) | AnyCase(words) = takes {
-                for word in *words {
-                    assert_eq!(one(name, word), Ok(()), "{name}={word}");
+        assert_eq!(names.len(), 86 + 4);
+        assert_eq!(LEGACY.len(), 22);
+        for (older, newer) in LEGACY {
+            assert!(row(older).is_some_and(|row| row.name == *newer), "{older}");
+        }
+    }
+
+    #[test]
+    fn the_table_takes_its_own_words() {
+        for row in PROPERTIES {
+            if let Takes::OneOf(words) | Takes::AnyCase(words) = row.takes {
+                for word in words {
+                    assert_eq!(one(row.name, word), Ok(()), "{}={word}", row.name);
                 }
             }
         }
@@ -232,10 +140,12 @@ mod tests {
 
     #[test]
     fn no_property_takes_what_would_leave_its_place() {
-        for (name, _) in PROPERTIES {
-            if *name == "os_command_line" {
-                continue; // free text on one line
+        for row in PROPERTIES {
+            // Free text on one line; text that nothing reads; true or anything else.
+            if row.name == "os_command_line" || matches!(row.takes, Takes::Text | Takes::Flag) {
+                continue;
             }
+            let name = row.name.replace("{N}", "0").replace("{key}", "HW_X");
             for odd in [
                 "initrd=/etc/hostname",
                 "kernel=/x",
@@ -248,10 +158,14 @@ mod tests {
                 "",
                 "virtio,id=x",
             ] {
-                let refused = one(name, odd);
-                assert_eq!(refused.map_err(|bad| bad.name), Err(*name), "{odd:?}");
+                let refused = one(&name, odd);
+                assert_eq!(
+                    refused.map_err(|bad| bad.name),
+                    Err(name.clone()),
+                    "{odd:?}"
+                );
             }
-            assert!(one(name, &"a".repeat(100_000)).is_err(), "{name}");
+            assert!(one(&name, &"a".repeat(100_000)).is_err(), "{name}");
         }
         assert!(one("os_command_line", "a\0b").is_err());
         assert_eq!(
@@ -266,5 +180,34 @@ mod tests {
         let kept = BTreeMap::from([("hw_disk_bus".to_owned(), "scsi,x=y".to_owned())]);
         assert!(typed::<DiskBus>(&kept, "hw_disk_bus").is_err());
         assert_eq!(typed::<DiskBus>(&kept, "hw_cdrom_bus"), Ok(None));
+    }
+
+    #[test]
+    fn older_names_count_where_the_newer_one_is_not_there() {
+        let of = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            pairs.iter().map(owned).collect()
+        };
+        let old = of(&[
+            ("architecture", "x86_64"),
+            ("vmware_adaptertype", "lsiLogic"),
+        ]);
+        assert_eq!(value(&old, "hw_architecture"), Some("x86_64"));
+        assert_eq!(value(&old, "hw_disk_bus"), Some("scsi"));
+        assert_eq!(value(&old, "hw_scsi_model"), Some("lsiLogic"));
+        let both = of(&[
+            ("vm_mode", "xen"),
+            ("hw_vm_mode", "hvm"),
+            ("vmware_adaptertype", "ide"),
+        ]);
+        assert_eq!(value(&both, "hw_vm_mode"), Some("hvm"));
+        assert_eq!(value(&both, "hw_disk_bus"), Some("ide"));
+        assert!(check(&of(&[("vm_mode", "nope")])).is_err());
+        let mapped = of(&[("block_device_mapping", "[{\"volume_size\": 1}]")]);
+        let said = refuse(&mapped).unwrap_err().to_string();
+        assert!(
+            said.starts_with("Image property block_device_mapping="),
+            "{said}"
+        );
     }
 }

@@ -2,11 +2,15 @@
 //!
 //! Everything here can be tested by calling it. Times are handed in, never read.
 
+pub mod accepted;
 pub mod action;
 pub mod aggregate;
+pub mod create_fields;
 pub mod diagnostics;
+pub mod extra_specs;
 pub mod fault;
 pub mod flavor;
+pub mod guest_hardware;
 pub mod hardware;
 pub mod host;
 pub mod host_name;
@@ -27,6 +31,7 @@ pub mod status;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod usage;
+pub mod version_predicate;
 
 pub use fault::Fault;
 pub use flavor::Flavor;

@@ -46,6 +46,7 @@ mod interpolate;
 mod nova;
 mod option;
 mod outside;
+mod promises;
 mod reader;
 mod reference;
 mod source;
@@ -120,6 +121,11 @@ impl Settings {
     /// What an operator should look at: unknown names, names of Nova that have no effect here, deprecated names.
     pub fn warnings(&self) -> Vec<String> {
         warnings::all(self)
+    }
+
+    /// Options of Nova that promise what is not done here, a sentence for each: a process does not start with them.
+    pub fn broken_promises(&self) -> Vec<String> {
+        promises::broken(self)
     }
 
     /// Every known option with its value in effect, secrets as `***`, as an INI text.

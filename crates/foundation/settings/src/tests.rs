@@ -279,6 +279,23 @@ fn unknown_names_are_told_from_names_of_nova() {
 }
 
 #[test]
+fn an_option_of_nova_that_promises_what_is_not_done_is_named() {
+    let text = "[glance]\nverify_glance_signatures = True\nenable_certificate_validation = false\n[vnc]\nauth_schemes = vencrypt\n";
+    assert_eq!(
+        settings(text).broken_promises(),
+        [
+            "settings.conf:2: [glance] verify_glance_signatures = True: signatures of images are not verified",
+            "settings.conf:5: [vnc] auth_schemes = vencrypt: screens are reached by sockets of the host, without VeNCrypt",
+        ]
+    );
+    assert!(
+        settings("[libvirt]\nvirt_type = kvm\n")
+            .broken_promises()
+            .is_empty()
+    );
+}
+
+#[test]
 fn later_files_and_the_environment_win_and_repeated_options_add_up() {
     let folder = tempfile::tempdir().expect("folder");
     let write = |name: &str, text: &str| {

@@ -25,7 +25,10 @@ pub mod suite;
 pub use compute_model::diagnostics::{
     CpuDetails, DiskDetails, GuestDiagnostics, MemoryDetails, NicDetails,
 };
-pub use compute_model::hardware::{CommandLine, DiskBus, MachineType, NicModel, VideoModel};
+pub use compute_model::guest_hardware::{DiskLimits, GuestHardware, Random, Rates, Topology};
+pub use compute_model::hardware::{
+    CommandLine, DiskBus, InputBus, MachineType, NicModel, UsbModel, VideoModel, WatchdogAction,
+};
 
 pub use ability::{Console, Diagnostics, HotplugNic, Pause, Snapshot, Suspend};
 pub use driver::{Driver, Keep, Reboot, StopHow};

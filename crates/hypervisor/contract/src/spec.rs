@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CommandLine, DiskBus, DriverError, MachineType, NicModel, VideoModel};
+use crate::{CommandLine, DiskBus, DriverError, GuestHardware, MachineType, NicModel, VideoModel};
 
 /// Everything a driver must know to make one server run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +53,8 @@ pub struct ServerSpec {
     pub video_model: Option<VideoModel>,
     #[serde(default)]
     pub cpu_limits: CpuLimits,
+    #[serde(default)]
+    pub hardware: GuestHardware,
     /// Attached volumes. A driver without volumes answers [`DriverError::Unsupported`] when this is not empty.
     #[serde(default)]
     pub volumes: Vec<VolumeAttachment>,
@@ -83,6 +85,7 @@ impl ServerSpec {
             disk_bus: None,
             video_model: None,
             cpu_limits: CpuLimits::default(),
+            hardware: GuestHardware::default(),
             volumes: Vec::new(),
             metadata: BTreeMap::new(),
         }

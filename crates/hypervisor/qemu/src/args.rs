@@ -3,7 +3,9 @@
 //! program, and everything else is a value that QEMU does not cut ([`option`]). `proof` reads finished arguments as
 //! QEMU does and checks just that.
 
+mod buses;
 mod devices;
+mod hardware;
 mod option;
 #[cfg(any(test, feature = "fuzz"))]
 pub(crate) mod proof;
@@ -16,7 +18,8 @@ use std::path::{Path, PathBuf};
 use hypervisor::{DriverError, Firmware, MachineType, Result, ServerSpec};
 use serde_json::{Value, json};
 
-use self::devices::{Bus, CONFIG, bus, disk, video};
+use self::buses::{Buses, Slots};
+use self::devices::{CONFIG, Place, disk};
 pub(crate) use self::devices::{Card, netdev_id, nic_id};
 use self::option::{Arguments, Keyed, path};
 use crate::layout::Layout;
@@ -52,14 +55,11 @@ pub(crate) fn build(inputs: &Inputs<'_>) -> Result<Vec<String>> {
     let mut args = Arguments::default();
     machine(&mut args, inputs)?;
     consoles(&mut args, inputs)?;
-    if let Some(device) = video(inputs.record.spec.video_model)? {
-        args.word("-device", device);
+    let spec = &inputs.record.spec;
+    if let Some(device) = hardware::screen(spec.video_model, &spec.hardware)? {
+        args.keyed("-device", device)?;
     }
-    let random = Keyed::head("rng-random")
-        .set("id", "rng0")
-        .set("filename", "/dev/urandom");
-    args.keyed("-object", random)?;
-    args.keyed("-device", Keyed::head("virtio-rng-pci").set("rng", "rng0"))?;
+    hardware::devices(&mut args, &spec.hardware)?;
     args.word("-device", "pvpanic");
     disks(&mut args, inputs)?;
     cards(&mut args, inputs)?;
@@ -81,7 +81,10 @@ fn machine(args: &mut Arguments, inputs: &Inputs<'_>) -> Result<()> {
         keyed = keyed.set("pflash0", "firmware").set("pflash1", "nvram");
         firmware(args, inputs)?;
     }
-    args.keyed("-machine", keyed)?;
+    args.keyed(
+        "-machine",
+        hardware::machine(keyed, &spec.hardware, chipset(machine))?,
+    )?;
     let (accel, cpu) = match inputs.accel {
         Accel::Kvm => (Keyed::head("kvm"), "host"),
         Accel::Tcg => (
@@ -91,13 +94,13 @@ fn machine(args: &mut Arguments, inputs: &Inputs<'_>) -> Result<()> {
     };
     args.keyed("-accel", accel)?;
     let model = settings.cpu_model.as_ref();
-    args.whole("-cpu", model.map_or(cpu, |model| model.as_str()))?;
+    let model = model.map_or(cpu, |model| model.as_str());
+    args.whole(
+        "-cpu",
+        &hardware::processor(model, &spec.hardware, inputs.accel),
+    )?;
     args.whole("-m", &format!("{}M", spec.memory_mb))?;
-    let processors = Keyed::key("cpus", spec.vcpus)
-        .set("sockets", spec.vcpus)
-        .set("cores", 1_u32)
-        .set("threads", 1_u32);
-    args.keyed("-smp", processors)?;
+    args.keyed("-smp", hardware::processors(spec.vcpus, &spec.hardware))?;
     args.bare("-nodefaults");
     args.bare("-no-user-config");
     args.word("-display", "none");
@@ -113,8 +116,8 @@ fn machine(args: &mut Arguments, inputs: &Inputs<'_>) -> Result<()> {
         .set("uuid", id)
         .set("family", "Virtual Machine");
     args.keyed("-smbios", smbios)?;
-    args.word("-rtc", "base=utc");
-    args.word("-boot", "strict=on");
+    args.word("-rtc", hardware::clock(&spec.hardware));
+    args.word("-boot", hardware::boot(&spec.hardware));
     if chipset(machine) == Some(Chipset::Q35) {
         for port in 0..SPARE_PORTS {
             let slot = port + 1;
@@ -181,20 +184,20 @@ fn consoles(args: &mut Arguments, inputs: &Inputs<'_>) -> Result<()> {
 fn disks(args: &mut Arguments, inputs: &Inputs<'_>) -> Result<()> {
     let (spec, layout) = (&inputs.record.spec, inputs.layout);
     let q35 = chipset(machine_type(inputs.record, inputs.settings)) == Some(Chipset::Q35);
-    let bus = match bus(spec.disk_bus)? {
-        // q35 has no IDE; its disks of that kind sit on SATA.
-        Bus::Ide if q35 => Bus::Sata,
-        bus => bus,
-    };
-    match bus {
-        Bus::Scsi => args.word("-device", "virtio-scsi-pci,id=scsi0"),
-        Bus::Sata => args.word("-device", "ich9-ahci,id=sata0"),
-        Bus::Virtio | Bus::Ide => {}
-    }
-    let mut slot = 0;
+    let buses = Buses::of(spec, q35)?;
+    buses.controllers(args, spec.hardware.packed_ring)?;
+    let mut slots = Slots::default();
     let mut plug = |args: &mut Arguments, node: &str, boot: bool| {
-        slot += 1;
-        args.keyed("-device", disk(bus, slot - 1, node, boot))
+        let (bus, drive) = match node {
+            CONFIG => (buses.config, node.to_owned()),
+            _ => (buses.disks, hardware::limited(args, &spec.hardware, node)),
+        };
+        let place = Place {
+            bus,
+            slot: slots.next(bus),
+            packed: spec.hardware.packed_ring,
+        };
+        args.keyed("-device", disk(&place, node, &drive, boot))
     };
     if spec.root_disk.is_some() {
         if let Some(base) = &inputs.record.base {
@@ -266,7 +269,10 @@ fn cards(args: &mut Arguments, inputs: &Inputs<'_>) -> Result<()> {
             let tap = Keyed::head("tap").set("id", netdev_id(&nic.port_id));
             args.keyed("-netdev", tap.set("fd", fd))?;
         }
-        args.keyed("-device", Card::new(nic, fd.is_some())?.argument())?;
+        args.keyed(
+            "-device",
+            Card::new(nic, fd.is_some(), inputs.record.spec.hardware.packed_ring)?.argument(),
+        )?;
     }
     Ok(())
 }
@@ -330,16 +336,8 @@ pub(crate) fn check(spec: &ServerSpec, settings: &QemuSettings) -> Result<()> {
             why: "a server needs a processor and memory".to_owned(),
         });
     }
-    let disks = spec.ephemeral.len()
-        + usize::from(spec.root_disk.is_some())
-        + usize::from(spec.swap_mb > 0)
-        + usize::from(spec.config_drive.is_some());
-    match bus(spec.disk_bus)? {
-        Bus::Ide if disks > 4 => return unsupported("more than four IDE disks"),
-        Bus::Sata if disks > 6 => return unsupported("more than six SATA disks"),
-        _ => {}
-    }
-    video(spec.video_model)?;
+    Buses::of(spec, false)?.room(spec)?;
+    hardware::screen(spec.video_model, &spec.hardware)?;
     let image = spec.root_disk.iter().filter_map(|root| root.image.as_ref());
     let files = image.map(|image| &image.path).chain(
         spec.direct_boot
@@ -351,7 +349,7 @@ pub(crate) fn check(spec: &ServerSpec, settings: &QemuSettings) -> Result<()> {
     }
     spec.nics
         .iter()
-        .try_for_each(|nic| Card::new(nic, false).map(drop))
+        .try_for_each(|nic| Card::new(nic, false, false).map(drop))
 }
 
 fn absolute(file: &Path) -> Result<PathBuf> {

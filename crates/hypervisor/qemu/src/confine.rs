@@ -197,6 +197,11 @@ impl Warden {
         if let Some(root) = &mut measures.root {
             root.add_existing([&settings.ovmf_code], Access::Read)
                 .map_err(fail())?;
+            if record.spec.hardware.windows {
+                // What local time is.
+                root.add_existing(["/etc/localtime"], Access::Read)
+                    .map_err(fail())?;
+            }
             if accel == Accel::Kvm {
                 root.add("/dev/kvm", Access::Device).map_err(fail())?;
             }

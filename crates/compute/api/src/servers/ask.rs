@@ -1,10 +1,12 @@
 //! From the body of `POST /servers` to what the use case is asked.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use compute_control::servers::{Device, Networks, NewNic, NewServer, Source};
 use compute_model::server::DiskConfig;
 use microversion::{Patch, Version};
+use serde_json::Value;
 
 use super::create::{
     BlockDevice, CreateServer, DestinationType, ImageRef, Networks as Wanted, NetworksWord,
@@ -164,10 +166,29 @@ fn devices(
                 local: false,
                 uuid: device.volume_id.or(device.snapshot_id).map(|id| id.0),
                 boot_index: None,
+                size: device.volume_size,
+                bus: None,
+                volume_type: None,
+                said: BTreeMap::new(),
             })
             .collect());
     }
-    new.into_iter().map(device).collect()
+    new.into_iter()
+        .filter(|device| !is_no_device(device.no_device.as_ref()))
+        .map(device)
+        .collect()
+}
+
+/// Whether a mapping only takes away one of the image, of which there are none.
+fn is_no_device(said: Option<&Value>) -> bool {
+    match said {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(flag)) => *flag,
+        Some(Value::String(text)) => !text.is_empty(),
+        Some(Value::Number(number)) => number.as_f64() != Some(0.0),
+        Some(Value::Array(list)) => !list.is_empty(),
+        Some(Value::Object(map)) => !map.is_empty(),
+    }
 }
 
 fn device(device: BlockDevice) -> Result<Device, Fault> {
@@ -187,6 +208,22 @@ fn device(device: BlockDevice) -> Result<Device, Fault> {
         Some(DestinationType::Volume) => false,
         None => matches!(source, Source::Blank | Source::Image),
     };
+    let said = [
+        ("connection_info", device.connection_info),
+        (
+            "delete_on_termination",
+            device.delete_on_termination.map(|flag| flag.0.to_string()),
+        ),
+        ("device_name", device.device_name),
+        ("device_type", device.device_type),
+        ("guest_format", device.guest_format),
+        ("image_id", device.image_id.map(|id| id.0)),
+        ("snapshot_id", device.snapshot_id.map(|id| id.0)),
+        ("tag", device.tag.or(device.tag_at_first).map(|tag| tag.0)),
+        ("virtual_name", device.virtual_name),
+        ("volume_id", device.volume_id.map(|id| id.0)),
+    ];
+    let said = said.into_iter();
     Ok(Device {
         source,
         local,
@@ -195,5 +232,11 @@ fn device(device: BlockDevice) -> Result<Device, Fault> {
             Patch::Value(index) => Some(index),
             Patch::Absent | Patch::Null => None,
         },
+        size: device.volume_size,
+        bus: device.disk_bus,
+        volume_type: device.volume_type,
+        said: said
+            .filter_map(|(field, value)| Some((field, value?)))
+            .collect(),
     })
 }

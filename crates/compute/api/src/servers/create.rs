@@ -291,3 +291,67 @@ impl ImageRef {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use compute_model::accepted;
+    use compute_model::create_fields::FIELDS;
+    use microversion::Shape;
+
+    use super::*;
+
+    /// Paths of all fields below a shape.
+    fn paths(shape: &'static Shape, path: &str, found: &mut BTreeSet<String>) {
+        match shape {
+            Shape::Object(object) => {
+                for field in object.fields {
+                    // The whole of an open object stands for its free names.
+                    let name = match object.whole == Some(field.key) {
+                        true => "{key}",
+                        false => field.wire,
+                    };
+                    let path = match path {
+                        "" => name.to_owned(),
+                        path => format!("{path}.{name}"),
+                    };
+                    paths(field.shape, &path, found);
+                    found.insert(path);
+                }
+            }
+            Shape::List(inner) | Shape::Ruled(inner, _) => paths(inner, path, found),
+            Shape::Either(alternatives) => {
+                for alternative in *alternatives {
+                    paths(alternative.shape, path, found);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_field_has_a_row_that_says_what_becomes_of_it() {
+        let mut found = BTreeSet::new();
+        paths(CreateServer::SHAPE, "", &mut found);
+        assert!(
+            found.contains("server.block_device_mapping_v2.disk_bus"),
+            "{found:?}"
+        );
+        for path in &found {
+            let row = accepted::row(FIELDS, path);
+            assert!(
+                row.is_some() || FIELDS.iter().any(|row| row.name == path),
+                "{path}"
+            );
+        }
+        for row in FIELDS {
+            let (parent, last) = row.name.rsplit_once('.').unwrap_or(("", row.name));
+            let known = match last {
+                "{key}" => found.contains(parent),
+                _ => found.contains(row.name),
+            };
+            assert!(known, "{} is no field", row.name);
+        }
+    }
+}

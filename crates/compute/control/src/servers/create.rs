@@ -78,6 +78,8 @@ pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<C
     let image = plan::image(control, cx, new.image_id.as_deref()).await?;
     let flavor = plan::flavor(control, cx, &new.flavor_id).await?;
     plan::fits(control, cx, &image, &flavor)?;
+    plan::honours(&new, &image, &flavor)?;
+    boot::fits(&new.devices, &image.properties, &flavor)?;
     let key = plan::key(control, cx, new.key_name.as_deref()).await?;
     let nics = nics::plan(control, cx, &new).await?;
     let config_drive = new.config_drive

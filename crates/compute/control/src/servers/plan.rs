@@ -4,9 +4,10 @@ use clients::image as glance;
 use std::collections::BTreeMap;
 
 use compute_db::{DbError, flavors, hosts, keypairs};
+use compute_model::guest_hardware::GuestHardware;
 use compute_model::image::ServerImage;
-use compute_model::server::ServerKey;
-use compute_model::{Flavor, image_properties};
+use compute_model::server::{DiskConfig, ServerKey};
+use compute_model::{Flavor, create_fields, extra_specs, image_properties};
 
 use super::create::{NewServer, invalid, kept};
 use super::is_admin;
@@ -243,6 +244,30 @@ pub(super) fn fits(
         )));
     }
     Ok(())
+}
+
+/// Whether a server can be what its request, image and flavor ask for: what cannot be honoured is refused, and so is what
+/// does not fit together.
+pub(super) fn honours(new: &NewServer, image: &ServerImage, flavor: &Flavor) -> Result<()> {
+    if let Some(certificates) = &new.trusted_certificates {
+        let said = certificates.join(",");
+        if let Some(refusal) = create_fields::refusal("server.trusted_image_certificates", &said) {
+            return Err(invalid(refusal.to_string()));
+        }
+    }
+    image_properties::refuse(&image.properties).map_err(|why| invalid(why.to_string()))?;
+    extra_specs::refuse(&flavor.extra_specs).map_err(|why| invalid(why.to_string()))?;
+    let grows = image_properties::value(&image.properties, "hw_auto_disk_config");
+    let grows = grows.is_none_or(|word| !word.trim().eq_ignore_ascii_case("disabled"));
+    if new.disk_config == DiskConfig::Auto && !grows {
+        return Err(invalid(format!(
+            "Requested image {} has automatic disk resize disabled.",
+            image.id
+        )));
+    }
+    GuestHardware::of(flavor, &image.properties)
+        .map(drop)
+        .map_err(invalid)
 }
 
 /// The caller's key of that name.

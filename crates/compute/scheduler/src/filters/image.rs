@@ -1,5 +1,8 @@
 //! `ImagePropertiesFilter`: the hypervisor must run the image's architecture, kind and mode.
 
+use compute_model::image_properties;
+use compute_model::version_predicate::VersionPredicate;
+
 use super::Question;
 use crate::Host;
 
@@ -11,22 +14,27 @@ const ALIASES: &[(&str, &str)] = &[
     ("arm64", "aarch64"),
 ];
 
-/// The three properties must be found together in one kind of guest that the host supports.
+/// The three properties must be found together in one kind of guest that the host supports, and the version of its
+/// hypervisor must be one that the image takes.
 pub fn supported(host: &Host, question: &Question) -> Result<(), String> {
     let Some(image) = &question.request.image else {
         return Ok(());
     };
-    let property = |names: [&str; 2]| {
-        let found = names.iter().find_map(|name| image.properties.get(*name));
-        found.map(|value| canonical(value))
-    };
+    let property = |name| image_properties::value(&image.properties, name);
+    if let Some(demand) = property("img_hv_requested_version") {
+        let version = host.node.facts.hypervisor_version;
+        let predicate: Result<VersionPredicate, _> = demand.parse();
+        if !predicate.is_ok_and(|predicate| predicate.is_satisfied_by(version)) {
+            return Err(format!("its hypervisor is not {demand}"));
+        }
+    }
     let wanted = [
-        property(["hw_architecture", "architecture"]).or_else(|| {
+        property("hw_architecture").map(canonical).or_else(|| {
             let default = &question.settings.image_properties_default_architecture;
             default.as_deref().map(canonical)
         }),
-        property(["img_hv_type", "hypervisor_type"]),
-        property(["hw_vm_mode", "vm_mode"]),
+        property("img_hv_type").map(canonical),
+        property("hw_vm_mode").map(canonical),
     ];
     if wanted.iter().all(Option::is_none) {
         return Ok(());

@@ -9,7 +9,7 @@ use super::option::{Keyed, Word};
 pub(super) const CONFIG: &str = "config";
 
 /// Buses a disk can sit on here.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bus {
     Virtio,
     Scsi,
@@ -33,11 +33,22 @@ pub(super) fn bus(wanted: Option<DiskBus>) -> Result<Bus> {
     }
 }
 
-/// The device for a node. The config drive is a CD where the bus has such: IDE disks cannot be read-only.
-pub(super) fn disk(bus: Bus, slot: usize, node: &str, boot: bool) -> Keyed {
+/// A disk and where it sits.
+pub(super) struct Place {
+    pub bus: Bus,
+    /// Among those on its bus.
+    pub slot: usize,
+    /// Virtio's packed rings.
+    pub packed: bool,
+}
+
+/// The device for a node; `drive` is the node that it reads. The config drive is a CD where the bus has such: IDE disks
+/// cannot be read-only.
+pub(super) fn disk(place: &Place, node: &str, drive: &str, boot: bool) -> Keyed {
     let cd = node == CONFIG;
-    let device = match bus {
-        Bus::Virtio => Keyed::head("virtio-blk-pci"),
+    let slot = place.slot;
+    let device = match place.bus {
+        Bus::Virtio => packed(Keyed::head("virtio-blk-pci"), place.packed),
         Bus::Scsi => Keyed::head(if cd { "scsi-cd" } else { "scsi-hd" })
             .set("bus", "scsi0.0")
             .set("scsi-id", slot),
@@ -48,11 +59,19 @@ pub(super) fn disk(bus: Bus, slot: usize, node: &str, boot: bool) -> Keyed {
             Keyed::head(if cd { "ide-cd" } else { "ide-hd" }).set("bus", format!("sata0.{slot}"))
         }
     };
-    let device = device.set("drive", node).set("id", format!("disk-{node}"));
+    let device = device.set("drive", drive).set("id", format!("disk-{node}"));
     if boot {
         device.set("bootindex", 1_u32)
     } else {
         device
+    }
+}
+
+/// A virtio device, with packed rings where they are wanted.
+pub(super) fn packed(device: Keyed, packed: bool) -> Keyed {
+    match packed {
+        true => device.set("packed", "on"),
+        false => device,
     }
 }
 
@@ -124,12 +143,14 @@ pub(crate) struct Card {
 enum Property {
     Text(String),
     Number(u32),
+    /// True.
+    Flag,
 }
 
 impl Card {
     /// # Errors
     /// `Unsupported` for a card that this driver does not offer, `BadSpec` for a MAC that is none.
-    pub fn new(nic: &Nic, plugged: bool) -> Result<Self> {
+    pub fn new(nic: &Nic, plugged: bool, packed: bool) -> Result<Self> {
         let driver = card(nic.model)?;
         let mut properties = vec![("id", Property::Text(nic_id(&nic.port_id)))];
         if plugged {
@@ -142,6 +163,9 @@ impl Card {
             }
             // No boot over the network: its ROM would only cost time.
             properties.push(("romfile", Property::Text(String::new())));
+            if packed {
+                properties.push(("packed", Property::Flag));
+            }
         }
         Ok(Card { driver, properties })
     }
@@ -154,6 +178,7 @@ impl Card {
             .fold(begin, |keyed, (key, value)| match value {
                 Property::Text(text) => keyed.set(key, text),
                 Property::Number(number) => keyed.set(key, number),
+                Property::Flag => keyed.set(key, "on"),
             })
     }
 
@@ -164,6 +189,7 @@ impl Card {
             let value = match value {
                 Property::Text(text) => Value::from(text),
                 Property::Number(number) => Value::from(number),
+                Property::Flag => Value::from(true),
             };
             (key.to_owned(), value)
         });

@@ -52,6 +52,11 @@ impl Arguments {
         self.0.extend(["-blockdev".to_owned(), node.to_string()]);
     }
 
+    /// An object, as JSON.
+    pub fn object(&mut self, object: &Value) {
+        self.0.extend(["-object".to_owned(), object.to_string()]);
+    }
+
     pub fn finish(self) -> Vec<String> {
         self.0
     }

@@ -1,6 +1,6 @@
 use hypervisor::{
-    ConfigDrive, CpuLimits, DirectBoot, DiskBus, Ephemeral, ImageFormat, Nic, NicModel, RootDisk,
-    Tap, VideoModel,
+    ConfigDrive, CpuLimits, DirectBoot, DiskBus, Ephemeral, GuestHardware, ImageFormat, InputBus,
+    Nic, NicModel, Random, Rates, RootDisk, Tap, Topology, UsbModel, VideoModel, WatchdogAction,
 };
 use proptest::prelude::*;
 
@@ -107,6 +107,164 @@ fn a_server_with_everything_else() {
         format: ImageFormat::Raw,
     };
     insta::assert_snapshot!(lines(spec, Some(base), Accel::Kvm, &[None], Some(33)));
+}
+
+/// The arguments that one wish adds, removes or changes.
+fn differences(spec: ServerSpec, accel: Accel, wish: impl FnOnce(&mut ServerSpec)) -> Vec<String> {
+    let of = |spec: ServerSpec| -> Vec<String> {
+        let text = lines(spec, None, accel, &[], None);
+        text.split("\n\n")
+            .map(|line| line.replace('\n', " "))
+            .collect()
+    };
+    let before = of(spec.clone());
+    let mut wished = spec;
+    wish(&mut wished);
+    let after = of(wished);
+    let lost = before
+        .iter()
+        .filter(|line| !after.contains(line))
+        .map(|line| format!("- {line}"));
+    let mut left = before.clone();
+    let gained = after
+        .iter()
+        .filter(|line| match left.iter().position(|other| other == *line) {
+            Some(at) => {
+                left.remove(at);
+                false
+            }
+            None => true,
+        });
+    let gained: Vec<String> = gained.map(|line| format!("+ {line}")).collect();
+    lost.chain(gained).collect()
+}
+
+#[test]
+fn each_wish_changes_the_arguments() {
+    type Wish = fn(&mut GuestHardware);
+    let wishes: &[(&str, Wish)] = &[
+        ("boot menu", |hardware| hardware.boot_menu = true),
+        ("CD on IDE", |hardware| {
+            hardware.cdrom_bus = Some(DiskBus::Ide)
+        }),
+        ("CD on SCSI", |hardware| {
+            hardware.cdrom_bus = Some(DiskBus::Scsi)
+        }),
+        ("topology", |hardware| {
+            hardware.topology = Some(Topology {
+                sockets: 1,
+                cores: 2,
+                threads: 2,
+            });
+        }),
+        ("hidden", |hardware| hardware.hide_hypervisor = true),
+        ("no HPET", |hardware| hardware.hpet = Some(false)),
+        ("packed rings", |hardware| hardware.packed_ring = true),
+        ("no PMU", |hardware| hardware.pmu = Some(false)),
+        ("USB pointer", |hardware| {
+            hardware.input = Some(InputBus::Usb)
+        }),
+        ("virtio pointer", |hardware| {
+            hardware.input = Some(InputBus::Virtio)
+        }),
+        ("no random numbers", |hardware| {
+            hardware.random = Random::Off
+        }),
+        ("few random numbers", |hardware| {
+            hardware.random = Random::Limited {
+                bytes: 64,
+                period_ms: 500,
+            };
+        }),
+        ("serial ports", |hardware| hardware.more_serial_ports = 2),
+        ("USB controller", |hardware| {
+            hardware.usb = Some(UsbModel::NecXhci)
+        }),
+        ("video memory", |hardware| hardware.video_ram_mb = Some(32)),
+        ("watchdog", |hardware| {
+            hardware.watchdog = Some(WatchdogAction::Reset)
+        }),
+        ("Windows", |hardware| hardware.windows = true),
+        ("bytes", |hardware| {
+            hardware.disk_limits.bytes = Rates {
+                total: 0,
+                read: 1000,
+                write: 2000,
+            };
+        }),
+        ("operations", |hardware| {
+            hardware.disk_limits.operations = Rates {
+                total: 50,
+                read: 0,
+                write: 0,
+            };
+        }),
+    ];
+    let mut spec = ServerSpec::minimal(ID, "wishes");
+    spec.vcpus = 4;
+    spec.machine_type = Some("pc".parse().unwrap());
+    spec.root_disk = Some(RootDisk {
+        size_gb: 1,
+        image: None,
+    });
+    spec.swap_mb = 1;
+    spec.config_drive = Some(ConfigDrive::default());
+    let mut text = String::new();
+    for (name, wish) in wishes {
+        for accel in [Accel::Kvm, Accel::Tcg] {
+            let changed = differences(spec.clone(), accel, |spec| wish(&mut spec.hardware));
+            assert!(!changed.is_empty(), "{name}");
+            let changed = changed.join("\n");
+            if accel == Accel::Kvm || !text.contains(&changed) {
+                text.push_str(&format!("{name} ({accel:?})\n{changed}\n\n"));
+            }
+        }
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_wish_that_a_machine_cannot_have_is_refused() {
+    let with = |wish: fn(&mut ServerSpec)| {
+        let mut spec = ServerSpec::minimal(ID, "odd");
+        wish(&mut spec);
+        check(&spec, &settings())
+    };
+    let unsupported = |result| matches!(result, Err(DriverError::Unsupported { .. }));
+    assert!(unsupported(with(|spec| {
+        spec.hardware.cdrom_bus = Some(DiskBus::Xen);
+    })));
+    assert!(unsupported(with(|spec| {
+        spec.video_model = Some(VideoModel::Virtio);
+        spec.hardware.video_ram_mb = Some(8);
+    })));
+    let five = |spec: &mut ServerSpec| {
+        spec.ephemeral = vec![
+            Ephemeral {
+                size_gb: 1,
+                guest_format: None
+            };
+            4
+        ];
+        spec.config_drive = Some(ConfigDrive::default());
+        spec.disk_bus = Some(DiskBus::Ide);
+    };
+    assert!(unsupported(with(five)));
+    assert!(
+        with(|spec| {
+            spec.ephemeral = vec![
+                Ephemeral {
+                    size_gb: 1,
+                    guest_format: None
+                };
+                4
+            ];
+            spec.config_drive = Some(ConfigDrive::default());
+            spec.disk_bus = Some(DiskBus::Ide);
+            spec.hardware.cdrom_bus = Some(DiskBus::Sata);
+        })
+        .is_ok()
+    );
 }
 
 #[test]

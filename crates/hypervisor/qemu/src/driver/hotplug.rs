@@ -32,10 +32,11 @@ impl HotplugNic for QemuDriver {
         {
             return record::write(&layout, &known);
         }
-        Card::new(nic, false)?;
+        let packed = known.spec.hardware.packed_ring;
+        let card = Card::new(nic, nic.tap.is_some(), packed)?;
         if let Some(guest) = host.reach(&layout).await? {
             let q35 = chipset(args::machine_type(&known, &host.settings)) == Some(Chipset::Q35);
-            plug(&guest, nic, q35).await?;
+            plug(&guest, nic, card, q35).await?;
         }
         known.spec.nics.push(nic.clone());
         record::write(&layout, &known)
@@ -55,7 +56,7 @@ impl HotplugNic for QemuDriver {
     }
 }
 
-async fn plug(guest: &Guest, nic: &Nic, q35: bool) -> Result<()> {
+async fn plug(guest: &Guest, nic: &Nic, card: Card, q35: bool) -> Result<()> {
     let during = |error: QmpError| error.during("plug the network card");
     let netdev = args::netdev_id(&nic.port_id);
     if let Some(tap) = nic.tap.clone() {
@@ -74,8 +75,7 @@ async fn plug(guest: &Guest, nic: &Nic, q35: bool) -> Result<()> {
             .await
             .map_err(during)?;
     }
-    let device = Card::new(nic, nic.tap.is_some())?.command();
-    if let Err(error) = add_device(guest, device, q35).await {
+    if let Err(error) = add_device(guest, card.command(), q35).await {
         if nic.tap.is_some() {
             let _ = guest.qmp.execute("netdev_del", json!({"id": netdev})).await;
         }

@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use hypervisor::{Cause, Driver, Endpoint, EventKind, Keep, PowerState, Reboot, StopHow};
+use hypervisor::{
+    Cause, DiskBus, Driver, Endpoint, EventKind, GuestHardware, InputBus, Keep, PowerState, Random,
+    Reboot, StopHow, Topology, WatchdogAction,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-use crate::cloud::{Cloud, READY, demo_server, event, log, qemu_is_here, says};
+use crate::cloud::{Cloud, READY, demo_server, event, log, qemu_is_here, says, small};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_demo_guest_lives_through_everything() {
@@ -222,5 +225,103 @@ async fn a_guest_boots_by_uefi_and_keeps_its_variables() {
         .ensure_gone(&spec.id, 1, Keep::Nothing)
         .await
         .unwrap();
+    cloud.assert_empty();
+}
+
+/// What flavor and image may ask for, as a guest sees it: devices on its bus, its processors, its disks' pace.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_has_the_hardware_that_was_asked_for() {
+    if !qemu_is_here() {
+        return;
+    }
+    let look = "#!/bin/sh\n\
+        for device in /sys/bus/pci/devices/*; do echo pci $(cat $device/vendor) $(cat $device/device); done\n\
+        echo it has $(grep -c ^processor /proc/cpuinfo) processors\n\
+        echo looked around\n";
+    // The watchdog, the controller of USB devices, the tablet of virtio, the source of random numbers.
+    const WATCHDOG: &str = "pci 0x8086 0x25ab";
+    const USB: &str = "pci 0x1b36 0x000d";
+    const INPUT: &str = "pci 0x1af4 0x1052";
+    const RANDOM: &str = "pci 0x1af4 0x1005";
+    let cloud = Cloud::new();
+    let driver = cloud.driver().await;
+    let mut usb = demo_server("usb", look);
+    usb.vcpus = 2;
+    usb.hardware = GuestHardware {
+        boot_menu: true,
+        topology: Some(Topology {
+            sockets: 1,
+            cores: 2,
+            threads: 1,
+        }),
+        hide_hypervisor: true,
+        hpet: Some(false),
+        input: Some(InputBus::Usb),
+        more_serial_ports: 1,
+        pmu: Some(false),
+        random: Random::Limited {
+            bytes: 4096,
+            period_ms: 100,
+        },
+        video_ram_mb: Some(32),
+        watchdog: Some(WatchdogAction::Reset),
+        windows: true,
+        ..GuestHardware::default()
+    };
+    usb.hardware.disk_limits.operations.total = 2000;
+    usb.hardware.disk_limits.bytes.read = 64 << 20;
+    let mut virtio = demo_server("virtio", look);
+    virtio.machine_type = Some("q35".parse().unwrap());
+    virtio.hardware = GuestHardware {
+        input: Some(InputBus::Virtio),
+        packed_ring: true,
+        random: Random::Off,
+        ..GuestHardware::default()
+    };
+    for (spec, here, absent) in [
+        (
+            &usb,
+            [WATCHDOG, USB, RANDOM, "it has 2 processors"].as_slice(),
+            INPUT,
+        ),
+        (&virtio, [INPUT, "it has 1 processors"].as_slice(), RANDOM),
+    ] {
+        driver.ensure_running(spec).await.unwrap();
+        says(&driver, &spec.id, "looked around", 1).await;
+        let text = log(&driver, &spec.id).await;
+        for words in here {
+            assert!(text.contains(words), "{words:?} is missing: {text}");
+        }
+        assert!(!text.contains(absent), "{absent:?} is there: {text}");
+        driver
+            .ensure_gone(&spec.id, 1, Keep::Nothing)
+            .await
+            .unwrap();
+    }
+    cloud.assert_empty();
+}
+
+/// The demo guest looks for its config drive among virtio's disks alone; QEMU takes it on each bus.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_config_drive_sits_on_any_bus_of_any_machine() {
+    if !qemu_is_here() {
+        return;
+    }
+    let cloud = Cloud::new();
+    let driver = cloud.driver().await;
+    for machine in ["pc", "q35"] {
+        for bus in [DiskBus::Ide, DiskBus::Sata, DiskBus::Scsi, DiskBus::Virtio] {
+            let mut spec = small("cd");
+            spec.machine_type = Some(machine.parse().unwrap());
+            spec.config_drive = demo_server("cd", "").config_drive;
+            spec.hardware.cdrom_bus = Some(bus);
+            let started = driver.ensure_running(&spec).await;
+            assert!(started.is_ok(), "{bus} of {machine}: {started:?}");
+            driver
+                .ensure_gone(&spec.id, 1, Keep::Nothing)
+                .await
+                .unwrap();
+        }
+    }
     cloud.assert_empty();
 }

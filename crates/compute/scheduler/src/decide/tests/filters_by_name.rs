@@ -1,6 +1,8 @@
 //! The filters that an operator names, each with who passes and who does not.
 
+use compute_model::accepted::{Fate, Row};
 use compute_model::server_group::{GroupPlacement, GroupPolicy};
+use compute_model::{extra_specs, image_properties};
 use serde_json::{Value, json};
 
 use super::*;
@@ -276,4 +278,76 @@ fn an_image_without_architecture_has_the_operators() {
     let filter = "ImagePropertiesFilter";
     assert!(passing_with(filter, &a_and_b(), &wanted, settings, &[]).is_empty());
     assert_eq!(passing(filter, &a_and_b(), &wanted), ["a", "b"]);
+}
+
+/// Every row of an image property or extra spec that says that a filter honours it has hosts refused that do not fit.
+#[test]
+fn each_row_of_a_filter_refuses_hosts() {
+    let ours = |row: &&Row| match row.fate {
+        Fate::Honoured(by) => by.iter().any(|file| {
+            let file = file.strip_prefix("compute/scheduler/src/filters/");
+            // Rules of aggregates are a filter that operators choose, with a test of its own.
+            file.is_some_and(|file| file != "aggregates.rs")
+        }),
+        _ => false,
+    };
+    let fits = |wanted: &PlacementRequest| !ask(&a_and_b(), wanted).choices.is_empty();
+    let mut seen = 0;
+    for row in image_properties::PROPERTIES.iter().filter(ours) {
+        let name = row.name.replace("{key}", "HW_NOT_HERE");
+        let value = match row.name {
+            "trait:{key}" => "required",
+            "img_hv_requested_version" => ">=7, <7.2",
+            "hw_architecture" => "mips",
+            "img_hv_type" => "vmware",
+            _ => "xen",
+        };
+        let of = |name: &str, value: &str| PlacementRequest {
+            image: Some(image(&[(name, value)])),
+            ..request(1)
+        };
+        assert!(!fits(&of(&name, value)), "{name}={value}");
+        seen += 1;
+    }
+    for (older, newer) in image_properties::LEGACY {
+        let row = image_properties::row(newer);
+        if row.as_ref().is_some_and(ours) {
+            let wanted = PlacementRequest {
+                image: Some(image(&[(older, ">=9")])),
+                ..request(1)
+            };
+            assert!(!fits(&wanted), "{older}");
+        }
+    }
+    for row in extra_specs::SPECS.iter().filter(ours) {
+        let name = row.name.replace("{:path}", "");
+        let (name, value) = match name.as_str() {
+            "trait:{trait}" => ("trait:CUSTOM_NOT_HERE", "required"),
+            name => (name, "== 123456"),
+        };
+        assert!(!fits(&with_spec(name, value)), "{name}={value}");
+        seen += 1;
+    }
+    assert!(!fits(&with_spec("resources:CUSTOM_NOT_HERE", "1")));
+    assert!(seen > 45, "{seen}");
+}
+
+#[test]
+fn an_image_may_demand_a_version_of_the_hypervisor() {
+    for (demand, fits) in [
+        (">=7.2, <8", true),
+        ("==7.2.22", true),
+        (">=8", false),
+        ("new", false),
+    ] {
+        let wanted = PlacementRequest {
+            image: Some(image(&[("hypervisor_version_requires", demand)])),
+            ..request(1)
+        };
+        assert_eq!(
+            !ask(&a_and_b(), &wanted).choices.is_empty(),
+            fits,
+            "{demand}"
+        );
+    }
 }
