@@ -75,7 +75,8 @@ impl Limits {
             Accel::Kvm => 0,
             Accel::Tcg => u64::from(settings.tcg_cache_mb),
         };
-        let own = spec.memory_mb + spec.memory_mb / KERNEL_SHARE;
+        let screen = u64::from(spec.hardware.video_ram_mb.unwrap_or_default());
+        let own = spec.memory_mb + spec.memory_mb / KERNEL_SHARE + screen;
         Self {
             memory_bytes: (own + settings.memory_overhead_mb + code) << 20,
             processes: PROCESSES + u64::from(spec.vcpus),

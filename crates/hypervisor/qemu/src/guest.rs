@@ -212,12 +212,13 @@ pub(crate) fn last_words(layout: &Layout) -> String {
 /// QEMU's run states as ours.
 fn power(status: &str) -> PowerState {
     match status {
-        "running" | "watchdog" | "colo" => PowerState::Running,
+        "running" | "colo" => PowerState::Running,
         "guest-panicked" | "internal-error" => PowerState::Crashed,
         "shutdown" => PowerState::Shutdown,
         // S3: the guest put itself to sleep; any key wakes it.
         "suspended" => PowerState::Suspended,
-        // paused, prelaunch, inmigrate, postmigrate, finish-migrate, save-vm, restore-vm, debug, io-error
+        // paused, prelaunch, inmigrate, postmigrate, finish-migrate, save-vm, restore-vm, debug, io-error, and watchdog,
+        // where its action is to pause
         _ => PowerState::Paused,
     }
 }
@@ -244,6 +245,10 @@ impl Heard {
                 self.shutdown = Some(reason.to_owned());
             }
             "RESET" => self.panicked = false,
+            // QEMU then ends without a word of a shutdown.
+            "WATCHDOG" if event.data.get("action").and_then(Value::as_str) == Some("poweroff") => {
+                self.shutdown = Some("watchdog".to_owned());
+            }
             "STOP" if !event.commanded && self.shutdown.is_none() => {
                 return Some(EventKind::Paused);
             }
@@ -330,6 +335,19 @@ mod tests {
     }
 
     #[test]
+    fn a_watchdog_that_turns_its_guest_off_is_no_crash() {
+        let mut heard = Heard::default();
+        heard.take(&event("WATCHDOG", json!({"action": "reset"}), false));
+        assert_eq!(heard.verdict().0, PowerState::Crashed);
+        heard.take(&event("WATCHDOG", json!({"action": "poweroff"}), false));
+        let (power, kind, why) = heard.verdict();
+        assert_eq!(
+            (power, kind, why.as_str()),
+            (PowerState::Shutdown, EventKind::Stopped, "watchdog")
+        );
+    }
+
+    #[test]
     fn only_uncommanded_changes_are_news() {
         let mut heard = Heard::default();
         assert_eq!(heard.take(&event("STOP", Value::Null, true)), None);
@@ -350,6 +368,7 @@ mod tests {
             ("running", PowerState::Running),
             ("paused", PowerState::Paused),
             ("io-error", PowerState::Paused),
+            ("watchdog", PowerState::Paused),
             ("guest-panicked", PowerState::Crashed),
             ("shutdown", PowerState::Shutdown),
         ] {
