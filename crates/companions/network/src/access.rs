@@ -9,6 +9,7 @@ use serde_json::Value;
 use web::Caller;
 use web::policy::{IS_ADMIN, Policy, PolicyError, Rule, Target};
 
+use crate::attributes::Attribute;
 use crate::core::View;
 use crate::fault::{Fault, Result};
 
@@ -30,8 +31,7 @@ impl Access {
         self.policy.reload()
     }
 
-    /// Asks about an object. About an attribute there need not be a rule, as in Neutron; whatever else
-    /// has no rule of its own is answered by the rule `default`.
+    /// Asks about an object. What has no rule of its own is answered by the rule `default`.
     ///
     /// # Errors
     /// [`Fault::Forbidden`] naming the rule.
@@ -40,7 +40,7 @@ impl Access {
     }
 
     /// Whether the caller may be shown an object that its scope lets through.
-    pub fn may_read(&self, name: &str, caller: &Caller, target: &View) -> bool {
+    pub fn may_read(&self, rule: &str, caller: &Caller, target: &View) -> bool {
         let mut facts = facts(target);
         let project = target.get("project_id").and_then(Value::as_str);
         if project != caller.project_id.as_deref()
@@ -51,14 +51,10 @@ impl Access {
             // the caller's network.
             facts = facts.with("shared", "True").with("network:tenant_id", own);
         }
-        self.check_facts(&format!("get_{name}"), caller, facts)
-            .is_ok()
+        self.check_facts(rule, caller, facts).is_ok()
     }
 
     fn check_facts(&self, rule: &str, caller: &Caller, facts: Target<'_>) -> Result<()> {
-        if rule.contains(':') && !self.policy.knows(rule) {
-            return Ok(());
-        }
         self.policy
             .enforce(rule, caller, &facts)
             .map_err(|_| Fault::Forbidden(rule.to_owned()))
@@ -73,12 +69,48 @@ impl Access {
     /// work for all.
     pub fn sees_all(&self, caller: &Caller) -> bool {
         let passes = |rule| self.policy.enforce(rule, caller, &Target::new()).is_ok();
-        self.is_admin(caller) || passes("context_is_advsvc") || passes("service_api")
+        self.is_admin(caller) || passes(ADVANCED_SERVICE) || passes(SERVICE)
     }
 
-    /// The members of an object that only some may see.
-    pub fn guarded(&self, name: &str) -> Vec<String> {
-        self.policy.rules_below(&format!("get_{name}:"))
+    /// Whether the caller works for all projects, as load balancers do.
+    pub fn is_advanced_service(&self, caller: &Caller) -> bool {
+        self.policy
+            .enforce(ADVANCED_SERVICE, caller, &Target::new())
+            .is_ok()
+    }
+
+    /// The rules about single attributes that belong to the call with this rule: those that the table names, and those
+    /// that an operator added, which, as in Neutron, are known by their names.
+    pub fn below(&self, call: &str, table: &[Attribute]) -> Vec<Below> {
+        let listed = table.iter().flat_map(|row| row.rules);
+        let mut all: Vec<Below> = listed.filter_map(|rule| Below::of(call, rule)).collect();
+        let head = format!("{call}:");
+        for about in self.policy.rules_below(&head) {
+            if all.iter().all(|known| known.about != about) {
+                let rule = format!("{head}{about}");
+                all.push(Below { rule, about });
+            }
+        }
+        all
+    }
+}
+
+/// A rule about a single attribute in a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Below {
+    /// The whole name.
+    pub rule: String,
+    /// What follows the call's rule in it: the attribute, and the part of it if the rule is about one.
+    pub about: String,
+}
+
+impl Below {
+    fn of(call: &str, rule: &str) -> Option<Self> {
+        let about = rule.strip_prefix(call)?.strip_prefix(':')?;
+        Some(Below {
+            rule: rule.to_owned(),
+            about: about.to_owned(),
+        })
     }
 }
 
@@ -111,6 +143,10 @@ const fn r(name: &'static str, check: &'static str) -> Rule {
     }
 }
 
+/// Rules that are asked beside those of calls and attributes.
+const ADVANCED_SERVICE: &str = "context_is_advsvc";
+const SERVICE: &str = "service_api";
+
 const ANY: &str = "";
 const ADMIN: &str = "rule:admin_only";
 const ADMIN_OR_SERVICE: &str = "rule:admin_only or rule:service_api";
@@ -123,8 +159,8 @@ const NET_OWNER_OR_SHARED: &str = "rule:admin_only or rule:service_api or rule:c
 /// All rules with their checks.
 pub static RULES: &[Rule] = &[
     r(IS_ADMIN, "role:admin"),
-    r("service_api", "role:service"),
-    r("context_is_advsvc", "role:advsvc"),
+    r(SERVICE, "role:service"),
+    r(ADVANCED_SERVICE, "role:advsvc"),
     r("admin_only", "rule:context_is_admin"),
     r("owner", "tenant_id:%(tenant_id)s"),
     r("admin_or_owner", "rule:context_is_admin or rule:owner"),
@@ -260,6 +296,8 @@ pub static RULES: &[Rule] = &[
         "get_security_group_rule",
         "rule:admin_only or rule:project_reader or rule:shared",
     ),
+    // Its tags: Neutron has no rule for them.
+    r("update_security_group_rule", "rule:default"),
     r("delete_security_group_rule", MEMBER),
     // Routers
     r("create_router", MEMBER),
@@ -345,16 +383,17 @@ pub static RULES: &[Rule] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::collections::BTreeSet;
 
-    /// Rules that nobody asks, and why.
+    use super::*;
+    use crate::attributes::tables;
+
+    /// Rules that no code asks, and why they are there.
     const NOT_ASKED: &[(&str, &str)] = &[
+        ("admin_only", "part of others"),
         ("admin_or_owner", "the rule `default` is made of it"),
-        ("default", "answers for actions without a rule"),
+        ("default", "answers for what has no rule"),
         ("external", "part of get_network"),
-        ("get_router:distributed", "routers have no such member"),
-        ("get_router:ha", "routers have no such member"),
-        ("get_subnet:segment_id", "subnets have no such member"),
         ("network_device", "part of create_port:device_owner"),
         ("network_owner", "part of others"),
         ("owner", "part of admin_or_owner"),
@@ -362,65 +401,47 @@ mod tests {
         ("project_reader", "part of others"),
         ("regular_user", "for operators' own rules, as in Neutron"),
         ("shared", "part of others"),
-        ("admin_only", "part of others"),
     ];
 
-    /// Whether the code asks this rule: by its name, or composed of verb, resource and attribute.
-    fn is_asked(rule: &str, code: &str) -> bool {
-        use crate::resources::RESOURCES;
-        if rule == IS_ADMIN || code.contains(&format!("\"{rule}\"")) {
-            return true;
-        }
-        let guards = |rule: &str| {
-            let mut rows = crate::routes::table().rows();
-            rows.any(|row| row.rule() == Some(rule))
-        };
-        let composed = RESOURCES.iter().any(|resource| {
-            ["create", "get", "update"].iter().any(|verb| {
-                let call = format!("{verb}_{}", resource.name);
-                let attribute = rule
-                    .strip_prefix(&call)
-                    .and_then(|rest| rest.strip_prefix(':'));
-                guards(&call)
-                    && attribute.is_some_and(|name| {
-                        resource.table.iter().any(|one| {
-                            name == one.name || name.starts_with(&format!("{}:", one.name))
-                        })
-                    })
-            })
-        });
-        guards(rule) || composed
+    #[test]
+    fn every_rule_that_is_asked_is_in_the_table_and_the_other_way_round() {
+        let calls = crate::routes::table().rows().filter_map(rest::Row::rule);
+        let attributes = tables::ALL.iter().flat_map(|(_, table)| *table);
+        let attributes = attributes.flat_map(|row| row.rules).copied();
+        let reading = crate::resources::RESOURCES.iter().map(|one| one.reads);
+        let asked: BTreeSet<&str> = [IS_ADMIN, ADVANCED_SERVICE, SERVICE]
+            .into_iter()
+            .chain(calls)
+            .chain(attributes)
+            .chain(reading)
+            .collect();
+        let named = NOT_ASKED.iter().map(|(name, _)| *name);
+        let known: BTreeSet<&str> = asked.iter().copied().chain(named).collect();
+        let listed: BTreeSet<&str> = RULES.iter().map(|rule| rule.name).collect();
+        let without: Vec<_> = known.difference(&listed).collect();
+        assert!(without.is_empty(), "asked and in no table: {without:?}");
+        let lost: Vec<_> = listed.difference(&known).collect();
+        assert!(lost.is_empty(), "never asked: {lost:?}");
     }
 
     #[test]
-    fn every_rule_is_asked() {
-        let code = sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));
-        let lost: Vec<_> = RULES
-            .iter()
-            .map(|rule| rule.name)
-            .filter(|name| !is_asked(name, &code))
-            .filter(|name| !NOT_ASKED.iter().any(|(known, _)| known == name))
+    fn a_rule_about_an_attribute_stands_in_its_row_and_belongs_to_a_call() {
+        let calls: BTreeSet<&str> = crate::routes::table()
+            .rows()
+            .filter_map(rest::Row::rule)
             .collect();
-        assert!(lost.is_empty(), "never asked: {lost:?}");
-        for (name, _) in NOT_ASKED {
-            assert!(RULES.iter().any(|rule| rule.name == *name), "{name}");
-        }
-    }
-
-    /// The code of this crate but for the rules and these tests.
-    fn sources(folder: &Path) -> String {
-        let mut all = String::new();
-        for entry in std::fs::read_dir(folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                all += &sources(&path);
-            } else {
-                let text = std::fs::read_to_string(&path).expect("text");
-                let rules = text.find("pub static RULES");
-                all += &text[..rules.unwrap_or(text.len())];
+        for (noun, table) in tables::ALL {
+            for row in *table {
+                for rule in row.rules {
+                    let (call, about) = rule.split_once(':').expect("a rule of an attribute");
+                    assert!(calls.contains(call), "{rule} belongs to no call");
+                    assert!(call.ends_with(noun), "{rule} stands at {noun}");
+                    let part = about.strip_prefix(row.name);
+                    let part = part.unwrap_or_else(|| panic!("{rule} stands at {}", row.name));
+                    assert!(part.is_empty() || part.starts_with(':'), "{rule}");
+                }
             }
         }
-        all
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub enum Post {
 }
 
 /// One attribute of a resource.
+#[derive(Clone, Copy)]
 pub struct Attribute {
     pub name: &'static str,
     pub post: Post,
@@ -32,6 +33,15 @@ pub struct Attribute {
     pub put: bool,
     /// Checks a value and brings it into its canonical form; the error is Neutron's reason.
     pub parse: fn(&Value) -> Result<Value, String>,
+    /// Rules of policy about it: asked, beside the rule of the call, when a body names it or a part of it, or when it is shown.
+    pub rules: &'static [&'static str],
+}
+
+impl Attribute {
+    /// The same with these rules.
+    const fn ruled(self, rules: &'static [&'static str]) -> Self {
+        Attribute { rules, ..self }
+    }
 }
 
 /// Which request a body belongs to.

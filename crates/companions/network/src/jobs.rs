@@ -12,7 +12,7 @@ use crate::fault::{Fault, Result, kinds};
 use crate::resources::{self, Resource, Tagging, What};
 use crate::store::{self, Tx};
 use crate::tables::{floatingips, ports, routers};
-use crate::{binding, forwardings, quotas, routers as router_logic, topology};
+use crate::{binding, forwardings, quotas, rbac, routers as router_logic, topology};
 
 /// A change that a request asks for.
 pub enum Job<'a> {
@@ -158,7 +158,7 @@ async fn performed<'a>(cx: &'a Cx<'a>, tx: &'a Tx, job: &'a Job<'a>) -> Result<V
             let attrs = admit(resource.table, Verb::Put, body)?;
             let mut target = old;
             resources::add_network_facts(cx, tx, &mut target).await?;
-            authorise(cx, "update", resource, &mut target, &attrs)?;
+            authorise(cx, Verb::Put, resource, &mut target, &attrs)?;
             let mut view = resources::update(cx, tx, resource, id, &attrs).await?;
             resources::hide(cx, resource, &mut view);
             Ok(vec![view])
@@ -171,7 +171,7 @@ async fn performed<'a>(cx: &'a Cx<'a>, tx: &'a Tx, job: &'a Job<'a>) -> Result<V
             let mut target = resources::view(cx, tx, resource, id).await?;
             at_revision(&target, *revision)?;
             resources::add_network_facts(cx, tx, &mut target).await?;
-            cx.check(&format!("delete_{}", resource.name), &target)?;
+            cx.allow(&target)?;
             resources::delete(cx, tx, resource, id).await?;
             Ok(Vec::new())
         }
@@ -181,7 +181,7 @@ async fn performed<'a>(cx: &'a Cx<'a>, tx: &'a Tx, job: &'a Job<'a>) -> Result<V
             change,
         } => {
             let target = resources::view(cx, tx, resource, id).await?;
-            cx.check(&format!("update_{}", resource.name), &target)?;
+            cx.allow(&target)?;
             let tags = resources::tag(tx, resource, id, change).await?;
             let mut view = View::new();
             view.insert("tags".to_owned(), json!(tags));
@@ -191,75 +191,63 @@ async fn performed<'a>(cx: &'a Cx<'a>, tx: &'a Tx, job: &'a Job<'a>) -> Result<V
             .await
             .map(|view| vec![view]),
         Job::Bind { port, body } => {
-            let port = bound_port(cx, tx, "create_port_binding", port).await?;
+            let port = bound_port(cx, tx, port).await?;
             let attrs = admit(attribute_tables::PORT_BINDING, Verb::Post, body)?;
             Ok(vec![binding::create(tx, cx.core, port, &attrs).await?])
         }
         Job::ChangeBinding { port, host, body } => {
-            let port = bound_port(cx, tx, "update_port_binding", port).await?;
+            let port = bound_port(cx, tx, port).await?;
             let attrs = admit(attribute_tables::PORT_BINDING, Verb::Put, body)?;
             Ok(vec![
                 binding::update(tx, cx.core, port, host, &attrs).await?,
             ])
         }
         Job::ActivateBinding { port, host } => {
-            let port = bound_port(cx, tx, "activate", port).await?;
+            let port = bound_port(cx, tx, port).await?;
             Ok(vec![binding::activate(tx, cx.core, port, host).await?])
         }
         Job::DeleteBinding { port, host } => {
-            let port = bound_port(cx, tx, "delete_port_binding", port).await?;
+            let port = bound_port(cx, tx, port).await?;
             binding::delete(tx, cx.core, port, host).await?;
             Ok(Vec::new())
         }
         Job::Forward { floating, body } => {
-            let rule = "create_floatingip_port_forwarding";
-            let floating = forwarding_ip(cx, tx, rule, floating).await?;
+            let floating = forwarding_ip(cx, tx, floating).await?;
             let attrs = admit(attribute_tables::PORT_FORWARDING, Verb::Post, body)?;
             Ok(vec![forwardings::create(cx, tx, floating, &attrs).await?])
         }
         Job::ChangeForwarding { floating, id, body } => {
-            let rule = "update_floatingip_port_forwarding";
-            let floating = forwarding_ip(cx, tx, rule, floating).await?;
+            let floating = forwarding_ip(cx, tx, floating).await?;
             let attrs = admit(attribute_tables::PORT_FORWARDING, Verb::Put, body)?;
             Ok(vec![
                 forwardings::update(cx, tx, floating, id, &attrs).await?,
             ])
         }
         Job::DeleteForwarding { floating, id } => {
-            let rule = "delete_floatingip_port_forwarding";
-            let floating = forwarding_ip(cx, tx, rule, floating).await?;
+            let floating = forwarding_ip(cx, tx, floating).await?;
             forwardings::delete(tx, floating, id).await?;
             Ok(Vec::new())
         }
         Job::SetQuota { project, body } => {
-            cx.check("update_quota", &View::new())?;
+            cx.allow(&View::new())?;
             Ok(vec![quotas::set(tx, project, body).await?])
         }
         Job::ResetQuota { project } => {
-            cx.check("delete_quota", &View::new())?;
+            cx.allow(&View::new())?;
             quotas::reset(tx, project).await?;
             Ok(Vec::new())
         }
         Job::Topology { project } => {
-            cx.check(
-                "get_auto_allocated_topology",
-                &crate::views::owned(project, project),
-            )?;
+            cx.allow(&crate::views::owned(project, project))?;
             Ok(vec![topology::ensure(cx, tx, project).await?])
         }
         Job::RehearseTopology => {
             let project = cx.project();
-            cx.check(
-                "get_auto_allocated_topology",
-                &crate::views::owned(project, project),
-            )?;
+            cx.allow(&crate::views::owned(project, project))?;
             Ok(vec![topology::rehearse(cx, tx).await?])
         }
         Job::DeleteTopology { project } => {
-            cx.check(
-                "delete_auto_allocated_topology",
-                &crate::views::owned(project, project),
-            )?;
+            cx.allow(&crate::views::owned(project, project))?;
             topology::delete(tx, project).await?;
             Ok(Vec::new())
         }
@@ -296,7 +284,7 @@ async fn create(
         let mut target = attrs.values().clone();
         target.insert("tenant_id".to_owned(), json!(attrs.text("project_id")));
         resources::add_network_facts(cx, tx, &mut target).await?;
-        authorise(cx, "create", resource, &mut target, attrs)?;
+        authorise(cx, Verb::Post, resource, &mut target, attrs)?;
     }
     if quotas::DEFAULTS
         .iter()
@@ -342,13 +330,13 @@ fn own(cx: &Cx<'_>, mut attrs: Attrs) -> Result<Attrs> {
 /// Asks policy about the request and about each attribute that it names.
 fn authorise(
     cx: &Cx<'_>,
-    verb: &str,
+    verb: Verb,
     resource: &Resource,
     target: &mut View,
     attrs: &Attrs,
 ) -> Result<()> {
-    let rule = format!("{verb}_{}", resource.name);
-    cx.check(&rule, target)?;
+    cx.allow(target)?;
+    let below = cx.core.access.below(cx.guard.rule(), resource.table);
     for name in &attrs.named {
         let value = attrs.get(name).unwrap_or(&Value::Null);
         // To spell out what holds anyway is no privilege.
@@ -360,26 +348,33 @@ fn authorise(
             Value::String(text) => text.is_empty(),
             Value::Number(_) => false,
         };
-        if verb == "create" && idle && name != "port_security_enabled" {
+        if verb == Verb::Post && idle && name != "port_security_enabled" {
             continue;
         }
         if name == "device_owner" {
             target.insert(name.clone(), value.clone());
         }
-        cx.check(&format!("{rule}:{name}"), target)?;
-        for part in parts(value) {
-            cx.check(&format!("{rule}:{name}:{part}"), target)?;
-        }
-        if resource.what == What::Rbac && name == "target_tenant" && value == "*" {
-            cx.check(&format!("{rule}:target_tenant:all"), target)?;
+        let parts = parts(value);
+        for rule in &below {
+            let concerned = match rule.about.strip_prefix(name.as_str()) {
+                Some("") => true,
+                Some(rest) => rest
+                    .strip_prefix(':')
+                    .is_some_and(|part| parts.contains(&part)),
+                None => false,
+            };
+            if concerned {
+                cx.check(&rule.rule, target)?;
+            }
         }
     }
     Ok(())
 }
 
-/// The members of a structured attribute, about which policy has rules of their own.
+/// The parts of a value about which policy has rules of their own: its members, and `all` for everybody.
 fn parts(value: &Value) -> Vec<&str> {
     match value {
+        Value::String(text) if text == rbac::EVERYBODY => vec!["all"],
         Value::Object(map) => map.keys().map(String::as_str).collect(),
         Value::Array(items) => items
             .iter()
@@ -392,15 +387,15 @@ fn parts(value: &Value) -> Vec<&str> {
     }
 }
 
-async fn bound_port(cx: &Cx<'_>, tx: &Tx, rule: &str, id: &str) -> Result<ports::Model> {
+async fn bound_port(cx: &Cx<'_>, tx: &Tx, id: &str) -> Result<ports::Model> {
     let view = resources::view(cx, tx, &resources::PORT, id).await?;
-    cx.check(rule, &view)?;
+    cx.allow(&view)?;
     store::get::<ports::Entity>(tx, &kinds::PORT, id).await
 }
 
-async fn forwarding_ip(cx: &Cx<'_>, tx: &Tx, rule: &str, id: &str) -> Result<floatingips::Model> {
+async fn forwarding_ip(cx: &Cx<'_>, tx: &Tx, id: &str) -> Result<floatingips::Model> {
     let view = resources::view(cx, tx, &resources::FLOATINGIP, id).await?;
-    cx.check(rule, &view)?;
+    cx.allow(&view)?;
     store::get::<floatingips::Entity>(tx, &kinds::FLOATINGIP, id).await
 }
 
@@ -412,7 +407,7 @@ async fn router_action(
     body: &Map<String, Value>,
 ) -> Result<View> {
     let view = resources::view(cx, tx, &resources::ROUTER, id).await?;
-    cx.check(action, &view)?;
+    cx.allow(&view)?;
     let row = store::get::<routers::Entity>(tx, &kinds::ROUTER, id).await?;
     match action {
         "add_router_interface" => {

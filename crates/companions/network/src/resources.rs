@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use sql::sea_orm::{Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 use web::Query;
 
+use crate::access::Below;
 use crate::attributes::Attrs;
 use crate::core::{Cx, View};
 use crate::fault::{Fault, Result, kinds, missing};
@@ -26,10 +27,10 @@ pub async fn list<C: ConnectionTrait>(
     resource: &Resource,
     query: &Query,
 ) -> Result<Vec<View>> {
-    let guarded = cx.core.access.guarded(resource.name);
+    let guarded = cx.core.access.below(resource.reads, resource.table);
     let may_filter = |key: &str| {
-        let free = !guarded.iter().any(|member| member == key);
-        free || cx.may(&format!("get_{}:{key}", resource.name), &View::new())
+        let mut about = guarded.iter().filter(|below| below.about == key);
+        about.all(|below| cx.may(&below.rule, &View::new()))
     };
     /// Reads the rows of one table in the order they were made; the types differ, the statement does not.
     macro_rules! rows {
@@ -90,27 +91,27 @@ pub async fn list<C: ConnectionTrait>(
     };
     // Agents are asked about where they are shown: a list of them is empty, one is forbidden.
     if resource.what != What::Agent {
-        if cx.guard.rule().strip_prefix("get_") == Some(resource.name) {
+        if cx.guard.rule() == resource.reads {
             cx.guard.note();
         }
-        views.retain(|view| cx.core.access.may_read(resource.name, cx.caller, view));
+        views.retain(|view| cx.core.access.may_read(resource.reads, cx.caller, view));
     }
     for view in &mut views {
-        hide_members(cx, resource, &guarded, view);
+        hide_members(cx, &guarded, view);
     }
     Ok(views)
 }
 
 /// Takes away what the caller may not see of an object.
 pub fn hide(cx: &Cx<'_>, resource: &Resource, view: &mut View) {
-    let guarded = cx.core.access.guarded(resource.name);
-    hide_members(cx, resource, &guarded, view);
+    let guarded = cx.core.access.below(resource.reads, resource.table);
+    hide_members(cx, &guarded, view);
 }
 
-fn hide_members(cx: &Cx<'_>, resource: &Resource, guarded: &[String], view: &mut View) {
+fn hide_members(cx: &Cx<'_>, guarded: &[Below], view: &mut View) {
     for member in guarded {
-        if view.contains_key(member) && !cx.may(&format!("get_{}:{member}", resource.name), view) {
-            view.remove(member);
+        if view.contains_key(&member.about) && !cx.may(&member.rule, view) {
+            view.remove(&member.about);
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::tables::ports;
 async fn bindings_of(cx: &Cx<'_>, id: &str) -> Result<Vec<View>> {
     let db = cx.core.db.read();
     let view = resources::view(cx, db, &resources::PORT, id).await?;
-    cx.check("get_port_binding", &view)?;
+    cx.allow(&view)?;
     let port = store::get::<ports::Entity>(db, &kinds::PORT, id).await?;
     binding::list(db, &port).await
 }

@@ -22,7 +22,7 @@ const NO_FILTERS: &[&str] = &["internal_ip_address", "internal_port"];
 async fn all_of(cx: &Cx<'_>, floating: &str) -> Result<Vec<View>> {
     let db = cx.core.db.read();
     let view = resources::view(cx, db, &resources::FLOATINGIP, floating).await?;
-    cx.check("get_floatingip_port_forwarding", &view)?;
+    cx.allow(&view)?;
     let mut found = forwardings::of(db, &[floating.to_owned()]).await?;
     let rows = found.remove(floating).unwrap_or_default();
     Ok(rows.into_iter().map(forwardings::show).collect())

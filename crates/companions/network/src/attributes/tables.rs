@@ -1,5 +1,5 @@
-//! The attributes of every resource. A row: name, what a POST without it means, whether a PUT may change it, and
-//! what values it takes.
+//! The attributes of every resource. A row: name, what a POST without it means, whether a PUT may change it, what values
+//! it takes, and the rules about it.
 
 use super::kinds as k;
 use super::{Attribute, Post};
@@ -21,6 +21,7 @@ const fn a(
         post,
         put,
         parse,
+        rules: &[],
     }
 }
 
@@ -32,14 +33,30 @@ pub static NETWORK: &[Attribute] = &[
     a("admin_state_up", Default("true"), PUT, k::flag),
     a("status", Never, FIX, k::text),
     a("subnets", Never, FIX, k::uuids),
-    a("shared", Absent, PUT, k::flag),
-    a("router:external", Absent, PUT, k::flag),
-    a("is_default", Absent, PUT, k::flag),
+    a("shared", Absent, PUT, k::flag).ruled(&["create_network:shared", "update_network:shared"]),
+    a("router:external", Absent, PUT, k::flag).ruled(&[
+        "create_network:router:external",
+        "update_network:router:external",
+    ]),
+    a("is_default", Absent, PUT, k::flag)
+        .ruled(&["create_network:is_default", "update_network:is_default"]),
     a("mtu", Absent, PUT, k::size),
     a("port_security_enabled", Default("true"), PUT, k::flag),
-    a("provider:network_type", Absent, PUT, k::text),
-    a("provider:physical_network", Absent, PUT, k::text_or_null),
-    a("provider:segmentation_id", Absent, PUT, k::number_or_null),
+    a("provider:network_type", Absent, PUT, k::text).ruled(&[
+        "create_network:provider:network_type",
+        "get_network:provider:network_type",
+        "update_network:provider:network_type",
+    ]),
+    a("provider:physical_network", Absent, PUT, k::text_or_null).ruled(&[
+        "create_network:provider:physical_network",
+        "get_network:provider:physical_network",
+        "update_network:provider:physical_network",
+    ]),
+    a("provider:segmentation_id", Absent, PUT, k::number_or_null).ruled(&[
+        "create_network:provider:segmentation_id",
+        "get_network:provider:segmentation_id",
+        "update_network:provider:segmentation_id",
+    ]),
     a("dns_domain", Default("\"\""), PUT, k::dns_domain),
     a("availability_zone_hints", Default("[]"), FIX, k::texts),
     a("availability_zones", Never, FIX, k::texts),
@@ -69,9 +86,10 @@ pub static SUBNET: &[Attribute] = &[
     a("enable_dhcp", Default("true"), PUT, k::flag),
     a("ipv6_ra_mode", Absent, FIX, k::ipv6_mode),
     a("ipv6_address_mode", Absent, FIX, k::ipv6_mode),
-    a("service_types", Default("[]"), PUT, k::texts),
+    a("service_types", Default("[]"), PUT, k::texts)
+        .ruled(&["create_subnet:service_types", "update_subnet:service_types"]),
     a("dns_publish_fixed_ip", Default("false"), PUT, k::flag),
-    a("segment_id", Never, FIX, k::uuid_or_null),
+    a("segment_id", Never, FIX, k::uuid_or_null).ruled(&["get_subnet:segment_id"]),
     // Only a filter: whether its network is shared with the caller.
     a("shared", Never, FIX, k::flag),
     a("created_at", Never, FIX, k::text),
@@ -88,29 +106,53 @@ pub static PORT: &[Attribute] = &[
     a("description", Default("\"\""), PUT, k::text),
     a("admin_state_up", Default("true"), PUT, k::flag),
     a("status", Never, FIX, k::text),
-    a("mac_address", Absent, PUT, k::mac),
-    a("fixed_ips", Absent, PUT, k::fixed_ips),
+    a("mac_address", Absent, PUT, k::mac)
+        .ruled(&["create_port:mac_address", "update_port:mac_address"]),
+    a("fixed_ips", Absent, PUT, k::fixed_ips).ruled(&[
+        "create_port:fixed_ips",
+        "create_port:fixed_ips:ip_address",
+        "create_port:fixed_ips:subnet_id",
+        "update_port:fixed_ips",
+        "update_port:fixed_ips:ip_address",
+        "update_port:fixed_ips:subnet_id",
+    ]),
     a("device_id", Default("\"\""), PUT, k::text_null_empty),
-    a("device_owner", Default("\"\""), PUT, k::text_null_empty),
+    a("device_owner", Default("\"\""), PUT, k::text_null_empty)
+        .ruled(&["create_port:device_owner", "update_port:device_owner"]),
     a("security_groups", Absent, PUT, k::uuids),
     a(
         "allowed_address_pairs",
         Default("[]"),
         PUT,
         k::address_pairs,
-    ),
+    )
+    .ruled(&[
+        "create_port:allowed_address_pairs",
+        "update_port:allowed_address_pairs",
+    ]),
     a("extra_dhcp_opts", Default("[]"), PUT, k::dhcp_options),
-    a("port_security_enabled", Absent, PUT, k::flag),
-    a("binding:host_id", Default("\"\""), PUT, k::text_null_empty),
+    a("port_security_enabled", Absent, PUT, k::flag).ruled(&[
+        "create_port:port_security_enabled",
+        "update_port:port_security_enabled",
+    ]),
+    a("binding:host_id", Default("\"\""), PUT, k::text_null_empty).ruled(&[
+        "create_port:binding:host_id",
+        "get_port:binding:host_id",
+        "update_port:binding:host_id",
+    ]),
     a(
         "binding:vnic_type",
         Default("\"normal\""),
         PUT,
         k::vnic_type,
     ),
-    a("binding:profile", Default("{}"), PUT, k::object),
-    a("binding:vif_type", Never, FIX, k::text),
-    a("binding:vif_details", Never, FIX, k::object),
+    a("binding:profile", Default("{}"), PUT, k::object).ruled(&[
+        "create_port:binding:profile",
+        "get_port:binding:profile",
+        "update_port:binding:profile",
+    ]),
+    a("binding:vif_type", Never, FIX, k::text).ruled(&["get_port:binding:vif_type"]),
+    a("binding:vif_details", Never, FIX, k::object).ruled(&["get_port:binding:vif_details"]),
     a("dns_name", Default("\"\""), PUT, k::dns_name),
     a("dns_domain", Default("\"\""), PUT, k::dns_domain),
     a("dns_assignment", Never, FIX, k::texts),
@@ -162,10 +204,24 @@ pub static ROUTER: &[Attribute] = &[
     a("description", Default("\"\""), PUT, k::text),
     a("admin_state_up", Default("true"), PUT, k::flag),
     a("status", Never, FIX, k::text),
-    a("external_gateway_info", Default("null"), PUT, k::gateway),
+    a("external_gateway_info", Default("null"), PUT, k::gateway).ruled(&[
+        "create_router:external_gateway_info",
+        "create_router:external_gateway_info:enable_snat",
+        "create_router:external_gateway_info:external_fixed_ips",
+        "update_router:external_gateway_info:enable_snat",
+        "update_router:external_gateway_info:external_fixed_ips",
+    ]),
     a("routes", Never, PUT, k::routes),
-    a("distributed", Absent, PUT, k::flag_or_null),
-    a("ha", Absent, PUT, k::flag_or_null),
+    a("distributed", Absent, PUT, k::flag_or_null).ruled(&[
+        "create_router:distributed",
+        "get_router:distributed",
+        "update_router:distributed",
+    ]),
+    a("ha", Absent, PUT, k::flag_or_null).ruled(&[
+        "create_router:ha",
+        "get_router:ha",
+        "update_router:ha",
+    ]),
     a("flavor_id", Never, FIX, k::uuid_or_null),
     a("availability_zone_hints", Default("[]"), FIX, k::texts),
     a("availability_zones", Never, FIX, k::texts),
@@ -180,7 +236,8 @@ pub static FLOATINGIP: &[Attribute] = &[
     a("project_id", Absent, FIX, k::text),
     a("description", Default("\"\""), PUT, k::text),
     a("floating_network_id", Required, FIX, k::uuid),
-    a("floating_ip_address", Absent, FIX, k::ip_or_null),
+    a("floating_ip_address", Absent, FIX, k::ip_or_null)
+        .ruled(&["create_floatingip:floating_ip_address"]),
     a("subnet_id", Absent, FIX, k::uuid_or_null),
     a("port_id", Default("null"), PUT, k::uuid_or_null),
     a("fixed_ip_address", Absent, PUT, k::ip_or_null),
@@ -219,8 +276,11 @@ pub static SUBNETPOOL: &[Attribute] = &[
     a("max_prefixlen", Absent, PUT, k::size),
     a("default_quota", Default("null"), PUT, k::size_or_null),
     a("address_scope_id", Default("null"), PUT, k::uuid_or_null),
-    a("shared", Default("false"), FIX, k::flag),
-    a("is_default", Default("false"), PUT, k::flag),
+    a("shared", Default("false"), FIX, k::flag).ruled(&["create_subnetpool:shared"]),
+    a("is_default", Default("false"), PUT, k::flag).ruled(&[
+        "create_subnetpool:is_default",
+        "update_subnetpool:is_default",
+    ]),
     a("created_at", Never, FIX, k::text),
     a("updated_at", Never, FIX, k::text),
     a("revision_number", Never, FIX, k::number),
@@ -232,7 +292,8 @@ pub static ADDRESS_SCOPE: &[Attribute] = &[
     a("project_id", Absent, FIX, k::text),
     a("name", Required, PUT, k::text),
     a("ip_version", Required, FIX, k::ip_version),
-    a("shared", Default("false"), PUT, k::flag),
+    a("shared", Default("false"), PUT, k::flag)
+        .ruled(&["create_address_scope:shared", "update_address_scope:shared"]),
 ];
 
 pub static RBAC_POLICY: &[Attribute] = &[
@@ -241,7 +302,10 @@ pub static RBAC_POLICY: &[Attribute] = &[
     a("object_type", Required, FIX, k::text),
     a("object_id", Required, FIX, k::uuid),
     a("action", Required, FIX, k::text),
-    a("target_tenant", Required, PUT, k::filled_text),
+    a("target_tenant", Required, PUT, k::filled_text).ruled(&[
+        "create_rbac_policy:target_tenant:all",
+        "update_rbac_policy:target_tenant:all",
+    ]),
 ];
 
 pub static AGENT: &[Attribute] = &[

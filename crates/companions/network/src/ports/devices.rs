@@ -5,29 +5,28 @@
 //! hand nor turn the service's own into others. This holds whatever an operator's policy says.
 
 use crate::binding::is_service_port;
-use crate::core::{Cx, View};
+use crate::core::Cx;
 use crate::fault::{Fault, Result};
 use crate::tables::ports;
 
 /// Checks the device of a port that is made (`before` is `None`) or changed.
 ///
 /// # Errors
-/// [`Fault::Forbidden`], naming the attribute.
+/// [`Fault::Forbidden`], naming the rule of the attribute.
 pub fn check(cx: &Cx<'_>, before: Option<&ports::Model>, row: &ports::Model) -> Result<()> {
-    let (verb, owner, id) = match before {
-        Some(before) => ("update", before.device_owner.as_str(), &before.device_id),
-        None => ("create", "", &row.device_id),
+    let (owner, id) = match before {
+        Some(before) => (before.device_owner.as_str(), &before.device_id),
+        None => ("", &row.device_id),
     };
-    let attribute = if owner != row.device_owner {
-        "device_owner"
-    } else if *id != row.device_id {
-        "device_id"
-    } else {
-        return Ok(());
+    let rule = match before {
+        None if owner != row.device_owner => "create_port:device_owner",
+        Some(_) if owner != row.device_owner => "update_port:device_owner",
+        Some(_) if *id != row.device_id => "update_port:device_id",
+        _ => return Ok(()),
     };
     let concerns_service = is_service_port(owner) || is_service_port(&row.device_owner);
-    if !concerns_service || cx.is_admin() || cx.may("context_is_advsvc", &View::new()) {
+    if !concerns_service || cx.is_admin() || cx.core.access.is_advanced_service(cx.caller) {
         return Ok(());
     }
-    Err(Fault::Forbidden(format!("{verb}_port:{attribute}")))
+    Err(Fault::Forbidden(rule.to_owned()))
 }

@@ -22,7 +22,7 @@ pub enum What {
 /// A resource as requests see it.
 pub struct Resource {
     pub what: What,
-    /// Name of one, in bodies and in policy rules.
+    /// Name of one, in bodies and in quotas.
     pub name: &'static str,
     /// Name of several, in bodies.
     pub plural: &'static str,
@@ -30,6 +30,8 @@ pub struct Resource {
     pub path: &'static str,
     pub table: &'static [Attribute],
     pub kind: &'static Kind,
+    /// The rule that says who sees one.
+    pub reads: &'static str,
     /// Filters that the database answers: the query's key and our column. On a member with a rule of
     /// its own only for those who may see it: from what a filter finds others would learn it.
     pub pushed: &'static [(&'static str, &'static str)],
@@ -89,6 +91,7 @@ const fn plain(
     [name, plural, path]: [&'static str; 3],
     table: &'static [Attribute],
     kind: &'static Kind,
+    reads: &'static str,
     pushed: &'static [(&'static str, &'static str)],
 ) -> Resource {
     Resource {
@@ -98,6 +101,7 @@ const fn plain(
         path,
         table,
         kind,
+        reads,
         pushed,
     }
 }
@@ -107,6 +111,7 @@ pub static NETWORK: Resource = plain(
     ["network", "networks", "networks"],
     attribute_tables::NETWORK,
     &kinds::NETWORK,
+    "get_network",
     COMMON,
 );
 
@@ -115,6 +120,7 @@ pub static SUBNET: Resource = plain(
     ["subnet", "subnets", "subnets"],
     attribute_tables::SUBNET,
     &kinds::SUBNET,
+    "get_subnet",
     OF_SUBNET,
 );
 
@@ -123,6 +129,7 @@ pub static PORT: Resource = plain(
     ["port", "ports", "ports"],
     attribute_tables::PORT,
     &kinds::PORT,
+    "get_port",
     OF_PORT,
 );
 
@@ -131,6 +138,7 @@ pub static SECURITY_GROUP: Resource = plain(
     ["security_group", "security_groups", "security-groups"],
     attribute_tables::SECURITY_GROUP,
     &kinds::SECURITY_GROUP,
+    "get_security_group",
     COMMON,
 );
 
@@ -143,6 +151,7 @@ pub static SECURITY_GROUP_RULE: Resource = plain(
     ],
     attribute_tables::SECURITY_GROUP_RULE,
     &kinds::RULE,
+    "get_security_group_rule",
     OF_RULE,
 );
 
@@ -151,6 +160,7 @@ pub static ROUTER: Resource = plain(
     ["router", "routers", "routers"],
     attribute_tables::ROUTER,
     &kinds::ROUTER,
+    "get_router",
     COMMON,
 );
 
@@ -159,6 +169,7 @@ pub static FLOATINGIP: Resource = plain(
     ["floatingip", "floatingips", "floatingips"],
     attribute_tables::FLOATINGIP,
     &kinds::FLOATINGIP,
+    "get_floatingip",
     OF_FLOATINGIP,
 );
 
@@ -167,6 +178,7 @@ pub static SUBNETPOOL: Resource = plain(
     ["subnetpool", "subnetpools", "subnetpools"],
     attribute_tables::SUBNETPOOL,
     &kinds::SUBNETPOOL,
+    "get_subnetpool",
     COMMON,
 );
 
@@ -175,6 +187,7 @@ pub static ADDRESS_SCOPE: Resource = plain(
     ["address_scope", "address_scopes", "address-scopes"],
     attribute_tables::ADDRESS_SCOPE,
     &kinds::ADDRESS_SCOPE,
+    "get_address_scope",
     COMMON,
 );
 
@@ -183,6 +196,7 @@ pub static RBAC_POLICY: Resource = plain(
     ["rbac_policy", "rbac_policies", "rbac-policies"],
     attribute_tables::RBAC_POLICY,
     &kinds::RBAC,
+    "get_rbac_policy",
     NO_NAME,
 );
 
@@ -191,6 +205,7 @@ pub static AGENT: Resource = plain(
     ["agent", "agents", "agents"],
     attribute_tables::AGENT,
     &kinds::AGENT,
+    "get_agent",
     &[("id", "id"), ("host", "host")],
 );
 
