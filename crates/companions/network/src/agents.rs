@@ -13,7 +13,7 @@ use crate::tables::agents;
 use crate::views;
 
 /// An agent that was silent for longer is down (Neutron's `agent_down_time`).
-const DOWN_AFTER_SECONDS: i64 = 75;
+pub const DOWN_AFTER_SECONDS: i64 = 75;
 
 /// The kind of agent a plane is.
 fn kind(core: &Core) -> (&'static str, &'static str) {

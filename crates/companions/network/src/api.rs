@@ -22,7 +22,7 @@ use web::{Caller, Query};
 
 use crate::core::{Core, Cx, View};
 use crate::fault::{Fault, Result};
-use crate::list;
+use crate::list::{self, Page};
 use crate::routes;
 
 /// What the frame works with.
@@ -131,7 +131,7 @@ fn one(views: Vec<View>) -> Result<View> {
         .ok_or_else(|| Fault::Broken("nothing to show".to_owned()))
 }
 
-/// A page of a list.
+/// A page of a small list that no table holds.
 fn listing(
     core: &Core,
     views: Vec<View>,
@@ -140,6 +140,11 @@ fn listing(
     url: &str,
 ) -> Result<Answer> {
     let page = list::page(views, query, url, core.settings.max_page)?;
+    Ok(listed(page, query, plural))
+}
+
+/// A page as answered, with the members that are wanted.
+fn listed(page: Page, query: &Query, plural: &str) -> Answer {
     let items: Vec<View> = page
         .items
         .into_iter()
@@ -150,5 +155,5 @@ fn listing(
     if let Some(links) = page.links.filter(|links| !links.is_empty()) {
         body.insert(format!("{plural}_links"), json!(links));
     }
-    Ok(Answer::of(&body))
+    Answer::of(&body)
 }

@@ -1,16 +1,11 @@
-//! Lists: filters on every attribute, sorting, paging, and trimming of members, over the objects as shown.
-//!
-//! The database narrows by what it has columns for ([`pushed`]); everything else, and the exact comparison, happens
-//! here, so that all engines agree to the letter.
+//! Lists: what a request says about filters, order, pages and members; and small lists that no table holds, which are
+//! filtered, sorted and cut here. Those of a table are in [`crate::selection`].
 
 use std::cmp::Ordering;
-use std::str::FromStr;
 
 use serde_json::{Value, json};
-use sql::sea_orm::{ColumnTrait, Condition, EntityTrait};
 use web::Query;
 
-use crate::attributes::Attribute;
 use crate::core::View;
 use crate::fault::{Fault, Result};
 use crate::filters;
@@ -26,32 +21,83 @@ const CONTROL: &[&str] = &[
 ];
 
 /// Filters on tags.
-const TAGS: &[&str] = &["tags", "tags-any", "not-tags", "not-tags-any"];
+pub const TAGS: &[&str] = &["tags", "tags-any", "not-tags", "not-tags-any"];
 
-/// What a list request asks for.
+/// One page of a list.
 pub struct Page {
-    /// Objects of this page.
     pub items: Vec<View>,
     /// Links to the neighbours, when a limit was given.
     pub links: Option<Vec<Value>>,
 }
 
-/// Refuses query keys that are no attribute (extension `filter-validation`).
-pub fn validate(query: &Query, table: &[Attribute]) -> Result<()> {
-    let known = |key: &str| {
-        CONTROL.contains(&key)
-            || TAGS.contains(&key)
-            || matches!(
-                key,
-                "tenant_id" | "changed_since" | "ip_address" | "subnet_id"
-            )
-            || table.iter().any(|row| row.name == key)
-    };
+/// Which part of a list is wanted.
+pub struct Paging {
+    /// Most objects of a page; 0 for all.
+    pub size: usize,
+    /// The object next to the page.
+    pub marker: Option<String>,
+    /// The page is before the marker, not behind it.
+    pub backwards: bool,
+}
+
+impl Paging {
+    /// Reads the wish; `most` is the largest page there is, 0 for no limit.
+    ///
+    /// # Errors
+    /// 400 for a limit that is none.
+    pub fn read(query: &Query, most: usize) -> Result<Self> {
+        let limit = match query.last("limit") {
+            Some(text) => match text.parse::<i64>() {
+                Ok(limit) if limit >= 0 => limit as usize,
+                _ => {
+                    return Err(Fault::BadRequest(format!(
+                        "Bad limit '{text}': must be a non-negative integer"
+                    )));
+                }
+            },
+            None => 0,
+        };
+        let marker = query.last("marker").filter(|marker| !marker.is_empty());
+        Ok(Paging {
+            size: match (limit, most) {
+                (0, most) => most,
+                (limit, 0) => limit,
+                (limit, most) => limit.min(most),
+            },
+            marker: marker.map(str::to_owned),
+            backwards: query
+                .last("page_reverse")
+                .is_some_and(|word| word.eq_ignore_ascii_case("true")),
+        })
+    }
+
+    /// A page with its links; `url` is the list's own address.
+    pub fn page(&self, items: Vec<View>, query: &Query, url: &str) -> Page {
+        let full = items.len() == self.size;
+        let links = (self.size > 0).then(|| links(&items, full, self.backwards, query, url));
+        Page { items, links }
+    }
+}
+
+/// The marker is no object of the list.
+pub fn no_marker(id: &str) -> Fault {
+    Fault::BadRequest(format!("The marker '{id}' could not be found."))
+}
+
+/// Nothing is sorted by this.
+pub fn no_order(key: &str) -> Fault {
+    Fault::BadRequest(format!("{key} is invalid attribute for sort_keys"))
+}
+
+/// Refuses query keys that are not `known` as filters (extension `filter-validation`).
+pub fn validate(query: &Query, known: impl Fn(&str) -> bool) -> Result<()> {
+    let besides =
+        |key: &str| CONTROL.contains(&key) || TAGS.contains(&key) || key == "changed_since";
     let unknown: Vec<&str> = query
         .0
         .iter()
         .map(|(key, _)| key.as_str())
-        .filter(|key| !known(key))
+        .filter(|key| !besides(key) && !known(key))
         .collect();
     if unknown.is_empty() {
         return Ok(());
@@ -62,28 +108,43 @@ pub fn validate(query: &Query, table: &[Attribute]) -> Result<()> {
     )))
 }
 
-/// The part of the filters that the columns of `E` can answer: equality on those named in `columns`, as far as the
-/// caller `may` filter by them.
-pub fn pushed<E: EntityTrait>(
-    query: &Query,
-    columns: &[(&str, &str)],
-    may: &dyn Fn(&str) -> bool,
-) -> Condition
-where
-    E::Column: FromStr,
-{
-    let mut all = Condition::all();
-    for (key, column) in columns {
-        let values: Vec<&str> = query.all(key).collect();
-        // Nothing and the empty text are not told apart here, so that is for the exact comparison.
-        if values.is_empty() || values.contains(&"") || !may(key) {
+/// The filters: each name once, with all its values. Names are joined by *and*, values by *or*.
+pub fn wishes(query: &Query) -> Vec<(&str, Vec<&str>)> {
+    let mut all: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (key, value) in &query.0 {
+        let key = key.as_str();
+        if CONTROL.contains(&key) {
             continue;
         }
-        if let Ok(column) = E::Column::from_str(column) {
-            all = all.add(column.is_in(values));
+        match all.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, values)) => values.push(value),
+            None => all.push((key, vec![value])),
         }
     }
     all
+}
+
+/// What is sorted by, and whether downwards.
+///
+/// # Errors
+/// 400 for directions that are none, or are not as many as the keys.
+pub fn order(query: &Query) -> Result<Vec<(&str, bool)>> {
+    let keys: Vec<&str> = query.all("sort_key").collect();
+    let dirs: Vec<&str> = query.all("sort_dir").collect();
+    if keys.len() != dirs.len() && !dirs.is_empty() {
+        return Err(Fault::BadRequest(
+            "The number of sort_keys and sort_dirs must be same".to_owned(),
+        ));
+    }
+    if let Some(bad) = dirs.iter().find(|dir| !["asc", "desc"].contains(dir)) {
+        return Err(Fault::BadRequest(format!(
+            "{bad} is invalid value for sort_dirs, value must be asc or desc"
+        )));
+    }
+    let keys = keys.into_iter().enumerate();
+    Ok(keys
+        .map(|(at, key)| (key, dirs.get(at) == Some(&"desc")))
+        .collect())
 }
 
 /// Filters, sorts and cuts `items`; `url` is the list's own address for links.
@@ -94,42 +155,17 @@ pub fn page(mut items: Vec<View>, query: &Query, url: &str, most: usize) -> Resu
     let wanted = filters::canonical(query)?;
     items.retain(|item| matches(item, &wanted));
     sort(&mut items, query)?;
-    let limit = match query.last("limit") {
-        Some(text) => match text.parse::<i64>() {
-            Ok(limit) if limit >= 0 => limit as usize,
-            _ => {
-                return Err(Fault::BadRequest(format!(
-                    "Bad limit '{text}': must be a non-negative integer"
-                )));
-            }
-        },
-        None => 0,
-    };
-    let size = match (limit, most) {
-        (0, most) => most,
-        (limit, 0) => limit,
-        (limit, most) => limit.min(most),
-    };
-    let backwards = query
-        .last("page_reverse")
-        .is_some_and(|word| word.eq_ignore_ascii_case("true"));
-    let marker = query.last("marker").filter(|marker| !marker.is_empty());
-    let at = match marker {
-        Some(id) => Some(
-            items
-                .iter()
-                .position(|item| item.get("id").and_then(Value::as_str) == Some(id))
-                .ok_or_else(|| {
-                    Fault::BadRequest(format!("The marker '{id}' could not be found."))
-                })?,
-        ),
+    let paging = Paging::read(query, most)?;
+    let at = match &paging.marker {
+        Some(id) => {
+            let is_it = |item: &View| item.get("id").and_then(Value::as_str) == Some(id);
+            Some(items.iter().position(is_it).ok_or_else(|| no_marker(id))?)
+        }
         None => None,
     };
-    let (start, end) = window(items.len(), at, size, backwards);
+    let (start, end) = window(items.len(), at, paging.size, paging.backwards);
     let items: Vec<View> = items.drain(start..end).collect();
-    let full = items.len() == size;
-    let links = (size > 0).then(|| links(&items, full, backwards, query, url));
-    Ok(Page { items, links })
+    Ok(paging.page(items, query, url))
 }
 
 /// Which part of `count` items a page shows.
@@ -184,35 +220,17 @@ pub fn trim(item: View, query: &Query) -> View {
 }
 
 fn sort(items: &mut [View], query: &Query) -> Result<()> {
-    let keys: Vec<&str> = query.all("sort_key").collect();
-    let dirs: Vec<&str> = query.all("sort_dir").collect();
-    if keys.len() != dirs.len() && !dirs.is_empty() {
-        return Err(Fault::BadRequest(
-            "The number of sort_keys and sort_dirs must be same".to_owned(),
-        ));
-    }
-    if let Some(bad) = dirs.iter().find(|dir| !["asc", "desc"].contains(dir)) {
-        return Err(Fault::BadRequest(format!(
-            "{bad} is invalid value for sort_dirs, value must be asc or desc"
-        )));
-    }
-    if let (Some(first), Some(bad)) = (
-        items.first(),
-        keys.iter()
-            .find(|key| items.first().is_some_and(|item| !item.contains_key(**key))),
-    ) {
-        debug_assert!(!first.contains_key(*bad));
-        return Err(Fault::BadRequest(format!(
-            "{bad} is invalid attribute for sort_keys"
-        )));
+    let keys = order(query)?;
+    if let Some(first) = items.first()
+        && let Some((bad, _)) = keys.iter().find(|(key, _)| !first.contains_key(*key))
+    {
+        return Err(no_order(bad));
     }
     items.sort_by(|a, b| {
-        for (at, key) in keys.iter().enumerate() {
-            let order = compare(a.get(*key), b.get(*key));
-            let order = if dirs.get(at) == Some(&"desc") {
-                order.reverse()
-            } else {
-                order
+        for (key, descending) in &keys {
+            let order = match descending {
+                true => compare(b.get(*key), a.get(*key)),
+                false => compare(a.get(*key), b.get(*key)),
             };
             if order != Ordering::Equal {
                 return order;
@@ -242,38 +260,16 @@ fn spelled(value: Option<&Value>) -> String {
     }
 }
 
-/// Whether an object passes all filters: keys are joined by *and*, repeated values by *or*.
+/// Whether an object passes all filters.
 fn matches(item: &View, query: &Query) -> bool {
-    let mut seen: Vec<&str> = Vec::new();
-    for (key, _) in &query.0 {
-        let key = key.as_str();
-        if CONTROL.contains(&key) || seen.contains(&key) {
-            continue;
-        }
-        seen.push(key);
-        let values: Vec<&str> = query.all(key).collect();
-        let passes = match key {
-            "tags" | "tags-any" | "not-tags" | "not-tags-any" => tags_match(item, key, &values),
-            "changed_since" => values.iter().all(|since| changed_since(item, since)),
-            "fixed_ips" => {
-                let wishes: Vec<(&str, &str)> =
-                    values.iter().filter_map(|v| v.split_once('=')).collect();
-                fixed_ip_matches(item, &wishes)
-            }
-            "ip_address" | "subnet_id" if item.contains_key("fixed_ips") => {
-                let wishes: Vec<(&str, &str)> = values.iter().map(|v| (key, *v)).collect();
-                fixed_ip_matches(item, &wishes)
-            }
-            _ => match item.get(key) {
-                Some(value) => values.iter().any(|wanted| equals(value, wanted)),
-                None => true,
-            },
-        };
-        if !passes {
-            return false;
-        }
-    }
-    true
+    wishes(query).into_iter().all(|(key, values)| match key {
+        "tags" | "tags-any" | "not-tags" | "not-tags-any" => tags_match(item, key, &values),
+        "changed_since" => values.iter().all(|since| changed_since(item, since)),
+        _ => match item.get(key) {
+            Some(value) => values.iter().any(|wanted| equals(value, wanted)),
+            None => true,
+        },
+    })
 }
 
 fn equals(value: &Value, wanted: &str) -> bool {
@@ -292,27 +288,6 @@ fn equals(value: &Value, wanted: &str) -> bool {
             None => map.is_empty() && wanted.is_empty(),
         },
     }
-}
-
-/// Whether one of the port's addresses passes all wishes by `ip_address`, `subnet_id` and `ip_address_substr`; those by the
-/// same name are alternatives.
-fn fixed_ip_matches(item: &View, wishes: &[(&str, &str)]) -> bool {
-    let Some(Value::Array(ips)) = item.get("fixed_ips") else {
-        return false;
-    };
-    let meets = |ip: &Value, (name, wanted): (&str, &str)| match name {
-        "ip_address_substr" => ip["ip_address"]
-            .as_str()
-            .is_some_and(|text| text.contains(wanted)),
-        _ => ip[name].as_str() == Some(wanted),
-    };
-    let passes = |ip: &Value| {
-        wishes.iter().all(|(name, _)| {
-            let same = wishes.iter().filter(|(other, _)| other == name);
-            same.into_iter().any(|wish| meets(ip, *wish))
-        })
-    };
-    wishes.is_empty() || ips.iter().any(passes)
 }
 
 fn changed_since(item: &View, since: &str) -> bool {

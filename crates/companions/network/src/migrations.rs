@@ -1,6 +1,7 @@
 //! Migrations: how the tables came to be, oldest first. A migration that shipped is never edited.
 
 mod first;
+mod lists;
 mod port_forwardings;
 
 use sql::sea_orm::DynIden;
@@ -16,6 +17,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(first::Migration),
             Box::new(port_forwardings::Migration),
+            Box::new(lists::Migration),
         ]
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
+use sql::sea_orm::sea_query::{Query, SelectStatement};
 use sql::sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
 };
@@ -20,16 +21,23 @@ use crate::views;
 pub const DHCP_OWNER: &str = "network:dhcp";
 
 /// Which networks the caller sees beside its own: shared with it, or external.
-pub async fn scope(cx: &Cx<'_>, db: &impl ConnectionTrait) -> Result<Condition> {
+pub fn scope(cx: &Cx<'_>) -> Condition {
     if cx.sees_all() {
-        return Ok(Condition::all());
+        return Condition::all();
     }
-    let given = rbac::given(db, "network", cx.project()).await?;
-    Ok(Condition::any()
+    let open = rbac::open_to("network", cx.project(), None);
+    Condition::any()
         .add(networks::Column::ProjectId.eq(cx.project()))
-        .add(
-            networks::Column::Id.is_in(given.into_iter().map(|(id, _)| id).collect::<HashSet<_>>()),
-        ))
+        .add(networks::Column::Id.in_subquery(open))
+}
+
+/// The ids of a project's own networks.
+pub fn ids_of(project: &str) -> SelectStatement {
+    let mut ids = Query::select();
+    ids.column(networks::Column::Id)
+        .from(networks::Entity)
+        .and_where(networks::Column::ProjectId.eq(project));
+    ids
 }
 
 /// The network, if the caller sees it.

@@ -3,8 +3,8 @@
 use ipnet::IpNet;
 use serde_json::json;
 use sql::sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel,
-    QueryFilter, QuerySelect,
+    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter,
+    QuerySelect,
 };
 
 use crate::attributes::Attrs;
@@ -16,21 +16,21 @@ use crate::tables::{address_scopes, subnetpools, subnets};
 use crate::{rbac, views};
 
 /// Which pools the caller sees: its own and shared ones.
-pub async fn scope(cx: &Cx<'_>, db: &impl ConnectionTrait) -> Result<Condition> {
+pub fn scope(cx: &Cx<'_>) -> Condition {
     if cx.is_admin() {
-        return Ok(Condition::all());
+        return Condition::all();
     }
-    let given = rbac::given(db, "subnetpool", cx.project()).await?;
-    Ok(Condition::any()
+    let open = rbac::open_to("subnetpool", cx.project(), None);
+    Condition::any()
         .add(subnetpools::Column::ProjectId.eq(cx.project()))
         .add(subnetpools::Column::Shared.eq(true))
-        .add(subnetpools::Column::Id.is_in(given.into_iter().map(|(id, _)| id))))
+        .add(subnetpools::Column::Id.in_subquery(open))
 }
 
 /// The pool, if the caller may take from it; locked so that two subnets cannot take the same.
 pub async fn usable(cx: &Cx<'_>, tx: &Tx, id: &str) -> Result<subnetpools::Model> {
     let row = subnetpools::Entity::find_by_id(id.to_owned())
-        .filter(scope(cx, tx).await?)
+        .filter(scope(cx))
         .lock_exclusive()
         .one(tx)
         .await?;
@@ -42,7 +42,7 @@ pub async fn default_of(cx: &Cx<'_>, tx: &Tx, version: i32) -> Result<Option<sub
     Ok(subnetpools::Entity::find()
         .filter(subnetpools::Column::IsDefault.eq(true))
         .filter(subnetpools::Column::IpVersion.eq(version))
-        .filter(scope(cx, tx).await?)
+        .filter(scope(cx))
         .lock_exclusive()
         .one(tx)
         .await?)
@@ -132,7 +132,7 @@ async fn check(cx: &Cx<'_>, tx: &Tx, row: &subnetpools::Model) -> Result<()> {
         return Ok(());
     };
     let scope = address_scopes::Entity::find_by_id(scope_id.to_owned())
-        .filter(scopes_scope(cx, tx).await?)
+        .filter(scopes_scope(cx))
         .one(tx)
         .await?
         .ok_or_else(|| missing(&kinds::ADDRESS_SCOPE, scope_id))?;
@@ -298,15 +298,15 @@ fn to_text(prefixes: &[IpNet]) -> String {
 }
 
 /// Which address scopes the caller sees: its own and shared ones.
-pub async fn scopes_scope(cx: &Cx<'_>, db: &impl ConnectionTrait) -> Result<Condition> {
+pub fn scopes_scope(cx: &Cx<'_>) -> Condition {
     if cx.is_admin() {
-        return Ok(Condition::all());
+        return Condition::all();
     }
-    let given = rbac::given(db, "address_scope", cx.project()).await?;
-    Ok(Condition::any()
+    let open = rbac::open_to("address_scope", cx.project(), None);
+    Condition::any()
         .add(address_scopes::Column::ProjectId.eq(cx.project()))
         .add(address_scopes::Column::Shared.eq(true))
-        .add(address_scopes::Column::Id.is_in(given.into_iter().map(|(id, _)| id))))
+        .add(address_scopes::Column::Id.in_subquery(open))
 }
 
 /// Makes an address scope.

@@ -6,9 +6,7 @@ mod show;
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use sql::sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
-};
+use sql::sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter};
 
 use crate::addresses::{self, Given, Receiver, Wish};
 use crate::attributes::Attrs;
@@ -23,25 +21,15 @@ use crate::tables::{allocations, networks, port_bindings, port_security_groups, 
 use crate::{floatingips, security_groups};
 pub use show::show;
 
-/// The ids of the caller's own networks.
-pub async fn own_networks(cx: &Cx<'_>, db: &impl ConnectionTrait) -> Result<Vec<String>> {
-    Ok(networks::Entity::find()
-        .select_only()
-        .column(networks::Column::Id)
-        .filter(networks::Column::ProjectId.eq(cx.project()))
-        .into_tuple()
-        .all(db)
-        .await?)
-}
-
 /// Which ports the caller sees: its own, and all on its networks.
-pub async fn scope(cx: &Cx<'_>, db: &impl ConnectionTrait) -> Result<Condition> {
+pub fn scope(cx: &Cx<'_>) -> Condition {
     if cx.sees_all() {
-        return Ok(Condition::all());
+        return Condition::all();
     }
-    Ok(Condition::any()
+    let own = crate::networks::ids_of(cx.project());
+    Condition::any()
         .add(ports::Column::ProjectId.eq(cx.project()))
-        .add(ports::Column::NetworkId.is_in(own_networks(cx, db).await?)))
+        .add(ports::Column::NetworkId.in_subquery(own))
 }
 
 /// Makes a port, with addresses, guards and binding, in one go.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use sql::sea_orm::sea_query::{IntoCondition, Query, SelectStatement};
 use sql::sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect,
 };
@@ -65,21 +66,49 @@ pub async fn given(
         .collect())
 }
 
-/// Keeps the subnets whose network is shared with the caller, or those whose is not.
-pub async fn retain_shared(
-    cx: &Cx<'_>,
-    db: &impl ConnectionTrait,
-    rows: &mut Vec<subnets::Model>,
-    shared: bool,
-) -> Result<()> {
-    let open = given(db, "network", cx.project()).await?;
-    let is_shared = |network: &str| {
-        let word = Access::Shared.word();
-        open.iter()
-            .any(|(id, action)| id == network && action == word)
-    };
-    rows.retain(|row| is_shared(&row.network_id) == shared);
-    Ok(())
+/// The ids of objects of a type that the project may use, in one way or in any.
+pub fn open_to(kind: &str, project: &str, access: Option<Access>) -> SelectStatement {
+    let mut objects = Query::select();
+    objects
+        .column(rbac_policies::Column::ObjectId)
+        .from(rbac_policies::Entity)
+        .and_where(rbac_policies::Column::ObjectType.eq(kind))
+        .and_where(rbac_policies::Column::TargetProject.is_in([EVERYBODY, project]));
+    if let Some(access) = access {
+        objects.and_where(rbac_policies::Column::Action.eq(access.word()));
+    }
+    objects
+}
+
+/// Networks that are shared with the caller.
+pub fn network_is_shared(cx: &Cx<'_>) -> Condition {
+    let shared = open_to("network", cx.project(), Some(Access::Shared));
+    networks::Column::Id.in_subquery(shared).into_condition()
+}
+
+/// Networks that are external for anybody.
+pub fn network_is_external(_: &Cx<'_>) -> Condition {
+    let mut external = Query::select();
+    external
+        .column(rbac_policies::Column::ObjectId)
+        .from(rbac_policies::Entity)
+        .and_where(rbac_policies::Column::ObjectType.eq("network"))
+        .and_where(rbac_policies::Column::Action.eq(Access::External.word()));
+    networks::Column::Id.in_subquery(external).into_condition()
+}
+
+/// Subnets of networks that are shared with the caller.
+pub fn subnet_is_shared(cx: &Cx<'_>) -> Condition {
+    let shared = open_to("network", cx.project(), Some(Access::Shared));
+    let network = subnets::Column::NetworkId;
+    network.in_subquery(shared).into_condition()
+}
+
+/// Groups that are shared with the caller.
+pub fn group_is_shared(cx: &Cx<'_>) -> Condition {
+    let shared = open_to("security_group", cx.project(), None);
+    let group = security_groups::Column::Id;
+    group.in_subquery(shared).into_condition()
 }
 
 /// The policies of one object.

@@ -4,14 +4,15 @@ mod table;
 
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
-use sql::sea_orm::{Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use sql::sea_orm::{Condition, ConnectionTrait, EntityTrait};
 use web::Query;
 
 use crate::access::Below;
 use crate::attributes::Attrs;
 use crate::core::{Cx, View};
 use crate::fault::{Fault, Result, kinds, missing};
-use crate::list::pushed;
+use crate::list::{self, Paging};
+use crate::selection::{Cut, Selection};
 use crate::store::{self, Standard, Tx, read_json};
 use crate::tables::*;
 use crate::{
@@ -20,75 +21,59 @@ use crate::{
 };
 pub use table::*;
 
-/// The objects that the caller sees and that pass `narrow`, as shown to it.
-pub async fn list<C: ConnectionTrait>(
+/// A page of the objects that the caller sees, as shown to it. What policy hides of what was read is made up for by
+/// reading on.
+///
+/// # Errors
+/// 400 for a filter, an order or a marker that makes no sense.
+pub async fn page<C: ConnectionTrait>(
     cx: &Cx<'_>,
     db: &C,
     resource: &Resource,
     query: &Query,
+    paging: &Paging,
 ) -> Result<Vec<View>> {
     let guarded = cx.core.access.below(resource.reads, resource.table);
-    let may_filter = |key: &str| {
+    let hidden = |key: &str| {
         let mut about = guarded.iter().filter(|below| below.about == key);
-        about.all(|below| cx.may(&below.rule, &View::new()))
+        about.any(|below| !cx.may(&below.rule, &View::new()))
     };
-    /// Reads the rows of one table in the order they were made; the types differ, the statement does not.
-    macro_rules! rows {
-        ($table:ident, $scope:expr) => {
-            $table::Entity::find()
-                .filter(pushed::<$table::Entity>(
-                    query,
-                    resource.pushed,
-                    &may_filter,
-                ))
-                .filter($scope)
-                .order_by_asc($table::Column::Id)
-                .all(db)
-                .await?
-        };
+    let wanted = Selection::read(cx, resource, query, &hidden)?;
+    if let Some(marker) = &paging.marker
+        && read(cx, db, resource, &wanted.only(marker), Cut::default())
+            .await?
+            .is_empty()
+    {
+        return Err(list::no_marker(marker));
     }
-    let mut views = match resource.what {
-        What::Network => net::show(cx, db, rows!(networks, net::scope(cx, db).await?)).await?,
-        What::Subnet => {
-            let mut rows = rows!(subnets, subnet_logic::scope(cx, db).await?);
-            if let Some(shared) = query.last("shared") {
-                rbac::retain_shared(cx, db, &mut rows, shared == "true").await?;
-            }
-            rows.into_iter().map(subnet_logic::show).collect()
+    let mut after = paging.marker.clone();
+    let mut views: Vec<View> = Vec::new();
+    loop {
+        let left = (paging.size > 0).then(|| (paging.size - views.len()) as u64);
+        let cut = Cut {
+            after: after.as_deref(),
+            limit: left,
+            backwards: paging.backwards,
+        };
+        let found = read(cx, db, resource, &wanted, cut).await?;
+        let last = left.is_none_or(|left| (found.len() as u64) < left);
+        after = found.last().map(|view| id_of(view).to_owned());
+        views.extend(readable(cx, resource, found));
+        if last || views.len() == paging.size {
+            break;
         }
-        What::Port => {
-            let scope = port_logic::scope(cx, db).await?;
-            port_logic::show(cx, db, rows!(ports, scope)).await?
-        }
-        What::SecurityGroup => {
-            groups::show(cx, db, rows!(security_groups, groups::scope(cx, db).await?)).await?
-        }
-        What::Rule => {
-            let rows = rows!(security_group_rules, rules::scope(cx, db).await?);
-            rows.into_iter().map(rules::show).collect()
-        }
-        What::Router => router_logic::show(cx, db, rows!(routers, router_logic::scope(cx))).await?,
-        What::FloatingIp => fip::show(db, rows!(floatingips, fip::scope(cx))).await?,
-        What::SubnetPool => {
-            let rows = rows!(subnetpools, pools::scope(cx, db).await?);
-            rows.into_iter().map(pools::show).collect()
-        }
-        What::AddressScope => {
-            let rows = rows!(address_scopes, pools::scopes_scope(cx, db).await?);
-            rows.into_iter().map(pools::show_scope).collect()
-        }
-        What::Rbac => rows!(rbac_policies, rbac::scope(cx))
-            .into_iter()
-            .map(rbac::show)
-            .collect(),
-        What::Agent => {
-            let nobody = Condition::all();
-            rows!(agents, nobody)
-                .into_iter()
-                .map(agent_logic::show)
-                .collect()
-        }
-    };
+    }
+    if paging.backwards {
+        views.reverse();
+    }
+    for view in &mut views {
+        hide_members(cx, &guarded, view);
+    }
+    Ok(views)
+}
+
+/// The objects among these that policy lets the caller see.
+fn readable(cx: &Cx<'_>, resource: &Resource, mut views: Vec<View>) -> Vec<View> {
     // Agents are asked about where they are shown: a list of them is empty, one is forbidden.
     if resource.what != What::Agent {
         if cx.guard.rule() == resource.reads {
@@ -96,10 +81,49 @@ pub async fn list<C: ConnectionTrait>(
         }
         views.retain(|view| cx.core.access.may_read(resource.reads, cx.caller, view));
     }
-    for view in &mut views {
-        hide_members(cx, &guarded, view);
+    views
+}
+
+/// The objects within the caller's scope that are selected, with all their members.
+async fn read<C: ConnectionTrait>(
+    cx: &Cx<'_>,
+    db: &C,
+    resource: &Resource,
+    wanted: &Selection,
+    cut: Cut<'_>,
+) -> Result<Vec<View>> {
+    /// Reads the rows of one table; the types differ, the statement does not.
+    macro_rules! rows {
+        ($table:ident, $scope:expr) => {
+            wanted.select::<$table::Entity>($scope, cut).all(db).await?
+        };
     }
-    Ok(views)
+    Ok(match resource.what {
+        What::Network => net::show(cx, db, rows!(networks, net::scope(cx))).await?,
+        What::Subnet => each(rows!(subnets, subnet_logic::scope(cx)), subnet_logic::show),
+        What::Port => port_logic::show(cx, db, rows!(ports, port_logic::scope(cx))).await?,
+        What::SecurityGroup => {
+            groups::show(cx, db, rows!(security_groups, groups::scope(cx))).await?
+        }
+        What::Rule => each(rows!(security_group_rules, rules::scope(cx)), rules::show),
+        What::Router => router_logic::show(cx, db, rows!(routers, router_logic::scope(cx))).await?,
+        What::FloatingIp => fip::show(db, rows!(floatingips, fip::scope(cx))).await?,
+        What::SubnetPool => each(rows!(subnetpools, pools::scope(cx)), pools::show),
+        What::AddressScope => each(
+            rows!(address_scopes, pools::scopes_scope(cx)),
+            pools::show_scope,
+        ),
+        What::Rbac => each(rows!(rbac_policies, rbac::scope(cx)), rbac::show),
+        What::Agent => each(rows!(agents, Condition::all()), agent_logic::show),
+    })
+}
+
+fn each<M>(rows: Vec<M>, show: fn(M) -> View) -> Vec<View> {
+    rows.into_iter().map(show).collect()
+}
+
+fn id_of(view: &View) -> &str {
+    view.get("id").and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Takes away what the caller may not see of an object.
@@ -123,12 +147,14 @@ pub async fn view(
     resource: &Resource,
     id: &str,
 ) -> Result<View> {
-    let query = Query(vec![("id".to_owned(), id.to_owned())]);
-    let found = list(cx, db, resource, &query).await?;
-    let exact = found
-        .into_iter()
-        .find(|view| view.get("id").and_then(Value::as_str) == Some(id));
-    exact.ok_or_else(|| missing(resource.kind, id))
+    let found = read(cx, db, resource, &Selection::of(id), Cut::default()).await?;
+    // MariaDB takes a text for the same with spaces behind it.
+    let exact = found.into_iter().filter(|view| id_of(view) == id).collect();
+    let mut view = readable(cx, resource, exact)
+        .pop()
+        .ok_or_else(|| missing(resource.kind, id))?;
+    hide(cx, resource, &mut view);
+    Ok(view)
 }
 
 /// Adds what rules ask about an object's network: whose it is, and whether it is shared with the caller.

@@ -2,9 +2,8 @@
 
 use ipnet::IpNet;
 use serde_json::json;
-use sql::sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect,
-};
+use sql::sea_orm::sea_query::Query;
+use sql::sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 
 use crate::attributes::Attrs;
 use crate::core::{Cx, View};
@@ -261,20 +260,18 @@ pub async fn delete(tx: &Tx, row: &security_group_rules::Model) -> Result<()> {
 }
 
 /// Which rules the caller sees: those of its groups.
-pub async fn scope(cx: &Cx<'_>, db: &impl ConnectionTrait) -> Result<Condition> {
+pub fn scope(cx: &Cx<'_>) -> Condition {
     if cx.is_admin() {
-        return Ok(Condition::all());
+        return Condition::all();
     }
-    let groups: Vec<String> = security_groups::Entity::find()
-        .select_only()
+    let mut groups = Query::select();
+    groups
         .column(security_groups::Column::Id)
-        .filter(crate::security_groups::scope(cx, db).await?)
-        .into_tuple()
-        .all(db)
-        .await?;
-    Ok(Condition::any()
+        .from(security_groups::Entity)
+        .cond_where(crate::security_groups::scope(cx));
+    Condition::any()
         .add(security_group_rules::Column::ProjectId.eq(cx.project()))
-        .add(security_group_rules::Column::SecurityGroupId.is_in(groups)))
+        .add(security_group_rules::Column::SecurityGroupId.in_subquery(groups))
 }
 
 /// A prefix without the bits of a host: what the rule is about, however it was written.

@@ -24,15 +24,13 @@ pub const DEFAULT: &str = "default";
 const FREE_WAY_OUT: [&str; 2] = ["IPv4", "IPv6"];
 
 /// Which groups the caller sees: its own and those shared with it.
-pub async fn scope(cx: &Cx<'_>, db: &impl ConnectionTrait) -> Result<Condition> {
+pub fn scope(cx: &Cx<'_>) -> Condition {
     if cx.is_admin() {
-        return Ok(Condition::all());
+        return Condition::all();
     }
-    let given = rbac::given(db, "security_group", cx.project()).await?;
-    let shared: Vec<String> = given.into_iter().map(|(id, _)| id).collect();
-    Ok(Condition::any()
+    Condition::any()
         .add(security_groups::Column::ProjectId.eq(cx.project()))
-        .add(security_groups::Column::Id.is_in(shared)))
+        .add(rbac::group_is_shared(cx))
 }
 
 /// Makes a group with the rules that let everything out, which count as the project's like others.

@@ -187,7 +187,7 @@ where
 
 /// Above so many parents their children are read without naming the parents: the statement would outgrow the
 /// engines' limits on parameters, and nearly the whole table is wanted anyway.
-pub const NAMED_PARENTS: usize = 500;
+pub const NAMED_PARENTS: usize = 2000;
 
 /// The condition "`column` is one of `ids`", or no condition when there are very many.
 pub fn among<C: ColumnTrait>(column: C, ids: &[String]) -> sql::sea_orm::Condition {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde_json::{Value, json};
-use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter};
+use sql::sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 
 use crate::addresses::{self, Given, Receiver, range};
 use crate::attributes::Attrs;
@@ -17,20 +17,15 @@ use crate::tables::{allocations, networks, ports, subnets};
 use crate::{pools, rbac, views};
 
 /// Which subnets the caller sees: its own, those of its networks, and those of networks shared with it.
-pub async fn scope(cx: &Cx<'_>, db: &impl ConnectionTrait) -> Result<Condition> {
+pub fn scope(cx: &Cx<'_>) -> Condition {
     if cx.sees_all() {
-        return Ok(Condition::all());
+        return Condition::all();
     }
-    let given = rbac::given(db, "network", cx.project()).await?;
-    let shared = given
-        .into_iter()
-        .filter(|(_, action)| action == rbac::Access::Shared.word())
-        .map(|(id, _)| id);
-    let own = crate::ports::own_networks(cx, db).await?;
-    let networks: Vec<String> = shared.chain(own).collect();
-    Ok(Condition::any()
+    let own = crate::networks::ids_of(cx.project());
+    Condition::any()
         .add(subnets::Column::ProjectId.eq(cx.project()))
-        .add(subnets::Column::NetworkId.is_in(networks)))
+        .add(subnets::Column::NetworkId.in_subquery(own))
+        .add(rbac::subnet_is_shared(cx))
 }
 
 /// Makes a subnet, and what follows from it: the DHCP port's address, automatic addresses of ports.

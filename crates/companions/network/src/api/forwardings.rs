@@ -39,7 +39,8 @@ pub async fn index(core: Arc<Core>, call: Call) -> Result<Answer> {
     {
         return Err(Fault::ForwardingFilter(filter.clone()));
     }
-    list::validate(query, PORT_FORWARDING)?;
+    let known = |key: &str| PORT_FORWARDING.iter().any(|row| row.name == key);
+    list::validate(query, known)?;
     let url = call.link(&format!("v2.0/floatingips/{floating}/{SEVERAL}"));
     listing(&core, all_of(cx, floating).await?, query, SEVERAL, &url)
 }

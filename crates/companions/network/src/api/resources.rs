@@ -6,34 +6,36 @@ use http::HeaderMap;
 use rest::Answer;
 use serde_json::{Map, json};
 
-use super::{Call, inner, listing, object, one, wrapped};
+use super::{Call, inner, listed, object, one, wrapped};
 use crate::core::{Core, View};
 use crate::fault::{Fault, Result};
 use crate::jobs::{self, Job};
+use crate::list::{self, Paging};
 use crate::resources::{self, Resource, What};
-use crate::{filters, list, security_groups};
+use crate::security_groups;
 
 /// A page of what the caller sees.
 pub async fn index(core: Arc<Core>, call: Call, resource: &'static Resource) -> Result<Answer> {
     let cx = &call.cx.with(&core);
     let query = &call.pairs();
-    list::validate(query, resource.table)?;
+    let known = |key: &str| resource.fields.iter().any(|field| field.name == key);
+    list::validate(query, known)?;
     if resource.what == What::SecurityGroup || resource.what == What::Rule {
         security_groups::greet(cx).await?;
     }
-    let wanted = filters::canonical(query)?;
-    let mut views = resources::list(cx, core.db.read(), resource, &wanted).await?;
-    if resource.what == What::Agent && cx.allow(&View::new()).is_err() {
-        // As in Neutron: who may not see agents sees none.
-        views.clear();
-    }
-    listing(
-        &core,
-        views,
+    let paging = Paging::read(query, core.settings.max_page)?;
+    let views = resources::page(cx, core.db.read(), resource, query, &paging);
+    // As in Neutron: who may not see agents sees none.
+    let views = match resource.what {
+        What::Agent if cx.allow(&View::new()).is_err() => Vec::new(),
+        _ => views.await?,
+    };
+    let url = call.link(&format!("v2.0/{}", resource.path));
+    Ok(listed(
+        paging.page(views, query, &url),
         query,
         resource.plural,
-        &call.link(&format!("v2.0/{}", resource.path)),
-    )
+    ))
 }
 
 /// One, if the caller sees it.

@@ -79,25 +79,40 @@ pub(super) async fn create(manager: &SchemaManager<'_>, table: &Table) -> Result
     }
     statement.primary_key(&mut key);
     manager.create_table(statement.to_owned()).await?;
-    let unique = table.unique.iter().map(|columns| (*columns, true));
-    let plain = table
-        .index
-        .iter()
-        .map(|column| (std::slice::from_ref(column), false));
-    for (columns, unique) in unique.chain(plain) {
-        let mut index = Index::create();
-        let mut name = format!("{}_{}", table.name, columns.join("_"));
-        name.truncate(LONGEST_NAME);
-        index.name(name).table(Alias::new(table.name));
-        for name in columns {
-            index.col(Alias::new(*name));
-        }
-        if unique {
-            index.unique();
-        }
-        manager.create_index(index.to_owned()).await?;
+    for columns in table.unique {
+        index(manager, table.name, columns, true).await?;
+    }
+    for column in table.index {
+        index(manager, table.name, &[*column], false).await?;
     }
     Ok(())
+}
+
+/// The name of the index on these columns.
+pub(super) fn index_name(table: &str, columns: &[&str]) -> String {
+    let mut name = format!("{table}_{}", columns.join("_"));
+    name.truncate(LONGEST_NAME);
+    name
+}
+
+/// Makes an index.
+pub(super) async fn index(
+    manager: &SchemaManager<'_>,
+    table: &str,
+    columns: &[&str],
+    unique: bool,
+) -> Result<(), DbErr> {
+    let mut index = Index::create();
+    index
+        .name(index_name(table, columns))
+        .table(Alias::new(table));
+    for name in columns {
+        index.col(Alias::new(*name));
+    }
+    if unique {
+        index.unique();
+    }
+    manager.create_index(index.to_owned()).await
 }
 
 fn column(name: &str, kind: &Kind, nullable: bool, engine: DbBackend) -> ColumnDef {

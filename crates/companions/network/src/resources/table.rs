@@ -2,6 +2,7 @@
 
 use crate::attributes::{Attribute, tables as attribute_tables};
 use crate::fault::{Kind, kinds};
+use crate::fields::{self, Field};
 
 /// Which resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,59 +33,9 @@ pub struct Resource {
     pub kind: &'static Kind,
     /// The rule that says who sees one.
     pub reads: &'static str,
-    /// Filters that the database answers: the query's key and our column. On a member with a rule of
-    /// its own only for those who may see it: from what a filter finds others would learn it.
-    pub pushed: &'static [(&'static str, &'static str)],
+    /// What lists of it are filtered and sorted by.
+    pub fields: &'static [Field],
 }
-
-const COMMON: &[(&str, &str)] = &[
-    ("id", "id"),
-    ("project_id", "project_id"),
-    ("tenant_id", "project_id"),
-    ("name", "name"),
-];
-const NO_NAME: &[(&str, &str)] = &[
-    ("id", "id"),
-    ("project_id", "project_id"),
-    ("tenant_id", "project_id"),
-];
-const OF_SUBNET: &[(&str, &str)] = &[
-    ("id", "id"),
-    ("project_id", "project_id"),
-    ("tenant_id", "project_id"),
-    ("name", "name"),
-    ("network_id", "network_id"),
-    ("subnetpool_id", "subnetpool_id"),
-];
-const OF_PORT: &[(&str, &str)] = &[
-    ("id", "id"),
-    ("project_id", "project_id"),
-    ("tenant_id", "project_id"),
-    ("name", "name"),
-    ("network_id", "network_id"),
-    ("device_id", "device_id"),
-    ("device_owner", "device_owner"),
-    ("mac_address", "mac_address"),
-    ("status", "status"),
-    ("binding:host_id", "host"),
-    ("binding:vnic_type", "vnic_type"),
-];
-const OF_FLOATINGIP: &[(&str, &str)] = &[
-    ("id", "id"),
-    ("project_id", "project_id"),
-    ("tenant_id", "project_id"),
-    ("port_id", "port_id"),
-    ("router_id", "router_id"),
-    ("floating_network_id", "floating_network_id"),
-    ("floating_ip_address", "floating_ip_address"),
-    ("fixed_ip_address", "fixed_ip_address"),
-];
-const OF_RULE: &[(&str, &str)] = &[
-    ("id", "id"),
-    ("project_id", "project_id"),
-    ("tenant_id", "project_id"),
-    ("security_group_id", "security_group_id"),
-];
 
 const fn plain(
     what: What,
@@ -92,7 +43,7 @@ const fn plain(
     table: &'static [Attribute],
     kind: &'static Kind,
     reads: &'static str,
-    pushed: &'static [(&'static str, &'static str)],
+    fields: &'static [Field],
 ) -> Resource {
     Resource {
         what,
@@ -102,7 +53,7 @@ const fn plain(
         table,
         kind,
         reads,
-        pushed,
+        fields,
     }
 }
 
@@ -112,7 +63,7 @@ pub static NETWORK: Resource = plain(
     attribute_tables::NETWORK,
     &kinds::NETWORK,
     "get_network",
-    COMMON,
+    fields::NETWORK,
 );
 
 pub static SUBNET: Resource = plain(
@@ -121,7 +72,7 @@ pub static SUBNET: Resource = plain(
     attribute_tables::SUBNET,
     &kinds::SUBNET,
     "get_subnet",
-    OF_SUBNET,
+    fields::SUBNET,
 );
 
 pub static PORT: Resource = plain(
@@ -130,7 +81,7 @@ pub static PORT: Resource = plain(
     attribute_tables::PORT,
     &kinds::PORT,
     "get_port",
-    OF_PORT,
+    fields::PORT,
 );
 
 pub static SECURITY_GROUP: Resource = plain(
@@ -139,7 +90,7 @@ pub static SECURITY_GROUP: Resource = plain(
     attribute_tables::SECURITY_GROUP,
     &kinds::SECURITY_GROUP,
     "get_security_group",
-    COMMON,
+    fields::SECURITY_GROUP,
 );
 
 pub static SECURITY_GROUP_RULE: Resource = plain(
@@ -152,7 +103,7 @@ pub static SECURITY_GROUP_RULE: Resource = plain(
     attribute_tables::SECURITY_GROUP_RULE,
     &kinds::RULE,
     "get_security_group_rule",
-    OF_RULE,
+    fields::SECURITY_GROUP_RULE,
 );
 
 pub static ROUTER: Resource = plain(
@@ -161,7 +112,7 @@ pub static ROUTER: Resource = plain(
     attribute_tables::ROUTER,
     &kinds::ROUTER,
     "get_router",
-    COMMON,
+    fields::ROUTER,
 );
 
 pub static FLOATINGIP: Resource = plain(
@@ -170,7 +121,7 @@ pub static FLOATINGIP: Resource = plain(
     attribute_tables::FLOATINGIP,
     &kinds::FLOATINGIP,
     "get_floatingip",
-    OF_FLOATINGIP,
+    fields::FLOATINGIP,
 );
 
 pub static SUBNETPOOL: Resource = plain(
@@ -179,7 +130,7 @@ pub static SUBNETPOOL: Resource = plain(
     attribute_tables::SUBNETPOOL,
     &kinds::SUBNETPOOL,
     "get_subnetpool",
-    COMMON,
+    fields::SUBNETPOOL,
 );
 
 pub static ADDRESS_SCOPE: Resource = plain(
@@ -188,7 +139,7 @@ pub static ADDRESS_SCOPE: Resource = plain(
     attribute_tables::ADDRESS_SCOPE,
     &kinds::ADDRESS_SCOPE,
     "get_address_scope",
-    COMMON,
+    fields::ADDRESS_SCOPE,
 );
 
 pub static RBAC_POLICY: Resource = plain(
@@ -197,7 +148,7 @@ pub static RBAC_POLICY: Resource = plain(
     attribute_tables::RBAC_POLICY,
     &kinds::RBAC,
     "get_rbac_policy",
-    NO_NAME,
+    fields::RBAC_POLICY,
 );
 
 pub static AGENT: Resource = plain(
@@ -206,7 +157,7 @@ pub static AGENT: Resource = plain(
     attribute_tables::AGENT,
     &kinds::AGENT,
     "get_agent",
-    &[("id", "id"), ("host", "host")],
+    fields::AGENT,
 );
 
 /// All resources.

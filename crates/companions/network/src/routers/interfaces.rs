@@ -70,7 +70,7 @@ pub async fn add_interface(cx: &Cx<'_>, tx: &Tx, row: routers::Model, body: &Vie
 /// A subnet that the caller may put a router on, with its network: the router takes the gateway's address, so the
 /// subnet or its network must be the caller's own, unless an admin asks.
 async fn joinable(cx: &Cx<'_>, tx: &Tx, id: &str) -> Result<(subnets::Model, networks::Model)> {
-    let scope = subnet_logic::scope(cx, tx).await?;
+    let scope = subnet_logic::scope(cx);
     let found = subnets::Entity::find_by_id(id.to_owned()).filter(scope);
     let subnet = found.one(tx).await?;
     let subnet = subnet.ok_or_else(|| crate::fault::missing(&kinds::SUBNET, id))?;

@@ -10,6 +10,7 @@ mod forwardings;
 mod lists;
 mod live;
 mod networks;
+mod pages;
 mod policy;
 mod ports;
 mod races;
