@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::fault::{Fault, Result};
+use crate::words::Word;
 
 /// What happens when a POST does not name the attribute.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -102,6 +103,21 @@ impl Attrs {
         self.get(name).and_then(Value::as_str).map(str::to_owned)
     }
 
+    /// A word of a closed set, if present and not null.
+    pub fn word<W: Word>(&self, name: &str) -> Result<Option<W>> {
+        let Some(text) = self.get(name).and_then(Value::as_str) else {
+            return Ok(None);
+        };
+        let known = || crate::fault::invalid(name, format!("'{text}' is not in {:?}", W::WORDS));
+        W::read(text).map(Some).ok_or_else(known)
+    }
+
+    /// A word that its attribute requires, or has a default for.
+    pub fn the_word<W: Word>(&self, name: &str) -> Result<W> {
+        let missing = || crate::fault::invalid(name, format!("one of {:?} is needed", W::WORDS));
+        self.word(name)?.ok_or_else(missing)
+    }
+
     /// A flag; `otherwise` when absent.
     pub fn flag(&self, name: &str, otherwise: bool) -> bool {
         self.get(name).and_then(Value::as_bool).unwrap_or(otherwise)
@@ -126,6 +142,14 @@ impl Attrs {
         if self.has(name) {
             *slot = self.text(name);
         }
+    }
+
+    /// Copies a word into `slot` when present.
+    pub fn put_word<W: Word>(&self, name: &str, slot: &mut W) -> Result<()> {
+        if let Some(word) = self.word(name)? {
+            *slot = word;
+        }
+        Ok(())
     }
 
     /// Copies a flag into `slot` when present.

@@ -13,32 +13,33 @@ use crate::settings::PlaneKind;
 use crate::store::{self, Tx};
 use crate::tables::{port_bindings, ports};
 use crate::views;
+use crate::words::{Status, VifType, VnicType};
 
 /// How a host would wire a port.
 pub struct Wiring {
-    pub vif_type: &'static str,
+    pub vif_type: VifType,
     pub vif_details: Value,
     /// Whether nothing remains to be done: the port is ACTIVE at once.
     pub at_once: bool,
 }
 
 /// How `host` wires a port; an empty host unbinds.
-pub fn wire(core: &Core, port_id: &str, host: &str, vnic_type: &str) -> Wiring {
+pub fn wire(core: &Core, port_id: &str, host: &str, vnic_type: VnicType) -> Wiring {
     if host.is_empty() {
         return Wiring {
-            vif_type: "unbound",
+            vif_type: VifType::Unbound,
             vif_details: json!({}),
             at_once: false,
         };
     }
     match core.settings.plane {
         PlaneKind::None => Wiring {
-            vif_type: "bridge",
+            vif_type: VifType::Bridge,
             vif_details: json!({"port_filter": true}),
             at_once: true,
         },
-        PlaneKind::Linux if host == core.settings.host && vnic_type == "normal" => Wiring {
-            vif_type: "tap",
+        PlaneKind::Linux if host == core.settings.host && vnic_type == VnicType::Normal => Wiring {
+            vif_type: VifType::Tap,
             vif_details: json!({
                 "port_filter": true,
                 "tap": network_plane::tap_name(port_id),
@@ -48,7 +49,7 @@ pub fn wire(core: &Core, port_id: &str, host: &str, vnic_type: &str) -> Wiring {
         },
         // Only this host has our plane, and it makes nothing but taps.
         PlaneKind::Linux => Wiring {
-            vif_type: "binding_failed",
+            vif_type: VifType::BindingFailed,
             vif_details: json!({}),
             at_once: false,
         },
@@ -57,15 +58,10 @@ pub fn wire(core: &Core, port_id: &str, host: &str, vnic_type: &str) -> Wiring {
 
 /// Binds the row to its host. The row is not saved here.
 pub fn bind(core: &Core, row: &mut ports::Model) {
-    let wiring = wire(core, &row.id, &row.host, &row.vnic_type);
-    row.vif_type = wiring.vif_type.to_owned();
+    let wiring = wire(core, &row.id, &row.host, row.vnic_type);
+    row.vif_type = wiring.vif_type;
     row.vif_details = wiring.vif_details.to_string();
-    row.status = if wiring.at_once && row.admin_state_up {
-        "ACTIVE"
-    } else {
-        "DOWN"
-    }
-    .to_owned();
+    row.status = Status::of(wiring.at_once && row.admin_state_up);
 }
 
 /// Whether someone else than compute wires the port: routers and DHCP need no binding of their own.
@@ -74,16 +70,21 @@ pub fn is_service_port(device_owner: &str) -> bool {
 }
 
 /// Tells compute what a change of status means.
-pub async fn tell_status(tx: &Tx, core: &Core, before: &str, port: &ports::Model) -> Result<()> {
-    match (before, port.status.as_str()) {
-        ("ACTIVE", "ACTIVE") => Ok(()),
-        (_, "ACTIVE") => events::tell(tx, core, Event::Plugged, port).await,
-        ("ACTIVE", _) => events::tell(tx, core, Event::Unplugged, port).await,
-        _ => Ok(()),
+pub async fn tell_status(tx: &Tx, core: &Core, before: Status, port: &ports::Model) -> Result<()> {
+    match (before, port.status) {
+        (Status::Down, Status::Active) => events::tell(tx, core, Event::Plugged, port).await,
+        (Status::Active, Status::Down) => events::tell(tx, core, Event::Unplugged, port).await,
+        (Status::Active, Status::Active) | (Status::Down, Status::Down) => Ok(()),
     }
 }
 
-fn show(host: &str, vnic: &str, vif: &str, details: &str, profile: &str, status: &str) -> View {
+fn show(
+    host: &str,
+    (vnic, vif): (VnicType, VifType),
+    details: &str,
+    profile: &str,
+    status: &str,
+) -> View {
     let mut view = View::new();
     views::fill(
         &mut view,
@@ -98,8 +99,7 @@ fn show(host: &str, vnic: &str, vif: &str, details: &str, profile: &str, status:
 fn show_active(port: &ports::Model) -> View {
     show(
         &port.host,
-        &port.vnic_type,
-        &port.vif_type,
+        (port.vnic_type, port.vif_type),
         &port.vif_details,
         &port.profile,
         "ACTIVE",
@@ -109,8 +109,7 @@ fn show_active(port: &ports::Model) -> View {
 fn show_other(row: &port_bindings::Model) -> View {
     show(
         &row.host,
-        &row.vnic_type,
-        &row.vif_type,
+        (row.vnic_type, row.vif_type),
         &row.vif_details,
         &row.profile,
         "INACTIVE",
@@ -142,9 +141,9 @@ pub async fn create(tx: &Tx, core: &Core, port: ports::Model, attrs: &Attrs) -> 
     if port.host == host || existing.is_some() {
         return Err(Fault::BindingExists(port.id, host));
     }
-    let vnic_type = attrs.text("vnic_type");
-    let wiring = wire(core, &port.id, &host, &vnic_type);
-    if wiring.vif_type == "binding_failed" {
+    let vnic_type = attrs.the_word("vnic_type")?;
+    let wiring = wire(core, &port.id, &host, vnic_type);
+    if wiring.vif_type == VifType::BindingFailed {
         return Err(Fault::InvalidInput(format!(
             "Port {} cannot be bound to host {host}",
             port.id
@@ -154,7 +153,7 @@ pub async fn create(tx: &Tx, core: &Core, port: ports::Model, attrs: &Attrs) -> 
         port_id: port.id,
         host,
         vnic_type,
-        vif_type: wiring.vif_type.to_owned(),
+        vif_type: wiring.vif_type,
         vif_details: wiring.vif_details.to_string(),
         profile: attrs.get("profile").unwrap_or(&json!({})).to_string(),
     };
@@ -182,10 +181,10 @@ pub async fn update(
         return Err(Fault::BindingActive(port.id, host.to_owned()));
     }
     let mut row = other(tx, &port, host).await?;
-    attrs.put_text("vnic_type", &mut row.vnic_type);
+    attrs.put_word("vnic_type", &mut row.vnic_type)?;
     attrs.put_json("profile", &mut row.profile);
-    let wiring = wire(core, &port.id, host, &row.vnic_type);
-    row.vif_type = wiring.vif_type.to_owned();
+    let wiring = wire(core, &port.id, host, row.vnic_type);
+    row.vif_type = wiring.vif_type;
     row.vif_details = wiring.vif_details.to_string();
     port_bindings::Entity::update(row.clone().into_active_model().reset_all())
         .exec(tx)
@@ -204,8 +203,8 @@ pub async fn activate(tx: &Tx, core: &Core, port: ports::Model, host: &str) -> R
         let old = port_bindings::Model {
             port_id: port.id.clone(),
             host: port.host.clone(),
-            vnic_type: port.vnic_type.clone(),
-            vif_type: port.vif_type.clone(),
+            vnic_type: port.vnic_type,
+            vif_type: port.vif_type,
             vif_details: port.vif_details.clone(),
             profile: port.profile.clone(),
         };
@@ -217,7 +216,7 @@ pub async fn activate(tx: &Tx, core: &Core, port: ports::Model, host: &str) -> R
     row.profile = next.profile;
     bind(core, &mut row);
     // The port moved: compute waits for the plug on the new host, also when the status word is the same.
-    if row.status == "ACTIVE" {
+    if row.status == Status::Active {
         events::tell(tx, core, Event::Plugged, &row).await?;
     }
     Ok(show_active(&store::save(tx, row).await?))
@@ -237,11 +236,11 @@ pub async fn delete(tx: &Tx, core: &Core, port: ports::Model, host: &str) -> Res
         return remove_other(tx, &port.id, &row.host).await;
     }
     let mut row = port;
-    let before = row.status.clone();
+    let before = row.status;
     row.host.clear();
     row.profile = "{}".to_owned();
     bind(core, &mut row);
-    tell_status(tx, core, &before, &row).await?;
+    tell_status(tx, core, before, &row).await?;
     store::save(tx, row).await?;
     Ok(())
 }

@@ -8,6 +8,8 @@ use serde_json::json;
 use sql::sea_orm::DbErr;
 use sql::{AsConflict, SqlError};
 
+use crate::words::Ethertype;
+
 /// The result of everything that serves a request.
 pub type Result<T, E = Fault> = std::result::Result<T, E>;
 
@@ -127,9 +129,9 @@ pub enum Fault {
     #[error("Only remote_ip_prefix or remote_group_id may be provided.")]
     RuleRemotes,
     #[error("Conflicting value ethertype {0} for CIDR {1}.")]
-    RuleEthertype(String, String),
+    RuleEthertype(Ethertype, String),
     #[error("Invalid ethertype {0} for protocol {1}.")]
-    RuleEthertypeProtocol(String, String),
+    RuleEthertypeProtocol(Ethertype, String),
     #[error("Port Security must be enabled in order to have allowed address pairs on a port.")]
     PairsNeedPortSecurity,
     #[error(

@@ -18,6 +18,7 @@ use crate::ports::{self, NewPort};
 use crate::routers::INTERFACE_OWNER;
 use crate::store::{self, Standard, Tx, among};
 use crate::tables::{allocations, floatingips, ports as port_table, routers};
+use crate::words::Status;
 use crate::{forwardings, networks, views};
 
 /// Owner of the port that holds a floating address on its external network.
@@ -57,7 +58,7 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<floatingips::
         port_id: None,
         fixed_ip_address: None,
         router_id: None,
-        status: "DOWN".to_owned(),
+        status: Status::Down,
         dns_name: attrs.text("dns_name"),
         dns_domain: attrs.text("dns_domain"),
         tags: "[]".to_owned(),
@@ -181,7 +182,7 @@ async fn associate(
     row.port_id = Some(port.id.clone());
     row.fixed_ip_address = Some(target.ip_address.clone());
     row.router_id = Some(router);
-    row.status = "ACTIVE".to_owned();
+    row.status = Status::Active;
     events::tell(tx, cx.core, Event::Changed, &port).await
 }
 
@@ -245,7 +246,7 @@ fn untie(row: &mut floatingips::Model) {
     row.port_id = None;
     row.fixed_ip_address = None;
     row.router_id = None;
-    row.status = "DOWN".to_owned();
+    row.status = Status::Down;
 }
 
 async fn tell_port(core: &Core, tx: &Tx, port_id: &str) -> Result<()> {

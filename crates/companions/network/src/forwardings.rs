@@ -20,6 +20,7 @@ use crate::floatingips::way_out;
 use crate::store::{self, Tx, among};
 use crate::tables::{allocations, floatingips, port_forwardings, ports};
 use crate::views;
+use crate::words::Status;
 
 /// The forwarding with this id, if it is one of this floating address.
 async fn get(tx: &Tx, floating: &str, id: &str) -> Result<port_forwardings::Model> {
@@ -38,7 +39,7 @@ pub async fn create(
     let row = port_forwardings::Model {
         id: store::new_id(),
         floatingip_id: floating.id.clone(),
-        protocol: attrs.text("protocol"),
+        protocol: attrs.the_word("protocol")?,
         external_port: number(attrs, "external_port", 0),
         internal_port_id: attrs.text("internal_port_id"),
         internal_ip_address: attrs.text("internal_ip_address"),
@@ -73,13 +74,13 @@ pub async fn update(
     let mut row = get(tx, &floating.id, id).await?;
     let before = row.internal_port_id.clone();
     for (name, slot) in [
-        ("protocol", &mut row.protocol),
         ("internal_port_id", &mut row.internal_port_id),
         ("internal_ip_address", &mut row.internal_ip_address),
         ("description", &mut row.description),
     ] {
         attrs.put_text(name, slot);
     }
+    attrs.put_word("protocol", &mut row.protocol)?;
     row.external_port = number(attrs, "external_port", row.external_port);
     row.internal_port = number(attrs, "internal_port", row.internal_port);
     let router = admit(cx, tx, &floating, &row).await?;
@@ -183,7 +184,7 @@ async fn unique(tx: &Tx, row: &port_forwardings::Model) -> Result<()> {
         ("internal_port", row.internal_port, inside),
     ] {
         let other = port_forwardings::Entity::find()
-            .filter(Column::Protocol.eq(&row.protocol))
+            .filter(Column::Protocol.eq(row.protocol))
             .filter(Column::Id.ne(&row.id))
             .filter(same)
             .one(tx)
@@ -211,7 +212,7 @@ async fn hold_port(tx: &Tx, id: &str) -> Result<()> {
 /// Notes the router of a floating address that has forwardings.
 async fn lead_through(tx: &Tx, mut floating: floatingips::Model, router: String) -> Result<()> {
     floating.router_id = Some(router);
-    floating.status = "ACTIVE".to_owned();
+    floating.status = Status::Active;
     store::save(tx, floating).await?;
     Ok(())
 }
@@ -220,7 +221,7 @@ async fn lead_through(tx: &Tx, mut floating: floatingips::Model, router: String)
 async fn settle(tx: &Tx, mut floating: floatingips::Model) -> Result<()> {
     if !any(tx, &floating.id).await? {
         floating.router_id = None;
-        floating.status = "DOWN".to_owned();
+        floating.status = Status::Down;
     }
     store::save(tx, floating).await?;
     Ok(())

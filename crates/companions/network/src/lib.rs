@@ -52,6 +52,7 @@ mod tables;
 mod topology;
 mod views;
 mod wanted;
+mod words;
 
 pub use access::RULES as POLICY_RULES;
 pub use network_plane::{GatewayService, host};

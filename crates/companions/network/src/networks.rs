@@ -11,11 +11,12 @@ use sql::sea_orm::{
 use crate::attributes::Attrs;
 use crate::core::{Cx, View};
 use crate::fault::{Fault, Result, kinds};
-use crate::rbac::{self, Access};
+use crate::rbac;
 use crate::settings::PlaneKind;
 use crate::store::{self, Tx, among};
 use crate::tables::{floatingips, networks, ports, rbac_policies, subnetpools, subnets};
 use crate::views;
+use crate::words::{Access, NetworkType, Shareable, Status, Word};
 
 /// The owner of a network's DHCP port.
 pub const DHCP_OWNER: &str = "network:dhcp";
@@ -25,7 +26,7 @@ pub fn scope(cx: &Cx<'_>) -> Condition {
     if cx.sees_all() {
         return Condition::all();
     }
-    let open = rbac::open_to("network", cx.project(), None);
+    let open = rbac::open_to(Shareable::Network, cx.project(), None);
     Condition::any()
         .add(networks::Column::ProjectId.eq(cx.project()))
         .add(networks::Column::Id.in_subquery(open))
@@ -81,14 +82,14 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<networks::Mod
         name: attrs.text("name"),
         description: attrs.text("description"),
         admin_state_up: attrs.flag("admin_state_up", true),
-        status: "ACTIVE".to_owned(),
+        status: Status::Active,
         mtu: attrs
             .number("mtu")
             .filter(|mtu| *mtu > 0)
             .map_or(settings.mtu, |mtu| mtu as i32),
         port_security_enabled: attrs.flag("port_security_enabled", true),
         is_default: attrs.flag("is_default", false),
-        network_type: "local".to_owned(),
+        network_type: NetworkType::Local,
         physical_network: None,
         segmentation_id: None,
         dns_domain: attrs.text("dns_domain"),
@@ -116,7 +117,7 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<networks::Mod
         ("router:external", Access::External),
     ] {
         if attrs.flag(name, false) {
-            rbac::open_to_all(tx, &row.project_id, "network", &row.id, access).await?;
+            rbac::open_to_all(tx, &row.project_id, Shareable::Network, &row.id, access).await?;
         }
     }
     Ok(row)
@@ -125,14 +126,15 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<networks::Mod
 /// Reads provider attributes: what kind of wire the network is.
 fn take_provider(cx: &Cx<'_>, attrs: &Attrs, row: &mut networks::Model) -> Result<()> {
     if let Some(kind) = attrs.opt_text("provider:network_type") {
-        let known: &[&str] = match cx.core.settings.plane {
-            PlaneKind::Linux => &["local", "flat", "vxlan"],
-            PlaneKind::None => &["local", "flat", "vlan", "vxlan", "gre", "geneve"],
+        let built = |kind: &NetworkType| match cx.core.settings.plane {
+            PlaneKind::Linux => matches!(
+                kind,
+                NetworkType::Local | NetworkType::Flat | NetworkType::Vxlan
+            ),
+            PlaneKind::None => true,
         };
-        if !known.contains(&kind.as_str()) {
-            return Err(Fault::NetworkType(kind));
-        }
-        row.network_type = kind;
+        let known = NetworkType::read(&kind).filter(built);
+        row.network_type = known.ok_or(Fault::NetworkType(kind))?;
     }
     if attrs.has("provider:physical_network") {
         row.physical_network = attrs.opt_text("provider:physical_network");
@@ -140,24 +142,24 @@ fn take_provider(cx: &Cx<'_>, attrs: &Attrs, row: &mut networks::Model) -> Resul
     if attrs.has("provider:segmentation_id") {
         row.segmentation_id = attrs.number("provider:segmentation_id").map(|id| id as i32);
     }
-    let wired = matches!(row.network_type.as_str(), "flat" | "vlan");
+    let wired = matches!(row.network_type, NetworkType::Flat | NetworkType::Vlan);
     if wired && row.physical_network.is_none() {
-        let kind = &row.network_type;
+        let kind = row.network_type;
         return Err(Fault::InvalidInput(format!(
             "physical_network required for {kind} provider network"
         )));
     }
     if !wired && row.physical_network.is_some() {
-        let kind = &row.network_type;
+        let kind = row.network_type;
         return Err(Fault::InvalidInput(format!(
             "provider:physical_network specified for {kind} network"
         )));
     }
-    let most = match row.network_type.as_str() {
-        "vlan" => 4094,
-        "vxlan" | "geneve" => (1 << 24) - 1,
-        "gre" => i32::MAX,
-        _ => 0,
+    let most = match row.network_type {
+        NetworkType::Vlan => 4094,
+        NetworkType::Vxlan | NetworkType::Geneve => (1 << 24) - 1,
+        NetworkType::Gre => i32::MAX,
+        NetworkType::Local | NetworkType::Flat => 0,
     };
     match row.segmentation_id {
         Some(id) if id < 1 || id > most => Err(Fault::InvalidInput(format!(
@@ -280,7 +282,7 @@ pub async fn is_external_for(
     let own = cx.is_admin() || network.project_id == cx.project();
     let policies = rbac::of_object(db, &network.id).await?;
     Ok(policies.iter().any(|policy| {
-        policy.action == Access::External.word() && (own || rbac::reaches(policy, cx.project()))
+        policy.action == Access::External && (own || rbac::reaches(policy, cx.project()))
     }))
 }
 
@@ -288,7 +290,7 @@ pub async fn is_external_for(
 pub async fn is_external(db: &impl ConnectionTrait, id: &str) -> Result<bool> {
     Ok(rbac_policies::Entity::find()
         .filter(rbac_policies::Column::ObjectId.eq(id))
-        .filter(rbac_policies::Column::Action.eq(Access::External.word()))
+        .filter(rbac_policies::Column::Action.eq(Access::External))
         .count(db)
         .await?
         > 0)
@@ -331,7 +333,7 @@ pub async fn show(
                 "name": row.name, "description": row.description, "admin_state_up": row.admin_state_up,
                 "status": row.status, "mtu": row.mtu, "port_security_enabled": row.port_security_enabled,
                 "shared": rbac::is_shared(open, cx.project()),
-                "router:external": open.iter().any(|p| p.action == Access::External.word()),
+                "router:external": open.iter().any(|p| p.action == Access::External),
                 "subnets": mine.iter().map(|subnet| subnet.id.as_str()).collect::<Vec<_>>(),
                 "dns_domain": row.dns_domain,
                 "availability_zone_hints": views::json(&row.availability_zone_hints),

@@ -13,6 +13,7 @@ use crate::fault::{Fault, Result, kinds, missing};
 use crate::ranges;
 use crate::store::{self, Tx, read_json};
 use crate::tables::{address_scopes, subnetpools, subnets};
+use crate::words::Shareable;
 use crate::{rbac, views};
 
 /// Which pools the caller sees: its own and shared ones.
@@ -20,7 +21,7 @@ pub fn scope(cx: &Cx<'_>) -> Condition {
     if cx.is_admin() {
         return Condition::all();
     }
-    let open = rbac::open_to("subnetpool", cx.project(), None);
+    let open = rbac::open_to(Shareable::SubnetPool, cx.project(), None);
     Condition::any()
         .add(subnetpools::Column::ProjectId.eq(cx.project()))
         .add(subnetpools::Column::Shared.eq(true))
@@ -302,7 +303,7 @@ pub fn scopes_scope(cx: &Cx<'_>) -> Condition {
     if cx.is_admin() {
         return Condition::all();
     }
-    let open = rbac::open_to("address_scope", cx.project(), None);
+    let open = rbac::open_to(Shareable::AddressScope, cx.project(), None);
     Condition::any()
         .add(address_scopes::Column::ProjectId.eq(cx.project()))
         .add(address_scopes::Column::Shared.eq(true))

@@ -18,6 +18,7 @@ use crate::fault::{Fault, Result, kinds};
 use crate::settings::PlaneKind;
 use crate::store::{self, Tx, read_json};
 use crate::tables::{allocations, networks, port_bindings, port_security_groups, ports};
+use crate::words::{Status, VifType, VnicType};
 use crate::{floatingips, security_groups};
 pub use show::show;
 
@@ -50,7 +51,7 @@ pub async fn create(
         description: attrs.text("description"),
         mac_address: attrs.opt_text("mac_address").unwrap_or_else(random_mac),
         admin_state_up: attrs.flag("admin_state_up", true),
-        status: "DOWN".to_owned(),
+        status: Status::Down,
         device_id: attrs.text("device_id"),
         device_owner: attrs.text("device_owner"),
         port_security_enabled: attrs.flag("port_security_enabled", network.port_security_enabled),
@@ -59,10 +60,8 @@ pub async fn create(
         allowed_address_pairs: "[]".to_owned(),
         extra_dhcp_opts: "[]".to_owned(),
         host: attrs.text("binding:host_id"),
-        vnic_type: attrs
-            .opt_text("binding:vnic_type")
-            .unwrap_or_else(|| "normal".to_owned()),
-        vif_type: String::new(),
+        vnic_type: attrs.word("binding:vnic_type")?.unwrap_or(VnicType::Normal),
+        vif_type: VifType::Unbound,
         vif_details: String::new(),
         profile: attrs
             .get("binding:profile")
@@ -93,7 +92,7 @@ pub async fn create(
     binding::bind(core, &mut row);
     store::insert(tx, row.clone()).await?;
     set_groups(tx, &row.id, &groups).await?;
-    binding::tell_status(tx, core, "DOWN", &row).await?;
+    binding::tell_status(tx, core, Status::Down, &row).await?;
     Ok(row)
 }
 
@@ -130,7 +129,7 @@ pub async fn make_own(
         description: String::new(),
         mac_address: random_mac(),
         admin_state_up: true,
-        status: if active { "ACTIVE" } else { "DOWN" }.to_owned(),
+        status: Status::of(active),
         device_id: new.device_id.to_owned(),
         device_owner: new.owner.to_owned(),
         port_security_enabled: false,
@@ -143,13 +142,12 @@ pub async fn make_own(
         } else {
             core.settings.host.clone()
         },
-        vnic_type: "normal".to_owned(),
+        vnic_type: VnicType::Normal,
         vif_type: if new.owner == floatingips::OWNER {
-            "unbound"
+            VifType::Unbound
         } else {
-            "bridge"
-        }
-        .to_owned(),
+            VifType::Bridge
+        },
         vif_details: "{}".to_owned(),
         profile: "{}".to_owned(),
         tags: "[]".to_owned(),
@@ -292,16 +290,16 @@ pub async fn update(
         ("dns_domain", &mut row.dns_domain),
         ("mac_address", &mut row.mac_address),
         ("binding:host_id", &mut row.host),
-        ("binding:vnic_type", &mut row.vnic_type),
     ] {
         attrs.put_text(name, slot);
     }
+    attrs.put_word("binding:vnic_type", &mut row.vnic_type)?;
     devices::check(cx, Some(&before), &row)?;
     attrs.put_flag("admin_state_up", &mut row.admin_state_up);
     attrs.put_flag("port_security_enabled", &mut row.port_security_enabled);
     attrs.put_json("binding:profile", &mut row.profile);
     if row.mac_address != before.mac_address {
-        if !before.host.is_empty() && before.vif_type != "binding_failed" {
+        if !before.host.is_empty() && before.vif_type != VifType::BindingFailed {
             return Err(Fault::PortInUse {
                 port: row.id,
                 network: row.network_id,
@@ -332,12 +330,7 @@ pub async fn update(
 
 fn reflect_admin_state(core: &Core, row: &mut ports::Model) {
     let wired = core.settings.plane == PlaneKind::None && !row.host.is_empty();
-    row.status = if row.admin_state_up && wired {
-        "ACTIVE"
-    } else {
-        "DOWN"
-    }
-    .to_owned();
+    row.status = Status::of(row.admin_state_up && wired);
 }
 
 async fn tell_changes(
@@ -348,10 +341,10 @@ async fn tell_changes(
     moved: bool,
 ) -> Result<()> {
     // The server that lost the port hears of it under its own id.
-    if before.status == "ACTIVE" && row.status != "ACTIVE" {
+    if before.status == Status::Active && row.status == Status::Down {
         return events::tell(tx, core, Event::Unplugged, before).await;
     }
-    binding::tell_status(tx, core, &before.status, row).await?;
+    binding::tell_status(tx, core, before.status, row).await?;
     if moved || row.mac_address != before.mac_address {
         events::tell(tx, core, Event::Changed, row).await?;
     }

@@ -16,23 +16,7 @@ use crate::tables::{
     subnetpools, subnets,
 };
 use crate::views;
-
-/// What a policy allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    Shared,
-    External,
-}
-
-impl Access {
-    /// As the API spells it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Access::Shared => "access_as_shared",
-            Access::External => "access_as_external",
-        }
-    }
-}
+use crate::words::{Access, Shareable, Word};
 
 /// The target that means everybody.
 pub const EVERYBODY: &str = "*";
@@ -46,28 +30,25 @@ pub fn reaches(policy: &rbac_policies::Model, project: &str) -> bool {
 pub fn is_shared(policies: &[rbac_policies::Model], project: &str) -> bool {
     policies
         .iter()
-        .any(|policy| policy.action == Access::Shared.word() && reaches(policy, project))
+        .any(|policy| policy.action == Access::Shared && reaches(policy, project))
 }
 
-/// Objects of a type that the project may use, with the action.
+/// Objects of a type that the project may use.
 pub async fn given(
     db: &impl ConnectionTrait,
-    kind: &str,
+    kind: Shareable,
     project: &str,
-) -> Result<Vec<(String, String)>> {
+) -> Result<Vec<String>> {
     let rows = rbac_policies::Entity::find()
         .filter(rbac_policies::Column::ObjectType.eq(kind))
         .filter(rbac_policies::Column::TargetProject.is_in([EVERYBODY, project]))
         .all(db)
         .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (row.object_id, row.action))
-        .collect())
+    Ok(rows.into_iter().map(|row| row.object_id).collect())
 }
 
 /// The ids of objects of a type that the project may use, in one way or in any.
-pub fn open_to(kind: &str, project: &str, access: Option<Access>) -> SelectStatement {
+pub fn open_to(kind: Shareable, project: &str, access: Option<Access>) -> SelectStatement {
     let mut objects = Query::select();
     objects
         .column(rbac_policies::Column::ObjectId)
@@ -75,14 +56,14 @@ pub fn open_to(kind: &str, project: &str, access: Option<Access>) -> SelectState
         .and_where(rbac_policies::Column::ObjectType.eq(kind))
         .and_where(rbac_policies::Column::TargetProject.is_in([EVERYBODY, project]));
     if let Some(access) = access {
-        objects.and_where(rbac_policies::Column::Action.eq(access.word()));
+        objects.and_where(rbac_policies::Column::Action.eq(access));
     }
     objects
 }
 
 /// Networks that are shared with the caller.
 pub fn network_is_shared(cx: &Cx<'_>) -> Condition {
-    let shared = open_to("network", cx.project(), Some(Access::Shared));
+    let shared = open_to(Shareable::Network, cx.project(), Some(Access::Shared));
     networks::Column::Id.in_subquery(shared).into_condition()
 }
 
@@ -92,21 +73,21 @@ pub fn network_is_external(_: &Cx<'_>) -> Condition {
     external
         .column(rbac_policies::Column::ObjectId)
         .from(rbac_policies::Entity)
-        .and_where(rbac_policies::Column::ObjectType.eq("network"))
-        .and_where(rbac_policies::Column::Action.eq(Access::External.word()));
+        .and_where(rbac_policies::Column::ObjectType.eq(Shareable::Network))
+        .and_where(rbac_policies::Column::Action.eq(Access::External));
     networks::Column::Id.in_subquery(external).into_condition()
 }
 
 /// Subnets of networks that are shared with the caller.
 pub fn subnet_is_shared(cx: &Cx<'_>) -> Condition {
-    let shared = open_to("network", cx.project(), Some(Access::Shared));
+    let shared = open_to(Shareable::Network, cx.project(), Some(Access::Shared));
     let network = subnets::Column::NetworkId;
     network.in_subquery(shared).into_condition()
 }
 
 /// Groups that are shared with the caller.
 pub fn group_is_shared(cx: &Cx<'_>) -> Condition {
-    let shared = open_to("security_group", cx.project(), None);
+    let shared = open_to(Shareable::SecurityGroup, cx.project(), None);
     let group = security_groups::Column::Id;
     group.in_subquery(shared).into_condition()
 }
@@ -139,13 +120,19 @@ pub async fn of_objects(
 }
 
 /// Opens an object to everybody.
-pub async fn open_to_all(tx: &Tx, owner: &str, kind: &str, id: &str, access: Access) -> Result<()> {
+pub async fn open_to_all(
+    tx: &Tx,
+    owner: &str,
+    kind: Shareable,
+    id: &str,
+    access: Access,
+) -> Result<()> {
     let row = rbac_policies::Model {
         id: store::new_id(),
         project_id: owner.to_owned(),
-        object_type: kind.to_owned(),
+        object_type: kind,
         object_id: id.to_owned(),
-        action: access.word().to_owned(),
+        action: access,
         target_project: EVERYBODY.to_owned(),
     };
     store::insert(tx, row).await
@@ -160,10 +147,9 @@ pub async fn set_open(
     open: bool,
 ) -> Result<()> {
     let policies = of_object(tx, network).await?;
-    let to_all =
-        |p: &&rbac_policies::Model| p.action == access.word() && p.target_project == EVERYBODY;
+    let to_all = |p: &&rbac_policies::Model| p.action == access && p.target_project == EVERYBODY;
     match (policies.iter().find(to_all), open) {
-        (None, true) => open_to_all(tx, owner, "network", network, access).await,
+        (None, true) => open_to_all(tx, owner, Shareable::Network, network, access).await,
         (Some(policy), false) => {
             free_of_use(tx, policy, &policies).await?;
             store::delete::<rbac_policies::Entity>(tx, &policy.id).await
@@ -178,11 +164,11 @@ async fn free_of_use(
     policy: &rbac_policies::Model,
     all: &[rbac_policies::Model],
 ) -> Result<()> {
-    if policy.object_type != "network" {
+    if policy.object_type != Shareable::Network {
         return nobody_lives_on(tx, policy, all).await;
     }
     let network = &policy.object_id;
-    if policy.action == Access::External.word() {
+    if policy.action == Access::External {
         let gateways = routers::Entity::find()
             .filter(routers::Column::GatewayNetworkId.eq(network.as_str()))
             .one(tx)
@@ -232,12 +218,12 @@ async fn nobody_lives_on(
     policy: &rbac_policies::Model,
     all: &[rbac_policies::Model],
 ) -> Result<()> {
-    let owner = owner_of(tx, &policy.object_type, &policy.object_id).await?;
+    let owner = owner_of(tx, policy.object_type, &policy.object_id).await?;
     let still_open = |project: &str| {
         let mut others = all.iter().filter(|other| other.id != policy.id);
         others.any(|other| reaches(other, project))
     };
-    let users = users_of(tx, &policy.object_type, &policy.object_id).await?;
+    let users = users_of(tx, policy.object_type, &policy.object_id).await?;
     let hit = users
         .into_iter()
         .find(|project| *project != owner && reaches(policy, project) && !still_open(project));
@@ -251,9 +237,11 @@ async fn nobody_lives_on(
 }
 
 /// The projects that use a group for their ports, a pool for their subnets, or a scope for their pools.
-async fn users_of(tx: &Tx, kind: &str, id: &str) -> Result<Vec<String>> {
+async fn users_of(tx: &Tx, kind: Shareable, id: &str) -> Result<Vec<String>> {
     Ok(match kind {
-        "security_group" => {
+        // Ports, which `free_of_use` looks at.
+        Shareable::Network => Vec::new(),
+        Shareable::SecurityGroup => {
             let guarded: Vec<String> = port_security_groups::Entity::find()
                 .filter(port_security_groups::Column::GroupId.eq(id))
                 .select_only()
@@ -267,14 +255,14 @@ async fn users_of(tx: &Tx, kind: &str, id: &str) -> Result<Vec<String>> {
                 .await?;
             ports.into_iter().map(|port| port.project_id).collect()
         }
-        "subnetpool" => {
+        Shareable::SubnetPool => {
             let from_it = subnets::Entity::find()
                 .filter(subnets::Column::SubnetpoolId.eq(id))
                 .all(tx)
                 .await?;
             from_it.into_iter().map(|row| row.project_id).collect()
         }
-        _ => {
+        Shareable::AddressScope => {
             let within = subnetpools::Entity::find()
                 .filter(subnetpools::Column::AddressScopeId.eq(id))
                 .all(tx)
@@ -296,39 +284,41 @@ pub fn scope(cx: &Cx<'_>) -> Condition {
 
 /// Makes a policy.
 pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<rbac_policies::Model> {
+    let kind = attrs.text("object_type");
+    let object_type = Shareable::read(&kind)
+        .ok_or_else(|| Fault::InvalidInput(format!("'{kind}' is not a valid RBAC object type")))?;
+    let word = attrs.text("action");
+    let actions: &[Access] = match object_type {
+        Shareable::Network => &[Access::Shared, Access::External],
+        Shareable::SecurityGroup | Shareable::SubnetPool | Shareable::AddressScope => {
+            &[Access::Shared]
+        }
+    };
+    let action = Access::read(&word).filter(|action| actions.contains(action));
+    let action = action.ok_or_else(|| {
+        let valid: Vec<&str> = actions.iter().map(|action| action.word()).collect();
+        Fault::InvalidInput(format!(
+            "Invalid action '{word}' for object type '{kind}'. Valid actions: {valid:?}"
+        ))
+    })?;
     let row = rbac_policies::Model {
         id: store::new_id(),
         project_id: attrs.text("project_id"),
-        object_type: attrs.text("object_type"),
+        object_type,
         object_id: attrs.text("object_id"),
-        action: attrs.text("action"),
+        action,
         target_project: attrs.text("target_tenant"),
     };
-    let actions: &[&str] = match row.object_type.as_str() {
-        "network" => &["access_as_shared", "access_as_external"],
-        "security_group" | "subnetpool" | "address_scope" => &["access_as_shared"],
-        other => {
-            return Err(Fault::InvalidInput(format!(
-                "'{other}' is not a valid RBAC object type"
-            )));
-        }
-    };
-    if !actions.contains(&row.action.as_str()) {
-        return Err(Fault::InvalidInput(format!(
-            "Invalid action '{}' for object type '{}'. Valid actions: {actions:?}",
-            row.action, row.object_type
-        )));
-    }
     // Unlike in Neutron: an external network gets an address of the host, so opening one is an operator's deed.
-    if row.action == Access::External.word() && !cx.is_admin() {
+    if row.action == Access::External && !cx.is_admin() {
         return Err(Fault::Forbidden(
             "create_network:router:external".to_owned(),
         ));
     }
-    if row.action == Access::External.word() {
+    if row.action == Access::External {
         cx.core.host.admit_network(tx, &row.object_id).await?;
     }
-    let owner = owner_of(tx, &row.object_type, &row.object_id).await?;
+    let owner = owner_of(tx, row.object_type, &row.object_id).await?;
     if !cx.is_admin() && owner != cx.project() {
         return Err(missing(&kinds::RBAC, row.object_id));
     }
@@ -346,31 +336,31 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<rbac_policies
 
 /// A policy of a network counts as a change of that.
 async fn revise(tx: &Tx, row: &rbac_policies::Model) -> Result<()> {
-    match row.object_type.as_str() {
-        "network" => store::revise::<networks::Model>(tx, &row.object_id).await,
-        _ => Ok(()),
+    match row.object_type {
+        Shareable::Network => store::revise::<networks::Model>(tx, &row.object_id).await,
+        Shareable::SecurityGroup | Shareable::SubnetPool | Shareable::AddressScope => Ok(()),
     }
 }
 
-async fn owner_of(tx: &Tx, kind: &str, id: &str) -> Result<String> {
+async fn owner_of(tx: &Tx, kind: Shareable, id: &str) -> Result<String> {
     use crate::tables::address_scopes;
     Ok(match kind {
-        "network" => {
+        Shareable::Network => {
             store::get::<networks::Entity>(tx, &kinds::NETWORK, id)
                 .await?
                 .project_id
         }
-        "security_group" => {
+        Shareable::SecurityGroup => {
             store::get::<security_groups::Entity>(tx, &kinds::SECURITY_GROUP, id)
                 .await?
                 .project_id
         }
-        "subnetpool" => {
+        Shareable::SubnetPool => {
             store::get::<subnetpools::Entity>(tx, &kinds::SUBNETPOOL, id)
                 .await?
                 .project_id
         }
-        _ => {
+        Shareable::AddressScope => {
             store::get::<address_scopes::Entity>(tx, &kinds::ADDRESS_SCOPE, id)
                 .await?
                 .project_id
@@ -394,7 +384,7 @@ pub async fn update(
         if all.iter().any(same) {
             return Err(Fault::DuplicateRbac);
         }
-        let widened = target == EVERYBODY && row.action == Access::Shared.word();
+        let widened = target == EVERYBODY && row.action == Access::Shared;
         if !widened {
             loosed(tx, &row, &all).await?;
         }

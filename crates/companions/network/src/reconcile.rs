@@ -17,6 +17,7 @@ use crate::events::{self, Event};
 use crate::fault::{Chain, Fault, Result};
 use crate::tables::ports;
 use crate::wanted;
+use crate::words::Status;
 
 /// How long changes are gathered before they are applied: a burst of boots becomes one round, and the wait is small
 /// against what a round costs.
@@ -83,7 +84,7 @@ async fn settle(core: &Core, report: &Report) -> Result<()> {
             }
             false => ready.contains(port.id.as_str()) && port.admin_state_up,
         };
-        let status = if up { "ACTIVE" } else { "DOWN" };
+        let status = Status::of(up);
         if port.status != status {
             set_status(core, &port, status).await?;
         }
@@ -92,7 +93,7 @@ async fn settle(core: &Core, report: &Report) -> Result<()> {
 }
 
 /// Changes a port's status and tells compute, unless the port was bound elsewhere meanwhile.
-async fn set_status(core: &Core, seen: &ports::Model, status: &str) -> Result<()> {
+async fn set_status(core: &Core, seen: &ports::Model, status: Status) -> Result<()> {
     let done = sql::retry(|| async {
         let tx = core.db.begin().await?;
         let changed = ports::Entity::update_many()
@@ -102,14 +103,13 @@ async fn set_status(core: &Core, seen: &ports::Model, status: &str) -> Result<()
             )
             .filter(ports::Column::Id.eq(&seen.id))
             .filter(ports::Column::Host.eq(&seen.host))
-            .filter(ports::Column::Status.eq(&seen.status))
+            .filter(ports::Column::Status.eq(seen.status))
             .exec(&tx)
             .await?;
         if changed.rows_affected == 1 {
-            let event = if status == "ACTIVE" {
-                Event::Plugged
-            } else {
-                Event::Unplugged
+            let event = match status {
+                Status::Active => Event::Plugged,
+                Status::Down => Event::Unplugged,
             };
             events::tell(&tx, core, event, seen).await?;
         }

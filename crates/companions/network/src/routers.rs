@@ -17,6 +17,7 @@ use crate::ports::{self, NewPort};
 use crate::ranges::Route;
 use crate::store::{self, Tx, among, read_json};
 use crate::tables::{allocations, floatingips, ports as port_table, routers, subnets};
+use crate::words::Status;
 use crate::{networks as network_logic, views};
 
 pub use interfaces::{add_interface, remove_interface};
@@ -45,7 +46,7 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<routers::Mode
         name: attrs.text("name"),
         description: attrs.text("description"),
         admin_state_up: attrs.flag("admin_state_up", true),
-        status: "ACTIVE".to_owned(),
+        status: Status::Active,
         gateway_network_id: None,
         gateway_port_id: None,
         enable_snat: true,

@@ -11,6 +11,7 @@ use crate::fault::{Fault, Result, kinds};
 use crate::store::{self, Tx};
 use crate::tables::{security_group_rules, security_groups};
 use crate::views;
+use crate::words::{Direction, Ethertype, Word};
 
 /// Names of protocols and their IANA numbers, as Neutron knows them.
 pub const PROTOCOLS: &[(&str, u8)] = &[
@@ -54,10 +55,10 @@ pub fn protocol_number(text: &str) -> Option<u8> {
 }
 
 /// What a rule matches.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Match {
-    pub direction: String,
-    pub ethertype: String,
+    pub direction: Direction,
+    pub ethertype: Ethertype,
     pub protocol: Option<String>,
     pub port_range_min: Option<i32>,
     pub port_range_max: Option<i32>,
@@ -67,11 +68,15 @@ pub struct Match {
 
 impl Match {
     /// Everything in one direction.
-    pub fn all(direction: &str, ethertype: &str) -> Self {
+    pub fn all(direction: Direction, ethertype: Ethertype) -> Self {
         Match {
-            direction: direction.to_owned(),
-            ethertype: ethertype.to_owned(),
-            ..Match::default()
+            direction,
+            ethertype,
+            protocol: None,
+            port_range_min: None,
+            port_range_max: None,
+            remote_ip_prefix: None,
+            remote_group_id: None,
         }
     }
 
@@ -84,13 +89,13 @@ impl Match {
             .as_deref()
             .map(|text| match protocol_number(text) {
                 // ICMP on IPv6 is ICMPv6.
-                Some(1) if self.ethertype == "IPv6" => "58".to_owned(),
+                Some(1) if self.ethertype == Ethertype::IPv6 => "58".to_owned(),
                 Some(number) => number.to_string(),
                 None => text.to_owned(),
             });
         [
-            self.direction.clone(),
-            self.ethertype.clone(),
+            self.direction.word().to_owned(),
+            self.ethertype.word().to_owned(),
             protocol.unwrap_or_default(),
             number(self.port_range_min),
             number(self.port_range_max),
@@ -108,8 +113,8 @@ impl Match {
             let v4 = prefix
                 .parse::<IpNet>()
                 .is_ok_and(|net| net.addr().is_ipv4());
-            if v4 != (self.ethertype == "IPv4") {
-                return Err(Fault::RuleEthertype(self.ethertype.clone(), prefix.clone()));
+            if v4 != (self.ethertype == Ethertype::IPv4) {
+                return Err(Fault::RuleEthertype(self.ethertype, prefix.clone()));
             }
         }
         let (min, max) = (self.port_range_min, self.port_range_max);
@@ -123,9 +128,9 @@ impl Match {
         };
         let number =
             protocol_number(protocol).ok_or_else(|| Fault::RuleProtocol(protocol.clone()))?;
-        if V6_ONLY.contains(&number) && self.ethertype == "IPv4" {
+        if V6_ONLY.contains(&number) && self.ethertype == Ethertype::IPv4 {
             return Err(Fault::RuleEthertypeProtocol(
-                self.ethertype.clone(),
+                self.ethertype,
                 protocol.clone(),
             ));
         }
@@ -224,8 +229,8 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<security_grou
             .map(|n| i32::try_from(n).unwrap_or(i32::MAX))
     };
     let matching = Match {
-        direction: attrs.text("direction"),
-        ethertype: attrs.text("ethertype"),
+        direction: attrs.the_word("direction")?,
+        ethertype: attrs.the_word("ethertype")?,
         protocol: attrs.opt_text("protocol"),
         port_range_min: port("port_range_min"),
         port_range_max: port("port_range_max"),
@@ -308,7 +313,7 @@ mod tests {
             protocol: Some("tcp".to_owned()),
             port_range_min: min,
             port_range_max: max,
-            ..Match::all("ingress", "IPv4")
+            ..Match::all(Direction::Ingress, Ethertype::IPv4)
         }
     }
 
@@ -328,7 +333,7 @@ mod tests {
     fn what_is_of_ipv6_only_fits_no_ipv4_rule_by_name_or_number() {
         let rule = |ethertype, protocol: &str| Match {
             protocol: Some(protocol.to_owned()),
-            ..Match::all("ingress", ethertype)
+            ..Match::all(Direction::Ingress, ethertype)
         };
         for protocol in [
             "ipv6-encap",
@@ -340,11 +345,17 @@ mod tests {
             "59",
             "60",
         ] {
-            assert!(rule("IPv4", protocol).check().is_err(), "{protocol}");
-            assert!(rule("IPv6", protocol).check().is_ok(), "{protocol}");
+            assert!(
+                rule(Ethertype::IPv4, protocol).check().is_err(),
+                "{protocol}"
+            );
+            assert!(
+                rule(Ethertype::IPv6, protocol).check().is_ok(),
+                "{protocol}"
+            );
         }
-        assert!(rule("IPv4", "vrrp").check().is_ok());
-        assert!(rule("IPv6", "icmp").check().is_ok());
+        assert!(rule(Ethertype::IPv4, "vrrp").check().is_ok());
+        assert!(rule(Ethertype::IPv6, "icmp").check().is_ok());
     }
 
     #[test]

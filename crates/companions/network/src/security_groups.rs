@@ -15,13 +15,14 @@ use crate::store::{self, Tx, among};
 use crate::tables::{
     default_groups, port_security_groups, rbac_policies, security_group_rules, security_groups,
 };
+use crate::words::{Direction, Ethertype, Shareable};
 use crate::{quotas, rbac, views};
 
 /// The name that only the default group has.
 pub const DEFAULT: &str = "default";
 
 /// What a new group lets out, by a rule each.
-const FREE_WAY_OUT: [&str; 2] = ["IPv4", "IPv6"];
+const FREE_WAY_OUT: [Ethertype; 2] = [Ethertype::IPv4, Ethertype::IPv6];
 
 /// Which groups the caller sees: its own and those shared with it.
 pub fn scope(cx: &Cx<'_>) -> Condition {
@@ -50,7 +51,7 @@ pub async fn create(tx: &Tx, attrs: &Attrs) -> Result<security_groups::Model> {
     );
     store::insert(tx, row.clone()).await?;
     for ethertype in FREE_WAY_OUT {
-        rules::add(tx, &row, Match::all("egress", ethertype), "").await?;
+        rules::add(tx, &row, Match::all(Direction::Egress, ethertype), "").await?;
     }
     Ok(row)
 }
@@ -86,10 +87,10 @@ pub async fn ensure_default(tx: &Tx, project: &str) -> Result<String> {
     .await?;
     store::insert(tx, row.clone()).await?;
     for ethertype in FREE_WAY_OUT {
-        rules::add(tx, &row, Match::all("egress", ethertype), "").await?;
+        rules::add(tx, &row, Match::all(Direction::Egress, ethertype), "").await?;
         let members = Match {
             remote_group_id: Some(row.id.clone()),
-            ..Match::all("ingress", ethertype)
+            ..Match::all(Direction::Ingress, ethertype)
         };
         rules::add(tx, &row, members, "").await?;
     }
@@ -141,9 +142,9 @@ pub async fn usable(cx: &Cx<'_>, tx: &Tx, ids: &[String], project: &str) -> Resu
             continue;
         }
         if shared.is_none() {
-            shared = Some(rbac::given(tx, "security_group", cx.project()).await?);
+            shared = Some(rbac::given(tx, Shareable::SecurityGroup, cx.project()).await?);
         }
-        if !shared.iter().flatten().any(|(object, _)| object == id) {
+        if !shared.iter().flatten().any(|object| object == id) {
             return Err(missing(&kinds::SECURITY_GROUP, id));
         }
     }

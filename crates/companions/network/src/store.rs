@@ -202,6 +202,7 @@ pub fn among<C: ColumnTrait>(column: C, ids: &[String]) -> sql::sea_orm::Conditi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::words::{NetworkType, Status};
 
     #[tokio::test]
     async fn no_two_networks_begin_alike() {
@@ -216,11 +217,11 @@ mod tests {
             name: String::new(),
             description: String::new(),
             admin_state_up: true,
-            status: "ACTIVE".to_owned(),
+            status: Status::Active,
             mtu: 1500,
             port_security_enabled: true,
             is_default: false,
-            network_type: "local".to_owned(),
+            network_type: NetworkType::Local,
             physical_network: None,
             segmentation_id: None,
             dns_domain: String::new(),

@@ -33,7 +33,7 @@ async fn way_out(db: &impl ConnectionTrait) -> Result<networks::Model> {
             .all(db)
             .await?
             .iter()
-            .any(|policy| policy.action == "access_as_external")
+            .any(|policy| policy.action == crate::words::Access::External)
         {
             return Ok(network);
         }

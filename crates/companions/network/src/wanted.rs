@@ -20,6 +20,7 @@ use crate::ranges::Route;
 use crate::routers::{GATEWAY_OWNER, INTERFACE_OWNER};
 use crate::store::read_json;
 use crate::tables::*;
+use crate::words::{Access, Direction, Ethertype, Transport, VifType};
 
 /// The tables, as one picture.
 struct Picture {
@@ -75,7 +76,7 @@ impl Picture {
                 .push(rule);
         }
         for policy in rbac_policies::Entity::find().all(db).await? {
-            if policy.action == crate::rbac::Access::External.word() {
+            if policy.action == Access::External {
                 picture.external.insert(policy.object_id);
             }
         }
@@ -126,7 +127,7 @@ impl Picture {
 
     /// Whether the port is a tap on this host.
     fn is_local_tap(&self, core: &Core, port: &ports::Model) -> bool {
-        port.vif_type == "tap" && port.host == core.settings.host
+        port.vif_type == VifType::Tap && port.host == core.settings.host
     }
 }
 
@@ -350,13 +351,13 @@ fn rule_of(rule: &security_group_rules::Model, sets: &mut BTreeSet<String>) -> O
         (None, None) => plane::Remote::Anywhere,
     };
     Some(plane::Rule {
-        direction: match rule.direction.as_str() {
-            "egress" => plane::Direction::Egress,
-            _ => plane::Direction::Ingress,
+        direction: match rule.direction {
+            Direction::Egress => plane::Direction::Egress,
+            Direction::Ingress => plane::Direction::Ingress,
         },
-        ethertype: match rule.ethertype.as_str() {
-            "IPv6" => plane::Ethertype::IPv6,
-            _ => plane::Ethertype::IPv4,
+        ethertype: match rule.ethertype {
+            Ethertype::IPv6 => plane::Ethertype::IPv6,
+            Ethertype::IPv4 => plane::Ethertype::IPv4,
         },
         protocol,
         matching,
@@ -461,9 +462,9 @@ fn forwardings_of(picture: &Picture, router: &routers::Model) -> Vec<plane::Forw
                 .filter_map(|one| {
                     Some(plane::Forwarding {
                         floating: ip.floating_ip_address.parse().ok()?,
-                        protocol: match one.protocol.as_str() {
-                            "udp" => plane::Transport::Udp,
-                            _ => plane::Transport::Tcp,
+                        protocol: match one.protocol {
+                            Transport::Udp => plane::Transport::Udp,
+                            Transport::Tcp => plane::Transport::Tcp,
                         },
                         external_port: u16::try_from(one.external_port).ok()?,
                         fixed: one.internal_ip_address.parse().ok()?,

@@ -8,6 +8,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
+use crate::words::{Direction, VnicType, Word};
+
 pub use transport::{forwarded_protocol, port_number, protocol};
 
 type Parsed = Result<Value, String>;
@@ -396,7 +398,7 @@ pub fn gateway(value: &Value) -> Parsed {
 
 /// `ingress` or `egress`.
 pub fn direction(value: &Value) -> Parsed {
-    word(value, &["ingress", "egress"])
+    word(value, Direction::WORDS)
 }
 
 /// `IPv4` or `IPv6`, in any case.
@@ -418,18 +420,7 @@ pub fn ipv6_mode(value: &Value) -> Parsed {
 
 /// How a port is made: only what the data planes can do, and `direct` and friends that other planes may.
 pub fn vnic_type(value: &Value) -> Parsed {
-    word(
-        value,
-        &[
-            "normal",
-            "direct",
-            "macvtap",
-            "baremetal",
-            "direct-physical",
-            "virtio-forwarder",
-            "smart-nic",
-        ],
-    )
+    word(value, VnicType::WORDS)
 }
 
 /// A name for DNS in lower case, with a dot at its end when it is a whole one; empty for none.

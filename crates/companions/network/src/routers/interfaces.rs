@@ -13,6 +13,7 @@ use crate::ports::{self, NewPort};
 use crate::ranges::Route;
 use crate::store::{self, Tx, read_json};
 use crate::tables::{allocations, floatingips, networks, ports as port_table, routers, subnets};
+use crate::words::{Status, VifType};
 use crate::{forwardings, networks as network_logic, subnets as subnet_logic, views};
 
 /// Connects a router with a subnet, by the subnet or by a port that exists.
@@ -158,9 +159,9 @@ async fn take_port(
     port.allowed_address_pairs = "[]".to_owned();
     ports::clear_groups(tx, &port.id).await?;
     port.host = cx.core.settings.host.clone();
-    port.vif_type = "bridge".to_owned();
+    port.vif_type = VifType::Bridge;
     if cx.core.settings.plane == crate::settings::PlaneKind::None {
-        port.status = "ACTIVE".to_owned();
+        port.status = Status::Active;
     }
     store::save(tx, port).await
 }

@@ -15,6 +15,7 @@ use crate::service::Networks;
 use crate::settings::Settings;
 use crate::store;
 use crate::tables::{allocations, ports};
+use crate::words::{Status, VifType, VnicType};
 
 /// A connection that counts the rows that are read by it.
 struct Counting<'a>(&'a Connection, AtomicUsize);
@@ -74,7 +75,7 @@ fn port(n: u32, project: &str) -> ports::Model {
         description: String::new(),
         mac_address: format!("fa:16:3e:00:{:02x}:{:02x}", n / 256, n % 256),
         admin_state_up: true,
-        status: "DOWN".to_owned(),
+        status: Status::Down,
         device_id: format!("d-{n}"),
         device_owner: String::new(),
         port_security_enabled: true,
@@ -83,8 +84,8 @@ fn port(n: u32, project: &str) -> ports::Model {
         allowed_address_pairs: "[]".to_owned(),
         extra_dhcp_opts: "[]".to_owned(),
         host: String::new(),
-        vnic_type: "normal".to_owned(),
-        vif_type: "unbound".to_owned(),
+        vnic_type: VnicType::Normal,
+        vif_type: VifType::Unbound,
         vif_details: "{}".to_owned(),
         profile: "{}".to_owned(),
         tags: "[]".to_owned(),

@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use sql::sea_orm;
 use sql::sea_orm::entity::prelude::*;
 
+use crate::words::Status;
+
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "net_floatingips")]
 pub struct Model {
@@ -17,7 +19,7 @@ pub struct Model {
     pub port_id: Option<String>,
     pub fixed_ip_address: Option<String>,
     pub router_id: Option<String>,
-    pub status: String,
+    pub status: Status,
     pub dns_name: String,
     pub dns_domain: String,
     #[sea_orm(column_type = "Text")]

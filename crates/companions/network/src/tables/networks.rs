@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use sql::sea_orm;
 use sql::sea_orm::entity::prelude::*;
 
+use crate::words::{NetworkType, Status};
+
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "net_networks")]
 pub struct Model {
@@ -13,11 +15,11 @@ pub struct Model {
     pub name: String,
     pub description: String,
     pub admin_state_up: bool,
-    pub status: String,
+    pub status: Status,
     pub mtu: i32,
     pub port_security_enabled: bool,
     pub is_default: bool,
-    pub network_type: String,
+    pub network_type: NetworkType,
     pub physical_network: Option<String>,
     pub segmentation_id: Option<i32>,
     pub dns_domain: String,

@@ -3,6 +3,8 @@
 use sql::sea_orm;
 use sql::sea_orm::entity::prelude::*;
 
+use crate::words::{VifType, VnicType};
+
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "net_port_bindings")]
 pub struct Model {
@@ -10,8 +12,8 @@ pub struct Model {
     pub port_id: String,
     #[sea_orm(primary_key, auto_increment = false)]
     pub host: String,
-    pub vnic_type: String,
-    pub vif_type: String,
+    pub vnic_type: VnicType,
+    pub vif_type: VifType,
     #[sea_orm(column_type = "Text")]
     pub vif_details: String,
     #[sea_orm(column_type = "Text")]

@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use sql::sea_orm;
 use sql::sea_orm::entity::prelude::*;
 
+use crate::words::{Status, VifType, VnicType};
+
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "net_ports")]
 pub struct Model {
@@ -15,7 +17,7 @@ pub struct Model {
     pub description: String,
     pub mac_address: String,
     pub admin_state_up: bool,
-    pub status: String,
+    pub status: Status,
     pub device_id: String,
     pub device_owner: String,
     pub port_security_enabled: bool,
@@ -26,8 +28,8 @@ pub struct Model {
     #[sea_orm(column_type = "Text")]
     pub extra_dhcp_opts: String,
     pub host: String,
-    pub vnic_type: String,
-    pub vif_type: String,
+    pub vnic_type: VnicType,
+    pub vif_type: VifType,
     #[sea_orm(column_type = "Text")]
     pub vif_details: String,
     #[sea_orm(column_type = "Text")]

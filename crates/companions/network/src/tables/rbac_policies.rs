@@ -3,15 +3,17 @@
 use sql::sea_orm;
 use sql::sea_orm::entity::prelude::*;
 
+use crate::words::{Access, Shareable};
+
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "net_rbac_policies")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
     pub project_id: String,
-    pub object_type: String,
+    pub object_type: Shareable,
     pub object_id: String,
-    pub action: String,
+    pub action: Access,
     pub target_project: String,
 }
 

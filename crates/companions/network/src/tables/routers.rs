@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use sql::sea_orm;
 use sql::sea_orm::entity::prelude::*;
 
+use crate::words::Status;
+
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "net_routers")]
 pub struct Model {
@@ -13,7 +15,7 @@ pub struct Model {
     pub name: String,
     pub description: String,
     pub admin_state_up: bool,
-    pub status: String,
+    pub status: Status,
     pub gateway_network_id: Option<String>,
     pub gateway_port_id: Option<String>,
     pub enable_snat: bool,

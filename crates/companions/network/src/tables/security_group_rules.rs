@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use sql::sea_orm;
 use sql::sea_orm::entity::prelude::*;
 
+use crate::words::{Direction, Ethertype};
+
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "net_security_group_rules")]
 pub struct Model {
@@ -11,8 +13,8 @@ pub struct Model {
     pub id: String,
     pub project_id: String,
     pub security_group_id: String,
-    pub direction: String,
-    pub ethertype: String,
+    pub direction: Direction,
+    pub ethertype: Ethertype,
     pub protocol: Option<String>,
     pub port_range_min: Option<i32>,
     pub port_range_max: Option<i32>,

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Parsed, number, word};
+use crate::words::{Transport, Word};
 
 /// The name of a protocol or its number; null and `any` are any.
 pub fn protocol(value: &Value) -> Parsed {
@@ -31,5 +32,5 @@ pub fn port_number(value: &Value) -> Parsed {
 /// A protocol whose ports a router forwards.
 pub fn forwarded_protocol(value: &Value) -> Parsed {
     let lower = value.as_str().map(|text| json!(text.to_lowercase()));
-    word(lower.as_ref().unwrap_or(value), &["tcp", "udp"])
+    word(lower.as_ref().unwrap_or(value), Transport::WORDS)
 }
