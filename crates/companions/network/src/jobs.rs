@@ -9,7 +9,7 @@ use sql::AsConflict;
 use crate::attributes::{Attrs, Verb, admit, tables as attribute_tables};
 use crate::core::{Cx, View};
 use crate::fault::{Fault, Result, kinds};
-use crate::resources::{self, Resource, Tagging, What};
+use crate::resources::{self, Resource, Tagging};
 use crate::store::{self, Tx};
 use crate::tables::{floatingips, ports, routers};
 use crate::{binding, forwardings, quotas, rbac, routers as router_logic, topology};
@@ -121,7 +121,7 @@ fn gives_ranges(job: &Job<'_>) -> bool {
     let (Job::Create { resource, .. } | Job::Update { resource, .. }) = job else {
         return false;
     };
-    matches!(resource.what, What::Network | What::Subnet | What::Rbac)
+    resource.gives_ranges
 }
 
 async fn once<'a>(cx: &'a Cx<'a>, job: &'a Job<'a>) -> Result<Vec<View>> {
@@ -159,7 +159,7 @@ async fn performed<'a>(cx: &'a Cx<'a>, tx: &'a Tx, job: &'a Job<'a>) -> Result<V
             let mut target = old;
             resources::add_network_facts(cx, tx, &mut target).await?;
             authorise(cx, Verb::Put, resource, &mut target, &attrs)?;
-            let mut view = resources::update(cx, tx, resource, id, &attrs).await?;
+            let mut view = (resource.logic.update)(cx, tx, (resource.kind, id), &attrs).await?;
             resources::hide(cx, resource, &mut view);
             Ok(vec![view])
         }
@@ -172,7 +172,7 @@ async fn performed<'a>(cx: &'a Cx<'a>, tx: &'a Tx, job: &'a Job<'a>) -> Result<V
             at_revision(&target, *revision)?;
             resources::add_network_facts(cx, tx, &mut target).await?;
             cx.allow(&target)?;
-            resources::delete(cx, tx, resource, id).await?;
+            (resource.logic.delete)(cx, tx, (resource.kind, id)).await?;
             Ok(Vec::new())
         }
         Job::Tag {
@@ -182,7 +182,7 @@ async fn performed<'a>(cx: &'a Cx<'a>, tx: &'a Tx, job: &'a Job<'a>) -> Result<V
         } => {
             let target = resources::view(cx, tx, resource, id).await?;
             cx.allow(&target)?;
-            let tags = resources::tag(tx, resource, id, change).await?;
+            let tags = (resource.logic.tag)(tx, (resource.kind, id), change).await?;
             let mut view = View::new();
             view.insert("tags".to_owned(), json!(tags));
             Ok(vec![view])
@@ -301,7 +301,7 @@ async fn create(
     }
     let mut views = Vec::with_capacity(all.len());
     for attrs in &all {
-        let mut view = resources::create(cx, tx, resource, attrs).await?;
+        let mut view = (resource.logic.create)(cx, tx, attrs).await?;
         resources::hide(cx, resource, &mut view);
         views.push(view);
     }

@@ -1,7 +1,7 @@
 //! Which rows a list reads: its filters, order and place as one statement, so that a page is all that is read.
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 use chrono::{DateTime, Duration, SubsecRound, Utc};
 use serde_json::{Value, json};

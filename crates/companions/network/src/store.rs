@@ -5,9 +5,10 @@
 
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
+use sql::Connection;
 use sql::sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, ModelTrait,
-    PrimaryKeyTrait, QueryFilter,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, ExecResult,
+    IntoActiveModel, ModelTrait, PrimaryKeyTrait, QueryFilter, QueryResult, Statement,
 };
 
 use crate::fault::{Fault, Kind, Result, missing};
@@ -15,6 +16,62 @@ use crate::tables::*;
 
 /// A transaction for writing.
 pub type Tx = sql::sea_orm::DatabaseTransaction;
+
+/// Where rows are read: outside a transaction or within one.
+#[derive(Clone, Copy)]
+pub enum Reader<'a> {
+    Plain(&'a Connection),
+    Within(&'a Tx),
+    #[cfg(test)]
+    Counted(&'a crate::selection::tests::Counting<'a>),
+}
+
+impl<'a> From<&'a Connection> for Reader<'a> {
+    fn from(connection: &'a Connection) -> Self {
+        Reader::Plain(connection)
+    }
+}
+
+impl<'a> From<&'a Tx> for Reader<'a> {
+    fn from(tx: &'a Tx) -> Self {
+        Reader::Within(tx)
+    }
+}
+
+/// What one of them is asked, all are.
+macro_rules! whichever {
+    ($reader:ident, $connection:ident => $ask:expr) => {
+        match $reader {
+            Reader::Plain($connection) => $ask,
+            Reader::Within($connection) => $ask,
+            #[cfg(test)]
+            Reader::Counted($connection) => $ask,
+        }
+    };
+}
+
+#[async_trait::async_trait]
+impl ConnectionTrait for Reader<'_> {
+    fn get_database_backend(&self) -> DbBackend {
+        whichever!(self, db => db.get_database_backend())
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        whichever!(self, db => db.execute_raw(statement).await)
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        whichever!(self, db => db.execute_unprepared(sql).await)
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        whichever!(self, db => db.query_one_raw(statement).await)
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        whichever!(self, db => db.query_all_raw(statement).await)
+    }
+}
 
 /// Now, as tables keep it.
 pub fn now() -> DateTime<Utc> {

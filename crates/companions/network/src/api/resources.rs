@@ -11,7 +11,7 @@ use crate::core::{Core, View};
 use crate::fault::{Fault, Result};
 use crate::jobs::{self, Job};
 use crate::list::{self, Paging};
-use crate::resources::{self, Resource, What};
+use crate::resources::{self, Resource};
 use crate::security_groups;
 
 /// A page of what the caller sees.
@@ -20,15 +20,15 @@ pub async fn index(core: Arc<Core>, call: Call, resource: &'static Resource) -> 
     let query = &call.pairs();
     let known = |key: &str| resource.fields.iter().any(|field| field.name == key);
     list::validate(query, known)?;
-    if resource.what == What::SecurityGroup || resource.what == What::Rule {
+    if resource.needs_default_group {
         security_groups::greet(cx).await?;
     }
     let paging = Paging::read(query, core.settings.max_page)?;
     let views = resources::page(cx, core.db.read(), resource, query, &paging);
     // As in Neutron: who may not see agents sees none.
-    let views = match resource.what {
-        What::Agent if cx.allow(&View::new()).is_err() => Vec::new(),
-        _ => views.await?,
+    let views = match resource.operators_only && cx.allow(&View::new()).is_err() {
+        true => Vec::new(),
+        false => views.await?,
     };
     let url = call.link(&format!("v2.0/{}", resource.path));
     Ok(listed(
@@ -44,7 +44,7 @@ pub async fn show(core: Arc<Core>, call: Call, resource: &'static Resource) -> R
     let id = call.path("id");
     let query = &call.pairs();
     let view = resources::view(cx, core.db.read(), resource, id).await?;
-    if resource.what == What::Agent {
+    if resource.operators_only {
         cx.allow(&view)?;
     }
     Ok(wrapped(resource.name, list::trim(view, query)))

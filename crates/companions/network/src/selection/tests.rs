@@ -13,12 +13,12 @@ use crate::list::Paging;
 use crate::resources::{self, PORT};
 use crate::service::Networks;
 use crate::settings::Settings;
-use crate::store;
+use crate::store::{self, Reader};
 use crate::tables::{allocations, ports};
 use crate::words::{Status, VifType, VnicType};
 
 /// A connection that counts the rows that are read by it.
-struct Counting<'a>(&'a Connection, AtomicUsize);
+pub struct Counting<'a>(&'a Connection, AtomicUsize);
 
 #[async_trait]
 impl ConnectionTrait for Counting<'_> {
@@ -153,7 +153,8 @@ async fn a_page_reads_a_page_and_not_the_table() {
             let counting = Counting(core.db.read(), AtomicUsize::new(0));
             let query = Query::parse(query);
             let paging = Paging::read(&query, 0).expect("a limit");
-            let page = resources::page(&cx, &counting, &PORT, &query, &paging).await;
+            let page =
+                resources::page(&cx, Reader::Counted(&counting), &PORT, &query, &paging).await;
             assert_eq!(page.expect("a page").len(), found, "{query:?}");
             // Each port and its address, and the same of a marker.
             let read = counting.1.into_inner();

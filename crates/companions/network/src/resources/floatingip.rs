@@ -1,0 +1,48 @@
+//! Floating addresses: how they are called, and what is done with them.
+
+use sql::sea_orm::Condition;
+
+use crate::attributes::{Attrs, tables};
+use crate::core::{Cx, View};
+use crate::fault::{Result, kinds};
+use crate::fields;
+use crate::floatingips as logic;
+use crate::resources::{Logic, Noun, Resource};
+use crate::store::{Reader, Tx};
+use crate::tables::floatingips::{Entity, Model};
+
+pub static FLOATINGIP: Resource = Resource {
+    name: "floatingip",
+    plural: "floatingips",
+    path: "floatingips",
+    table: tables::FLOATINGIP,
+    fields: fields::FLOATINGIP,
+    kind: &kinds::FLOATINGIP,
+    reads: "get_floatingip",
+    gives_ranges: false,
+    needs_default_group: false,
+    operators_only: false,
+    logic: Logic::tagged::<Entity>(),
+};
+
+impl Noun for Entity {
+    fn scope(cx: &Cx<'_>) -> Condition {
+        logic::scope(cx)
+    }
+
+    async fn show(_: &Cx<'_>, db: &Reader<'_>, rows: Vec<Model>) -> Result<Vec<View>> {
+        logic::show(db, rows).await
+    }
+
+    async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<Model> {
+        logic::create(cx, tx, attrs).await
+    }
+
+    async fn update(cx: &Cx<'_>, tx: &Tx, row: Model, attrs: &Attrs) -> Result<Model> {
+        logic::update(cx, tx, row, attrs).await
+    }
+
+    async fn delete(cx: &Cx<'_>, tx: &Tx, row: &Model) -> Result<()> {
+        logic::delete(cx, tx, row).await
+    }
+}

@@ -1,0 +1,48 @@
+//! Policies about sharing: how they are called, and what is done with them.
+
+use sql::sea_orm::Condition;
+
+use crate::attributes::{Attrs, tables};
+use crate::core::{Cx, View};
+use crate::fault::{Result, kinds};
+use crate::fields;
+use crate::rbac as logic;
+use crate::resources::{Logic, Noun, Resource};
+use crate::store::{Reader, Tx};
+use crate::tables::rbac_policies::{Entity, Model};
+
+pub static RBAC_POLICY: Resource = Resource {
+    name: "rbac_policy",
+    plural: "rbac_policies",
+    path: "rbac-policies",
+    table: tables::RBAC_POLICY,
+    fields: fields::RBAC_POLICY,
+    kind: &kinds::RBAC,
+    reads: "get_rbac_policy",
+    gives_ranges: true,
+    needs_default_group: false,
+    operators_only: false,
+    logic: Logic::of::<Entity>(),
+};
+
+impl Noun for Entity {
+    fn scope(cx: &Cx<'_>) -> Condition {
+        logic::scope(cx)
+    }
+
+    async fn show(_: &Cx<'_>, _: &Reader<'_>, rows: Vec<Model>) -> Result<Vec<View>> {
+        Ok(rows.into_iter().map(logic::show).collect())
+    }
+
+    async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<Model> {
+        logic::create(cx, tx, attrs).await
+    }
+
+    async fn update(_: &Cx<'_>, tx: &Tx, row: Model, attrs: &Attrs) -> Result<Model> {
+        logic::update(tx, row, attrs).await
+    }
+
+    async fn delete(_: &Cx<'_>, tx: &Tx, row: &Model) -> Result<()> {
+        logic::delete(tx, row).await
+    }
+}

@@ -1,0 +1,48 @@
+//! Subnet pools: how they are called, and what is done with them.
+
+use sql::sea_orm::Condition;
+
+use crate::attributes::{Attrs, tables};
+use crate::core::{Cx, View};
+use crate::fault::{Result, kinds};
+use crate::fields;
+use crate::pools as logic;
+use crate::resources::{Logic, Noun, Resource};
+use crate::store::{Reader, Tx};
+use crate::tables::subnetpools::{Entity, Model};
+
+pub static SUBNETPOOL: Resource = Resource {
+    name: "subnetpool",
+    plural: "subnetpools",
+    path: "subnetpools",
+    table: tables::SUBNETPOOL,
+    fields: fields::SUBNETPOOL,
+    kind: &kinds::SUBNETPOOL,
+    reads: "get_subnetpool",
+    gives_ranges: false,
+    needs_default_group: false,
+    operators_only: false,
+    logic: Logic::tagged::<Entity>(),
+};
+
+impl Noun for Entity {
+    fn scope(cx: &Cx<'_>) -> Condition {
+        logic::scope(cx)
+    }
+
+    async fn show(_: &Cx<'_>, _: &Reader<'_>, rows: Vec<Model>) -> Result<Vec<View>> {
+        Ok(rows.into_iter().map(logic::show).collect())
+    }
+
+    async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<Model> {
+        logic::create(cx, tx, attrs).await
+    }
+
+    async fn update(cx: &Cx<'_>, tx: &Tx, row: Model, attrs: &Attrs) -> Result<Model> {
+        logic::update(cx, tx, row, attrs).await
+    }
+
+    async fn delete(_: &Cx<'_>, tx: &Tx, row: &Model) -> Result<()> {
+        logic::delete(tx, row).await
+    }
+}
