@@ -1,10 +1,7 @@
 //! Changes: each request that writes is one [`Job`], done in one transaction that is tried again when it lost a race.
 
-use std::time::Duration;
-
 use futures::future::BoxFuture;
 use serde_json::{Map, Value, json};
-use sql::AsConflict;
 
 use crate::attributes::{Attrs, Verb, admit, tables as attribute_tables};
 use crate::core::{Cx, View};
@@ -87,10 +84,6 @@ pub enum Job<'a> {
     },
 }
 
-/// How often a change is tried before its conflict is reported. With waits of up to 20 ms that is long enough for
-/// fifty side-by-side requests for addresses of one subnet.
-const ATTEMPTS: u32 = 12;
-
 /// Does a job; the views of what was made or changed.
 ///
 /// Boxed, as [`perform`] is: the compiler cannot see through so deep a nest of futures that it may move between threads.
@@ -102,18 +95,7 @@ async fn tried<'a>(cx: &'a Cx<'a>, job: &'a Job<'a>) -> Result<Vec<View>> {
     if gives_ranges(job) {
         cx.core.host.look().await?;
     }
-    let mut attempt = 1;
-    loop {
-        match sql::attempt(once(cx, job)).await {
-            Err(error) if attempt < ATTEMPTS && (error.as_conflict() || error.is_duplicate()) => {
-                attempt += 1;
-                let millis = u64::from(rand::random::<u8>() % 20);
-                tokio::time::sleep(Duration::from_millis(millis)).await;
-            }
-            Err(error) if error.is_duplicate() => return Err(Fault::Stale),
-            ended => return ended,
-        }
-    }
+    sql::retry(|| once(cx, job)).await
 }
 
 /// Whether the job may give a range to the host: see [`crate::host_ranges`].
@@ -135,8 +117,17 @@ async fn once<'a>(cx: &'a Cx<'a>, job: &'a Job<'a>) -> Result<Vec<View>> {
         }
         Err(error) => {
             tx.rollback().await?;
-            Err(error)
+            Err(lost(error))
         }
+    }
+}
+
+/// Who made a row that another made first lost a race: it looks again.
+fn lost(error: Fault) -> Fault {
+    if error.is_duplicate() {
+        Fault::Stale
+    } else {
+        error
     }
 }
 
