@@ -1,7 +1,8 @@
 //! Generated documents: the operator's reference of settings, the calls of all services, their status, what may be asked
-//! of a server.
+//! of a server, and what actions do to it.
 
 mod accepted;
+mod lifecycle;
 
 use std::fmt::Write;
 
@@ -13,6 +14,7 @@ use crate::companions::ROWS;
 use crate::config::sections;
 
 pub use accepted::document as accepted;
+pub use lifecycle::document as lifecycle;
 
 /// `docs/settings.md`.
 pub fn settings() -> String {

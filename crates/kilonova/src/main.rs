@@ -67,7 +67,7 @@ enum Command {
     Demo(demo::Wanted),
     /// Print a generated document.
     Docs {
-        #[arg(value_parser = ["settings", "routes", "counts", "accepted"])]
+        #[arg(value_parser = ["settings", "routes", "counts", "accepted", "lifecycle"])]
         which: String,
     },
 }
@@ -107,6 +107,7 @@ fn run() -> Result<ExitCode> {
             "settings" => docs::settings(),
             "routes" => docs::routes(),
             "accepted" => docs::accepted(),
+            "lifecycle" => docs::lifecycle(),
             _ => docs::counts(),
         };
         print!("{text}");

@@ -33,6 +33,19 @@ const DOCUMENTS: &[Document] = &[
         make: Make::Graph(Graph::listing),
     },
     Document {
+        path: "docs/lifecycle.md",
+        make: Make::Command(&[
+            "cargo",
+            "run",
+            "--quiet",
+            "-p",
+            "kilonova",
+            "--",
+            "docs",
+            "lifecycle",
+        ]),
+    },
+    Document {
         path: "docs/routes.md",
         make: Make::Command(&[
             "cargo", "run", "--quiet", "-p", "kilonova", "--", "docs", "routes",

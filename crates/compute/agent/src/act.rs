@@ -7,7 +7,6 @@ use bus::{Context, Failure};
 use compute_model::Server;
 use compute_model::lifecycle::Action;
 use compute_rpc::agent::{Act, Done};
-use compute_rpc::code;
 use hypervisor::{DriverError, GuestFacts, Reboot, ServerSpec, StopHow};
 
 use crate::build::{epoch, power};
@@ -64,12 +63,6 @@ async fn carry_out(
         }
         Action::Pause | Action::Unpause => pause(host, server, action).await?,
         Action::Suspend | Action::Resume => suspend(host, server, action).await?,
-        Action::Delete => {
-            return Err(Failure::new(
-                code::BAD_REQUEST,
-                "a delete has a message of its own",
-            ));
-        }
     })
 }
 

@@ -2,7 +2,7 @@
 
 use compute_db::{actions, servers};
 use compute_model::TaskState;
-use compute_model::lifecycle::{self, Action};
+use compute_model::lifecycle;
 use compute_rpc::workflows::{DELETE, DELETE_VERSION, Delete};
 
 use super::{action_record, asked, is_admin, lock, nudge};
@@ -16,15 +16,15 @@ pub async fn delete(control: &Control, cx: &Context, id: &str) -> Result<()> {
     let begun = sql::retry(|| async {
         let tx = control.db.begin().await?;
         let mut server = lock(&tx, control, cx, id).await?;
-        let admitted = lifecycle::admit(Action::Delete, &server, is_admin(control, cx))?;
+        lifecycle::unlocked(&server, is_admin(control, cx))?;
         if server.task_state == Some(TaskState::Deleting) {
             return Ok(Vec::new());
         }
-        server.task_state = Some(admitted.claims);
+        server.task_state = Some(TaskState::Deleting);
         server.epoch += 1;
         server.progress = 0;
         servers::save(&tx, &mut server).await?;
-        actions::start(&tx, &action_record(cx, &server.id, admitted.record)).await?;
+        actions::start(&tx, &action_record(cx, &server.id, "delete")).await?;
         let mut begun = workflow::request_cancel(&tx, &server.id).await?;
         let state = Delete {
             server_id: server.id.clone(),
