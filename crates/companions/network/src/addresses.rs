@@ -12,9 +12,9 @@ use sql::sea_orm::{
 };
 
 use crate::core::Core;
+use crate::db::store::{Tx, read_json};
 use crate::fault::{Fault, Result};
 use crate::ranges::{self, Pool, number};
-use crate::store::{Tx, read_json};
 use crate::tables::{allocations, subnets};
 
 /// What a caller asks for in one entry of `fixed_ips`.

@@ -6,9 +6,9 @@ use sql::sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, 
 
 use crate::attributes::Attrs;
 use crate::core::{Core, View};
+use crate::db::store::{self, Tx};
 use crate::fault::Result;
 use crate::settings::PlaneKind;
-use crate::store::{self, Tx};
 use crate::tables::agents;
 use crate::views;
 

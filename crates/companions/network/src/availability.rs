@@ -6,9 +6,9 @@ use serde_json::{Number, Value, json};
 use sql::sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QuerySelect};
 
 use crate::core::View;
+use crate::db::store::read_json;
 use crate::fault::Result;
 use crate::ranges::Pool;
-use crate::store::read_json;
 use crate::tables::{allocations, networks, subnets};
 
 /// One object for each network.

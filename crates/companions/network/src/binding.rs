@@ -7,10 +7,10 @@ use sql::sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 
 use crate::attributes::Attrs;
 use crate::core::{Core, View};
+use crate::db::store::{self, Tx};
 use crate::events::{self, Event};
 use crate::fault::{Fault, Result, kinds, missing};
 use crate::settings::PlaneKind;
-use crate::store::{self, Tx};
 use crate::tables::{port_bindings, ports};
 use crate::views;
 use crate::words::{Status, VifType, VnicType};

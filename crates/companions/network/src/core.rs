@@ -9,10 +9,10 @@ use tokio::sync::{Notify, RwLock};
 use web::Caller;
 use web::policy::Guard;
 
-use crate::access::Access;
 use crate::events::EventSink;
 use crate::fault::Result;
 use crate::host_ranges::HostRanges;
+use crate::policy::Access;
 use crate::settings::Settings;
 
 /// One object as the API shows it.

@@ -3,10 +3,10 @@
 use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::core::Core;
+use crate::db::store::{self, Tx};
 use crate::fault::{Fault, Result};
 use crate::networks::DHCP_OWNER;
 use crate::ports::{self, NewPort};
-use crate::store::{self, Tx};
 use crate::tables::{allocations, networks, subnets};
 use crate::{addresses, subnets as logic};
 

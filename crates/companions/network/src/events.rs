@@ -12,8 +12,8 @@ use sql::sea_orm::{EntityTrait, QueryOrder, QuerySelect};
 use tokio_util::sync::CancellationToken;
 
 use crate::core::Core;
+use crate::db::store::{self, Tx};
 use crate::fault::{Chain, Result};
-use crate::store::{self, Tx};
 use crate::tables::{events, ports};
 
 /// Why an event did not reach compute; it is sent again later.

@@ -12,11 +12,11 @@ use sql::sea_orm::{
 use crate::addresses::{self, Receiver, Wish};
 use crate::attributes::Attrs;
 use crate::core::{Core, Cx, View};
+use crate::db::store::{self, Standard, Tx, among};
 use crate::events::{self, Event};
 use crate::fault::{Fault, Result, kinds, missing};
 use crate::ports::{self, NewPort};
 use crate::routers::INTERFACE_OWNER;
-use crate::store::{self, Standard, Tx, among};
 use crate::tables::{allocations, floatingips, ports as port_table, routers};
 use crate::words::Status;
 use crate::{forwardings, networks, views};

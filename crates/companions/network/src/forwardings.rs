@@ -15,9 +15,9 @@ use sql::sea_orm::{
 use crate::addresses;
 use crate::attributes::Attrs;
 use crate::core::{Cx, View};
+use crate::db::store::{self, Tx, among};
 use crate::fault::{Fault, Result, kinds, missing};
 use crate::floatingips::way_out;
-use crate::store::{self, Tx, among};
 use crate::tables::{allocations, floatingips, port_forwardings, ports};
 use crate::views;
 use crate::words::Status;

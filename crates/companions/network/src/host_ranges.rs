@@ -8,8 +8,8 @@ use network_plane::Plane;
 use network_plane::host::{Harm, Uses};
 use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
+use crate::db::store::Tx;
 use crate::fault::{Chain, Fault, Result};
-use crate::store::Tx;
 use crate::tables::subnets;
 
 /// What this host uses of the address space, as of the last look. Without a data plane there is no host to harm.

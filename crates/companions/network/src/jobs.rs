@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 
 use crate::attributes::{Attrs, Verb, admit, tables as attribute_tables};
 use crate::core::{Cx, View};
+use crate::db::store::{self, Tx};
 use crate::fault::{Fault, Result, kinds};
 use crate::resources::{self, Resource, Tagging};
-use crate::store::{self, Tx};
 use crate::tables::{floatingips, ports, routers};
 use crate::{binding, forwardings, quotas, rbac, routers as router_logic, topology};
 

@@ -5,9 +5,11 @@
 //! - what compute must hear ([`EventSink`]) is written down with the change itself, and sent until acknowledged;
 //! - the host's networks are a function of the tables: the reconciler makes them so, at any time and again.
 //!
+//! The way of a request: its row in `routes`, `api`, for a change `jobs` (one transaction), the noun's own file. What a noun is
+//! called, what bodies, lists and rules say about it, and what is done with it: `resources`, a description each.
+//!
 //! Use: [`Networks::open`], [`Networks::set_event_sink`], [`Networks::router`], [`Networks::start`].
 
-mod access;
 mod addresses;
 mod agents;
 mod api;
@@ -15,12 +17,12 @@ mod attributes;
 mod availability;
 mod binding;
 mod core;
+mod db;
 mod dhcp;
 mod dns;
 mod events;
 mod extensions;
 mod fault;
-mod fields;
 mod filters;
 mod floatingips;
 mod forwardings;
@@ -31,6 +33,7 @@ mod metadata;
 mod migrations;
 mod networks;
 mod options;
+mod policy;
 mod pools;
 mod ports;
 mod quotas;
@@ -43,10 +46,8 @@ mod routers;
 mod routes;
 mod rules;
 mod security_groups;
-mod selection;
 mod service;
 mod settings;
-mod store;
 mod subnets;
 mod tables;
 mod topology;
@@ -54,8 +55,8 @@ mod views;
 mod wanted;
 mod words;
 
-pub use access::RULES as POLICY_RULES;
 pub use network_plane::{GatewayService, host};
+pub use policy::RULES as POLICY_RULES;
 
 pub use self::settings::{PlaneKind, Settings};
 pub use events::{EventSink, SinkError};

@@ -1,5 +1,5 @@
 //! Lists: what a request says about filters, order, pages and members; and small lists that no table holds, which are
-//! filtered, sorted and cut here. Those of a table are in [`crate::selection`].
+//! filtered, sorted and cut here. Those of a table are in [`crate::db::selection`].
 
 use std::cmp::Ordering;
 

@@ -218,7 +218,7 @@ fn set(headers: &mut HeaderMap, values: [(&'static str, String); 4]) -> bool {
 
 /// The port, if a server has it.
 async fn of_server(core: &Core, port_id: &str) -> Result<Option<ports::Model>> {
-    let port = crate::store::find::<ports::Entity>(core.db.read(), port_id).await?;
+    let port = crate::db::store::find::<ports::Entity>(core.db.read(), port_id).await?;
     Ok(
         port.filter(|port| {
             !port.device_id.is_empty() && !port.device_owner.starts_with("network:")

@@ -10,10 +10,10 @@ use sql::sea_orm::{
 
 use crate::attributes::Attrs;
 use crate::core::{Cx, View};
+use crate::db::store::{self, Tx, among};
 use crate::fault::{Fault, Result, kinds};
 use crate::rbac;
 use crate::settings::PlaneKind;
-use crate::store::{self, Tx, among};
 use crate::tables::{floatingips, networks, ports, rbac_policies, subnetpools, subnets};
 use crate::views;
 use crate::words::{Access, NetworkType, Shareable, Status, Word};

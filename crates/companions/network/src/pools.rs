@@ -9,9 +9,9 @@ use sql::sea_orm::{
 
 use crate::attributes::Attrs;
 use crate::core::{Cx, View};
+use crate::db::store::{self, Tx, read_json};
 use crate::fault::{Fault, Result, kinds, missing};
 use crate::ranges;
-use crate::store::{self, Tx, read_json};
 use crate::tables::{address_scopes, subnetpools, subnets};
 use crate::words::Shareable;
 use crate::{rbac, views};

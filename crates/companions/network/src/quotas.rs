@@ -9,8 +9,8 @@ use sql::sea_orm::{
 };
 
 use crate::core::View;
+use crate::db::store::Tx;
 use crate::fault::{Fault, Result, invalid};
-use crate::store::Tx;
 use crate::tables::*;
 
 /// Neutron's default quotas; -1 is no limit.

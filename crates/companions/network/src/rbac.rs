@@ -9,8 +9,8 @@ use sql::sea_orm::{
 
 use crate::attributes::Attrs;
 use crate::core::{Cx, View};
+use crate::db::store::{self, Tx, among};
 use crate::fault::{Fault, Result, kinds, missing};
-use crate::store::{self, Tx, among};
 use crate::tables::{
     floatingips, networks, port_security_groups, ports, rbac_policies, routers, security_groups,
     subnetpools, subnets,

@@ -17,15 +17,15 @@ use serde_json::{Value, json};
 use sql::sea_orm::ConnectionTrait;
 use web::Query;
 
-use crate::access::Below;
 use crate::attributes::Attribute;
 use crate::core::{Cx, View};
+use crate::db::fields::Field;
+use crate::db::selection::{Cut, Selection};
+use crate::db::store::{self, Reader};
 use crate::fault::{Kind, Result, missing};
-use crate::fields::Field;
 use crate::list::{self, Paging};
+use crate::policy::Below;
 use crate::rbac;
-use crate::selection::{Cut, Selection};
-use crate::store::{self, Reader};
 use crate::tables::networks;
 
 pub use address_scope::ADDRESS_SCOPE;

@@ -12,10 +12,10 @@ use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFi
 use crate::addresses::{self, Receiver, Wish, range};
 use crate::attributes::Attrs;
 use crate::core::{Core, Cx, View};
+use crate::db::store::{self, Tx, among, read_json};
 use crate::fault::{Fault, Result, kinds};
 use crate::ports::{self, NewPort};
 use crate::ranges::Route;
-use crate::store::{self, Tx, among, read_json};
 use crate::tables::{allocations, floatingips, ports as port_table, routers, subnets};
 use crate::words::Status;
 use crate::{networks as network_logic, views};

@@ -7,8 +7,8 @@ use sql::sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 
 use crate::attributes::Attrs;
 use crate::core::{Cx, View};
+use crate::db::store::{self, Tx};
 use crate::fault::{Fault, Result, kinds};
-use crate::store::{self, Tx};
 use crate::tables::{security_group_rules, security_groups};
 use crate::views;
 use crate::words::{Direction, Ethertype, Word};

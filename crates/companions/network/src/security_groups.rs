@@ -9,9 +9,9 @@ use sql::sea_orm::{
 
 use crate::attributes::Attrs;
 use crate::core::{Cx, View};
+use crate::db::store::{self, Tx, among};
 use crate::fault::{Fault, Result, kinds, missing};
 use crate::rules::{self, Match};
-use crate::store::{self, Tx, among};
 use crate::tables::{
     default_groups, port_security_groups, rbac_policies, security_group_rules, security_groups,
 };

@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 use web::Authenticator;
 use web::policy::PolicyError;
 
-use crate::access::Access;
 use crate::core::Core;
 use crate::events::EventSink;
 use crate::fault::Fault;
 use crate::host_ranges::HostRanges;
 use crate::metadata::MetadataUpstream;
 use crate::migrations::Migrator;
+use crate::policy::Access;
 use crate::settings::{PlaneKind, Settings};
 
 /// Why the service cannot start.

@@ -9,10 +9,10 @@ use sql::sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 use crate::addresses::{self, Given, Receiver, range};
 use crate::attributes::Attrs;
 use crate::core::{Core, Cx, View};
+use crate::db::store::{self, Tx, read_json};
 use crate::dhcp;
 use crate::fault::{Fault, Result};
 use crate::ranges::{self, Pool, Route};
-use crate::store::{self, Tx, read_json};
 use crate::tables::{allocations, networks, ports, subnets};
 use crate::{pools, rbac, views};
 

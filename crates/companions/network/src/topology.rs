@@ -6,8 +6,8 @@ use sql::sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 use crate::attributes::Attrs;
 use crate::core::{Cx, View};
+use crate::db::store::{self, Tx};
 use crate::fault::{Fault, Result, kinds};
-use crate::store::{self, Tx};
 use crate::tables::{auto_topologies, networks, rbac_policies, routers, subnetpools, subnets};
 use crate::{networks as network_logic, pools, routers as router_logic, subnets as subnet_logic};
 

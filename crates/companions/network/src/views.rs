@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::core::View;
-use crate::store::Standard;
+use crate::db::store::Standard;
 
 /// The members that every revisioned resource shows.
 pub fn standard<M: Standard>(row: &M) -> View {

@@ -12,13 +12,13 @@ use serde::Deserialize;
 use sql::sea_orm::EntityTrait;
 
 use crate::core::Core;
+use crate::db::store::read_json;
 use crate::dns;
 use crate::fault::{Fault, Result};
 use crate::floatingips as fip;
 use crate::networks::DHCP_OWNER;
 use crate::ranges::Route;
 use crate::routers::{GATEWAY_OWNER, INTERFACE_OWNER};
-use crate::store::read_json;
 use crate::tables::*;
 use crate::words::{Access, Direction, Ethertype, Transport, VifType};
 

@@ -8,10 +8,10 @@ use serde_json::Value;
 use super::{Call, inner, listing, object, one, wrapped};
 use crate::binding;
 use crate::core::{Core, Cx, View};
+use crate::db::store;
 use crate::fault::{Result, kinds, missing};
 use crate::jobs::{self, Job};
 use crate::resources;
-use crate::store;
 use crate::tables::ports;
 
 async fn bindings_of(cx: &Cx<'_>, id: &str) -> Result<Vec<View>> {

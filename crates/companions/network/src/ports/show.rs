@@ -8,9 +8,9 @@ use sql::sea_orm::{
 };
 
 use crate::core::{Core, Cx, View};
+use crate::db::store::among;
 use crate::dns;
 use crate::fault::Result;
-use crate::store::among;
 use crate::tables::{allocations, networks, port_security_groups, ports};
 use crate::views;
 

@@ -5,11 +5,11 @@ use sql::sea_orm::Condition;
 use crate::agents as logic;
 use crate::attributes::{Attrs, tables};
 use crate::core::{Cx, View};
+use crate::db::fields;
+use crate::db::store;
+use crate::db::store::{Reader, Tx};
 use crate::fault::{Result, kinds};
-use crate::fields;
 use crate::resources::{Logic, Noun, Resource};
-use crate::store;
-use crate::store::{Reader, Tx};
 use crate::tables::agents::{Entity, Model};
 
 pub static AGENT: Resource = Resource {

@@ -8,9 +8,9 @@ use sql::sea_orm::{Condition, EntityTrait, IntoActiveModel, PrimaryKeyTrait};
 
 use crate::attributes::Attrs;
 use crate::core::{Cx, View};
+use crate::db::selection::{Cut, Selection};
+use crate::db::store::{self, Reader, Standard, Tx, read_json};
 use crate::fault::{Fault, Kind, Result, kinds, missing};
-use crate::selection::{Cut, Selection};
-use crate::store::{self, Reader, Standard, Tx, read_json};
 
 /// A kind of resource, by its table. What a noun does not have answers as a path that is not there.
 pub trait Noun:

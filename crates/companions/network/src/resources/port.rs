@@ -4,10 +4,10 @@ use sql::sea_orm::Condition;
 
 use crate::attributes::{Attrs, tables};
 use crate::core::{Cx, View};
+use crate::db::fields;
+use crate::db::store::{Reader, Tx};
 use crate::fault::{Result, kinds};
-use crate::fields;
 use crate::resources::{Logic, Noun, Resource};
-use crate::store::{Reader, Tx};
 use crate::tables::ports::{Entity, Model};
 use crate::{networks as network_logic, ports as logic};
 

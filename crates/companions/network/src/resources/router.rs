@@ -4,11 +4,11 @@ use sql::sea_orm::Condition;
 
 use crate::attributes::{Attrs, tables};
 use crate::core::{Cx, View};
+use crate::db::fields;
+use crate::db::store::{Reader, Tx};
 use crate::fault::{Result, kinds};
-use crate::fields;
 use crate::resources::{Logic, Noun, Resource};
 use crate::routers as logic;
-use crate::store::{Reader, Tx};
 use crate::tables::routers::{Entity, Model};
 
 pub static ROUTER: Resource = Resource {

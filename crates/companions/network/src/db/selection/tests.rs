@@ -9,11 +9,11 @@ use web::Caller;
 use web::policy::Guard;
 
 use super::*;
+use crate::db::store::{self, Reader};
 use crate::list::Paging;
 use crate::resources::{self, PORT};
 use crate::service::Networks;
 use crate::settings::Settings;
-use crate::store::{self, Reader};
 use crate::tables::{allocations, ports};
 use crate::words::{Status, VifType, VnicType};
 

@@ -13,8 +13,9 @@ use web::Query;
 
 use crate::agents::DOWN_AFTER_SECONDS;
 use crate::core::Cx;
+use crate::db::fields::{Field, Source};
+use crate::db::store;
 use crate::fault::Result;
-use crate::fields::{Field, Source};
 use crate::filters;
 use crate::list::{self, TAGS};
 use crate::resources::Resource;
@@ -258,7 +259,7 @@ fn filter(cx: &Cx<'_>, source: Source, values: &[&str]) -> Condition {
         Source::Addresses => addresses(values),
         Source::Holds(test) => flags(values, test(cx)),
         Source::Alive(name) => {
-            let last = Utc::now() - Duration::seconds(DOWN_AFTER_SECONDS);
+            let last = store::now() - Duration::seconds(DOWN_AFTER_SECONDS);
             flags(values, column(name).gt(last).into_condition())
         }
         Source::Range { prefix, spelled } => either(&|text| match means_null(text) {

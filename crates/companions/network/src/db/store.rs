@@ -23,7 +23,7 @@ pub enum Reader<'a> {
     Plain(&'a Connection),
     Within(&'a Tx),
     #[cfg(test)]
-    Counted(&'a crate::selection::tests::Counting<'a>),
+    Counted(&'a crate::db::selection::tests::Counting<'a>),
 }
 
 impl<'a> From<&'a Connection> for Reader<'a> {

@@ -1,0 +1,5 @@
+//! Statements: the few shapes that every noun uses, and those of lists. All are functions of a connection or transaction.
+
+pub mod fields;
+pub mod selection;
+pub mod store;
