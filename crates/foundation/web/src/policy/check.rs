@@ -27,8 +27,10 @@ pub struct Match {
 pub enum Left {
     /// `role:`, any of the caller's roles in any case of letters.
     Role,
-    /// A constant: `'text'`, `True`, `None`, `7`.
+    /// A constant: `'text'`, `True`, `None`, `7`; the value of a `field:`.
     Literal(String),
+    /// What the right side begins with, of a `field:` with a pattern.
+    Beginning(String),
     /// An attribute of the caller.
     Attribute(String),
 }
@@ -99,6 +101,7 @@ impl Left {
                     .any(|role| role.to_lowercase() == value)
             }
             Left::Literal(literal) => literal == value,
+            Left::Beginning(text) => value.starts_with(text.as_str()),
             Left::Attribute(name) => match name.as_str() {
                 "roles" => subject.roles().iter().any(|role| role == value),
                 "service_roles" => subject.service_roles().iter().any(|role| role == value),
@@ -116,7 +119,7 @@ impl Left {
                 "system" => "system_scope",
                 name => name,
             }),
-            Left::Role | Left::Literal(_) => false,
+            Left::Role | Left::Literal(_) | Left::Beginning(_) => false,
         }
     }
 }

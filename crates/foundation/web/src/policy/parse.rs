@@ -2,6 +2,8 @@
 //!
 //! Words end at white space; parentheses at the outer ends of a word are not part of it, so those of
 //! `%(name)s` are. `not` binds tighter than `and`, and that tighter than `or`.
+//!
+//! Neutron adds `field:resource:name=value` and `field:resource:name=~^beginning`, about an attribute of the target.
 
 use winnow::ModalResult;
 use winnow::Parser;
@@ -29,6 +31,8 @@ pub enum Malformed {
     Remote(String),
     #[error("{0:?}: escapes in a constant are not supported")]
     Escape(String),
+    #[error("{0:?}: expected field:resource:name=value, or =~^ and the beginning of the value")]
+    Field(String),
     #[error("too many parentheses and negations")]
     TooDeep,
 }
@@ -169,6 +173,7 @@ fn check(text: &str) -> Result<Check, Malformed> {
     let left = match kind {
         "rule" => return Ok(Check::Rule(right.to_owned())),
         "http" | "https" => return Err(Malformed::Remote(text.to_owned())),
+        "field" => return field(right).ok_or_else(|| Malformed::Field(text.to_owned())),
         "role" => Left::Role,
         kind => match constant(kind)? {
             Some(constant) => Left::Literal(constant),
@@ -179,6 +184,29 @@ fn check(text: &str) -> Result<Check, Malformed> {
         left,
         right: template(right)?,
     }))
+}
+
+/// `resource:name=value`, where names may have colons. The resource is what the target is anyway. Of patterns only a
+/// plain beginning is known: it is what Neutron's own rules have.
+fn field(text: &str) -> Option<Check> {
+    let (_, text) = text.split_once(':')?;
+    let (name, value) = text.split_once('=')?;
+    let left = match value.strip_prefix('~') {
+        None => Left::Literal(value.to_owned()),
+        Some(pattern) => {
+            let beginning = pattern.strip_prefix('^').unwrap_or(pattern);
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '_');
+            if !beginning.chars().all(plain) {
+                return None;
+            }
+            Left::Beginning(beginning.to_owned())
+        }
+    };
+    if name.is_empty() {
+        return None;
+    }
+    let right = Template(vec![Piece::Name(name.to_owned())]);
+    Some(Check::Match(Match { left, right }))
 }
 
 /// The value of a Python constant as Python prints it, if this is one: quoted text, a number,

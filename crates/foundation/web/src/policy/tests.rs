@@ -369,6 +369,10 @@ fn what_is_no_rule_is_told() {
         "project_id:%(project_id)d",
         "project_id:100%",
         "'a\\n':x",
+        "field:networks",
+        "field:networks:shared",
+        "field:networks:=True",
+        "field:port:device_owner=~^(compute|network):",
         &deep,
         &negated,
     ];
@@ -377,6 +381,36 @@ fn what_is_no_rule_is_told() {
         let error = compile(&[], &changes).err().unwrap();
         assert!(matches!(error, PolicyError::Malformed { .. }), "{error}");
     }
+}
+
+#[test]
+fn neutrons_fields_are_attributes_of_the_target() {
+    let changes = [
+        (
+            "external",
+            "not field:networks:router:external=True or role:admin",
+        ),
+        ("router", "field:port:device_owner=~^network:router"),
+    ]
+    .map(|(name, text)| (name.to_owned(), Text::Rule(text.to_owned())));
+    let compiled = compile(&[], &changes).unwrap();
+    let passes = |rule: &str, target: &Target<'_>| {
+        compiled.passes(&compiled.rules[rule].check, &somebody(&[], &[]), target)
+    };
+    assert!(passes("external", &Target::new()));
+    assert!(passes(
+        "external",
+        &Target::new().with_bool("router:external", false)
+    ));
+    assert!(!passes(
+        "external",
+        &Target::new().with_bool("router:external", true)
+    ));
+    let device = |owner| Target::new().with("device_owner", owner);
+    assert!(passes("router", &device("network:router_gateway")));
+    assert!(!passes("router", &device("network:dhcp")));
+    assert!(!passes("router", &device("compute:network:router")));
+    assert!(!passes("router", &Target::new()));
 }
 
 #[test]
