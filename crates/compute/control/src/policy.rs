@@ -19,18 +19,19 @@ const MEMBER: &str = "rule:project_member_or_admin";
 const NOBODY: &str = "!";
 const OWN_USER: &str = "rule:context_is_admin or user_id:%(user_id)s";
 const READER: &str = "rule:project_reader_or_admin";
-const SERVICE: &str = "rule:service_api";
+const SERVICE: &str = "rule:service_or_admin";
 
 /// Rules that others are made of.
 #[rustfmt::skip]
 const BASE: &[Rule] = &[
     rule(IS_ADMIN, "role:admin", "the operator of the cloud"),
-    rule("admin_api", "role:admin", "older name of the same"),
+    rule("admin_api", "is_admin:True", "older name of the same"),
     rule("admin_or_owner", "is_admin:True or project_id:%(project_id)s", "older default"),
     rule("project_manager_api", "role:manager and project_id:%(project_id)s", "managers of the project"),
     rule("project_member_api", "role:member and project_id:%(project_id)s", "members of the project"),
     rule("project_reader_api", "role:reader and project_id:%(project_id)s", "readers of the project"),
     rule("service_api", "role:service", "other services of the cloud"),
+    rule("service_or_admin", "rule:service_api or rule:context_is_admin", ""),
     rule("project_manager_or_admin", "rule:project_manager_api or rule:context_is_admin", ""),
     rule("project_member_or_admin", "rule:project_member_api or rule:context_is_admin", ""),
     rule("project_reader_or_admin", "rule:project_reader_api or rule:context_is_admin", ""),

@@ -166,7 +166,7 @@ fn policies(control: &Control, cx: &Context, new: &NewServer) -> Result<()> {
     let parts = [
         (
             new.host.is_some() || new.hypervisor_hostname.is_some(),
-            "os_compute_api:servers:create:requested_destination",
+            "compute:servers:create:requested_destination",
         ),
         (
             new.devices.iter().any(Device::is_volume),

@@ -344,7 +344,7 @@ async fn one(
 
 /// External networks are for routers, except where an operator says otherwise.
 fn attachable(control: &Control, cx: &Context, network: &Network) -> Result<()> {
-    let rule = "os_compute_api:network:attach_external_network";
+    let rule = "network:attach_external_network";
     if network.external && !network.shared && !policy::may(control, cx, rule) {
         return Err(ControlError::Forbidden {
             why: format!(
