@@ -181,3 +181,37 @@ async fn every_guarded_route_refuses_a_stranger() {
         .await
         .expect(201);
 }
+
+#[tokio::test]
+async fn an_administrator_of_a_domain_is_none_of_the_cloud() {
+    let cloud = Cloud::on(sql::testing::sqlite().await).await;
+    let home = json!({"name": "home"});
+    let domain = cloud.make("domains", "domain", home).await;
+    let boss = json!({"name": "boss", "password": "pw", "domain_id": domain});
+    let boss = cloud.make("users", "user", boss).await;
+    let admin = cloud.id("roles", "admin").await;
+    let grant = format!("/v3/domains/{domain}/users/{boss}/roles/{admin}");
+    cloud.put(&grant).await.expect(204);
+    let auth = json!({
+        "identity": {"methods": ["password"], "password": {"user": {"id": boss, "password": "pw"}}},
+        "scope": {"domain": {"id": domain}},
+    });
+    let token = cloud.log_in(auth).await.expect(201).subject();
+    let ask = async |verb: &str, path: &str, body| {
+        let reply = cloud.call(verb, path, &token, None, body).await;
+        reply.status.as_u16()
+    };
+    let user = json!({"user": {"name": "u", "domain_id": domain}});
+    assert_eq!(ask("POST", "/v3/users", Some(user)).await, 201);
+    for (path, body) in [
+        ("/v3/domains", json!({"domain": {"name": "x"}})),
+        ("/v3/regions", json!({"region": {"description": "x"}})),
+        ("/v3/roles", json!({"role": {"name": "x"}})),
+        ("/v3/services", json!({"service": {"type": "x"}})),
+    ] {
+        assert_eq!(ask("POST", path, Some(body)).await, 403, "{path}");
+    }
+    let on_system = format!("/v3/system/users/{boss}/roles/{admin}");
+    assert_eq!(ask("PUT", &on_system, None).await, 403);
+    assert_eq!(ask("GET", "/v3/services", None).await, 403);
+}
