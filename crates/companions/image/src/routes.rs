@@ -82,7 +82,7 @@ const IMAGES: &[Row] = &[
     row(GET, "/v2/images/{id}/members/{member}", Rule("get_member"), OK, known!(members::show)),
     row(PUT, "/v2/images/{id}/members/{member}", Rule("modify_member"), OK, known!(members::answer)),
     row(DELETE, "/v2/images/{id}/members/{member}", Rule("delete_member"), NO_CONTENT, known!(members::remove)),
-    row(DELETE, "/v2/stores/{store}/{id}", Rule("delete_from_store"), NO_CONTENT, known!(data::delete_from_store)),
+    row(DELETE, "/v2/stores/{store}/{id}", Rule("delete_image_location"), NO_CONTENT, known!(data::delete_from_store)),
 ];
 
 /// Tasks. `POST /v2/tasks` is the old way to import, which Glance deprecates.

@@ -192,7 +192,7 @@ pub static RULES: &[Rule] = &[
         ],
     ),
     rule(
-        "delete_from_store",
+        "delete_image_location",
         ADMIN,
         "Delete the data of an image from one store.",
         &[("DELETE", "/v2/stores/{store_id}/{image_id}")],
