@@ -148,7 +148,7 @@ async fn performed<'a>(cx: &'a Cx<'a>, tx: &'a Tx, job: &'a Job<'a>) -> Result<V
             at_revision(&old, *revision)?;
             let attrs = admit(resource.table, Verb::Put, body)?;
             let mut target = old;
-            resources::add_network_facts(cx, tx, &mut target).await?;
+            resources::add_parent_facts(cx, tx, &mut target).await?;
             authorise(cx, Verb::Put, resource, &mut target, &attrs)?;
             let mut view = (resource.logic.update)(cx, tx, (resource.kind, id), &attrs).await?;
             resources::hide(cx, resource, &mut view);
@@ -161,7 +161,7 @@ async fn performed<'a>(cx: &'a Cx<'a>, tx: &'a Tx, job: &'a Job<'a>) -> Result<V
         } => {
             let mut target = resources::view(cx, tx, resource, id).await?;
             at_revision(&target, *revision)?;
-            resources::add_network_facts(cx, tx, &mut target).await?;
+            resources::add_parent_facts(cx, tx, &mut target).await?;
             cx.allow(&target)?;
             (resource.logic.delete)(cx, tx, (resource.kind, id)).await?;
             Ok(Vec::new())
@@ -274,7 +274,8 @@ async fn create(
     for attrs in &all {
         let mut target = attrs.values().clone();
         target.insert("tenant_id".to_owned(), json!(attrs.text("project_id")));
-        resources::add_network_facts(cx, tx, &mut target).await?;
+        resources::see_parent(cx, tx, resource, attrs).await?;
+        resources::add_parent_facts(cx, tx, &mut target).await?;
         authorise(cx, Verb::Post, resource, &mut target, attrs)?;
     }
     if quotas::DEFAULTS
@@ -342,7 +343,7 @@ fn authorise(
         if verb == Verb::Post && idle && name != "port_security_enabled" {
             continue;
         }
-        if name == "device_owner" {
+        if matches!(name.as_str(), "device_owner" | "target_tenant") {
             target.insert(name.clone(), value.clone());
         }
         let parts = parts(value);

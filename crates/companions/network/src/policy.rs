@@ -56,7 +56,10 @@ impl Access {
         {
             // Another's object is in the caller's scope because the two share it, or because it is on
             // the caller's network.
-            facts = facts.with("shared", "True").with("network:tenant_id", own);
+            facts = facts
+                .with("shared", "True")
+                .with(NETWORK_OWNER, own)
+                .with(NETWORK_OWNER_OF_OLD, own);
         }
         self.check_facts(rule, caller, facts).is_ok()
     }
@@ -121,7 +124,7 @@ impl Below {
     }
 }
 
-/// What rules may ask about an object: its attributes that are text, numbers or flags.
+/// What rules may ask about an object: its attributes that are text, numbers or flags, and whose its parent is.
 fn facts(target: &View) -> Target<'_> {
     let mut facts = Target::new();
     for (name, value) in target {
@@ -132,13 +135,25 @@ fn facts(target: &View) -> Target<'_> {
             _ => {}
         }
     }
-    // The language has no prefixes, so the fact is spelled out.
-    let device = target.get("device_owner").and_then(Value::as_str);
-    facts.with_bool(
-        "network_device",
-        device.is_some_and(|owner| owner.starts_with("network:")),
-    )
+    // A part is of its parent's project, and what is asked about forwardings is asked of their floating address. The
+    // first of a name counts, so that what was looked up stands.
+    if let Some(project) = target.get("project_id").and_then(Value::as_str) {
+        for parent in ["ext_parent:project_id", "security_group:project_id"] {
+            facts = facts.with(parent, project);
+        }
+    }
+    match target.get(NETWORK_OWNER).and_then(Value::as_str) {
+        Some(owner) => facts.with(NETWORK_OWNER_OF_OLD, owner),
+        None => facts,
+    }
 }
+
+/// Whose the network of an object is, as rules ask.
+pub const NETWORK_OWNER: &str = "network:project_id";
+/// The same as older rules of operators ask.
+const NETWORK_OWNER_OF_OLD: &str = "network:tenant_id";
+/// Whose the security group of a rule is.
+pub const GROUP_OWNER: &str = "security_group:project_id";
 
 #[cfg(test)]
 mod tests {
@@ -155,7 +170,17 @@ mod tests {
         ("admin_or_owner", "the rule `default` is made of it"),
         ("default", "answers for what has no rule"),
         ("external", "part of get_network"),
+        ("baremetal_device", "part of servers_device"),
+        ("compute_device", "part of servers_device"),
+        ("ext_parent_owner", "part of others"),
+        ("external_network", "part of get_subnet"),
+        ("manila_device", "part of servers_device"),
         ("network_device", "part of create_port:device_owner"),
+        ("servers_device", "part of delete_port"),
+        ("sg_owner", "part of others"),
+        ("shared_address_scopes", "part of get_address_scope"),
+        ("shared_security_group", "part of get_security_group"),
+        ("shared_subnetpools", "part of get_subnetpool"),
         ("network_owner", "part of others"),
         ("owner", "part of admin_or_owner"),
         ("project_member", "part of others"),

@@ -17,16 +17,15 @@ use serde_json::{Value, json};
 use sql::sea_orm::ConnectionTrait;
 use web::Query;
 
-use crate::attributes::Attribute;
+use crate::attributes::{Attribute, Attrs};
 use crate::core::{Cx, View};
 use crate::db::fields::Field;
 use crate::db::selection::{Cut, Selection};
-use crate::db::store::{self, Reader};
+use crate::db::store::{self, Reader, Tx};
 use crate::fault::{Kind, Result, missing};
 use crate::list::{self, Paging};
-use crate::policy::Below;
-use crate::rbac;
-use crate::tables::networks;
+use crate::policy::{Below, GROUP_OWNER, NETWORK_OWNER};
+use crate::{networks, rbac, security_groups, tables};
 
 pub use address_scope::ADDRESS_SCOPE;
 pub use agent::AGENT;
@@ -180,19 +179,44 @@ pub async fn view<'a>(
     Ok(view)
 }
 
-/// Adds what rules ask about an object's network: whose it is, and whether it is shared with the caller.
-pub async fn add_network_facts(
+/// Refuses a parent that the caller does not see, before policy is asked: it is not found rather than forbidden.
+pub async fn see_parent(cx: &Cx<'_>, tx: &Tx, resource: &Resource, attrs: &Attrs) -> Result<()> {
+    match resource.name {
+        "port" => networks::joinable(cx, tx, &attrs.text("network_id"))
+            .await
+            .map(drop),
+        "security_group_rule" => {
+            let group = attrs.text("security_group_id");
+            security_groups::usable(cx, tx, &[group], cx.project()).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Adds what rules ask about an object's parent: whose its network is and whether that is shared with the caller, and
+/// whose its security group is.
+pub async fn add_parent_facts(
     cx: &Cx<'_>,
     db: &impl ConnectionTrait,
     target: &mut View,
 ) -> Result<()> {
-    let Some(id) = target.get("network_id").and_then(Value::as_str) else {
-        return Ok(());
+    let parent = |key: &str| target.get(key).and_then(Value::as_str);
+    let network = match parent("network_id") {
+        Some(id) => store::find::<tables::networks::Entity>(db, id).await?,
+        None => None,
     };
-    if let Some(network) = store::find::<networks::Entity>(db, id).await? {
-        let shared = rbac::is_shared(&rbac::of_object(db, id).await?, cx.project());
-        target.insert("network:tenant_id".to_owned(), json!(network.project_id));
+    let group = match parent("security_group_id") {
+        Some(id) => store::find::<tables::security_groups::Entity>(db, id).await?,
+        None => None,
+    };
+    if let Some(network) = network {
+        let given = rbac::of_object(db, &network.id).await?;
+        let shared = rbac::is_shared(&given, cx.project());
+        target.insert(NETWORK_OWNER.to_owned(), json!(network.project_id));
         target.insert("shared".to_owned(), json!(shared));
+    }
+    if let Some(group) = group {
+        target.insert(GROUP_OWNER.to_owned(), json!(group.project_id));
     }
     Ok(())
 }

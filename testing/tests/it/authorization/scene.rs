@@ -482,10 +482,13 @@ impl Scene {
                     true => own,
                     false => Some(self.project.as_str()),
                 };
+                let project = self.project.as_str();
                 Target::new()
                     .with_option("project_id", owner)
                     .with_option("tenant_id", owner)
-                    .with("network:tenant_id", self.project.as_str())
+                    .with("network:project_id", project)
+                    .with("security_group:project_id", project)
+                    .with("ext_parent:project_id", project)
                     .with("shared", "False")
                     .with("router:external", "False")
             }

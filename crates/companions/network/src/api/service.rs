@@ -89,17 +89,15 @@ pub async fn ip_availability(core: Arc<Core>, call: Call) -> Result<Answer> {
     Ok(wrapped("network_ip_availability", found))
 }
 
+/// Quotas of the projects whose quotas the caller may see, its own for a manager.
 pub async fn list_quotas(core: Arc<Core>, call: Call) -> Result<Answer> {
     let cx = &call.cx.with(&core);
     let query = &call.pairs();
-    cx.allow(&View::new())?;
-    listing(
-        &core,
-        quotas::list(core.db.read()).await?,
-        query,
-        "quotas",
-        "",
-    )
+    let project = cx.project();
+    cx.allow(&crate::views::owned(project, project))?;
+    let mut views = quotas::list(core.db.read()).await?;
+    views.retain(|view| cx.may(cx.guard.rule(), view));
+    listing(&core, views, query, "quotas", "")
 }
 
 /// A project reads its own quotas; others' are for admins.
@@ -108,7 +106,7 @@ fn may_read_quota(cx: &Cx<'_>, project: &str) -> Result<()> {
         cx.guard.note();
         Ok(())
     } else {
-        cx.allow(&View::new())
+        cx.allow(&crate::views::owned(project, project))
     }
 }
 

@@ -303,8 +303,8 @@ pub static RBAC_POLICY: &[Attribute] = &[
     a("object_id", Required, FIX, k::uuid),
     a("action", Required, FIX, k::text),
     a("target_tenant", Required, PUT, k::filled_text).ruled(&[
-        "create_rbac_policy:target_tenant:all",
-        "update_rbac_policy:target_tenant:all",
+        "create_rbac_policy:target_tenant",
+        "update_rbac_policy:target_tenant",
     ]),
 ];
 

@@ -360,7 +360,7 @@ async fn who_shares_a_network_uses_it_and_no_more() {
             (
                 format!("/v2.0/rbac-policies/{}", text(&sharing["id"])),
                 json!({"rbac_policy": {"target_tenant": "p-third"}}),
-                403,
+                404,
             ),
         ] {
             cloud

@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::cloud::{ADMIN, Cloud, DEMO, OTHER, Told, ip, text};
+use crate::cloud::{ADMIN, Cloud, DEMO, OTHER, SERVICE, Told, ip, text};
 
 const SERVER: &str = "9f0a4c6e-9d0b-4f6c-8f57-0f4d1f0c5a11";
 
@@ -35,7 +35,7 @@ async fn a_port_made_for_a_server_is_bound_active_and_told_of() {
         let owner = cloud.show(DEMO, "ports", &port["id"]).await;
         assert!(owner.get("binding:host_id").is_none() && owner["binding:vnic_type"] == "normal");
         let unbind = json!({"device_id": "", "device_owner": "", "binding:host_id": null, "binding:profile": {}});
-        let port = cloud.change(ADMIN, "ports", &port["id"], unbind).await;
+        let port = cloud.change(SERVICE, "ports", &port["id"], unbind).await;
         assert_eq!(
             (&port["status"], &port["binding:vif_type"]),
             (&json!("DOWN"), &json!("unbound"))
@@ -278,7 +278,7 @@ async fn a_second_binding_is_prepared_activated_and_removed() {
         let path = format!("/v2.0/ports/{}/bindings", text(&port["id"]));
         let second = json!({"binding": {"host": "h2"}});
         let made = cloud
-            .ok(ADMIN, Method::POST, &path, Some(second.clone()), 201)
+            .ok(SERVICE, Method::POST, &path, Some(second.clone()), 201)
             .await;
         assert_eq!(
             (&made["binding"]["status"], &made["binding"]["vif_type"]),
@@ -286,19 +286,18 @@ async fn a_second_binding_is_prepared_activated_and_removed() {
         );
         assert_eq!(
             cloud
-                .refused(ADMIN, Method::POST, &path, Some(second.clone()), 409)
+                .refused(SERVICE, Method::POST, &path, Some(second.clone()), 409)
                 .await,
             "PortBindingAlreadyExists"
         );
-        assert_eq!(
-            cloud
-                .refused(DEMO, Method::POST, &path, Some(second), 403)
-                .await,
-            "PolicyNotAuthorized"
-        );
+        // As in Neutron, bindings are made by services; an operator reads them.
+        for user in [ADMIN, DEMO] {
+            let refused = cloud.refused(user, Method::POST, &path, Some(second.clone()), 403);
+            assert_eq!(refused.await, "PolicyNotAuthorized");
+        }
         let active = cloud
             .ok(
-                ADMIN,
+                SERVICE,
                 Method::PUT,
                 &format!("{path}/h2/activate"),
                 None,
@@ -313,7 +312,7 @@ async fn a_second_binding_is_prepared_activated_and_removed() {
         assert_eq!(
             cloud
                 .refused(
-                    ADMIN,
+                    SERVICE,
                     Method::PUT,
                     &format!("{path}/h2/activate"),
                     None,
@@ -322,12 +321,12 @@ async fn a_second_binding_is_prepared_activated_and_removed() {
                 .await,
             "PortBindingAlreadyActive"
         );
-        cloud.delete(ADMIN, &format!("{path}/h1")).await;
+        cloud.delete(SERVICE, &format!("{path}/h1")).await;
         let left = cloud.get(ADMIN, &path).await;
         assert_eq!(left["bindings"].as_array().map(Vec::len), Some(1));
         assert_eq!(
             cloud
-                .refused(ADMIN, Method::DELETE, &format!("{path}/h1"), None, 404)
+                .refused(SERVICE, Method::DELETE, &format!("{path}/h1"), None, 404)
                 .await,
             "PortBindingNotFound"
         );
@@ -419,8 +418,8 @@ async fn external_is_not_shared_and_shared_is_shared_with_the_caller() {
             json!({"network_id": external["id"], "fixed_ips": [{"subnet_id": subnet["id"]}]});
         assert_eq!(
             cloud.not_made(DEMO, "ports", wish.clone(), 403).await,
-            "PolicyNotAuthorized",
-            "the rule asks about this caller"
+            "HTTPForbidden",
+            "whose the network is comes before the rules of attributes"
         );
         cloud.make(OTHER, "ports", wish).await;
         cloud.make(ADMIN, "ports", on_it).await;
@@ -487,5 +486,27 @@ async fn a_port_has_the_name_that_it_is_given_in_the_domain_of_its_network() {
         let port = cloud.change(DEMO, "ports", &port["id"], nameless).await;
         assert_eq!(fqdn(&port), "host-10-0-0-5.my.example.");
         assert_eq!(port["fixed_ips"][0]["subnet_id"], subnet["id"]);
+    }
+}
+
+#[tokio::test]
+async fn a_servers_port_is_removed_by_services_and_operators_alone() {
+    for cloud in Cloud::all().await {
+        let (network, _) = cloud.net("10.0.0.0/24").await;
+        for (owner, may) in [("compute:nova", false), ("baremetal:x", false), ("", true)] {
+            for (user, may) in [(DEMO, may), (SERVICE, true), (ADMIN, true)] {
+                let body = json!({
+                    "network_id": network["id"], "tenant_id": "p-demo", "device_id": SERVER, "device_owner": owner,
+                });
+                let port = cloud.make(SERVICE, "ports", body).await;
+                let path = format!("/v2.0/ports/{}", text(&port["id"]));
+                if may {
+                    cloud.delete(user, &path).await;
+                } else {
+                    let refused = cloud.refused(user, Method::DELETE, &path, None, 403).await;
+                    assert_eq!(refused, "PolicyNotAuthorized", "{owner}");
+                }
+            }
+        }
     }
 }
