@@ -11,10 +11,10 @@ export PATH := $(HOME)/.cargo/bin:$(PATH):/usr/sbin:/sbin
 BINARY = $(or $(CARGO_TARGET_DIR),target)/$(PROFILE)/kilonova
 ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help up down clean-cloud test fuzz soak check docs bench conformance
+.PHONY: help up down clean-cloud test fuzz soak check docs bench conformance conformance-policies
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 30
 
 up: ## a running cloud with a first server; everything of it lies in var/
 	@tools/up.sh
@@ -57,3 +57,7 @@ bench: ## measure speed and size on the simulated hypervisor; see docs/performan
 conformance: ## Tempest's smoke tests against the cloud of `make up`
 	@tools/setup.sh clients
 	@tools/conformance.sh
+
+conformance-policies: ## the default rules beside those of the real services' packages
+	@tools/setup.sh clients
+	@tools/policies.sh

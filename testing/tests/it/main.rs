@@ -20,6 +20,7 @@ mod interfaces;
 mod lifecycle;
 mod networks;
 mod plugging;
+mod policies;
 mod quarantine;
 mod reports;
 mod scheduling;
