@@ -5,18 +5,34 @@ use web::Query;
 
 use crate::record::Object;
 
-/// An ending, how it compares, and whether it ignores case.
-type Comparator = (&'static str, fn(&str, &str) -> bool, bool);
+/// How a filter compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compare {
+    Equal,
+    Contains,
+    StartsWith,
+    EndsWith,
+    IgnoringCase(Ignoring),
+}
+
+/// How it compares when the case of letters does not matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ignoring {
+    Equal,
+    Contains,
+    StartsWith,
+    EndsWith,
+}
 
 /// How a filter compares, by the ending of its key.
-const COMPARATORS: &[Comparator] = &[
-    ("__icontains", |have, want| have.contains(want), true),
-    ("__contains", |have, want| have.contains(want), false),
-    ("__istartswith", |have, want| have.starts_with(want), true),
-    ("__startswith", |have, want| have.starts_with(want), false),
-    ("__iendswith", |have, want| have.ends_with(want), true),
-    ("__endswith", |have, want| have.ends_with(want), false),
-    ("__iexact", |have, want| have == want, true),
+const ENDINGS: &[(&str, Compare)] = &[
+    ("__icontains", Compare::IgnoringCase(Ignoring::Contains)),
+    ("__contains", Compare::Contains),
+    ("__istartswith", Compare::IgnoringCase(Ignoring::StartsWith)),
+    ("__startswith", Compare::StartsWith),
+    ("__iendswith", Compare::IgnoringCase(Ignoring::EndsWith)),
+    ("__endswith", Compare::EndsWith),
+    ("__iexact", Compare::IgnoringCase(Ignoring::Equal)),
 ];
 
 /// A page of a list.
@@ -26,29 +42,40 @@ pub struct Page {
     pub truncated: bool,
 }
 
-/// Keeps the items that satisfy the filters on the fields `known`; other keys are ignored.
-pub fn keep(items: Vec<Object>, query: &Query, known: &[&str]) -> Vec<Object> {
-    let mut items = items;
-    for (key, want) in &query.0 {
-        let ending = COMPARATORS
-            .iter()
-            .find(|(ending, ..)| key.ends_with(ending));
-        let field = ending.map_or(key.as_str(), |(ending, ..)| key.trim_end_matches(ending));
-        if !known.contains(&field) {
-            continue;
-        }
-        items.retain(|item| {
-            let have = item.get(field).unwrap_or(&Value::Null);
-            match ending {
-                None => equal(have, want),
-                Some((_, compare, false)) => have.as_str().is_some_and(|have| compare(have, want)),
-                Some((_, compare, true)) => have
-                    .as_str()
-                    .is_some_and(|have| compare(&have.to_lowercase(), &want.to_lowercase())),
+/// The field of a key, and how it is compared.
+pub fn split(key: &str) -> (&str, Compare) {
+    let ending = ENDINGS.iter().find_map(|(ending, compare)| {
+        let field = key.strip_suffix(ending)?;
+        Some((field, *compare))
+    });
+    ending.unwrap_or((key, Compare::Equal))
+}
+
+/// Whether an item satisfies the filters on the fields `known`; other keys are ignored.
+pub fn fits(item: &Object, query: &Query, known: &[&str]) -> bool {
+    query.0.iter().all(|(key, want)| {
+        let (field, compare) = split(key);
+        !known.contains(&field) || passes(item.get(field).unwrap_or(&Value::Null), compare, want)
+    })
+}
+
+fn passes(have: &Value, compare: Compare, want: &str) -> bool {
+    let text = |test: fn(&str, &str) -> bool| have.as_str().is_some_and(|have| test(have, want));
+    match compare {
+        Compare::Equal => equal(have, want),
+        Compare::Contains => text(|have, want| have.contains(want)),
+        Compare::StartsWith => text(|have, want| have.starts_with(want)),
+        Compare::EndsWith => text(|have, want| have.ends_with(want)),
+        Compare::IgnoringCase(how) => have.as_str().is_some_and(|have| {
+            let (have, want) = (have.to_lowercase(), want.to_lowercase());
+            match how {
+                Ignoring::Equal => have == want,
+                Ignoring::Contains => have.contains(&want),
+                Ignoring::StartsWith => have.starts_with(&want),
+                Ignoring::EndsWith => have.ends_with(&want),
             }
-        });
+        }),
     }
-    items
 }
 
 /// A flag is false for `0`, `false`, `no`, `off` and `f`, and true for every other text.
@@ -56,14 +83,15 @@ fn equal(have: &Value, want: &str) -> bool {
     match have {
         Value::String(text) => text == want,
         Value::Bool(flag) => *flag == is_true(want),
-        Value::Null => {
-            want.is_empty()
-                || want.eq_ignore_ascii_case("none")
-                || want.eq_ignore_ascii_case("null")
-        }
+        Value::Null => is_nothing(want),
         Value::Number(number) => number.to_string() == want,
         Value::Array(_) | Value::Object(_) => false,
     }
+}
+
+/// Whether the text stands for what is not there.
+pub fn is_nothing(want: &str) -> bool {
+    want.is_empty() || want.eq_ignore_ascii_case("none") || want.eq_ignore_ascii_case("null")
 }
 
 /// A flag of a query string: absent value (`?effective`) is true.
@@ -77,30 +105,31 @@ pub fn flag(query: &Query, key: &str) -> bool {
     query.last(key).is_some_and(is_true)
 }
 
-/// Cuts a page: what follows `marker`, at most `limit`.
-pub fn page(items: Vec<Object>, query: &Query) -> Page {
+/// How long a page may be; none for all.
+pub fn limit(query: &Query) -> Option<usize> {
+    let limit = query.last("limit")?.parse::<usize>().ok();
+    limit.filter(|limit| *limit > 0)
+}
+
+/// The page of a list at hand: what satisfies the filters and follows `marker`, at most `limit`.
+pub fn page(mut items: Vec<Object>, query: &Query, known: &[&str]) -> Page {
+    items.retain(|item| fits(item, query, known));
     let after = query.last("marker").and_then(|marker| {
         items
             .iter()
             .position(|item| item.get("id").and_then(Value::as_str) == Some(marker))
     });
     let rest = items.into_iter().skip(after.map_or(0, |at| at + 1));
-    let limit = query
-        .last("limit")
-        .and_then(|limit| limit.parse::<usize>().ok())
-        .filter(|limit| *limit > 0);
-    match limit {
-        None => Page {
-            items: rest.collect(),
-            truncated: false,
-        },
-        Some(limit) => {
-            let mut items: Vec<Object> = rest.take(limit.saturating_add(1)).collect();
-            let truncated = items.len() > limit;
-            items.truncate(limit);
-            Page { items, truncated }
-        }
+    cut(rest.collect(), limit(query))
+}
+
+/// The first items, at most `limit`.
+pub fn cut(mut items: Vec<Object>, limit: Option<usize>) -> Page {
+    let truncated = limit.is_some_and(|limit| items.len() > limit);
+    if let Some(limit) = limit {
+        items.truncate(limit);
     }
+    Page { items, truncated }
 }
 
 #[cfg(test)]
@@ -119,7 +148,7 @@ mod tests {
 
     fn ids(query: &str) -> Vec<String> {
         let known = ["name", "enabled", "parent"];
-        let kept = keep(items(), &Query::parse(query), &known);
+        let kept = page(items(), &Query::parse(query), &known).items;
         kept.iter()
             .map(|item| item["id"].as_str().expect("id").to_owned())
             .collect()
@@ -137,9 +166,9 @@ mod tests {
 
     #[test]
     fn a_page_ends_at_the_limit_and_starts_after_the_marker() {
-        let first = page(items(), &Query::parse("limit=2"));
+        let first = page(items(), &Query::parse("limit=2"), &[]);
         assert!(first.truncated && first.items.len() == 2);
-        let second = page(items(), &Query::parse("limit=2&marker=2"));
+        let second = page(items(), &Query::parse("limit=2&marker=2"), &[]);
         assert!(!second.truncated && second.items[0]["id"] == "3");
     }
 }

@@ -9,14 +9,16 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rest::{Call, Paths, Refused, Table};
 use serde_json::{Value, json};
+use sql::sea_orm::{EntityTrait, ModelTrait};
 use web::Query;
 use web::policy::{Guard, Target};
 
 use crate::fault::{Answer, Fault};
-use crate::filter;
+use crate::filter::{self, Page};
+use crate::listing::{self, Source};
 use crate::narrow;
 use crate::queue::Asker;
-use crate::record::{self, Object};
+use crate::record::Object;
 use crate::routes;
 use crate::schema::{self, Field};
 use crate::session::{self, Session};
@@ -73,9 +75,13 @@ impl Ctx {
     /// Whether the caller may see a thing of this domain in a list: a token for a domain shows nothing of
     /// others, even where they are tied to its own people and groups.
     pub fn is_within(&self, domain: &str) -> bool {
-        let session = self.session().ok();
-        let own = session.and_then(|session| session.caller.domain_id.as_deref());
-        own.is_none_or(|own| own == domain)
+        self.own_domain().is_none_or(|own| own == domain)
+    }
+
+    /// The domain that the token is for; see [`Ctx::is_within`].
+    pub fn own_domain(&self) -> Option<&str> {
+        let session = self.session().ok()?;
+        session.caller.domain_id.as_deref()
     }
 
     /// Asks the policy of this route about a target; parameters of the path are part of it.
@@ -159,7 +165,7 @@ impl Ctx {
         Ok(reply(json!({key: self.linked(place, view)})))
     }
 
-    /// The page of a list that the query asks for; `known` are the fields it may filter by.
+    /// The page of a list at hand that the query asks for; `known` are the fields it may filter by.
     pub fn list(&self, key: &str, place: &str, items: Vec<Object>, known: &[&str]) -> Answer {
         let linked: Vec<Object> = items
             .into_iter()
@@ -170,7 +176,27 @@ impl Ctx {
 
     /// [`Ctx::list`] of things that have their links already.
     pub fn list_as_is(&self, key: &str, items: Vec<Object>, known: &[&str]) -> Answer {
-        let page = filter::page(filter::keep(items, &self.query, known), &self.query);
+        self.paged(key, filter::page(items, &self.query, known))
+    }
+
+    /// The page of a list that is read from its table; `show` says how each row is shown, if it is.
+    pub async fn list_rows<E>(
+        &self,
+        key: &str,
+        place: &str,
+        source: Source<E>,
+        mut show: impl FnMut(&E::Model) -> Result<Option<Object>, Fault>,
+    ) -> Answer
+    where
+        E: EntityTrait<Model: ModelTrait<Entity = E>>,
+    {
+        let show = |row: &E::Model| Ok(show(row)?.map(|view| self.linked(place, view)));
+        let page = listing::read(self.state.db.read(), source, &self.query, show).await?;
+        self.paged(key, page)
+    }
+
+    /// A page as it is shown, with its links.
+    pub fn paged(&self, key: &str, page: Page) -> Answer {
         let mut links = self.list_links();
         if page.truncated
             && let Some(last) = page
@@ -319,9 +345,4 @@ fn context<C>(state: Arc<State>, call: &mut Call<C>, who: Option<Who>) -> Ctx {
         who,
         address: call.address,
     }
-}
-
-/// Shows rows in order, each as it is.
-pub fn views<M: serde::Serialize>(rows: &[M]) -> Vec<Object> {
-    rows.iter().map(record::view).collect()
 }

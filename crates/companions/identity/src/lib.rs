@@ -26,6 +26,7 @@ mod filter;
 mod frame;
 mod grants;
 mod keys;
+mod listing;
 mod login;
 mod migrations;
 mod narrow;

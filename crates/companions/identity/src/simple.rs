@@ -7,11 +7,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sql::sea_orm::{
-    ActiveModelTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, PrimaryKeyTrait,
+    ActiveModelTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, ModelTrait,
+    PrimaryKeyTrait,
 };
 
 use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, done};
+use crate::listing::Source;
 use crate::record::{self, Object};
 use crate::schema::Field;
 use web::policy::Target;
@@ -23,7 +25,9 @@ impl<T: Serialize + DeserializeOwned + Clone + Send + Sync> Row for T {}
 /// The description of a plain resource.
 pub trait Plain: Send + Sync + 'static {
     type Entity: EntityTrait<
-            Model: Row + IntoActiveModel<<Self::Entity as EntityTrait>::ActiveModel>,
+            Model: Row
+                       + IntoActiveModel<<Self::Entity as EntityTrait>::ActiveModel>
+                       + ModelTrait<Entity = Self::Entity>,
             ActiveModel: ActiveModelTrait<Entity = Self::Entity> + Send,
             PrimaryKey: PrimaryKeyTrait<ValueType: From<String>>,
         >;
@@ -81,13 +85,9 @@ pub async fn create<P: Plain>(ctx: Ctx) -> Answer {
 
 pub async fn list<P: Plain>(ctx: Ctx) -> Answer {
     ctx.allow(Target::new())?;
-    let rows = P::Entity::find().all(ctx.state.db.read()).await?;
-    ctx.list(
-        P::MANY,
-        P::PLACE,
-        rows.iter().map(P::view).collect(),
-        P::FILTERS,
-    )
+    let source = Source::new(P::Entity::find(), P::FILTERS, &[]);
+    ctx.list_rows(P::MANY, P::PLACE, source, |row| Ok(Some(P::view(row))))
+        .await
 }
 
 pub async fn show<P: Plain>(ctx: Ctx) -> Answer {

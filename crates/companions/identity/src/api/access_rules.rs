@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
-use crate::frame::{Ctx, done, views};
+use crate::frame::{Ctx, done};
+use crate::listing::Source;
 use crate::record::{self, Object};
 use crate::schema::{self, Field, Kind, must};
 use crate::tables::{access_rules, application_credentials};
@@ -90,15 +91,12 @@ pub fn view(row: &access_rules::Model) -> Object {
 
 pub async fn list(ctx: Ctx) -> Answer {
     ctx.allow(target(&ctx))?;
-    let rows = access_rules::Entity::find()
-        .filter(access_rules::Column::UserId.eq(ctx.param("user_id")))
-        .all(ctx.state.db.read())
-        .await?;
-    let mut items = views(&rows);
-    for item in &mut items {
-        item.remove("user_id");
-    }
-    ctx.list("access_rules", &place(&ctx), items, FILTERS)
+    let rows =
+        access_rules::Entity::find().filter(access_rules::Column::UserId.eq(ctx.param("user_id")));
+    let source = Source::new(rows, FILTERS, &[]);
+    let show = |row: &access_rules::Model| Ok(Some(view(row)));
+    ctx.list_rows("access_rules", &place(&ctx), source, show)
+        .await
 }
 
 async fn load(ctx: &Ctx) -> Result<access_rules::Model, Fault> {

@@ -3,10 +3,11 @@
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::{Value, json};
-use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, done};
+use crate::listing::Source;
 use crate::record::{self, Object};
 use crate::schema::{Field, Kind, may, must};
 use crate::session::Session;
@@ -169,14 +170,12 @@ pub async fn create(ctx: Ctx) -> Answer {
 
 pub async fn list(ctx: Ctx) -> Answer {
     ctx.allow(Target::new())?;
-    let rows = Entity::find()
-        .filter(Column::UserId.eq(ctx.param("user_id")))
-        .order_by_asc(Column::Name)
-        .all(ctx.state.db.read())
-        .await?;
+    let rows = Entity::find().filter(Column::UserId.eq(ctx.param("user_id")));
+    let source = Source::new(rows, &["name"], &[Column::Name]);
     let snapshot = ctx.state.snapshot().await?;
-    let items = rows.iter().map(|row| view(row, &snapshot)).collect();
-    ctx.list("application_credentials", &place(&ctx), items, &["name"])
+    let show = |row: &Model| Ok(Some(view(row, &snapshot)));
+    ctx.list_rows("application_credentials", &place(&ctx), source, show)
+        .await
 }
 
 async fn load(ctx: &Ctx) -> Result<Model, Fault> {

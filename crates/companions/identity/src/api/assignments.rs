@@ -1,13 +1,19 @@
 //! `GET /v3/role_assignments`: as stored, or `effective`: groups, inheritance and implied roles
 //! followed to what users really have where.
 
+mod wanted;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
-use sql::sea_orm::{EntityTrait, QueryOrder};
+use sql::sea_orm::{
+    self, ColumnTrait, Condition, ConnectionTrait, EntityTrait, ModelTrait, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Select,
+};
 
 use crate::fault::{Answer, Fault};
-use crate::filter;
+use crate::filter::{self, Page};
 use crate::frame::Ctx;
 use crate::grants::SYSTEM;
 use crate::record::Object;
@@ -16,6 +22,7 @@ use crate::tables::{assignments, groups, memberships, projects, users};
 use web::policy::Target;
 
 use super::projects as project_api;
+use wanted::Wanted;
 
 /// One line of the answer before it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,10 +39,12 @@ struct Line {
     prior_role: Option<String>,
 }
 
-/// Everything that following assignments needs.
+/// What is at hand when assignments are followed.
 struct World {
-    snapshot: std::sync::Arc<Snapshot>,
+    snapshot: Arc<Snapshot>,
+    /// All projects of the domains where roles are inherited.
     projects: Vec<projects::Model>,
+    /// Users by their group.
     members: HashMap<String, Vec<String>>,
 }
 
@@ -52,44 +61,53 @@ pub async fn list(ctx: Ctx) -> Answer {
         Target::new().with_option("target.domain_id", own.as_deref()),
     )?;
     check_query(&ctx)?;
-    let db = ctx.state.db.read();
-    let world = World {
-        snapshot: ctx.state.snapshot().await?,
-        projects: projects::Entity::find().all(db).await?,
-        members: members(&ctx).await?,
-    };
-    let stored = assignments::Entity::find()
-        .order_by_asc(assignments::Column::ActorId)
-        .all(db)
-        .await?;
-    let mut lines: Vec<Line> = stored.into_iter().map(line).collect();
     let effective = ctx.query.has("effective") && filter::flag(&ctx.query, "effective")
         || ctx.query.last("effective") == Some("");
-    if effective {
-        lines = world.follow(lines);
-    }
-    lines.retain(|line| fits(line, &ctx, &world, effective, subtree));
-    if let Some(own) = own {
-        lines.retain(|line| world.is_in_domain(line, &own));
-    }
+    let db = ctx.state.db.read();
+    let wanted = Wanted::read(&ctx, db, subtree).await?;
+    let snapshot = ctx.state.snapshot().await?;
+    let limit = filter::limit(&ctx.query);
+    let stored = match effective {
+        true => wanted.behind(&snapshot),
+        false => wanted.stored(),
+    };
+    let rows = assignments::Entity::find().filter(stored.clone());
+    let lines = if effective {
+        let world = World::read(db, snapshot.clone(), stored).await?;
+        let mut lines = world.follow(sorted(rows).all(db).await?.into_iter().map(line).collect());
+        lines.retain(|line| wanted.fits(line));
+        lines
+    } else {
+        let most = limit.map(|limit| (limit as u64).saturating_add(1));
+        let most = most.filter(|most| i64::try_from(*most).is_ok());
+        let rows = sorted(rows).limit(most).all(db).await?;
+        rows.into_iter().map(line).collect()
+    };
+    let truncated = limit.is_some_and(|limit| lines.len() > limit);
+    let shown = &lines[..limit.unwrap_or(lines.len()).min(lines.len())];
     let names = if filter::flag(&ctx.query, "include_names") {
-        Some(Names::read(&ctx, &world).await?)
+        Some(Names::read(db, shown).await?)
     } else {
         None
     };
-    let items = lines
+    let items = shown
         .iter()
-        .map(|line| show(line, &ctx, &world, names.as_ref()))
+        .map(|line| show(line, &ctx, &snapshot, names.as_ref()))
         .collect();
-    ctx.list_as_is("role_assignments", items, &[])
+    ctx.paged("role_assignments", Page { items, truncated })
 }
 
-async fn members(ctx: &Ctx) -> Result<HashMap<String, Vec<String>>, Fault> {
-    let mut all: HashMap<String, Vec<String>> = HashMap::new();
-    for row in memberships::Entity::find().all(ctx.state.db.read()).await? {
-        all.entry(row.group_id).or_default().push(row.user_id);
-    }
-    Ok(all)
+fn sorted(rows: Select<assignments::Entity>) -> Select<assignments::Entity> {
+    use assignments::Column as C;
+    let order = [
+        C::ActorId,
+        C::ActorKind,
+        C::TargetKind,
+        C::TargetId,
+        C::RoleId,
+        C::Inherited,
+    ];
+    order.into_iter().fold(rows, QueryOrder::order_by_asc)
 }
 
 /// Combinations that make no sense are refused with Keystone's words.
@@ -125,6 +143,46 @@ fn line(row: assignments::Model) -> Line {
 }
 
 impl World {
+    /// What following these assignments needs.
+    async fn read(
+        db: &impl ConnectionTrait,
+        snapshot: Arc<Snapshot>,
+        stored: Condition,
+    ) -> Result<Self, Fault> {
+        use assignments::Column as C;
+        let rows = assignments::Entity::find().filter(stored).select_only();
+        let groups = rows.clone().column(C::ActorId);
+        let groups = groups.filter(C::ActorKind.eq("group")).into_query();
+        let members = memberships::Entity::find()
+            .filter(memberships::Column::GroupId.in_subquery(groups))
+            .all(db)
+            .await?;
+        let inherited = rows.column(C::TargetId).filter(C::Inherited.eq(true));
+        let on = |kind| {
+            inherited
+                .clone()
+                .filter(C::TargetKind.eq(kind))
+                .into_query()
+        };
+        let homes = projects::Entity::find()
+            .select_only()
+            .column(projects::Column::DomainId)
+            .filter(projects::Column::Id.in_subquery(on("project")))
+            .into_query();
+        let domains = Condition::any()
+            .add(projects::Column::DomainId.in_subquery(on("domain")))
+            .add(projects::Column::DomainId.in_subquery(homes));
+        let mut by_group: HashMap<String, Vec<String>> = HashMap::new();
+        for row in members {
+            by_group.entry(row.group_id).or_default().push(row.user_id);
+        }
+        Ok(Self {
+            snapshot,
+            projects: projects::Entity::find().filter(domains).all(db).await?,
+            members: by_group,
+        })
+    }
+
     /// Groups become their members, inherited roles those of the projects below, and each role
     /// brings those it implies.
     fn follow(&self, lines: Vec<Line>) -> Vec<Line> {
@@ -198,76 +256,56 @@ impl World {
             })
             .collect()
     }
-
-    fn project(&self, id: &str) -> Option<&projects::Model> {
-        self.projects.iter().find(|row| row.id == id)
-    }
-
-    fn is_in_domain(&self, line: &Line, domain: &str) -> bool {
-        match line.target_kind.as_str() {
-            "domain" => line.target_id == domain,
-            "project" => self
-                .project(&line.target_id)
-                .is_some_and(|row| row.domain_id == domain),
-            _ => false,
-        }
-    }
 }
 
-fn fits(line: &Line, ctx: &Ctx, world: &World, effective: bool, subtree: bool) -> bool {
-    let wanted = |key: &str| ctx.query.last(key);
-    let is = |key: &str, have: &str| wanted(key).is_none_or(|want| want == have);
-    let actor = |key: &str, kind: &str| {
-        wanted(key).is_none_or(|want| line.actor_kind == kind && line.actor_id == want)
-    };
-    let project = wanted("scope.project.id").is_none_or(|want| {
-        let here = line.target_id == want;
-        let below = subtree
-            && project_api::below(want, &world.projects)
-                .iter()
-                .any(|row| row.id == line.target_id);
-        line.target_kind == "project" && (here || below)
-    });
-    let domain = wanted("scope.domain.id")
-        .is_none_or(|want| line.target_kind == "domain" && line.target_id == want);
-    let system = wanted("scope.system").is_none_or(|_| line.target_kind == SYSTEM);
-    let inherited = wanted("scope.OS-INHERIT:inherited_to").is_none_or(|_| line.inherited);
-    // An inherited role is no role where it is given, only below.
-    let real = !effective || !line.inherited || line.target_kind == "project";
-    is("role.id", &line.role_id)
-        && actor("user.id", "user")
-        && actor("group.id", "group")
-        && project
-        && domain
-        && system
-        && inherited
-        && real
-}
-
-/// Names of users and groups; those of roles, projects and domains are at hand.
+/// Names of what lines speak of; those of roles and domains are at hand.
 struct Names {
     users: HashMap<String, users::Model>,
     groups: HashMap<String, groups::Model>,
+    projects: HashMap<String, projects::Model>,
 }
 
 impl Names {
-    async fn read(ctx: &Ctx, _world: &World) -> Result<Self, Fault> {
-        let db = ctx.state.db.read();
-        let users = users::Entity::find().all(db).await?;
-        let groups = groups::Entity::find().all(db).await?;
+    async fn read(db: &impl ConnectionTrait, lines: &[Line]) -> Result<Self, Fault> {
+        let actors = |kind: &str| {
+            let lines = lines.iter().filter(|line| line.actor_kind == kind);
+            lines.map(|line| line.actor_id.clone()).collect()
+        };
+        let targets = lines.iter().filter(|line| line.target_kind == "project");
+        let targets = targets.map(|line| line.target_id.clone()).collect();
         Ok(Names {
-            users: users.into_iter().map(|row| (row.id.clone(), row)).collect(),
-            groups: groups
-                .into_iter()
-                .map(|row| (row.id.clone(), row))
-                .collect(),
+            users: by_id::<users::Entity>(db, users::Column::Id, actors("user")).await?,
+            groups: by_id::<groups::Entity>(db, groups::Column::Id, actors("group")).await?,
+            projects: by_id::<projects::Entity>(db, projects::Column::Id, targets).await?,
         })
     }
 }
 
-fn show(line: &Line, ctx: &Ctx, world: &World, names: Option<&Names>) -> Object {
+/// Rows by their id.
+async fn by_id<E>(
+    db: &impl ConnectionTrait,
+    id: E::Column,
+    ids: BTreeSet<String>,
+) -> Result<HashMap<String, E::Model>, Fault>
+where
+    E: EntityTrait<Model: ModelTrait<Entity = E>>,
+{
+    let ids: Vec<String> = ids.into_iter().collect();
+    let mut all = HashMap::new();
+    // Statements may not name any number of values.
+    for ids in ids.chunks(1000) {
+        let rows = E::find().filter(id.is_in(ids)).all(db).await?;
+        all.extend(rows.into_iter().filter_map(|row| match row.get(id) {
+            sea_orm::Value::String(Some(id)) => Some((id, row)),
+            _ => None,
+        }));
+    }
+    Ok(all)
+}
+
+fn show(line: &Line, ctx: &Ctx, snapshot: &Snapshot, names: Option<&Names>) -> Object {
     let mut item = Object::new();
-    item.insert("role".to_owned(), role(line, world, names.is_some()));
+    item.insert("role".to_owned(), role(line, snapshot, names.is_some()));
     let mut actor = json!({"id": line.actor_id});
     if let Some(names) = names {
         let found = match line.actor_kind.as_str() {
@@ -281,14 +319,13 @@ fn show(line: &Line, ctx: &Ctx, world: &World, names: Option<&Names>) -> Object 
                 .map(|row| (&row.name, &row.domain_id)),
         };
         if let Some((name, domain)) = found {
-            actor =
-                json!({"id": line.actor_id, "name": name, "domain": named_domain(world, domain)});
+            actor = json!({"id": line.actor_id, "name": name, "domain": named_domain(snapshot, domain)});
         }
     }
     item.insert(line.actor_kind.clone(), actor);
     let mut scope = match line.target_kind.as_str() {
-        "project" => json!({"project": project(line, world, names.is_some())}),
-        "domain" if names.is_some() => json!({"domain": named_domain(world, &line.target_id)}),
+        "project" => json!({"project": project(line, snapshot, names)}),
+        "domain" if names.is_some() => json!({"domain": named_domain(snapshot, &line.target_id)}),
         "domain" => json!({"domain": {"id": line.target_id}}),
         _ => json!({"system": {"all": true}}),
     };
@@ -300,27 +337,27 @@ fn show(line: &Line, ctx: &Ctx, world: &World, names: Option<&Names>) -> Object 
     item
 }
 
-fn role(line: &Line, world: &World, named: bool) -> Value {
-    match world.snapshot.roles.get(&line.role_id).filter(|_| named) {
+fn role(line: &Line, snapshot: &Snapshot, named: bool) -> Value {
+    match snapshot.roles.get(&line.role_id).filter(|_| named) {
         Some(role) if role.domain_id.is_empty() => json!({"id": role.id, "name": role.name}),
         Some(role) => {
-            json!({"id": role.id, "name": role.name, "domain": named_domain(world, &role.domain_id)})
+            json!({"id": role.id, "name": role.name, "domain": named_domain(snapshot, &role.domain_id)})
         }
         None => json!({"id": line.role_id}),
     }
 }
 
-fn project(line: &Line, world: &World, named: bool) -> Value {
-    match world.project(&line.target_id).filter(|_| named) {
+fn project(line: &Line, snapshot: &Snapshot, names: Option<&Names>) -> Value {
+    match names.and_then(|names| names.projects.get(&line.target_id)) {
         Some(row) => {
-            json!({"id": row.id, "name": row.name, "domain": named_domain(world, &row.domain_id)})
+            json!({"id": row.id, "name": row.name, "domain": named_domain(snapshot, &row.domain_id)})
         }
         None => json!({"id": line.target_id}),
     }
 }
 
-fn named_domain(world: &World, id: &str) -> Value {
-    json!({"id": id, "name": world.snapshot.domain_name(id)})
+fn named_domain(snapshot: &Snapshot, id: &str) -> Value {
+    json!({"id": id, "name": snapshot.domain_name(id)})
 }
 
 fn links(line: &Line, ctx: &Ctx) -> Value {

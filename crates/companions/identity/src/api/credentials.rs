@@ -4,11 +4,12 @@ use base64::Engine;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sql::sea_orm::sea_query::Expr;
-use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, done};
 use crate::keys::KeyError;
+use crate::listing::Source;
 use crate::record::{self, Object};
 use crate::schema::{Field, Kind, may, must};
 use crate::session::Session;
@@ -167,17 +168,13 @@ pub async fn create(ctx: Ctx) -> Answer {
 pub async fn list(ctx: Ctx) -> Answer {
     let own = ctx.session()?.user.id.clone();
     ctx.allow(target(&own))?;
-    let rows = credentials::Entity::find()
-        .order_by_asc(credentials::Column::Id)
-        .all(ctx.state.db.read())
-        .await?;
-    let mut items = Vec::new();
-    for row in rows {
-        if ctx.may("get_credential", target(&row.user_id))? {
-            items.push(view(&ctx.state, &row)?);
-        }
-    }
-    ctx.list("credentials", "credentials", items, &["type", "user_id"])
+    let source = Source::new(credentials::Entity::find(), &["type", "user_id"], &[]);
+    let show = |row: &credentials::Model| match ctx.may("get_credential", target(&row.user_id))? {
+        true => view(&ctx.state, row).map(Some),
+        false => Ok(None),
+    };
+    ctx.list_rows("credentials", "credentials", source, show)
+        .await
 }
 
 pub async fn show(ctx: Ctx) -> Answer {

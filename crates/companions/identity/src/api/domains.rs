@@ -1,10 +1,11 @@
 //! `/v3/domains`. A domain is a row of `projects` with `is_domain`.
 
 use serde_json::json;
-use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, done};
+use crate::listing::Source;
 use crate::record::{self, Object};
 use crate::revocation::{self, Reason};
 use crate::schema::{Field, Kind, may, must};
@@ -77,20 +78,13 @@ pub async fn create(ctx: Ctx) -> Answer {
 pub async fn list(ctx: Ctx) -> Answer {
     let own = ctx.session()?.caller.domain_id.clone();
     ctx.allow(Target::new().with_option("target.domain.id", own.as_deref()))?;
-    let mut query = projects::Entity::find().filter(projects::Column::IsDomain.eq(true));
+    let mut rows = projects::Entity::find().filter(projects::Column::IsDomain.eq(true));
     if let Some(own) = own {
-        query = query.filter(projects::Column::Id.eq(own));
+        rows = rows.filter(projects::Column::Id.eq(own));
     }
-    let rows = query
-        .order_by_asc(projects::Column::Name)
-        .all(ctx.state.db.read())
-        .await?;
-    ctx.list(
-        "domains",
-        "domains",
-        rows.iter().map(view).collect(),
-        &["name", "enabled"],
-    )
+    let source = Source::new(rows, &["name", "enabled"], &[projects::Column::Name]);
+    let show = |row: &projects::Model| Ok(Some(view(row)));
+    ctx.list_rows("domains", "domains", source, show).await
 }
 
 pub async fn show(ctx: Ctx) -> Answer {

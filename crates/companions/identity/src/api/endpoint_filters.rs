@@ -2,10 +2,13 @@
 //! chosen sees all (`[endpoint_filter] return_all_endpoints_if_no_filter`).
 
 use serde_json::{Value, json};
-use sql::sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder};
+use sql::sea_orm::{
+    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select,
+};
 
 use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, done, reply};
+use crate::listing::Source;
 use crate::record;
 use crate::schema::{Field, Kind, may, must};
 use crate::simple::Plain;
@@ -127,18 +130,12 @@ pub async fn remove(ctx: Ctx) -> Answer {
     done()
 }
 
-async fn list_projects(ctx: &Ctx, ids: Vec<String>) -> Answer {
-    let rows = projects::Entity::find()
-        .filter(projects::Column::Id.is_in(ids))
-        .order_by_asc(projects::Column::Name)
-        .all(ctx.state.db.read())
-        .await?;
-    ctx.list(
-        "projects",
-        "projects",
-        rows.iter().map(project_api::view).collect(),
-        &["name"],
-    )
+/// Projects whose ids these rows are.
+async fn list_projects<E: EntityTrait>(ctx: &Ctx, ids: Select<E>) -> Answer {
+    let rows = projects::Entity::find().filter(projects::Column::Id.in_subquery(ids.into_query()));
+    let source = Source::new(rows, &["name"], &[projects::Column::Name]);
+    let show = |row: &projects::Model| Ok(Some(project_api::view(row)));
+    ctx.list_rows("projects", "projects", source, show).await
 }
 
 /// Projects that have chosen an endpoint.
@@ -147,11 +144,11 @@ pub async fn projects_of_endpoint(ctx: Ctx) -> Answer {
     let db = ctx.state.db.read();
     let endpoint =
         record::find::<endpoints::Entity>(db, "endpoint", ctx.param("endpoint_id")).await?;
-    let rows = project_endpoints::Entity::find()
-        .filter(project_endpoints::Column::EndpointId.eq(endpoint.id))
-        .all(db)
-        .await?;
-    list_projects(&ctx, rows.into_iter().map(|row| row.project_id).collect()).await
+    let ids = project_endpoints::Entity::find()
+        .select_only()
+        .column(project_endpoints::Column::ProjectId)
+        .filter(project_endpoints::Column::EndpointId.eq(endpoint.id));
+    list_projects(&ctx, ids).await
 }
 
 /// Endpoints chosen for a project, alone or by a group.
@@ -168,46 +165,35 @@ pub async fn endpoints_of_project(ctx: Ctx) -> Answer {
 pub async fn groups_of_project(ctx: Ctx) -> Answer {
     ctx.allow(Target::new())?;
     let project = project(&ctx).await?;
-    let db = ctx.state.db.read();
-    let bonds = project_endpoint_groups::Entity::find()
-        .filter(project_endpoint_groups::Column::ProjectId.eq(project.id))
-        .all(db)
-        .await?;
+    let ids = project_endpoint_groups::Entity::find()
+        .select_only()
+        .column(project_endpoint_groups::Column::EndpointGroupId)
+        .filter(project_endpoint_groups::Column::ProjectId.eq(project.id));
     let rows = endpoint_groups::Entity::find()
-        .filter(
-            endpoint_groups::Column::Id.is_in(bonds.into_iter().map(|bond| bond.endpoint_group_id)),
-        )
-        .all(db)
-        .await?;
-    ctx.list(
-        "endpoint_groups",
-        EndpointGroups::PLACE,
-        crate::frame::views(&rows),
-        &["name"],
-    )
+        .filter(endpoint_groups::Column::Id.in_subquery(ids.into_query()));
+    let source = Source::new(rows, EndpointGroups::FILTERS, &[]);
+    let show = |row: &endpoint_groups::Model| Ok(Some(EndpointGroups::view(row)));
+    ctx.list_rows("endpoint_groups", EndpointGroups::PLACE, source, show)
+        .await
 }
 
 pub async fn projects_of_group(ctx: Ctx) -> Answer {
     ctx.allow(Target::new())?;
     let group = group(&ctx).await?;
-    let rows = project_endpoint_groups::Entity::find()
-        .filter(project_endpoint_groups::Column::EndpointGroupId.eq(group.id))
-        .all(ctx.state.db.read())
-        .await?;
-    list_projects(&ctx, rows.into_iter().map(|row| row.project_id).collect()).await
+    let ids = project_endpoint_groups::Entity::find()
+        .select_only()
+        .column(project_endpoint_groups::Column::ProjectId)
+        .filter(project_endpoint_groups::Column::EndpointGroupId.eq(group.id));
+    list_projects(&ctx, ids).await
 }
 
 pub async fn endpoints_of_group(ctx: Ctx) -> Answer {
     ctx.allow(Target::new())?;
     let group = group(&ctx).await?;
-    let rows = endpoints::Entity::find().all(ctx.state.db.read()).await?;
-    let fitting = rows.iter().filter(|row| snapshot::fits(row, &group));
-    ctx.list(
-        "endpoints",
-        "endpoints",
-        fitting.map(Endpoints::view).collect(),
-        Endpoints::FILTERS,
-    )
+    let source = Source::new(endpoints::Entity::find(), Endpoints::FILTERS, &[]);
+    let show =
+        |row: &endpoints::Model| Ok(snapshot::fits(row, &group).then(|| Endpoints::view(row)));
+    ctx.list_rows("endpoints", "endpoints", source, show).await
 }
 
 /// The project and group of the path, both of which must exist.

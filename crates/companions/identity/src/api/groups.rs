@@ -1,10 +1,13 @@
 //! `/v3/groups` and who is in them.
 
 use serde_json::{Value, json};
-use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use sql::sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
+};
 
 use crate::fault::{Answer, Fault};
-use crate::frame::{Ctx, done, views};
+use crate::frame::{Ctx, done};
+use crate::listing::Source;
 use crate::record;
 use crate::revocation::{self, Reason};
 use crate::schema::{Field, Kind, may, must};
@@ -63,15 +66,13 @@ pub async fn create(ctx: Ctx) -> Answer {
 pub async fn list(ctx: Ctx) -> Answer {
     let own = ctx.session()?.caller.domain_id.clone();
     ctx.allow(Target::new().with_option("target.group.domain_id", own.as_deref()))?;
-    let mut query = groups::Entity::find();
+    let mut rows = groups::Entity::find();
     if let Some(domain) = own {
-        query = query.filter(groups::Column::DomainId.eq(domain));
+        rows = rows.filter(groups::Column::DomainId.eq(domain));
     }
-    let rows = query
-        .order_by_asc(groups::Column::Name)
-        .all(ctx.state.db.read())
-        .await?;
-    ctx.list("groups", "groups", views(&rows), &["domain_id", "name"])
+    let source = Source::new(rows, &["domain_id", "name"], &[groups::Column::Name]);
+    let show = |row: &groups::Model| Ok(Some(record::view(row)));
+    ctx.list_rows("groups", "groups", source, show).await
 }
 
 pub async fn show(ctx: Ctx) -> Answer {
@@ -125,25 +126,16 @@ pub async fn remove(tx: &impl ConnectionTrait, id: &str) -> Result<(), Fault> {
 
 pub async fn users(ctx: Ctx) -> Answer {
     let row = load(&ctx).await?;
-    let db = ctx.state.db.read();
     let members = memberships::Entity::find()
-        .filter(memberships::Column::GroupId.eq(row.id))
-        .all(db)
-        .await?;
-    let mut rows = users::Entity::find()
-        .filter(users::Column::Id.is_in(members.into_iter().map(|row| row.user_id)))
-        .order_by_asc(users::Column::Name)
-        .all(db)
-        .await?;
-    rows.retain(|user| ctx.is_within(&user.domain_id));
-    ctx.list(
-        "users",
-        "users",
-        rows.iter()
-            .map(|row| user_api::view(&ctx.state, row))
-            .collect(),
-        &["domain_id", "enabled", "name"],
-    )
+        .select_only()
+        .column(memberships::Column::UserId)
+        .filter(memberships::Column::GroupId.eq(row.id));
+    let mut rows =
+        users::Entity::find().filter(users::Column::Id.in_subquery(members.into_query()));
+    if let Some(own) = ctx.own_domain() {
+        rows = rows.filter(users::Column::DomainId.eq(own));
+    }
+    user_api::list_of(&ctx, rows, &["domain_id", "enabled", "name"]).await
 }
 
 /// The group and user of the path, when the policy lets the caller touch their bond.

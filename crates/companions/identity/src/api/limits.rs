@@ -7,8 +7,9 @@ use sql::sea_orm::{
 };
 
 use crate::fault::{Answer, Fault};
-use crate::frame::{Ctx, reply, views};
-use crate::record::{self, Object};
+use crate::frame::{Ctx, reply};
+use crate::listing::{Listing, Source};
+use crate::record;
 use crate::schema::{self, Field, Kind, may, must};
 use crate::simple::Plain;
 use crate::tables::{limits, projects, registered_limits, services};
@@ -262,22 +263,32 @@ pub async fn list(ctx: Ctx) -> Answer {
         asked.is_ok()
     };
     let all = system || passes("service_or_admin");
-    let rows = limits::Entity::find().all(ctx.state.db.read()).await?;
-    let mut items: Vec<Object> = Vec::new();
-    for row in rows {
-        let own = project.is_some() && row.project_id == project;
-        let within = match &domain {
-            Some(domain) => {
-                row.domain_id.as_ref() == Some(domain)
-                    || ctx.may("get_limit", target(&ctx, &row).await?)?
+    let mut rows = limits::Entity::find();
+    if !all && domain.is_none() {
+        // None for a token without a scope: there are no limits of no project.
+        rows = rows.filter(limits::Column::ProjectId.eq(project.clone().unwrap_or_default()));
+    }
+    let db = ctx.state.db.read();
+    let mut list = Listing::open(db, Source::new(rows, Limits::FILTERS, &[]), &ctx.query).await?;
+    loop {
+        let rows = list.next(db).await?;
+        if rows.is_empty() {
+            return ctx.paged("limits", list.page());
+        }
+        for row in rows {
+            let own = project.is_some() && row.project_id == project;
+            let within = match &domain {
+                Some(domain) => {
+                    row.domain_id.as_ref() == Some(domain)
+                        || ctx.may("get_limit", target(&ctx, &row).await?)?
+                }
+                None => false,
+            };
+            if all || own || within {
+                list.add(ctx.linked("limits", record::view(&row)));
             }
-            None => false,
-        };
-        if all || own || within {
-            items.extend(views(std::slice::from_ref(&row)));
         }
     }
-    ctx.list("limits", "limits", items, Limits::FILTERS)
 }
 
 pub async fn model(ctx: Ctx) -> Answer {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sql::sea_orm::sea_query::Expr;
 use sql::sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter,
 };
 use web::Query;
 
@@ -11,6 +11,7 @@ use crate::fault::{Answer, Fault};
 use crate::filter;
 use crate::frame::{Ctx, done};
 use crate::grants;
+use crate::listing::{self, Source};
 use crate::record::{self, Object};
 use crate::revocation::{self, Reason};
 use crate::schema::{Field, Kind, may, must};
@@ -175,34 +176,42 @@ pub async fn list(ctx: Ctx) -> Answer {
     let own = ctx.session()?.caller.domain_id.clone();
     ctx.allow(Target::new().with_option("target.domain_id", own.as_deref()))?;
     let domains_wanted = filter::flag(&ctx.query, "is_domain");
-    let mut query = projects::Entity::find().filter(projects::Column::IsDomain.eq(domains_wanted));
-    if let Some(domain) = own.as_deref().or_else(|| ctx.query.last("domain_id")) {
-        query = query.filter(projects::Column::DomainId.eq(domain));
+    let mut rows = projects::Entity::find()
+        .filter(projects::Column::IsDomain.eq(domains_wanted))
+        .filter(may_have_tags(&ctx.query));
+    if let Some(domain) = own {
+        rows = rows.filter(projects::Column::DomainId.eq(domain));
     }
-    if let Some(name) = ctx.query.last("name") {
-        query = query.filter(projects::Column::Name.eq(name));
+    let source = Source::new(rows, FILTERS, &[projects::Column::Name]);
+    let show = |row: &projects::Model| {
+        let item = view(row);
+        Ok(has_tags(&item, &ctx.query).then_some(item))
+    };
+    ctx.list_rows("projects", "projects", source, show).await
+}
+
+/// The tags that a filter of the query names.
+fn tags_of(query: &Query, key: &str) -> Option<Vec<String>> {
+    let text = query.last(key)?;
+    Some(text.split(',').map(str::to_owned).collect())
+}
+
+/// Projects of which the text of their tags holds those wanted; [`has_tags`] tells whether they are tags.
+fn may_have_tags(query: &Query) -> Condition {
+    let holds = |tag: &String| listing::holding(projects::Column::Tags, &json!(tag).to_string());
+    let all = tags_of(query, "tags").unwrap_or_default();
+    let all = all.iter().map(holds).fold(Condition::all(), Condition::add);
+    match tags_of(query, "tags-any") {
+        Some(any) => all.add(any.iter().map(holds).fold(Condition::any(), Condition::add)),
+        None => all,
     }
-    let rows = query
-        .order_by_asc(projects::Column::Name)
-        .all(ctx.state.db.read())
-        .await?;
-    let items = rows
-        .iter()
-        .map(view)
-        .filter(|item| has_tags(item, &ctx.query))
-        .collect();
-    ctx.list("projects", "projects", items, FILTERS)
 }
 
 /// `tags` (all of), `tags-any`, `not-tags` (not all of), `not-tags-any`.
 fn has_tags(item: &Object, query: &Query) -> bool {
     let have = item.get("tags").and_then(Value::as_array);
     let has = |tag: &str| have.is_some_and(|have| have.iter().any(|one| one == tag));
-    let wanted = |key: &str| {
-        query
-            .last(key)
-            .map(|text| text.split(',').map(str::to_owned).collect::<Vec<_>>())
-    };
+    let wanted = |key: &str| tags_of(query, key);
     let all = |tags: &[String]| tags.iter().all(|tag| has(tag));
     let any = |tags: &[String]| tags.iter().any(|tag| has(tag));
     wanted("tags").is_none_or(|tags| all(&tags))

@@ -1,10 +1,11 @@
 //! `/v3/roles`: global roles, and roles of a domain that only serve to imply others.
 
 use serde_json::{Value, json};
-use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, done};
+use crate::listing::Source;
 use crate::record::{self, Object};
 use crate::schema::{Field, Kind, may, must};
 use crate::tables::{assignments, implied_roles, roles};
@@ -108,12 +109,10 @@ pub async fn list(ctx: Ctx) -> Answer {
         "list_roles"
     };
     ctx.allow_rule(rule, Target::new())?;
-    let rows = roles::Entity::find()
-        .filter(roles::Column::DomainId.eq(domain.unwrap_or_default()))
-        .order_by_asc(roles::Column::Name)
-        .all(ctx.state.db.read())
-        .await?;
-    ctx.list("roles", "roles", rows.iter().map(view).collect(), &["name"])
+    let rows = roles::Entity::find().filter(roles::Column::DomainId.eq(domain.unwrap_or_default()));
+    let source = Source::new(rows, &["name"], &[roles::Column::Name]);
+    let show = |row: &roles::Model| Ok(Some(view(row)));
+    ctx.list_rows("roles", "roles", source, show).await
 }
 
 pub async fn show(ctx: Ctx) -> Answer {

@@ -6,6 +6,7 @@ use sql::sea_orm::{ColumnTrait, Condition, DatabaseTransaction, EntityTrait, Que
 
 use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, done, reply};
+use crate::listing::Source;
 use crate::record::{self, Object};
 use crate::revocation::{self, Reason};
 use crate::schema::{Field, Kind, may, must};
@@ -168,23 +169,16 @@ pub async fn list(ctx: Ctx) -> Answer {
     if trustor.is_none() && trustee.is_none() {
         ctx.allow(Target::new())?;
     }
-    let rows = Entity::find().all(ctx.state.db.read()).await?;
     let snapshot = ctx.state.snapshot().await?;
-    let items = rows
-        .iter()
-        .filter(|row| row.deleted_at.is_none())
-        .map(|row| {
-            let mut view = view(&ctx, row, &snapshot);
-            view.remove("roles");
-            view
-        })
-        .collect();
-    ctx.list(
-        "trusts",
-        "OS-TRUST/trusts",
-        items,
-        &["trustee_user_id", "trustor_user_id"],
-    )
+    let rows = Entity::find().filter(Column::DeletedAt.is_null());
+    let source = Source::new(rows, &["trustee_user_id", "trustor_user_id"], &[]);
+    let show = |row: &Model| {
+        let mut view = view(&ctx, row, &snapshot);
+        view.remove("roles");
+        Ok(Some(view))
+    };
+    ctx.list_rows("trusts", "OS-TRUST/trusts", source, show)
+        .await
 }
 
 pub async fn show(ctx: Ctx) -> Answer {

@@ -4,12 +4,13 @@ use chrono::Utc;
 use serde_json::{Value, json};
 use sql::sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait, Select,
 };
 
 use crate::compliance;
 use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, done};
-use crate::grants;
+use crate::listing::Source;
 use crate::login;
 use crate::passwords::Fit;
 use crate::queue::Turn;
@@ -286,19 +287,23 @@ pub async fn create(ctx: Ctx) -> Answer {
 pub async fn list(ctx: Ctx) -> Answer {
     let own = ctx.session()?.caller.domain_id.clone();
     ctx.allow(Target::new().with_option("target.domain_id", own.as_deref()))?;
-    let mut query = users::Entity::find();
-    if let Some(domain) = own.as_deref().or_else(|| ctx.query.last("domain_id")) {
-        query = query.filter(users::Column::DomainId.eq(domain));
+    let mut rows = users::Entity::find();
+    if let Some(domain) = own {
+        rows = rows.filter(users::Column::DomainId.eq(domain));
     }
-    if let Some(name) = ctx.query.last("name") {
-        query = query.filter(users::Column::Name.eq(name));
-    }
-    let rows = query
-        .order_by_asc(users::Column::Name)
-        .all(ctx.state.db.read())
-        .await?;
-    let items = rows.iter().map(|row| view(&ctx.state, row)).collect();
-    ctx.list("users", "users", items, FILTERS)
+    list_of(&ctx, rows, FILTERS).await
+}
+
+/// A list of these users.
+pub async fn list_of(
+    ctx: &Ctx,
+    rows: Select<users::Entity>,
+    filters: &'static [&'static str],
+) -> Answer {
+    // Who is idle for too long is shown as disabled.
+    let source = Source::new(rows, filters, &[users::Column::Name]).computed(&["enabled"]);
+    let show = |row: &users::Model| Ok(Some(view(&ctx.state, row)));
+    ctx.list_rows("users", "users", source, show).await
 }
 
 pub async fn show(ctx: Ctx) -> Answer {
@@ -467,12 +472,16 @@ pub async fn projects(ctx: Ctx) -> Answer {
 
 pub async fn groups(ctx: Ctx) -> Answer {
     let row = load(&ctx, ctx.param("user_id")).await?;
-    let ids = grants::groups_of(ctx.state.db.read(), &row.id).await?;
-    let mut rows = groups::Entity::find()
-        .filter(groups::Column::Id.is_in(ids))
-        .order_by_asc(groups::Column::Name)
-        .all(ctx.state.db.read())
-        .await?;
-    rows.retain(|group| ctx.is_within(&group.domain_id));
-    ctx.list("groups", "groups", crate::frame::views(&rows), &["name"])
+    let theirs = memberships::Entity::find()
+        .select_only()
+        .column(memberships::Column::GroupId)
+        .filter(memberships::Column::UserId.eq(row.id));
+    let mut rows =
+        groups::Entity::find().filter(groups::Column::Id.in_subquery(theirs.into_query()));
+    if let Some(own) = ctx.own_domain() {
+        rows = rows.filter(groups::Column::DomainId.eq(own));
+    }
+    let source = Source::new(rows, &["name"], &[groups::Column::Name]);
+    let show = |row: &groups::Model| Ok(Some(record::view(row)));
+    ctx.list_rows("groups", "groups", source, show).await
 }

@@ -4,6 +4,7 @@ mod admission;
 mod cloud;
 mod delegation;
 mod isolation;
+mod lists;
 mod policy;
 mod races;
 mod resources;
