@@ -23,7 +23,7 @@ use rest::{Paths, Refused, Table};
 use serde_json::Value;
 use web::auth::{self, Authenticator};
 use web::policy::Guard;
-use web::{Caller, RequestId};
+use web::{Caller, Query, RequestId};
 
 use crate::db;
 use crate::fault::{self, Fault};
@@ -48,6 +48,19 @@ pub struct Cx {
 
 /// One request that found its row.
 pub type Call = rest::Call<Cx>;
+
+/// Links the first page of a list, and the one behind `last` if there are more.
+fn link_pages(body: &mut Value, path: &str, query: &Query, last: Option<&str>) {
+    let link = |query: &Query| match query.encode() {
+        text if text.is_empty() => path.to_owned(),
+        text => format!("{path}?{text}"),
+    };
+    let first = query.without("marker");
+    body["first"] = link(&first).into();
+    if let Some(last) = last {
+        body["next"] = link(&first.with("marker", last)).into();
+    }
+}
 
 /// The routes of the service, without the prefix it is mounted at. Version documents need no token.
 pub fn router(images: Images, authenticator: Arc<dyn Authenticator>) -> Router {

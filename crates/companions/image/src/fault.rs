@@ -87,6 +87,14 @@ impl AsConflict for Fault {
 }
 
 impl Fault {
+    /// The same about what a list is to begin behind: that it does not exist is a mistake of the query.
+    pub fn of_marker(self) -> Self {
+        match self {
+            Fault::NotFound(_) => Fault::BadRequest(self.to_string()),
+            other => other,
+        }
+    }
+
     /// The answer to a request for an image that does not exist or that the caller may not see.
     pub fn no_image(id: &str) -> Self {
         Fault::NotFound(format!("No image found with ID {id}"))

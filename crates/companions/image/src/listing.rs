@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use web::Query;
 
 use crate::fault::Fault;
+use crate::settings::Settings;
 use crate::tables::{MemberStatus, Status, Visibility, Word};
 
 /// A list request, understood.
@@ -139,6 +140,16 @@ const PAGING: [&str; 6] = [
 pub struct Pages {
     pub default: u64,
     pub max: u64,
+}
+
+impl Pages {
+    /// Those of the service.
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            default: settings.default_page,
+            max: settings.max_page,
+        }
+    }
 }
 
 impl Listing {
@@ -339,7 +350,8 @@ fn moment(value: &str) -> Result<(Comparison, DateTime<Utc>), Fault> {
     }
 }
 
-fn limit(query: &Query, pages: Pages) -> Result<u64, Fault> {
+/// How many a page of the query holds.
+pub fn limit(query: &Query, pages: Pages) -> Result<u64, Fault> {
     let Some(text) = query.last("limit") else {
         return Ok(pages.default.min(pages.max));
     };

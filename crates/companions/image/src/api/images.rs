@@ -7,7 +7,7 @@ use http::{HeaderName, header};
 use rest::Answer;
 use serde_json::{Value, json};
 use uuid::Uuid;
-use web::{Caller, Query};
+use web::Caller;
 
 use super::{Call, Cx, document, find, find_by};
 use crate::attributes;
@@ -120,19 +120,13 @@ pub async fn list(images: Images, call: Call) -> Result<Answer, Fault> {
     let query = call.pairs();
     let target = policy::owned_by(cx.caller.project_id.as_deref());
     policy::allow(&images, cx, &target)?;
-    let settings = images.settings();
-    let pages = Pages {
-        default: settings.default_page,
-        max: settings.max_page,
-    };
-    let listing = Listing::parse(&query, pages)?;
+    let listing = Listing::parse(&query, Pages::of(images.settings()))?;
     let db = images.db().read();
     let marker = match &listing.marker {
         None => None,
         Some(id) => match find_by(&images, &cx.caller, id, "get_image").await {
             Ok(seen) => Some(seen.image.row),
-            Err(fault @ Fault::NotFound(_)) => return Err(Fault::BadRequest(fault.to_string())),
-            Err(fault) => return Err(fault),
+            Err(fault) => return Err(fault.of_marker()),
         },
     };
     let rows = match listing.limit {
@@ -152,19 +146,12 @@ pub async fn list(images: Images, call: Call) -> Result<Answer, Fault> {
     let mut found = db::images::gather(db, rows).await?;
     // As in Glance, each is also asked about by itself.
     found.retain(|image| policy::lists(&images, &cx.caller, &image.row));
-    let first = query.without("marker");
-    let link = |query: &Query| match query.encode() {
-        text if text.is_empty() => "/v2/images".to_owned(),
-        text => format!("/v2/images?{text}"),
-    };
     let mut body = json!({
         "images": found.iter().map(|image| shown(&images, &cx.caller, image)).collect::<Vec<_>>(),
-        "first": link(&first),
         "schema": "/v2/schemas/images",
     });
-    if let Some(last) = last.filter(|_| full) {
-        body["next"] = json!(link(&first.with("marker", &last)));
-    }
+    let last = last.as_deref().filter(|_| full);
+    super::link_pages(&mut body, "/v2/images", &query, last);
     Ok(Answer::of(&body))
 }
 

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect,
 };
 
 use crate::tables::{TaskStatus, task};
@@ -24,18 +25,43 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: &str) -> Result<Option<task::M
     task::Entity::find_by_id(id).one(db).await
 }
 
-/// Tasks, newest first; only those of an image when one is named.
+/// Which tasks are listed.
+#[derive(Debug, Default)]
+pub struct Wanted<'a> {
+    pub kind: Option<&'a str>,
+    pub status: Option<TaskStatus>,
+    pub image: Option<&'a str>,
+    pub owner: Option<&'a str>,
+    /// At most so many, behind this one.
+    pub limit: Option<u64>,
+    pub marker: Option<&'a task::Model>,
+}
+
+/// Tasks, newest first.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
-    image: Option<&str>,
+    wanted: &Wanted<'_>,
 ) -> Result<Vec<task::Model>, DbErr> {
-    let mut query = task::Entity::find()
-        .order_by_desc(task::Column::CreatedAt)
-        .order_by_desc(task::Column::Id);
-    if let Some(image) = image {
-        query = query.filter(task::Column::ImageId.eq(image));
-    }
-    query.all(db).await
+    use task::Column as T;
+    let behind = wanted.marker.map(|marker| {
+        let as_old = T::CreatedAt
+            .eq(marker.created_at)
+            .and(T::Id.lt(marker.id.as_str()));
+        T::CreatedAt.lt(marker.created_at).or(as_old)
+    });
+    let conditions = Condition::all()
+        .add_option(wanted.kind.map(|kind| T::Kind.eq(kind)))
+        .add_option(wanted.status.map(|status| T::Status.eq(status)))
+        .add_option(wanted.image.map(|image| T::ImageId.eq(image)))
+        .add_option(wanted.owner.map(|owner| T::Owner.eq(owner)))
+        .add_option(behind);
+    task::Entity::find()
+        .filter(conditions)
+        .order_by_desc(T::CreatedAt)
+        .order_by_desc(T::Id)
+        .limit(wanted.limit)
+        .all(db)
+        .await
 }
 
 /// Tasks that have not ended.

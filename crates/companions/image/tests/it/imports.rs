@@ -270,3 +270,51 @@ async fn the_ways_to_import_are_told() {
     glance.get(ALICE, "/v2/info/stores/detail").await.is(403);
     glance.get(ADMIN, "/v2/info/stores/detail").await.is(200);
 }
+
+#[tokio::test]
+async fn tasks_are_listed_page_by_page_newest_first() {
+    for db in sql::testing::engines().await {
+        let glance = Glance::on(db, |_| {}).await;
+        let mut images = Vec::new();
+        for _ in 0..3 {
+            let id = glance.create(ALICE, json!({})).await;
+            glance
+                .data(ALICE, &id, "stage", Body::from("staged"))
+                .await
+                .is(204);
+            let import = format!("/v2/images/{id}/import");
+            let direct = json!({"method": {"name": "glance-direct"}});
+            glance.post(ALICE, &import, direct).await.is(202);
+            until(&glance, &id, |image| image["status"] == "active").await;
+            images.push(id);
+        }
+        let list = async |path: &str| glance.get(ADMIN, path).await.is(200).json();
+        let ids = |body: &Value| -> Vec<Value> {
+            let tasks = body["tasks"].as_array().expect("a list");
+            tasks.iter().map(|task| task["id"].clone()).collect()
+        };
+        let all = ids(&list("/v2/tasks").await);
+        assert_eq!(all.len(), 3);
+        let newest = task(&glance, &images[2]).await;
+        assert_eq!(newest["id"], all[0]);
+        let first = list("/v2/tasks?limit=2").await;
+        assert_eq!(ids(&first), all[..2]);
+        assert_eq!(first["first"], "/v2/tasks?limit=2");
+        let next = first["next"].as_str().expect("a next page");
+        let second = list(next).await;
+        assert_eq!(
+            (ids(&second), &second["next"]),
+            (all[2..].to_vec(), &Value::Null)
+        );
+        let none = list("/v2/tasks?status=failure").await;
+        assert_eq!((ids(&none), &none["next"]), (Vec::new(), &Value::Null));
+        assert!(ids(&list("/v2/tasks?status=unheard-of").await).is_empty());
+        assert_eq!(ids(&list("/v2/tasks?type=api_image_import").await), all);
+        assert!(ids(&list("/v2/tasks?type=export").await).is_empty());
+        glance.get(ADMIN, "/v2/tasks?marker=nobody").await.is(400);
+        glance
+            .get(BOB, &format!("/v2/images/{}/tasks", images[0]))
+            .await
+            .is(404);
+    }
+}

@@ -43,12 +43,7 @@ pub async fn list(images: Images, call: Call) -> Result<Answer, Fault> {
     policy::allow(&images, &call.cx, &target)?;
     policy::allow_rule(&images, "list_metadef_resource_types", caller, &target)?;
     let query = call.pairs();
-    let settings = images.settings();
-    let pages = Pages {
-        default: settings.default_page,
-        max: settings.max_page,
-    };
-    let listing = Namespaces::parse(&query, pages)?;
+    let listing = Namespaces::parse(&query, Pages::of(images.settings()))?;
     let marker = match &listing.page.marker {
         Some(name) => Some(find_by(&images, caller, name, "get_metadef_namespace").await?),
         None => None,
