@@ -1,13 +1,10 @@
-//! The service's side of the frame: who asks, what a handler is given, how answers look.
+//! What a handler is given: who asks, and how answers look.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::response::{IntoResponse, Response};
-use http::request::Parts;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
-use rest::{Call, Paths, Refused, Table};
+use http::HeaderMap;
+use rest::Call;
 use serde_json::{Value, json};
 use sql::sea_orm::{EntityTrait, ModelTrait};
 use web::Query;
@@ -16,12 +13,10 @@ use web::policy::{Guard, Target};
 use crate::fault::{Answer, Fault};
 use crate::filter::{self, Page};
 use crate::listing::{self, Source};
-use crate::narrow;
 use crate::queue::Asker;
 use crate::record::Object;
-use crate::routes;
 use crate::schema::{self, Field};
-use crate::session::{self, Session};
+use crate::session::Session;
 use crate::state::State;
 
 /// A request on its way through a handler.
@@ -231,73 +226,6 @@ pub fn reply(body: Value) -> rest::Answer {
 /// An answer without a body, with the code of its row.
 pub fn done() -> Answer {
     Ok(rest::Answer::empty())
-}
-
-/// The router of the table of routes. Every answer depends on the token, and a refused one says where to get one.
-pub fn router(state: Arc<State>) -> Router {
-    let db = state.db.clone();
-    let durable = web::Durable::by(move || {
-        let db = db.clone();
-        async move { db.durable().await }
-    });
-    let keystone = format!("Keystone uri=\"{}\"", state.settings.public_url);
-    let keystone = HeaderValue::from_str(&keystone).ok();
-    rest::router(state, durable, None).layer(axum::middleware::map_response(
-        move |mut response: Response| {
-            let vary = HeaderValue::from_static("X-Auth-Token");
-            response.headers_mut().insert(header::VARY, vary);
-            let refused = response.status() == StatusCode::UNAUTHORIZED;
-            if let Some(keystone) = keystone.clone().filter(|_| refused) {
-                let headers = response.headers_mut();
-                headers.insert(header::WWW_AUTHENTICATE, keystone);
-            }
-            std::future::ready(response)
-        },
-    ))
-}
-
-impl rest::Service for State {
-    type Caller = Arc<Session>;
-    type Context = Who;
-    type Fault = Fault;
-
-    const PATHS: Paths = Paths {
-        // Clients write some paths with a slash at the end (`OS-TRUST/trusts/?…`).
-        slash_after: true,
-        head_is_get: true,
-        ..Paths::PLAIN
-    };
-    const TOKEN_BEFORE_PATH: bool = false;
-
-    fn table() -> &'static Table<Self> {
-        routes::table()
-    }
-
-    async fn identify(self: &Arc<Self>, head: &Parts) -> Result<Arc<Session>, Response> {
-        let session = find_session(self, head).await;
-        session.map_err(IntoResponse::into_response)
-    }
-
-    fn context(session: Arc<Session>, guard: Guard, _: &Parts) -> Who {
-        Who { session, guard }
-    }
-
-    fn project(session: &Arc<Session>) -> Option<&str> {
-        session.caller.project_id.as_deref()
-    }
-
-    fn refuse(refused: Refused, _: &HeaderMap) -> Response {
-        Fault::from(refused).into_response()
-    }
-}
-
-async fn find_session(state: &Arc<State>, head: &Parts) -> Result<Arc<Session>, Fault> {
-    let token = head.headers.get("x-auth-token");
-    let token = token.and_then(|value| value.to_str().ok());
-    let token = token.filter(|token| !token.is_empty());
-    let session = session::of_token(state, token.ok_or(Fault::Unauthorized)?, false).await?;
-    narrow::admit(&session, &head.method, head.uri.path())?;
-    Ok(session)
 }
 
 /// Serves a call of somebody known by a handler of this crate.

@@ -21,6 +21,7 @@ mod api;
 mod authenticator;
 pub mod bootstrap;
 mod compliance;
+mod face;
 mod fault;
 mod filter;
 mod frame;
@@ -130,7 +131,7 @@ impl Identity {
 
     /// The HTTP face: `/` and `/v3/…`, with request ids on every answer.
     pub fn router(&self) -> Router {
-        frame::router(self.state.clone())
+        face::router(self.state.clone())
     }
 
     /// Checks tokens in this process, for the services beside us: no HTTP, and no database for a
