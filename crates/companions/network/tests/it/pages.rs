@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::json;
 
-use crate::cloud::{ADMIN, Cloud, DEMO, OTHER, text};
+use crate::cloud::{ADMIN, Cloud, DEMO, OTHER, SERVICE, text};
 
 /// Follows the links by this name from a first page of two; the ids of all pages.
 async fn walk(cloud: &Cloud, query: &str, rel: &str) -> Vec<String> {
@@ -116,10 +116,15 @@ async fn objects_are_found_by_their_lists_their_times_and_whom_they_are_shared_w
         });
         cloud.make(DEMO, "subnets", subnet).await;
         let port = json!({
-            "network_id": network["id"], "binding:profile": {"slot": 4, "word": "a\"b", "on": true},
+            "network_id": network["id"],
             "allowed_address_pairs": [{"ip_address": "10.9.0.0/16"}], "device_owner": "x:y",
         });
         let port = cloud.make(ADMIN, "ports", port).await;
+        let profile = json!({"port": {"binding:profile": {"slot": 4, "word": "a\"b", "on": true}}});
+        let path = format!("/v2.0/ports/{}", text(&port["id"]));
+        cloud
+            .ok(SERVICE, Method::PUT, &path, Some(profile), 200)
+            .await;
         let base = format!("/v2.0/ports/{}/tags", text(&port["id"]));
         let tags = json!({"tags": ["red", "a\"blue", "Green", "100%"]});
         cloud.put(ADMIN, &base, tags).await;
