@@ -285,8 +285,9 @@ pub fn show(row: subnetpools::Model) -> View {
         &mut view,
         json!({
             "name": row.name, "description": row.description, "ip_version": row.ip_version,
-            "prefixes": views::json(&row.prefixes), "default_prefixlen": row.default_prefixlen,
-            "min_prefixlen": row.min_prefixlen, "max_prefixlen": row.max_prefixlen,
+            "prefixes": views::json(&row.prefixes), "default_prefixlen": row.default_prefixlen.to_string(),
+            "min_prefixlen": row.min_prefixlen.to_string(),
+            "max_prefixlen": row.max_prefixlen.to_string(),
             "default_quota": row.default_quota, "address_scope_id": row.address_scope_id,
             "shared": row.shared, "is_default": row.is_default,
         }),

@@ -168,28 +168,22 @@ async fn free_of_use(
         return nobody_lives_on(tx, policy, all).await;
     }
     let network = &policy.object_id;
+    let still_open = |project: &str| {
+        all.iter()
+            .any(|p| p.id != policy.id && p.action == policy.action && reaches(p, project))
+    };
     if policy.action == Access::External {
-        let gateways = routers::Entity::find()
-            .filter(routers::Column::GatewayNetworkId.eq(network.as_str()))
-            .one(tx)
-            .await?;
-        let addresses = floatingips::Entity::find()
-            .filter(floatingips::Column::FloatingNetworkId.eq(network.as_str()))
-            .one(tx)
-            .await?;
-        let used = gateways.is_some() || addresses.is_some();
-        return if used {
-            Err(Fault::ExternalInUse(network.clone()))
-        } else {
-            Ok(())
+        let users = users_of_external(tx, network).await?;
+        let mut hit = users
+            .iter()
+            .filter(|project| reaches(policy, project) && !still_open(project));
+        return match hit.next() {
+            Some(_) => Err(Fault::ExternalInUse(network.clone())),
+            None => Ok(()),
         };
     }
     let Some(owner) = store::find::<networks::Entity>(tx, network).await? else {
         return Ok(());
-    };
-    let still_open = |project: &str| {
-        all.iter()
-            .any(|p| p.id != policy.id && p.action == policy.action && reaches(p, project))
     };
     let strangers = Condition::all()
         .add(ports::Column::NetworkId.eq(network.as_str()))
@@ -210,6 +204,26 @@ async fn free_of_use(
         return Err(Fault::InvalidSharedSetting(owner.name));
     }
     Ok(())
+}
+
+/// The projects that have a gateway or a floating address on an external network.
+async fn users_of_external(tx: &Tx, network: &str) -> Result<Vec<String>> {
+    let mut projects: Vec<String> = routers::Entity::find()
+        .filter(routers::Column::GatewayNetworkId.eq(network))
+        .select_only()
+        .column(routers::Column::ProjectId)
+        .into_tuple()
+        .all(tx)
+        .await?;
+    let of_addresses: Vec<String> = floatingips::Entity::find()
+        .filter(floatingips::Column::FloatingNetworkId.eq(network))
+        .select_only()
+        .column(floatingips::Column::ProjectId)
+        .into_tuple()
+        .all(tx)
+        .await?;
+    projects.extend(of_addresses);
+    Ok(projects)
 }
 
 /// Refuses to take a group, pool or scope from a project that uses it and has no other policy for it.
@@ -320,7 +334,16 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<rbac_policies
     }
     let owner = owner_of(tx, row.object_type, &row.object_id).await?;
     if !cx.is_admin() && owner != cx.project() {
-        return Err(missing(&kinds::RBAC, row.object_id));
+        let seen = row.object_type == Shareable::Network
+            && crate::networks::visible(cx, tx, &row.object_id)
+                .await
+                .is_ok();
+        return Err(match seen {
+            true => Fault::InvalidInput(
+                "Only admins can manipulate policies on objects they do not own".to_owned(),
+            ),
+            false => missing(&kinds::RBAC, row.object_id),
+        });
     }
     let same = of_object(tx, &row.object_id).await?;
     if same
@@ -386,7 +409,14 @@ pub async fn update(
         }
         let widened = target == EVERYBODY && row.action == Access::Shared;
         if !widened {
-            loosed(tx, &row, &all).await?;
+            // Whom it is for then, it still reaches.
+            let mut then = all.clone();
+            then.push(rbac_policies::Model {
+                id: String::new(),
+                target_project: target.clone(),
+                ..row.clone()
+            });
+            loosed(tx, &row, &then).await?;
         }
         row.target_project = target;
         let values = row.clone().into_active_model().reset_all();
@@ -405,6 +435,13 @@ pub async fn delete(tx: &Tx, row: &rbac_policies::Model) -> Result<()> {
 
 /// As [`free_of_use`], with the refusal that policies have.
 async fn loosed(tx: &Tx, row: &rbac_policies::Model, all: &[rbac_policies::Model]) -> Result<()> {
+    if row.action == Access::External && row.target_project == EVERYBODY {
+        let network = store::find::<networks::Entity>(tx, &row.object_id).await?;
+        if network.is_some_and(|network| network.is_default) {
+            let why = "it is the default external network".to_owned();
+            return Err(Fault::RbacInUse(row.object_id.clone(), why));
+        }
+    }
     match free_of_use(tx, row, all).await {
         Err(error @ (Fault::InvalidSharedSetting(_) | Fault::ExternalInUse(_))) => {
             Err(Fault::RbacInUse(row.object_id.clone(), error.to_string()))

@@ -361,6 +361,75 @@ async fn a_member_makes_no_network_external_by_a_policy() {
 }
 
 #[tokio::test]
+async fn a_policy_of_an_external_network_stays_while_a_project_needs_it() {
+    for cloud in Cloud::all().await {
+        let network = cloud.make(ADMIN, "networks", json!({"name": "x"})).await;
+        let subnet = json!({"network_id": network["id"], "cidr": "198.51.100.0/24", "ip_version": 4,
+            "enable_dhcp": false});
+        cloud.make(ADMIN, "subnets", subnet).await;
+        let policy = |target: &str| {
+            json!({"object_type": "network", "object_id": network["id"],
+                "action": "access_as_external", "target_tenant": target})
+        };
+        let all = cloud.make(ADMIN, "rbac-policies", policy("*")).await;
+        let router = json!({"external_gateway_info": {"network_id": network["id"]}});
+        cloud.make(DEMO, "routers", router).await;
+        let in_use = async |id: &Value| {
+            let kind = cloud.not_removed(ADMIN, "rbac-policies", id, 409).await;
+            assert_eq!(kind, "RbacPolicyInUse");
+        };
+        in_use(&all["id"]).await;
+        let own = cloud.make(ADMIN, "rbac-policies", policy("p-demo")).await;
+        cloud.remove(ADMIN, "rbac-policies", &all["id"]).await;
+        in_use(&own["id"]).await;
+        let all = cloud.make(ADMIN, "rbac-policies", policy("*")).await;
+        cloud.remove(ADMIN, "rbac-policies", &own["id"]).await;
+        let target = json!({"target_tenant": "p-demo"});
+        cloud
+            .change(ADMIN, "rbac-policies", &all["id"], target)
+            .await;
+        in_use(&all["id"]).await;
+    }
+}
+
+#[tokio::test]
+async fn the_default_external_network_stays_open_to_all() {
+    for cloud in Cloud::all().await {
+        let network = json!({"name": "x", "router:external": true, "is_default": true});
+        let network = cloud.make(ADMIN, "networks", network).await;
+        let policies = format!("object_id={}", text(&network["id"]));
+        let policies = cloud.list(ADMIN, "rbac-policies", &policies).await;
+        let kind = cloud
+            .not_removed(ADMIN, "rbac-policies", &policies[0]["id"], 409)
+            .await;
+        assert_eq!(kind, "RbacPolicyInUse");
+        let usual = json!({"is_default": false});
+        cloud.change(ADMIN, "networks", &network["id"], usual).await;
+        cloud
+            .remove(ADMIN, "rbac-policies", &policies[0]["id"])
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn sharing_what_somebody_else_owns_is_refused_and_what_nobody_shows_is_not_found() {
+    for cloud in Cloud::all().await {
+        let network = cloud.make(DEMO, "networks", json!({"name": "x"})).await;
+        let policy = |target: &str| {
+            json!({"object_type": "network", "object_id": network["id"],
+                "action": "access_as_shared", "target_tenant": target})
+        };
+        cloud
+            .not_made(OTHER, "rbac-policies", policy("p-third"), 404)
+            .await;
+        cloud.make(DEMO, "rbac-policies", policy("p-other")).await;
+        cloud
+            .not_made(OTHER, "rbac-policies", policy("p-third"), 400)
+            .await;
+    }
+}
+
+#[tokio::test]
 async fn what_belongs_to_a_network_or_router_changes_its_revision() {
     for cloud in Cloud::all().await {
         let network = cloud.make(DEMO, "networks", json!({})).await;
