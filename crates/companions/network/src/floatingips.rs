@@ -220,7 +220,9 @@ pub async fn update(
     attrs: &Attrs,
 ) -> Result<floatingips::Model> {
     attrs.put_text("description", &mut row.description);
-    if let Some(value) = attrs.get("port_id") {
+    // As in Neutron, where the association was once all that could be changed: an update that names nothing ends it.
+    let ended = attrs.named.is_empty().then_some(&Value::Null);
+    if let Some(value) = attrs.get("port_id").or(ended) {
         if let Some(old) = row.port_id.clone()
             && value.as_str() != Some(old.as_str())
         {

@@ -224,6 +224,10 @@ async fn a_floating_address_is_associated_or_forwards() {
         assert_eq!(carried, "PortHasBindingFloatingIP");
         let loose = json!({"port_id": null});
         cloud.change(DEMO, "floatingips", id, loose.clone()).await;
+        // An update that names nothing ends an association too.
+        cloud.change(DEMO, "floatingips", id, tie.clone()).await;
+        let ended = cloud.change(DEMO, "floatingips", id, json!({})).await;
+        assert_eq!(ended["port_id"], Value::Null);
         scene.make(json!({})).await;
         let fip = format!("/v2.0/floatingips/{}", text(id));
         let body = Some(json!({"floatingip": tie}));
