@@ -334,16 +334,17 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<rbac_policies
     }
     let owner = owner_of(tx, row.object_type, &row.object_id).await?;
     if !cx.is_admin() && owner != cx.project() {
-        let seen = row.object_type == Shareable::Network
-            && crate::networks::visible(cx, tx, &row.object_id)
-                .await
-                .is_ok();
-        return Err(match seen {
-            true => Fault::InvalidInput(
+        let not_found = missing(&kinds::RBAC, row.object_id.clone());
+        if row.object_type != Shareable::Network {
+            return Err(not_found);
+        }
+        return match crate::networks::visible(cx, tx, &row.object_id).await {
+            Ok(_) => Err(Fault::InvalidInput(
                 "Only admins can manipulate policies on objects they do not own".to_owned(),
-            ),
-            false => missing(&kinds::RBAC, row.object_id),
-        });
+            )),
+            Err(Fault::NotFound { .. }) => Err(not_found),
+            Err(error) => Err(error),
+        };
     }
     let same = of_object(tx, &row.object_id).await?;
     if same
