@@ -128,9 +128,12 @@ impl Cloud {
         };
         let companions = Companions::open(&place).await?;
         // A server that outlives a power cut has the ports and images that its row names.
-        let others = companions.databases();
-        let others = others.filter(|(name, _)| *name != "identity");
-        db.durable_after(&others.map(|(_, db)| db).collect::<Vec<_>>());
+        let others = companions.0.iter().map(|one| &one.companion);
+        let others = others.filter(|companion| companion.keystone().is_none());
+        let others: Vec<_> = others
+            .filter_map(|companion| companion.database())
+            .collect();
+        db.durable_after(&others);
         let keystone = companions.keystone()?;
         bootstrap::run(keystone, config, &state, &url).await?;
         let trust = shown.as_ref().and_then(|shown| shown.trust.as_deref());
