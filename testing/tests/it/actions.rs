@@ -199,6 +199,48 @@ async fn events(user: &User, id: &str, record: &Value) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_seen_while_it_is_under_way_and_ends_with_its_action() {
+    let cloud = TestCloud::with("[fake]\nstart_ms = 1500\nstop_ms = 60000\n").await;
+    let demo = cloud.demo().await;
+    let server = cloud.boot(&demo, "slow").await;
+    let building = under_way(&demo, &server.id, "create").await;
+    assert_eq!(building["event"], "compute__do_build_and_run_instance");
+    assert!(building["start_time"].is_string(), "{building}");
+    server.reaches("ACTIVE").await;
+
+    server.action(json!({"os-stop": null})).await.expect(202);
+    let stopping = under_way(&demo, &server.id, "stop").await;
+    assert_eq!(stopping["event"], "compute_stop_instance");
+    server.delete().await.vanishes().await;
+    let found = actions(&demo, &server.id).await;
+    for (record, result) in [
+        (&found[0], "Success"),
+        (&found[1], "Error"),
+        (&found[2], "Success"),
+    ] {
+        let events = events(&demo, &server.id, record).await;
+        assert_eq!(events.len(), 1, "{events:?}");
+        assert_eq!(events[0]["result"], result, "{record}: {events:?}");
+        assert!(events[0]["finish_time"].is_string(), "{events:?}");
+    }
+    cloud.audit().await;
+}
+
+/// The one event of the newest action of this name, while it has no end.
+async fn under_way(user: &User, id: &str, action: &str) -> Value {
+    testing::until(action, async || {
+        let found = actions(user, id).await;
+        let record = found.iter().find(|one| one["action"] == action)?;
+        let mut events = events(user, id, record).await;
+        let event = events.pop()?;
+        assert_eq!(event["finish_time"], Value::Null, "{event}");
+        assert_eq!(event["result"], Value::Null, "{event}");
+        Some(event)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_action_that_its_host_refuses_leaves_the_server_as_it_was() {
     let cloud = TestCloud::start().await;
     let demo = cloud.demo().await;

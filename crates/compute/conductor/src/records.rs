@@ -61,8 +61,7 @@ async fn write<S: Serialize + Sync>(
         let changed = change_in(&tx, server_id, event.as_ref(), &change).await?;
         match (changed, ending) {
             (Changed::Yes, Some(state)) => drop(tx.finish(state).await?),
-            (Changed::Yes, None) => tx.commit().await?,
-            (Changed::Overtaken, _) => {}
+            (Changed::Yes, None) | (Changed::Overtaken, _) => tx.commit().await?,
         }
         Ok::<Changed, DbError>(changed)
     })
@@ -81,11 +80,14 @@ async fn change_in(
         other => other?,
     };
     if !change(&mut server) {
+        if let Some((asked, _)) = event {
+            actions::abandon_events(tx, server_id, Some(&asked.request_id), now()).await?;
+        }
         return Ok(Changed::Overtaken);
     }
     servers::save(tx, &mut server).await?;
     if let Some((asked, event)) = event {
-        actions::event(tx, server_id, &asked.request_id, event).await?;
+        actions::end_event(tx, server_id, &asked.request_id, event).await?;
     }
     Ok(Changed::Yes)
 }

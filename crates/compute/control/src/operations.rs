@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use compute_db::{Database, DbError, actions, claims, servers};
-use compute_model::action::ActionEvent;
+use compute_model::action::{ActionEvent, event_of};
 use compute_model::{Fault, Server, VmState};
 use compute_rpc::workflows::{DELETE, can_undo};
 use serde_json::{Value, json};
@@ -229,7 +229,7 @@ pub async fn abandon(db: &Database, id: &str, reason: Option<&str>) -> Result<Ve
                 servers::save(&tx, &mut server).await?;
                 if let Some(request) = record.state["asked"]["request_id"].as_str() {
                     let event = event(&record, reason);
-                    actions::event(&tx, &server.id, request, &event).await?;
+                    actions::end_event(&tx, &server.id, request, &event).await?;
                 }
             }
         }
@@ -290,7 +290,7 @@ fn event(record: &Record, reason: &str) -> ActionEvent {
     let now = sql::micros(Utc::now());
     ActionEvent {
         event: match record.kind.as_str() {
-            DELETE => "compute_terminate_instance".to_owned(),
+            DELETE => event_of("delete"),
             kind => format!("conductor_{kind}"),
         },
         start_time: now,

@@ -97,12 +97,12 @@ fn visible(
 
 /// Changes a server that nothing else needs to be told of. With `record`, the change is an action
 /// of that name.
-pub(crate) async fn edit<T>(
+pub(crate) async fn edit<T: Send>(
     control: &Control,
     cx: &Context,
     id: &str,
     record: Option<&'static str>,
-    change: impl Fn(&mut Server) -> Result<T>,
+    change: impl Fn(&mut Server) -> Result<T> + Send + Sync,
 ) -> Result<(Server, T)> {
     sql::retry(|| async {
         let tx = control.db.begin().await?;
@@ -143,6 +143,28 @@ pub(crate) fn editable(server: &Server, word: &'static str) -> Result<()> {
 /// Refuses callers who do not pass the server's lock.
 pub(crate) fn unlocked(control: &Control, cx: &Context, server: &Server) -> Result<()> {
     Ok(lifecycle::unlocked(server, is_admin(control, cx))?)
+}
+
+/// Writes down that an action on a server was asked for and is under way, in the transaction that claims the server.
+pub(crate) async fn begin_action(
+    tx: &DatabaseTransaction,
+    cx: &Context,
+    server: &Server,
+    action: &str,
+) -> Result<()> {
+    let record = action_record(cx, &server.id, action);
+    compute_db::actions::start(tx, &record).await?;
+    let event = compute_model::action::event_of(action);
+    compute_db::actions::begin_event(
+        tx,
+        &server.id,
+        &record.request_id,
+        &event,
+        server.host.as_deref(),
+        record.start_time,
+    )
+    .await?;
+    Ok(())
 }
 
 /// The record of an action that begins now.

@@ -6,7 +6,7 @@ use sea_orm::prelude::*;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    QueryOrder, QuerySelect,
+    QueryOrder, QuerySelect, UpdateMany,
 };
 
 use crate::tables::{action, action_event};
@@ -32,31 +32,60 @@ pub async fn start(conn: &impl ConnectionTrait, record: &ActionRecord) -> Result
     Ok(())
 }
 
+/// Notes that an event of an action begins on a host. One that is under way goes on, on that host.
+pub async fn begin_event(
+    conn: &impl ConnectionTrait,
+    server_id: &str,
+    request_id: &str,
+    event: &str,
+    host: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let under_way = open_events(server_id)
+        .filter(action_event::Column::RequestId.eq(request_id))
+        .filter(action_event::Column::Event.eq(event))
+        .col_expr(action_event::Column::Host, Expr::value(host))
+        .exec(conn)
+        .await?;
+    if under_way.rows_affected > 0 {
+        return Ok(());
+    }
+    let begun = ActionEvent {
+        event: event.to_owned(),
+        start_time: now,
+        finish_time: None,
+        result: None,
+        traceback: None,
+        host: host.map(str::to_owned),
+        details: None,
+    };
+    insert_event(conn, server_id, request_id, &begun).await
+}
+
 /// Notes an event that ended, and touches its action; an event with result `Error` marks it.
-pub async fn event(
+/// Whatever is under way of the action ends with it.
+pub async fn end_event(
     conn: &impl ConnectionTrait,
     server_id: &str,
     request_id: &str,
     event: &ActionEvent,
 ) -> Result<()> {
-    let row = action_event::ActiveModel {
-        seq: NotSet,
-        server_id: Set(server_id.to_owned()),
-        request_id: Set(request_id.to_owned()),
-        event: Set(event.event.clone()),
-        start_time: Set(event.start_time),
-        finish_time: Set(event.finish_time),
-        result: Set(event.result.clone()),
-        traceback: Set(event.traceback.clone()),
-        host: Set(event.host.clone()),
-        details: Set(event
-            .details
-            .as_ref()
-            .map(|text| text.chars().take(255).collect())),
-    };
-    action_event::Entity::insert(row)
-        .exec_without_returning(conn)
+    let ended = open_events(server_id)
+        .filter(action_event::Column::RequestId.eq(request_id))
+        .filter(action_event::Column::Event.eq(&event.event))
+        .set(outcome(event))
+        .exec(conn)
         .await?;
+    if ended.rows_affected == 0 {
+        insert_event(conn, server_id, request_id, event).await?;
+    }
+    end_all(
+        open_events(server_id).filter(action_event::Column::RequestId.eq(request_id)),
+        event.finish_time,
+        event.result.as_deref(),
+    )
+    .exec(conn)
+    .await?;
     let mut touch = action::Entity::update_many()
         .col_expr(
             action::Column::UpdatedAt,
@@ -68,6 +97,68 @@ pub async fn event(
         touch = touch.col_expr(action::Column::Message, Expr::value("Error"));
     }
     touch.exec(conn).await?;
+    Ok(())
+}
+
+/// Ends, as failed, all that is under way of one action of a server that others took over, or of all its actions.
+pub async fn abandon_events(
+    conn: &impl ConnectionTrait,
+    server_id: &str,
+    request_id: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let mut open = open_events(server_id);
+    if let Some(request_id) = request_id {
+        open = open.filter(action_event::Column::RequestId.eq(request_id));
+    }
+    end_all(open, Some(now), Some("Error")).exec(conn).await?;
+    Ok(())
+}
+
+fn open_events(server_id: &str) -> UpdateMany<action_event::Entity> {
+    action_event::Entity::update_many()
+        .filter(action_event::Column::ServerId.eq(server_id))
+        .filter(action_event::Column::FinishTime.is_null())
+}
+
+fn end_all(
+    open: UpdateMany<action_event::Entity>,
+    at: Option<DateTime<Utc>>,
+    result: Option<&str>,
+) -> UpdateMany<action_event::Entity> {
+    open.col_expr(action_event::Column::FinishTime, Expr::value(at))
+        .col_expr(action_event::Column::Result, Expr::value(result))
+}
+
+/// What is known of an event only when it ends.
+fn outcome(event: &ActionEvent) -> action_event::ActiveModel {
+    let details = event.details.as_ref();
+    action_event::ActiveModel {
+        finish_time: Set(event.finish_time),
+        result: Set(event.result.clone()),
+        traceback: Set(event.traceback.clone()),
+        host: event.host.clone().map_or(NotSet, |host| Set(Some(host))),
+        details: Set(details.map(|text| text.chars().take(255).collect())),
+        ..Default::default()
+    }
+}
+
+async fn insert_event(
+    conn: &impl ConnectionTrait,
+    server_id: &str,
+    request_id: &str,
+    event: &ActionEvent,
+) -> Result<()> {
+    let row = action_event::ActiveModel {
+        server_id: Set(server_id.to_owned()),
+        request_id: Set(request_id.to_owned()),
+        event: Set(event.event.clone()),
+        start_time: Set(event.start_time),
+        ..outcome(event)
+    };
+    action_event::Entity::insert(row)
+        .exec_without_returning(conn)
+        .await?;
     Ok(())
 }
 

@@ -33,3 +33,18 @@ pub struct ActionEvent {
     /// The fault's message, shown from 2.84.
     pub details: Option<String>,
 }
+
+/// Nova's name of the event that an action is while its host, or the host's conductor, works at it.
+///
+/// ```
+/// # use compute_model::action::event_of;
+/// assert_eq!(event_of("stop"), "compute_stop_instance");
+/// ```
+pub fn event_of(action: &str) -> String {
+    match action {
+        "create" => "compute__do_build_and_run_instance".to_owned(),
+        "delete" => "compute_terminate_instance".to_owned(),
+        "attach_interface" | "detach_interface" => format!("compute_{action}"),
+        other => format!("compute_{other}_instance"),
+    }
+}

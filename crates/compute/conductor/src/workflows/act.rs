@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use bus::Options;
+use compute_model::action::event_of;
 use compute_model::fault::Kind;
 use compute_model::lifecycle::{self, OnFailure};
 use compute_model::{PowerState, Server, VmState};
@@ -100,7 +101,7 @@ async fn settle(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, 
     };
     let power = PowerState::try_from(number).unwrap_or_default();
     let host = current(env, state).await?.and_then(|server| server.host);
-    let name = format!("compute_{}_instance", rule.record);
+    let name = event_of(rule.record);
     let event = records::event(&state.asked, &name, host.as_deref(), None);
     records::finish(
         cx,
@@ -134,7 +135,7 @@ async fn failed(env: &Env, cx: &StepContext, state: &State, why: &Value) -> Resu
         message: format!("Failed to {} instance: {}", rule.verb, why.kind.sentence()),
         details: why.text,
     };
-    let name = format!("compute_{}_instance", rule.record);
+    let name = event_of(rule.record);
     let event = records::event(&state.asked, &name, None, Some(&told));
     let changed = records::change(
         cx,

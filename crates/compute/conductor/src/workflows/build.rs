@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bus::Options;
-use compute_db::{DbError, claims, servers};
+use compute_db::{DbError, actions, claims, servers};
+use compute_model::action::event_of;
 use compute_model::fault::Kind;
 use compute_model::request::{self, Choice, PlacementRequest};
 use compute_model::{PowerState, Server, TaskState, VmState};
@@ -221,6 +222,15 @@ async fn take(
             server.task_state = Some(TaskState::Networking);
         }
         servers::save(&tx, &mut server).await?;
+        actions::begin_event(
+            &*tx,
+            &server.id,
+            &state.asked.request_id,
+            &event_of("create"),
+            server.host.as_deref(),
+            records::now(),
+        )
+        .await?;
         tx.finish(state).await?;
         Ok::<Taken, DbError>(Taken::Yes)
     })
@@ -399,12 +409,7 @@ async fn settle(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, 
         .and_then(|number| PowerState::try_from(number).ok())
         .unwrap_or_default();
     let host = state.tried.last().map(String::as_str);
-    let event = records::event(
-        &state.asked,
-        "compute__do_build_and_run_instance",
-        host,
-        None,
-    );
+    let event = records::event(&state.asked, &event_of("create"), host, None);
     let changed = finish(
         cx,
         state,

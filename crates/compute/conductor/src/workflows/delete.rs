@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bus::Options;
 use compute_db::{DbError, actions, claims, consoles, passwords, server_groups, servers};
+use compute_model::action::event_of;
 use compute_model::{PowerState, VmState};
 use compute_rpc::agent;
 use compute_rpc::workflows::{DELETE, DELETE_VERSION, Delete as State};
@@ -120,7 +121,7 @@ async fn record(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next,
         let now = records::now();
         let event = records::event(
             &state.asked,
-            "compute_terminate_instance",
+            &event_of("delete"),
             server.host.as_deref(),
             None,
         );
@@ -131,7 +132,8 @@ async fn record(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next,
         server.terminated_at = Some(now);
         server.deleted_at = Some(now);
         servers::save(&tx, &mut server).await?;
-        actions::event(&*tx, &server.id, &state.asked.request_id, &event).await?;
+        actions::end_event(&*tx, &server.id, &state.asked.request_id, &event).await?;
+        actions::abandon_events(&*tx, &server.id, None, now).await?;
         tx.finish(state).await?;
         Ok::<(), DbError>(())
     })

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bus::Options;
 use compute_model::Server;
+use compute_model::action::event_of;
 use compute_model::fault::Kind;
 use compute_rpc::agent;
 use compute_rpc::workflows::Asked;
@@ -118,7 +119,7 @@ fn undone_on_host(
 /// A change of a server's cards, by Nova's names for it.
 struct Change {
     verb: &'static str,
-    event: &'static str,
+    action: &'static str,
 }
 
 impl Change {
@@ -158,7 +159,7 @@ impl Change {
         asked: &Asked,
         failed: Option<&Told>,
     ) -> Result<(), StepError> {
-        let event = records::event(asked, self.event, None, failed);
+        let event = records::event(asked, &event_of(self.action), None, failed);
         records::finish(cx, state, server_id, Some((asked, event)), |_| true).await?;
         Ok(())
     }

@@ -1,10 +1,10 @@
 //! One action on a server's guest: start, stop, reboot, pause, unpause, suspend, resume.
 
-use compute_db::{actions, servers};
+use compute_db::servers;
 use compute_model::lifecycle::{self, Action};
 use compute_rpc::workflows::{ACT, ACT_VERSION, Act};
 
-use super::{action_record, asked, is_admin, lock, nudge};
+use super::{asked, begin_action, is_admin, lock, nudge};
 use crate::{Context, Control, ControlError, Result};
 
 /// Accepts an action: claims the server for it and writes it into the journal.
@@ -22,7 +22,7 @@ pub async fn act(control: &Control, cx: &Context, id: &str, action: Action) -> R
         server.task_state = Some(rule.claims);
         server.epoch += 1;
         servers::save(&tx, &mut server).await?;
-        actions::start(&tx, &action_record(cx, &server.id, rule.record)).await?;
+        begin_action(&tx, cx, &server, rule.record).await?;
         let state = Act {
             server_id: server.id.clone(),
             asked: asked(cx),

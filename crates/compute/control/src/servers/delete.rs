@@ -1,11 +1,11 @@
 //! A server goes.
 
-use compute_db::{actions, servers};
+use compute_db::servers;
 use compute_model::TaskState;
 use compute_model::lifecycle;
 use compute_rpc::workflows::{DELETE, DELETE_VERSION, Delete};
 
-use super::{action_record, asked, is_admin, lock, nudge};
+use super::{asked, begin_action, is_admin, lock, nudge};
 use crate::{Context, Control, ControlError, Result};
 
 /// Deletes a server, whatever its state. Repeating it while the server is being deleted is fine.
@@ -24,7 +24,7 @@ pub async fn delete(control: &Control, cx: &Context, id: &str) -> Result<()> {
         server.epoch += 1;
         server.progress = 0;
         servers::save(&tx, &mut server).await?;
-        actions::start(&tx, &action_record(cx, &server.id, "delete")).await?;
+        begin_action(&tx, cx, &server, "delete").await?;
         let mut begun = workflow::request_cancel(&tx, &server.id).await?;
         let state = Delete {
             server_id: server.id.clone(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clients::network;
-use compute_db::{DbError, actions, servers};
+use compute_db::{DbError, servers};
 use compute_model::fault::Kind;
 use compute_model::{Server, lifecycle};
 use compute_rpc::workflows::{
@@ -15,7 +15,7 @@ use sql::sea_orm::DatabaseTransaction;
 use workflow::{Record, Status, WorkflowId};
 
 use super::nics;
-use super::{action_record, asked, is_admin, load, lock, nudge};
+use super::{asked, begin_action, is_admin, load, lock, nudge};
 use crate::{Context, Control, ControlError, Result};
 
 pub use super::nics::NewNic;
@@ -83,7 +83,7 @@ pub async fn attach(
         let tx = control.db.begin().await?;
         let server = lock(&tx, control, cx, id).await?;
         lifecycle::admit_interface(WORD, &server, is_admin(control, cx))?;
-        actions::start(&tx, &action_record(cx, &server.id, WORD)).await?;
+        begin_action(&tx, cx, &server, WORD).await?;
         let state = AttachInterface {
             server_id: server.id.clone(),
             asked: asked(cx),
@@ -171,7 +171,7 @@ async fn take_card(
             why: format!("Port id {port_id} could not be found."),
         });
     };
-    actions::start(tx, &action_record(cx, &server.id, DETACH)).await?;
+    begin_action(tx, cx, server, DETACH).await?;
     let state = DetachInterface {
         server_id: server.id.clone(),
         asked: asked(cx),

@@ -41,7 +41,7 @@ async fn server(db: &Database, id: &str, host: Option<&str>, deleted_at: Option<
     let tx = db.begin().await.expect("begin");
     servers::insert(&tx, &row).await.expect("a server");
     actions::start(&tx, &record).await.expect("an action");
-    actions::event(&tx, id, &record.request_id, &event)
+    actions::end_event(&tx, id, &record.request_id, &event)
         .await
         .expect("an event");
     tx.commit().await.expect("commit");

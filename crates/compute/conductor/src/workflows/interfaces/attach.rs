@@ -16,7 +16,7 @@ use crate::{ports, records};
 
 const CHANGE: Change = Change {
     verb: "attach",
-    event: "compute_attach_interface",
+    action: "attach_interface",
 };
 
 /// See the module.

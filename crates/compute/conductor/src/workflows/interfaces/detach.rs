@@ -21,7 +21,7 @@ const ASKED: u32 = 3;
 
 const CHANGE: Change = Change {
     verb: "detach",
-    event: "compute_detach_interface",
+    action: "detach_interface",
 };
 
 /// See the module.
