@@ -84,6 +84,30 @@ async fn what_a_server_is_made_from_must_exist() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_flavor_may_be_named_by_its_address() {
+    let cloud = TestCloud::start().await;
+    let demo = cloud.demo().await;
+    let flavor = cloud.tiny().await;
+    let mut wanted = json!({
+        "name": "s", "imageRef": cloud.image(&demo).await, "networks": "none",
+        "flavorRef": format!("http://192.0.2.1:8774/v2.1/flavors/{flavor}?x=1"),
+    });
+    let made = create(&demo, &wanted).await.expect(202);
+    let server = testing::Server {
+        user: demo.clone(),
+        id: made["server"]["id"].as_str().expect("an id").to_owned(),
+    };
+    server.reaches("ACTIVE").await;
+    server.delete().await.vanishes().await;
+    wanted["flavorRef"] = json!("http://192.0.2.1:8774/v2.1/flavors/");
+    assert_eq!(
+        create(&demo, &wanted).await.fault(400),
+        "Flavor  could not be found."
+    );
+    has_nothing(&cloud, &demo).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_must_be_json_and_a_version_one_of_ours() {
     let cloud = TestCloud::start().await;
     let demo = cloud.demo().await;

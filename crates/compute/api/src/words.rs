@@ -30,10 +30,21 @@ pub struct Flag(pub bool);
 #[mv(pattern = "^[^,/]*$", min_length = 1, max_length = 60)]
 pub struct Tag(pub String);
 
-/// A flavor's id; clients also write it as a number.
+/// A flavor's id; clients also write it as a number, or as the flavor's address.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize, Versioned)]
 #[mv(lenient, min_length = 1)]
 pub struct FlavorRef(pub String);
+
+impl FlavorRef {
+    /// The id: the last part of an address, without its query (nova.api.openstack.common.get_id_from_href).
+    pub fn into_id(self) -> String {
+        let path = self.0.split(['?', '#']).next().unwrap_or_default();
+        match path.rsplit_once('/') {
+            Some((_, id)) => id.to_owned(),
+            None => path.to_owned(),
+        }
+    }
+}
 
 /// The user's own keys and values.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, Versioned)]

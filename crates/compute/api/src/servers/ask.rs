@@ -43,7 +43,7 @@ pub(super) fn new_server(request: CreateServer, version: Version) -> Result<NewS
             .as_ref()
             .and_then(ImageRef::id)
             .map(str::to_owned),
-        flavor_id: server.flavor_ref.0,
+        flavor_id: server.flavor_ref.into_id(),
         admin_password: server.admin_pass,
         metadata: server
             .metadata
