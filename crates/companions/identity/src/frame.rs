@@ -1,6 +1,7 @@
 //! What a handler is given: who asks, and how answers look.
 
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -258,6 +259,13 @@ fn run<Fut>(cx: Ctx, handler: fn(Ctx) -> Fut) -> rest::Answering<State>
 where
     Fut: Future<Output = Answer> + Send + 'static,
 {
+    attempts(cx, Box::new(move |cx| Box::pin(handler(cx))))
+}
+
+/// A handler as all handlers are: what calls it is compiled once.
+type Handler = Box<dyn Fn(Ctx) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync>;
+
+fn attempts(cx: Ctx, handler: Handler) -> rest::Answering<State> {
     Box::pin(async move { sql::retry(|| handler(cx.clone())).await })
 }
 

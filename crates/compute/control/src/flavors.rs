@@ -131,7 +131,7 @@ pub async fn delete(control: &Control, cx: &Context, id: &str) -> Result<()> {
 async fn change(
     control: &Control,
     id: &str,
-    edit: impl Fn(&mut Flavor) -> Result<()>,
+    edit: impl Fn(&mut Flavor) -> Result<()> + Send + Sync,
 ) -> Result<Flavor> {
     sql::retry(|| async {
         let tx = control.db.begin().await?;

@@ -190,7 +190,7 @@ async fn change(
     control: &Control,
     id: &str,
     update: &Update,
-    missing: impl Fn() -> ControlError,
+    missing: impl Fn() -> ControlError + Send + Sync,
 ) -> Result<Service> {
     sql::retry(|| async {
         let tx = control.db.begin().await?;

@@ -1,6 +1,7 @@
 //! The one place where a transaction that lost a race is tried again.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use crate::SqlError;
@@ -17,29 +18,33 @@ const RETRY_FOR: Duration = Duration::from_secs(15);
 /// Only a server that hangs, or a network that swallows everything, comes here.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(120);
 
+/// A transaction on its way. One type for all of them: what waits for it is compiled once for each result, not once
+/// for each transaction.
+type Attempt<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
+
 /// Runs `transaction` until it ends otherwise than by a conflict; every other error passes through at
 /// once. It always ends: an attempt without an answer is [`SqlError::Timeout`].
-pub async fn retry<T, E, F, Fut>(transaction: F) -> Result<T, E>
+pub async fn retry<T, E, F, Fut>(mut transaction: F) -> Result<T, E>
 where
-    F: FnMut() -> Fut,
-    Fut: Future<Output = Result<T, E>>,
+    F: FnMut() -> Fut + Send,
+    Fut: Future<Output = Result<T, E>> + Send,
     E: AsConflict + From<SqlError>,
 {
-    retry_within(ATTEMPT_LIMIT, transaction).await
+    retry_within(ATTEMPT_LIMIT, &mut || Box::pin(transaction())).await
 }
 
-async fn retry_within<T, E, F, Fut>(limit: Duration, mut transaction: F) -> Result<T, E>
+async fn retry_within<'a, T, E>(
+    limit: Duration,
+    transaction: &mut (dyn FnMut() -> Attempt<'a, T, E> + Send),
+) -> Result<T, E>
 where
-    F: FnMut() -> Fut,
-    Fut: Future<Output = Result<T, E>>,
     E: AsConflict + From<SqlError>,
 {
     let begun = Instant::now();
-    let mut transaction = || within_limit(limit, transaction());
     let mut wait = Duration::from_millis(5);
     let mut attempt = 1;
     loop {
-        match transaction().await {
+        match within_limit(limit, transaction()).await {
             Err(error)
                 if error.as_conflict() && attempt < ATTEMPTS && begun.elapsed() < RETRY_FOR =>
             {
@@ -57,14 +62,14 @@ where
 /// # Errors
 /// [`SqlError::Timeout`] when the database does not answer, and the transaction's own.
 pub async fn attempt<T, E: From<SqlError>>(
-    transaction: impl Future<Output = Result<T, E>>,
+    transaction: impl Future<Output = Result<T, E>> + Send,
 ) -> Result<T, E> {
-    within_limit(ATTEMPT_LIMIT, transaction).await
+    within_limit(ATTEMPT_LIMIT, Box::pin(transaction)).await
 }
 
 async fn within_limit<T, E: From<SqlError>>(
     limit: Duration,
-    transaction: impl Future<Output = Result<T, E>>,
+    transaction: Attempt<'_, T, E>,
 ) -> Result<T, E> {
     tokio::time::timeout(limit, transaction)
         .await
@@ -90,7 +95,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_transaction_that_never_answers_is_given_up() {
         let limit = Duration::from_secs(1);
-        let ended = retry_within(limit, std::future::pending::<Result<(), SqlError>>).await;
+        let ended = retry_within(limit, &mut || {
+            Box::pin(std::future::pending::<Result<(), SqlError>>())
+        })
+        .await;
         assert!(matches!(ended, Err(SqlError::Timeout(_))), "{ended:?}");
     }
 }
