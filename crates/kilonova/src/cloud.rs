@@ -18,6 +18,8 @@ use compute_api::Api;
 use compute_conductor::Conductor;
 use compute_control::Control;
 use compute_db::Database;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use ipnet::IpNet;
 use secrecy::SecretString;
 use tokio::task::JoinSet;
@@ -85,9 +87,9 @@ impl Cloud {
     ///
     /// # Errors
     /// The first thing that cannot start, with what to do about it.
-    pub async fn start(config: &Config) -> Result<Self> {
-        // Boxed: everything that starts is inside of this future.
-        Box::pin(Self::begin(config)).await
+    pub fn start(config: &Config) -> BoxFuture<'_, Result<Self>> {
+        // Boxed, as all that is offered here: what is inside is compiled with this library, not with each who calls it.
+        Self::begin(config).boxed()
     }
 
     async fn begin(config: &Config) -> Result<Self> {
@@ -264,7 +266,11 @@ impl Cloud {
     }
 
     /// Ends: no new requests, then what is under way, then the rest. Guests and networks go on.
-    pub async fn stop(mut self) {
+    pub fn stop(self) -> BoxFuture<'static, ()> {
+        self.end().boxed()
+    }
+
+    async fn end(mut self) {
         self.stop.cancel();
         for agent in &self.agents {
             agent.stop().await;
@@ -299,8 +305,8 @@ impl Cloud {
     }
 
     /// Everything that should not be: leaked claims, ports, guests, files, devices. Empty is good.
-    pub async fn audit(&self) -> Result<Vec<String>> {
-        self.auditor.look().await
+    pub fn audit(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        self.auditor.look().boxed()
     }
 }
 
