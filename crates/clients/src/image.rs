@@ -1,7 +1,11 @@
 //! Glance: what compute needs of images.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use axum::body::Body;
+use bytes::Bytes;
+use futures::Stream;
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -99,11 +103,80 @@ pub async fn download(service: &Service, token: &str, id: &str) -> Result<Reply>
     let path = format!("/v2/images/{}/file", segment(id));
     let headers = [("x-auth-token", token), ("accept", "*/*")];
     service
-        .send(Method::GET, &path, &headers, bytes::Bytes::new())
+        .send(Method::GET, &path, &headers, Bytes::new())
         .await?
         .accepted()
         .await
 }
+
+/// A new image without data. `record` is the body: its attributes and properties.
+///
+/// # Errors
+/// 409 when there is one of this id, 403 and 413 by policy and quota.
+pub async fn create(service: &Service, token: &str, record: &Value) -> Result<Image> {
+    service
+        .json(Method::POST, "/v2/images", token, Some(record))
+        .await
+}
+
+/// Gives an image its data, of which the service may take as long as `time` says.
+///
+/// # Errors
+/// 409 when it has data already; 413 when there is no room for it.
+pub async fn upload(
+    service: &Service,
+    token: &str,
+    id: &str,
+    data: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+    time: Duration,
+) -> Result<()> {
+    let path = format!("/v2/images/{}/file", segment(id));
+    let headers = [
+        ("x-auth-token", token),
+        ("content-type", "application/octet-stream"),
+    ];
+    let answer = service.stream(Method::PUT, &path, &headers, Body::from_stream(data), time);
+    answer.await?.accepted().await?;
+    Ok(())
+}
+
+/// Removes an image; one that is gone is success.
+pub async fn delete(service: &Service, token: &str, id: &str) -> Result<()> {
+    let path = format!("/v2/images/{}", segment(id));
+    let gone = service.json::<Value>(Method::DELETE, &path, token, None);
+    match gone.await {
+        Err(error) if error.status() == Some(http::StatusCode::NOT_FOUND) => Ok(()),
+        other => other.map(|_| ()),
+    }
+}
+
+/// The images that have all these attributes and properties, the newest first.
+pub async fn having(service: &Service, token: &str, wanted: &[(&str, &str)]) -> Result<Vec<Image>> {
+    #[derive(Deserialize)]
+    struct Page {
+        images: Vec<Image>,
+    }
+    let mut found: Vec<Image> = Vec::new();
+    loop {
+        let mut query = format!("?sort_key=created_at&sort_dir=desc&limit={PAGE}");
+        for (name, value) in wanted {
+            query.push_str(&format!("&{name}={}", segment(value)));
+        }
+        if let Some(last) = found.last() {
+            query.push_str(&format!("&marker={}", segment(&last.id)));
+        }
+        let path = format!("/v2/images{query}");
+        let page: Page = service.json(Method::GET, &path, token, None).await?;
+        let full = page.images.len() == PAGE;
+        found.extend(page.images);
+        if !full {
+            return Ok(found);
+        }
+    }
+}
+
+/// Images asked for at once.
+const PAGE: usize = 100;
 
 /// An id as a path segment: whatever a user sent as an id must not leave its place in the path.
 pub fn segment(id: &str) -> String {

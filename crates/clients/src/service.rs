@@ -45,6 +45,8 @@ pub struct Service {
     name: &'static str,
     way: Way,
     limits: Limits,
+    /// A service's own token, sent beside that of the user in whose name it asks.
+    vouched: Option<Arc<str>>,
     /// Aliases of the extensions that the service announces, once somebody asked: these do not
     /// change while it runs.
     pub(crate) extensions: Arc<OnceCell<BTreeSet<String>>>,
@@ -75,6 +77,7 @@ impl Service {
             name,
             way: Way::InProcess(router),
             limits: LIMITS,
+            vouched: None,
             extensions: Arc::default(),
         }
     }
@@ -88,7 +91,18 @@ impl Service {
                 client: http_client(),
             },
             limits: LIMITS,
+            vouched: None,
             extensions: Arc::default(),
+        }
+    }
+
+    /// The same, asked in the name of users by a service that shows `service_token` of its own beside theirs: a user's
+    /// token is then taken for a while after it ended (Keystone's `allow_expired_window`), as long work needs.
+    #[must_use]
+    pub fn vouched(&self, service_token: &str) -> Self {
+        Service {
+            vouched: Some(service_token.into()),
+            ..self.clone()
         }
     }
 
@@ -103,18 +117,32 @@ impl Service {
         headers: &[(&'static str, &str)],
         body: Bytes,
     ) -> Result<Reply> {
+        self.dispatch(method, path, headers, Body::from(body)).await
+    }
+
+    async fn dispatch(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: Body,
+    ) -> Result<Reply> {
         // Its log shows whose work it is.
         let asked = telemetry::request::current();
         let id = asked
             .iter()
             .map(|id| (web::request_id::HEADER, id.passed_on()));
-        let headers: Vec<_> = headers.iter().copied().chain(id).collect();
+        let vouched = self
+            .vouched
+            .iter()
+            .map(|token| ("x-service-token", &**token));
+        let headers: Vec<_> = headers.iter().copied().chain(id).chain(vouched).collect();
         let headers = headers.as_slice();
         match &self.way {
             Way::InProcess(router) => self.call(router, method, path, headers, body).await,
             Way::Http { base, client } => {
                 let url = format!("{base}{path}");
-                let mut request = client.request(method, url).body(body);
+                let mut request = client.request(method, url).body(outgoing(body).await);
                 for (name, value) in headers {
                     request = request.header(*name, *value);
                 }
@@ -133,18 +161,41 @@ impl Service {
         }
     }
 
+    /// Sends a body that is made while it is sent; all of it and the beginning of the answer may take as long as `time`
+    /// says.
+    ///
+    /// # Errors
+    /// [`ClientError::Unreachable`]; an error status is no error here.
+    pub async fn stream(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: Body,
+        time: Duration,
+    ) -> Result<Reply> {
+        let patient = Service {
+            limits: Limits {
+                time,
+                ..self.limits
+            },
+            ..self.clone()
+        };
+        patient.dispatch(method, path, headers, body).await
+    }
+
     async fn call(
         &self,
         router: &Router,
         method: Method,
         path: &str,
         headers: &[(&'static str, &str)],
-        body: Bytes,
+        body: Body,
     ) -> Result<Reply> {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .body(Body::from(body))
+            .body(body)
             .map_err(|error| self.unreadable(&error.to_string()))?;
         for (name, value) in headers {
             let value = HeaderValue::from_str(value)
@@ -211,6 +262,20 @@ impl Service {
             service: self.name,
             why: why.to_owned(),
         }
+    }
+}
+
+/// A body for the network. One that is there already is sent with its length.
+async fn outgoing(body: Body) -> reqwest::Body {
+    match axum::body::HttpBody::size_hint(&body).exact() {
+        Some(0) => reqwest::Body::from(Bytes::new()),
+        Some(_) => match body.collect().await {
+            Ok(whole) => reqwest::Body::from(whole.to_bytes()),
+            Err(error) => {
+                reqwest::Body::wrap_stream(futures::stream::once(async { Err::<Bytes, _>(error) }))
+            }
+        },
+        None => reqwest::Body::wrap_stream(body.into_data_stream()),
     }
 }
 

@@ -45,6 +45,11 @@ impl Session {
         }
     }
 
+    /// What only those know who log in so: the key of what they keep for one another.
+    pub fn secret(&self) -> &SecretString {
+        &self.login.password
+    }
+
     /// A token that is valid for a while yet.
     pub async fn token(&self) -> Result<String> {
         let mut kept = self.token.lock().await;

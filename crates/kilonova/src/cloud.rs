@@ -58,6 +58,8 @@ pub struct Cloud {
     pub hosts: Vec<drivers::Hosted>,
     /// The network service as compute calls it.
     pub network: Service,
+    /// The image service as compute calls it.
+    pub image: Service,
     /// What the front door answers with, for requests of this process.
     pub front_door: Router,
     /// Compute's own user.
@@ -235,6 +237,7 @@ impl Cloud {
             companions,
             hosts,
             network: asked.network,
+            image: asked.image,
             front_door: door,
             session: nova,
             auditor,

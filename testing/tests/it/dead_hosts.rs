@@ -43,6 +43,7 @@ async fn agent_of(cloud: &TestCloud, driver: &FakeDriver) -> Agent {
     let running = cloud.cloud();
     let settings = compute_agent::Settings {
         image_cache: cloud.state_path().join("frail-cache"),
+        snapshots: cloud.state_path().join("frail-snapshots"),
         report_interval: NEVER,
         sync_interval: NEVER,
         ..compute_agent::Settings::of(

@@ -25,6 +25,7 @@ mod quarantine;
 mod reports;
 mod scheduling;
 mod server_groups;
+mod server_images;
 mod service_users;
 mod start;
 mod tls;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use compute_conductor::workflows::interfaces::attach::AttachInterface;
 use compute_conductor::workflows::interfaces::detach::DetachInterface;
-use compute_conductor::workflows::{act::Act, build::Build, delete::Delete};
+use compute_conductor::workflows::{act::Act, build::Build, delete::Delete, snapshot::Snapshot};
 use compute_conductor::{Env, Settings};
 use compute_db::{claims, servers};
 use compute_model::lifecycle::{self, Action};
@@ -18,6 +18,7 @@ use compute_model::server::BuildPlan;
 use compute_model::{Server as Row, TaskState, VmState};
 use compute_rpc::workflows as states;
 use http::Method;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sql::Database;
 use testing::{Server, TestCloud, User};
@@ -65,6 +66,7 @@ impl Stage {
             db: running.db.read_only(),
             bus: running.bus.clone(),
             network: running.network.clone(),
+            image: running.image.clone(),
             session: running.session.clone(),
             settings: Settings::default(),
             hearing: compute_conductor::Hearing::default(),
@@ -460,6 +462,68 @@ async fn detaches(stage: Stage) {
     stage.cloud.audit().await;
 }
 
+/// An image of a server; each trial makes another one.
+async fn snapshots(stage: Stage) {
+    let target = stage.running().await;
+    let world = async || {
+        let image_id = uuid::Uuid::new_v4().to_string();
+        let record = json!({
+            "id": image_id, "name": "copy", "disk_format": "qcow2", "container_format": "bare",
+            "instance_uuid": target.id, "image_type": "snapshot",
+        });
+        stage
+            .demo
+            .post("/image/v2/images", &record)
+            .await
+            .expect(201);
+        let row = stage
+            .change(&target.id, |row| {
+                row.task_state = Some(TaskState::ImageSnapshotPending);
+                row.epoch += 1;
+            })
+            .await;
+        let state = states::Snapshot {
+            server_id: target.id.clone(),
+            asked: asked(),
+            epoch: row.epoch,
+            image_id,
+            token: compute_rpc::sealed::seal(
+                stage.env.session.secret().expose_secret(),
+                &stage.demo.token,
+            ),
+            backup: None,
+        };
+        stage.world::<Snapshot>(&target.id, state)
+    };
+    let audit = async |trial: &Trial, _: &Env, record: &Record| {
+        let row = stage.row(&record.subject).await;
+        assert_eq!(
+            (row.vm_state, row.task_state),
+            (VmState::Active, None),
+            "{trial:?}"
+        );
+        let id = record.state["image_id"].as_str().expect("an id");
+        let image = stage.demo.get(&format!("/image/v2/images/{id}")).await;
+        match record.status {
+            Status::Done => assert_eq!(image.expect(200)["status"], "active", "{trial:?}"),
+            _ => assert_eq!(image.status, 404, "{trial:?}"),
+        }
+        let copies = stage.cloud.state_path().join("snapshots");
+        let hosts = std::fs::read_dir(copies).into_iter().flatten().flatten();
+        for host in hosts {
+            let left = std::fs::read_dir(host.path()).expect("a folder").count();
+            assert_eq!(left, 0, "{trial:?}");
+        }
+    };
+    torture::<Snapshot>(stage.plan("tortured image"), world, audit).await;
+    stage.cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_whole_or_leaves_nothing_wherever_it_is_hit() {
+    snapshots(Stage::open().await).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_comes_whole_or_leaves_nothing_wherever_its_attachment_is_hit() {
     attaches(Stage::open().await).await;
@@ -510,5 +574,8 @@ async fn on_a_server(variable: &str) {
     }
     if let Some(stage) = Stage::on(variable).await {
         detaches(stage).await;
+    }
+    if let Some(stage) = Stage::on(variable).await {
+        snapshots(stage).await;
     }
 }

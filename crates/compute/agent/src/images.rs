@@ -186,6 +186,16 @@ impl What {
 }
 
 impl ImageCache {
+    /// The image service.
+    pub(crate) fn service(&self) -> &Service {
+        &self.image
+    }
+
+    /// Who asks it.
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
     /// A host's cache in the folder of its settings, which is made when it is first needed.
     pub fn new(
         image: Service,

@@ -15,6 +15,7 @@ mod late;
 mod plug;
 mod report;
 pub mod settings;
+mod snapshot;
 mod spec;
 
 use std::sync::Arc;
@@ -43,6 +44,7 @@ pub(crate) struct Host {
     /// Rung when a conductor wants a report of all guests now.
     pub report_guests: Notify,
     pub given_up: given_up::GivenUp,
+    pub unwanted: snapshot::Unwanted,
 }
 
 /// A running agent.
@@ -84,13 +86,18 @@ impl Agent {
             settings,
             report_guests: Notify::new(),
             given_up: given_up::GivenUp::default(),
+            unwanted: snapshot::Unwanted::default(),
         });
+        snapshot::tidy(&host);
         let service = Service::new(host.clone())
             .on(build::build)
             .on(build::destroy)
             .on(act::act)
             .on(plug::plug)
             .on(given_up::give_up)
+            .on(snapshot::export)
+            .on(snapshot::upload)
+            .on(snapshot::discard)
             .on(diagnostics::diagnose)
             .on(consoles::output)
             .on(consoles::endpoint);

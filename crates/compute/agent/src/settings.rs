@@ -19,6 +19,10 @@ pub struct Settings {
     pub my_ip: String,
     /// Folder of cached images.
     pub image_cache: PathBuf,
+    /// Folder of disks that are copied for images; nothing in it outlives the agent.
+    pub snapshots: PathBuf,
+    /// How long the upload of an image may take (`long_rpc_timeout`).
+    pub upload_timeout: Duration,
     /// How much of them is kept, and how long.
     pub cache: CacheSettings,
     /// Builds at once (`max_concurrent_builds`).
@@ -124,6 +128,8 @@ impl Settings {
             node_id: node_id.to_owned(),
             my_ip: "127.0.0.1".to_owned(),
             image_cache: PathBuf::from("var/image-cache"),
+            snapshots: PathBuf::from("var/snapshots"),
+            upload_timeout: Duration::from_secs(1800),
             cache: CacheSettings::default(),
             max_concurrent_builds: 10,
             report_interval: Duration::from_secs(10),

@@ -32,11 +32,14 @@ pub mod behaviour {
     pub const ACTIONS_OF_DELETED: Version = Version::new(2, 21);
     /// Tokens of consoles of every kind can be resolved.
     pub const EVERY_CONSOLE_TOKEN: Version = Version::new(2, 31);
+    /// The id of an image that is made of a server comes in the body; before, in `Location`.
+    pub const IMAGE_ID_IN_BODY: Version = Version::new(2, 45);
     /// Others than operators may filter servers by addresses of version 6.
     pub const IP6_FILTER: Version = Version::new(2, 5);
 
     /// Every constant above, for the history's test.
     pub const ALL: &[Version] = &[
+        IMAGE_ID_IN_BODY,
         ACTIONS_OF_DELETED,
         EVERY_CONSOLE_TOKEN,
         IP6_FILTER,
@@ -132,7 +135,7 @@ pub const HISTORY: &[Change] = &[
     row(42, "Q", "Devices have tags at boot again", NotYet),
     row(43, "X", "os-hosts ends", Table),
     row(44, "X", "Actions on addresses end, and os-virtual-interfaces", Table),
-    row(45, "R", "A snapshot's id comes in the body, not in Location", NotYet),
+    row(45, "R", "A snapshot's id comes in the body, not in Location", Behaviour),
     row(46, "", "X-OpenStack-Request-ID beside X-Compute-Request-ID", Invisible),
     row(47, "R", "A server shows its flavor as it was at boot", Table),
     row(48, "R", "Diagnostics have one form for all hypervisors", NotYet),

@@ -6,6 +6,7 @@ pub mod addresses;
 pub mod create;
 pub mod delete;
 pub mod events;
+pub mod images;
 pub mod list;
 pub mod lock;
 pub mod security_groups;

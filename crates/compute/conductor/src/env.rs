@@ -13,6 +13,7 @@ pub struct Env {
     pub db: ReadOnly,
     pub bus: Bus,
     pub network: Service,
+    pub image: Service,
     /// Compute's own user.
     pub session: Session,
     pub settings: Settings,

@@ -55,6 +55,7 @@ impl Conductor {
             .on::<workflows::act::Act>()
             .on::<workflows::interfaces::attach::AttachInterface>()
             .on::<workflows::interfaces::detach::DetachInterface>()
+            .on::<workflows::snapshot::Snapshot>()
             .options(workflow::Options {
                 concurrency: env.settings.concurrency,
                 // Nobody lives to see so long a time end.

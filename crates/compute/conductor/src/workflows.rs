@@ -6,6 +6,7 @@ pub mod act;
 pub mod build;
 pub mod delete;
 pub mod interfaces;
+pub mod snapshot;
 
 mod plugged;
 

@@ -10,6 +10,7 @@ pub mod create;
 pub mod delete;
 pub mod diagnostics;
 pub mod events;
+pub mod images;
 pub mod interfaces;
 pub mod list;
 pub mod lock;

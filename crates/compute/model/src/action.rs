@@ -44,6 +44,8 @@ pub fn event_of(action: &str) -> String {
     match action {
         "create" => "compute__do_build_and_run_instance".to_owned(),
         "delete" => "compute_terminate_instance".to_owned(),
+        "createImage" => "compute_snapshot_instance".to_owned(),
+        "createBackup" => "compute_backup_instance".to_owned(),
         "attach_interface" | "detach_interface" => format!("compute_{action}"),
         other => format!("compute_{other}_instance"),
     }

@@ -209,6 +209,21 @@ pub fn admit_interface(word: &'static str, server: &Server, admin: bool) -> Resu
     }
 }
 
+/// Whether an image may be made of a server's disk now; `word` names the call in 409 messages. A lock does not stop it.
+/// Source: the decorators of Nova's `snapshot` and `backup`.
+pub fn admit_image(word: &'static str, server: &Server) -> Result<(), Refusal> {
+    states_allow(
+        word,
+        &[Active, Stopped, Paused, Suspended],
+        From::Idle,
+        server,
+    )?;
+    match server.launched() {
+        true => Ok(()),
+        false => Err(never_launched(word, server)),
+    }
+}
+
 /// Whether a server's guest can be looked at now: it was started, and nothing happens to it.
 pub fn admit_look(word: &'static str, server: &Server) -> Result<(), Refusal> {
     states_allow(word, &[], From::Idle, server)?;

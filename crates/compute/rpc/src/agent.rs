@@ -81,6 +81,54 @@ impl Message for Plug {
     type Reply = ();
 }
 
+/// Copy the server's root disk into a file of the host, for [`Upload`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Export {
+    pub server: Box<Server>,
+    /// Names the file.
+    pub image_id: String,
+    /// As in [`Build`].
+    #[serde(default)]
+    pub sent_at: Option<DateTime<Utc>>,
+}
+
+impl Message for Export {
+    const NAME: &'static str = "export";
+    const IDEMPOTENT: bool = true;
+    type Reply = ();
+}
+
+/// Give the file that [`Export`] made to the image service, as the data of its image, and remove it. A host that lost
+/// the file makes it again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Upload {
+    pub server: Box<Server>,
+    pub image_id: String,
+    /// In whose name, as in [`Snapshot`](crate::workflows::Snapshot).
+    pub token: String,
+    /// As in [`Build`].
+    #[serde(default)]
+    pub sent_at: Option<DateTime<Utc>>,
+}
+
+impl Message for Upload {
+    const NAME: &'static str = "upload";
+    const IDEMPOTENT: bool = true;
+    type Reply = ();
+}
+
+/// The file that [`Export`] made, or is making, is not wanted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Discard {
+    pub image_id: String,
+}
+
+impl Message for Discard {
+    const NAME: &'static str = "discard";
+    const IDEMPOTENT: bool = true;
+    type Reply = ();
+}
+
 /// An action on a server was given up: commands of older epochs end without effect, begun or not.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GiveUp {

@@ -1,8 +1,11 @@
-//! The token of the user who asked for a console, sealed with the console's own token.
+//! Tokens of users, sealed with a secret of those who are to read them.
 //!
-//! The database keeps the seal beside a hash of the console's token: whoever reads both opens
+//! **Of who asked for a console**: sealed with the console's own token. The database keeps the seal beside a hash of the console's token: whoever reads both opens
 //! neither. The proxy, to which the browser brings the console's token, opens the seal and can ask
 //! again and again whether the user still has the right.
+//!
+//! **Of who asked for long work**, which is done in their name: sealed with the password of compute's own user, which
+//! the API, conductors and agents know, and the database and the broker do not.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
@@ -10,21 +13,21 @@ use fernet::Fernet;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
-/// Seals a user's token with a console's.
-pub fn seal(console_token: &str, user_token: &str) -> String {
-    key(console_token).encrypt(user_token.as_bytes())
+/// Seals a user's token with a secret, as a console's token.
+pub fn seal(secret: &str, user_token: &str) -> String {
+    key(secret).encrypt(user_token.as_bytes())
 }
 
-/// The user's token that was sealed with this console's; none when it was another's.
-pub fn open(console_token: &str, sealed: &str) -> Option<SecretString> {
-    let bytes = key(console_token).decrypt(sealed).ok()?;
+/// The user's token that was sealed with this secret; none when it was another.
+pub fn open(secret: &str, sealed: &str) -> Option<SecretString> {
+    let bytes = key(secret).decrypt(sealed).ok()?;
     String::from_utf8(bytes).ok().map(SecretString::from)
 }
 
-/// Another digest than the one that the database keeps. The console's token is random enough (122
-/// bits) to need no slow derivation.
-fn key(console_token: &str) -> Fernet {
-    let digest = Sha256::digest(format!("seal of a user's token: {console_token}"));
+/// Another digest than the one that the database keeps. Tokens of consoles and passwords of services are random enough
+/// (122 bits and more) to need no slow derivation.
+fn key(secret: &str) -> Fernet {
+    let digest = Sha256::digest(format!("seal of a user's token: {secret}"));
     Fernet::new(&URL_SAFE.encode(digest)).expect("a digest has the 32 bytes of a key")
 }
 

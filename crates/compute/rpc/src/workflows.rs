@@ -186,6 +186,37 @@ pub struct DetachInterface {
     pub vif: Vif,
 }
 
+/// Kind of [`Snapshot`].
+pub const SNAPSHOT: &str = "snapshot";
+
+/// The version of [`Snapshot`] and of its steps.
+pub const SNAPSHOT_VERSION: u16 = 1;
+
+/// An image is made of a server's disk.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    pub server_id: String,
+    pub asked: Asked,
+    /// The server's epoch when this claimed it, as in [`Act`].
+    pub epoch: i64,
+    /// Chosen at acceptance; the image's record is made by whoever accepted.
+    pub image_id: String,
+    /// The caller's token, in whose name the image is filled; [sealed](crate::sealed) with the password of compute's
+    /// own user.
+    pub token: String,
+    /// None for a plain image.
+    #[serde(default)]
+    pub backup: Option<Backup>,
+}
+
+/// A backup replaces older ones of its type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backup {
+    pub backup_type: String,
+    /// How many of the type stay, this one included.
+    pub rotation: u32,
+}
+
 /// Whether an operation of this kind can be turned round: a delete only goes forward.
 #[must_use]
 pub fn can_undo(kind: &str) -> bool {

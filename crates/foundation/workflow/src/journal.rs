@@ -296,6 +296,20 @@ pub async fn request_cancel(
     Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
 }
 
+/// Asks one workflow to turn round and undo, if it still runs; nudge it after the commit.
+pub async fn request_cancel_of(
+    tx: &impl ConnectionTrait,
+    id: WorkflowId,
+) -> Result<(), WorkflowError> {
+    workflow::Entity::update_many()
+        .col_expr(workflow::Column::Cancel, Expr::value(true))
+        .filter(workflow::Column::Id.eq(id.to_string()))
+        .filter(workflow::Column::Status.eq(Status::Running))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
 /// Where nothing comes any more.
 const ENDED: [Status; 3] = [Status::Done, Status::Undone, Status::Abandoned];
 

@@ -52,7 +52,7 @@ pub use entity::{Direction, Outcome, Status};
 pub use identity::SoleProcess;
 pub use journal::{
     Filter, Kind, Record, StepRecord, WorkflowError, WorkflowId, find, get, history, insert, list,
-    purge, request_cancel,
+    purge, request_cancel, request_cancel_of,
 };
 pub use migration::{Migration, SignalsMigration};
 pub use operate::{abandon, resume, undo};

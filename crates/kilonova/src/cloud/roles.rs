@@ -54,6 +54,7 @@ pub(super) async fn conductor(parts: &Parts<'_>, db: &Database) -> Result<Conduc
         db: db.read_only(),
         bus: parts.bus.clone(),
         network: parts.asked.network.clone(),
+        image: parts.asked.image.clone(),
         session: parts.session.clone(),
         settings,
         hearing: compute_conductor::Hearing::default(),
@@ -81,6 +82,12 @@ pub(super) async fn agents(parts: &Parts<'_>, hosts: &[drivers::Hosted]) -> Resu
         let settings = compute_agent::Settings {
             my_ip: config.place.my_ip.clone(),
             image_cache: parts.state.path.join("image-cache"),
+            snapshots: parts
+                .state
+                .path
+                .join("snapshots")
+                .join(hosted.host.as_str()),
+            upload_timeout: compute.long_rpc_timeout,
             cache: compute_agent::CacheSettings {
                 keep_free: config.place.disk_reserve,
                 ..config.image_cache.0.clone()

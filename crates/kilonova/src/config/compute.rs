@@ -371,6 +371,7 @@ impl Section for FakeSection {
             Opt::integer("vcpus", "1000", "Processors of each.").range(1, 1_000_000),
             Opt::integer("memory_mb", "800000", "MiB of each.").range(1, i64::MAX),
             Opt::integer("disk_gb", "600000", "GiB of each.").range(0, i64::MAX),
+            Opt::integer("snapshot_ms", "0", "Milliseconds to copy a disk.").range(0, 3_600_000),
             Opt::integer("start_ms", "0", "Milliseconds to start a guest.").range(0, 3_600_000),
             Opt::integer("stop_ms", "0", "Milliseconds to stop one.").range(0, 3_600_000),
             Opt::text(
@@ -399,6 +400,7 @@ impl Section for FakeSection {
             memory_mb: from.integer("memory_mb"),
             disk_gb: from.integer("disk_gb"),
             latencies: Latencies {
+                snapshot_ms: from.integer("snapshot_ms"),
                 start_ms: from.integer("start_ms"),
                 stop_ms: from.integer("stop_ms"),
                 ..Latencies::default()

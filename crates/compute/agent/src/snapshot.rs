@@ -1,0 +1,139 @@
+//! Images made of the disks of servers that are here: a copy in a file of this host, then its upload.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bus::{Context, Failure};
+use clients::image as glance;
+use compute_model::Server;
+use compute_model::fault::Kind;
+use compute_rpc::agent::{Discard, Export, Upload};
+use compute_rpc::{code, failure, sealed};
+use futures::TryFutureExt;
+use hypervisor::parse_id;
+use secrecy::ExposeSecret;
+use tokio_util::io::ReaderStream;
+
+use crate::build::epoch;
+use crate::failure::{chain, of_driver, of_io, unsupported};
+use crate::{Host, late};
+
+/// The images whose files nobody wants: one that is being made goes when it is done.
+#[derive(Default)]
+pub(crate) struct Unwanted(Mutex<BTreeSet<String>>);
+
+impl Unwanted {
+    fn all(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Copies the server's disk, unless that is done.
+pub async fn export(host: Arc<Host>, _context: Context, message: Export) -> Result<(), Failure> {
+    late::refuse(&host, &message.server, message.sent_at).await?;
+    copy(&host, &message.server, &message.image_id).await?;
+    Ok(())
+}
+
+/// Uploads the copy. An image that has its data already is success.
+pub async fn upload(host: Arc<Host>, _context: Context, message: Upload) -> Result<(), Failure> {
+    late::refuse(&host, &message.server, message.sent_at).await?;
+    let id = message.image_id.as_str();
+    let file = copy(&host, &message.server, id).await?;
+    let images = &host.images;
+    let opened = sealed::open(images.session().secret().expose_secret(), &message.token);
+    let token = opened.ok_or_else(|| {
+        failure(
+            code::BAD_REQUEST,
+            Kind::Internal,
+            "the caller's token is sealed",
+        )
+    })?;
+    let sent = async {
+        let own = images.session().token().await?;
+        let data = {
+            let file = file.clone();
+            async move { tokio::fs::File::open(file).await.map(ReaderStream::new) }
+        };
+        let data = data.try_flatten_stream();
+        let (service, time) = (images.service().vouched(&own), host.settings.upload_timeout);
+        glance::upload(&service, token.expose_secret(), id, data, time).await
+    };
+    if let Err(error) = sent.await
+        && !has_data(&host, id).await
+    {
+        // An upload of before, which the service has not given up yet, is in the way (409).
+        let passing = error.is_passing() || error.status().is_some_and(|code| code.as_u16() == 409);
+        let code = if passing {
+            code::BUSY
+        } else {
+            code::HOST_FAILED
+        };
+        return Err(failure(code, Kind::ImageUnavailable, chain(&error)));
+    }
+    remove(&file).await;
+    Ok(())
+}
+
+/// The copy is not wanted, nor one that is being made.
+pub async fn discard(host: Arc<Host>, _context: Context, message: Discard) -> Result<(), Failure> {
+    let file = path(&host, &message.image_id)?;
+    host.unwanted.all().insert(message.image_id);
+    remove(&file).await;
+    Ok(())
+}
+
+/// Removes the copies that an earlier life of this agent left: whoever wants one asks again.
+pub(crate) fn tidy(host: &Host) {
+    match std::fs::remove_dir_all(&host.settings.snapshots) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(%error, "copies of disks stay in {}", host.settings.snapshots.display());
+        }
+        _ => {}
+    }
+}
+
+async fn copy(host: &Host, server: &Server, image_id: &str) -> Result<PathBuf, Failure> {
+    let file = path(host, image_id)?;
+    if file.exists() {
+        return Ok(file);
+    }
+    let able = host.driver.snapshot();
+    let able = able.ok_or_else(|| unsupported("make an image of a server"))?;
+    let made = tokio::fs::create_dir_all(&host.settings.snapshots).await;
+    made.map_err(|error| failure(code::HOST_FAILED, of_io(&error), chain(&error)))?;
+    host.unwanted.all().remove(image_id);
+    let exported = able.export(&server.id, epoch(server.epoch), &file).await;
+    exported.map_err(|error| of_driver(&error))?;
+    if host.unwanted.all().contains(image_id) {
+        remove(&file).await;
+        let text = "the copy is not wanted any more";
+        return Err(failure(code::STALE, Kind::Overtaken, text));
+    }
+    Ok(file)
+}
+
+/// The file of an image's copy.
+fn path(host: &Host, image_id: &str) -> Result<PathBuf, Failure> {
+    let id = parse_id(image_id)
+        .map_err(|_| failure(code::BAD_REQUEST, Kind::Internal, "not the id of an image"))?;
+    Ok(host.settings.snapshots.join(id))
+}
+
+async fn has_data(host: &Host, id: &str) -> bool {
+    let images = &host.images;
+    let shown = images
+        .session()
+        .with(|token| async move { glance::show(images.service(), &token, id).await });
+    shown.await.is_ok_and(|image| image.status == "active")
+}
+
+async fn remove(file: &std::path::Path) {
+    match tokio::fs::remove_file(file).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(path = %file.display(), %error, "a copy of a disk stays");
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,198 @@
+//! Images made of servers' disks: plain ones, and backups that replace one another.
+
+use std::collections::BTreeMap;
+
+use clients::{ClientError, image as glance};
+use compute_db::servers;
+use compute_model::{Server, TaskState, lifecycle};
+use compute_rpc::sealed;
+pub use compute_rpc::workflows::Backup;
+use compute_rpc::workflows::{SNAPSHOT, SNAPSHOT_VERSION, Snapshot};
+use secrecy::ExposeSecret;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+use workflow::WorkflowId;
+
+use super::{asked, begin_action, load, lock, nudge};
+use crate::{Context, Control, ControlError, Result};
+
+/// What an image is to be called and to say of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewImage {
+    pub name: String,
+    /// Properties of the image, beside those that it takes over from the server's own image.
+    pub metadata: BTreeMap<String, String>,
+    /// None for a plain image.
+    pub backup: Option<Backup>,
+}
+
+/// Properties of an image that do not hold for what is made of its servers: Nova's list of those that are never
+/// inherited, and the defaults of `non_inheritable_image_properties`.
+const NOT_INHERITED: &[&str] = &[
+    "bittorrent",
+    "cache_in_nova",
+    "cinder_encryption_key_deletion_policy",
+    "cinder_encryption_key_id",
+    "hw_ephemeral_encryption_secret_uuid",
+    "img_block_device_mapping",
+    "img_mappings",
+    "img_signature",
+    "img_signature_certificate_uuid",
+    "img_signature_hash_method",
+    "img_signature_key_type",
+];
+
+/// Attributes of every image, which properties cannot be.
+const ATTRIBUTES: &[&str] = &[
+    "checksum",
+    "container_format",
+    "created_at",
+    "direct_url",
+    "disk_format",
+    "file",
+    "id",
+    "locations",
+    "min_disk",
+    "min_ram",
+    "name",
+    "os_hash_algo",
+    "os_hash_value",
+    "os_hidden",
+    "owner",
+    "protected",
+    "schema",
+    "self",
+    "size",
+    "status",
+    "stores",
+    "tags",
+    "updated_at",
+    "virtual_size",
+    "visibility",
+];
+
+/// Begins to make an image of a server's disk; gives the image's id.
+///
+/// # Errors
+/// 404 for the server; 403 by policy, or when the project may have no more images; 409 when the server's state forbids
+/// it; 400 for properties that no image can have; 501 for a server without a disk on its host.
+pub async fn create_image(
+    control: &Control,
+    cx: &Context,
+    id: &str,
+    new: &NewImage,
+) -> Result<String> {
+    let (word, task) = match new.backup {
+        Some(_) => ("createBackup", TaskState::ImageBackup),
+        None => ("createImage", TaskState::ImageSnapshotPending),
+    };
+    let server = load(control, cx, id).await?;
+    lifecycle::admit_image(word, &server)?;
+    let image_id = Uuid::new_v4().to_string();
+    let record = record(cx, &server, &image_id, new)?;
+    let token = sealed::seal(control.session.secret().expose_secret(), cx.token());
+    let begun = sql::retry(|| async {
+        let tx = control.db.begin().await?;
+        let mut server = lock(&tx, control, cx, id).await?;
+        lifecycle::admit_image(word, &server)?;
+        server.task_state = Some(task);
+        server.epoch += 1;
+        servers::save(&tx, &mut server).await?;
+        begin_action(&tx, cx, &server, word).await?;
+        let state = Snapshot {
+            server_id: server.id.clone(),
+            asked: asked(cx),
+            epoch: server.epoch,
+            image_id: image_id.clone(),
+            token: token.clone(),
+            backup: new.backup.clone(),
+        };
+        let begun = workflow::insert(&tx, (SNAPSHOT, SNAPSHOT_VERSION), &server.id, &state).await?;
+        tx.commit().await?;
+        Ok::<_, ControlError>(begun)
+    })
+    .await?;
+    // Made in the caller's name: it is theirs, and counts for their project. The operation waits for it.
+    if let Err(error) = glance::create(&control.image, cx.token(), &record).await {
+        give_up(control, cx, begun).await?;
+        return Err(refused(error));
+    }
+    nudge(control, cx, &[begun]);
+    Ok(image_id)
+}
+
+/// The operation ends without effect: its image cannot be made.
+async fn give_up(control: &Control, cx: &Context, begun: WorkflowId) -> Result<()> {
+    sql::retry(|| async {
+        let tx = control.db.begin().await?;
+        workflow::request_cancel_of(&tx, begun).await?;
+        tx.commit().await?;
+        Ok::<_, ControlError>(())
+    })
+    .await?;
+    nudge(control, cx, &[begun]);
+    Ok(())
+}
+
+fn refused(error: ClientError) -> ControlError {
+    let status = error.status().map(|status| status.as_u16());
+    match (status, error) {
+        (Some(403 | 413), error) => ControlError::Forbidden {
+            why: error.message(),
+        },
+        (Some(400), error) => ControlError::Invalid {
+            why: error.message(),
+        },
+        (_, error) => error.into(),
+    }
+}
+
+/// The body for the image service. Source: `nova.compute.api.API._create_image` and
+/// `nova.utils.get_image_from_system_metadata`.
+fn record(cx: &Context, server: &Server, image_id: &str, new: &NewImage) -> Result<Value> {
+    let mut record = Map::new();
+    if let Some(image) = &server.image {
+        for (name, value) in &image.properties {
+            if !NOT_INHERITED.contains(&name.as_str()) {
+                record.insert(name.clone(), json!(value));
+            }
+        }
+        record.insert("base_image_ref".to_owned(), json!(image.id));
+        record.insert("min_ram".to_owned(), json!(image.min_ram));
+    }
+    for (name, value) in &new.metadata {
+        if ATTRIBUTES.contains(&name.as_str()) {
+            return Err(ControlError::Invalid {
+                why: format!(
+                    "Invalid image metadata. Error: {name} is an attribute of every image"
+                ),
+            });
+        }
+        record.insert(name.clone(), json!(value));
+    }
+    let base = server.image.as_ref().map_or(0, |image| image.min_disk);
+    let kind = match &new.backup {
+        Some(backup) => {
+            record.insert("backup_type".to_owned(), json!(backup.backup_type));
+            "backup"
+        }
+        None => "snapshot",
+    };
+    for (name, value) in [
+        ("id", json!(image_id)),
+        ("name", json!(new.name)),
+        ("visibility", json!("private")),
+        ("container_format", json!("bare")),
+        ("disk_format", json!("qcow2")),
+        ("min_disk", json!(server.flavor.disk.max(base))),
+        ("image_type", json!(kind)),
+        ("instance_uuid", json!(server.id)),
+        ("user_id", json!(cx.caller.user_id)),
+        ("owner_id", json!(server.project_id)),
+        ("image_location", json!("snapshot")),
+        ("image_state", json!("available")),
+    ] {
+        record.insert(name.to_owned(), value);
+    }
+    Ok(Value::Object(record))
+}
