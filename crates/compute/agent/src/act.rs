@@ -9,9 +9,9 @@ use compute_model::lifecycle::Action;
 use compute_rpc::agent::{Act, Done};
 use hypervisor::{DriverError, GuestFacts, Reboot, ServerSpec, StopHow};
 
-use crate::build::{epoch, power};
 use crate::failure::{of_driver, unsupported};
 use crate::images::Hold;
+use crate::numbers::{epoch, power};
 use crate::spec::{self, Extras};
 use crate::{Host, images, late};
 

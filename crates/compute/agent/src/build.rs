@@ -8,6 +8,7 @@ use compute_rpc::agent::{Build, Destroy, Done};
 use hypervisor::Keep;
 
 use crate::failure::of_driver;
+use crate::numbers::{epoch, power};
 use crate::spec::{self, Extras};
 use crate::{Host, images, late};
 
@@ -47,14 +48,4 @@ pub async fn destroy(
     Ok(Done {
         power_state: PowerState::NoState,
     })
-}
-
-/// The driver's power state in the model's words; both have Nova's numbers.
-pub(crate) fn power(state: hypervisor::PowerState) -> PowerState {
-    PowerState::try_from(state.number()).unwrap_or_default()
-}
-
-/// Epochs are counted up from one; a negative one never existed.
-pub(crate) fn epoch(epoch: i64) -> u64 {
-    u64::try_from(epoch).unwrap_or_default()
 }

@@ -14,7 +14,7 @@ use hypervisor::guard::Graves;
 use tokio::sync::watch;
 
 use crate::Host;
-use crate::build::epoch;
+use crate::numbers::epoch;
 
 /// The epochs up to which actions are void, by server; of the servers that were given up last.
 #[derive(Default)]

@@ -12,6 +12,7 @@ mod failure;
 mod given_up;
 mod images;
 mod late;
+mod numbers;
 mod plug;
 mod report;
 pub mod settings;

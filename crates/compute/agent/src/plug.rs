@@ -6,8 +6,8 @@ use bus::{Context, Failure};
 use compute_rpc::agent::Plug;
 use compute_rpc::code;
 
-use crate::build::epoch;
 use crate::failure::{of_driver, unsupported};
+use crate::numbers::epoch;
 use crate::{Host, spec};
 
 /// Plugs a card into a guest, or unplugs it. Repeating it is harmless.

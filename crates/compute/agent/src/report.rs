@@ -14,8 +14,8 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use crate::Host;
-use crate::build::{epoch, power};
 use crate::failure::chain;
+use crate::numbers::{epoch, power};
 
 /// How long a report waits for a conductor; the next one comes anyway.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -19,8 +19,8 @@ use hypervisor::{
 };
 use rand::Rng;
 
-use crate::build::epoch;
 use crate::images::Ready;
+use crate::numbers::epoch;
 use crate::settings::Settings;
 
 /// What a config drive holds beyond the server's own data.

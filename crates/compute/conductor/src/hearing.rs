@@ -15,11 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use compute_db::hosts;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-
-use crate::env::Env;
 
 /// The longest time between two looks.
 const LOOK: Duration = Duration::from_secs(10);
@@ -31,14 +27,14 @@ pub fn look_interval(down_time: Duration) -> Duration {
 
 /// Which agents had been heard lately at one look.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Heard {
+pub enum Heard {
     Nobody,
     Only(String),
     Several,
 }
 
 impl Heard {
-    fn of(silences: &[(String, TimeDelta)], lately: Duration) -> Self {
+    pub fn of(silences: &[(String, TimeDelta)], lately: Duration) -> Self {
         let lately = TimeDelta::from_std(lately).unwrap_or(TimeDelta::MAX);
         let mut fresh = silences.iter().filter(|(_, silence)| *silence <= lately);
         match (fresh.next(), fresh.next()) {
@@ -65,7 +61,7 @@ pub struct Hearing {
 
 impl Hearing {
     /// Notes a look at `now`. Looks older than `down_time` are forgotten, but for the last of them.
-    fn note(&self, now: Instant, heard: Heard, down_time: Duration) {
+    pub fn note(&self, now: Instant, heard: Heard, down_time: Duration) {
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         looks.push_back((now, heard));
         while looks
@@ -77,7 +73,7 @@ impl Hearing {
     }
 
     /// Whether, for the whole of `down_time` before `now`, others than `host` were heard.
-    fn of_others(&self, now: Instant, host: &str, down_time: Duration) -> bool {
+    pub fn of_others(&self, now: Instant, host: &str, down_time: Duration) -> bool {
         let looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((first, _)) = looks.front() else {
             return false;
@@ -92,41 +88,6 @@ impl Hearing {
             && !gaps
             && looks.iter().all(|(_, heard)| heard.besides(host))
     }
-}
-
-/// Looks again and again, until `stop`.
-pub async fn listen(env: &Env, stop: CancellationToken) {
-    let down_time = env.settings.service_down_time;
-    loop {
-        match hosts::silences(env.db.read()).await {
-            Ok(silences) => {
-                let heard = Heard::of(&silences, down_time / 2);
-                env.hearing.note(Instant::now(), heard, down_time);
-            }
-            Err(error) => tracing::warn!(%error, "cannot see which hosts are alive"),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(look_interval(down_time)) => {}
-            () = stop.cancelled() => return,
-        }
-    }
-}
-
-/// Why a host is dead; none while it is not, or while this conductor cannot know.
-///
-/// # Errors
-/// The database does not answer.
-pub async fn death(env: &Env, host: &str) -> compute_db::Result<Option<String>> {
-    let down_time = env.settings.service_down_time;
-    let agent = hosts::agent(env.db.read(), host).await?;
-    if agent.as_ref().is_some_and(|agent| agent.forced_down) {
-        return Ok(Some("declared down".to_owned()));
-    }
-    let now = compute_db::now(env.db.read()).await?;
-    let limit = TimeDelta::from_std(down_time).unwrap_or(TimeDelta::MAX);
-    let silent = agent.is_none_or(|agent| !agent.is_up(now, limit));
-    let dead = silent && env.hearing.of_others(Instant::now(), host, down_time);
-    Ok(dead.then(|| format!("silent for more than {} s", down_time.as_secs())))
 }
 
 #[cfg(test)]

@@ -17,7 +17,8 @@ use compute_rpc::agent;
 use compute_rpc::workflows::Asked;
 
 use crate::env::Env;
-use crate::hearing;
+use crate::hearing::look_interval;
+use crate::silence;
 use crate::why::Why;
 
 /// How long word waits for a host: as long as the broker keeps the queue of a host that is away. The
@@ -119,11 +120,11 @@ pub async fn say_given_up(env: &Env, host: &str, asked: &Asked, word: agent::Giv
     }
 }
 
-/// Ends when the host is dead, with the reason. See [`hearing`].
+/// Ends when the host is dead, with the reason. See [`crate::hearing`].
 async fn death(env: &Env, host: &str) -> String {
     loop {
-        tokio::time::sleep(hearing::look_interval(env.settings.service_down_time)).await;
-        match hearing::death(env, host).await {
+        tokio::time::sleep(look_interval(env.settings.service_down_time)).await;
+        match silence::death(env, host).await {
             Ok(Some(why)) => return why,
             Ok(None) => {}
             Err(error) => tracing::warn!(host, %error, "cannot see whether a host is alive"),

@@ -12,6 +12,7 @@ mod ports;
 mod purge;
 mod records;
 mod settings;
+mod silence;
 mod why;
 pub mod workflows;
 
@@ -89,7 +90,7 @@ impl Conductor {
         }
         let stop = CancellationToken::new();
         let (listens, ended) = (env.clone(), stop.clone());
-        tokio::spawn(async move { hearing::listen(&listens, ended).await });
+        tokio::spawn(async move { silence::listen(&listens, ended).await });
         let ended = stop.clone();
         tokio::spawn(async move { purge::run(&db, &env.settings.keep, ended).await });
         Ok(Conductor {

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use compute_db::aggregates;
-use compute_db::hosts::{self, COMPUTE};
-use compute_model::host::Service;
+use compute_db::hosts;
 
 use crate::services::is_up;
+use crate::zones::Zones;
 use crate::{Context, Control, Result, policy};
 
 /// A zone.
@@ -79,29 +78,4 @@ async fn zones(control: &Control) -> Result<Vec<Zone>> {
         hosts: BTreeMap::new(),
     });
     Ok(available.into_values().chain(unavailable).collect())
-}
-
-/// Which zone each service is in.
-pub(crate) struct Zones {
-    default: String,
-    internal: String,
-    by_host: BTreeMap<String, String>,
-}
-
-impl Zones {
-    pub(crate) async fn read(control: &Control) -> Result<Self> {
-        Ok(Zones {
-            default: control.settings.default_availability_zone.clone(),
-            internal: control.settings.internal_service_availability_zone.clone(),
-            by_host: aggregates::zones(control.db.read()).await?,
-        })
-    }
-
-    /// The zone of a service.
-    pub(crate) fn of(&self, service: &Service) -> &str {
-        match service.binary.as_str() {
-            COMPUTE => self.by_host.get(&service.host).unwrap_or(&self.default),
-            _ => &self.internal,
-        }
-    }
 }

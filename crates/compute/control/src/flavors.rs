@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use compute_db::{DbError, flavors};
 use compute_model::Flavor;
 use uuid::Uuid;
-use web::policy::IS_ADMIN;
 
 use crate::{Context, Control, ControlError, Result, policy};
 
@@ -82,7 +81,7 @@ pub async fn show(control: &Control, cx: &Context, id: &str) -> Result<Flavor> {
     let flavor = flavors::find(control.db.read(), id)
         .await
         .map_err(|error| missing(error, id))?;
-    if flavor.is_public || policy::may(control, cx, IS_ADMIN) {
+    if flavor.is_public || policy::is_admin(control, cx) {
         return Ok(flavor);
     }
     let open_to = flavors::access(control.db.read(), id).await?;

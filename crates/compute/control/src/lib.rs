@@ -25,6 +25,7 @@ pub mod settings;
 pub mod tenant_usages;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod zones;
 
 use std::sync::Arc;
 

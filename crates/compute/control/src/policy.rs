@@ -120,6 +120,11 @@ pub fn may(control: &Control, cx: &Context, rule: &str) -> bool {
     allow_rule(control, cx, rule).is_ok()
 }
 
+/// Whether the caller is an operator: passes locks and sees all projects.
+pub fn is_admin(control: &Control, cx: &Context) -> bool {
+    may(control, cx, IS_ADMIN)
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;

@@ -12,7 +12,6 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::servers;
 use crate::servers::security_groups::groups;
 pub use crate::servers::security_groups::{Group, Rule};
 use crate::{Context, Control, ControlError, Result, policy};
@@ -35,7 +34,7 @@ pub struct NewRule {
 /// 403 by policy.
 pub async fn list(control: &Control, cx: &Context, all_projects: bool) -> Result<Vec<Group>> {
     policy::allow(control, cx)?;
-    let query = match all_projects && servers::is_admin(control, cx) {
+    let query = match all_projects && policy::is_admin(control, cx) {
         true => String::new(),
         false => format!("project_id={}", segment(cx.project()?)),
     };

@@ -6,7 +6,7 @@ use compute_model::quota::Resource;
 use compute_model::server_group::{GroupPolicy, ServerGroup};
 use sql::sea_orm::DatabaseTransaction;
 
-use crate::{Context, Control, ControlError, Result, policy, servers};
+use crate::{Context, Control, ControlError, Result, policy};
 
 /// A group that is asked for.
 #[derive(Debug, Clone)]
@@ -74,7 +74,7 @@ pub async fn list(
 ) -> Result<Vec<ServerGroup>> {
     policy::allow(control, cx)?;
     // Others than operators may say so, too, and see what they always see.
-    let all = all_projects && servers::is_admin(control, cx);
+    let all = all_projects && policy::is_admin(control, cx);
     if all {
         let rule = "os_compute_api:os-server-groups:index:all_projects";
         policy::allow_rule(control, cx, rule)?;
@@ -122,7 +122,7 @@ pub(crate) async fn to_join(
         other => other?,
     };
     let own = cx.caller.project_id.as_ref() == Some(&group.project_id);
-    match own || servers::is_admin(control, cx) {
+    match own || policy::is_admin(control, cx) {
         true => Ok(group),
         // Nova lets everybody join who guesses the id; then strangers would keep hosts from the group.
         false => Err(unknown()),

@@ -36,8 +36,6 @@ use compute_rpc::conductor::{self, Nudge};
 use compute_rpc::workflows::Asked;
 use sql::sea_orm::DatabaseTransaction;
 
-use web::policy::IS_ADMIN;
-
 use crate::{Context, Control, ControlError, Result, policy};
 
 pub use act::act;
@@ -54,11 +52,6 @@ pub(crate) fn missing(id: &str) -> ControlError {
     ControlError::NotFound {
         why: format!("Instance {id} could not be found."),
     }
-}
-
-/// Whether the caller is an operator: passes locks and sees all projects.
-pub(crate) fn is_admin(control: &Control, cx: &Context) -> bool {
-    policy::may(control, cx, IS_ADMIN)
 }
 
 /// The server, if it exists and the caller may know so and the rule of the call allows.
@@ -89,7 +82,7 @@ fn visible(
         other => other.into(),
     })?;
     let own = cx.caller.project_id.as_deref() == Some(server.project_id.as_str());
-    if !own && !is_admin(control, cx) {
+    if !own && !policy::is_admin(control, cx) {
         return Err(missing(id));
     }
     policy::allow_on(control, cx, Some(&server.project_id), &server.user_id)?;
@@ -143,7 +136,7 @@ pub(crate) fn editable(server: &Server, word: &'static str) -> Result<()> {
 
 /// Refuses callers who do not pass the server's lock.
 pub(crate) fn unlocked(control: &Control, cx: &Context, server: &Server) -> Result<()> {
-    Ok(lifecycle::unlocked(server, is_admin(control, cx))?)
+    Ok(lifecycle::unlocked(server, policy::is_admin(control, cx))?)
 }
 
 /// Writes down that an action on a server was asked for and is under way, in the transaction that claims the server.

@@ -5,7 +5,7 @@ use compute_db::hosts::{self, COMPUTE};
 use compute_db::{DbError, aggregates, servers};
 use compute_model::host::Service;
 
-use crate::availability_zones::Zones;
+use crate::zones::Zones;
 use crate::{Context, Control, ControlError, Result, policy};
 
 /// A service as it is now.

@@ -58,19 +58,12 @@ pub fn decide(
         host: host.node.host.clone(),
         node: host.node.name.clone(),
         node_id: host.node.id.clone(),
-        availability_zone: zone(host, settings),
+        availability_zone: host.zone(settings).to_owned(),
     });
     Selection {
         choices: choices.collect(),
         explanation,
     }
-}
-
-/// The zone of a host.
-pub(crate) fn zone(host: &Host, settings: &Settings) -> String {
-    host.availability_zone
-        .clone()
-        .unwrap_or_else(|| settings.default_availability_zone.clone())
 }
 
 /// Best first; equals in random order, so that simultaneous questions spread; then one of the

@@ -11,6 +11,8 @@ use compute_model::aggregate::Aggregate;
 use compute_model::host::Node;
 use tokio::sync::Mutex;
 
+use crate::settings::Settings;
+
 /// How long what is known of liveness is believed. Far below any sensible down time.
 const LIVENESS: Duration = Duration::from_secs(1);
 
@@ -27,6 +29,19 @@ pub struct Host {
     pub aggregates: Vec<Arc<Aggregate>>,
     /// Of the images of its servers; empty unless a weigher asks.
     pub image_properties: Arc<ImageProperties>,
+}
+
+impl Host {
+    /// The zone that it is in.
+    pub fn zone<'a>(&'a self, settings: &'a Settings) -> &'a str {
+        let own = self.availability_zone.as_ref();
+        own.unwrap_or(&settings.default_availability_zone)
+    }
+}
+
+/// What a node offers of a class: Placement's `(total − reserved) × ratio`.
+pub fn capacity(total: u64, reserved: u64, ratio: f64) -> f64 {
+    (total.saturating_sub(reserved) as f64 * ratio).floor()
 }
 
 /// Of how many changed hosts the images are asked for by name; of more, all are read.

@@ -6,8 +6,8 @@
 
 use compute_model::server_group::GroupPolicy;
 
-use crate::Host;
 use crate::filters::{Question, least};
+use crate::hosts::{Host, capacity};
 use crate::settings::Settings;
 
 /// One weigher.
@@ -165,11 +165,6 @@ fn like_images(host: &Host, question: &Question) -> f64 {
             weight * alike.copied().unwrap_or(0) as f64
         })
         .sum()
-}
-
-/// What a node offers of a class: Placement's `(total − reserved) × ratio`.
-pub fn capacity(total: u64, reserved: u64, ratio: f64) -> f64 {
-    (total.saturating_sub(reserved) as f64 * ratio).floor()
 }
 
 /// The score of each host, in their order.

@@ -17,9 +17,8 @@ use workflow::{Next, Step, StepContext, StepError, Workflow};
 
 use super::MINUTE;
 use crate::env::Env;
-use crate::hearing;
 use crate::host::{self, AgentTrouble};
-use crate::{letting_go, ports, records};
+use crate::{letting_go, ports, records, silence};
 
 /// How often an operation that was asked to turn round is looked at. Its end wakes us before that.
 const LOOK: Duration = Duration::from_secs(1);
@@ -86,7 +85,7 @@ async fn guest(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
         AgentTrouble::Stale => return Ok(Next::Go),
         AgentTrouble::Dead(_) => true,
         AgentTrouble::Away(_) if cx.attempt() >= AGENT_TRIES => {
-            let death = hearing::death(env, &on).await;
+            let death = silence::death(env, &on).await;
             death.map_err(records::database)?.is_some()
         }
         _ => false,

@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 
 use compute_db::{DbError, flavors};
 use compute_model::Flavor;
-use web::policy::IS_ADMIN;
 
 use crate::{Context, Control, ControlError, Result, policy};
 
@@ -87,7 +86,7 @@ impl SortKey {
 /// # Errors
 /// 400 for a marker that is no flavor.
 pub async fn list(control: &Control, cx: &Context, wanted: &Listing) -> Result<Vec<Flavor>> {
-    let admin = policy::may(control, cx, IS_ADMIN);
+    let admin = policy::is_admin(control, cx);
     let kind = if admin { wanted.kind } else { Kind::Usable };
     let project = cx.caller.project_id.as_deref().unwrap_or_default();
     let of = (kind == Kind::Usable).then_some(project);

@@ -4,8 +4,8 @@ use compute_db::servers;
 use compute_model::lifecycle::{self, Action};
 use compute_rpc::workflows::{ACT, ACT_VERSION, Act};
 
-use super::{asked, begin_action, is_admin, lock, nudge};
-use crate::{Context, Control, ControlError, Result};
+use super::{asked, begin_action, lock, nudge};
+use crate::{Context, Control, ControlError, Result, policy};
 
 /// Accepts an action: claims the server for it and writes it into the journal.
 ///
@@ -15,7 +15,7 @@ pub async fn act(control: &Control, cx: &Context, id: &str, action: Action) -> R
     let begun = sql::retry(|| async {
         let tx = control.db.begin().await?;
         let mut server = lock(&tx, control, cx, id).await?;
-        let rule = lifecycle::admit(action, &server, is_admin(control, cx))?;
+        let rule = lifecycle::admit(action, &server, policy::is_admin(control, cx))?;
         if server.host.is_none() {
             return Err(not_ready(&server.id));
         }

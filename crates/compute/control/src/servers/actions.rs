@@ -4,7 +4,7 @@ use compute_db::{DbError, actions, servers};
 use compute_model::Server;
 use compute_model::action::{ActionEvent, ActionRecord};
 
-use super::{IS_ADMIN, load, missing};
+use super::{load, missing};
 use crate::{Context, Control, ControlError, Result, policy};
 
 pub use actions::Page;
@@ -93,7 +93,7 @@ async fn find(control: &Control, cx: &Context, id: &str, deleted_too: bool) -> R
         other => other?,
     };
     let own = cx.caller.project_id.as_deref() == Some(server.project_id.as_str());
-    if !own && !policy::may(control, cx, IS_ADMIN) {
+    if !own && !policy::is_admin(control, cx) {
         return Err(missing(id));
     }
     policy::allow_on(control, cx, Some(&server.project_id), &server.user_id)?;

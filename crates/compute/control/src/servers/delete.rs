@@ -5,8 +5,8 @@ use compute_model::TaskState;
 use compute_model::lifecycle;
 use compute_rpc::workflows::{DELETE, DELETE_VERSION, Delete};
 
-use super::{asked, begin_action, is_admin, lock, nudge};
-use crate::{Context, Control, ControlError, Result};
+use super::{asked, begin_action, lock, nudge};
+use crate::{Context, Control, ControlError, Result, policy};
 
 /// Deletes a server, whatever its state. Repeating it while the server is being deleted is fine.
 ///
@@ -16,7 +16,7 @@ pub async fn delete(control: &Control, cx: &Context, id: &str) -> Result<()> {
     let begun = sql::retry(|| async {
         let tx = control.db.begin().await?;
         let mut server = lock(&tx, control, cx, id).await?;
-        lifecycle::unlocked(&server, is_admin(control, cx))?;
+        lifecycle::unlocked(&server, policy::is_admin(control, cx))?;
         if server.task_state == Some(TaskState::Deleting) {
             return Ok(Vec::new());
         }

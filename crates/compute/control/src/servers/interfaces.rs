@@ -15,8 +15,8 @@ use sql::sea_orm::DatabaseTransaction;
 use workflow::{Record, Status, WorkflowId};
 
 use super::nics;
-use super::{asked, begin_action, is_admin, load, lock, nudge};
-use crate::{Context, Control, ControlError, Result};
+use super::{asked, begin_action, load, lock, nudge};
+use crate::{Context, Control, ControlError, Result, policy};
 
 pub use super::nics::NewNic;
 pub use clients::network::Port;
@@ -77,12 +77,12 @@ pub async fn attach(
 ) -> Result<(Server, Port)> {
     const WORD: &str = "attach_interface";
     let server = load(control, cx, id).await?;
-    lifecycle::admit_interface(WORD, &server, is_admin(control, cx))?;
+    lifecycle::admit_interface(WORD, &server, policy::is_admin(control, cx))?;
     let wanted = nics::added(control, cx, &server.project_id, nic).await?;
     let begun = sql::retry(|| async {
         let tx = control.db.begin().await?;
         let server = lock(&tx, control, cx, id).await?;
-        lifecycle::admit_interface(WORD, &server, is_admin(control, cx))?;
+        lifecycle::admit_interface(WORD, &server, policy::is_admin(control, cx))?;
         begin_action(&tx, cx, &server, WORD).await?;
         let state = AttachInterface {
             server_id: server.id.clone(),
@@ -115,7 +115,7 @@ pub async fn detach(control: &Control, cx: &Context, id: &str, port_id: &str) ->
     let begun = sql::retry(|| async {
         let tx = control.db.begin().await?;
         let server = lock(&tx, control, cx, id).await?;
-        lifecycle::admit_interface(DETACH, &server, is_admin(control, cx))?;
+        lifecycle::admit_interface(DETACH, &server, policy::is_admin(control, cx))?;
         let begun = take_card(&tx, cx, &server, port_id).await?;
         tx.commit().await?;
         Ok::<_, ControlError>(begun)

@@ -101,7 +101,7 @@ fn filter(control: &Control, cx: &Context, wanted: &ListWanted) -> Result<Option
             };
         };
         if vm_states == [VmState::Deleted] {
-            if !policy::may(control, cx, super::IS_ADMIN) {
+            if !policy::is_admin(control, cx) {
                 return Err(ControlError::Forbidden {
                     why: "Only administrators may list deleted instances".to_owned(),
                 });

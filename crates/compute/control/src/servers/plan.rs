@@ -10,8 +10,7 @@ use compute_model::server::{DiskConfig, ServerKey};
 use compute_model::{Flavor, create_fields, extra_specs, image_properties};
 
 use super::create::{NewServer, invalid, kept};
-use super::is_admin;
-use crate::availability_zones::Zones;
+use crate::zones::Zones;
 use crate::{Context, Control, ControlError, Result, policy};
 
 /// Bytes of a GiB.
@@ -195,7 +194,7 @@ pub(super) async fn flavor(control: &Control, cx: &Context, id: &str) -> Result<
     if flavor.disabled {
         return Err(missing());
     }
-    if !flavor.is_public && !is_admin(control, cx) {
+    if !flavor.is_public && !policy::is_admin(control, cx) {
         let open_to = flavors::access(control.db.read(), id).await?;
         if !open_to
             .iter()

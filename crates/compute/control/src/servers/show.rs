@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use compute_db::{hosts, server_groups};
 use compute_model::{Server, server_group};
 
-use super::{IS_ADMIN, load};
+use super::load;
 use crate::{Context, Control, Result, policy};
 
 /// What of servers the caller may see beyond the plain fields.
@@ -27,7 +27,7 @@ pub struct Sight {
 /// What the caller may see.
 pub fn sight(control: &Control, cx: &Context) -> Sight {
     let may = |rule| policy::may(control, cx, rule);
-    let admin = may(IS_ADMIN);
+    let admin = policy::is_admin(control, cx);
     Sight {
         admin,
         extended: may("os_compute_api:os-extended-server-attributes"),

@@ -36,9 +36,7 @@ pub fn untried(host: &Host, question: &Question) -> Result<(), String> {
 /// In the zone asked for.
 pub fn zone(host: &Host, question: &Question) -> Result<(), String> {
     match &question.request.availability_zone {
-        Some(zone) if *zone != crate::decide::zone(host, question.settings) => {
-            Err(format!("not in zone {zone}"))
-        }
+        Some(zone) if zone != host.zone(question.settings) => Err(format!("not in zone {zone}")),
         _ => Ok(()),
     }
 }

@@ -1,8 +1,7 @@
 //! Enough free processors, memory and disk.
 
 use super::Question;
-use crate::Host;
-use crate::weighers::capacity;
+use crate::hosts::{Host, capacity};
 
 /// Whether every amount still fits beside what is claimed.
 pub fn fit(host: &Host, question: &Question) -> Result<(), String> {
