@@ -105,7 +105,7 @@ pub enum TransportError {
     /// The address has an empty part, or is too long for a broker.
     #[error(
         "an address needs a topic, and at most {} bytes",
-        crate::handle::LONGEST_ADDRESS
+        crate::limits::LONGEST_ADDRESS
     )]
     BadAddress,
     /// The connection to the broker was lost while the answer was awaited.
@@ -132,4 +132,12 @@ pub enum ConnectError {
         #[source]
         source: lapin::Error,
     },
+}
+
+/// Why the wire has no answer; [`CallError`] without the names.
+#[derive(Debug)]
+pub(crate) enum WireError {
+    Deadline,
+    NoSuchService,
+    Transport(TransportError),
 }

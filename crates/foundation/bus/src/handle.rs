@@ -8,22 +8,17 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::envelope::{self, Answer};
+use crate::failure::WireError;
+use crate::limits::LONGEST_ADDRESS;
 use crate::memory::Hub;
 use crate::message::{Address, Context, Message, Options};
 use crate::rabbit::{Parcel, Place, Rabbit};
 use crate::service::Service;
 use crate::{CallError, ConnectError, TransportError};
 
-/// How many messages wait for one address before senders are refused. Ten thousand casts are far
-/// more than a role leaves undone while it restarts, and still only some megabytes.
-pub const BACKLOG: usize = 10_000;
-
 /// How many messages that were posted may wait for the broker at once. While it is away more than
 /// that are dropped: whoever posts can do without.
 pub const POSTED: usize = 1_000;
-
-/// The longest topic and host together, in bytes: queue names have 255 and we add a prefix.
-pub const LONGEST_ADDRESS: usize = 200;
 
 /// Sends and serves messages over one wire. Clones share it.
 #[derive(Clone)]
@@ -42,14 +37,6 @@ struct Inner {
 enum Wire {
     Memory(Hub),
     Rabbit(Arc<Rabbit>),
-}
-
-/// Why the wire has no answer; [`CallError`] without the names.
-#[derive(Debug)]
-pub enum WireError {
-    Deadline,
-    NoSuchService,
-    Transport(TransportError),
 }
 
 impl Bus {

@@ -18,6 +18,7 @@
 mod envelope;
 pub mod failure;
 mod handle;
+mod limits;
 mod memory;
 mod message;
 mod rabbit;

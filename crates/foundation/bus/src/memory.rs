@@ -12,7 +12,8 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::handle::{BACKLOG, WireError};
+use crate::failure::WireError;
+use crate::limits::BACKLOG;
 use crate::service::{Kind, Table};
 use crate::{Address, TransportError};
 

@@ -23,7 +23,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::handle::WireError;
+use crate::failure::WireError;
 use crate::message::Options;
 use crate::service::Table;
 use crate::{Address, ConnectError, TransportError};

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use hypervisor::{CpuLimits, ServerSpec};
 
-use crate::probe::Accel;
+use crate::accel::Accel;
 use crate::settings::QemuSettings;
 
 /// Linux's own default period.

@@ -16,6 +16,7 @@
 //! | `guest` | one running guest: connection and watcher |
 //! | `driver` | the contract's verbs |
 
+mod accel;
 mod args;
 mod cgroup;
 mod config_drive;

@@ -5,16 +5,9 @@ use std::path::Path;
 use hypervisor::{DriverError, Result};
 use serde::Serialize;
 
+pub use crate::accel::Accel;
 use crate::machines::Machines;
 use crate::settings::{QemuSettings, VirtType};
-
-/// How guests are executed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Accel {
-    Kvm,
-    Tcg,
-}
 
 /// The result of looking.
 #[derive(Clone, Debug, Serialize)]

@@ -18,7 +18,7 @@ use tokio::time::{Instant, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Parcel, topology};
-use crate::handle::WireError;
+use crate::failure::WireError;
 use crate::{Address, TransportError};
 
 /// The pseudo-queue of direct reply-to.

@@ -19,7 +19,7 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ExchangeKind};
 
 use crate::Address;
-use crate::handle::BACKLOG;
+use crate::limits::BACKLOG;
 
 /// A host that is away for longer gets a new queue when it is back.
 const HOST_QUEUE_LIFE_MS: i64 = 24 * 3600 * 1000;
