@@ -5,9 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use web::{AuthError, Authenticator, Caller};
 
+use crate::establish;
 use crate::fault::Fault;
 use crate::narrow;
-use crate::session;
 use crate::state::State;
 
 /// Checks tokens against the identity service in this process.
@@ -22,7 +22,7 @@ impl Authenticator for Local {
     ) -> Result<Arc<Caller>, AuthError> {
         let service = match service_token {
             Some(token) => Some(
-                session::of_token(&self.0, token, false)
+                establish::of_token(&self.0, token, false)
                     .await
                     .map_err(told)?,
             ),
@@ -31,7 +31,7 @@ impl Authenticator for Local {
         let by_service = service
             .as_ref()
             .is_some_and(|session| session.caller.has_role("service"));
-        let session = session::of_token(&self.0, token, by_service)
+        let session = establish::of_token(&self.0, token, by_service)
             .await
             .map_err(told)?;
         if narrow::is_narrow(&session) || service.as_deref().is_some_and(narrow::is_narrow) {

@@ -19,13 +19,11 @@ use crate::grants::SYSTEM;
 use crate::login;
 use crate::queue::Asker;
 use crate::record;
+use crate::settings::DEFAULT_DOMAIN;
 use crate::state::State;
 use crate::tables::{
     assignments, endpoints, implied_roles, projects, regions, roles, services, users,
 };
-
-/// The id and the name of the first domain; clients count on both.
-pub const DEFAULT_DOMAIN: (&str, &str) = ("default", "Default");
 
 /// Each role implies the next.
 const LADDER: [&str; 4] = ["admin", "manager", "member", "reader"];

@@ -9,11 +9,12 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rest::{Paths, Refused, Table};
 use web::policy::Guard;
 
+use crate::establish;
 use crate::fault::Fault;
 use crate::frame::Who;
 use crate::narrow;
 use crate::routes;
-use crate::session::{self, Session};
+use crate::session::Session;
 use crate::state::State;
 
 /// The router of the table of routes. Every answer depends on the token, and a refused one says where to get one.
@@ -78,7 +79,7 @@ async fn find_session(state: &Arc<State>, head: &Parts) -> Result<Arc<Session>, 
     let token = head.headers.get("x-auth-token");
     let token = token.and_then(|value| value.to_str().ok());
     let token = token.filter(|token| !token.is_empty());
-    let session = session::of_token(state, token.ok_or(Fault::Unauthorized)?, false).await?;
+    let session = establish::of_token(state, token.ok_or(Fault::Unauthorized)?, false).await?;
     narrow::admit(&session, &head.method, head.uri.path())?;
     Ok(session)
 }

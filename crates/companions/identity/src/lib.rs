@@ -21,6 +21,7 @@ mod api;
 mod authenticator;
 pub mod bootstrap;
 mod compliance;
+mod establish;
 mod face;
 mod fault;
 mod filter;

@@ -12,12 +12,13 @@ use sha2::{Digest, Sha256};
 use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use crate::compliance::Options;
+use crate::establish;
 use crate::fault::Fault;
 use crate::passwords::Fit;
 use crate::payload::{METHODS, Payload, Scope};
 use crate::queue::Asker;
 use crate::record::{self, Object};
-use crate::session::{self, Session};
+use crate::session::Session;
 use crate::state::State;
 use crate::tables::{application_credentials, projects, trusts, users};
 use crate::tokens;
@@ -246,7 +247,7 @@ async fn find_domain(state: &State, claim: &Object) -> Result<Option<String>, Fa
 }
 
 async fn token(state: &State, data: &Object, proof: &mut Proof) -> Result<(), Fault> {
-    let session = session::of_token(state, text(data, "id", "token")?, false).await?;
+    let session = establish::of_token(state, text(data, "id", "token")?, false).await?;
     if session.trust.is_some() || session.application_credential.is_some() {
         return Err(Fault::Forbidden("rescope a delegated token".to_owned()));
     }

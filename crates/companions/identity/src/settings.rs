@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+/// The id and the name of the first domain; clients count on both.
+pub const DEFAULT_DOMAIN: (&str, &str) = ("default", "Default");
+
 /// Settings of the identity service; the names in brackets are Keystone's.
 #[derive(Debug, Clone)]
 pub struct Settings {

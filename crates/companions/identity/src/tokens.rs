@@ -3,9 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use crate::establish;
 use crate::fault::Fault;
 use crate::payload::Payload;
-use crate::session::{self, Session};
+use crate::session::Session;
 use crate::snapshot::Snapshot;
 use crate::state::State;
 use crate::tables::projects;
@@ -22,7 +23,7 @@ pub async fn issue(state: &State, payload: Payload) -> Result<(String, Session),
         .encrypt(&payload.pack())
         .map_err(|error| Fault::Internal(error.to_string()))?;
     let token = text.trim_end_matches('=').to_owned();
-    let session = session::establish(state, payload, &token).await?;
+    let session = establish::of_payload(state, payload, &token).await?;
     Ok((token, session))
 }
 

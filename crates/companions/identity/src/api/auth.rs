@@ -4,6 +4,7 @@ use http::HeaderName;
 use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 
+use crate::establish;
 use crate::fault::{Answer, Fault};
 use crate::filter;
 use crate::frame::{Ctx, done, reply};
@@ -12,7 +13,7 @@ use crate::login;
 use crate::narrow;
 use crate::record::Object;
 use crate::revocation::{self, Reason};
-use crate::session::{self, Session};
+use crate::session::Session;
 use crate::tables::projects;
 use crate::tokens;
 use web::policy::Target;
@@ -53,7 +54,7 @@ async fn subject_session(
     token: &str,
     expired_too: bool,
 ) -> Result<std::sync::Arc<Session>, Fault> {
-    match session::of_token(&ctx.state, token, expired_too).await {
+    match establish::of_token(&ctx.state, token, expired_too).await {
         Err(Fault::Unauthorized) => Err(Fault::not_found("token", "********")),
         other => other,
     }

@@ -5,10 +5,10 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter};
 
-use crate::bootstrap::DEFAULT_DOMAIN;
 use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, done, reply};
 use crate::record::{self, Object};
+use crate::settings::DEFAULT_DOMAIN;
 use crate::tables::domain_configs::{Column, Entity, Model};
 use web::policy::Target;
 
