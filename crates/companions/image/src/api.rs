@@ -1,4 +1,4 @@
-//! The REST face: the service's side of the frame, and a file per resource.
+//! The handlers, a file per resource, and what they share.
 
 pub mod actions;
 pub mod data;
@@ -12,42 +12,15 @@ pub mod tags;
 pub mod tasks;
 pub mod versions;
 
-use std::sync::Arc;
-
-use axum::Router;
-use axum::middleware;
-use axum::response::{IntoResponse, Response};
-use http::HeaderMap;
-use http::request::Parts;
-use rest::{Paths, Refused, Table};
 use serde_json::Value;
-use web::auth::{self, Authenticator};
-use web::policy::Guard;
-use web::{Caller, Query, RequestId};
+use web::{Caller, Query};
 
+use crate::call::{Call, Cx};
 use crate::db;
-use crate::fault::{self, Fault};
-use crate::model::{Image, Viewer};
+use crate::fault::Fault;
+use crate::model::Image;
 use crate::policy;
-use crate::routes;
 use crate::service::Images;
-
-/// What the frame works with.
-pub struct Face {
-    pub images: Images,
-    authenticator: Arc<dyn Authenticator>,
-}
-
-/// Who asks, in which request, and which rule guards the call.
-#[derive(Debug, Clone)]
-pub struct Cx {
-    pub caller: Arc<Caller>,
-    pub request_id: RequestId,
-    pub guard: Guard,
-}
-
-/// One request that found its row.
-pub type Call = rest::Call<Cx>;
 
 /// Links the first page of a list, and the one behind `last` if there are more.
 fn link_pages(body: &mut Value, path: &str, query: &Query, last: Option<&str>) {
@@ -59,55 +32,6 @@ fn link_pages(body: &mut Value, path: &str, query: &Query, last: Option<&str>) {
     body["first"] = link(&first).into();
     if let Some(last) = last {
         body["next"] = link(&first.with("marker", last)).into();
-    }
-}
-
-/// The routes of the service, without the prefix it is mounted at. Version documents need no token.
-pub fn router(images: Images, authenticator: Arc<dyn Authenticator>) -> Router {
-    let db = images.db().clone();
-    let durable = web::Durable::by(move || {
-        let db = db.clone();
-        async move { db.durable().await }
-    });
-    let face = Arc::new(Face {
-        images,
-        authenticator,
-    });
-    rest::router(face, durable, None).layer(middleware::from_fn(fault::render))
-}
-
-impl rest::Service for Face {
-    type Caller = Arc<Caller>;
-    type Context = Cx;
-    type Fault = Fault;
-
-    const PATHS: Paths = Paths {
-        head_is_get: true,
-        ..Paths::PLAIN
-    };
-
-    fn table() -> &'static Table<Self> {
-        routes::table()
-    }
-
-    async fn identify(self: &Arc<Self>, head: &Parts) -> Result<Arc<Caller>, Response> {
-        auth::admit(self.authenticator.as_ref(), &head.headers).await
-    }
-
-    fn context(caller: Arc<Caller>, guard: Guard, head: &Parts) -> Cx {
-        Cx {
-            caller,
-            request_id: web::request_id::given(head),
-            guard,
-        }
-    }
-
-    fn project(caller: &Arc<Caller>) -> Option<&str> {
-        caller.project_id.as_deref()
-    }
-
-    fn refuse(refused: Refused, _: &HeaderMap) -> Response {
-        Fault::from(refused).into_response()
     }
 }
 
@@ -141,7 +65,7 @@ async fn find_visible(images: &Images, caller: &Caller, id: &str) -> Result<Seen
             .is_some(),
         None => false,
     };
-    if !Viewer::of(images, caller).sees(&image.row, member) {
+    if !policy::viewer(images, caller).sees(&image.row, member) {
         return Err(Fault::no_image(id));
     }
     Ok(Seen { image, member })

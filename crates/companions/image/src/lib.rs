@@ -11,9 +11,12 @@
 
 mod api;
 mod attributes;
+mod call;
 mod db;
+mod face;
 mod fault;
 mod import;
+mod limits;
 mod listing;
 mod metadefs;
 mod migrations;
@@ -23,6 +26,7 @@ mod patch;
 mod policy;
 mod quota;
 mod receive;
+mod recovery;
 mod routes;
 mod schema;
 mod service;
@@ -37,9 +41,10 @@ use std::sync::Arc;
 
 pub use self::settings::{Ranges, Settings, WebDownload};
 pub use fault::Fault;
+pub use limits::{LimitSource, Limits, LimitsUnavailable};
 pub use policy::RULES as POLICY_RULES;
-pub use quota::{LimitSource, Limits, LimitsUnavailable};
-pub use service::{Audit, Images, OpenError};
+pub use recovery::{Audit, OpenError};
+pub use service::Images;
 
 /// Every call of the API, for documents and for tests that walk them.
 pub fn calls() -> Vec<rest::Line> {
@@ -50,6 +55,6 @@ impl Images {
     /// The REST face: `/`, `/versions` and `/v2/…`, to be mounted under a prefix of choice with
     /// `Router::nest_service`: `nest` would not serve `/image/`, which clients ask for versions.
     pub fn router(&self, authenticator: Arc<dyn web::Authenticator>) -> axum::Router {
-        api::router(self.clone(), authenticator)
+        face::router(self.clone(), authenticator)
     }
 }

@@ -2,9 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use web::policy::Target;
-
-use crate::service::Images;
 use crate::tables::metadefs::namespace;
 use crate::tables::{Status, Visibility, Word, image};
 
@@ -38,18 +35,6 @@ pub struct Viewer {
 }
 
 impl Viewer {
-    /// The viewer behind a token.
-    pub fn of(images: &Images, caller: &web::Caller) -> Self {
-        let service = images
-            .policy()
-            .enforce("service_api", caller, &Target::new());
-        Viewer {
-            project: caller.project_id.clone(),
-            admin: images.policy().is_admin(caller),
-            service: service.is_ok(),
-        }
-    }
-
     /// Whether the image is visible at all, before any policy. `member`: the viewer's project is a
     /// member of the image, whatever it answered.
     pub fn sees(&self, image: &image::Model, member: bool) -> bool {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use settings::{Opt, Reader, Section, common};
 
-use crate::quota::Limits;
+use crate::limits::Limits;
 use crate::settings::{Ranges, Settings, WebDownload};
 
 const OPTIONS: &[Opt] = &[

@@ -5,7 +5,7 @@ mod rules;
 use web::Caller;
 use web::policy::Target;
 
-use crate::api::Cx;
+use crate::call::Cx;
 use crate::fault::Fault;
 use crate::model::Viewer;
 use crate::service::Images;
@@ -27,6 +27,18 @@ pub fn owned_by(owner: Option<&str>) -> Target<'_> {
     Target::new()
         .with_option("project_id", owner)
         .with_option("owner", owner)
+}
+
+/// Who looks at images with this token.
+pub fn viewer(images: &Images, caller: &Caller) -> Viewer {
+    let service = images
+        .policy()
+        .enforce("service_api", caller, &Target::new());
+    Viewer {
+        project: caller.project_id.clone(),
+        admin: images.policy().is_admin(caller),
+        service: service.is_ok(),
+    }
 }
 
 /// Refuses unless the rule of the call lets the caller.
@@ -56,7 +68,7 @@ pub fn enforce(
     member: bool,
 ) -> Result<(), Fault> {
     let target = target(row, caller, member);
-    let seen = Viewer::of(images, caller).sees(row, member)
+    let seen = viewer(images, caller).sees(row, member)
         && allow_rule(images, "get_image", caller, &target).is_ok();
     if !seen {
         return Err(Fault::no_image(&row.id));
@@ -78,7 +90,7 @@ pub fn enforce_in_namespace(
     row: &namespace::Model,
 ) -> Result<(), Fault> {
     let target = namespace_target(row);
-    let seen = Viewer::of(images, caller).sees_namespace(row)
+    let seen = viewer(images, caller).sees_namespace(row)
         && allow_rule(images, "get_metadef_namespace", caller, &target).is_ok();
     if !seen {
         return Err(Fault::no_namespace(&row.namespace));

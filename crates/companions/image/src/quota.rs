@@ -7,20 +7,15 @@
 //! As in Glance, an upload that does not say its length begins while the project is *at* its limit;
 //! it may then pass it by [`GRACE`] bytes, all uploads of the project together.
 
-use std::collections::BTreeMap;
-
-use async_trait::async_trait;
 use sea_orm::DatabaseTransaction;
 use serde_json::{Value, json};
 
 use crate::db;
 use crate::db::usage::Usage;
 use crate::fault::Fault;
+use crate::limits::{Limits, MIB, Resource};
 use crate::service::Images;
 use crate::tables::Status;
-
-/// The unit of the limits of bytes.
-const MIB: i64 = 1 << 20;
 
 /// Bytes by which uploads of unknown length may pass a limit: one reservation.
 const GRACE: i64 = STRIDE;
@@ -28,90 +23,6 @@ const GRACE: i64 = STRIDE;
 /// Bytes that are reserved at once while data comes whose length nobody said: a transaction for
 /// each is cheap beside receiving them.
 const STRIDE: i64 = 16 * MIB;
-
-/// What is limited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resource {
-    /// MiB of complete images and of what is being received for them.
-    SizeTotal,
-    /// MiB in the staging area.
-    StageTotal,
-    /// Images.
-    CountTotal,
-    /// Images that receive data or wait staged.
-    CountUploading,
-}
-
-impl Resource {
-    /// All of them.
-    pub const ALL: [Resource; 4] = [
-        Resource::SizeTotal,
-        Resource::StageTotal,
-        Resource::CountTotal,
-        Resource::CountUploading,
-    ];
-
-    /// The name in the identity service's limits.
-    pub fn name(self) -> &'static str {
-        match self {
-            Resource::SizeTotal => "image_size_total",
-            Resource::StageTotal => "image_stage_total",
-            Resource::CountTotal => "image_count_total",
-            Resource::CountUploading => "image_count_uploading",
-        }
-    }
-
-    /// Bytes of one of what the limit counts; 1 for things.
-    fn unit(self) -> i64 {
-        match self {
-            Resource::SizeTotal | Resource::StageTotal => MIB,
-            Resource::CountTotal | Resource::CountUploading => 1,
-        }
-    }
-}
-
-/// What a project may have; a negative number is without limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// MiB.
-    pub size_total: i64,
-    /// MiB.
-    pub stage_total: i64,
-    pub count_total: i64,
-    pub count_uploading: i64,
-}
-
-impl Limits {
-    fn of(&self, resource: Resource) -> i64 {
-        match resource {
-            Resource::SizeTotal => self.size_total,
-            Resource::StageTotal => self.stage_total,
-            Resource::CountTotal => self.count_total,
-            Resource::CountUploading => self.count_uploading,
-        }
-    }
-
-    fn set(&mut self, resource: Resource, limit: i64) {
-        *match resource {
-            Resource::SizeTotal => &mut self.size_total,
-            Resource::StageTotal => &mut self.stage_total,
-            Resource::CountTotal => &mut self.count_total,
-            Resource::CountUploading => &mut self.count_uploading,
-        } = limit;
-    }
-}
-
-/// Where limits other than the settings' come from: the identity service.
-#[async_trait]
-pub trait LimitSource: Send + Sync {
-    /// The limits of a project by resource; one that is not named has the settings' default.
-    async fn limits(&self, project_id: &str) -> Result<BTreeMap<String, i64>, LimitsUnavailable>;
-}
-
-/// The identity service did not give its limits.
-#[derive(Debug, thiserror::Error)]
-#[error("the limits of the project cannot be asked for: {0}")]
-pub struct LimitsUnavailable(pub String);
 
 /// A project and its limits.
 #[derive(Debug, Clone, PartialEq, Eq)]

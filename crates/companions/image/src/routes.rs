@@ -10,6 +10,7 @@ use rest::words::{ACCEPTED, DELETE, GET, NO_CONTENT, OK, PATCH, POST, PUT};
 use rest::{Access, Serving, Table, Verb};
 
 use crate::api::*;
+use crate::call::Face;
 
 type Row = rest::Row<Face>;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::quota::Limits;
+use crate::limits::Limits;
 
 /// Settings of the image service. The defaults are Glance's where Glance has the option; the name
 /// of that option stands in brackets.

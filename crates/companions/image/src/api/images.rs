@@ -15,7 +15,7 @@ use crate::db;
 use crate::fault::Fault;
 use crate::import::METHODS;
 use crate::listing::{Listing, Pages};
-use crate::model::{Image, STORE, Viewer};
+use crate::model::{Image, STORE};
 use crate::patch::{self, Change};
 use crate::policy;
 use crate::quota::Allowance;
@@ -135,7 +135,7 @@ pub async fn list(images: Images, call: Call) -> Result<Answer, Fault> {
             db::listing::page(
                 db,
                 &listing,
-                &Viewer::of(&images, &cx.caller),
+                &policy::viewer(&images, &cx.caller),
                 marker.as_ref(),
             )
             .await?

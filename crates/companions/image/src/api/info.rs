@@ -6,7 +6,8 @@ use http::{HeaderValue, header};
 use rest::Answer;
 use serde_json::json;
 
-use super::{Call, Face};
+use super::Call;
+use crate::call::Face;
 use crate::fault::Fault;
 use crate::import::METHODS;
 use crate::model::STORE;

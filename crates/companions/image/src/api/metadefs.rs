@@ -15,7 +15,6 @@ use crate::db;
 use crate::db::metadefs::parts::{self, Part};
 use crate::fault::Fault;
 use crate::metadefs::schemas;
-use crate::model::Viewer;
 use crate::policy;
 use crate::schema;
 use crate::service::Images;
@@ -45,7 +44,7 @@ async fn find_by(
     rule: &str,
 ) -> Result<namespace::Model, Fault> {
     let found = db::metadefs::namespaces::find(images.db().read(), name).await?;
-    let viewer = Viewer::of(images, caller);
+    let viewer = policy::viewer(images, caller);
     let row = found
         .filter(|row| viewer.sees_namespace(row))
         .ok_or_else(|| Fault::no_namespace(name))?;

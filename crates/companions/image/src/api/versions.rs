@@ -6,7 +6,7 @@ use rest::Answer;
 use serde_json::{Value, json};
 use web::BaseUrl;
 
-use super::Face;
+use crate::call::Face;
 use crate::fault::Fault;
 
 /// The versions that Glance lists, newest first; all are the same API here. 2.8 to 2.13 say that

@@ -6,7 +6,7 @@ use sea_orm::{
     DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect,
 };
 
-use crate::quota::Resource;
+use crate::limits::Resource;
 use crate::tables::{Status, image, turn};
 
 /// Images and bytes of a project.

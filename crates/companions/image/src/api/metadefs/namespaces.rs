@@ -16,7 +16,6 @@ use crate::fault::Fault;
 use crate::listing::Pages;
 use crate::metadefs::listing::{self, Namespaces, Page, PartKey};
 use crate::metadefs::schemas;
-use crate::model::Viewer;
 use crate::policy;
 use crate::service::Images;
 use crate::tables::metadefs::namespace;
@@ -49,7 +48,7 @@ pub async fn list(images: Images, call: Call) -> Result<Answer, Fault> {
         None => None,
     };
     let db = images.db().read();
-    let viewer = Viewer::of(&images, caller);
+    let viewer = policy::viewer(&images, caller);
     let mut rows = db::metadefs::namespaces::page(db, &listing, &viewer, marker.as_ref()).await?;
     let last = rows.last().map(|row| row.namespace.clone());
     let next = rest::next_page(LIST, &query, listing.limit, rows.len(), last.as_deref());
