@@ -5,17 +5,18 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
 use serde::Deserialize;
 use sql::sea_orm::{
     ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
 };
 
 use crate::core::Core;
+use crate::db::sharing;
 use crate::db::store::{Tx, read_json};
 use crate::fault::{Fault, Result};
-use crate::ranges::{self, Pool, number};
-use crate::tables::{allocations, subnets};
+use crate::owners;
+use crate::ranges::{self, Pool, number, range};
+use crate::tables::{allocations, ports, subnets};
 
 /// What a caller asks for in one entry of `fixed_ips`.
 #[derive(Clone, Debug, Deserialize)]
@@ -39,14 +40,6 @@ pub struct Receiver<'a> {
     pub device_owner: &'a str,
 }
 
-/// A subnet's range. Stored ranges were checked when they came in.
-pub fn range(subnet: &subnets::Model) -> Result<IpNet> {
-    subnet
-        .cidr
-        .parse()
-        .map_err(|_| Fault::Broken(format!("cidr {}", subnet.cidr)))
-}
-
 /// Whether ports on the subnet make their own addresses from their MAC.
 pub fn is_automatic(subnet: &subnets::Model) -> bool {
     let by_itself =
@@ -55,12 +48,6 @@ pub fn is_automatic(subnet: &subnets::Model) -> bool {
         || (subnet.ipv6_address_mode.is_none()
             && by_itself(&subnet.ipv6_ra_mode)
             && subnet.ip_version == 6)
-}
-
-/// Whether the owner is a router, whose addresses are never automatic.
-pub fn is_router(device_owner: &str) -> bool {
-    device_owner.starts_with("network:router")
-        || device_owner == "network:ha_router_replicated_interface"
 }
 
 /// The subnets of a network, locked until the transaction ends where the engine has row locks: allocations of one
@@ -133,7 +120,7 @@ pub async fn choose(
             }
         }
     }
-    if !is_router(receiver.device_owner) {
+    if !owners::is_router(receiver.device_owner) {
         add_automatic(receiver, &serving, &mut given)?;
     }
     Ok(given)
@@ -208,7 +195,7 @@ async fn granted(
         (None, None) => return Err(Fault::InvalidInput("IP allocation requires subnet_id or ip_address".to_owned())),
     };
     let net = range(subnet)?;
-    let automatic = is_automatic(subnet) && !is_router(receiver.device_owner);
+    let automatic = is_automatic(subnet) && !owners::is_router(receiver.device_owner);
     match wish.ip_address {
         Some(ip) if !net.contains(&ip) => Err(Fault::InvalidIpForSubnet(ip.to_string())),
         Some(ip) if automatic && Some(ip) != ranges::eui64(net, receiver.mac) => {
@@ -276,10 +263,10 @@ async fn is_way_out(
     ip: IpAddr,
 ) -> Result<bool> {
     let gateway = subnet.gateway_ip.as_ref().and_then(|ip| ip.parse().ok());
-    if gateway != Some(ip) || receiver.device_owner == crate::routers::INTERFACE_OWNER {
+    if gateway != Some(ip) || receiver.device_owner == owners::ROUTER_INTERFACE {
         return Ok(false);
     }
-    crate::networks::is_external(tx, &subnet.network_id).await
+    sharing::is_external(tx, &subnet.network_id).await
 }
 
 /// Candidates tried one by one before the whole subnet is looked at.
@@ -406,4 +393,36 @@ pub async fn of_port(
         .order_by_asc(allocations::Column::Position)
         .all(db)
         .await?)
+}
+
+/// Adds an address on `subnet` to a port that the service itself owns.
+pub async fn add_one(
+    tx: &Tx,
+    core: &Core,
+    port: &ports::Model,
+    subnet: &subnets::Model,
+) -> Result<Given> {
+    let receiver = Receiver {
+        port_id: &port.id,
+        network_id: &port.network_id,
+        mac: &port.mac_address,
+        device_owner: &port.device_owner,
+    };
+    let wish = Wish {
+        subnet_id: Some(subnet.id.clone()),
+        ip_address: None,
+    };
+    let given = choose(
+        tx,
+        core,
+        &receiver,
+        std::slice::from_ref(subnet),
+        Some(vec![wish]),
+    )
+    .await?;
+    record(tx, &receiver, &given).await?;
+    given
+        .into_iter()
+        .next()
+        .ok_or_else(|| Fault::IpAddressGenerationFailure(port.network_id.clone()))
 }

@@ -5,15 +5,12 @@ use serde_json::json;
 use sql::sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 
 use crate::attributes::Attrs;
-use crate::core::{Core, View};
+use crate::core::Core;
 use crate::db::store::{self, Tx};
 use crate::fault::Result;
 use crate::settings::PlaneKind;
-use crate::tables::agents;
-use crate::views;
-
-/// An agent that was silent for longer is down (Neutron's `agent_down_time`).
-pub const DOWN_AFTER_SECONDS: i64 = 75;
+use crate::tables::agents::{self, DOWN_AFTER_SECONDS};
+use crate::views::{self, View};
 
 /// The kind of agent a plane is.
 fn kind(core: &Core) -> (&'static str, &'static str) {

@@ -1,5 +1,4 @@
-//! The HTTP face: the service's side of the frame, and what its handlers share. What is done is in [`crate::jobs`] and
-//! [`crate::resources`].
+//! The handlers, a file per resource, and what they share. What is done is in [`crate::jobs`] and [`crate::resources`].
 
 pub mod bindings;
 pub mod forwardings;
@@ -8,98 +7,15 @@ pub mod routers;
 pub mod service;
 pub mod tags;
 
-use std::sync::Arc;
-
-use axum::Router;
-use axum::response::{IntoResponse, Response};
-use http::HeaderMap;
-use http::request::Parts;
-use rest::{Answer, Paths, Refused, Table};
+use rest::Answer;
 use serde_json::{Map, Value, json};
-use web::auth::{self, Authenticator};
-use web::policy::Guard;
-use web::{Caller, Query};
+use web::Query;
 
-use crate::core::{Core, Cx, View};
+use crate::call::Call;
+use crate::core::Core;
 use crate::fault::{Fault, Result};
 use crate::list::{self, Page};
-use crate::routes;
-
-/// What the frame works with.
-pub struct Face {
-    pub core: Arc<Core>,
-    authenticator: Arc<dyn Authenticator>,
-}
-
-/// Who asks, and which rule guards the call.
-#[derive(Debug)]
-pub struct Asked {
-    pub caller: Arc<Caller>,
-    pub guard: Guard,
-}
-
-impl Asked {
-    /// What use cases are given.
-    pub fn with<'a>(&'a self, core: &'a Core) -> Cx<'a> {
-        Cx {
-            core,
-            caller: &self.caller,
-            guard: &self.guard,
-        }
-    }
-}
-
-/// One request that found its row.
-pub type Call = rest::Call<Asked>;
-
-/// All routes, below the service's prefix.
-pub fn router(core: Arc<Core>, authenticator: Arc<dyn Authenticator>) -> Router {
-    let db = core.db.clone();
-    let durable = web::Durable::by(move || {
-        let db = db.clone();
-        async move { db.durable().await }
-    });
-    let face = Arc::new(Face {
-        core,
-        authenticator,
-    });
-    rest::router(face, durable, None)
-}
-
-impl rest::Service for Face {
-    type Caller = Arc<Caller>;
-    type Context = Asked;
-    type Fault = Fault;
-
-    const PATHS: Paths = Paths {
-        json_after: true,
-        head_is_get: true,
-        ..Paths::PLAIN
-    };
-
-    fn table() -> &'static Table<Self> {
-        routes::table()
-    }
-
-    async fn identify(
-        self: &Arc<Self>,
-        head: &Parts,
-    ) -> std::result::Result<Arc<Caller>, Response> {
-        auth::admit(self.authenticator.as_ref(), &head.headers).await
-    }
-
-    fn context(caller: Arc<Caller>, guard: Guard, _: &Parts) -> Asked {
-        Asked { caller, guard }
-    }
-
-    fn project(caller: &Arc<Caller>) -> Option<&str> {
-        caller.project_id.as_deref()
-    }
-
-    fn refuse(refused: Refused, _: &HeaderMap) -> Response {
-        Fault::from(refused).into_response()
-    }
-}
+use crate::views::View;
 
 /// The body, which must be a JSON object.
 fn object(call: &Call) -> Result<&Map<String, Value>> {

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use serde_json::{Number, Value, json};
 use sql::sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QuerySelect};
 
-use crate::core::View;
 use crate::db::store::read_json;
 use crate::fault::Result;
 use crate::ranges::Pool;
 use crate::tables::{allocations, networks, subnets};
+use crate::views::View;
 
 /// One object for each network.
 pub async fn list(db: &impl ConnectionTrait) -> Result<Vec<View>> {

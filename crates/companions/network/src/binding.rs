@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 
 use crate::attributes::Attrs;
-use crate::core::{Core, View};
+use crate::core::Core;
 use crate::db::store::{self, Tx};
 use crate::events::{self, Event};
 use crate::fault::{Fault, Result, kinds, missing};
 use crate::settings::PlaneKind;
 use crate::tables::{port_bindings, ports};
-use crate::views;
+use crate::views::{self, View};
 use crate::words::{Status, VifType, VnicType};
 
 /// How a host would wire a port.
@@ -62,11 +62,6 @@ pub fn bind(core: &Core, row: &mut ports::Model) {
     row.vif_type = wiring.vif_type;
     row.vif_details = wiring.vif_details.to_string();
     row.status = Status::of(wiring.at_once && row.admin_state_up);
-}
-
-/// Whether someone else than compute wires the port: routers and DHCP need no binding of their own.
-pub fn is_service_port(device_owner: &str) -> bool {
-    device_owner.starts_with("network:")
 }
 
 /// Tells compute what a change of status means.

@@ -3,20 +3,17 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use serde_json::{Map, Value};
 use sql::Database;
 use tokio::sync::{Notify, RwLock};
 use web::Caller;
 use web::policy::Guard;
 
-use crate::events::EventSink;
 use crate::fault::Result;
 use crate::host_ranges::HostRanges;
 use crate::policy::Access;
 use crate::settings::Settings;
-
-/// One object as the API shows it.
-pub type View = Map<String, Value>;
+use crate::sink::EventSink;
+use crate::views::View;
 
 /// The shared insides of the service.
 pub struct Core {

@@ -2,13 +2,13 @@
 
 use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
+use crate::addresses;
 use crate::core::Core;
 use crate::db::store::{self, Tx};
 use crate::fault::{Fault, Result};
-use crate::networks::DHCP_OWNER;
-use crate::ports::{self, NewPort};
+use crate::owners;
+use crate::port_life::{self, NewPort};
 use crate::tables::{allocations, networks, subnets};
-use crate::{addresses, subnets as logic};
 
 /// Brings the DHCP port of a network in line with its subnets.
 pub async fn settle(tx: &Tx, core: &Core, network_id: &str) -> Result<()> {
@@ -23,24 +23,24 @@ pub async fn settle(tx: &Tx, core: &Core, network_id: &str) -> Result<()> {
         .await?;
     let existing = crate::tables::ports::Entity::find()
         .filter(crate::tables::ports::Column::NetworkId.eq(network_id))
-        .filter(crate::tables::ports::Column::DeviceOwner.eq(DHCP_OWNER))
+        .filter(crate::tables::ports::Column::DeviceOwner.eq(owners::DHCP))
         .one(tx)
         .await?;
     let port = match (existing, wanted.is_empty()) {
         (None, true) => return Ok(()),
-        (Some(port), true) => return ports::remove(tx, &port).await,
+        (Some(port), true) => return port_life::remove(tx, &port).await,
         (Some(port), false) => port,
         (None, false) => {
             // The name that Neutron's agents use, by which tools recognise the port.
             let host =
                 uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_DNS, core.settings.host.as_bytes());
             let device_id = format!("dhcp{host}-{network_id}");
-            ports::make_own(
+            port_life::make(
                 tx,
                 core,
                 &network,
                 NewPort {
-                    owner: DHCP_OWNER,
+                    owner: owners::DHCP,
                     device_id: &device_id,
                     project: &network.project_id,
                 },
@@ -61,7 +61,7 @@ pub async fn settle(tx: &Tx, core: &Core, network_id: &str) -> Result<()> {
         if held.iter().any(|held| held.subnet_id == subnet.id) {
             continue;
         }
-        match logic::add_address(tx, core, &port, subnet).await {
+        match addresses::add_one(tx, core, &port, subnet).await {
             // A range too small for a DHCP server has none; the subnet is still of use.
             Err(Fault::IpAddressGenerationFailure(_)) => {
                 tracing::warn!(subnet = subnet.id, "no address is left for the DHCP server");

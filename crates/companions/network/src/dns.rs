@@ -8,16 +8,16 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use crate::core::Core;
 use crate::fault::{Result, invalid};
+use crate::settings::Settings;
 
 /// Longest whole name, with the dot at its end: what fits into the 255 bytes that DNS has for one.
 pub const LONGEST: usize = 254;
 
 /// The domain of a network's names, without the dot at its end; may be empty.
-pub fn domain<'a>(core: &'a Core, network_domain: &'a str) -> &'a str {
+pub fn domain<'a>(settings: &'a Settings, network_domain: &'a str) -> &'a str {
     let domain = match network_domain {
-        "" => &core.settings.dns_domain,
+        "" => &settings.dns_domain,
         own => own,
     };
     domain.trim_end_matches('.')

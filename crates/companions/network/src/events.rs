@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures::StreamExt;
 use sql::sea_orm::{EntityTrait, QueryOrder, QuerySelect};
 use tokio_util::sync::CancellationToken;
@@ -14,24 +13,9 @@ use tokio_util::sync::CancellationToken;
 use crate::core::Core;
 use crate::db::store::{self, Tx};
 use crate::fault::{Chain, Result};
+use crate::owners;
+use crate::sink::EventSink;
 use crate::tables::{events, ports};
-
-/// Why an event did not reach compute; it is sent again later.
-pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Carries events to compute (`POST /v2.1/os-server-external-events`). `Ok` means acknowledged: compute took it, or
-/// answered that it knows no such server.
-#[async_trait]
-pub trait EventSink: Send + Sync {
-    /// `network-vif-plugged`: the port is wired, the server may start.
-    async fn vif_plugged(&self, server_id: &str, port_id: &str) -> Result<(), SinkError>;
-    /// `network-vif-unplugged`: the port lost its host.
-    async fn vif_unplugged(&self, server_id: &str, port_id: &str) -> Result<(), SinkError>;
-    /// `network-vif-deleted`: the port is gone.
-    async fn vif_deleted(&self, server_id: &str, port_id: &str) -> Result<(), SinkError>;
-    /// `network-changed`: the server's addresses are others now.
-    async fn changed(&self, server_id: &str, port_id: &str) -> Result<(), SinkError>;
-}
 
 /// What is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +39,7 @@ impl Event {
 
 /// Whether compute wants to hear of this port.
 pub fn concerns_compute(port: &ports::Model) -> bool {
-    port.device_owner.starts_with("compute:") && crate::attributes::kinds::is_uuid(&port.device_id)
+    owners::is_server(&port.device_owner) && crate::attributes::kinds::is_uuid(&port.device_id)
 }
 
 /// Notes an event about a server's port; nothing for other ports.

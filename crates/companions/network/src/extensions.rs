@@ -2,8 +2,7 @@
 
 use serde_json::json;
 
-use crate::core::View;
-use crate::views;
+use crate::views::{self, View};
 
 /// Alias, name, description.
 const EXTENSIONS: &[(&str, &str, &str)] = &[

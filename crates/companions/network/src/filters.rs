@@ -12,7 +12,7 @@ use web::Query;
 
 use crate::attributes::kinds;
 use crate::fault::{Fault, Result};
-use crate::rules;
+use crate::protocols;
 
 /// Brings a value into the form that objects show, or refuses it.
 type Convert = fn(&str) -> Result<String>;
@@ -154,7 +154,7 @@ fn protocol(text: &str) -> Result<String> {
         return Ok(String::new());
     }
     let name = text.to_lowercase();
-    match rules::protocol_number(&name) {
+    match protocols::number(&name) {
         Some(_) => Ok(name),
         None => Err(Fault::RuleProtocol(text.to_owned())),
     }

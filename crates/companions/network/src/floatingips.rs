@@ -4,25 +4,21 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use serde_json::{Value, json};
-use sql::sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel,
-    QueryFilter,
-};
+use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter};
 
 use crate::addresses::{self, Receiver, Wish};
 use crate::attributes::Attrs;
-use crate::core::{Core, Cx, View};
-use crate::db::store::{self, Standard, Tx, among};
+use crate::core::{Core, Cx};
+use crate::db::gateways;
+use crate::db::store::{self, Tx, among};
 use crate::events::{self, Event};
 use crate::fault::{Fault, Result, kinds, missing};
-use crate::ports::{self, NewPort};
-use crate::routers::INTERFACE_OWNER;
-use crate::tables::{allocations, floatingips, ports as port_table, routers};
+use crate::owners;
+use crate::port_life::{self, NewPort};
+use crate::tables::{allocations, floatingips, ports as port_table};
+use crate::views::{self, View};
 use crate::words::Status;
-use crate::{forwardings, networks, views};
-
-/// Owner of the port that holds a floating address on its external network.
-pub const OWNER: &str = "network:floatingip";
+use crate::{forwardings, networks, ties};
 
 /// Which floating addresses the caller sees.
 pub fn scope(cx: &Cx<'_>) -> Condition {
@@ -41,11 +37,11 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<floatingips::
     }
     let id = store::new_id();
     let new = NewPort {
-        owner: OWNER,
+        owner: owners::FLOATING_IP,
         device_id: &id,
         project: "",
     };
-    let port = ports::make_own(tx, cx.core, &network, new).await?;
+    let port = port_life::make(tx, cx.core, &network, new).await?;
     let ip = take_address(cx.core, tx, &port, attrs).await?;
     let now = store::now();
     let mut row = floatingips::Model {
@@ -173,7 +169,7 @@ async fn associate(
             net: row.floating_network_id.clone(),
         });
     }
-    let router = way_out(tx, &target.subnet_id, &row.floating_network_id).await?;
+    let router = gateways::way_out(tx, &target.subnet_id, &row.floating_network_id).await?;
     let router = router.ok_or_else(|| Fault::NoExternalGateway {
         net: row.floating_network_id.clone(),
         subnet: target.subnet_id.clone(),
@@ -184,32 +180,6 @@ async fn associate(
     row.router_id = Some(router);
     row.status = Status::Active;
     events::tell(tx, cx.core, Event::Changed, &port).await
-}
-
-/// The router that joins the subnet with the external network.
-pub async fn way_out(tx: &Tx, subnet_id: &str, external: &str) -> Result<Option<String>> {
-    let held = allocations::Entity::find()
-        .filter(allocations::Column::SubnetId.eq(subnet_id))
-        .all(tx)
-        .await?;
-    let ids: Vec<String> = held.into_iter().map(|held| held.port_id).collect();
-    let on_routers = port_table::Entity::find()
-        .filter(among(port_table::Column::Id, &ids))
-        .filter(port_table::Column::DeviceOwner.eq(INTERFACE_OWNER))
-        .all(tx)
-        .await?;
-    for port in &on_routers {
-        if !ids.contains(&port.id) {
-            continue;
-        }
-        let router = store::find::<routers::Entity>(tx, &port.device_id).await?;
-        if let Some(router) =
-            router.filter(|router| router.gateway_network_id.as_deref() == Some(external))
-        {
-            return Ok(Some(router.id));
-        }
-    }
-    Ok(None)
 }
 
 /// Changes a floating address: description, and what it is tied to.
@@ -229,7 +199,7 @@ pub async fn update(
             tell_port(cx.core, tx, &old).await?;
         }
         if row.port_id.is_some() {
-            untie(&mut row);
+            ties::untie(&mut row);
         }
         if let Some(port) = value.as_str() {
             associate(cx, tx, &mut row, port, attrs.opt_text("fixed_ip_address")).await?;
@@ -244,35 +214,11 @@ pub async fn update(
     store::save(tx, row).await
 }
 
-fn untie(row: &mut floatingips::Model) {
-    row.port_id = None;
-    row.fixed_ip_address = None;
-    row.router_id = None;
-    row.status = Status::Down;
-}
-
 async fn tell_port(core: &Core, tx: &Tx, port_id: &str) -> Result<()> {
     match store::find::<port_table::Entity>(tx, port_id).await? {
         Some(port) => events::tell(tx, core, Event::Changed, &port).await,
         None => Ok(()),
     }
-}
-
-/// Unties floating addresses from a port that goes away, or from one of its addresses, and ends the forwardings to it.
-pub async fn release_fixed(tx: &Tx, port_id: &str, fixed: Option<&str>) -> Result<()> {
-    forwardings::release(tx, port_id, fixed).await?;
-    let mut on_port = floatingips::Entity::find().filter(floatingips::Column::PortId.eq(port_id));
-    if let Some(ip) = fixed {
-        on_port = on_port.filter(floatingips::Column::FixedIpAddress.eq(ip));
-    }
-    for mut row in on_port.all(tx).await? {
-        untie(&mut row);
-        row.touch();
-        floatingips::Entity::update(row.into_active_model().reset_all())
-            .exec(tx)
-            .await?;
-    }
-    Ok(())
 }
 
 /// Gives the address back, unless ports of it are forwarded.
@@ -285,7 +231,7 @@ pub async fn delete(cx: &Cx<'_>, tx: &Tx, row: &floatingips::Model) -> Result<()
     }
     store::delete::<floatingips::Entity>(tx, &row.id).await?;
     if let Some(port) = store::find::<port_table::Entity>(tx, &row.floating_port_id).await? {
-        ports::remove(tx, &port).await?;
+        port_life::remove(tx, &port).await?;
     }
     Ok(())
 }

@@ -14,12 +14,12 @@ use sql::sea_orm::{
 
 use crate::addresses;
 use crate::attributes::Attrs;
-use crate::core::{Cx, View};
+use crate::core::Cx;
+use crate::db::gateways::way_out;
 use crate::db::store::{self, Tx, among};
 use crate::fault::{Fault, Result, kinds, missing};
-use crate::floatingips::way_out;
 use crate::tables::{allocations, floatingips, port_forwardings, ports};
-use crate::views;
+use crate::views::{self, View};
 use crate::words::Status;
 
 /// The forwarding with this id, if it is one of this floating address.

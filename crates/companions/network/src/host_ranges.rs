@@ -10,6 +10,7 @@ use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::db::store::Tx;
 use crate::fault::{Chain, Fault, Result};
+use crate::ranges::range;
 use crate::tables::subnets;
 
 /// What this host uses of the address space, as of the last look. Without a data plane there is no host to harm.
@@ -60,7 +61,7 @@ impl HostRanges {
         let Some(gateway) = gateway else {
             return Ok(());
         };
-        let prefix = crate::addresses::range(subnet)?.prefix_len();
+        let prefix = range(subnet)?.prefix_len();
         let range = IpNet::new(gateway, prefix).map_err(|e| Fault::Broken(e.to_string()))?;
         self.admit(range.trunc())
     }

@@ -4,12 +4,14 @@ use futures::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
 use crate::attributes::{Attrs, Verb, admit, tables as attribute_tables};
-use crate::core::{Cx, View};
+use crate::core::Cx;
+use crate::db::sharing;
 use crate::db::store::{self, Tx};
 use crate::fault::{Fault, Result, kinds};
 use crate::resources::{self, Resource, Tagging};
 use crate::tables::{floatingips, ports, routers};
-use crate::{binding, forwardings, quotas, rbac, routers as router_logic, topology};
+use crate::views::View;
+use crate::{binding, forwardings, quotas, routers as router_logic, topology};
 
 /// A change that a request asks for.
 pub enum Job<'a> {
@@ -366,7 +368,7 @@ fn authorise(
 /// The parts of a value about which policy has rules of their own: its members, and `all` for everybody.
 fn parts(value: &Value) -> Vec<&str> {
     match value {
-        Value::String(text) if text == rbac::EVERYBODY => vec!["all"],
+        Value::String(text) if text == sharing::EVERYBODY => vec!["all"],
         Value::Object(map) => map.keys().map(String::as_str).collect(),
         Value::Array(items) => items
             .iter()

@@ -6,9 +6,9 @@ use std::cmp::Ordering;
 use serde_json::{Value, json};
 use web::Query;
 
-use crate::core::View;
 use crate::fault::{Fault, Result};
 use crate::filters;
+use crate::views::View;
 
 /// Query keys that are no filters.
 const CONTROL: &[&str] = &[

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::core::Core;
 use crate::fault::{Chain, Result};
 use crate::metadata::doors::Doors;
+use crate::owners;
 use crate::tables::ports;
 
 /// The way to the metadata service; the binary provides it.
@@ -219,11 +220,7 @@ fn set(headers: &mut HeaderMap, values: [(&'static str, String); 4]) -> bool {
 /// The port, if a server has it.
 async fn of_server(core: &Core, port_id: &str) -> Result<Option<ports::Model>> {
     let port = crate::db::store::find::<ports::Entity>(core.db.read(), port_id).await?;
-    Ok(
-        port.filter(|port| {
-            !port.device_id.is_empty() && !port.device_owner.starts_with("network:")
-        }),
-    )
+    Ok(port.filter(|port| !port.device_id.is_empty() && !owners::is_service(&port.device_owner)))
 }
 
 /// The signature by which the metadata service knows that the proxy spoke: HMAC-SHA256 of the server's id.

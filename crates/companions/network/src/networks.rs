@@ -4,29 +4,26 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 use sql::sea_orm::sea_query::{Query, SelectStatement};
-use sql::sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-};
+use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::attributes::Attrs;
-use crate::core::{Cx, View};
+use crate::core::Cx;
+use crate::db::sharing;
 use crate::db::store::{self, Tx, among};
 use crate::fault::{Fault, Result, kinds};
-use crate::rbac;
+use crate::owners;
+use crate::port_life;
 use crate::settings::PlaneKind;
 use crate::tables::{floatingips, networks, ports, rbac_policies, subnetpools, subnets};
-use crate::views;
+use crate::views::{self, View};
 use crate::words::{Access, NetworkType, Shareable, Status, Word};
-
-/// The owner of a network's DHCP port.
-pub const DHCP_OWNER: &str = "network:dhcp";
 
 /// Which networks the caller sees beside its own: shared with it, or external.
 pub fn scope(cx: &Cx<'_>) -> Condition {
     if cx.sees_all() {
         return Condition::all();
     }
-    let open = rbac::open_to(Shareable::Network, cx.project(), None);
+    let open = sharing::open_to(Shareable::Network, cx.project(), None);
     Condition::any()
         .add(networks::Column::ProjectId.eq(cx.project()))
         .add(networks::Column::Id.in_subquery(open))
@@ -47,10 +44,10 @@ pub async fn visible(cx: &Cx<'_>, db: &impl ConnectionTrait, id: &str) -> Result
     if cx.sees_all() || row.project_id == cx.project() {
         return Ok(row);
     }
-    let given = rbac::of_object(db, id).await?;
+    let given = sharing::of_object(db, id).await?;
     let open = given
         .iter()
-        .any(|policy| rbac::reaches(policy, cx.project()));
+        .any(|policy| sharing::reaches(policy, cx.project()));
     if open {
         Ok(row)
     } else {
@@ -64,7 +61,7 @@ pub async fn joinable(cx: &Cx<'_>, db: &impl ConnectionTrait, id: &str) -> Resul
     let row = visible(cx, db, id).await?;
     let may = cx.sees_all()
         || row.project_id == cx.project()
-        || rbac::is_shared(&rbac::of_object(db, id).await?, cx.project());
+        || sharing::is_shared(&sharing::of_object(db, id).await?, cx.project());
     if may {
         Ok(row)
     } else {
@@ -117,7 +114,8 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<networks::Mod
         ("router:external", Access::External),
     ] {
         if attrs.flag(name, false) {
-            rbac::open_to_all(tx, &row.project_id, Shareable::Network, &row.id, access).await?;
+            crate::sharing::open_to_all(tx, &row.project_id, Shareable::Network, &row.id, access)
+                .await?;
         }
     }
     Ok(row)
@@ -222,13 +220,13 @@ pub async fn update(
         only_default(tx, &row.id).await?;
     }
     if let Some(shared) = attrs.get("shared").and_then(Value::as_bool) {
-        rbac::set_open(tx, &row.project_id, &row.id, Access::Shared, shared).await?;
+        crate::sharing::set_open(tx, &row.project_id, &row.id, Access::Shared, shared).await?;
     }
     if let Some(external) = attrs.get("router:external").and_then(Value::as_bool) {
-        if external && !is_external(tx, &row.id).await? {
+        if external && !sharing::is_external(tx, &row.id).await? {
             cx.core.host.admit_network(tx, &row.id).await?;
         }
-        rbac::set_open(tx, &row.project_id, &row.id, Access::External, external).await?;
+        crate::sharing::set_open(tx, &row.project_id, &row.id, Access::External, external).await?;
     }
     store::save(tx, row).await
 }
@@ -249,13 +247,13 @@ pub async fn delete(tx: &Tx, row: &networks::Model) -> Result<()> {
         .all(tx)
         .await?;
     let goes_along = |port: &ports::Model| {
-        port.device_owner == DHCP_OWNER || loose_ports.contains(port.id.as_str())
+        port.device_owner == owners::DHCP || loose_ports.contains(port.id.as_str())
     };
     if !on_it.iter().all(goes_along) {
         return Err(Fault::NetworkInUse(row.id.clone()));
     }
     for port in &on_it {
-        crate::ports::remove(tx, port).await?;
+        port_life::remove(tx, port).await?;
     }
     floatingips::Entity::delete_many()
         .filter(floatingips::Column::FloatingNetworkId.eq(&row.id))
@@ -280,20 +278,10 @@ pub async fn is_external_for(
     network: &networks::Model,
 ) -> Result<bool> {
     let own = cx.is_admin() || network.project_id == cx.project();
-    let policies = rbac::of_object(db, &network.id).await?;
+    let policies = sharing::of_object(db, &network.id).await?;
     Ok(policies.iter().any(|policy| {
-        policy.action == Access::External && (own || rbac::reaches(policy, cx.project()))
+        policy.action == Access::External && (own || sharing::reaches(policy, cx.project()))
     }))
-}
-
-/// Whether the network is external.
-pub async fn is_external(db: &impl ConnectionTrait, id: &str) -> Result<bool> {
-    Ok(rbac_policies::Entity::find()
-        .filter(rbac_policies::Column::ObjectId.eq(id))
-        .filter(rbac_policies::Column::Action.eq(Access::External))
-        .count(db)
-        .await?
-        > 0)
 }
 
 /// The networks as shown to this caller.
@@ -316,7 +304,7 @@ pub async fn show(
             .push(subnet);
     }
     let scopes = pool_scopes(db, &subnets_of).await?;
-    let policies = rbac::of_objects(db, &ids).await?;
+    let policies = sharing::of_objects(db, &ids).await?;
     let zone = json!([cx.core.settings.availability_zone]);
     Ok(rows
         .into_iter()
@@ -332,7 +320,7 @@ pub async fn show(
             views::fill(&mut view, json!({
                 "name": row.name, "description": row.description, "admin_state_up": row.admin_state_up,
                 "status": row.status, "mtu": row.mtu, "port_security_enabled": row.port_security_enabled,
-                "shared": rbac::is_shared(open, cx.project()),
+                "shared": sharing::is_shared(open, cx.project()),
                 "router:external": open.iter().any(|p| p.action == Access::External),
                 "subnets": mine.iter().map(|subnet| subnet.id.as_str()).collect::<Vec<_>>(),
                 "dns_domain": row.dns_domain,

@@ -12,8 +12,8 @@ use web::Caller;
 use web::policy::{Policy, PolicyError, Target};
 
 use crate::attributes::Attribute;
-use crate::core::View;
 use crate::fault::{Fault, Result};
+use crate::views::View;
 pub use rules::RULES;
 
 /// Rules that are asked beside those of calls and attributes.

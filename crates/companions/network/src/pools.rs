@@ -8,20 +8,21 @@ use sql::sea_orm::{
 };
 
 use crate::attributes::Attrs;
-use crate::core::{Cx, View};
+use crate::core::Cx;
+use crate::db::sharing;
 use crate::db::store::{self, Tx, read_json};
 use crate::fault::{Fault, Result, kinds, missing};
 use crate::ranges;
 use crate::tables::{address_scopes, subnetpools, subnets};
+use crate::views::{self, View};
 use crate::words::Shareable;
-use crate::{rbac, views};
 
 /// Which pools the caller sees: its own and shared ones.
 pub fn scope(cx: &Cx<'_>) -> Condition {
     if cx.is_admin() {
         return Condition::all();
     }
-    let open = rbac::open_to(Shareable::SubnetPool, cx.project(), None);
+    let open = sharing::open_to(Shareable::SubnetPool, cx.project(), None);
     Condition::any()
         .add(subnetpools::Column::ProjectId.eq(cx.project()))
         .add(subnetpools::Column::Shared.eq(true))
@@ -248,7 +249,7 @@ pub async fn take(
         1u128 << (if net.addr().is_ipv4() { 32 } else { 64 } - net.prefix_len().min(64))
     };
     for subnet in &from_pool {
-        let net = crate::addresses::range(subnet)?;
+        let net = crate::ranges::range(subnet)?;
         if subnet.project_id == project {
             own_units += unit(&net);
         }
@@ -304,7 +305,7 @@ pub fn scopes_scope(cx: &Cx<'_>) -> Condition {
     if cx.is_admin() {
         return Condition::all();
     }
-    let open = rbac::open_to(Shareable::AddressScope, cx.project(), None);
+    let open = sharing::open_to(Shareable::AddressScope, cx.project(), None);
     Condition::any()
         .add(address_scopes::Column::ProjectId.eq(cx.project()))
         .add(address_scopes::Column::Shared.eq(true))

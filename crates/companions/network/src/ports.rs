@@ -16,10 +16,11 @@ use crate::db::store::{self, Tx, read_json};
 use crate::dns;
 use crate::events::{self, Event};
 use crate::fault::{Fault, Result, kinds};
+use crate::owners;
 use crate::settings::PlaneKind;
-use crate::tables::{allocations, networks, port_bindings, port_security_groups, ports};
+use crate::tables::{allocations, networks, port_security_groups, ports};
 use crate::words::{Status, VifType, VnicType};
-use crate::{floatingips, security_groups};
+use crate::{port_life, security_groups, ties};
 pub use show::show;
 
 /// Which ports the caller sees: its own, and all on its networks.
@@ -49,7 +50,9 @@ pub async fn create(
         network_id: network.id.clone(),
         name: attrs.text("name"),
         description: attrs.text("description"),
-        mac_address: attrs.opt_text("mac_address").unwrap_or_else(random_mac),
+        mac_address: attrs
+            .opt_text("mac_address")
+            .unwrap_or_else(port_life::random_mac),
         admin_state_up: attrs.flag("admin_state_up", true),
         status: Status::Down,
         device_id: attrs.text("device_id"),
@@ -73,8 +76,11 @@ pub async fn create(
         revision: 1,
     };
     devices::check(cx, None, &row)?;
-    dns::check(&row.dns_name, dns::domain(core, &network.dns_domain))?;
-    if binding::is_service_port(&row.device_owner) && !attrs.has("port_security_enabled") {
+    dns::check(
+        &row.dns_name,
+        dns::domain(&core.settings, &network.dns_domain),
+    )?;
+    if owners::is_service(&row.device_owner) && !attrs.has("port_security_enabled") {
         row.port_security_enabled = false;
     }
     if attrs.has("mac_address") {
@@ -103,66 +109,6 @@ fn receiver(row: &ports::Model) -> Receiver<'_> {
         mac: &row.mac_address,
         device_owner: &row.device_owner,
     }
-}
-
-/// A port that the service makes for itself.
-pub struct NewPort<'a> {
-    pub owner: &'a str,
-    pub device_id: &'a str,
-    pub project: &'a str,
-}
-
-/// Makes a port of the service itself, without addresses or guards. ACTIVE when nothing wires it.
-pub async fn make_own(
-    tx: &Tx,
-    core: &Core,
-    network: &networks::Model,
-    new: NewPort<'_>,
-) -> Result<ports::Model> {
-    let now = store::now();
-    let active = core.settings.plane == PlaneKind::None;
-    let row = ports::Model {
-        id: store::distinct_id::<ports::Model>(tx).await?,
-        project_id: new.project.to_owned(),
-        network_id: network.id.clone(),
-        name: String::new(),
-        description: String::new(),
-        mac_address: random_mac(),
-        admin_state_up: true,
-        status: Status::of(active),
-        device_id: new.device_id.to_owned(),
-        device_owner: new.owner.to_owned(),
-        port_security_enabled: false,
-        dns_name: String::new(),
-        dns_domain: String::new(),
-        allowed_address_pairs: "[]".to_owned(),
-        extra_dhcp_opts: "[]".to_owned(),
-        host: if new.owner == floatingips::OWNER {
-            String::new()
-        } else {
-            core.settings.host.clone()
-        },
-        vnic_type: VnicType::Normal,
-        vif_type: if new.owner == floatingips::OWNER {
-            VifType::Unbound
-        } else {
-            VifType::Bridge
-        },
-        vif_details: "{}".to_owned(),
-        profile: "{}".to_owned(),
-        tags: "[]".to_owned(),
-        created_at: now,
-        updated_at: now,
-        revision: 1,
-    };
-    store::insert(tx, row.clone()).await?;
-    Ok(row)
-}
-
-/// A MAC address under Neutron's default prefix.
-fn random_mac() -> String {
-    let [a, b, c]: [u8; 3] = rand::random();
-    format!("fa:16:3e:{a:02x}:{b:02x}:{c:02x}")
 }
 
 async fn mac_is_free(tx: &Tx, row: &ports::Model) -> Result<()> {
@@ -240,7 +186,7 @@ async fn guards(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs, row: &ports::Model) -> Resu
             security_groups::usable(cx, tx, &ids, &row.project_id).await?;
             Ok(ids)
         }
-        None if row.port_security_enabled && !row.device_owner.starts_with("network:") => Ok(vec![
+        None if row.port_security_enabled && !owners::is_service(&row.device_owner) => Ok(vec![
             security_groups::ensure_default(tx, &row.project_id).await?,
         ]),
         None => Ok(Vec::new()),
@@ -260,15 +206,6 @@ async fn set_groups(tx: &Tx, port_id: &str, groups: &[String]) -> Result<()> {
             .exec_without_returning(tx)
             .await?;
     }
-    Ok(())
-}
-
-/// Takes all security groups from a port.
-pub async fn clear_groups(tx: &Tx, port_id: &str) -> Result<()> {
-    port_security_groups::Entity::delete_many()
-        .filter(port_security_groups::Column::PortId.eq(port_id))
-        .exec(tx)
-        .await?;
     Ok(())
 }
 
@@ -310,7 +247,10 @@ pub async fn update(
     }
     if row.dns_name != before.dns_name && !row.dns_name.is_empty() {
         let network = store::get::<networks::Entity>(tx, &kinds::NETWORK, &row.network_id).await?;
-        dns::check(&row.dns_name, dns::domain(core, &network.dns_domain))?;
+        dns::check(
+            &row.dns_name,
+            dns::domain(&core.settings, &network.dns_domain),
+        )?;
     }
     take_lists(core, attrs, &mut row)?;
     update_guards(cx, tx, attrs, &row).await?;
@@ -319,7 +259,7 @@ pub async fn update(
         Some(_) => readdress(core, tx, &row, attrs.read("fixed_ips")?).await?,
     };
     let rebound = row.host != before.host || row.vnic_type != before.vnic_type;
-    if rebound && !binding::is_service_port(&row.device_owner) {
+    if rebound && !owners::is_service(&row.device_owner) {
         binding::bind(core, &mut row);
     } else if row.admin_state_up != before.admin_state_up {
         reflect_admin_state(core, &mut row);
@@ -358,7 +298,7 @@ async fn update_guards(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs, row: &ports::Model) 
             return Err(Fault::GroupsNeedPortSecurity);
         }
         security_groups::usable(cx, tx, &ids, &row.project_id).await?;
-        clear_groups(tx, &row.id).await?;
+        port_life::clear_groups(tx, &row.id).await?;
         return set_groups(tx, &row.id, &ids).await;
     }
     if !row.port_security_enabled {
@@ -420,7 +360,7 @@ async fn readdress(
     }
     for have in &held {
         if !new.contains(&key(&have.subnet_id, &have.ip_address)) {
-            floatingips::release_fixed(tx, &row.id, Some(&have.ip_address)).await?;
+            ties::release(tx, &row.id, Some(&have.ip_address)).await?;
         }
     }
     addresses::release(tx, &row.id).await?;
@@ -431,7 +371,7 @@ async fn readdress(
 /// Removes a port on a user's wish.
 pub async fn delete(tx: &Tx, core: &Core, row: &ports::Model) -> Result<()> {
     let owner = row.device_owner.as_str();
-    if addresses::is_router(owner) || owner == floatingips::OWNER {
+    if owners::is_router(owner) || owner == owners::FLOATING_IP {
         let reason = format!("has device owner {owner}");
         return Err(Fault::ServicePortInUse {
             id: row.id.clone(),
@@ -439,19 +379,5 @@ pub async fn delete(tx: &Tx, core: &Core, row: &ports::Model) -> Result<()> {
         });
     }
     events::tell(tx, core, Event::Deleted, row).await?;
-    remove(tx, row).await
-}
-
-/// Removes a port and all that hangs on it.
-pub async fn remove(tx: &Tx, row: &ports::Model) -> Result<()> {
-    // First, so that whoever is about to forward to the port is either waited for and seen below, or finds no port.
-    store::delete::<ports::Entity>(tx, &row.id).await?;
-    floatingips::release_fixed(tx, &row.id, None).await?;
-    addresses::release(tx, &row.id).await?;
-    clear_groups(tx, &row.id).await?;
-    port_bindings::Entity::delete_many()
-        .filter(port_bindings::Column::PortId.eq(&row.id))
-        .exec(tx)
-        .await?;
-    Ok(())
+    port_life::remove(tx, row).await
 }

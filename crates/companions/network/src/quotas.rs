@@ -8,10 +8,10 @@ use sql::sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
 };
 
-use crate::core::View;
 use crate::db::store::Tx;
 use crate::fault::{Fault, Result, invalid};
 use crate::tables::*;
+use crate::views::View;
 
 /// Neutron's default quotas; -1 is no limit.
 pub const DEFAULTS: &[(&str, i64)] = &[

@@ -5,6 +5,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::fault::{Fault, Result};
+use crate::tables::subnets;
+
+/// A subnet's range. Stored ranges were checked when they came in.
+pub fn range(subnet: &subnets::Model) -> Result<IpNet> {
+    subnet
+        .cidr
+        .parse()
+        .map_err(|_| Fault::Broken(format!("cidr {}", subnet.cidr)))
+}
+
 /// Addresses from `start` to `end`, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {

@@ -18,14 +18,16 @@ use sql::sea_orm::ConnectionTrait;
 use web::Query;
 
 use crate::attributes::{Attribute, Attrs};
-use crate::core::{Cx, View};
+use crate::core::Cx;
 use crate::db::fields::Field;
 use crate::db::selection::{Cut, Selection};
+use crate::db::sharing;
 use crate::db::store::{self, Reader, Tx};
 use crate::fault::{Kind, Result, missing};
 use crate::list::{self, Paging};
 use crate::policy::{Below, GROUP_OWNER, NETWORK_OWNER};
-use crate::{networks, rbac, security_groups, tables};
+use crate::views::View;
+use crate::{networks, security_groups, tables};
 
 pub use address_scope::ADDRESS_SCOPE;
 pub use agent::AGENT;
@@ -98,7 +100,8 @@ pub async fn page<'a>(
         let mut about = guarded.iter().filter(|below| below.about == key);
         about.any(|below| !cx.may(&below.rule, &View::new()))
     };
-    let wanted = Selection::read(cx, resource, query, &hidden)?;
+    let tagged = resource.table.iter().any(|row| row.name == "tags");
+    let wanted = Selection::read(cx.project(), (resource.fields, tagged), query, &hidden)?;
     if let Some(marker) = &paging.marker
         && read(cx, db, &wanted.only(marker), Cut::default())
             .await?
@@ -210,8 +213,8 @@ pub async fn add_parent_facts(
         None => None,
     };
     if let Some(network) = network {
-        let given = rbac::of_object(db, &network.id).await?;
-        let shared = rbac::is_shared(&given, cx.project());
+        let given = sharing::of_object(db, &network.id).await?;
+        let shared = sharing::is_shared(&given, cx.project());
         target.insert(NETWORK_OWNER.to_owned(), json!(network.project_id));
         target.insert("shared".to_owned(), json!(shared));
     }

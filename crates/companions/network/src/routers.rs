@@ -9,23 +9,20 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
-use crate::addresses::{self, Receiver, Wish, range};
+use crate::addresses::{self, Receiver, Wish};
 use crate::attributes::Attrs;
-use crate::core::{Core, Cx, View};
+use crate::core::{Core, Cx};
 use crate::db::store::{self, Tx, among, read_json};
 use crate::fault::{Fault, Result, kinds};
-use crate::ports::{self, NewPort};
-use crate::ranges::Route;
+use crate::networks as network_logic;
+use crate::owners;
+use crate::port_life::{self, NewPort};
+use crate::ranges::{Route, range};
 use crate::tables::{allocations, floatingips, ports as port_table, routers, subnets};
+use crate::views::{self, View};
 use crate::words::Status;
-use crate::{networks as network_logic, views};
 
 pub use interfaces::{add_interface, remove_interface};
-
-/// Owner of a router's port on an internal network.
-pub const INTERFACE_OWNER: &str = "network:router_interface";
-/// Owner of a router's port on its external network.
-pub const GATEWAY_OWNER: &str = "network:router_gateway";
 
 /// Which routers the caller sees.
 pub fn scope(cx: &Cx<'_>) -> Condition {
@@ -158,7 +155,7 @@ async fn device_ports(
 async fn interfaces(db: &impl ConnectionTrait, router_id: &str) -> Result<Vec<port_table::Model>> {
     Ok(port_table::Entity::find()
         .filter(port_table::Column::DeviceId.eq(router_id))
-        .filter(port_table::Column::DeviceOwner.eq(INTERFACE_OWNER))
+        .filter(port_table::Column::DeviceOwner.eq(owners::ROUTER_INTERFACE))
         .order_by_asc(port_table::Column::CreatedAt)
         .all(db)
         .await?)
@@ -198,11 +195,11 @@ async fn set_gateway(cx: &Cx<'_>, tx: &Tx, row: &mut routers::Model, attrs: &Att
     clear_gateway(tx, row).await?;
     // As in Neutron, the port belongs to nobody: its project does not see it.
     let new = NewPort {
-        owner: GATEWAY_OWNER,
+        owner: owners::ROUTER_GATEWAY,
         device_id: &row.id,
         project: "",
     };
-    let port = ports::make_own(tx, cx.core, &network, new).await?;
+    let port = port_life::make(tx, cx.core, &network, new).await?;
     give(tx, cx.core, &port, wishes).await?;
     row.gateway_network_id = Some(network.id);
     row.gateway_port_id = Some(port.id);
@@ -280,7 +277,7 @@ async fn clear_gateway(tx: &Tx, row: &mut routers::Model) -> Result<()> {
         return Err(Fault::GatewayInUseByFloatingIp(row.id.clone(), network));
     }
     if let Some(port) = store::find::<port_table::Entity>(tx, &port).await? {
-        ports::remove(tx, &port).await?;
+        port_life::remove(tx, &port).await?;
     }
     row.gateway_network_id = None;
     row.gateway_port_id = None;

@@ -8,6 +8,7 @@ use rest::words::{CREATED, DELETE, GET, NO_CONTENT, OK, POST, PUT};
 use rest::{Access, Serving, Table, Verb};
 
 use crate::api::*;
+use crate::call::Face;
 use crate::resources::{
     ADDRESS_SCOPE, AGENT, FLOATINGIP, NETWORK, PORT, RBAC_POLICY, ROUTER, SECURITY_GROUP,
     SECURITY_GROUP_RULE, SUBNET, SUBNETPOOL,

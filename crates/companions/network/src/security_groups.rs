@@ -8,15 +8,17 @@ use sql::sea_orm::{
 };
 
 use crate::attributes::Attrs;
-use crate::core::{Cx, View};
+use crate::core::Cx;
+use crate::db::sharing;
 use crate::db::store::{self, Tx, among};
 use crate::fault::{Fault, Result, kinds, missing};
-use crate::rules::{self, Match};
+use crate::matches::{self, Match};
+use crate::quotas;
 use crate::tables::{
     default_groups, port_security_groups, rbac_policies, security_group_rules, security_groups,
 };
+use crate::views::{self, View};
 use crate::words::{Direction, Ethertype, Shareable};
-use crate::{quotas, rbac, views};
 
 /// The name that only the default group has.
 pub const DEFAULT: &str = "default";
@@ -31,7 +33,7 @@ pub fn scope(cx: &Cx<'_>) -> Condition {
     }
     Condition::any()
         .add(security_groups::Column::ProjectId.eq(cx.project()))
-        .add(rbac::group_is_shared(cx))
+        .add(sharing::group_is_shared(cx.project()))
 }
 
 /// Makes a group with the rules that let everything out, which count as the project's like others.
@@ -51,7 +53,7 @@ pub async fn create(tx: &Tx, attrs: &Attrs) -> Result<security_groups::Model> {
     );
     store::insert(tx, row.clone()).await?;
     for ethertype in FREE_WAY_OUT {
-        rules::add(tx, &row, Match::all(Direction::Egress, ethertype), "").await?;
+        matches::add(tx, &row, Match::all(Direction::Egress, ethertype), "").await?;
     }
     Ok(row)
 }
@@ -87,12 +89,12 @@ pub async fn ensure_default(tx: &Tx, project: &str) -> Result<String> {
     .await?;
     store::insert(tx, row.clone()).await?;
     for ethertype in FREE_WAY_OUT {
-        rules::add(tx, &row, Match::all(Direction::Egress, ethertype), "").await?;
+        matches::add(tx, &row, Match::all(Direction::Egress, ethertype), "").await?;
         let members = Match {
             remote_group_id: Some(row.id.clone()),
             ..Match::all(Direction::Ingress, ethertype)
         };
-        rules::add(tx, &row, members, "").await?;
+        matches::add(tx, &row, members, "").await?;
     }
     Ok(row.id)
 }
@@ -142,7 +144,7 @@ pub async fn usable(cx: &Cx<'_>, tx: &Tx, ids: &[String], project: &str) -> Resu
             continue;
         }
         if shared.is_none() {
-            shared = Some(rbac::given(tx, Shareable::SecurityGroup, cx.project()).await?);
+            shared = Some(sharing::given(tx, Shareable::SecurityGroup, cx.project()).await?);
         }
         if !shared.iter().flatten().any(|object| object == id) {
             return Err(missing(&kinds::SECURITY_GROUP, id));
@@ -233,9 +235,9 @@ pub async fn show(
         of_group
             .entry(rule.security_group_id.clone())
             .or_default()
-            .push(rules::show(rule));
+            .push(matches::show(rule));
     }
-    let policies = rbac::of_objects(db, &ids).await?;
+    let policies = sharing::of_objects(db, &ids).await?;
     Ok(rows
         .into_iter()
         .map(|row| {
@@ -245,7 +247,7 @@ pub async fn show(
                 &mut view,
                 json!({
                     "name": row.name, "description": row.description, "stateful": row.stateful,
-                    "shared": open.iter().any(|policy| rbac::reaches(policy, cx.project())),
+                    "shared": open.iter().any(|policy| sharing::reaches(policy, cx.project())),
                     "security_group_rules": of_group.remove(&row.id).unwrap_or_default(),
                 }),
             );

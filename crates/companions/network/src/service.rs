@@ -13,13 +13,13 @@ use web::Authenticator;
 use web::policy::PolicyError;
 
 use crate::core::Core;
-use crate::events::EventSink;
 use crate::fault::Fault;
 use crate::host_ranges::HostRanges;
 use crate::metadata::MetadataUpstream;
 use crate::migrations::Migrator;
 use crate::policy::Access;
 use crate::settings::{PlaneKind, Settings};
+use crate::sink::EventSink;
 
 /// Why the service cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +79,7 @@ impl Networks {
 
     /// The API: `/` and `/v2.0/…`.
     pub fn router(&self, authenticator: Arc<dyn Authenticator>) -> Router {
-        crate::api::router(self.core.clone(), authenticator)
+        crate::face::router(self.core.clone(), authenticator)
     }
 
     /// Who tells compute. Events that waited are sent.

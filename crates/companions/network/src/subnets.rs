@@ -6,15 +6,18 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 
-use crate::addresses::{self, Given, Receiver, range};
+use crate::addresses;
 use crate::attributes::Attrs;
-use crate::core::{Core, Cx, View};
+use crate::core::{Core, Cx};
+use crate::db::sharing;
 use crate::db::store::{self, Tx, read_json};
 use crate::dhcp;
 use crate::fault::{Fault, Result};
-use crate::ranges::{self, Pool, Route};
+use crate::owners;
+use crate::pools;
+use crate::ranges::{self, Pool, Route, range};
 use crate::tables::{allocations, networks, ports, subnets};
-use crate::{pools, rbac, views};
+use crate::views::{self, View};
 
 /// Which subnets the caller sees: its own, those of its networks, and those of networks shared with it.
 pub fn scope(cx: &Cx<'_>) -> Condition {
@@ -25,7 +28,7 @@ pub fn scope(cx: &Cx<'_>) -> Condition {
     Condition::any()
         .add(subnets::Column::ProjectId.eq(cx.project()))
         .add(subnets::Column::NetworkId.in_subquery(own))
-        .add(rbac::subnet_is_shared(cx))
+        .add(sharing::subnet_is_shared(cx.project()))
 }
 
 /// Makes a subnet, and what follows from it: the DHCP port's address, automatic addresses of ports.
@@ -96,7 +99,7 @@ pub async fn create(
     check_dhcp(&row, cidr)?;
     check_modes(&row, cidr)?;
     check_lists(cx, &row)?;
-    if crate::networks::is_external(tx, &network.id).await? {
+    if sharing::is_external(tx, &network.id).await? {
         cx.core.host.admit_subnet(&row)?;
     }
     store::insert(tx, row.clone()).await?;
@@ -301,7 +304,7 @@ async fn address_existing_ports(tx: &Tx, row: &subnets::Model, cidr: IpNet) -> R
         .all(tx)
         .await?;
     for port in &ports {
-        if addresses::is_router(&port.device_owner) {
+        if owners::is_router(&port.device_owner) {
             continue;
         }
         let Some(ip) = ranges::eui64(cidr, &port.mac_address) else {
@@ -358,7 +361,7 @@ pub async fn update(
     check_modes(&row, cidr)?;
     check_dhcp(&row, cidr)?;
     check_lists(cx, &row)?;
-    if attrs.has("gateway_ip") && crate::networks::is_external(tx, &row.network_id).await? {
+    if attrs.has("gateway_ip") && sharing::is_external(tx, &row.network_id).await? {
         cx.core.host.admit_subnet(&row)?;
     }
     let row = store::save(tx, row).await?;
@@ -382,12 +385,10 @@ async fn gateway_unused(tx: &Tx, row: &subnets::Model) -> Result<()> {
     };
     let port = store::find::<ports::Entity>(tx, &held.port_id).await?;
     match port {
-        Some(port) if port.device_owner == crate::routers::INTERFACE_OWNER => {
-            Err(Fault::GatewayIpInUse {
-                ip: ip.clone(),
-                port: port.id,
-            })
-        }
+        Some(port) if port.device_owner == owners::ROUTER_INTERFACE => Err(Fault::GatewayIpInUse {
+            ip: ip.clone(),
+            port: port.id,
+        }),
         _ => Ok(()),
     }
 }
@@ -405,8 +406,8 @@ pub async fn delete(core: &Core, tx: &Tx, row: &subnets::Model) -> Result<()> {
         .await?;
     let automatic = addresses::is_automatic(row);
     for port in &users {
-        let goes_along = port.device_owner == crate::networks::DHCP_OWNER
-            || (automatic && !addresses::is_router(&port.device_owner));
+        let goes_along = port.device_owner == owners::DHCP
+            || (automatic && !owners::is_router(&port.device_owner));
         if !goes_along {
             let reason = "One or more ports have an IP allocation from this subnet".to_owned();
             return Err(Fault::SubnetInUse {
@@ -447,38 +448,6 @@ pub fn show(row: subnets::Model) -> View {
         }),
     );
     view
-}
-
-/// Adds an address on `subnet` to a port that the service itself owns.
-pub async fn add_address(
-    tx: &Tx,
-    core: &Core,
-    port: &ports::Model,
-    subnet: &subnets::Model,
-) -> Result<Given> {
-    let receiver = Receiver {
-        port_id: &port.id,
-        network_id: &port.network_id,
-        mac: &port.mac_address,
-        device_owner: &port.device_owner,
-    };
-    let wish = addresses::Wish {
-        subnet_id: Some(subnet.id.clone()),
-        ip_address: None,
-    };
-    let given = addresses::choose(
-        tx,
-        core,
-        &receiver,
-        std::slice::from_ref(subnet),
-        Some(vec![wish]),
-    )
-    .await?;
-    addresses::record(tx, &receiver, &given).await?;
-    given
-        .into_iter()
-        .next()
-        .ok_or_else(|| Fault::IpAddressGenerationFailure(port.network_id.clone()))
 }
 
 fn to_text(pools: &[Pool]) -> String {

@@ -17,5 +17,8 @@ pub mod rbac_policies;
 pub mod routers;
 pub mod security_group_rules;
 pub mod security_groups;
+mod standard;
 pub mod subnetpools;
 pub mod subnets;
+
+pub use standard::Standard;

@@ -5,10 +5,11 @@ use serde_json::json;
 use sql::sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 use crate::attributes::Attrs;
-use crate::core::{Cx, View};
+use crate::core::Cx;
 use crate::db::store::{self, Tx};
 use crate::fault::{Fault, Result, kinds};
 use crate::tables::{auto_topologies, networks, rbac_policies, routers, subnetpools, subnets};
+use crate::views::View;
 use crate::{networks as network_logic, pools, routers as router_logic, subnets as subnet_logic};
 
 fn show(project: &str, id: &str) -> View {

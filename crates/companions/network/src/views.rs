@@ -1,9 +1,11 @@
 //! What all shown objects have in common.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::core::View;
-use crate::db::store::Standard;
+use crate::tables::Standard;
+
+/// One object as the API shows it.
+pub type View = Map<String, Value>;
 
 /// The members that every revisioned resource shows.
 pub fn standard<M: Standard>(row: &M) -> View {

@@ -15,10 +15,8 @@ use crate::core::Core;
 use crate::db::store::read_json;
 use crate::dns;
 use crate::fault::{Fault, Result};
-use crate::floatingips as fip;
-use crate::networks::DHCP_OWNER;
+use crate::owners;
 use crate::ranges::Route;
-use crate::routers::{GATEWAY_OWNER, INTERFACE_OWNER};
 use crate::tables::*;
 use crate::words::{Access, Direction, Ethertype, Transport, VifType};
 
@@ -114,7 +112,7 @@ impl Picture {
             let Some(subnet) = mine.iter().find(|subnet| subnet.id == ip.subnet_id) else {
                 continue;
             };
-            let range = crate::addresses::range(subnet)?;
+            let range = crate::ranges::range(subnet)?;
             let address: IpAddr = ip
                 .ip_address
                 .parse()
@@ -136,8 +134,8 @@ pub async fn read(core: &Core) -> Result<plane::Wanted> {
     let picture = Picture::take(core).await?;
     let mut needed: BTreeSet<&str> = BTreeSet::new();
     for port in &picture.ports {
-        let router_port =
-            port.device_owner == INTERFACE_OWNER || port.device_owner == GATEWAY_OWNER;
+        let router_port = port.device_owner == owners::ROUTER_INTERFACE
+            || port.device_owner == owners::ROUTER_GATEWAY;
         if router_port || picture.is_local_tap(core, port) {
             needed.insert(&port.network_id);
         }
@@ -180,9 +178,9 @@ fn network_of(core: &Core, picture: &Picture, network: &networks::Model) -> Resu
             .iter()
             .filter(|port| port.network_id == network.id)
     };
-    let server = on_it().find(|port| port.device_owner == DHCP_OWNER);
+    let server = on_it().find(|port| port.device_owner == owners::DHCP);
     let external = picture.external.contains(&network.id);
-    let domain = dns::domain(core, &network.dns_domain);
+    let domain = dns::domain(&core.settings, &network.dns_domain);
     Ok(plane::Network {
         id: network.id.clone(),
         mtu: u32::try_from(network.mtu).unwrap_or(1500),
@@ -193,7 +191,7 @@ fn network_of(core: &Core, picture: &Picture, network: &networks::Model) -> Resu
             ips: picture.ips(port),
         }),
         dhcp_hosts: on_it()
-            .filter(|port| !port.device_owner.starts_with("network:"))
+            .filter(|port| !owners::is_service(&port.device_owner))
             .map(|port| dhcp_host(picture, port, domain))
             .collect::<Result<_>>()?,
         dns_domain: Some(domain.to_owned()).filter(|domain| !domain.is_empty()),
@@ -213,7 +211,7 @@ fn uplink_of(subnets: &[subnets::Model]) -> Result<plane::Uplink> {
         else {
             continue;
         };
-        let range = crate::addresses::range(subnet)?;
+        let range = crate::ranges::range(subnet)?;
         addresses.extend(IpNet::new(gateway, range.prefix_len()).ok());
     }
     Ok(plane::Uplink { addresses })
@@ -226,7 +224,7 @@ fn subnet_of(subnet: &subnets::Model) -> Result<plane::Subnet> {
         .or(subnet.ipv6_address_mode.as_deref());
     Ok(plane::Subnet {
         id: subnet.id.clone(),
-        cidr: crate::addresses::range(subnet)?,
+        cidr: crate::ranges::range(subnet)?,
         gateway: subnet.gateway_ip.as_ref().and_then(|ip| ip.parse().ok()),
         dhcp: subnet.enable_dhcp,
         dns: read_json(&subnet.dns_nameservers)?,
@@ -328,7 +326,7 @@ fn rule_of(rule: &security_group_rules::Model, sets: &mut BTreeSet<String>) -> O
     let protocol = match &rule.protocol {
         // Protocol 0 by its name "ip" means any, as in Neutron's firewall drivers.
         Some(text) if text == "ip" => None,
-        Some(text) => Some(crate::rules::protocol_number(text)?),
+        Some(text) => Some(crate::protocols::number(text)?),
         None => None,
     };
     let matching = match (protocol, rule.port_range_min, rule.port_range_max) {
@@ -389,8 +387,9 @@ fn members_of(picture: &Picture, group: String) -> Result<plane::AddressSet> {
 }
 
 fn router_of(picture: &Picture, router: &routers::Model) -> Result<plane::Router> {
-    let inside =
-        |port: &&ports::Model| port.device_id == router.id && port.device_owner == INTERFACE_OWNER;
+    let inside = |port: &&ports::Model| {
+        port.device_id == router.id && port.device_owner == owners::ROUTER_INTERFACE
+    };
     let mut interfaces = Vec::new();
     for port in picture.ports.iter().filter(inside) {
         interfaces.push(plane::Interface {
@@ -478,6 +477,10 @@ fn forwardings_of(picture: &Picture, router: &routers::Model) -> Vec<plane::Forw
 
 /// Whether the owner's ports belong to the service itself and follow its routers and networks.
 pub fn is_own(device_owner: &str) -> bool {
-    [INTERFACE_OWNER, GATEWAY_OWNER, DHCP_OWNER].contains(&device_owner)
-        && device_owner != fip::OWNER
+    [
+        owners::ROUTER_INTERFACE,
+        owners::ROUTER_GATEWAY,
+        owners::DHCP,
+    ]
+    .contains(&device_owner)
 }

@@ -7,12 +7,13 @@ use serde_json::Value;
 
 use super::{Call, inner, listing, object, one, wrapped};
 use crate::binding;
-use crate::core::{Core, Cx, View};
+use crate::core::{Core, Cx};
 use crate::db::store;
 use crate::fault::{Result, kinds, missing};
 use crate::jobs::{self, Job};
 use crate::resources;
 use crate::tables::ports;
+use crate::views::View;
 
 async fn bindings_of(cx: &Cx<'_>, id: &str) -> Result<Vec<View>> {
     let db = cx.core.db.read();

@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use super::{Call, inner, listing, object, one, wrapped};
 use crate::attributes::tables::PORT_FORWARDING;
-use crate::core::{Core, Cx, View};
+use crate::core::{Core, Cx};
 use crate::fault::{Fault, Result, kinds, missing};
 use crate::jobs::{self, Job};
+use crate::views::View;
 use crate::{forwardings, list, resources};
 
 const ONE: &str = "port_forwarding";

@@ -7,12 +7,13 @@ use rest::Answer;
 use serde_json::{Map, json};
 
 use super::{Call, inner, listed, object, one, wrapped};
-use crate::core::{Core, View};
+use crate::core::Core;
 use crate::fault::{Fault, Result};
 use crate::jobs::{self, Job};
 use crate::list::{self, Paging};
 use crate::resources::{self, Resource};
 use crate::security_groups;
+use crate::views::View;
 
 /// A page of what the caller sees.
 pub async fn index(core: Arc<Core>, call: Call, resource: &'static Resource) -> Result<Answer> {

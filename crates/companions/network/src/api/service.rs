@@ -5,11 +5,13 @@ use std::sync::Arc;
 use rest::Answer;
 use serde_json::{Value, json};
 
-use super::{Call, Face, inner, listing, object, one, wrapped};
-use crate::core::{Core, Cx, View};
+use super::{Call, inner, listing, object, one, wrapped};
+use crate::call::Face;
+use crate::core::{Core, Cx};
 use crate::fault::{Result, kinds, missing};
 use crate::jobs::{self, Job};
 use crate::resources::RESOURCES;
+use crate::views::View;
 use crate::{availability, extensions, quotas};
 
 /// `GET /`.

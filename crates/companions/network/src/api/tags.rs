@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 
 use super::{Call, object, one};
 use crate::attributes;
-use crate::core::{Core, Cx, View};
+use crate::core::{Core, Cx};
 use crate::fault::{Fault, Result, kinds, missing};
 use crate::jobs::{self, Job};
 use crate::resources::{self, Resource, Tagging};
+use crate::views::View;
 
 async fn tags_of(cx: &Cx<'_>, resource: &Resource, id: &str) -> Result<Vec<String>> {
     let view = resources::view(cx, cx.core.db.read(), resource, id).await?;

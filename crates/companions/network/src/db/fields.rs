@@ -5,8 +5,7 @@
 
 use sql::sea_orm::Condition;
 
-use crate::core::Cx;
-use crate::rbac;
+use crate::db::sharing;
 
 use Source::{
     Addresses, Alive, Always, Flag, Holds, Int, IntOrNull, Link, Null, Objects, Range, Text,
@@ -37,8 +36,8 @@ pub enum Source {
     /// A port's addresses, looked for by `ip_address=`, `subnet_id=` and `ip_address_substr=`: all wishes of a filter
     /// are about one address.
     Addresses,
-    /// Whether this holds, as the caller sees it.
-    Holds(fn(&Cx<'_>) -> Condition),
+    /// Whether this holds, as a project sees it.
+    Holds(fn(&str) -> Condition),
     /// Whether the time of the last heartbeat is recent.
     Alive(&'static str),
     /// A prefix without its host bits: a part of the text that spells what a rule matches.
@@ -111,8 +110,8 @@ pub static NETWORK: &[Field] = &[
     text("description"),
     flag("admin_state_up"),
     text("status"),
-    f("shared", Holds(rbac::network_is_shared)),
-    f("router:external", Holds(rbac::network_is_external)),
+    f("shared", Holds(sharing::network_is_shared)),
+    f("router:external", Holds(sharing::network_is_external)),
     flag("is_default"),
     int("mtu"),
     flag("port_security_enabled"),
@@ -146,7 +145,7 @@ pub static SUBNET: &[Field] = &[
     texts("service_types"),
     flag("dns_publish_fixed_ip"),
     f("segment_id", Null),
-    f("shared", Holds(rbac::subnet_is_shared)),
+    f("shared", Holds(sharing::subnet_is_shared)),
     CREATED,
     UPDATED,
     REVISION,
@@ -197,7 +196,7 @@ pub static SECURITY_GROUP: &[Field] = &[
     text("name"),
     text("description"),
     flag("stateful"),
-    f("shared", Holds(rbac::group_is_shared)),
+    f("shared", Holds(sharing::group_is_shared)),
     CREATED,
     UPDATED,
     REVISION,

@@ -11,14 +11,12 @@ use sql::sea_orm::sea_query::{
 use sql::sea_orm::{Condition, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Select};
 use web::Query;
 
-use crate::agents::DOWN_AFTER_SECONDS;
-use crate::core::Cx;
 use crate::db::fields::{Field, Source};
 use crate::db::store;
 use crate::fault::Result;
 use crate::filters;
 use crate::list::{self, TAGS};
-use crate::resources::Resource;
+use crate::tables::agents::DOWN_AFTER_SECONDS;
 
 /// What is looked for, and in which order it is wanted.
 pub struct Selection {
@@ -75,34 +73,33 @@ impl Selection {
         }
     }
 
-    /// What a request asks for. `hidden` are members that the caller may not see: nothing is found or sorted by them,
+    /// What a request of the project asks for. `tagged` objects are looked for by tags, too. `hidden` are members that the caller may not see: nothing is found or sorted by them,
     /// since others would learn their values from what they find.
     ///
     /// # Errors
     /// 400 for a filter or an order that makes no sense.
     pub fn read(
-        cx: &Cx<'_>,
-        resource: &Resource,
+        project: &str,
+        (fields, tagged): (&[Field], bool),
         query: &Query,
         hidden: &dyn Fn(&str) -> bool,
     ) -> Result<Self> {
         let query = filters::canonical(query)?;
-        let tagged = resource.table.iter().any(|row| row.name == "tags");
         let mut all = Condition::all();
         for (key, values) in list::wishes(&query) {
             if TAGS.contains(&key) {
                 all = all.add(tags(tagged, key, &values));
             } else if key == "changed_since" {
-                all = all.add(changed_since(resource.fields, &values));
+                all = all.add(changed_since(fields, &values));
             } else if !hidden(key)
-                && let Some(field) = resource.fields.iter().find(|field| field.name == key)
+                && let Some(field) = fields.iter().find(|field| field.name == key)
             {
-                all = all.add(filter(cx, field.source, &values));
+                all = all.add(filter(project, field.source, &values));
             }
         }
         let mut order = Vec::new();
         for (key, descending) in list::order(&query)? {
-            let field = resource.fields.iter().find(|field| field.name == key);
+            let field = fields.iter().find(|field| field.name == key);
             let field = field.filter(|_| !hidden(key));
             match field.and_then(|field| sorting(field.source)) {
                 Some(Sorting::By(column, nothing)) => order.push(Key {
@@ -224,7 +221,7 @@ fn sorting(source: Source) -> Option<Sorting> {
 }
 
 /// Objects with one of these values, which are in the form that objects show.
-fn filter(cx: &Cx<'_>, source: Source, values: &[&str]) -> Condition {
+fn filter(project: &str, source: Source, values: &[&str]) -> Condition {
     let texts = || values.iter().copied();
     let either = |test: &dyn Fn(&str) -> Condition| {
         let tests = values.iter().map(|value| test(value));
@@ -257,7 +254,7 @@ fn filter(cx: &Cx<'_>, source: Source, values: &[&str]) -> Condition {
             column("id").in_subquery(rows).into_condition()
         }
         Source::Addresses => addresses(values),
-        Source::Holds(test) => flags(values, test(cx)),
+        Source::Holds(test) => flags(values, test(project)),
         Source::Alive(name) => {
             let last = store::now() - Duration::seconds(DOWN_AFTER_SECONDS);
             flags(values, column(name).gt(last).into_condition())

@@ -4,9 +4,9 @@
 //! joins that router, whoever's it is (CVE-2014-0056). So callers without special rights neither make such ports by
 //! hand nor turn the service's own into others. This holds whatever an operator's policy says.
 
-use crate::binding::is_service_port;
 use crate::core::Cx;
 use crate::fault::{Fault, Result};
+use crate::owners;
 use crate::tables::ports;
 
 /// Checks the device of a port that is made (`before` is `None`) or changed.
@@ -24,7 +24,7 @@ pub fn check(cx: &Cx<'_>, before: Option<&ports::Model>, row: &ports::Model) -> 
         Some(_) if *id != row.device_id => "update_port:device_id",
         _ => return Ok(()),
     };
-    let concerns_service = is_service_port(owner) || is_service_port(&row.device_owner);
+    let concerns_service = owners::is_service(owner) || owners::is_service(&row.device_owner);
     if !concerns_service || cx.is_admin() || cx.core.access.is_advanced_service(cx.caller) {
         return Ok(());
     }

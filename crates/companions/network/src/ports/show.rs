@@ -7,12 +7,12 @@ use sql::sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 
-use crate::core::{Core, Cx, View};
+use crate::core::{Core, Cx};
 use crate::db::store::among;
 use crate::dns;
 use crate::fault::Result;
 use crate::tables::{allocations, networks, port_security_groups, ports};
-use crate::views;
+use crate::views::{self, View};
 
 /// Ports as shown to this caller.
 pub async fn show(
@@ -78,7 +78,7 @@ fn one_view(
     network_domain: &str,
 ) -> View {
     let mut view = views::standard(&row);
-    let domain = dns::domain(core, network_domain);
+    let domain = dns::domain(&core.settings, network_domain);
     let assigned = ips
         .iter()
         .map(|ip| dns::assignment(&row.dns_name, domain, &ip.ip_address));

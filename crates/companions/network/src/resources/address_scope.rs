@@ -3,13 +3,14 @@
 use sql::sea_orm::Condition;
 
 use crate::attributes::{Attrs, tables};
-use crate::core::{Cx, View};
+use crate::core::Cx;
 use crate::db::fields;
 use crate::db::store::{Reader, Tx};
 use crate::fault::{Result, kinds};
 use crate::pools as logic;
 use crate::resources::{Logic, Noun, Resource};
 use crate::tables::address_scopes::{Entity, Model};
+use crate::views::View;
 
 pub static ADDRESS_SCOPE: Resource = Resource {
     name: "address_scope",

@@ -4,13 +4,14 @@ use sql::sea_orm::Condition;
 
 use crate::agents as logic;
 use crate::attributes::{Attrs, tables};
-use crate::core::{Cx, View};
+use crate::core::Cx;
 use crate::db::fields;
 use crate::db::store;
 use crate::db::store::{Reader, Tx};
 use crate::fault::{Result, kinds};
 use crate::resources::{Logic, Noun, Resource};
 use crate::tables::agents::{Entity, Model};
+use crate::views::View;
 
 pub static AGENT: Resource = Resource {
     name: "agent",

@@ -3,13 +3,14 @@
 use sql::sea_orm::Condition;
 
 use crate::attributes::{Attrs, tables};
-use crate::core::{Cx, View};
+use crate::core::Cx;
 use crate::db::fields;
 use crate::db::store::{Reader, Tx};
 use crate::fault::{Result, kinds};
 use crate::floatingips as logic;
 use crate::resources::{Logic, Noun, Resource};
 use crate::tables::floatingips::{Entity, Model};
+use crate::views::View;
 
 pub static FLOATINGIP: Resource = Resource {
     name: "floatingip",

@@ -7,10 +7,12 @@ use serde_json::json;
 use sql::sea_orm::{Condition, EntityTrait, IntoActiveModel, PrimaryKeyTrait};
 
 use crate::attributes::Attrs;
-use crate::core::{Cx, View};
+use crate::core::Cx;
 use crate::db::selection::{Cut, Selection};
-use crate::db::store::{self, Reader, Standard, Tx, read_json};
+use crate::db::store::{self, Reader, Tx, read_json};
 use crate::fault::{Fault, Kind, Result, kinds, missing};
+use crate::tables::Standard;
+use crate::views::View;
 
 /// A kind of resource, by its table. What a noun does not have answers as a path that is not there.
 pub trait Noun:

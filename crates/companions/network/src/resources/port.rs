@@ -3,12 +3,13 @@
 use sql::sea_orm::Condition;
 
 use crate::attributes::{Attrs, tables};
-use crate::core::{Cx, View};
+use crate::core::Cx;
 use crate::db::fields;
 use crate::db::store::{Reader, Tx};
 use crate::fault::{Result, kinds};
 use crate::resources::{Logic, Noun, Resource};
 use crate::tables::ports::{Entity, Model};
+use crate::views::View;
 use crate::{networks as network_logic, ports as logic};
 
 pub static PORT: Resource = Resource {

@@ -3,13 +3,14 @@
 use sql::sea_orm::Condition;
 
 use crate::attributes::{Attrs, tables};
-use crate::core::{Cx, View};
+use crate::core::Cx;
 use crate::db::fields;
 use crate::db::store::{Reader, Tx};
 use crate::fault::{Result, kinds};
 use crate::rbac as logic;
 use crate::resources::{Logic, Noun, Resource};
 use crate::tables::rbac_policies::{Entity, Model};
+use crate::views::View;
 
 pub static RBAC_POLICY: Resource = Resource {
     name: "rbac_policy",

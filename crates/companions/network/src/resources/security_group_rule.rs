@@ -3,13 +3,15 @@
 use sql::sea_orm::Condition;
 
 use crate::attributes::{Attrs, tables};
-use crate::core::{Cx, View};
+use crate::core::Cx;
 use crate::db::fields;
 use crate::db::store::{Reader, Tx};
 use crate::fault::{Result, kinds};
+use crate::matches;
 use crate::resources::{Logic, Noun, Resource};
 use crate::rules as logic;
 use crate::tables::security_group_rules::{Entity, Model};
+use crate::views::View;
 
 pub static SECURITY_GROUP_RULE: Resource = Resource {
     name: "security_group_rule",
@@ -31,7 +33,7 @@ impl Noun for Entity {
     }
 
     async fn show(_: &Cx<'_>, _: &Reader<'_>, rows: Vec<Model>) -> Result<Vec<View>> {
-        Ok(rows.into_iter().map(logic::show).collect())
+        Ok(rows.into_iter().map(matches::show).collect())
     }
 
     async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<Model> {

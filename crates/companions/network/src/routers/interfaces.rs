@@ -5,16 +5,19 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
-use super::{INTERFACE_OWNER, give, interfaces, refuse_overlap};
-use crate::addresses::{self, Wish, range};
-use crate::core::{Cx, View};
+use super::{give, interfaces, refuse_overlap};
+use crate::addresses::{self, Wish};
+use crate::core::Cx;
+use crate::db::sharing;
 use crate::db::store::{self, Tx, read_json};
 use crate::fault::{Fault, Result, kinds};
-use crate::ports::{self, NewPort};
-use crate::ranges::Route;
+use crate::owners;
+use crate::port_life::{self, NewPort};
+use crate::ranges::{Route, range};
 use crate::tables::{allocations, floatingips, networks, ports as port_table, routers, subnets};
+use crate::views::{self, View};
 use crate::words::{Status, VifType};
-use crate::{forwardings, networks as network_logic, subnets as subnet_logic, views};
+use crate::{forwardings, subnets as subnet_logic};
 
 /// Connects a router with a subnet, by the subnet or by a port that exists.
 pub async fn add_interface(cx: &Cx<'_>, tx: &Tx, row: routers::Model, body: &View) -> Result<View> {
@@ -44,11 +47,11 @@ pub async fn add_interface(cx: &Cx<'_>, tx: &Tx, row: routers::Model, body: &Vie
                 ));
             };
             let new = NewPort {
-                owner: INTERFACE_OWNER,
+                owner: owners::ROUTER_INTERFACE,
                 device_id: &row.id,
                 project: &row.project_id,
             };
-            let port = ports::make_own(tx, cx.core, &network, new).await?;
+            let port = port_life::make(tx, cx.core, &network, new).await?;
             let wish = Wish {
                 subnet_id: Some(subnet.id),
                 ip_address: Some(ip),
@@ -88,7 +91,7 @@ async fn joinable(cx: &Cx<'_>, tx: &Tx, id: &str) -> Result<(subnets::Model, net
 /// Only the owner of an external network joins its own routers with it as if it were an inside one.
 async fn refuse_external(cx: &Cx<'_>, tx: &Tx, network: &networks::Model) -> Result<()> {
     let may = cx.is_admin() || network.project_id == cx.project();
-    if !may && network_logic::is_external(tx, &network.id).await? {
+    if !may && sharing::is_external(tx, &network.id).await? {
         return Err(Fault::BadRouter(format!(
             "Network {} is external: a router joins it with its gateway",
             network.id
@@ -153,11 +156,11 @@ async fn take_port(
         }
     }
     port.device_id = row.id.clone();
-    port.device_owner = INTERFACE_OWNER.to_owned();
+    port.device_owner = owners::ROUTER_INTERFACE.to_owned();
     port.port_security_enabled = false;
     // What guards a server would stop what a router passes on, and cannot stay without port security.
     port.allowed_address_pairs = "[]".to_owned();
-    ports::clear_groups(tx, &port.id).await?;
+    port_life::clear_groups(tx, &port.id).await?;
     port.host = cx.core.settings.host.clone();
     port.vif_type = VifType::Bridge;
     if cx.core.settings.plane == crate::settings::PlaneKind::None {
@@ -233,7 +236,7 @@ pub async fn remove_interface(tx: &Tx, row: routers::Model, body: &View) -> Resu
         }
     }
     let view = interface_view(tx, &row, port).await?;
-    ports::remove(tx, port).await?;
+    port_life::remove(tx, port).await?;
     store::save(tx, row).await?;
     Ok(view)
 }

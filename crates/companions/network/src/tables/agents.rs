@@ -4,6 +4,9 @@ use chrono::{DateTime, Utc};
 use sql::sea_orm;
 use sql::sea_orm::entity::prelude::*;
 
+/// An agent that was silent for longer is down (Neutron's `agent_down_time`).
+pub const DOWN_AFTER_SECONDS: i64 = 75;
+
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "net_agents")]
 pub struct Model {
