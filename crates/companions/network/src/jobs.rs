@@ -37,7 +37,7 @@ pub enum Job<'a> {
     },
     RouterAction {
         id: &'a str,
-        action: &'a str,
+        action: RouterAction,
         body: Map<String, Value>,
     },
     Bind {
@@ -84,6 +84,15 @@ pub enum Job<'a> {
     DeleteTopology {
         project: &'a str,
     },
+}
+
+/// What is asked of a router beside the usual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RouterAction {
+    AddInterface,
+    RemoveInterface,
+    AddRoutes,
+    RemoveRoutes,
 }
 
 /// Does a job; the views of what was made or changed.
@@ -180,7 +189,7 @@ async fn performed<'a>(cx: &'a Cx<'a>, tx: &'a Tx, job: &'a Job<'a>) -> Result<V
             view.insert("tags".to_owned(), json!(tags));
             Ok(vec![view])
         }
-        Job::RouterAction { id, action, body } => router_action(cx, tx, id, action, body)
+        Job::RouterAction { id, action, body } => router_action(cx, tx, id, *action, body)
             .await
             .map(|view| vec![view]),
         Job::Bind { port, body } => {
@@ -276,22 +285,13 @@ async fn create(
     for attrs in &all {
         let mut target = attrs.values().clone();
         target.insert("tenant_id".to_owned(), json!(attrs.text("project_id")));
-        resources::see_parent(cx, tx, resource, attrs).await?;
+        (resource.logic.see_parent)(cx, tx, attrs).await?;
         resources::add_parent_facts(cx, tx, &mut target).await?;
         authorise(cx, Verb::Post, resource, &mut target, attrs)?;
     }
-    if quotas::DEFAULTS
-        .iter()
-        .any(|(name, _)| *name == resource.name)
-        && let Some(first) = all.first()
-    {
-        quotas::admit(
-            tx,
-            resource.name,
-            &first.text("project_id"),
-            all.len() as u64,
-        )
-        .await?;
+    if let Some(first) = all.first() {
+        let project = first.text("project_id");
+        quotas::admit(tx, resource.name, &project, all.len() as u64).await?;
     }
     let mut views = Vec::with_capacity(all.len());
     for attrs in &all {
@@ -397,26 +397,27 @@ async fn router_action(
     cx: &Cx<'_>,
     tx: &Tx,
     id: &str,
-    action: &str,
+    action: RouterAction,
     body: &Map<String, Value>,
 ) -> Result<View> {
     let view = resources::view(cx, tx, &resources::ROUTER, id).await?;
     cx.allow(&view)?;
     let row = store::get::<routers::Entity>(tx, &kinds::ROUTER, id).await?;
     match action {
-        "add_router_interface" => {
+        RouterAction::AddInterface => {
             quotas::admit(tx, "port", &row.project_id, 1).await?;
             router_logic::add_interface(cx, tx, row, body).await
         }
-        "remove_router_interface" => router_logic::remove_interface(tx, row, body).await,
-        "add_extraroutes" | "remove_extraroutes" => {
+        RouterAction::RemoveInterface => router_logic::remove_interface(tx, row, body).await,
+        RouterAction::AddRoutes | RouterAction::RemoveRoutes => {
             let inner = body
                 .get("router")
                 .and_then(Value::as_object)
                 .cloned()
                 .unwrap_or_default();
-            let row = router_logic::change_routes(cx, tx, row, &inner, action == "add_extraroutes")
-                .await?;
+            let row =
+                router_logic::change_routes(cx, tx, row, &inner, action == RouterAction::AddRoutes)
+                    .await?;
             let shown = router_logic::show(cx, tx, vec![row])
                 .await?
                 .pop()
@@ -425,6 +426,5 @@ async fn router_action(
             wrapped.insert("router".to_owned(), Value::Object(shown));
             Ok(wrapped)
         }
-        _ => Err(Fault::NoSuchRoute),
     }
 }

@@ -3,36 +3,76 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
-use sql::sea_orm::sea_query::OnConflict;
-use sql::sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+use sql::sea_orm::sea_query::{
+    Asterisk, Expr, ExprTrait, Func, OnConflict, Query, SelectStatement,
 };
+use sql::sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
 
 use crate::db::store::Tx;
 use crate::fault::{Fault, Result, invalid};
 use crate::tables::*;
 use crate::views::View;
 
-/// Neutron's default quotas; -1 is no limit.
-pub const DEFAULTS: &[(&str, i64)] = &[
-    ("address_scope", -1),
-    ("floatingip", 50),
-    ("network", 100),
-    ("port", 500),
-    ("rbac_policy", 10),
-    ("router", 10),
-    ("security_group", 10),
-    ("security_group_rule", 100),
-    ("subnet", 100),
-    ("subnetpool", -1),
+/// A kind of object whose number is limited.
+pub struct Limited {
+    pub resource: &'static str,
+    /// Neutron's default; -1 is no limit.
+    pub default: i64,
+    /// Counts those of a project.
+    count: fn(&str) -> SelectStatement,
+}
+
+/// Everything that is limited.
+pub const LIMITED: &[Limited] = &[
+    limited::<address_scopes::Entity>("address_scope", -1),
+    limited::<floatingips::Entity>("floatingip", 50),
+    limited::<networks::Entity>("network", 100),
+    limited::<ports::Entity>("port", 500),
+    limited::<rbac_policies::Entity>("rbac_policy", 10),
+    limited::<routers::Entity>("router", 10),
+    limited::<security_groups::Entity>("security_group", 10),
+    limited::<security_group_rules::Entity>("security_group_rule", 100),
+    limited::<subnets::Entity>("subnet", 100),
+    limited::<subnetpools::Entity>("subnetpool", -1),
 ];
+
+const fn limited<E: EntityTrait>(resource: &'static str, default: i64) -> Limited {
+    Limited {
+        resource,
+        default,
+        count: count::<E>,
+    }
+}
+
+/// Counts a project's rows of a table; the column has the same name in all of them.
+fn count<E: EntityTrait>(project: &str) -> SelectStatement {
+    let mut rows = Query::select();
+    rows.expr_as(Func::count(Expr::col(Asterisk)), USED)
+        .from(E::default().table_ref())
+        .and_where(Expr::col("project_id").eq(project));
+    rows
+}
+
+/// What the number of rows is called where they are counted.
+const USED: &str = "used";
+
+fn find(resource: &str) -> Option<&'static Limited> {
+    LIMITED.iter().find(|limited| limited.resource == resource)
+}
+
+/// The limits that a project has unless it has its own.
+pub fn defaults() -> BTreeMap<&'static str, i64> {
+    let all = LIMITED.iter();
+    all.map(|limited| (limited.resource, limited.default))
+        .collect()
+}
 
 /// The limits of a project.
 pub async fn limits(
     db: &impl ConnectionTrait,
     project: &str,
 ) -> Result<BTreeMap<&'static str, i64>> {
-    let mut limits: BTreeMap<&'static str, i64> = DEFAULTS.iter().copied().collect();
+    let mut limits = defaults();
     for row in quotas::Entity::find()
         .filter(quotas::Column::ProjectId.eq(project))
         .all(db)
@@ -46,43 +86,25 @@ pub async fn limits(
 }
 
 /// How many objects of a kind a project has.
-pub async fn used(db: &impl ConnectionTrait, resource: &str, project: &str) -> Result<u64> {
-    /// Counts the rows of one table; the columns have the same name everywhere, but other types.
-    macro_rules! count {
-        ($table:ident) => {
-            $table::Entity::find()
-                .filter($table::Column::ProjectId.eq(project))
-                .count(db)
-                .await?
-        };
-    }
-    Ok(match resource {
-        "address_scope" => count!(address_scopes),
-        "floatingip" => count!(floatingips),
-        "network" => count!(networks),
-        "port" => count!(ports),
-        "rbac_policy" => count!(rbac_policies),
-        "router" => count!(routers),
-        "security_group" => count!(security_groups),
-        "security_group_rule" => count!(security_group_rules),
-        "subnet" => count!(subnets),
-        _ => count!(subnetpools),
-    })
+async fn used(db: &impl ConnectionTrait, limited: &Limited, project: &str) -> Result<i64> {
+    let row = db.query_one(&(limited.count)(project)).await?;
+    let row = row.ok_or_else(|| Fault::Broken(format!("{} is not counted", limited.resource)))?;
+    Ok(row.try_get("", USED)?)
 }
 
 /// Refuses `more` objects beyond the project's limit. Others who count the same project's objects of
 /// this kind wait until the transaction ends: what is counted stays true until the objects are written.
 pub async fn admit(tx: &Tx, resource: &str, project: &str, more: u64) -> Result<()> {
-    let limit = limits(tx, project)
-        .await?
-        .get(resource)
-        .copied()
-        .unwrap_or(-1);
+    let Some(limited) = find(resource) else {
+        return Ok(());
+    };
+    let limit = limits(tx, project).await?[limited.resource];
     if limit < 0 {
         return Ok(());
     }
     hold(tx, resource, project).await?;
-    if used(tx, resource, project).await? + more <= limit as u64 {
+    let used = u64::try_from(used(tx, limited, project).await?).unwrap_or(u64::MAX);
+    if used.saturating_add(more) <= limit.unsigned_abs() {
         return Ok(());
     }
     Err(Fault::OverQuota(vec![resource.to_owned()]))
@@ -127,12 +149,11 @@ pub fn show(limits: &BTreeMap<&'static str, i64>) -> View {
 /// Limits and use as an object.
 pub async fn details(db: &impl ConnectionTrait, project: &str) -> Result<View> {
     let mut view = Map::new();
-    for (name, limit) in limits(db, project).await? {
-        let used = used(db, name, project).await?;
-        view.insert(
-            name.to_owned(),
-            json!({"limit": limit, "used": used, "reserved": 0}),
-        );
+    let limits = limits(db, project).await?;
+    for limited in LIMITED {
+        let (name, used) = (limited.resource, used(db, limited, project).await?);
+        let detail = json!({"limit": limits[name], "used": used, "reserved": 0});
+        view.insert(name.to_owned(), detail);
     }
     Ok(view)
 }
@@ -171,11 +192,8 @@ pub async fn set(tx: &Tx, project: &str, body: &Map<String, Value>) -> Result<Vi
         if control.contains(&name.as_str()) {
             continue;
         }
-        if !DEFAULTS.iter().any(|(known, _)| known == name) {
-            return Err(Fault::BadRequest(format!(
-                "Unrecognized attribute(s) '{name}'"
-            )));
-        }
+        let limited = find(name)
+            .ok_or_else(|| Fault::BadRequest(format!("Unrecognized attribute(s) '{name}'")))?;
         let limit = crate::attributes::kinds::number(value).map_err(|why| invalid(name, why))?;
         let limit = limit
             .as_i64()
@@ -188,8 +206,8 @@ pub async fn set(tx: &Tx, project: &str, body: &Map<String, Value>) -> Result<Vi
         })?;
         if check && limit >= 0 {
             hold(tx, name, project).await?;
-            let used = used(tx, name, project).await?;
-            if used > limit as u64 {
+            let used = used(tx, limited, project).await?;
+            if used > limit {
                 return Err(Fault::InvalidInput(format!(
                     "Quota limit {limit} for {name} must be greater than or equal to already used {used}"
                 )));

@@ -17,17 +17,17 @@ use serde_json::{Value, json};
 use sql::sea_orm::ConnectionTrait;
 use web::Query;
 
-use crate::attributes::{Attribute, Attrs};
+use crate::attributes::Attribute;
 use crate::core::Cx;
 use crate::db::fields::Field;
 use crate::db::selection::{Cut, Selection};
 use crate::db::sharing;
-use crate::db::store::{self, Reader, Tx};
+use crate::db::store::{self, Reader};
 use crate::fault::{Kind, Result, missing};
 use crate::list::{self, Paging};
 use crate::policy::{Below, GROUP_OWNER, NETWORK_OWNER};
+use crate::tables;
 use crate::views::View;
-use crate::{networks, security_groups, tables};
 
 pub use address_scope::ADDRESS_SCOPE;
 pub use agent::AGENT;
@@ -180,20 +180,6 @@ pub async fn view<'a>(
         .ok_or_else(|| missing(resource.kind, id))?;
     hide(cx, resource, &mut view);
     Ok(view)
-}
-
-/// Refuses a parent that the caller does not see, before policy is asked: it is not found rather than forbidden.
-pub async fn see_parent(cx: &Cx<'_>, tx: &Tx, resource: &Resource, attrs: &Attrs) -> Result<()> {
-    match resource.name {
-        "port" => networks::joinable(cx, tx, &attrs.text("network_id"))
-            .await
-            .map(drop),
-        "security_group_rule" => {
-            let group = attrs.text("security_group_id");
-            security_groups::usable(cx, tx, &[group], cx.project()).await
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Adds what rules ask about an object's parent: whose its network is and whether that is shared with the caller, and

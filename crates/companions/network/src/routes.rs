@@ -9,6 +9,7 @@ use rest::{Access, Serving, Table, Verb};
 
 use crate::api::*;
 use crate::call::Face;
+use crate::jobs::RouterAction;
 use crate::resources::{
     ADDRESS_SCOPE, AGENT, FLOATINGIP, NETWORK, PORT, RBAC_POLICY, ROUTER, SECURITY_GROUP,
     SECURITY_GROUP_RULE, SUBNET, SUBNETPOOL,
@@ -45,9 +46,9 @@ macro_rules! known {
     };
 }
 
-/// A handler that serves any resource, and which one.
+/// A handler that serves several rows, and for which thing it does.
 macro_rules! of {
-    ($handler:path, $resource:ident) => {
+    ($handler:path, $resource:path) => {
         Serving::Known(|face, call| Box::pin($handler(face.core.clone(), call, &$resource)))
     };
 }
@@ -192,10 +193,10 @@ const ROUTERS: &[Row] = &[
     row(GET, "/v2.0/routers/{id}/tags/{tag}", "get_router", NO_CONTENT, of!(tags::has_tag, ROUTER)),
     row(PUT, "/v2.0/routers/{id}/tags/{tag}", "update_router", CREATED, of!(tags::add_tag, ROUTER)),
     row(DELETE, "/v2.0/routers/{id}/tags/{tag}", "update_router", NO_CONTENT, of!(tags::remove_tag, ROUTER)),
-    row(PUT, "/v2.0/routers/{id}/add_router_interface", "add_router_interface", OK, known!(routers::act)),
-    row(PUT, "/v2.0/routers/{id}/remove_router_interface", "remove_router_interface", OK, known!(routers::act)),
-    row(PUT, "/v2.0/routers/{id}/add_extraroutes", "add_extraroutes", OK, known!(routers::act)),
-    row(PUT, "/v2.0/routers/{id}/remove_extraroutes", "remove_extraroutes", OK, known!(routers::act)),
+    row(PUT, "/v2.0/routers/{id}/add_router_interface", "add_router_interface", OK, of!(routers::act, RouterAction::AddInterface)),
+    row(PUT, "/v2.0/routers/{id}/remove_router_interface", "remove_router_interface", OK, of!(routers::act, RouterAction::RemoveInterface)),
+    row(PUT, "/v2.0/routers/{id}/add_extraroutes", "add_extraroutes", OK, of!(routers::act, RouterAction::AddRoutes)),
+    row(PUT, "/v2.0/routers/{id}/remove_extraroutes", "remove_extraroutes", OK, of!(routers::act, RouterAction::RemoveRoutes)),
 ];
 
 /// `/v2.0/floatingips`.

@@ -131,9 +131,7 @@ pub async fn show_quota(core: Arc<Core>, call: Call) -> Result<Answer> {
 /// `GET /v2.0/quotas/{project}/default`.
 pub async fn default_quota(core: Arc<Core>, call: Call) -> Result<Answer> {
     may_read_quota(&call.cx.with(&core), call.path("project"))?;
-    let shown = quotas::DEFAULTS.iter();
-    let shown = shown.map(|(name, limit)| ((*name).to_owned(), json!(limit)));
-    Ok(wrapped("quota", shown.collect()))
+    Ok(wrapped("quota", quotas::show(&quotas::defaults())))
 }
 
 /// `GET /v2.0/quotas/{project}/details`.

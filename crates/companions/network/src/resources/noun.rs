@@ -28,6 +28,11 @@ pub trait Noun:
         rows: Vec<Self::Model>,
     ) -> impl Future<Output = Result<Vec<View>>> + Send;
 
+    /// Refuses a parent that the caller does not see, before policy is asked: it is not found rather than forbidden.
+    fn see_parent(_: &Cx<'_>, _: &Tx, _: &Attrs) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+
     /// Makes one.
     fn create(_: &Cx<'_>, _: &Tx, _: &Attrs) -> impl Future<Output = Result<Self::Model>> + Send {
         async { Err(Fault::NoSuchRoute) }
@@ -57,6 +62,7 @@ pub enum Tagging {
 
 type Done<'a, T> = BoxFuture<'a, Result<T>>;
 type Read = for<'a> fn(&'a Cx<'a>, Reader<'a>, &'a Selection, Cut<'a>) -> Done<'a, Vec<View>>;
+type SeeParent = for<'a> fn(&'a Cx<'a>, &'a Tx, &'a Attrs) -> Done<'a, ()>;
 type Create = for<'a> fn(&'a Cx<'a>, &'a Tx, &'a Attrs) -> Done<'a, View>;
 type Update = for<'a> fn(&'a Cx<'a>, &'a Tx, One<'a>, &'a Attrs) -> Done<'a, View>;
 type Delete = for<'a> fn(&'a Cx<'a>, &'a Tx, One<'a>) -> Done<'a, ()>;
@@ -69,6 +75,8 @@ type One<'a> = (&'static Kind, &'a str);
 pub struct Logic {
     /// The objects within the caller's scope that are selected, with all their members.
     pub read: Read,
+    /// Asked before policy, for each that is to be made.
+    pub see_parent: SeeParent,
     pub create: Create,
     pub update: Update,
     pub delete: Delete,
@@ -81,6 +89,7 @@ impl Logic {
     pub const fn of<N: Noun>() -> Self {
         Logic {
             read: read::<N>,
+            see_parent: |cx, tx, attrs| Box::pin(N::see_parent(cx, tx, attrs)),
             create: create::<N>,
             update: update::<N>,
             delete: delete::<N>,

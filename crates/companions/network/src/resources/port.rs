@@ -35,6 +35,11 @@ impl Noun for Entity {
         logic::show(cx, db, rows).await
     }
 
+    async fn see_parent(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<()> {
+        let network = attrs.text("network_id");
+        network_logic::joinable(cx, tx, &network).await.map(drop)
+    }
+
     async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<Model> {
         let network = network_logic::joinable(cx, tx, &attrs.text("network_id")).await?;
         logic::create(cx, tx, &network, attrs).await

@@ -10,6 +10,7 @@ use crate::fault::{Result, kinds};
 use crate::matches;
 use crate::resources::{Logic, Noun, Resource};
 use crate::rules as logic;
+use crate::security_groups;
 use crate::tables::security_group_rules::{Entity, Model};
 use crate::views::View;
 
@@ -34,6 +35,11 @@ impl Noun for Entity {
 
     async fn show(_: &Cx<'_>, _: &Reader<'_>, rows: Vec<Model>) -> Result<Vec<View>> {
         Ok(rows.into_iter().map(matches::show).collect())
+    }
+
+    async fn see_parent(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<()> {
+        let group = attrs.text("security_group_id");
+        security_groups::usable(cx, tx, &[group], cx.project()).await
     }
 
     async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<Model> {
