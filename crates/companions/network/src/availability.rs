@@ -3,40 +3,77 @@
 use std::collections::HashMap;
 
 use serde_json::{Number, Value, json};
-use sql::sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QuerySelect};
+use sql::sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+use web::Query;
 
-use crate::db::store::read_json;
-use crate::fault::Result;
+use crate::core::Cx;
+use crate::db::fields::{self, Listing};
+use crate::db::pages;
+use crate::db::selection::Selection;
+use crate::db::store::{self, among, read_json};
+use crate::fault::{Result, kinds, missing};
+use crate::list::Paging;
 use crate::ranges::Pool;
 use crate::tables::{allocations, networks, subnets};
-use crate::views::View;
+use crate::views::{self, View};
 
-/// One object for each network.
-pub async fn list(db: &impl ConnectionTrait) -> Result<Vec<View>> {
+/// A page of networks, with how many of their addresses are in use. Where the query asks for an IP version, subnets of
+/// others do not count.
+pub async fn page(
+    cx: &Cx<'_>,
+    db: &impl ConnectionTrait,
+    query: &Query,
+    paging: &Paging,
+) -> Result<Vec<View>> {
+    let list = Listing::of(fields::IP_AVAILABILITY);
+    let wanted = Selection::read(cx.project(), list, query, &|_| false)?;
+    let found = pages::rows::<networks::Entity>(db, &wanted, Condition::all(), paging).await?;
+    let versions = query.all("ip_version").filter_map(|text| text.parse().ok());
+    show(db, found, &versions.collect::<Vec<i32>>()).await
+}
+
+/// The same of one network.
+pub async fn find(db: &impl ConnectionTrait, id: &str) -> Result<View> {
+    let network = store::get::<networks::Entity>(db, &kinds::NETWORK, id).await?;
+    let mut views = show(db, vec![network], &[]).await?;
+    views.pop().ok_or_else(|| missing(&kinds::NETWORK, id))
+}
+
+async fn show(
+    db: &impl ConnectionTrait,
+    found: Vec<networks::Model>,
+    versions: &[i32],
+) -> Result<Vec<View>> {
+    let ids: Vec<String> = found.iter().map(|network| network.id.clone()).collect();
     let counts: Vec<(String, i64)> = allocations::Entity::find()
         .select_only()
         .column(allocations::Column::SubnetId)
         .column_as(allocations::Column::IpAddress.count(), "used")
+        .filter(among(allocations::Column::NetworkId, &ids))
         .group_by(allocations::Column::SubnetId)
         .into_tuple()
         .all(db)
         .await?;
     let counts: HashMap<String, i64> = counts.into_iter().collect();
+    let on_them = subnets::Entity::find()
+        .filter(among(subnets::Column::NetworkId, &ids))
+        .order_by_asc(subnets::Column::CreatedAt)
+        .all(db)
+        .await?;
     let mut on: HashMap<String, Vec<subnets::Model>> = HashMap::new();
-    for subnet in subnets::Entity::find().all(db).await? {
-        on.entry(subnet.network_id.clone())
-            .or_default()
-            .push(subnet);
+    for subnet in on_them {
+        if versions.is_empty() || versions.contains(&subnet.ip_version) {
+            let all = on.entry(subnet.network_id.clone()).or_default();
+            all.push(subnet);
+        }
     }
-    let mut all = Vec::new();
-    for network in networks::Entity::find().all(db).await? {
-        all.push(one(
-            &network,
-            on.remove(&network.id).unwrap_or_default(),
-            &counts,
-        )?);
-    }
-    Ok(all)
+    let views = found.iter().map(|network| {
+        let mine = on.remove(&network.id).unwrap_or_default();
+        one(network, mine, &counts)
+    });
+    views.collect()
 }
 
 fn one(
@@ -62,7 +99,7 @@ fn one(
         }));
     }
     let mut view = View::new();
-    crate::views::fill(
+    views::fill(
         &mut view,
         json!({
             "network_id": network.id, "network_name": network.name, "project_id": network.project_id,

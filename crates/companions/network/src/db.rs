@@ -2,6 +2,7 @@
 
 pub mod fields;
 pub mod gateways;
+pub mod pages;
 pub mod selection;
 pub mod sharing;
 pub mod store;

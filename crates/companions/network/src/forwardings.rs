@@ -11,22 +11,47 @@ use sql::sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel,
     PaginatorTrait, QueryFilter, QueryOrder,
 };
+use web::Query;
 
 use crate::addresses;
 use crate::attributes::Attrs;
 use crate::core::Cx;
+use crate::db::fields::{self, Listing};
 use crate::db::gateways::way_out;
+use crate::db::pages;
+use crate::db::selection::Selection;
 use crate::db::store::{self, Tx, among};
 use crate::fault::{Fault, Result, kinds, missing};
+use crate::list::Paging;
 use crate::tables::{allocations, floatingips, port_forwardings, ports};
 use crate::views::{self, View};
 use crate::words::Status;
 
 /// The forwarding with this id, if it is one of this floating address.
-async fn get(tx: &Tx, floating: &str, id: &str) -> Result<port_forwardings::Model> {
-    let row = store::find::<port_forwardings::Entity>(tx, id).await?;
+pub async fn get(
+    db: &impl ConnectionTrait,
+    floating: &str,
+    id: &str,
+) -> Result<port_forwardings::Model> {
+    let row = store::find::<port_forwardings::Entity>(db, id).await?;
     row.filter(|row| row.floatingip_id == floating)
         .ok_or_else(|| missing(&kinds::FORWARDING, id))
+}
+
+/// A page of those of a floating address.
+pub async fn page(
+    cx: &Cx<'_>,
+    db: &impl ConnectionTrait,
+    floating: &str,
+    query: &Query,
+    paging: &Paging,
+) -> Result<Vec<View>> {
+    let list = Listing::of(fields::PORT_FORWARDING);
+    let wanted = Selection::read(cx.project(), list, query, &|_| false)?;
+    let scope = port_forwardings::Column::FloatingipId.eq(floating);
+    let scope = Condition::all().add(scope);
+    let rows = pages::rows::<port_forwardings::Entity>(db, &wanted, scope, paging).await?;
+    Ok(rows.into_iter().map(show).collect())
 }
 
 /// Makes a forwarding.

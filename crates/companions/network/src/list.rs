@@ -38,6 +38,8 @@ pub struct Paging {
     pub marker: Option<String>,
     /// The page is before the marker, not behind it.
     pub backwards: bool,
+    /// The member of an object by which markers name it.
+    pub key: &'static str,
 }
 
 impl Paging {
@@ -68,14 +70,45 @@ impl Paging {
             backwards: query
                 .last("page_reverse")
                 .is_some_and(|word| word.eq_ignore_ascii_case("true")),
+            key: "id",
         })
+    }
+
+    /// The same for objects that markers name by another member.
+    pub fn by(self, key: &'static str) -> Self {
+        Paging { key, ..self }
     }
 
     /// A page with its links; `url` is the list's own address.
     pub fn page(&self, items: Vec<View>, query: &Query, url: &str) -> Page {
         let full = items.len() == self.size;
-        let links = (self.size > 0).then(|| links(&items, full, self.backwards, query, url));
+        let links = (self.size > 0).then(|| self.links(&items, full, query, url));
         Page { items, links }
+    }
+
+    /// The links of a page. As in Neutron only a page that is not full is known to be the last in its direction; the way
+    /// back is always shown.
+    fn links(&self, items: &[View], full: bool, query: &Query, url: &str) -> Vec<Value> {
+        let base = query.without("page_reverse").without("marker");
+        let at = |item: Option<&View>| {
+            let key = item
+                .and_then(|item| item.get(self.key))
+                .and_then(Value::as_str);
+            match key {
+                Some(key) => base.with("marker", key),
+                None => base.clone(),
+            }
+        };
+        let mut links = Vec::new();
+        if full || self.backwards {
+            let next = at(items.last()).encode();
+            links.push(json!({"rel": "next", "href": format!("{url}?{next}")}));
+        }
+        if full || !self.backwards {
+            let previous = at(items.first()).with("page_reverse", "True").encode();
+            links.push(json!({"rel": "previous", "href": format!("{url}?{previous}")}));
+        }
+        links
     }
 }
 
@@ -178,31 +211,6 @@ fn window(count: usize, marker: Option<usize>, size: usize, backwards: bool) -> 
         let start = marker.map_or(0, |at| at + 1);
         (start, (start + size).min(count))
     }
-}
-
-/// The id of an object, for a link.
-fn id(item: Option<&View>) -> Option<&str> {
-    item.and_then(|item| item.get("id")).and_then(Value::as_str)
-}
-
-/// The links of a page. As in Neutron only a page that is not full is known to be the last in its direction; the way
-/// back is always shown.
-fn links(items: &[View], full: bool, backwards: bool, query: &Query, url: &str) -> Vec<Value> {
-    let base = query.without("page_reverse").without("marker");
-    let at = |item: Option<&View>| match id(item) {
-        Some(id) => base.with("marker", id),
-        None => base.clone(),
-    };
-    let mut links = Vec::new();
-    if full || backwards {
-        let next = at(items.last()).encode();
-        links.push(json!({"rel": "next", "href": format!("{url}?{next}")}));
-    }
-    if full || !backwards {
-        let previous = at(items.first()).with("page_reverse", "True").encode();
-        links.push(json!({"rel": "previous", "href": format!("{url}?{previous}")}));
-    }
-    links
 }
 
 /// Keeps only the members that `fields` names, if it names any.

@@ -1,15 +1,23 @@
 //! Quotas: how many objects of a kind a project may have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value, json};
 use sql::sea_orm::sea_query::{
     Asterisk, Expr, ExprTrait, Func, OnConflict, Query, SelectStatement,
 };
-use sql::sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sql::sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+};
+use web::Query as Asked;
 
-use crate::db::store::Tx;
+use crate::core::Cx;
+use crate::db::fields::{self, Listing};
+use crate::db::pages::{self, Reading};
+use crate::db::selection::Selection;
+use crate::db::store::{Tx, among};
 use crate::fault::{Fault, Result, invalid};
+use crate::list::Paging;
 use crate::tables::*;
 use crate::views::View;
 
@@ -72,17 +80,35 @@ pub async fn limits(
     db: &impl ConnectionTrait,
     project: &str,
 ) -> Result<BTreeMap<&'static str, i64>> {
-    let mut limits = defaults();
-    for row in quotas::Entity::find()
-        .filter(quotas::Column::ProjectId.eq(project))
+    let own = own_limits(db, &[project.to_owned()]).await?;
+    Ok(with_defaults(own.get(project).map_or(&[], Vec::as_slice)))
+}
+
+/// The rows of several projects, by project.
+async fn own_limits(
+    db: &impl ConnectionTrait,
+    projects: &[String],
+) -> Result<HashMap<String, Vec<quotas::Model>>> {
+    let rows = quotas::Entity::find()
+        .filter(among(quotas::Column::ProjectId, projects))
         .all(db)
-        .await?
-    {
-        if let Some((_, limit)) = limits.iter_mut().find(|(name, _)| **name == row.resource) {
+        .await?;
+    let mut by_project: HashMap<String, Vec<quotas::Model>> = HashMap::new();
+    for row in rows {
+        let all = by_project.entry(row.project_id.clone()).or_default();
+        all.push(row);
+    }
+    Ok(by_project)
+}
+
+fn with_defaults(own: &[quotas::Model]) -> BTreeMap<&'static str, i64> {
+    let mut limits = defaults();
+    for row in own {
+        if let Some(limit) = limits.get_mut(row.resource.as_str()) {
             *limit = row.limit_value;
         }
     }
-    Ok(limits)
+    limits
 }
 
 /// How many objects of a kind a project has.
@@ -158,25 +184,40 @@ pub async fn details(db: &impl ConnectionTrait, project: &str) -> Result<View> {
     Ok(view)
 }
 
-/// All projects whose quotas differ from the defaults.
-pub async fn list(db: &impl ConnectionTrait) -> Result<Vec<View>> {
-    let mut projects: Vec<String> = quotas::Entity::find()
-        .all(db)
-        .await?
-        .into_iter()
-        .filter(|row| !row.resource.starts_with(TURN))
-        .map(|row| row.project_id)
-        .collect();
-    projects.sort();
-    projects.dedup();
-    let mut all = Vec::new();
-    for project in projects {
-        let mut view = show(&limits(db, &project).await?);
-        view.insert("project_id".to_owned(), json!(project));
-        view.insert("tenant_id".to_owned(), json!(project));
-        all.push(view);
+/// A page of the projects that have limits of their own. Those whose quotas the caller may not see are left out.
+pub async fn page(
+    cx: &Cx<'_>,
+    db: &impl ConnectionTrait,
+    query: &Asked,
+    paging: &Paging,
+) -> Result<Vec<View>> {
+    let list = Listing {
+        key: "project_id",
+        ..Listing::of(fields::QUOTA)
+    };
+    let wanted = Selection::read(cx.project(), list, query, &|_| false)?;
+    let scope = || Condition::all().add(quotas::Column::Resource.not_like(format!("{TURN}%")));
+    pages::check_marker::<quotas::Entity>(db, &wanted, scope(), paging).await?;
+    let mut reading = Reading::of(paging);
+    while let Some(cut) = reading.next_cut() {
+        let projects: Vec<String> = wanted
+            .select::<quotas::Entity>(scope(), cut)
+            .select_only()
+            .column(quotas::Column::ProjectId)
+            .distinct()
+            .into_tuple()
+            .all(db)
+            .await?;
+        let own = own_limits(db, &projects).await?;
+        let views = projects.iter().map(|project| {
+            let mut view = show(&with_defaults(own.get(project).map_or(&[], Vec::as_slice)));
+            view.insert("project_id".to_owned(), json!(project));
+            view.insert("tenant_id".to_owned(), json!(project));
+            view
+        });
+        reading.take(views.collect(), |view| cx.may(cx.guard.rule(), view));
     }
-    Ok(all)
+    Ok(reading.page())
 }
 
 /// Sets quotas of a project.

@@ -19,7 +19,8 @@ use web::Query;
 
 use crate::attributes::Attribute;
 use crate::core::Cx;
-use crate::db::fields::Field;
+use crate::db::fields::{Field, Listing};
+use crate::db::pages::Reading;
 use crate::db::selection::{Cut, Selection};
 use crate::db::sharing;
 use crate::db::store::{self, Reader};
@@ -66,6 +67,16 @@ pub struct Resource {
     pub logic: Logic,
 }
 
+impl Resource {
+    /// How its lists are looked for.
+    pub fn listing(&self) -> Listing {
+        Listing {
+            tagged: self.table.iter().any(|row| row.name == "tags"),
+            ..Listing::of(self.fields)
+        }
+    }
+}
+
 /// All resources.
 pub static RESOURCES: &[&Resource] = &[
     &NETWORK,
@@ -100,8 +111,7 @@ pub async fn page<'a>(
         let mut about = guarded.iter().filter(|below| below.about == key);
         about.any(|below| !cx.may(&below.rule, &View::new()))
     };
-    let tagged = resource.table.iter().any(|row| row.name == "tags");
-    let wanted = Selection::read(cx.project(), (resource.fields, tagged), query, &hidden)?;
+    let wanted = Selection::read(cx.project(), resource.listing(), query, &hidden)?;
     if let Some(marker) = &paging.marker
         && read(cx, db, &wanted.only(marker), Cut::default())
             .await?
@@ -109,41 +119,25 @@ pub async fn page<'a>(
     {
         return Err(list::no_marker(marker));
     }
-    let mut after = paging.marker.clone();
-    let mut views: Vec<View> = Vec::new();
-    loop {
-        let left = (paging.size > 0).then(|| (paging.size - views.len()) as u64);
-        let cut = Cut {
-            after: after.as_deref(),
-            limit: left,
-            backwards: paging.backwards,
-        };
+    let keep = readable(cx, resource);
+    let mut reading = Reading::of(paging);
+    while let Some(cut) = reading.next_cut() {
         let found = read(cx, db, &wanted, cut).await?;
-        let last = left.is_none_or(|left| (found.len() as u64) < left);
-        after = found.last().map(|view| id_of(view).to_owned());
-        views.extend(readable(cx, resource, found));
-        if last || views.len() == paging.size {
-            break;
-        }
+        reading.take(found, &keep);
     }
-    if paging.backwards {
-        views.reverse();
-    }
+    let mut views = reading.page();
     for view in &mut views {
         hide_members(cx, &guarded, view);
     }
     Ok(views)
 }
 
-/// The objects among these that policy lets the caller see.
-fn readable(cx: &Cx<'_>, resource: &Resource, mut views: Vec<View>) -> Vec<View> {
-    if !resource.operators_only {
-        if cx.guard.rule() == resource.reads {
-            cx.guard.note();
-        }
-        views.retain(|view| cx.core.access.may_read(resource.reads, cx.caller, view));
+/// Which objects policy lets the caller see.
+fn readable(cx: &Cx<'_>, resource: &Resource) -> impl Fn(&View) -> bool {
+    if !resource.operators_only && cx.guard.rule() == resource.reads {
+        cx.guard.note();
     }
-    views
+    move |view| resource.operators_only || cx.core.access.may_read(resource.reads, cx.caller, view)
 }
 
 fn id_of(view: &View) -> &str {
@@ -174,9 +168,10 @@ pub async fn view<'a>(
     let wanted = Selection::of(id);
     let found = (resource.logic.read)(cx, db.into(), &wanted, Cut::default()).await?;
     // MariaDB takes a text for the same with spaces behind it.
-    let exact = found.into_iter().filter(|view| id_of(view) == id).collect();
-    let mut view = readable(cx, resource, exact)
-        .pop()
+    let keep = readable(cx, resource);
+    let mut exact = found.into_iter().filter(|view| id_of(view) == id);
+    let mut view = exact
+        .find(|view| keep(view))
         .ok_or_else(|| missing(resource.kind, id))?;
     hide(cx, resource, &mut view);
     Ok(view)

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use rest::Answer;
-use serde_json::Value;
 
-use super::{Call, inner, listing, object, one, wrapped};
+use super::{Call, inner, listed, object, one, wrapped};
 use crate::attributes::tables::PORT_FORWARDING;
 use crate::core::{Core, Cx};
-use crate::fault::{Fault, Result, kinds, missing};
+use crate::fault::{Fault, Result};
 use crate::jobs::{self, Job};
-use crate::views::View;
-use crate::{forwardings, list, resources};
+use crate::list::{self, Paging};
+use crate::{forwardings, resources};
 
 const ONE: &str = "port_forwarding";
 const SEVERAL: &str = "port_forwardings";
@@ -19,14 +18,11 @@ const SEVERAL: &str = "port_forwardings";
 /// Attributes that nothing is looked for by, as in Neutron.
 const NO_FILTERS: &[&str] = &["internal_ip_address", "internal_port"];
 
-/// Those of a floating address that the caller sees.
-async fn all_of(cx: &Cx<'_>, floating: &str) -> Result<Vec<View>> {
+/// Refuses a floating address that the caller does not see, or whose forwardings it may not.
+async fn see(cx: &Cx<'_>, floating: &str) -> Result<()> {
     let db = cx.core.db.read();
     let view = resources::view(cx, db, &resources::FLOATINGIP, floating).await?;
-    cx.allow(&view)?;
-    let mut found = forwardings::of(db, &[floating.to_owned()]).await?;
-    let rows = found.remove(floating).unwrap_or_default();
-    Ok(rows.into_iter().map(forwardings::show).collect())
+    cx.allow(&view)
 }
 
 pub async fn index(core: Arc<Core>, call: Call) -> Result<Answer> {
@@ -43,16 +39,18 @@ pub async fn index(core: Arc<Core>, call: Call) -> Result<Answer> {
     let known = |key: &str| PORT_FORWARDING.iter().any(|row| row.name == key);
     list::validate(query, known)?;
     let url = call.link(&format!("v2.0/floatingips/{floating}/{SEVERAL}"));
-    listing(&core, all_of(cx, floating).await?, query, SEVERAL, &url)
+    see(cx, floating).await?;
+    let paging = Paging::read(query, core.settings.max_page)?;
+    let views = forwardings::page(cx, core.db.read(), floating, query, &paging).await?;
+    Ok(listed(paging.page(views, query, &url), query, SEVERAL))
 }
 
 pub async fn show(core: Arc<Core>, call: Call) -> Result<Answer> {
     let cx = &call.cx.with(&core);
-    let id = call.path("id");
-    let all = all_of(cx, call.path("floatingip_id")).await?;
-    let mut found = all.into_iter();
-    let found = found.find(|view| view.get("id").and_then(Value::as_str) == Some(id));
-    let found = found.ok_or_else(|| missing(&kinds::FORWARDING, id))?;
+    let (floating, id) = (call.path("floatingip_id"), call.path("id"));
+    see(cx, floating).await?;
+    let found = forwardings::get(core.db.read(), floating, id).await?;
+    let found = forwardings::show(found);
     Ok(wrapped(ONE, list::trim(found, &call.pairs())))
 }
 

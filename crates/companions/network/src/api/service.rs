@@ -5,11 +5,12 @@ use std::sync::Arc;
 use rest::Answer;
 use serde_json::{Value, json};
 
-use super::{Call, inner, listing, object, one, wrapped};
+use super::{Call, inner, listed, listing, object, one, wrapped};
 use crate::call::Face;
 use crate::core::{Core, Cx};
 use crate::fault::{Result, kinds, missing};
 use crate::jobs::{self, Job};
+use crate::list::Paging;
 use crate::resources::RESOURCES;
 use crate::views::View;
 use crate::{availability, extensions, quotas};
@@ -75,19 +76,18 @@ pub async fn ip_availabilities(core: Arc<Core>, call: Call) -> Result<Answer> {
     let cx = &call.cx.with(&core);
     let query = &call.pairs();
     cx.allow(&View::new())?;
-    let views = availability::list(core.db.read()).await?;
-    listing(&core, views, query, "network_ip_availabilities", "")
+    let paging = Paging::read(query, core.settings.max_page)?.by("network_id");
+    let views = availability::page(cx, core.db.read(), query, &paging).await?;
+    let url = call.link("v2.0/network-ip-availabilities");
+    let page = paging.page(views, query, &url);
+    Ok(listed(page, query, "network_ip_availabilities"))
 }
 
 pub async fn ip_availability(core: Arc<Core>, call: Call) -> Result<Answer> {
     let cx = &call.cx.with(&core);
     let id = call.path("id");
     cx.allow(&View::new())?;
-    let views = availability::list(core.db.read()).await?;
-    let found = views
-        .into_iter()
-        .find(|view| view.get("network_id").and_then(Value::as_str) == Some(id));
-    let found = found.ok_or_else(|| missing(&kinds::NETWORK, id))?;
+    let found = availability::find(core.db.read(), id).await?;
     Ok(wrapped("network_ip_availability", found))
 }
 
@@ -97,9 +97,10 @@ pub async fn list_quotas(core: Arc<Core>, call: Call) -> Result<Answer> {
     let query = &call.pairs();
     let project = cx.project();
     cx.allow(&crate::views::owned(project, project))?;
-    let mut views = quotas::list(core.db.read()).await?;
-    views.retain(|view| cx.may(cx.guard.rule(), view));
-    listing(&core, views, query, "quotas", "")
+    let paging = Paging::read(query, core.settings.max_page)?.by("project_id");
+    let views = quotas::page(cx, core.db.read(), query, &paging).await?;
+    let url = call.link("v2.0/quotas");
+    Ok(listed(paging.page(views, query, &url), query, "quotas"))
 }
 
 /// A project reads its own quotas; others' are for admins.

@@ -8,8 +8,8 @@ use sql::sea_orm::Condition;
 use crate::db::sharing;
 
 use Source::{
-    Addresses, Alive, Always, Flag, Holds, Int, IntOrNull, Link, Null, Objects, Range, Text,
-    TextOrNull, Texts, Time,
+    Addresses, Alive, Always, Flag, Holds, Int, IntOrNull, Link, LinkInt, Null, Objects, Range,
+    Text, TextOrNull, Texts, Time,
 };
 
 /// Where the answer to a filter stands. Names are those of columns of the noun's table.
@@ -30,6 +30,12 @@ pub enum Source {
     Link {
         table: &'static str,
         /// Where they name it.
+        object: &'static str,
+        column: &'static str,
+    },
+    /// The same for a column of numbers.
+    LinkInt {
+        table: &'static str,
         object: &'static str,
         column: &'static str,
     },
@@ -54,6 +60,27 @@ pub enum Source {
 pub struct Field {
     pub name: &'static str,
     pub source: Source,
+}
+
+/// What a list is looked for, sorted and paged by.
+#[derive(Clone, Copy)]
+pub struct Listing {
+    pub fields: &'static [Field],
+    /// Whether its objects have tags.
+    pub tagged: bool,
+    /// The column that tells one object from the others.
+    pub key: &'static str,
+}
+
+impl Listing {
+    /// Of objects that are known by the column `id` and have no tags.
+    pub const fn of(fields: &'static [Field]) -> Self {
+        Listing {
+            fields,
+            tagged: false,
+            key: "id",
+        }
+    }
 }
 
 const fn f(name: &'static str, source: Source) -> Field {
@@ -314,6 +341,35 @@ pub static AGENT: &[Field] = &[
     text("description"),
     f("alive", Alive("heartbeat_at")),
 ];
+
+pub static PORT_FORWARDING: &[Field] = &[
+    text("id"),
+    text("description"),
+    int("external_port"),
+    int("internal_port"),
+    text("internal_ip_address"),
+    text("internal_port_id"),
+    text("protocol"),
+];
+
+/// Of networks, whose addresses are counted.
+pub static IP_AVAILABILITY: &[Field] = &[
+    f("network_id", Text("id")),
+    f("network_name", Text("name")),
+    text("project_id"),
+    TENANT,
+    f(
+        "ip_version",
+        LinkInt {
+            table: "net_subnets",
+            object: "network_id",
+            column: "ip_version",
+        },
+    ),
+];
+
+/// Of projects that have limits of their own.
+pub static QUOTA: &[Field] = &[text("project_id"), TENANT];
 
 #[cfg(test)]
 mod tests {

@@ -11,7 +11,7 @@ use sql::sea_orm::sea_query::{
 use sql::sea_orm::{Condition, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Select};
 use web::Query;
 
-use crate::db::fields::{Field, Source};
+use crate::db::fields::{Field, Listing, Source};
 use crate::db::store;
 use crate::fault::Result;
 use crate::filters;
@@ -22,12 +22,13 @@ use crate::tables::agents::DOWN_AFTER_SECONDS;
 pub struct Selection {
     filters: Condition,
     order: Vec<Key>,
+    key: &'static str,
 }
 
 /// Where reading begins and ends.
 #[derive(Clone, Copy, Default)]
 pub struct Cut<'a> {
-    /// The id of the row before the first.
+    /// The key of the row before the first.
     pub after: Option<&'a str>,
     pub limit: Option<u64>,
     /// From the end of the order to its beginning.
@@ -50,45 +51,41 @@ enum Nothing {
     Number,
 }
 
-const BY_ID: Key = Key {
-    column: "id",
-    nothing: Nothing::Never,
-    descending: false,
-};
-
 impl Selection {
     /// The one object with this id.
     pub fn of(id: &str) -> Self {
         Selection {
             filters: equal("id", id).into_condition(),
             order: Vec::new(),
+            key: "id",
         }
     }
 
-    /// The same, if it has this id.
+    /// The same, if its key is this.
     pub fn only(&self, id: &str) -> Self {
         Selection {
-            filters: self.filters.clone().add(equal("id", id)),
+            filters: self.filters.clone().add(equal(self.key, id)),
             order: Vec::new(),
+            key: self.key,
         }
     }
 
-    /// What a request of the project asks for. `tagged` objects are looked for by tags, too. `hidden` are members that the caller may not see: nothing is found or sorted by them,
+    /// What a request of the project asks for. `hidden` are members that the caller may not see: nothing is found or sorted by them,
     /// since others would learn their values from what they find.
     ///
     /// # Errors
     /// 400 for a filter or an order that makes no sense.
     pub fn read(
         project: &str,
-        (fields, tagged): (&[Field], bool),
+        list: Listing,
         query: &Query,
         hidden: &dyn Fn(&str) -> bool,
     ) -> Result<Self> {
-        let query = filters::canonical(query)?;
+        let (query, fields) = (filters::canonical(query)?, list.fields);
         let mut all = Condition::all();
         for (key, values) in list::wishes(&query) {
             if TAGS.contains(&key) {
-                all = all.add(tags(tagged, key, &values));
+                all = all.add(tags(list.tagged, key, &values));
             } else if key == "changed_since" {
                 all = all.add(changed_since(fields, &values));
             } else if !hidden(key)
@@ -114,13 +111,18 @@ impl Selection {
         Ok(Selection {
             filters: all,
             order,
+            key: list.key,
         })
     }
 
     /// The statement that reads rows of `E` within `scope`.
     pub fn select<E: EntityTrait>(&self, scope: Condition, cut: Cut<'_>) -> Select<E> {
         let mut keys: Vec<Key> = self.order.clone();
-        keys.push(BY_ID);
+        keys.push(Key {
+            column: self.key,
+            nothing: Nothing::Never,
+            descending: false,
+        });
         if cut.backwards {
             for key in &mut keys {
                 key.descending = !key.descending;
@@ -128,7 +130,7 @@ impl Selection {
         }
         let mut select = E::find().filter(scope).filter(self.filters.clone());
         if let Some(id) = cut.after {
-            select = select.filter(beyond::<E>(&keys, id));
+            select = select.filter(beyond::<E>(&keys, (self.key, id)));
         }
         for key in &keys {
             let order = if key.descending {
@@ -152,28 +154,28 @@ impl Key {
         }
     }
 
-    /// The value that the row with this id has.
-    fn of_row<E: EntityTrait>(self, id: &str) -> Expr {
-        if self.column == BY_ID.column {
+    /// The value that the row with this key has.
+    fn of_row<E: EntityTrait>(self, (key, id): (&'static str, &str)) -> Expr {
+        if self.column == key {
             return Expr::val(id);
         }
         let mut row = Statement::select();
         row.expr(self.expression())
             .from(E::default().table_ref())
-            .and_where(equal("id", id));
+            .and_where(equal(key, id));
         Expr::SubQuery(None, Box::new(row.into()))
     }
 }
 
-/// Rows behind the one with this id: equal to it in the first keys and beyond it in the next, for each prefix.
-fn beyond<E: EntityTrait>(keys: &[Key], id: &str) -> Condition {
+/// Rows behind the one with this key: equal to it in the first keys and beyond it in the next, for each prefix.
+fn beyond<E: EntityTrait>(keys: &[Key], row: (&'static str, &str)) -> Condition {
     let mut any = Condition::any();
     for (at, key) in keys.iter().enumerate() {
         let mut all = Condition::all();
         for earlier in &keys[..at] {
-            all = all.add(earlier.expression().eq(earlier.of_row::<E>(id)));
+            all = all.add(earlier.expression().eq(earlier.of_row::<E>(row)));
         }
-        let value = key.of_row::<E>(id);
+        let value = key.of_row::<E>(row);
         any = any.add(all.add(if key.descending {
             key.expression().lt(value)
         } else {
@@ -213,6 +215,7 @@ fn sorting(source: Source) -> Option<Sorting> {
         Source::IntOrNull(name) => Some(Sorting::By(name, Nothing::Number)),
         Source::Always(_) | Source::Null => Some(Sorting::Alike),
         Source::Link { .. }
+        | Source::LinkInt { .. }
         | Source::Addresses
         | Source::Holds(_)
         | Source::Alive(_)
@@ -251,6 +254,16 @@ fn filter(project: &str, source: Source, values: &[&str]) -> Condition {
         } => {
             let mut rows = linked(table, object);
             rows.and_where(column(name).is_in(texts()));
+            column("id").in_subquery(rows).into_condition()
+        }
+        Source::LinkInt {
+            table,
+            object,
+            column: name,
+        } => {
+            let numbers = texts().filter_map(|text| text.parse::<i32>().ok());
+            let mut rows = linked(table, object);
+            rows.and_where(column(name).is_in(numbers));
             column("id").in_subquery(rows).into_condition()
         }
         Source::Addresses => addresses(values),

@@ -106,6 +106,15 @@ async fn a_port_of_a_floating_address_is_forwarded_changed_and_freed() {
         assert_eq!(count("").await, Some(2));
         assert_eq!(count("protocol=UDP").await, Some(1));
         assert_eq!(count("external_port=2223").await, Some(0));
+        assert_eq!(count("external_port=2222&description=ssh").await, Some(1));
+        let ordered = |page: &str| format!("{}?sort_key=protocol&limit=1{page}", scene.path);
+        let first = cloud.get(DEMO, &ordered("")).await;
+        assert_eq!(first["port_forwardings"][0]["protocol"], "tcp");
+        let marker = format!("&marker={}", text(&made["id"]));
+        let second = cloud.get(DEMO, &ordered(&marker)).await;
+        assert_eq!(second["port_forwardings"][0]["protocol"], "udp");
+        let strange = ordered("&marker=9f0a4c6e-9d0b-4f6c-8f57-0f4d1f0c5a11");
+        cloud.refused(DEMO, Method::GET, &strange, None, 400).await;
         let changes = json!({"port_forwarding": {"external_port": 2223, "description": ""}});
         let changed = cloud.put(DEMO, &one, changes).await;
         assert_eq!(changed["port_forwarding"]["external_port"], 2223);

@@ -5,28 +5,56 @@ use serde_json::json;
 
 use crate::cloud::{ADMIN, Cloud, DEMO, OTHER, SERVICE, text};
 
-/// Follows the links by this name from a first page of two; the ids of all pages.
-async fn walk(cloud: &Cloud, query: &str, rel: &str) -> Vec<String> {
+/// A list that is walked through: its path below `/v2.0/`, its member in answers, and the member that names an object.
+#[derive(Clone, Copy)]
+struct Pages<'a> {
+    path: &'a str,
+    plural: &'a str,
+    key: &'a str,
+}
+
+const NETWORKS: Pages<'_> = Pages {
+    path: "networks",
+    plural: "networks",
+    key: "id",
+};
+
+/// Follows the links by this name from a first page of two; the keys of all pages.
+async fn walk(cloud: &Cloud, list: Pages<'_>, query: &str, rel: &str) -> Vec<String> {
     let mut ids = Vec::new();
-    let mut next = Some(format!("/v2.0/networks?limit=2&{query}"));
+    let mut next = Some(format!("/v2.0/{}?limit=2&{query}", list.path));
     while let Some(path) = next {
         let page = cloud.get(ADMIN, &path).await;
         let mut here: Vec<String> = Vec::new();
-        for network in page["networks"].as_array().expect("a list") {
-            here.push(text(&network["id"]));
+        for one in page[list.plural].as_array().expect("a list") {
+            here.push(text(&one[list.key]));
         }
         if rel == "previous" {
             here.reverse();
         }
         let full = here.len() == 2;
         ids.extend(here);
-        let links = page["networks_links"].as_array().expect("links");
-        let link = links.iter().find(|link| link["rel"] == rel);
-        next = link
+        let links = page[format!("{}_links", list.plural)].as_array();
+        let mut links = links.expect("links").iter();
+        next = links
+            .find(|link| link["rel"] == rel)
             .filter(|_| full)
             .map(|link| text(&link["href"]).replace("http://cloud", ""));
     }
     ids
+}
+
+/// Pages in both directions are the list.
+async fn is_walked(cloud: &Cloud, list: Pages<'_>, query: &str, count: usize) {
+    let path = format!("/v2.0/{}?{query}", list.path);
+    let all = cloud.get(ADMIN, &path).await;
+    let all = all[list.plural].as_array().expect("a list").iter();
+    let mut all: Vec<String> = all.map(|one| text(&one[list.key])).collect();
+    assert_eq!(all.len(), count, "{path}");
+    assert_eq!(walk(cloud, list, query, "next").await, all, "{path}");
+    all.reverse();
+    let query = format!("page_reverse=True&{query}");
+    assert_eq!(walk(cloud, list, &query, "previous").await, all, "{path}");
 }
 
 #[tokio::test]
@@ -55,13 +83,7 @@ async fn pages_follow_several_keys_in_both_directions() {
             "sort_key=provider:segmentation_id",
             "sort_key=availability_zone_hints&sort_key=created_at",
         ] {
-            let all = cloud.list(ADMIN, "networks", order).await;
-            let mut all: Vec<String> = all.iter().map(|one| text(&one["id"])).collect();
-            assert_eq!(all.len(), 7);
-            assert_eq!(walk(&cloud, order, "next").await, all, "{order}");
-            all.reverse();
-            let order = format!("page_reverse=True&{order}");
-            assert_eq!(walk(&cloud, &order, "previous").await, all, "{order}");
+            is_walked(&cloud, NETWORKS, order, 7).await;
         }
         let sorted = cloud.list(ADMIN, "networks", "sort_key=name").await;
         let names: Vec<String> = sorted.iter().map(|one| text(&one["name"])).collect();
@@ -102,6 +124,76 @@ async fn a_page_begins_only_at_what_the_caller_sees_and_finds() {
             let path = format!("/v2.0/networks?{query}");
             cloud.refused(DEMO, Method::GET, &path, None, 400).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn quotas_come_in_pages_of_projects() {
+    let list = Pages {
+        path: "quotas",
+        plural: "quotas",
+        key: "project_id",
+    };
+    for cloud in Cloud::all().await {
+        for number in 0..5 {
+            let path = format!("/v2.0/quotas/p-{number}");
+            let body = json!({"quota": {"port": number, "router": 7}});
+            cloud.put(ADMIN, &path, body).await;
+        }
+        for order in ["", "sort_key=project_id&sort_dir=desc"] {
+            is_walked(&cloud, list, order, 5).await;
+        }
+        let found = cloud.list(ADMIN, "quotas", "tenant_id=p-3").await;
+        assert_eq!(found.len(), 1);
+        let limits = (&found[0]["port"], &found[0]["router"], &found[0]["network"]);
+        assert_eq!(limits, (&json!(3), &json!(7), &json!(100)));
+        for query in ["limit=1&marker=p-9", "sort_key=port"] {
+            let path = format!("/v2.0/quotas?{query}");
+            cloud.refused(ADMIN, Method::GET, &path, None, 400).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn counts_of_addresses_come_in_pages_of_networks_and_by_ip_version() {
+    let list = Pages {
+        path: "network-ip-availabilities",
+        plural: "network_ip_availabilities",
+        key: "network_id",
+    };
+    for cloud in Cloud::all().await {
+        let (both, _) = cloud.net("10.0.0.0/24").await;
+        let six = json!({"network_id": both["id"], "cidr": "fd00::/64", "ip_version": 6});
+        cloud.make(DEMO, "subnets", six).await;
+        for number in 0..4 {
+            cloud.net(&format!("10.1.{number}.0/24")).await;
+        }
+        is_walked(&cloud, list, "", 5).await;
+        is_walked(&cloud, list, "ip_version=4&sort_key=network_name", 5).await;
+        let found = cloud.list(ADMIN, list.path, "ip_version=6").await;
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0]["network_id"], both["id"]);
+        let counted = found[0]["subnet_ip_availability"].as_array();
+        let counted = counted.expect("subnets");
+        assert_eq!(counted.len(), 1, "{counted:?}");
+        assert_eq!(counted[0]["cidr"], "fd00::/64");
+        let own = format!("network_id={}", text(&both["id"]));
+        for (query, count) in [
+            ("project_id=p-demo", 5),
+            ("tenant_id=p-other", 0),
+            ("network_name=n", 5),
+            (own.as_str(), 1),
+        ] {
+            assert_eq!(
+                cloud.list(ADMIN, list.path, query).await.len(),
+                count,
+                "{query}"
+            );
+        }
+        let one = format!("/v2.0/{}/{}", list.path, text(&both["id"]));
+        let one = cloud.get(ADMIN, &one).await;
+        let counted = one["network_ip_availability"]["subnet_ip_availability"].as_array();
+        assert_eq!(counted.map(Vec::len), Some(2));
     }
 }
 

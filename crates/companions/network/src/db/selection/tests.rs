@@ -188,12 +188,9 @@ async fn pages_are_read_by_an_index() {
         ("project_id=even", "net_ports_project_id_id"),
         ("security_groups=x", "net_port_security_groups_group_id"),
     ] {
-        let wanted = Selection::read(
-            cx.project(),
-            (PORT.fields, true),
-            &Query::parse(query),
-            &|_| false,
-        );
+        let wanted = Selection::read(cx.project(), PORT.listing(), &Query::parse(query), &|_| {
+            false
+        });
         let cut = Cut {
             after: Some("00000100-0000-4000-8000-000000000000"),
             limit: Some(20),
