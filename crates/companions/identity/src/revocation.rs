@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 use sql::sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, Select,
 };
 
 use crate::fault::Fault;
@@ -99,13 +99,9 @@ fn unset_or<'a>(column: Column, values: impl IntoIterator<Item = &'a str>) -> Co
 }
 
 /// Events since a moment, for services that check tokens themselves.
-pub async fn list(
-    db: &impl ConnectionTrait,
-    since: Option<DateTime<Utc>>,
-) -> Result<Vec<Model>, Fault> {
-    let mut query = Entity::find();
-    if let Some(since) = since {
-        query = query.filter(Column::RevokedAt.gte(since));
+pub fn since(moment: Option<DateTime<Utc>>) -> Select<Entity> {
+    match moment {
+        Some(moment) => Entity::find().filter(Column::RevokedAt.gte(moment)),
+        None => Entity::find(),
     }
-    Ok(query.all(db).await?)
 }

@@ -84,14 +84,9 @@ impl Snapshot {
         all
     }
 
-    /// The endpoints that the catalog of a project is limited to; none when it shows all.
-    pub fn chosen_endpoints(&self, project_id: &str) -> Vec<&endpoints::Model> {
-        let only = self.limited.get(project_id);
-        let chosen = self
-            .endpoints
-            .iter()
-            .filter(|row| only.is_some_and(|only| only.contains(&row.id)));
-        chosen.collect()
+    /// The ids of the endpoints that the catalog of a project is limited to; none when it shows all.
+    pub fn chosen_endpoints(&self, project_id: &str) -> impl Iterator<Item = &String> {
+        self.limited.get(project_id).into_iter().flatten()
     }
 
     /// The catalog for a token. Endpoints whose URL needs a project are left out without one.

@@ -157,8 +157,10 @@ pub async fn endpoints_of_project(ctx: Ctx) -> Answer {
     let project = project(&ctx).await?;
     let snapshot = ctx.state.snapshot().await?;
     let chosen = snapshot.chosen_endpoints(&project.id);
-    let items = chosen.into_iter().map(Endpoints::view).collect();
-    ctx.list("endpoints", "endpoints", items, Endpoints::FILTERS)
+    let rows = endpoints::Entity::find().filter(endpoints::Column::Id.is_in(chosen.cloned()));
+    let source = Source::new(rows, Endpoints::FILTERS, &[]);
+    let show = |row: &endpoints::Model| Ok(Some(Endpoints::view(row)));
+    ctx.list_rows("endpoints", "endpoints", source, show).await
 }
 
 /// Groups chosen for a project.

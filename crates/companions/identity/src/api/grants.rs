@@ -1,15 +1,17 @@
 //! Roles of users and groups on projects, domains and the system, direct (`…/roles/{role_id}`) and
 //! inherited (`/v3/OS-INHERIT/…/inherited_to_projects`). The path says which.
 
-use serde_json::json;
-use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter};
+use sql::sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
+};
 
 use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, done};
 use crate::grants::SYSTEM;
+use crate::listing::Source;
 use crate::record;
 use crate::revocation::{self, Reason};
-use crate::tables::{assignments, groups, projects, users};
+use crate::tables::{assignments, groups, projects, roles, users};
 use web::policy::Target;
 
 use super::domains;
@@ -253,27 +255,12 @@ pub async fn delete(ctx: Ctx) -> Answer {
 
 pub async fn list(ctx: Ctx) -> Answer {
     let place = place(&ctx).await?;
-    let row = place.assignment("");
-    let rows = assignments::Entity::find()
-        .filter(same(&row))
-        .all(ctx.state.db.read())
-        .await?;
-    let snapshot = ctx.state.snapshot().await?;
-    let mut roles: Vec<_> = rows
-        .iter()
-        .filter_map(|row| snapshot.roles.get(&row.role_id))
-        .collect();
-    roles.sort_by(|a, b| a.name.cmp(&b.name));
-    let items = roles
-        .into_iter()
-        .map(|role| {
-            let mut view = role_api::view(role);
-            view.insert(
-                "links".to_owned(),
-                json!({"self": format!("{}/v3/roles/{}", ctx.base, role.id)}),
-            );
-            view
-        })
-        .collect();
-    ctx.list_as_is("roles", items, &["name"])
+    let held = assignments::Entity::find()
+        .select_only()
+        .column(assignments::Column::RoleId)
+        .filter(same(&place.assignment("")));
+    let rows = roles::Entity::find().filter(roles::Column::Id.in_subquery(held.into_query()));
+    let source = Source::new(rows, &["name"], &[roles::Column::Name]);
+    let show = |row: &roles::Model| Ok(Some(role_api::view(row)));
+    ctx.list_rows("roles", "roles", source, show).await
 }

@@ -4,8 +4,10 @@ use chrono::{DateTime, Utc};
 
 use crate::fault::{Answer, Fault};
 use crate::frame::Ctx;
+use crate::listing::{self, Source};
 use crate::record::{self, Object};
 use crate::revocation;
+use crate::tables::revocations::{Column, Model};
 use web::policy::Target;
 
 pub async fn list(ctx: Ctx) -> Answer {
@@ -18,26 +20,25 @@ pub async fn list(ctx: Ctx) -> Answer {
         ),
         None => None,
     };
-    let events = revocation::list(ctx.state.db.read(), since).await?;
-    let items: Vec<Object> = events
-        .iter()
-        .map(|row| {
-            let mut view = record::view(row);
-            view.remove("id");
-            view.retain(|_, value| !value.is_null());
-            if let Some(trust) = view.remove("trust_id") {
-                view.insert("OS-TRUST:trust_id".to_owned(), trust);
-            }
-            for time in ["issued_before", "revoked_at"] {
-                let at = if time == "revoked_at" {
-                    row.revoked_at
-                } else {
-                    row.issued_before
-                };
-                view.insert(time.to_owned(), web::time::micros(at).into());
-            }
-            view
-        })
-        .collect();
-    ctx.list_as_is("events", items, &[])
+    let source = Source::new(revocation::since(since), &[], &[Column::RevokedAt]);
+    let show = |row: &Model| Ok(Some(view(row)));
+    let page = listing::read(ctx.state.db.read(), source, &ctx.query, show).await?;
+    ctx.paged("events", page)
+}
+
+/// An event as shown: without an id of its own, and only with what it is about.
+fn view(row: &Model) -> Object {
+    let mut view = record::view(row);
+    view.remove("id");
+    view.retain(|_, value| !value.is_null());
+    if let Some(trust) = view.remove("trust_id") {
+        view.insert("OS-TRUST:trust_id".to_owned(), trust);
+    }
+    for (name, at) in [
+        ("issued_before", row.issued_before),
+        ("revoked_at", row.revoked_at),
+    ] {
+        view.insert(name.to_owned(), web::time::micros(at).into());
+    }
+    view
 }
