@@ -118,7 +118,9 @@ async fn associate(
     if forwardings::any(tx, &row.id).await? {
         return Err(Fault::FloatingIpForwards(row.id.clone()));
     }
-    let port = store::get::<port_table::Entity>(tx, &kinds::PORT, port_id).await?;
+    // Held, so that the port or its address cannot go unseen: see [`ties`].
+    let port = store::hold::<port_table::Entity>(tx, port_id).await?;
+    let port = port.ok_or_else(|| missing(&kinds::PORT, port_id))?;
     if !cx.is_admin() && port.project_id != cx.project() {
         return Err(missing(&kinds::PORT, port_id));
     }

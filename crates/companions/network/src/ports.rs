@@ -323,6 +323,9 @@ async fn readdress(
     row: &ports::Model,
     mut wishes: Vec<Wish>,
 ) -> Result<bool> {
+    // Before it is looked at what leads to the addresses: see [`ties`].
+    let port = store::hold::<ports::Entity>(tx, &row.id).await?;
+    port.ok_or(Fault::Stale)?;
     let subnets = addresses::subnets_locked(tx, &row.network_id).await?;
     let held = addresses::of_port(tx, &row.id).await?;
     // A wish for "any address of this subnet" is met by what the port already has there, unless another entry names that.

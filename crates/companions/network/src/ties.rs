@@ -1,12 +1,15 @@
 //! What leads from outside to a port: floating addresses and forwardings. It ends with the port, and with the address of
 //! it that it leads to.
+//!
+//! Who ties something to a port, and who takes the port or an address of it away, locks the port's row: the later
+//! of the two sees what the earlier did.
 
-use sql::sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::db::store::{self, Tx};
 use crate::fault::Result;
 use crate::forwardings;
-use crate::tables::{Standard, floatingips};
+use crate::tables::floatingips;
 use crate::words::Status;
 
 /// Frees a floating address of its port. The row is not saved here.
@@ -26,10 +29,7 @@ pub async fn release(tx: &Tx, port_id: &str, fixed: Option<&str>) -> Result<()> 
     }
     for mut row in on_port.all(tx).await? {
         untie(&mut row);
-        row.touch(store::now());
-        floatingips::Entity::update(row.into_active_model().reset_all())
-            .exec(tx)
-            .await?;
+        store::save(tx, row).await?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use sql::Connection;
 use sql::sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, ExecResult,
-    IntoActiveModel, ModelTrait, PrimaryKeyTrait, QueryFilter, QueryResult, Statement,
+    IntoActiveModel, ModelTrait, PrimaryKeyTrait, QueryFilter, QueryResult, QuerySelect, Statement,
 };
 
 use crate::fault::{Fault, Kind, Result, missing};
@@ -138,6 +138,17 @@ where
     <E::PrimaryKey as PrimaryKeyTrait>::ValueType: From<String>,
 {
     find::<E>(db, id).await?.ok_or_else(|| missing(kind, id))
+}
+
+/// The row with this id, locked until the transaction ends, if there is one. (On SQLite the transaction itself is the
+/// lock.)
+pub async fn hold<E>(tx: &Tx, id: &str) -> Result<Option<E::Model>>
+where
+    E: EntityTrait,
+    <E::PrimaryKey as PrimaryKeyTrait>::ValueType: From<String>,
+{
+    let row = E::find_by_id(id.to_owned()).lock_exclusive();
+    Ok(row.one(tx).await?)
 }
 
 /// Removes the row with this id.
