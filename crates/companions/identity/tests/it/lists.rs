@@ -66,8 +66,13 @@ fn names(items: &[Value]) -> Vec<&str> {
 
 /// All pages of two, one after the other.
 async fn pages(cloud: &Cloud, key: &str, query: &str) -> Vec<Value> {
+    pages_of(cloud, key, key, query).await
+}
+
+/// The same of a list at another place than its name.
+async fn pages_of(cloud: &Cloud, place: &str, key: &str, query: &str) -> Vec<Value> {
     let mut all = Vec::new();
-    let mut next = Some(format!("/v3/{key}?{query}&limit=2"));
+    let mut next = Some(format!("/v3/{place}?{query}&limit=2"));
     while let Some(path) = next {
         let body = cloud.get(&path).await.expect(200).body;
         let page = items(&body, key);
@@ -260,5 +265,97 @@ async fn assignments_that_are_asked_for_are_those_of_the_whole_list() {
         // The user's inherited role reaches both projects, with what it implies.
         let reached = list(&format!("user.id={user}&role.id={reader}&effective")).await;
         assert_eq!(reached.len(), 2, "{reached:?}");
+    }
+}
+
+#[tokio::test]
+async fn roles_of_a_place_come_in_pages_by_name() {
+    for db in sql::testing::engines().await {
+        let cloud = Cloud::on(db).await;
+        let user = cloud.id("users", "demo").await;
+        let project = cloud.id("projects", "demo").await;
+        let place = format!("projects/{project}/users/{user}/roles");
+        for name in ["zebra", "ant", "bee", "cow"] {
+            let role = cloud.make("roles", "role", json!({"name": name})).await;
+            cloud.put(&format!("/v3/{place}/{role}")).await.expect(204);
+        }
+        let elsewhere = cloud.make("roles", "role", json!({"name": "dog"})).await;
+        let system = format!("/v3/system/users/{user}/roles/{elsewhere}");
+        cloud.put(&system).await.expect(204);
+        let body = cloud.get(&format!("/v3/{place}")).await.expect(200).body;
+        let found = items(&body, "roles");
+        assert_eq!(names(&found), ["ant", "bee", "cow", "member", "zebra"]);
+        let id = found[0]["id"].as_str().expect("an id");
+        let link = format!("http://cloud/v3/roles/{id}");
+        assert_eq!(found[0]["links"]["self"], link);
+        let paged = pages_of(&cloud, &place, "roles", "").await;
+        assert_eq!(paged, found);
+        let paged = pages_of(&cloud, &place, "roles", "name__contains=e").await;
+        assert_eq!(names(&paged), ["bee", "member", "zebra"]);
+    }
+}
+
+#[tokio::test]
+async fn endpoints_of_a_project_are_filtered_and_paged() {
+    for db in sql::testing::engines().await {
+        let cloud = Cloud::on(db).await;
+        let project = cloud.id("projects", "demo").await;
+        let place = format!("OS-EP-FILTER/projects/{project}/endpoints");
+        let service = json!({"type": "compute"});
+        let service = cloud.make("services", "service", service).await;
+        let body = cloud.get(&format!("/v3/{place}")).await.expect(200).body;
+        assert_eq!(body["endpoints"], json!([]), "nothing is chosen");
+        for interface in ["public", "internal", "admin"] {
+            let url = format!("http://{interface}/");
+            let body = json!({"service_id": service, "interface": interface, "url": url});
+            let endpoint = cloud.make("endpoints", "endpoint", body).await;
+            cloud
+                .put(&format!("/v3/{place}/{endpoint}"))
+                .await
+                .expect(204);
+        }
+        let body = cloud.get(&format!("/v3/{place}")).await.expect(200).body;
+        let found = items(&body, "endpoints");
+        assert_eq!(found.len(), 3);
+        assert_eq!(pages_of(&cloud, &place, "endpoints", "").await, found);
+        let public = pages_of(&cloud, &place, "endpoints", "interface=public").await;
+        assert_eq!(public.len(), 1);
+        assert_eq!(public[0]["url"], "http://public/");
+    }
+}
+
+#[tokio::test]
+async fn events_of_revocation_are_those_since_a_moment_and_at_most_so_many() {
+    for db in sql::testing::engines().await {
+        let cloud = Cloud::on(db).await;
+        for _ in 0..3 {
+            let token = cloud.demo().await;
+            let gone = cloud.call("DELETE", "/v3/auth/tokens", &token, Some(&token), None);
+            gone.await.expect(204);
+        }
+        let events = async |query: &str| {
+            let path = format!("/v3/OS-REVOKE/events?{query}");
+            cloud.get(&path).await.expect(200).body
+        };
+        let all = events("").await;
+        let found = items(&all, "events");
+        assert_eq!(found.len(), 3, "{all}");
+        assert!(
+            found
+                .iter()
+                .all(|event| event["audit_id"].is_string() && event["id"].is_null())
+        );
+        let first = events("limit=2").await;
+        assert_eq!(items(&first, "events"), found[..2]);
+        assert_eq!(first["truncated"], true);
+        let since = found[2]["revoked_at"].as_str().expect("a moment");
+        assert_eq!(
+            items(&events(&format!("since={since}")).await, "events"),
+            found[2..]
+        );
+        assert_eq!(
+            events("since=2999-01-01T00:00:00Z").await["events"],
+            json!([])
+        );
     }
 }
