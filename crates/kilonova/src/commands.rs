@@ -59,7 +59,7 @@ enum Command {
     Demo(demo::Wanted),
     /// Print a generated document.
     Docs {
-        #[arg(value_parser = ["settings", "routes", "counts", "accepted", "lifecycle"])]
+        #[arg(value_parser = ["settings", "routes", "counts", "accepted", "lifecycle", "options"])]
         which: String,
     },
 }
@@ -101,6 +101,7 @@ fn run() -> Result<ExitCode> {
             "routes" => docs::routes(),
             "accepted" => docs::accepted(),
             "lifecycle" => docs::lifecycle(),
+            "options" => docs::options(),
             _ => docs::counts(),
         };
         print!("{text}");

@@ -11,6 +11,8 @@ mod policy;
 mod qemu;
 mod scheduling;
 mod ssl;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -88,7 +90,8 @@ impl Config {
     /// Reads files, folders and the environment.
     ///
     /// # Errors
-    /// Every value that does not parse, each with its file and line.
+    /// Every value that does not parse and every option of Nova that asks for what is not done here, each with its
+    /// file and line.
     pub fn load(sources: &Sources) -> Result<Self> {
         let mut config = Self::read(&Settings::load(sources, &sections())?)?;
         config.outside = settings::outside();
@@ -127,6 +130,7 @@ impl Config {
                 Err(found) => problems.push(found.to_string()),
             }
         }
+        problems.extend(settings.refusals());
         let (
             Some(ssl),
             (Some(telemetry), Some(place), Some(compute), Some(api), Some(quota), Some(console)),
@@ -168,10 +172,6 @@ impl Config {
             outside: Outside::default(),
             warnings: settings.warnings(),
         };
-        let promises = settings.broken_promises();
-        if !promises.is_empty() {
-            bail!("{}", promises.join("\n"));
-        }
         let contradictions = contradictions::contradictions(&config);
         if !contradictions.is_empty() {
             bail!("{}", contradictions.join("\n"));

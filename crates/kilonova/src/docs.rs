@@ -1,8 +1,9 @@
-//! Generated documents: the operator's reference of settings, the calls of all services, their status, what may be asked
-//! of a server, and what actions do to it.
+//! Generated documents: the operator's reference of settings, what becomes of Nova's options, the calls of all services,
+//! their status, what may be asked of a server, and what actions do to it.
 
 mod accepted;
 mod lifecycle;
+mod options;
 
 use std::fmt::Write;
 
@@ -15,6 +16,7 @@ use crate::config::sections;
 
 pub use accepted::document as accepted;
 pub use lifecycle::document as lifecycle;
+pub use options::document as options;
 
 /// `docs/settings.md`.
 pub fn settings() -> String {

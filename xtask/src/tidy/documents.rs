@@ -46,6 +46,12 @@ const DOCUMENTS: &[Document] = &[
         ]),
     },
     Document {
+        path: "docs/nova-options.md",
+        make: Make::Command(&[
+            "cargo", "run", "--quiet", "-p", "kilonova", "--", "docs", "options",
+        ]),
+    },
+    Document {
         path: "docs/routes.md",
         make: Make::Command(&[
             "cargo", "run", "--quiet", "-p", "kilonova", "--", "docs", "routes",

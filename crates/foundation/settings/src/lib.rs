@@ -35,18 +35,17 @@
 //!   quotes around a whole value, repeated keys for multi-valued options, `$key`, `${key}`, `$section.key`, `$$`;
 //! - a value that does not parse stops the start with file, line, section, key and what is allowed;
 //!   all such values are reported at once; secrets are never shown;
-//! - a name that nobody knows is a warning with the nearest known name; Nova's own well-known names
-//!   are told apart from mistakes.
+//! - a name that nobody knows is a warning with the nearest known name; what becomes of Nova's own options
+//!   stands in tables ([`nova`]): some may be ignored, others end the start.
 //!
 //! This is the only place that reads the process environment.
 
 pub mod common;
 mod error;
 mod interpolate;
-mod nova;
+pub mod nova;
 mod option;
 mod outside;
-mod promises;
 mod reader;
 mod reference;
 mod source;
@@ -118,14 +117,14 @@ impl Settings {
         }
     }
 
-    /// What an operator should look at: unknown names, names of Nova that have no effect here, deprecated names.
+    /// What an operator should look at: unknown names, options of Nova that may be ignored, deprecated names.
     pub fn warnings(&self) -> Vec<String> {
         warnings::all(self)
     }
 
-    /// Options of Nova that promise what is not done here, a sentence for each: a process does not start with them.
-    pub fn broken_promises(&self) -> Vec<String> {
-        promises::broken(self)
+    /// Options of Nova that ask for what is not done here, a sentence for each: a process does not start with them.
+    pub fn refusals(&self) -> Vec<String> {
+        nova::refused(self)
     }
 
     /// Every known option with its value in effect, secrets as `***`, as an INI text.

@@ -1,355 +1,174 @@
-//! Names of Nova's own well-known options, so that a `nova.conf` that is brought along is not full of
-//! "unknown". An option that some section of ours states is never looked up here.
+//! Every option of Nova 34, of the libraries that it reads its settings with, and of older releases, and what becomes of
+//! it here: honoured, a hint that may be ignored (a warning says why), or refused, so that nobody relies on what is not
+//! done. A `nova.conf` that is brought along gives a start, or all sentences at once that say what must change.
+//!
+//! The tables are groups: options of the same sections with the same fate.
 
-/// Sections of Nova (and of the libraries it uses) in which every name is taken for one of Nova's.
-const SECTIONS: &[&str] = &[
-    "api_database",
-    "barbican",
-    "barbican_service_user",
-    "cache",
-    "cinder",
-    "console",
-    "consoleauth",
-    "cors",
-    "cyborg",
-    "database",
-    "devices",
-    "ephemeral_storage_encryption",
-    "glance",
-    "guestfs",
-    "healthcheck",
-    "image_cache",
-    "ironic",
-    "key_manager",
-    "keystone",
-    "keystone_authtoken",
-    "libvirt",
-    "manila",
-    "mks",
-    "neutron",
-    "notifications",
-    "oslo_concurrency",
-    "oslo_limit",
-    "oslo_messaging_kafka",
-    "oslo_messaging_metrics",
-    "oslo_messaging_notifications",
-    "oslo_messaging_rabbit",
-    "oslo_middleware",
-    "oslo_policy",
-    "oslo_reports",
-    "pci",
-    "placement",
-    "placement_database",
-    "powervm",
-    "privsep",
-    "profiler",
-    "profiler_jaeger",
-    "profiler_otlp",
-    "remote_debug",
-    "serial_console",
-    "service_user",
-    "spice",
-    "ssl",
-    "upgrade_levels",
-    "vault",
-    "vendordata_dynamic_auth",
-    "vif_plug_linux_bridge_privileged",
-    "vif_plug_ovs_privileged",
-    "vmware",
-    "vnc",
-    "workarounds",
-    "wsgi",
-    "xenserver",
-    "zvm",
-];
+mod clients;
+mod default;
+mod former;
+mod libraries;
+mod libvirt;
+mod older;
+mod refused;
+mod sections;
+#[cfg(test)]
+mod tests;
 
-/// Options of the sections that Nova and we both have.
-const OPTIONS: &[(&str, &[&str])] = &[
-    (
-        "DEFAULT",
-        &[
-            "allow_resize_to_same_host",
-            "bandwidth_poll_interval",
-            "bindir",
-            "block_device_allocate_retries",
-            "block_device_allocate_retries_interval",
-            "compute_driver",
-            "compute_monitors",
-            "concurrency_backend",
-            "config_drive_format",
-            "config_source",
-            "console_host",
-            "control_exchange",
-            "cpu_allocation_ratio",
-            "daemon",
-            "debug",
-            "default_access_ip_network_name",
-            "default_availability_zone",
-            "default_ephemeral_format",
-            "default_green_pool_size",
-            "default_log_levels",
-            "default_schedule_zone",
-            "default_thread_pool_size",
-            "disk_allocation_ratio",
-            "enable_new_services",
-            "enabled_apis",
-            "executor_thread_pool_size",
-            "fatal_deprecations",
-            "flat_injected",
-            "force_config_drive",
-            "force_raw_images",
-            "graceful_shutdown_timeout",
-            "heal_instance_info_cache_interval",
-            "host",
-            "initial_cpu_allocation_ratio",
-            "initial_disk_allocation_ratio",
-            "initial_ram_allocation_ratio",
-            "injected_network_template",
-            "instance_build_timeout",
-            "instance_delete_interval",
-            "instance_dns_domain",
-            "instance_format",
-            "instance_name_template",
-            "instance_usage_audit",
-            "instance_usage_audit_period",
-            "instance_uuid_format",
-            "instances_path",
-            "internal_service_availability_zone",
-            "key",
-            "log-config-append",
-            "log-date-format",
-            "log-dir",
-            "log-file",
-            "log_config_append",
-            "log_date_format",
-            "log_dir",
-            "log_file",
-            "log_options",
-            "log_rotate_interval",
-            "log_rotation_type",
-            "logging_context_format_string",
-            "logging_default_format_string",
-            "logging_exception_prefix",
-            "long_rpc_timeout",
-            "manager_shutdown_timeout",
-            "max_concurrent_builds",
-            "max_concurrent_live_migrations",
-            "max_concurrent_snapshots",
-            "max_local_block_devices",
-            "max_logfile_count",
-            "max_logfile_size_mb",
-            "maximum_instance_delete_attempts",
-            "metadata_host",
-            "metadata_listen",
-            "metadata_listen_port",
-            "metadata_port",
-            "metadata_workers",
-            "migrate_max_retries",
-            "mkisofs_cmd",
-            "my_block_storage_ip",
-            "my_ip",
-            "my_shared_fs_storage_ip",
-            "network_allocate_retries",
-            "non_inheritable_image_properties",
-            "osapi_compute_listen",
-            "osapi_compute_listen_port",
-            "osapi_compute_unique_server_name_scope",
-            "osapi_compute_workers",
-            "password_length",
-            "periodic_enable",
-            "periodic_fuzzy_delay",
-            "pointer_model",
-            "preallocate_images",
-            "publish_errors",
-            "pybasedir",
-            "ram_allocation_ratio",
-            "rate_limit_burst",
-            "rate_limit_except_level",
-            "rate_limit_interval",
-            "reboot_timeout",
-            "reclaim_instance_interval",
-            "record",
-            "reimage_timeout_per_gb",
-            "report_interval",
-            "rescue_timeout",
-            "reserved_host_cpus",
-            "reserved_host_disk_mb",
-            "reserved_host_memory_mb",
-            "reserved_huge_pages",
-            "resize_confirm_window",
-            "resize_fs_using_block_device",
-            "resume_guests_state_on_host_boot",
-            "rootwrap_config",
-            "rpc_ping_enabled",
-            "rpc_response_timeout",
-            "running_deleted_instance_action",
-            "running_deleted_instance_poll_interval",
-            "running_deleted_instance_timeout",
-            "scheduler_instance_sync_interval",
-            "service_down_time",
-            "servicegroup_driver",
-            "shelved_offload_time",
-            "shelved_poll_interval",
-            "shutdown_timeout",
-            "source_is_ipv6",
-            "ssl_only",
-            "state_path",
-            "sync_power_state_interval",
-            "sync_power_state_pool_size",
-            "syslog-log-facility",
-            "syslog_log_facility",
-            "tempdir",
-            "timeout_nbd",
-            "transport_url",
-            "update_resources_interval",
-            "use-journal",
-            "use-json",
-            "use-syslog",
-            "use_cow_images",
-            "use_journal",
-            "use_json",
-            "use_rootwrap_daemon",
-            "use_stderr",
-            "use_syslog",
-            "vcpu_pin_set",
-            "vif_plugging_is_fatal",
-            "vif_plugging_timeout",
-            "virt_mkfs",
-            "volume_usage_poll_interval",
-            "watch-log-file",
-            "watch_log_file",
-            "web",
-        ],
-    ),
-    (
-        "api",
-        &[
-            "auth_strategy",
-            "compute_link_prefix",
-            "config_drive_skip_versions",
-            "dhcp_domain",
-            "enable_instance_password",
-            "glance_link_prefix",
-            "instance_list_cells_batch_fixed_size",
-            "instance_list_cells_batch_strategy",
-            "instance_list_per_project_cells",
-            "list_records_by_skipping_down_cells",
-            "local_metadata_per_cell",
-            "max_limit",
-            "metadata_cache_expiration",
-            "neutron_default_project_id",
-            "response_validation",
-            "use_forwarded_for",
-            "use_neutron_default_nets",
-            "vendordata_dynamic_connect_timeout",
-            "vendordata_dynamic_failure_fatal",
-            "vendordata_dynamic_read_timeout",
-            "vendordata_dynamic_ssl_certfile",
-            "vendordata_dynamic_targets",
-            "vendordata_jsonfile_path",
-            "vendordata_providers",
-        ],
-    ),
-    (
-        "compute",
-        &[
-            "consecutive_build_service_disable_threshold",
-            "cpu_dedicated_set",
-            "cpu_shared_set",
-            "image_type_exclude_list",
-            "live_migration_wait_for_vif_plug",
-            "max_concurrent_disk_ops",
-            "max_disk_devices_to_attach",
-            "packing_host_numa_cells_allocation_strategy",
-            "provider_config_location",
-            "resource_provider_association_refresh",
-            "shutdown_retry_interval",
-            "sharing_providers_max_uuids_per_request",
-            "vmdk_allowed_types",
-        ],
-    ),
-    ("conductor", &["workers"]),
-    (
-        "filter_scheduler",
-        &[
-            "aggregate_image_properties_isolation_namespace",
-            "aggregate_image_properties_isolation_separator",
-            "available_filters",
-            "build_failure_weight_multiplier",
-            "cpu_weight_multiplier",
-            "cross_cell_move_weight_multiplier",
-            "disk_weight_multiplier",
-            "enabled_filters",
-            "host_subset_size",
-            "hypervisor_version_weight_multiplier",
-            "image_properties_default_architecture",
-            "image_props_weight_multiplier",
-            "image_props_weight_setting",
-            "io_ops_weight_multiplier",
-            "isolated_hosts",
-            "isolated_images",
-            "max_instances_per_host",
-            "max_io_ops_per_host",
-            "num_instances_weight_multiplier",
-            "pci_in_placement",
-            "pci_weight_multiplier",
-            "ram_weight_multiplier",
-            "restrict_isolated_hosts_to_isolated_images",
-            "shuffle_best_same_weighed_hosts",
-            "soft_affinity_weight_multiplier",
-            "soft_anti_affinity_weight_multiplier",
-            "track_instance_changes",
-            "weight_classes",
-        ],
-    ),
-    (
-        "metrics",
-        &[
-            "required",
-            "weight_multiplier",
-            "weight_of_unavailable",
-            "weight_setting",
-        ],
-    ),
-    (
-        "quota",
-        &[
-            "cores",
-            "count_usage_from_placement",
-            "driver",
-            "injected_file_content_bytes",
-            "injected_file_path_length",
-            "injected_files",
-            "instances",
-            "key_pairs",
-            "metadata_items",
-            "ram",
-            "recheck_quota",
-            "server_group_members",
-            "server_groups",
-            "unified_limits_resource_list",
-            "unified_limits_resource_strategy",
-        ],
-    ),
-    (
-        "scheduler",
-        &[
-            "discover_hosts_in_cells_interval",
-            "enable_isolated_aggregate_filtering",
-            "image_metadata_prefilter",
-            "limit_tenants_to_placement_aggregate",
-            "max_attempts",
-            "max_placement_results",
-            "placement_aggregate_required_for_tenants",
-            "query_placement_for_image_type_support",
-            "query_placement_for_routed_network_aggregates",
-            "workers",
-        ],
-    ),
-];
+pub(crate) use refused::refused;
 
-/// Whether Nova has this option.
-pub(crate) fn knows(section: &str, key: &str) -> bool {
-    let listed = OPTIONS.iter().find(|(name, _)| *name == section);
-    listed.is_some_and(|(_, keys)| keys.contains(&key)) || SECTIONS.contains(&section)
+/// Options with one fate.
+#[derive(Debug, Clone, Copy)]
+pub struct Group {
+    /// Names of sections; one that ends with `*` stands for all that begin so.
+    pub sections: &'static [&'static str],
+    pub options: &'static [&'static str],
+    pub fate: Fate,
+}
+
+/// What becomes of an option that a file sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// A section of ours states it, by this name or as an older one of its own.
+    Honoured,
+    /// It may be ignored: why that breaks no promise. A warning says so.
+    Hint(&'static str),
+    /// It ends the start: why. Not when it is empty or one of the values in `unless`, which describe what is done here;
+    /// words for true and false and numbers count as equal however they are written.
+    Refused {
+        unless: &'static [&'static str],
+        why: &'static str,
+    },
+}
+
+/// All groups. A section and a name are in one of them at most.
+pub fn groups() -> impl Iterator<Item = &'static Group> {
+    let tables = [
+        default::GROUPS,
+        sections::GROUPS,
+        libvirt::GROUPS,
+        clients::GROUPS,
+        libraries::GROUPS,
+        older::GROUPS,
+    ];
+    tables.into_iter().flatten()
+}
+
+/// Sections of older releases, whose options are all hints.
+pub fn older_sections() -> &'static [&'static str] {
+    older::SECTIONS
+}
+
+/// Names by which Nova still takes an option: the old and the new, as `section/option`.
+pub fn former() -> &'static [(&'static str, &'static str)] {
+    former::NAMES
+}
+
+impl Group {
+    fn has(&self, section: &str, option: &str) -> bool {
+        let here = |name: &&str| match name.strip_suffix('*') {
+            Some(beginning) => section.starts_with(beginning),
+            None => *name == section,
+        };
+        self.sections.iter().any(|name| here(name)) && self.options.contains(&option)
+    }
+}
+
+impl Fate {
+    /// Why a file with this value does not start a cloud.
+    pub fn refusal(&self, value: &str) -> Option<&'static str> {
+        self.refusal_of(value, &str::to_owned)
+    }
+
+    /// The same, of a value whose references are replaced: `replaced` does so for the harmless values.
+    fn refusal_of(&self, value: &str, replaced: &dyn Fn(&str) -> String) -> Option<&'static str> {
+        let Fate::Refused { unless, why } = self else {
+            return None;
+        };
+        let value = plain(value);
+        let harmless = unless
+            .iter()
+            .any(|harmless| plain(&replaced(harmless)) == value);
+        (!value.is_empty() && !harmless).then_some(*why)
+    }
+}
+
+/// The fate of an option by the name that a file gives it; none when Nova has never had it.
+pub(crate) fn fate(section: &str, key: &str) -> Option<&'static Fate> {
+    // oslo.config takes a hyphen for an underscore.
+    let key = key.replace('-', "_");
+    let (section, key) = newest(section, &key);
+    let group = groups().find(|group| group.has(section, key));
+    let older = || older::SECTIONS.contains(&section).then_some(&older::FATE);
+    group.map(|group| &group.fate).or_else(older)
+}
+
+/// The name that Nova has for an option now.
+pub(crate) fn newest<'a>(section: &'a str, key: &'a str) -> (&'a str, &'a str) {
+    let is_it = |old: &str| old.split_once('/') == Some((section, key));
+    let found = former().iter().find(|(old, _)| is_it(old));
+    found
+        .and_then(|(_, new)| new.split_once('/'))
+        .unwrap_or((section, key))
+}
+
+/// Older names by which Nova still takes an option, as section and name.
+pub(crate) fn former_names<'a>(
+    section: &str,
+    option: &str,
+) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+    let now = format!("{section}/{option}");
+    let old = former().iter().filter(move |(_, new)| **new == *now);
+    old.filter_map(|(old, _)| old.split_once('/'))
+}
+
+/// A value in the one form in which values are compared.
+fn plain(value: &str) -> String {
+    let value: String = value.split_whitespace().collect();
+    let value = value.to_ascii_lowercase();
+    match value.as_str() {
+        "true" | "yes" | "on" | "y" | "t" => return "1".to_owned(),
+        "false" | "no" | "off" | "n" | "f" => return "0".to_owned(),
+        _ => {}
+    }
+    match value.parse::<f64>() {
+        Ok(number) => number.to_string(),
+        Err(_) => value,
+    }
+}
+
+const FALSE: &[&str] = &["false"];
+const TRUE: &[&str] = &["true"];
+
+const fn honoured(sections: &'static [&'static str], options: &'static [&'static str]) -> Group {
+    Group {
+        sections,
+        options,
+        fate: Fate::Honoured,
+    }
+}
+
+const fn hint(
+    sections: &'static [&'static str],
+    options: &'static [&'static str],
+    why: &'static str,
+) -> Group {
+    Group {
+        sections,
+        options,
+        fate: Fate::Hint(why),
+    }
+}
+
+const fn refuse(
+    sections: &'static [&'static str],
+    options: &'static [&'static str],
+    unless: &'static [&'static str],
+    why: &'static str,
+) -> Group {
+    Group {
+        sections,
+        options,
+        fate: Fate::Refused { unless, why },
+    }
 }

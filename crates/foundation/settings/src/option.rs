@@ -1,6 +1,6 @@
 //! The tables that crates state: options and sections.
 
-use crate::Reader;
+use crate::{Reader, nova};
 
 /// The longest length of time that a setting may give, in seconds: some thirty years. Sums of such
 /// times and moments still fit every type that holds one.
@@ -223,14 +223,16 @@ impl Opt {
         self
     }
 
-    /// Older names as (section, key).
+    /// Older names as (section, key): those of the table, then those by which Nova still takes an option of this name.
     pub(crate) fn former_names<'a>(
         &self,
         section: &'a str,
     ) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        self.formerly
+        let ours = self
+            .formerly
             .iter()
-            .map(move |name| name.split_once('/').unwrap_or((section, name)))
+            .map(move |name| name.split_once('/').unwrap_or((section, name)));
+        ours.chain(nova::former_names(section, self.name))
     }
 }
 

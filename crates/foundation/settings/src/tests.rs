@@ -265,33 +265,21 @@ fn old_names_work_and_are_pointed_out() {
 
 #[test]
 fn unknown_names_are_told_from_names_of_nova() {
-    let text = "[DEFAULT]\nstate_pth = x\nmode = fast\nreserved_host_memory_mb = 1\n[libvirt]\nvirt_type = kvm\n[agnet]\na = 1\n";
+    let text = "[DEFAULT]\nstate_pth = x\nmode = fast\nuse_syslog = on\n[placement]\ntoken = x\n[agnet]\na = 1\n\
+                [DEFAULT]\nlog-dir = x\nuse_neutron = True\n[cells]\nname = x\n";
     assert_eq!(
         settings(text).warnings(),
         [
             "settings.conf:2: [DEFAULT] state_pth: there is no such option; did you mean state_path?",
             "settings.conf:3: [DEFAULT] mode: there is no such option; did you mean [agent] mode?",
-            "settings.conf:4: [DEFAULT] reserved_host_memory_mb is an option of Nova that has no effect here",
-            "settings.conf:6: [libvirt] virt_type is an option of Nova that has no effect here",
             "settings.conf:8: [agnet] a: there is no such section; did you mean [agent]?",
+            "settings.conf:4: [DEFAULT] use_syslog, log-dir: no effect here: logs go to standard error or log_file; \
+             log_levels and use_json say what and how",
+            "settings.conf:6: [placement] token: no effect here: services of the same process log in as users that the \
+             cloud makes",
+            "settings.conf:11: [DEFAULT] use_neutron: no effect here: Nova 34 does not have it any more",
+            "settings.conf:13: [cells] name: no effect here: Nova 34 does not have it any more",
         ]
-    );
-}
-
-#[test]
-fn an_option_of_nova_that_promises_what_is_not_done_is_named() {
-    let text = "[glance]\nverify_glance_signatures = True\nenable_certificate_validation = false\n[vnc]\nauth_schemes = vencrypt\n";
-    assert_eq!(
-        settings(text).broken_promises(),
-        [
-            "settings.conf:2: [glance] verify_glance_signatures = True: signatures of images are not verified",
-            "settings.conf:5: [vnc] auth_schemes = vencrypt: screens are reached by sockets of the host, without VeNCrypt",
-        ]
-    );
-    assert!(
-        settings("[libvirt]\nvirt_type = kvm\n")
-            .broken_promises()
-            .is_empty()
     );
 }
 

@@ -1,5 +1,6 @@
 //! Names in files and environment that have no effect, or a better spelling.
 
+use crate::nova::Fate;
 use crate::{Settings, nova, source};
 
 /// Names that differ by more than this are not worth suggesting.
@@ -8,12 +9,29 @@ const FAR: usize = 3;
 pub(crate) fn all(settings: &Settings) -> Vec<String> {
     let mut warnings = Vec::new();
     for file in &settings.files {
+        let mut ignored: Vec<Ignored<'_>> = Vec::new();
         for entry in &file.entries {
-            let place = file.place(entry);
-            warnings.extend(
-                about(settings, &entry.section, &entry.key).map(|what| format!("{place}: {what}")),
-            );
+            let (section, key) = (entry.section.as_str(), entry.key.as_str());
+            match about(settings, section, key) {
+                About::Known => {}
+                About::Said(what) => warnings.push(format!("{}: {what}", file.place(entry))),
+                About::Ignored(why) => {
+                    let same =
+                        |other: &&mut Ignored<'_>| (other.section, other.why) == (section, why);
+                    match ignored.iter_mut().find(same) {
+                        Some(other) if other.keys.contains(&key) => {}
+                        Some(other) => other.keys.push(key),
+                        None => ignored.push(Ignored {
+                            place: file.place(entry),
+                            section,
+                            keys: vec![key],
+                            why,
+                        }),
+                    }
+                }
+            }
         }
+        warnings.extend(ignored.iter().map(ToString::to_string));
     }
     for variable in settings
         .environment
@@ -25,26 +43,58 @@ pub(crate) fn all(settings: &Settings) -> Vec<String> {
     warnings
 }
 
-fn about(settings: &Settings, section: &str, key: &str) -> Option<String> {
+/// Options of one section and file that have no effect for the same reason: one warning.
+struct Ignored<'a> {
+    /// Of the first.
+    place: String,
+    section: &'a str,
+    keys: Vec<&'a str>,
+    why: &'static str,
+}
+
+impl std::fmt::Display for Ignored<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Ignored {
+            place,
+            section,
+            keys,
+            why,
+        } = self;
+        let keys = keys.join(", ");
+        write!(f, "{place}: [{section}] {keys}: no effect here: {why}")
+    }
+}
+
+/// What there is to say of a name.
+enum About {
+    /// Nothing: a section states it, or Nova has it and its value is looked at elsewhere.
+    Known,
+    /// An option of Nova that may be ignored.
+    Ignored(&'static str),
+    Said(String),
+}
+
+fn about(settings: &Settings, section: &str, key: &str) -> About {
     let options = || {
         let infos = settings.sections.iter();
         infos.flat_map(|info| info.options.iter().map(|opt| (info.name, opt)))
     };
     if options().any(|(owner, opt)| (owner, opt.name) == (section, key)) {
-        return None;
+        return About::Known;
     }
     if let Some((owner, opt)) =
         options().find(|(owner, opt)| opt.former_names(owner).any(|name| name == (section, key)))
     {
-        return Some(format!(
+        return About::Said(format!(
             "[{section}] {key} is an old name of [{owner}] {}",
             opt.name
         ));
     }
-    if nova::knows(section, key) {
-        return Some(format!(
-            "[{section}] {key} is an option of Nova that has no effect here"
-        ));
+    match nova::fate(section, key) {
+        Some(Fate::Hint(why)) => return About::Ignored(why),
+        Some(Fate::Refused { .. }) => return About::Known,
+        // An old name of what we state by a newer one only.
+        Some(Fate::Honoured) | None => {}
     }
     let keys = || {
         options()
@@ -54,7 +104,7 @@ fn about(settings: &Settings, section: &str, key: &str) -> Option<String> {
     if keys().next().is_none() {
         let sections = settings.sections.iter().map(|info| info.name);
         let hint = hint(nearest(section, sections).map(|name| format!("[{name}]")));
-        return Some(format!("[{section}] {key}: there is no such section{hint}"));
+        return About::Said(format!("[{section}] {key}: there is no such section{hint}"));
     }
     // The right name in the wrong section is as common as a misspelt one.
     let elsewhere = || {
@@ -65,7 +115,7 @@ fn about(settings: &Settings, section: &str, key: &str) -> Option<String> {
     let meant = nearest(key, keys())
         .map(ToOwned::to_owned)
         .or_else(elsewhere);
-    Some(format!(
+    About::Said(format!(
         "[{section}] {key}: there is no such option{}",
         hint(meant)
     ))

@@ -20,7 +20,7 @@ impl FromStr for Driver {
         match word {
             "qemu" => Ok(Driver::Qemu),
             "fake" => Ok(Driver::Fake),
-            _ => Err("qemu or fake"),
+            _ => Err("must be qemu (there is no libvirt) or fake"),
         }
     }
 }
