@@ -94,6 +94,7 @@ pub async fn start(
 ) -> Result<(), Fault> {
     let row = &image.row;
     ready(images, row, &method)?;
+    upload::unsigned(image)?;
     let permit = images.transfers().begin(&asked.sender)?;
     let allowance = Allowance::of(images, row.owner.as_deref()).await?;
     let now = sql::micros(Utc::now());

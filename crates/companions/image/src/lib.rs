@@ -9,6 +9,7 @@
 //!   [`Images::local_file`] in process, `direct_url` and `GET /v2/images/{id}/locations` (for
 //!   administrators and services) over HTTP.
 
+mod accepted;
 mod api;
 mod attributes;
 mod call;
@@ -40,6 +41,7 @@ mod view;
 use std::sync::Arc;
 
 pub use self::settings::{Ranges, Settings, WebDownload};
+pub use accepted::accepted;
 pub use fault::Fault;
 pub use limits::{LimitSource, Limits, LimitsUnavailable};
 pub use policy::RULES as POLICY_RULES;

@@ -33,6 +33,7 @@ pub async fn upload(
     length: Option<u64>,
 ) -> Result<(), Fault> {
     formats_set(&image.row)?;
+    unsigned(image)?;
     let mut transfer = claim(images, caller, &image.row, Status::Saving, length).await?;
     let (images, row) = (images.clone(), image.row.clone());
     let work = tokio::spawn(async move {
@@ -54,6 +55,7 @@ pub async fn stage(
     body: Body,
     length: Option<u64>,
 ) -> Result<(), Fault> {
+    unsigned(image)?;
     let mut transfer = claim(images, caller, &image.row, Status::Uploading, length).await?;
     let images = images.clone();
     let work = tokio::spawn(async move {
@@ -86,6 +88,28 @@ pub fn formats_set(row: &image::Model) -> Result<(), Fault> {
             "Properties {} must be set prior to saving data.",
             more.join(", ")
         ))),
+    }
+}
+
+/// The properties of a signed image. One that has them all promises that its data was verified.
+const SIGNATURE: [&str; 4] = [
+    "img_signature",
+    "img_signature_certificate_uuid",
+    "img_signature_hash_method",
+    "img_signature_key_type",
+];
+
+/// Refuses data for an image that is signed: nothing would verify it.
+pub fn unsigned(image: &Image) -> Result<(), Fault> {
+    match SIGNATURE
+        .iter()
+        .all(|name| image.properties.contains_key(*name))
+    {
+        true => Err(Fault::NotBuilt(
+            "The image is signed (img_signature), and signatures of images are not verified."
+                .to_owned(),
+        )),
+        false => Ok(()),
     }
 }
 

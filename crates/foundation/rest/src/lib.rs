@@ -10,6 +10,7 @@
 //! What holds: a call that a row names a rule for never succeeds without that rule having been asked (debug builds end
 //! such a request, so that no test passes by it).
 
+pub mod accepted;
 mod answer;
 mod call;
 mod frame;

@@ -1,5 +1,6 @@
 //! The image service through its REST face, in process, on every database engine offered.
 
+mod attributes;
 mod full_disk;
 mod imports;
 mod isolation;
