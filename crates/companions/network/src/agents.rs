@@ -7,7 +7,7 @@ use sql::sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, 
 use crate::attributes::Attrs;
 use crate::core::Core;
 use crate::db::store::{self, Tx};
-use crate::fault::Result;
+use crate::fault::{Result, kinds, missing};
 use crate::settings::PlaneKind;
 use crate::tables::agents::{self, DOWN_AFTER_SECONDS};
 use crate::views::{self, View};
@@ -55,6 +55,21 @@ pub async fn beat(core: &Core) -> Result<()> {
         heartbeat_at: now,
     };
     store::insert(core.db.write(), row).await
+}
+
+/// The `availability_zone_hints` of a body as stored: zones in which there are agents.
+///
+/// # Errors
+/// 404 for a zone that is not there.
+pub fn zone_hints(core: &Core, attrs: &Attrs) -> Result<String> {
+    let hints: Vec<String> = attrs.read("availability_zone_hints")?;
+    let foreign = hints
+        .iter()
+        .find(|zone| **zone != core.settings.availability_zone);
+    match foreign {
+        Some(zone) => Err(missing(&kinds::ZONE, zone)),
+        None => Ok(json!(hints).to_string()),
+    }
 }
 
 /// Changes what an operator may say about an agent.

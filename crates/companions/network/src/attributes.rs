@@ -6,6 +6,7 @@
 pub mod kinds;
 pub mod tables;
 
+use rest::accepted::{Accepts, Fate};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -36,12 +37,43 @@ pub struct Attribute {
     pub parse: fn(&Value) -> Result<Value, String>,
     /// Rules of policy about it: asked, beside the rule of the call, when a body names it or a part of it, or when it is shown.
     pub rules: &'static [&'static str],
+    /// What becomes of it. Enforced by [`honour`], once policy has let the caller name it.
+    pub fate: Fate,
 }
 
 impl Attribute {
     /// The same with these rules.
     const fn ruled(self, rules: &'static [&'static str]) -> Self {
         Attribute { rules, ..self }
+    }
+
+    const fn fated(self, fate: Fate) -> Self {
+        Attribute { fate, ..self }
+    }
+
+    /// The same, honoured as far as the text says.
+    const fn within(self, how_far: &'static str) -> Self {
+        self.fated(Fate::Within(how_far))
+    }
+
+    /// The same, which may be ignored: why.
+    const fn hint(self, why: &'static str) -> Self {
+        self.fated(Fate::Hint(why))
+    }
+
+    /// The same, of which only these values (JSON) are taken: why.
+    const fn refused(self, unless: &'static [&'static str], why: &'static str) -> Self {
+        self.fated(Fate::Refused { unless, why })
+    }
+
+    /// The same, of which other values than these (JSON) ask for what is not built.
+    const fn not_built(self, unless: &'static [&'static str], why: &'static str) -> Self {
+        self.fated(Fate::NotBuilt { unless, why })
+    }
+
+    /// Whether a body may name it at all.
+    const fn is_shown_only(&self) -> bool {
+        matches!(self.post, Post::Never) && !self.put
     }
 }
 
@@ -165,6 +197,41 @@ impl Attrs {
     }
 }
 
+/// Refuses what would be accepted and not done.
+///
+/// # Errors
+/// 400 or 501 for a value that asks for it.
+pub fn honour(table: &[Attribute], attrs: &Attrs) -> Result<()> {
+    for row in table {
+        let Some(value) = attrs.get(row.name) else {
+            continue;
+        };
+        if let Some(why) = row.fate.refusal(value) {
+            return Err(match row.fate {
+                Fate::NotBuilt { .. } => Fault::NotBuilt(format!("'{}': {why}.", row.name)),
+                _ => crate::fault::invalid(row.name, why),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// What becomes of the attributes of all resources.
+pub fn accepted() -> Vec<Accepts> {
+    let fate = |row: &Attribute| match row.is_shown_only() {
+        true => Fate::Shown,
+        false => row.fate,
+    };
+    let tables = tables::ALL.iter();
+    tables
+        .map(|(resource, table)| Accepts {
+            resource,
+            attributes: table.iter().map(|row| (row.name, fate(row))).collect(),
+            unknown: "refused with 400: \"Unrecognized attribute(s) '…'\"",
+        })
+        .collect()
+}
+
 /// Reads one object of a body by the table of its resource.
 ///
 /// # Errors
@@ -172,17 +239,24 @@ impl Attrs {
 pub fn admit(table: &[Attribute], verb: Verb, body: &Map<String, Value>) -> Result<Attrs> {
     let mut attrs = Attrs::default();
     let owner_known = table.iter().any(|row| row.name == "project_id");
+    let known = |name: &str| match name {
+        "tenant_id" if owner_known => table.iter().find(|row| row.name == "project_id"),
+        name => table.iter().find(|row| row.name == name),
+    };
+    let unknown: Vec<_> = body.keys().filter(|name| known(name).is_none()).collect();
+    if !unknown.is_empty() {
+        let mut unknown: Vec<_> = unknown.into_iter().map(String::as_str).collect();
+        unknown.sort_unstable();
+        return Err(Fault::BadRequest(format!(
+            "Unrecognized attribute(s) '{}'",
+            unknown.join(", ")
+        )));
+    }
     for (name, value) in body {
-        let name = if name == "tenant_id" && owner_known {
-            "project_id"
-        } else {
-            name.as_str()
+        let Some(row) = known(name) else {
+            continue;
         };
-        let Some(row) = table.iter().find(|row| row.name == name) else {
-            return Err(Fault::BadRequest(format!(
-                "Unrecognized attribute(s) '{name}'"
-            )));
-        };
+        let name = row.name;
         match verb {
             Verb::Post if row.post == Post::Never => {
                 return Err(Fault::BadRequest(format!(

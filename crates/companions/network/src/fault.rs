@@ -278,6 +278,7 @@ pub mod kinds {
     pub static EXTENSION: Kind = Kind("Extension", "ExtensionNotFound");
     pub static BINDING: Kind = Kind("Binding for port", "PortBindingNotFound");
     pub static TAG: Kind = Kind("Tag", "TagNotFound");
+    pub static ZONE: Kind = Kind("AvailabilityZone", "AvailabilityZoneNotFound");
 }
 
 /// An object of this kind and id is not there.

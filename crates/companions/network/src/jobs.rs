@@ -3,9 +3,10 @@
 use futures::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
-use crate::attributes::{Attrs, Verb, admit, tables as attribute_tables};
+use crate::attributes::{Attrs, Verb, admit, honour, tables as attribute_tables};
 use crate::core::Cx;
 use crate::db::sharing;
+use crate::views::View;
 use crate::db::store::{self, Tx};
 use crate::fault::{Fault, Result, kinds};
 use crate::resources::{self, Resource, Tagging};
@@ -321,7 +322,7 @@ fn own(cx: &Cx<'_>, mut attrs: Attrs) -> Result<Attrs> {
     }
 }
 
-/// Asks policy about the request and about each attribute that it names.
+/// Asks policy about the request and about each attribute that it names; then refuses what is not done.
 fn authorise(
     cx: &Cx<'_>,
     verb: Verb,
@@ -362,7 +363,7 @@ fn authorise(
             }
         }
     }
-    Ok(())
+    honour(resource.table, attrs)
 }
 
 /// The parts of a value about which policy has rules of their own: its members, and `all` for everybody.

@@ -68,6 +68,7 @@ pub use network_plane::{GatewayService, host};
 pub use policy::RULES as POLICY_RULES;
 
 pub use self::settings::{PlaneKind, Settings};
+pub use attributes::accepted;
 pub use metadata::MetadataUpstream;
 pub use service::{AuditError, Networks, OpenError};
 pub use sink::{EventSink, SinkError};

@@ -17,6 +17,7 @@ use crate::settings::PlaneKind;
 use crate::tables::{floatingips, networks, ports, rbac_policies, subnetpools, subnets};
 use crate::views::{self, View};
 use crate::words::{Access, NetworkType, Shareable, Status, Word};
+use crate::{agents, rbac};
 
 /// Which networks the caller sees beside its own: shared with it, or external.
 pub fn scope(cx: &Cx<'_>) -> Condition {
@@ -90,10 +91,7 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<networks::Mod
         physical_network: None,
         segmentation_id: None,
         dns_domain: attrs.text("dns_domain"),
-        availability_zone_hints: attrs
-            .get("availability_zone_hints")
-            .unwrap_or(&json!([]))
-            .to_string(),
+        availability_zone_hints: agents::zone_hints(cx.core, attrs)?,
         tags: "[]".to_owned(),
         created_at: now,
         updated_at: now,
@@ -123,13 +121,14 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<networks::Mod
 
 /// Reads provider attributes: what kind of wire the network is.
 fn take_provider(cx: &Cx<'_>, attrs: &Attrs, row: &mut networks::Model) -> Result<()> {
+    let makes_networks = cx.core.settings.plane == PlaneKind::Linux;
     if let Some(kind) = attrs.opt_text("provider:network_type") {
-        let built = |kind: &NetworkType| match cx.core.settings.plane {
-            PlaneKind::Linux => matches!(
-                kind,
-                NetworkType::Local | NetworkType::Flat | NetworkType::Vxlan
-            ),
-            PlaneKind::None => true,
+        let built = |kind: &NetworkType| {
+            !makes_networks
+                || matches!(
+                    kind,
+                    NetworkType::Local | NetworkType::Flat | NetworkType::Vxlan
+                )
         };
         let known = NetworkType::read(&kind).filter(built);
         row.network_type = known.ok_or(Fault::NetworkType(kind))?;
@@ -145,6 +144,16 @@ fn take_provider(cx: &Cx<'_>, attrs: &Attrs, row: &mut networks::Model) -> Resul
         let kind = row.network_type;
         return Err(Fault::InvalidInput(format!(
             "physical_network required for {kind} provider network"
+        )));
+    }
+    if let Some(name) = row
+        .physical_network
+        .as_ref()
+        .filter(|_| wired && makes_networks)
+    {
+        let kind = row.network_type;
+        return Err(Fault::InvalidInput(format!(
+            "physical_network '{name}' unknown for {kind} provider network"
         )));
     }
     if !wired && row.physical_network.is_some() {

@@ -14,6 +14,7 @@ use crate::attributes::Attrs;
 use crate::core::{Core, Cx};
 use crate::db::store::{self, Tx, among, read_json};
 use crate::fault::{Fault, Result, kinds};
+use crate::agents;
 use crate::networks as network_logic;
 use crate::owners;
 use crate::port_life::{self, NewPort};
@@ -35,7 +36,6 @@ pub fn scope(cx: &Cx<'_>) -> Condition {
 
 /// Makes a router, with its gateway if one is given.
 pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<routers::Model> {
-    refuse_unbuilt(attrs)?;
     let now = store::now();
     let mut row = routers::Model {
         id: store::distinct_id::<routers::Model>(tx).await?,
@@ -48,10 +48,7 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<routers::Mode
         gateway_port_id: None,
         enable_snat: true,
         routes: "[]".to_owned(),
-        availability_zone_hints: attrs
-            .get("availability_zone_hints")
-            .unwrap_or(&json!([]))
-            .to_string(),
+        availability_zone_hints: agents::zone_hints(cx.core, attrs)?,
         tags: "[]".to_owned(),
         created_at: now,
         updated_at: now,
@@ -64,17 +61,6 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<routers::Mode
     Ok(row)
 }
 
-fn refuse_unbuilt(attrs: &Attrs) -> Result<()> {
-    for name in ["distributed", "ha"] {
-        if attrs.flag(name, false) {
-            return Err(Fault::NotBuilt(format!(
-                "Routers with '{name}' are not built."
-            )));
-        }
-    }
-    Ok(())
-}
-
 /// Changes a router.
 pub async fn update(
     cx: &Cx<'_>,
@@ -82,7 +68,6 @@ pub async fn update(
     mut row: routers::Model,
     attrs: &Attrs,
 ) -> Result<routers::Model> {
-    refuse_unbuilt(attrs)?;
     attrs.put_text("name", &mut row.name);
     attrs.put_text("description", &mut row.description);
     attrs.put_flag("admin_state_up", &mut row.admin_state_up);

@@ -386,11 +386,10 @@ pub fn gateway(value: &Value) -> Parsed {
         _ => return Err(format!("'{value}' is not a dictionary")),
     };
     let list = Value::Array(vec![Value::Object(map.clone())]);
-    let members: [Member<'_>; 4] = [
+    let members: [Member<'_>; 3] = [
         ("network_id", true, uuid),
         ("enable_snat", false, flag),
         ("external_fixed_ips", false, fixed_ips),
-        ("qos_policy_id", false, uuid_or_null),
     ];
     let mut parsed = objects(&list, &members)?;
     Ok(parsed[0].take())

@@ -3,6 +3,7 @@
 
 use super::kinds as k;
 use super::{Attribute, Post};
+use rest::accepted::Fate;
 use serde_json::Value;
 
 use Post::{Absent, Default, Never, Required};
@@ -22,8 +23,15 @@ const fn a(
         put,
         parse,
         rules: &[],
+        fate: Fate::Honoured,
     }
 }
+
+const PROFILE: &str =
+    "it tells a data plane about devices of its host; this one has none and keeps it for who asks";
+const NO_NAMES: &str =
+    "no DNS service is told of addresses; DHCP answers for names within a network";
+const VNIC: &str = "normal; ports of other kinds are bound by no host (binding_failed), and their servers end in ERROR";
 
 pub static NETWORK: &[Attribute] = &[
     a("id", Never, FIX, k::uuid),
@@ -42,21 +50,30 @@ pub static NETWORK: &[Attribute] = &[
         .ruled(&["create_network:is_default", "update_network:is_default"]),
     a("mtu", Absent, PUT, k::size),
     a("port_security_enabled", Default("true"), PUT, k::flag),
-    a("provider:network_type", Absent, PUT, k::text).ruled(&[
-        "create_network:provider:network_type",
-        "get_network:provider:network_type",
-        "update_network:provider:network_type",
-    ]),
-    a("provider:physical_network", Absent, PUT, k::text_or_null).ruled(&[
-        "create_network:provider:physical_network",
-        "get_network:provider:physical_network",
-        "update_network:provider:physical_network",
-    ]),
-    a("provider:segmentation_id", Absent, PUT, k::number_or_null).ruled(&[
-        "create_network:provider:segmentation_id",
-        "get_network:provider:segmentation_id",
-        "update_network:provider:segmentation_id",
-    ]),
+    a("provider:network_type", Absent, PUT, k::text)
+        .ruled(&[
+            "create_network:provider:network_type",
+            "get_network:provider:network_type",
+            "update_network:provider:network_type",
+        ])
+        .within("local and vxlan; others only where no network is made (`[network] plane`)"),
+    a("provider:physical_network", Absent, PUT, k::text_or_null)
+        .ruled(&[
+            "create_network:provider:physical_network",
+            "get_network:provider:physical_network",
+            "update_network:provider:physical_network",
+        ])
+        .within(
+            "any where no network is made (`[network] plane`); a host that makes networks is connected to none by name \
+             and refuses it: \"physical_network '…' unknown for flat provider network\"",
+        ),
+    a("provider:segmentation_id", Absent, PUT, k::number_or_null)
+        .ruled(&[
+            "create_network:provider:segmentation_id",
+            "get_network:provider:segmentation_id",
+            "update_network:provider:segmentation_id",
+        ])
+        .hint("a network lies within its host, and no wire carries the number"),
     a("dns_domain", Default("\"\""), PUT, k::dns_domain),
     a("availability_zone_hints", Default("[]"), FIX, k::texts),
     a("availability_zones", Never, FIX, k::texts),
@@ -88,7 +105,7 @@ pub static SUBNET: &[Attribute] = &[
     a("ipv6_address_mode", Absent, FIX, k::ipv6_mode),
     a("service_types", Default("[]"), PUT, k::texts)
         .ruled(&["create_subnet:service_types", "update_subnet:service_types"]),
-    a("dns_publish_fixed_ip", Default("false"), PUT, k::flag),
+    a("dns_publish_fixed_ip", Default("false"), PUT, k::flag).refused(&["false"], NO_NAMES),
     a("segment_id", Never, FIX, k::uuid_or_null).ruled(&["get_subnet:segment_id"]),
     // Only a filter: whether its network is shared with the caller.
     a("shared", Never, FIX, k::flag),
@@ -145,16 +162,19 @@ pub static PORT: &[Attribute] = &[
         Default("\"normal\""),
         PUT,
         k::vnic_type,
-    ),
-    a("binding:profile", Default("{}"), PUT, k::object).ruled(&[
-        "create_port:binding:profile",
-        "get_port:binding:profile",
-        "update_port:binding:profile",
-    ]),
+    )
+    .within(VNIC),
+    a("binding:profile", Default("{}"), PUT, k::object)
+        .ruled(&[
+            "create_port:binding:profile",
+            "get_port:binding:profile",
+            "update_port:binding:profile",
+        ])
+        .hint(PROFILE),
     a("binding:vif_type", Never, FIX, k::text).ruled(&["get_port:binding:vif_type"]),
     a("binding:vif_details", Never, FIX, k::object).ruled(&["get_port:binding:vif_details"]),
     a("dns_name", Default("\"\""), PUT, k::dns_name),
-    a("dns_domain", Default("\"\""), PUT, k::dns_domain),
+    a("dns_domain", Default("\"\""), PUT, k::dns_domain).refused(&["\"\""], NO_NAMES),
     a("dns_assignment", Never, FIX, k::texts),
     a("tags", Default("[]"), FIX, k::texts),
     a("created_at", Never, FIX, k::text),
@@ -204,24 +224,26 @@ pub static ROUTER: &[Attribute] = &[
     a("description", Default("\"\""), PUT, k::text),
     a("admin_state_up", Default("true"), PUT, k::flag),
     a("status", Never, FIX, k::text),
-    a("external_gateway_info", Default("null"), PUT, k::gateway).ruled(&[
-        "create_router:external_gateway_info",
-        "create_router:external_gateway_info:enable_snat",
-        "create_router:external_gateway_info:external_fixed_ips",
-        "update_router:external_gateway_info:enable_snat",
-        "update_router:external_gateway_info:external_fixed_ips",
-    ]),
+    a("external_gateway_info", Default("null"), PUT, k::gateway)
+        .ruled(&[
+            "create_router:external_gateway_info",
+            "create_router:external_gateway_info:enable_snat",
+            "create_router:external_gateway_info:external_fixed_ips",
+            "update_router:external_gateway_info:enable_snat",
+            "update_router:external_gateway_info:external_fixed_ips",
+        ])
+        .within("network_id, enable_snat, external_fixed_ips; other members are refused with 400"),
     a("routes", Never, PUT, k::routes),
-    a("distributed", Absent, PUT, k::flag_or_null).ruled(&[
-        "create_router:distributed",
-        "get_router:distributed",
-        "update_router:distributed",
-    ]),
-    a("ha", Absent, PUT, k::flag_or_null).ruled(&[
-        "create_router:ha",
-        "get_router:ha",
-        "update_router:ha",
-    ]),
+    a("distributed", Absent, PUT, k::flag_or_null)
+        .ruled(&[
+            "create_router:distributed",
+            "get_router:distributed",
+            "update_router:distributed",
+        ])
+        .not_built(&["false", "null"], "a router is in one place"),
+    a("ha", Absent, PUT, k::flag_or_null)
+        .ruled(&["create_router:ha", "get_router:ha", "update_router:ha"])
+        .not_built(&["false", "null"], "a router is in one place"),
     a("flavor_id", Never, FIX, k::uuid_or_null),
     a("availability_zone_hints", Default("[]"), FIX, k::texts),
     a("availability_zones", Never, FIX, k::texts),
@@ -245,8 +267,8 @@ pub static FLOATINGIP: &[Attribute] = &[
     a("status", Never, FIX, k::text),
     a("port_details", Never, FIX, k::object_or_null),
     a("port_forwardings", Never, FIX, k::texts),
-    a("dns_name", Default("\"\""), FIX, k::dns_name),
-    a("dns_domain", Default("\"\""), FIX, k::dns_domain),
+    a("dns_name", Default("\"\""), FIX, k::dns_name).refused(&["\"\""], NO_NAMES),
+    a("dns_domain", Default("\"\""), FIX, k::dns_domain).refused(&["\"\""], NO_NAMES),
     a("created_at", Never, FIX, k::text),
     a("updated_at", Never, FIX, k::text),
     a("revision_number", Never, FIX, k::number),
@@ -275,7 +297,8 @@ pub static SUBNETPOOL: &[Attribute] = &[
     a("min_prefixlen", Absent, PUT, k::size),
     a("max_prefixlen", Absent, PUT, k::size),
     a("default_quota", Default("null"), PUT, k::size_or_null),
-    a("address_scope_id", Default("null"), PUT, k::uuid_or_null),
+    a("address_scope_id", Default("null"), PUT, k::uuid_or_null)
+        .within("prefixes of a scope never overlap; a router with enable_snat hides addresses also within a scope"),
     a("shared", Default("false"), FIX, k::flag).ruled(&["create_subnetpool:shared"]),
     a("is_default", Default("false"), PUT, k::flag).ruled(&[
         "create_subnetpool:is_default",
@@ -315,7 +338,10 @@ pub static AGENT: &[Attribute] = &[
     a("binary", Never, FIX, k::text),
     a("topic", Never, FIX, k::text),
     a("availability_zone", Never, FIX, k::text),
-    a("admin_state_up", Never, PUT, k::flag),
+    a("admin_state_up", Never, PUT, k::flag).refused(
+        &["true"],
+        "agents are parts of this service and cannot be taken out of use",
+    ),
     a("description", Never, PUT, k::text_or_null),
     a("alive", Never, FIX, k::flag),
     a("configurations", Never, FIX, k::object),
@@ -329,16 +355,15 @@ pub static AGENT: &[Attribute] = &[
 /// A binding of a port to a host, under `/ports/{id}/bindings`.
 pub static PORT_BINDING: &[Attribute] = &[
     a("host", Required, FIX, k::filled_text),
-    a("vnic_type", Default("\"normal\""), PUT, k::vnic_type),
-    a("profile", Default("{}"), PUT, k::object),
+    a("vnic_type", Default("\"normal\""), PUT, k::vnic_type).within(VNIC),
+    a("profile", Default("{}"), PUT, k::object).hint(PROFILE),
     a("vif_type", Never, FIX, k::text),
     a("vif_details", Never, FIX, k::object),
     a("status", Never, FIX, k::text),
     a("project_id", Absent, FIX, k::text),
 ];
 
-/// Every table, for checks over all of them.
-#[cfg(test)]
+/// Every table, for documents and for checks over all of them.
 pub static ALL: &[(&str, &[Attribute])] = &[
     ("network", NETWORK),
     ("subnet", SUBNET),

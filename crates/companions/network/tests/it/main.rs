@@ -6,6 +6,7 @@ mod guest;
 mod isolation;
 
 mod addresses;
+mod attributes;
 mod forwardings;
 mod lists;
 mod live;
