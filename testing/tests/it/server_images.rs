@@ -150,6 +150,10 @@ async fn an_image_is_made_of_a_server_in_rest_locked_or_not_and_of_none_that_is_
     server.action(json!({"lock": null})).await.expect(202);
     let made = act(&server, "latest", &plain("stopped")).await.expect(202);
     active(&demo, &id(&made)).await;
+    until("the server is free", async || {
+        server.show().await["OS-EXT-STS:task_state"].is_null().then_some(())
+    })
+    .await;
     let odd = json!({"createImage": {"name": "odd", "metadata": {"visibility": "public"}}});
     let said = act(&server, "latest", &odd).await.fault(400);
     assert!(said.contains("visibility"), "{said}");

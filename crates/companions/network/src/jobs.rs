@@ -11,7 +11,6 @@ use crate::db::store::{self, Tx};
 use crate::fault::{Fault, Result, kinds};
 use crate::resources::{self, Resource, Tagging};
 use crate::tables::{floatingips, ports, routers};
-use crate::views::View;
 use crate::{binding, forwardings, quotas, routers as router_logic, topology};
 
 /// A change that a request asks for.
