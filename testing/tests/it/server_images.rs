@@ -151,12 +151,31 @@ async fn an_image_is_made_of_a_server_in_rest_locked_or_not_and_of_none_that_is_
     let made = act(&server, "latest", &plain("stopped")).await.expect(202);
     active(&demo, &id(&made)).await;
     until("the server is free", async || {
-        server.show().await["OS-EXT-STS:task_state"].is_null().then_some(())
+        server.show().await["OS-EXT-STS:task_state"]
+            .is_null()
+            .then_some(())
     })
     .await;
     let odd = json!({"createImage": {"name": "odd", "metadata": {"visibility": "public"}}});
     let said = act(&server, "latest", &odd).await.fault(400);
     assert!(said.contains("visibility"), "{said}");
+    let image = cloud.image(&demo).await;
+    let still = json!([{"op": "add", "path": "/os_require_quiesce", "value": "yes"}]);
+    let path = format!("/image/v2/images/{image}");
+    let patch = [(
+        "content-type",
+        "application/openstack-images-v2.1-json-patch",
+    )];
+    demo.send(Method::PATCH, &path, &patch, Some(&still))
+        .await
+        .expect(200);
+    let wanted = json!({
+        "name": "still", "flavorRef": cloud.tiny().await, "imageRef": image, "networks": "none",
+    });
+    let server = cloud.boot_with(&demo, wanted).await;
+    server.reaches("ACTIVE").await;
+    let said = act(&server, "latest", &plain("moving")).await.fault(501);
+    assert!(said.contains("os_require_quiesce"), "{said}");
     cloud.audit().await;
 }
 

@@ -6,11 +6,11 @@ use serde_json::{Map, Value, json};
 use crate::attributes::{Attrs, Verb, admit, honour, tables as attribute_tables};
 use crate::core::Cx;
 use crate::db::sharing;
-use crate::views::View;
 use crate::db::store::{self, Tx};
 use crate::fault::{Fault, Result, kinds};
 use crate::resources::{self, Resource, Tagging};
 use crate::tables::{floatingips, ports, routers};
+use crate::views::View;
 use crate::{binding, forwardings, quotas, routers as router_logic, topology};
 
 /// A change that a request asks for.

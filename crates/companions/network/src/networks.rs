@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use sql::sea_orm::sea_query::{Query, SelectStatement};
 use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
+use crate::agents;
 use crate::attributes::Attrs;
 use crate::core::Cx;
 use crate::db::sharing;
@@ -17,7 +18,6 @@ use crate::settings::PlaneKind;
 use crate::tables::{floatingips, networks, ports, rbac_policies, subnetpools, subnets};
 use crate::views::{self, View};
 use crate::words::{Access, NetworkType, Shareable, Status, Word};
-use crate::{agents, rbac};
 
 /// Which networks the caller sees beside its own: shared with it, or external.
 pub fn scope(cx: &Cx<'_>) -> Condition {

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::addresses::{self, Receiver, Wish};
+use crate::agents;
 use crate::attributes::Attrs;
 use crate::core::{Core, Cx};
 use crate::db::store::{self, Tx, among, read_json};
 use crate::fault::{Fault, Result, kinds};
-use crate::agents;
 use crate::networks as network_logic;
 use crate::owners;
 use crate::port_life::{self, NewPort};

@@ -15,8 +15,8 @@ use hypervisor::parse_id;
 use secrecy::ExposeSecret;
 use tokio_util::io::ReaderStream;
 
-use crate::build::epoch;
 use crate::failure::{chain, of_driver, of_io, unsupported};
+use crate::numbers::epoch;
 use crate::{Host, late};
 
 /// The images whose files nobody wants: one that is being made goes when it is done.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clients::{ClientError, image as glance};
 use compute_db::servers;
-use compute_model::{Server, TaskState, lifecycle};
+use compute_model::{Server, TaskState, image_properties, lifecycle};
 use compute_rpc::sealed;
 pub use compute_rpc::workflows::Backup;
 use compute_rpc::workflows::{SNAPSHOT, SNAPSHOT_VERSION, Snapshot};
@@ -88,6 +88,7 @@ pub async fn create_image(
     };
     let server = load(control, cx, id).await?;
     lifecycle::admit_image(word, &server)?;
+    at_rest(&server)?;
     let image_id = Uuid::new_v4().to_string();
     let record = record(cx, &server, &image_id, new)?;
     let token = sealed::seal(control.session.secret().expose_secret(), cx.token());
@@ -119,6 +120,19 @@ pub async fn create_image(
     }
     nudge(control, cx, &[begun]);
     Ok(image_id)
+}
+
+/// Refuses a server whose image is made only of a file system at rest, which nothing here sees to.
+fn at_rest(server: &Server) -> Result<()> {
+    let properties = server.image.as_ref().map(|image| &image.properties);
+    match properties.and_then(|all| image_properties::is_set(all, "os_require_quiesce")) {
+        Some(true) => Err(ControlError::Unsupported {
+            why: "The server's image asks that its file systems are at rest when an image is made \
+                  (os_require_quiesce), which is not built yet."
+                .to_owned(),
+        }),
+        Some(false) | None => Ok(()),
+    }
 }
 
 /// The operation ends without effect: its image cannot be made.

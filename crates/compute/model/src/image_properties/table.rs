@@ -140,7 +140,7 @@ pub const PROPERTIES: &[Row] = &[
     row("os_admin_user", Text, Hint("it is the user of a change of passwords, which answers 501")),
     row("os_command_line", Form("one line of text", is::<CommandLine>), Honoured(SPEC)),
     row("os_distro", Text, Hint("it describes the guest; no default depends on it")),
-    row("os_require_quiesce", Flag, Hint("it is a condition on snapshots, which answer 501")),
+    row("os_require_quiesce", Flag, Honoured(&["compute/control/src/servers/images.rs"])),
     row("os_secure_boot", OneOf(&["disabled", "optional", "required"]), Refused { unless: &["disabled", "optional"], why: lacks::SECURE_BOOT }),
     row("os_shutdown_timeout", ANY_NUMBER, Honoured(&["compute/agent/src/act.rs"])),
     row("os_skip_agent_inject_files_at_boot", Flag, Hint(lacks::XEN)),
