@@ -1,10 +1,13 @@
 //! Several hands at the same rows, on every engine.
 
+use std::time::Duration;
+
 use chrono::Utc;
 use compute_db::{Database, DbError, claims, hosts, servers};
 use compute_model::host::NodeFacts;
 use compute_model::request::Resources;
 use futures::future::join_all;
+use sql::AsConflict;
 
 /// How many there are at once.
 const CROWD: usize = 8;
@@ -30,17 +33,27 @@ fn cpus(amount: u64) -> Resources {
     Resources::from([("VCPU".to_owned(), amount)])
 }
 
-/// Does something in a transaction of its own.
+/// Does something in a transaction of its own, again and again while it loses races, as [`sql::retry`] does, which
+/// takes no closures of this form.
 async fn transaction(
     db: &Database,
     work: impl AsyncFn(&sql::sea_orm::DatabaseTransaction) -> Result<(), DbError>,
 ) -> Result<(), DbError> {
-    sql::retry(|| async {
-        let tx = db.begin().await?;
-        work(&tx).await?;
-        Ok(tx.commit().await?)
-    })
-    .await
+    let mut wait = Duration::from_millis(5);
+    loop {
+        let once = async {
+            let tx = db.begin().await?;
+            work(&tx).await?;
+            Ok::<_, DbError>(tx.commit().await?)
+        };
+        match once.await {
+            Err(error) if error.as_conflict() && wait < Duration::from_secs(1) => {
+                tokio::time::sleep(wait).await;
+                wait *= 2;
+            }
+            ended => return ended,
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
