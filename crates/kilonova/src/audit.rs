@@ -1,40 +1,13 @@
-//! What should not be: everything that belongs to nobody.
+//! `kilonova audit`: what should not be, in a cloud that runs or in one at rest.
 
-use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Result, bail};
-use clients::{Service, Session};
-use compute_db::{
-    Database, DbError, claims, hosts, letting_go, quarantine, server_groups, servers,
-};
-use compute_model::quarantine::{Verdict, judge};
 
-use crate::companions::Companions;
+use crate::auditor::Auditor;
 use crate::config::Config;
-use crate::drivers::{self, Hosted};
-use crate::operator;
 use crate::state::State;
-use crate::{cloud, membership};
-
-/// What is looked at.
-pub struct Auditor {
-    pub db: Database,
-    pub companions: Companions,
-    pub hosts: Vec<Hosted>,
-    pub network: Service,
-    pub session: Session,
-    /// Whether no process runs this cloud: its networks are there, but nobody applied them here.
-    pub at_rest: bool,
-}
-
-/// How often a running cloud is looked at: what belongs to nobody for a moment only, because something
-/// is being made or removed, is no finding.
-const LOOKS: usize = 3;
-
-/// The time between two looks.
-const BETWEEN: Duration = Duration::from_millis(700);
+use crate::{drivers, membership, open, operator};
 
 /// The audit of a cloud by its folder and databases. A cloud that runs is asked to look at itself.
 ///
@@ -53,11 +26,11 @@ pub async fn run(config: &Config) -> Result<Vec<String>> {
 
 async fn offline(config: &Config) -> Result<Vec<String>> {
     let state = State::open(&config.place.state_path)?;
-    let db = cloud::open::compute(config, &state).await?;
+    let db = open::compute(config, &state).await?;
     membership::settle(&state, &db, &drivers::host_names(config)?).await?;
     let hosts = drivers::open(config, &state).await?;
-    let companions = cloud::open::companions(config, &state).await?;
-    let session = cloud::session(
+    let companions = open::companions(config, &state).await?;
+    let session = open::session(
         &companions.service("identity")?,
         "nova",
         state.secrets.service("nova"),
@@ -71,170 +44,4 @@ async fn offline(config: &Config) -> Result<Vec<String>> {
         at_rest: true,
     };
     auditor.look().await
-}
-
-impl Auditor {
-    /// One sentence for each finding. Empty is good.
-    ///
-    /// # Errors
-    /// Something could not be looked at.
-    pub async fn look(&self) -> Result<Vec<String>> {
-        let live: BTreeSet<String> = servers::live_ids(self.db.read())
-            .await?
-            .into_iter()
-            .collect();
-        let mut findings = idle(self).await?;
-        findings.extend(claimed(self, &live).await?);
-        findings.extend(grouped(self, &live).await?);
-        findings.extend(guests(self).await?);
-        findings.extend(ports(self, &live).await?);
-        for one in &self.companions.0 {
-            findings.extend(one.companion.audit(self.at_rest).await?);
-        }
-        Ok(findings)
-    }
-
-    /// What every one of several looks finds: for a cloud at work.
-    ///
-    /// # Errors
-    /// Something could not be looked at.
-    pub async fn steady(&self) -> Result<Vec<String>> {
-        let mut findings = self.look().await?;
-        for _ in 1..LOOKS {
-            if findings.is_empty() {
-                break;
-            }
-            tokio::time::sleep(BETWEEN).await;
-            let again = self.look().await?;
-            findings.retain(|finding| again.contains(finding));
-        }
-        Ok(findings)
-    }
-}
-
-/// Servers with a task that no workflow carries out, and workflows that are stuck.
-async fn idle(cloud: &Auditor) -> Result<Vec<String>> {
-    let db = cloud.db.read();
-    let mut findings = Vec::new();
-    for server in servers::with_task(db).await? {
-        let task = server
-            .task_state
-            .map(|task| task.as_str())
-            .unwrap_or_default();
-        if workflow::find(db, &server.id).await?.is_empty() {
-            findings.push(format!(
-                "server {} is {task}, but nobody works on it",
-                server.id
-            ));
-        }
-    }
-    let stuck = workflow::Filter {
-        status: Some(workflow::Status::Stuck),
-        ..workflow::Filter::default()
-    };
-    for record in workflow::list(db, &stuck).await? {
-        findings.push(format!("workflow {} ({}) is stuck", record.id, record.kind));
-    }
-    Ok(findings)
-}
-
-/// Claims of servers that are gone or live elsewhere, and counts that do not add up.
-async fn claimed(cloud: &Auditor, live: &BTreeSet<String>) -> Result<Vec<String>> {
-    let db = cloud.db.read();
-    let consumers = claims::consumers(db).await?.into_iter();
-    let mut findings: Vec<String> = consumers
-        .filter(|consumer| !live.contains(consumer))
-        .map(|consumer| format!("a claim of {consumer}, which is no server"))
-        .collect();
-    for (server, lives, held) in servers::nodes_of_live(db).await?.into_iter().filter_map({
-        let held = claims::nodes_by_consumer(db).await?;
-        move |(server, lives)| {
-            let held = held.get(&server).cloned().unwrap_or_default();
-            let right = lives.iter().eq(held.iter());
-            (!right).then_some((server, lives, held))
-        }
-    }) {
-        findings.push(format!(
-            "server {server} lives on node {}, its claims are on {}",
-            lives.as_deref().unwrap_or("none"),
-            if held.is_empty() {
-                "none".to_owned()
-            } else {
-                held.join(", ")
-            },
-        ));
-    }
-    for (node, class, used, sum) in claims::inexact(db).await? {
-        findings.push(format!(
-            "node {node} counts {used} of {class}, its claims are {sum}"
-        ));
-    }
-    Ok(findings)
-}
-
-/// Members of server groups that are gone.
-async fn grouped(cloud: &Auditor, live: &BTreeSet<String>) -> Result<Vec<String>> {
-    let members = server_groups::all_members(cloud.db.read()).await?;
-    let lost = members.into_iter().filter(|id| !live.contains(id));
-    Ok(lost
-        .map(|id| format!("a group has the member {id}, which is no server"))
-        .collect())
-}
-
-/// Guests on hosts that their rows do not name, and quarantined ones on other hosts.
-async fn guests(cloud: &Auditor) -> Result<Vec<String>> {
-    let db = cloud.db.read();
-    let mut findings = Vec::new();
-    let mut looked_at = BTreeSet::new();
-    for hosted in &cloud.hosts {
-        looked_at.insert(hosted.host.as_str());
-        let node = hosts::node_named(db, &hosted.host).await?;
-        let words = letting_go::of_node(db, node.as_deref().unwrap_or_default()).await?;
-        for guest in hosted.driver.list().await? {
-            let row = match servers::find_any(db, &guest.id).await {
-                Err(DbError::NotFound(_)) => None,
-                other => Some(other?),
-            };
-            let epoch = i64::try_from(guest.epoch).unwrap_or(i64::MAX);
-            let word = words.get(&guest.id).copied();
-            let why = match judge(row.as_ref(), word, &hosted.host, epoch) {
-                Verdict::Wanted => continue,
-                Verdict::Remove { .. } => "it is to go".to_owned(),
-                Verdict::Quarantine(why) => format!("{why}; kilonova guests adopts or removes it"),
-            };
-            findings.push(format!("a guest of {} on {}: {why}", guest.id, hosted.host));
-        }
-    }
-    for guest in quarantine::list(db).await? {
-        if !looked_at.contains(guest.host.as_str()) {
-            findings.push(format!(
-                "a guest of {} on {}: {}; kilonova guests adopts or removes it",
-                guest.server_id, guest.host, guest.why
-            ));
-        }
-    }
-    Ok(findings)
-}
-
-/// Ports of servers that are gone. Only compute binds ports to hosts: what users write into
-/// `device_owner` and `device_id` of ports of their own proves nothing.
-async fn ports(cloud: &Auditor, live: &BTreeSet<String>) -> Result<Vec<String>> {
-    let network = &cloud.network;
-    let ports = cloud
-        .session
-        .with(|token| async move { clients::network::ports(network, &token, "").await })
-        .await?;
-    let lost = ports.into_iter().filter(|port| {
-        port.device_owner.starts_with("compute:")
-            && !port.host_id.is_empty()
-            && !live.contains(&port.device_id)
-    });
-    Ok(lost
-        .map(|port| {
-            format!(
-                "port {} of server {}, which is gone",
-                port.id, port.device_id
-            )
-        })
-        .collect())
 }

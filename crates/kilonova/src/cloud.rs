@@ -1,7 +1,6 @@
 //! A whole cloud in this process: databases, companions, roles, listeners.
 
 mod bootstrap;
-pub(crate) mod open;
 mod roles;
 
 use std::net::SocketAddr;
@@ -12,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use axum::Router;
 use bus::Bus;
-use clients::{Login, Service, Session};
+use clients::{Service, Session};
 use compute_agent::Agent;
 use compute_api::Api;
 use compute_conductor::Conductor;
@@ -28,12 +27,13 @@ use tokio_util::task::TaskTracker;
 use web::policy::Policy;
 
 use self::roles::{Parts, agents, conductor, report_services, scheduler};
-use crate::audit::Auditor;
+use crate::auditor::Auditor;
 use crate::certificates::{self, Shown};
 use crate::companions::{Companions, Neighbours, Place};
 use crate::config::Config;
 use crate::listeners::Entrance;
 use crate::membership::{self, Membership};
+use crate::open::{self, session};
 use crate::state::State;
 use crate::{credentials, drivers, front_door, health, listeners, operator};
 
@@ -311,16 +311,6 @@ impl Cloud {
     pub fn audit(&self) -> BoxFuture<'_, Result<Vec<String>>> {
         self.auditor.look().boxed()
     }
-}
-
-pub(crate) fn session(identity: &Service, user: &str, password: SecretString) -> Session {
-    let login = Login {
-        user: user.to_owned(),
-        password,
-        project: "service".to_owned(),
-        domain: "Default".to_owned(),
-    };
-    Session::new(identity.clone(), login)
 }
 
 fn control(

@@ -70,7 +70,7 @@ enum Keys {
     /// readable.
     Rotate {
         #[arg(value_enum, default_value = "tokens")]
-        which: keys::Which,
+        which: companions::KeySet,
     },
 }
 

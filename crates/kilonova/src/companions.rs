@@ -12,6 +12,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use axum::Router;
+use clap::ValueEnum;
 use clients::{Service, Session};
 use secrecy::SecretString;
 use settings::{Problems, SectionInfo, Settings};
@@ -22,7 +23,6 @@ use web::Authenticator;
 use web::policy::{PolicyError, Rule};
 
 use crate::config::Config;
-use crate::keys::Which;
 use crate::state::State;
 
 /// All companions. The first one knows the callers of the others.
@@ -166,6 +166,15 @@ pub trait Companion: Send + Sync {
     }
 }
 
+/// KeySet keys of the identity service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum KeySet {
+    /// Those that encrypt tokens.
+    Tokens,
+    /// Those that encrypt stored credentials; all credentials are encrypted anew.
+    Credentials,
+}
+
 /// The service that knows all callers.
 #[async_trait]
 pub trait Keystone: Send + Sync {
@@ -182,7 +191,7 @@ pub trait Keystone: Send + Sync {
     ///
     /// # Errors
     /// Keys or database cannot be used.
-    async fn rotate(&self, which: Which) -> Result<String>;
+    async fn rotate(&self, which: KeySet) -> Result<String>;
 }
 
 /// What every cloud has from the start.

@@ -7,7 +7,7 @@ use hypervisor_qemu::{Confinement, QemuSettings};
 
 use crate::companions::network;
 use crate::config::{Config, Driver};
-use crate::{guests, membership, operations};
+use crate::{membership, open, operations};
 
 /// Prints findings; true when a cloud with these settings can work.
 pub async fn run(config: &Config) -> Result<bool> {
@@ -132,7 +132,7 @@ async fn of_the_cloud(config: &Config) -> Vec<String> {
 }
 
 async fn quarantined(config: &Config) -> Result<Vec<String>> {
-    let db = guests::database(config).await?;
+    let db = open::known_compute(config).await?;
     let all = compute_db::quarantine::list(db.read()).await?;
     Ok(all
         .into_iter()

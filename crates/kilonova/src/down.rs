@@ -37,7 +37,7 @@ pub async fn run(config: &Config) -> Result<()> {
         let timeout = config.compute.shutdown_timeout;
         failed.extend(stop_guests(&hosted.driver, timeout, &say).await);
     }
-    let companions = crate::cloud::open::companions(config, &state).await;
+    let companions = crate::open::companions(config, &state).await;
     match companions {
         Ok(companions) => {
             for one in &companions.0 {

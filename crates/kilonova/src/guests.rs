@@ -6,13 +6,13 @@
 
 use std::fmt::Write;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use clap::Subcommand;
 use compute_control::guests::{self, Named, Rules};
 use compute_db::{Database, quarantine};
 
-use crate::cloud::open;
 use crate::config::Config;
+use crate::open;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -49,7 +49,7 @@ impl Which {
 /// # Errors
 /// There is no such guest, or it cannot be adopted; the text says why.
 pub async fn run(config: &Config, verb: &Verb) -> Result<String> {
-    let db = database(config).await?;
+    let db = open::known_compute(config).await?;
     match verb {
         Verb::List => list(&db).await,
         Verb::Adopt(which) => {
@@ -88,22 +88,4 @@ async fn list(db: &Database) -> Result<String> {
         )?;
     }
     Ok(text)
-}
-
-/// The compute database of a cloud that was started before, also one that runs: nothing is made and
-/// no table is changed.
-///
-/// # Errors
-/// There is none, or it does not answer.
-pub async fn database(config: &Config) -> Result<Database> {
-    let Some(db) = open::existing_compute(config).await? else {
-        bail!(
-            "there is no database of compute in {}: no cloud was started with these settings",
-            config.place.state_path.display()
-        );
-    };
-    quarantine::count(db.read())
-        .await
-        .context("the database of compute has not been brought up to date by `kilonova up`")?;
-    Ok(db)
 }

@@ -8,6 +8,7 @@
 #![recursion_limit = "256"]
 
 pub mod audit;
+pub mod auditor;
 mod certificates;
 pub mod cloud;
 pub mod commands;
@@ -25,6 +26,7 @@ mod health;
 pub mod keys;
 mod listeners;
 pub mod membership;
+mod open;
 pub mod operations;
 pub mod operator;
 pub mod state;

@@ -10,8 +10,8 @@ use clap::Subcommand;
 use compute_control::operations::{self, Operation, Wanted};
 use compute_db::Database;
 
-use crate::cloud::open;
 use crate::config::Config;
+use crate::open;
 
 /// What is to be done.
 #[derive(Debug, Subcommand)]

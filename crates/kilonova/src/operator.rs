@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::audit::Auditor;
+use crate::auditor::Auditor;
 use crate::health;
 
 /// Where an audit is asked for.

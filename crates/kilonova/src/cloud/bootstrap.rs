@@ -4,9 +4,9 @@ use anyhow::{Context, Result};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-use super::open;
 use crate::companions::{self, First, Keystone, ServiceUser};
 use crate::config::Config;
+use crate::open;
 use crate::state::State;
 
 /// Compute's own user: it sees networks and images of all projects and works with ports.

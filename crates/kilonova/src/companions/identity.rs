@@ -14,8 +14,7 @@ use tokio_util::sync::CancellationToken;
 use web::Authenticator;
 use web::policy::PolicyError;
 
-use super::{Companion, Configured, First, Keystone, Neighbours, Place, Row};
-use crate::keys::Which;
+use super::{Companion, Configured, First, KeySet, Keystone, Neighbours, Place, Row};
 
 /// How often the age of the primary key is looked at.
 const LOOK: Duration = Duration::from_secs(60);
@@ -107,16 +106,16 @@ impl Keystone for Service {
         Ok(self.0.bootstrap(&wanted).await?)
     }
 
-    async fn rotate(&self, which: Which) -> Result<String> {
+    async fn rotate(&self, which: KeySet) -> Result<String> {
         match which {
-            Which::Tokens => {
+            KeySet::Tokens => {
                 self.0.rotate_token_keys()?;
                 Ok(
                     "tokens are made with a new key; those made before stay good for their life"
                         .to_owned(),
                 )
             }
-            Which::Credentials => {
+            KeySet::Credentials => {
                 let count = self.0.rotate_credential_keys().await?;
                 Ok(format!("{count} credentials are encrypted with a new key"))
             }

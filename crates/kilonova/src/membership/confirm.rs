@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use super::compare::known;
 use super::{Membership, OwnNode, guests, name_cloud, read, write};
-use crate::cloud::open;
 use crate::config::{Config, Driver};
 use crate::drivers;
+use crate::open;
 use crate::state::State;
 
 /// What is confirmed.
@@ -48,7 +48,7 @@ pub async fn show(config: &Config) -> Result<String> {
         }
     }
     writeln!(text, "folder: {} guests", guests(folder).len())?;
-    let db = crate::guests::database(config).await?;
+    let db = open::known_compute(config).await?;
     match cloud::id(db.read()).await? {
         None => writeln!(text, "database: belongs to no cloud yet")?,
         Some(id) => writeln!(text, "database: cloud {id}")?,

@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
-use compute_db::Database;
+use anyhow::{Context, Result, bail};
+use clients::{Login, Service, Session};
+use compute_db::{Database, quarantine};
+use secrecy::SecretString;
 
 use crate::companions::{Companion, Companions, Place};
 use crate::config::Config;
@@ -32,6 +34,23 @@ pub async fn existing_compute(config: &Config) -> Result<Option<Database>> {
     }
     let db = database_at(config, folder, "compute").await;
     db.context("the compute database").map(Some)
+}
+
+/// The same, where there must be one.
+///
+/// # Errors
+/// There is none, or it does not answer.
+pub async fn known_compute(config: &Config) -> Result<Database> {
+    let Some(db) = existing_compute(config).await? else {
+        bail!(
+            "there is no database of compute in {}: no cloud was started with these settings",
+            config.place.state_path.display()
+        );
+    };
+    quarantine::count(db.read())
+        .await
+        .context("the database of compute has not been brought up to date by `kilonova up`")?;
+    Ok(db)
 }
 
 /// All companions, on their databases.
@@ -69,4 +88,15 @@ pub async fn compute(config: &Config, state: &State) -> Result<Database> {
     let db = database(config, state, "compute").await?;
     db.migrate::<compute_db::Migrator>().await?;
     Ok(db)
+}
+
+/// How the user of a service asks others.
+pub fn session(identity: &Service, user: &str, password: SecretString) -> Session {
+    let login = Login {
+        user: user.to_owned(),
+        password,
+        project: "service".to_owned(),
+        domain: "Default".to_owned(),
+    };
+    Session::new(identity.clone(), login)
 }
