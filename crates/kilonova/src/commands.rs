@@ -9,7 +9,9 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use settings::Sources;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{Cloud, Config, audit, demo, docs, doctor, down, guests, keys, membership, operations};
+use crate::{
+    Cloud, Config, audit, companions, demo, docs, doctor, down, guests, keys, membership, operations,
+};
 
 #[derive(Parser)]
 #[command(name = "kilonova", version, about = "A compute cloud in one binary")]
