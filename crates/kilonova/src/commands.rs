@@ -10,7 +10,8 @@ use settings::Sources;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    Cloud, Config, audit, companions, demo, docs, doctor, down, guests, keys, membership, operations,
+    Cloud, Config, audit, companions, demo, docs, doctor, down, guests, keys, membership,
+    operations,
 };
 
 #[derive(Parser)]
