@@ -12,7 +12,7 @@ PROFILE=${PROFILE:-release}
 STATE=${STATE:-var}
 BINARY=${CARGO_TARGET_DIR:-target}/$PROFILE/kilonova
 # How long a start may take: databases are made and passwords hashed at the first one.
-PATIENCE=60
+START_TIMEOUT=60
 
 fail() { echo "up: $*" >&2; exit 1; }
 
@@ -77,7 +77,7 @@ until { [ -n "$(holder)" ] && own 2>/dev/null && healthy; }; do
     tail -c "+$((${started:-0} + 1))" "$STATE/kilonova.log" | tail -15 >&2
     fail "the cloud did not start; all of its log is in $STATE/kilonova.log, and $BINARY doctor looks at this machine"
   fi
-  ((SECONDS - began < PATIENCE)) || fail "no good health at $STATE/run/operator.sock after $PATIENCE s; see $STATE/kilonova.log"
+  ((SECONDS - began < START_TIMEOUT)) || fail "no good health at $STATE/run/operator.sock after $START_TIMEOUT s; see $STATE/kilonova.log"
   sleep 0.05
 done
 holder >"$STATE/kilonova.pid"

@@ -14,12 +14,12 @@ pub use user::{Answer, User};
 use std::time::{Duration, Instant};
 
 /// How long a condition may take on a busy machine before a test fails.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Asks until the answer is there.
 ///
 /// # Panics
-/// After [`PATIENCE`], with what was waited for.
+/// After [`TIMEOUT`], with what was waited for.
 pub async fn until<T, F, Fut>(what: &str, mut ask: F) -> T
 where
     F: FnMut() -> Fut,
@@ -30,7 +30,7 @@ where
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(started.elapsed() < PATIENCE, "waited in vain: {what}");
+        assert!(started.elapsed() < TIMEOUT, "waited in vain: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -25,7 +25,7 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, killpg, s
 use nix::unistd::{Pid, User, chown, geteuid};
 
 /// A server that takes longer than this to answer will not.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A server's choice on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -180,7 +180,7 @@ impl Server {
     }
 
     fn wait_until_ready(&mut self) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while !(self.ready)() {
             if let Some(status) = self.child.try_wait()? {
                 bail!(
@@ -192,7 +192,7 @@ impl Server {
             ensure!(asked_to_end().is_none(), "interrupted");
             ensure!(
                 Instant::now() < deadline,
-                "{} does not answer after {PATIENCE:?}; its log ends so:\n{}",
+                "{} does not answer after {TIMEOUT:?}; its log ends so:\n{}",
                 self.name,
                 self.log_end()
             );

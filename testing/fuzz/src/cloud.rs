@@ -14,7 +14,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
-use testing::{PATIENCE, TestCloud, User};
+use testing::{TIMEOUT, TestCloud, User};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
@@ -156,8 +156,8 @@ impl Cloud {
     fn bounded<T>(&self, asked: impl Future<Output = T>) -> T {
         let ended = self
             .runtime
-            .block_on(async { tokio::time::timeout(PATIENCE, asked).await });
-        ended.unwrap_or_else(|_| panic!("no answer within {PATIENCE:?}"))
+            .block_on(async { tokio::time::timeout(TIMEOUT, asked).await });
+        ended.unwrap_or_else(|_| panic!("no answer within {TIMEOUT:?}"))
     }
 }
 

@@ -112,7 +112,7 @@ async fn a_silent_host_is_given_up(settings: &str) {
     server.reaches("ACTIVE").await;
     assert_eq!(host_of(&cloud, &server).await, cloud.cloud().hosts[0].host);
     // Now the late success.
-    let started = tokio::time::timeout(testing::PATIENCE, events.recv()).await;
+    let started = tokio::time::timeout(testing::TIMEOUT, events.recv()).await;
     let started = started.expect("the late build ends").expect("an event");
     assert_eq!(
         (started.id.as_str(), started.kind),
@@ -327,7 +327,7 @@ async fn swallow_commands(cloud: &TestCloud) {
     let bus = &cloud.cloud().bus;
     let serving = bus.serve(&agent::address(FRAIL), service, 1).await;
     let serving = serving.expect("served");
-    tokio::time::timeout(testing::PATIENCE, commands.recv())
+    tokio::time::timeout(testing::TIMEOUT, commands.recv())
         .await
         .expect("a command waits");
     serving.stop().await;

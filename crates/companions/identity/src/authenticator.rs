@@ -24,7 +24,7 @@ impl Authenticator for Local {
             Some(token) => Some(
                 establish::of_token(&self.0, token, false)
                     .await
-                    .map_err(told)?,
+                    .map_err(as_auth_error)?,
             ),
             None => None,
         };
@@ -33,7 +33,7 @@ impl Authenticator for Local {
             .is_some_and(|session| session.caller.has_role("service"));
         let session = establish::of_token(&self.0, token, by_service)
             .await
-            .map_err(told)?;
+            .map_err(as_auth_error)?;
         if narrow::is_narrow(&session) || service.as_deref().is_some_and(narrow::is_narrow) {
             // The rules name paths of services; nobody here can hold the request against them.
             return Err(AuthError::Unauthorized);
@@ -52,7 +52,7 @@ impl Authenticator for Local {
     }
 }
 
-fn told(fault: Fault) -> AuthError {
+fn as_auth_error(fault: Fault) -> AuthError {
     match fault {
         Fault::Unauthorized | Fault::Refused(_) => AuthError::Unauthorized,
         other => AuthError::Unavailable(other.to_string()),

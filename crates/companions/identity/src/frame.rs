@@ -225,7 +225,7 @@ pub fn reply(body: Value) -> rest::Answer {
 }
 
 /// An answer without a body, with the code of its row.
-pub fn done() -> Answer {
+pub fn no_content() -> Answer {
     Ok(rest::Answer::empty())
 }
 

@@ -104,10 +104,10 @@ impl KeyRepository {
         now: SystemTime,
     ) -> Result<bool, KeyError> {
         let _alone = self.lock()?;
-        let newest = numbers(&self.folder).map_err(self.told())?.pop();
+        let newest = numbers(&self.folder).map_err(self.io_error())?.pop();
         let due = match newest.filter(|number| *number != 0) {
             None => true,
-            Some(primary) => age(&self.folder, primary, now).map_err(self.told())? >= interval,
+            Some(primary) => age(&self.folder, primary, now).map_err(self.io_error())? >= interval,
         };
         if due {
             self.rotate_at(life, now)?;
@@ -117,7 +117,7 @@ impl KeyRepository {
 
     fn rotate_at(&self, life: Duration, now: SystemTime) -> Result<(), KeyError> {
         let folder = &self.folder;
-        let present = numbers(folder).map_err(self.told())?;
+        let present = numbers(folder).map_err(self.io_error())?;
         let next = present.last().copied().unwrap_or(0) + 1;
         if present.contains(&0) {
             let (staged, primary) = (folder.join("0"), folder.join(next.to_string()));
@@ -125,20 +125,20 @@ impl KeyRepository {
             fs::File::open(&staged)
                 .and_then(|file| file.set_modified(now))
                 .and_then(|()| fs::rename(&staged, &primary))
-                .map_err(self.told())?;
+                .map_err(self.io_error())?;
         }
-        write_key(folder, 0).map_err(self.told())?;
-        let present = numbers(folder).map_err(self.told())?;
+        write_key(folder, 0).map_err(self.io_error())?;
+        let present = numbers(folder).map_err(self.io_error())?;
         let surplus = present.len().saturating_sub(self.max_active.max(2));
         let old: Vec<u64> = present.into_iter().filter(|number| *number != 0).collect();
         for pair in old.windows(2).take(surplus) {
             // A key made nothing since its successor became primary.
-            if age(folder, pair[1], now).map_err(self.told())? < life {
+            if age(folder, pair[1], now).map_err(self.io_error())? < life {
                 break;
             }
-            fs::remove_file(folder.join(pair[0].to_string())).map_err(self.told())?;
+            fs::remove_file(folder.join(pair[0].to_string())).map_err(self.io_error())?;
         }
-        sync(folder).map_err(self.told())?;
+        sync(folder).map_err(self.io_error())?;
         self.loaded.store(Arc::new(load(folder)?));
         Ok(())
     }
@@ -156,12 +156,12 @@ impl KeyRepository {
             .write(true)
             .mode(0o600)
             .open(self.folder.join(".lock"))
-            .map_err(self.told())?;
-        file.lock().map_err(self.told())?;
+            .map_err(self.io_error())?;
+        file.lock().map_err(self.io_error())?;
         Ok(file)
     }
 
-    fn told(&self) -> impl Fn(io::Error) -> KeyError {
+    fn io_error(&self) -> impl Fn(io::Error) -> KeyError {
         let folder = self.folder.clone();
         move |source| KeyError::Folder {
             folder: folder.clone(),

@@ -12,7 +12,7 @@ use sql::sea_orm::{
 };
 
 use crate::fault::{Answer, Fault};
-use crate::frame::{Ctx, done};
+use crate::frame::{Ctx, no_content};
 use crate::listing::Source;
 use crate::record::{self, Object};
 use crate::schema::Field;
@@ -117,5 +117,5 @@ pub async fn delete<P: Plain>(ctx: Ctx) -> Answer {
     P::release(&tx, id).await?;
     P::Entity::delete_by_id(id.to_owned()).exec(&tx).await?;
     ctx.state.commit(tx).await?;
-    done()
+    no_content()
 }

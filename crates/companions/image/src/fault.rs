@@ -135,7 +135,7 @@ const RETRY_AFTER: &str = "5";
 
 /// The text of an error answer on its way to [`render`], which knows what the client accepts.
 #[derive(Debug, Clone)]
-struct Told(String);
+struct Message(String);
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
@@ -160,7 +160,7 @@ impl IntoResponse for Fault {
             Fault::Database(error) if error.is_full() => sql::NO_ROOM.to_owned(),
             other => other.to_string(),
         };
-        response.extensions_mut().insert(Told(text));
+        response.extensions_mut().insert(Message(text));
         response
     }
 }
@@ -170,8 +170,8 @@ pub async fn render(request: Request, next: Next) -> Response {
     let form = Form::wanted(request.headers());
     let mut response = next.run(request).await;
     let status = response.status();
-    let told = response.extensions_mut().remove::<Told>();
-    let Some(Told(text)) = told else {
+    let told = response.extensions_mut().remove::<Message>();
+    let Some(Message(text)) = told else {
         return response;
     };
     let (kind, body) = form.body(status, &text);

@@ -183,7 +183,7 @@ impl Listing {
 
     fn add(&mut self, key: &str, value: &str) -> Result<(), Fault> {
         match key {
-            "visibility" => self.seen = seen(value)?,
+            "visibility" => self.seen = visibility(value)?,
             "os_hidden" => self.os_hidden = flag("os_hidden", &value.to_lowercase())?,
             "changes-since" => {
                 return Err(Fault::BadRequest(
@@ -239,7 +239,7 @@ fn filter(key: &str, value: &str) -> Result<Filter, Fault> {
     })
 }
 
-fn seen(value: &str) -> Result<Seen, Fault> {
+fn visibility(value: &str) -> Result<Seen, Fault> {
     match value {
         "" => Ok(Seen::Default),
         "all" => Ok(Seen::All),

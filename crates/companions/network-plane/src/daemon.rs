@@ -28,7 +28,7 @@ const LAST_PAUSE: Duration = Duration::from_secs(30);
 /// A process that lived so long is forgiven its earlier deaths.
 const STEADY: Duration = Duration::from_secs(60);
 /// How long a process may take to end before it is killed.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The dnsmasq processes of a plane.
 pub struct Daemons {
@@ -347,7 +347,7 @@ fn processes() -> Result<Vec<(Pid, PathBuf)>, PlaneError> {
 fn end(pid: Pid) -> Result<(), PlaneError> {
     let begin = Instant::now();
     while config_of(pid.as_raw()).is_some() {
-        let signal = if begin.elapsed() > PATIENCE {
+        let signal = if begin.elapsed() > TIMEOUT {
             Signal::SIGKILL
         } else {
             Signal::SIGTERM

@@ -100,7 +100,7 @@ pub async fn ensure_default(tx: &Tx, project: &str) -> Result<String> {
 }
 
 /// Makes the caller's default group if it has none yet; costs one read when it has.
-pub async fn greet(cx: &Cx<'_>) -> Result<()> {
+pub async fn ensure_default_of_caller(cx: &Cx<'_>) -> Result<()> {
     let Some(project) = cx.caller.project_id.as_deref() else {
         return Ok(());
     };

@@ -37,7 +37,7 @@ async fn carry_out(
     Ok(match action {
         Action::Start => {
             let (described, _holds) = described(host, server).await?;
-            done(host.driver.ensure_running(&described).await)?
+            facts_of(host.driver.ensure_running(&described).await)?
         }
         Action::Stop => {
             let image = server.image.as_ref();
@@ -48,31 +48,31 @@ async fn carry_out(
             let stopped = host
                 .driver
                 .ensure_stopped(&server.id, epoch(server.epoch), how);
-            done(stopped.await)?
+            facts_of(stopped.await)?
         }
         Action::RebootSoft => {
             let how = Reboot::Soft {
                 timeout: host.settings.soft_reboot_timeout,
             };
             let (described, _holds) = described(host, server).await?;
-            done(host.driver.reboot(&described, how).await)?
+            facts_of(host.driver.reboot(&described, how).await)?
         }
         Action::RebootHard => {
             let (described, _holds) = described(host, server).await?;
-            done(host.driver.reboot(&described, Reboot::Hard).await)?
+            facts_of(host.driver.reboot(&described, Reboot::Hard).await)?
         }
         Action::Pause | Action::Unpause => pause(host, server, action).await?,
         Action::Suspend | Action::Resume => suspend(host, server, action).await?,
     })
 }
 
-fn done(result: Result<GuestFacts, DriverError>) -> Result<GuestFacts, Failure> {
+fn facts_of(result: Result<GuestFacts, DriverError>) -> Result<GuestFacts, Failure> {
     result.map_err(|error| of_driver(&error))
 }
 
 async fn pause(host: &Host, server: &Server, action: Action) -> Result<GuestFacts, Failure> {
     let able = host.driver.pause().ok_or_else(|| unsupported("pause"))?;
-    done(match action {
+    facts_of(match action {
         Action::Pause => able.pause(&server.id, epoch(server.epoch)).await,
         _ => able.unpause(&server.id, epoch(server.epoch)).await,
     })
@@ -83,7 +83,7 @@ async fn suspend(host: &Host, server: &Server, action: Action) -> Result<GuestFa
         .driver
         .suspend()
         .ok_or_else(|| unsupported("suspend"))?;
-    done(match action {
+    facts_of(match action {
         Action::Suspend => able.suspend(&server.id, epoch(server.epoch)).await,
         _ => able.resume(&server.id, epoch(server.epoch)).await,
     })

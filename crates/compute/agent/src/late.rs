@@ -19,7 +19,7 @@ use crate::Host;
 const LATE: TimeDelta = TimeDelta::seconds(10);
 
 /// How long the answer may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const CONDUCTOR_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Refuses a late command that nobody waits for any more.
 ///
@@ -38,7 +38,7 @@ pub async fn refuse(
         server_id: server.id.clone(),
         epoch: server.epoch,
     };
-    let options = Options::default().deadline(PATIENCE);
+    let options = Options::default().deadline(CONDUCTOR_TIMEOUT);
     let asked = host
         .bus
         .call(&conductor::address(), question, options)

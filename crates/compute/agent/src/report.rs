@@ -18,7 +18,7 @@ use crate::failure::chain;
 use crate::numbers::{epoch, power};
 
 /// How long a report waits for a conductor; the next one comes anyway.
-const PATIENCE: Duration = Duration::from_secs(5);
+const CONDUCTOR_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Wait after a report that no conductor took.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -71,7 +71,7 @@ async fn report_host(
         },
         started,
     };
-    let options = Options::default().deadline(PATIENCE);
+    let options = Options::default().deadline(CONDUCTOR_TIMEOUT);
     let sent = host.bus.call(&conductor::address(), report, options).await;
     let orders = sent.map_err(|error| error.to_string())?;
     if orders.report_guests {
@@ -170,7 +170,7 @@ async fn report_event(host: &Host, event: &GuestEvent) -> bool {
         at: event.at,
         epoch: i64::try_from(facts.epoch).unwrap_or(i64::MAX),
     };
-    let options = Options::default().deadline(PATIENCE);
+    let options = Options::default().deadline(CONDUCTOR_TIMEOUT);
     let told = host.bus.call(&conductor::address(), message, options).await;
     if let Err(error) = &told {
         tracing::debug!(server = event.id, %error, "no conductor heard of a guest; all are reported");
@@ -218,7 +218,7 @@ async fn ask_about_guests(host: &Host, doubted: Vec<String>) -> Option<Unwanted>
             .collect(),
         doubted,
     };
-    let options = Options::default().deadline(PATIENCE);
+    let options = Options::default().deadline(CONDUCTOR_TIMEOUT);
     match host.bus.call(&conductor::address(), report, options).await {
         Ok(answer) => Some(answer),
         Err(error) => {
@@ -253,7 +253,7 @@ async fn let_go(host: &Host, servers: Vec<(String, i64)>) {
         node_id: host.settings.node_id.clone(),
         servers: gone,
     };
-    let options = Options::default().deadline(PATIENCE);
+    let options = Options::default().deadline(CONDUCTOR_TIMEOUT);
     if let Err(error) = host.bus.call(&conductor::address(), message, options).await {
         tracing::debug!(%error, "no conductor heard what went; the next report says it again");
     }

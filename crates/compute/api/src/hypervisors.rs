@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use compute_control::hypervisors::{self, Listing, Named, Seen};
+use compute_control::hypervisors::{self, HypervisorStatus, Listing, Named};
 use compute_model::host::Node;
 use microversion::Versioned;
 use serde::{Deserialize, Serialize};
@@ -97,7 +97,11 @@ async fn matching(api: &Api, call: &Call, with_servers: bool) -> Result<Answer, 
 }
 
 /// The hypervisors of a page and the link to the next.
-async fn page(api: &Api, call: &Call, path: &str) -> Result<(Vec<Seen>, Option<Vec<Link>>), Fault> {
+async fn page(
+    api: &Api,
+    call: &Call,
+    path: &str,
+) -> Result<(Vec<HypervisorStatus>, Option<Vec<Link>>), Fault> {
     let asked: ListHypervisors = call.admit_query()?;
     let pattern = asked.hypervisor_hostname_pattern.as_deref();
     if pattern.is_some() && (asked.limit.is_some() || asked.marker.is_some()) {
@@ -153,7 +157,7 @@ fn uptime_text(booted_at: DateTime<Utc>) -> String {
     )
 }
 
-fn summary<'v>(call: &Call, seen: &'v Seen) -> HypervisorSummary<'v> {
+fn summary<'v>(call: &Call, seen: &'v HypervisorStatus) -> HypervisorSummary<'v> {
     HypervisorSummary {
         number: seen.node.seq,
         id: &seen.node.id,
@@ -165,7 +169,7 @@ fn summary<'v>(call: &Call, seen: &'v Seen) -> HypervisorSummary<'v> {
     }
 }
 
-fn view<'v>(call: &Call, seen: &'v Seen) -> HypervisorView<'v> {
+fn view<'v>(call: &Call, seen: &'v HypervisorStatus) -> HypervisorView<'v> {
     let Node { facts, service, .. } = &seen.node;
     let room = Room::of(&seen.node);
     HypervisorView {
@@ -202,7 +206,7 @@ fn view<'v>(call: &Call, seen: &'v Seen) -> HypervisorView<'v> {
 }
 
 /// Until 2.74 an empty list is left out.
-fn servers_on<'v>(call: &Call, seen: &'v Seen) -> Option<Vec<ServerOn<'v>>> {
+fn servers_on<'v>(call: &Call, seen: &'v HypervisorStatus) -> Option<Vec<ServerOn<'v>>> {
     let servers = seen.servers.as_ref()?;
     if servers.is_empty() && !call.version.at_least(SERVERS_ALWAYS) {
         return None;

@@ -61,5 +61,5 @@ pub fn router(api: Arc<Api>) -> Router {
         async move { control.durable().await }
     });
     let faces = Router::new().fallback(faces::serve).with_state(api);
-    rest::around(faces, durable, Some("x-compute-request-id"))
+    rest::wrap(faces, durable, Some("x-compute-request-id"))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use compute_control::services::{self, Named, Seen, Update};
+use compute_control::services::{self, Named, ServiceStatus, Update};
 use microversion::Versioned;
 use serde::{Deserialize, Serialize};
 
@@ -91,7 +91,7 @@ pub async fn delete(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     Ok(Answer::empty())
 }
 
-fn view(seen: &Seen) -> ServiceView<'_> {
+fn view(seen: &ServiceStatus) -> ServiceView<'_> {
     let service = &seen.service;
     ServiceView {
         number: service.seq,

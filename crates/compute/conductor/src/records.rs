@@ -11,7 +11,7 @@ use std::time::Duration;
 use workflow::{StepContext, StepError};
 
 use crate::env::Env;
-use crate::why::Told;
+use crate::why::FailureText;
 
 /// A server's row that a step changed, or that had been taken over or deleted meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +111,12 @@ pub fn database(error: DbError) -> StepError {
 }
 
 /// An event that ended now, well or badly, and began when it was asked for.
-pub fn event(asked: &Asked, name: &str, host: Option<&str>, failed: Option<&Told>) -> ActionEvent {
+pub fn event(
+    asked: &Asked,
+    name: &str,
+    host: Option<&str>,
+    failed: Option<&FailureText>,
+) -> ActionEvent {
     ActionEvent {
         event: name.to_owned(),
         start_time: asked.accepted_at.map_or_else(now, sql::micros),
@@ -124,7 +129,7 @@ pub fn event(asked: &Asked, name: &str, host: Option<&str>, failed: Option<&Told
 }
 
 /// A fault of now.
-pub fn fault(told: &Told) -> Fault {
+pub fn fault(told: &FailureText) -> Fault {
     Fault::new(&told.message, Some(told.details.clone()), now())
 }
 

@@ -20,7 +20,7 @@ pub struct Why {
 
 /// What is told of a failure: to the owner, and to operators.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct FailureText {
     pub message: String,
     pub details: String,
 }

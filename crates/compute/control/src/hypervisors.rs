@@ -9,7 +9,7 @@ use crate::{Context, Control, ControlError, Result, policy};
 
 /// A hypervisor as it is now.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct HypervisorStatus {
     pub node: Node,
     /// Whether its service is up.
     pub up: bool,
@@ -55,7 +55,11 @@ pub struct Listing<'a> {
 ///
 /// # Errors
 /// 400 for a marker that is no hypervisor; 404 for a pattern that finds none.
-pub async fn list(control: &Control, cx: &Context, wanted: Listing<'_>) -> Result<Vec<Seen>> {
+pub async fn list(
+    control: &Control,
+    cx: &Context,
+    wanted: Listing<'_>,
+) -> Result<Vec<HypervisorStatus>> {
     policy::allow(control, cx)?;
     let mut nodes = hosts::nodes(control.db.read(), None).await?;
     if let Some(pattern) = wanted.pattern {
@@ -78,7 +82,7 @@ pub async fn list(control: &Control, cx: &Context, wanted: Listing<'_>) -> Resul
     }
     let mut all = Vec::with_capacity(nodes.len());
     for node in nodes {
-        all.push(seen(control, node, wanted.with_servers).await?);
+        all.push(status_of(control, node, wanted.with_servers).await?);
     }
     Ok(all)
 }
@@ -92,20 +96,20 @@ pub async fn show(
     cx: &Context,
     named: Named<'_>,
     with_servers: bool,
-) -> Result<Seen> {
+) -> Result<HypervisorStatus> {
     policy::allow(control, cx)?;
     let node = find(control, named).await?;
-    seen(control, node, with_servers).await
+    status_of(control, node, with_servers).await
 }
 
 /// One hypervisor, for its uptime.
 ///
 /// # Errors
 /// 404; 400 for an id that is no UUID and while the host is down; 501 when it never says.
-pub async fn uptime(control: &Control, cx: &Context, named: Named<'_>) -> Result<Seen> {
+pub async fn uptime(control: &Control, cx: &Context, named: Named<'_>) -> Result<HypervisorStatus> {
     policy::allow(control, cx)?;
     let node = find(control, named).await?;
-    let seen = seen(control, node, false).await?;
+    let seen = status_of(control, node, false).await?;
     if !seen.up {
         return Err(ControlError::Invalid {
             why: format!(
@@ -144,13 +148,13 @@ async fn find(control: &Control, named: Named<'_>) -> Result<Node> {
     })
 }
 
-async fn seen(control: &Control, node: Node, with_servers: bool) -> Result<Seen> {
+async fn status_of(control: &Control, node: Node, with_servers: bool) -> Result<HypervisorStatus> {
     let servers = match with_servers {
         true => Some(servers::on_host(control.db.read(), &node.host).await?),
         false => None,
     };
     let now = compute_db::now(control.db.read()).await?;
-    Ok(Seen {
+    Ok(HypervisorStatus {
         up: is_up(control, &node.service, now),
         node,
         servers,

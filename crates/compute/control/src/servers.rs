@@ -44,7 +44,7 @@ pub use create::{Created, NewServer, create};
 pub use delete::delete;
 pub use list::{ListWanted, Listed, list, truth};
 pub use nics::{Networks, NewNic};
-pub use show::{HostStatuses, Seen, Sight, show};
+pub use show::{HostStatuses, Sight, VisibleServer, show};
 pub use update::{ServerUpdate, update};
 
 /// The answer to a server that does not exist, or that is hidden from the caller.

@@ -10,7 +10,7 @@ use crate::{Context, Control, ControlError, Result, policy};
 
 /// A service as it is now.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct ServiceStatus {
     pub service: Service,
     pub zone: String,
     /// Heard of lately, and not declared down.
@@ -42,7 +42,7 @@ pub async fn list(
     cx: &Context,
     host: Option<&str>,
     binary: Option<&str>,
-) -> Result<Vec<Seen>> {
+) -> Result<Vec<ServiceStatus>> {
     policy::allow(control, cx)?;
     let zones = Zones::read(control).await?;
     let found = hosts::services(control.db.read()).await?;
@@ -53,7 +53,7 @@ pub async fn list(
         .into_iter()
         .filter(|service| of(host, &service.host) && of(binary, &service.binary));
     Ok(wanted
-        .map(|service| seen(control, &zones, service, now))
+        .map(|service| status_of(control, &zones, service, now))
         .collect())
 }
 
@@ -61,7 +61,12 @@ pub async fn list(
 ///
 /// # Errors
 /// 404; 400 for a service that is no agent, for a reason without need, and for no change at all.
-pub async fn update(control: &Control, cx: &Context, id: &str, update: &Update) -> Result<Seen> {
+pub async fn update(
+    control: &Control,
+    cx: &Context,
+    id: &str,
+    update: &Update,
+) -> Result<ServiceStatus> {
     must_be_uuid(id)?;
     policy::allow(control, cx)?;
     let missing = || not_found(format!("Service {id} could not be found."));
@@ -84,7 +89,7 @@ pub async fn update(control: &Control, cx: &Context, id: &str, update: &Update) 
     let service = change(control, &service.id, update, missing).await?;
     let zones = Zones::read(control).await?;
     let now = compute_db::now(control.db.read()).await?;
-    Ok(seen(control, &zones, service, now))
+    Ok(status_of(control, &zones, service, now))
 }
 
 /// Changes a service that is named by its host, as until 2.52.
@@ -161,8 +166,13 @@ pub(crate) fn is_up(control: &Control, service: &Service, now: DateTime<Utc>) ->
     service.is_up(now, down_time.unwrap_or(TimeDelta::MAX))
 }
 
-fn seen(control: &Control, zones: &Zones, service: Service, now: DateTime<Utc>) -> Seen {
-    Seen {
+fn status_of(
+    control: &Control,
+    zones: &Zones,
+    service: Service,
+    now: DateTime<Utc>,
+) -> ServiceStatus {
+    ServiceStatus {
         zone: zones.of(&service).to_owned(),
         up: is_up(control, &service, now),
         service,

@@ -65,7 +65,9 @@ pub async fn host(control: &Control, name: &str) {
     let now = sql::micros(Utc::now());
     let id = uuid::Uuid::new_v4().to_string();
     let tx = control.db.begin().await.expect("begin");
-    hosts::seen(&tx, name, hosts::COMPUTE).await.expect("seen");
+    hosts::note_service(&tx, name, hosts::COMPUTE)
+        .await
+        .expect("seen");
     hosts::report(&tx, name, name, &id, &facts, now)
         .await
         .expect("reported");

@@ -22,7 +22,7 @@ pub use rename::{names, node_named, rename};
 pub const COMPUTE: &str = "nova-compute";
 
 /// Notes that a service is alive, by the database's clock; makes its row at the first report.
-pub async fn seen(tx: &DatabaseTransaction, host: &str, binary: &str) -> Result<Service> {
+pub async fn note_service(tx: &DatabaseTransaction, host: &str, binary: &str) -> Result<Service> {
     let now = sql::now(tx).await?;
     if let Some(found) = service_row(tx, host, binary).await? {
         service::Entity::update_many()

@@ -37,7 +37,7 @@ const FIRST_CONNECT: Duration = Duration::from_secs(30);
 const GOODBYE: Duration = Duration::from_secs(3);
 
 /// How long serving waits for the broker before it goes on trying on its own.
-const SERVE_PATIENCE: Duration = Duration::from_secs(10);
+const SERVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The sending half; what is served has connections of its own.
 pub struct Rabbit {
@@ -149,7 +149,7 @@ impl Rabbit {
             Arc::new(registration),
             done,
         ));
-        match timeout(SERVE_PATIENCE, ready).await {
+        match timeout(SERVE_TIMEOUT, ready).await {
             Ok(Ok(outcome)) => outcome.map_err(TransportError::Broker),
             Ok(Err(_)) => Err(TransportError::Closed),
             Err(_) => {

@@ -99,11 +99,11 @@ pub fn router<S: Service>(
     id_header: Option<&'static str>,
 ) -> Router {
     let serve = move |request: Request| serve(service.clone(), request);
-    around(Router::new().fallback(serve), durable, id_header)
+    wrap(Router::new().fallback(serve), durable, id_header)
 }
 
 /// The same around routes that a service built itself.
-pub fn around(routes: Router, durable: web::Durable, id_header: Option<&'static str>) -> Router {
+pub fn wrap(routes: Router, durable: web::Durable, id_header: Option<&'static str>) -> Router {
     routes
         .layer(middleware::from_fn_with_state(durable, web::durable::layer))
         .layer(middleware::from_fn(move |request, next| {

@@ -18,7 +18,7 @@ use crate::meddle::{Meddler, Orders};
 use crate::{Kind, Options, Record, Runner, SoleProcess, Status, Workflow, WorkflowId};
 
 /// How long one run of a workflow under test may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The lease where it has to run out before another runner takes over.
 const SHORT: Duration = Duration::from_millis(250);
@@ -303,9 +303,9 @@ async fn once<W: Workflow>(
     let record = ends(trial, &world.other, id).await;
     // All is over: a stop that was ordered for later would only keep the runner from ending.
     meddler.calm();
-    first.stop(PATIENCE).await;
+    first.stop(TIMEOUT).await;
     if let Some(second) = second {
-        second.stop(PATIENCE).await;
+        second.stop(TIMEOUT).await;
     }
     expect::<W>(trial, &record);
     audit(trial, &world.env, &record).await;
@@ -405,13 +405,13 @@ async fn waited<T, F: Future<Output = Result<T, String>>>(
     trial: &Trial,
     look: impl Fn() -> F,
 ) -> T {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = tokio::time::Instant::now() + TIMEOUT;
     loop {
         match look().await {
             Ok(found) => return found,
             Err(seen) => assert!(
                 tokio::time::Instant::now() < deadline,
-                "not within {PATIENCE:?}: {trial:?}: {seen}"
+                "not within {TIMEOUT:?}: {trial:?}: {seen}"
             ),
         }
         tokio::time::sleep(Duration::from_millis(2)).await;

@@ -58,21 +58,21 @@ pub(crate) fn folder_of(path: &Path) -> Result<()> {
 
 fn rename(from: &Path, to: &Path) -> Result<()> {
     std::fs::rename(from, to)?;
-    seen("rename", to);
+    note_step("rename", to);
     Ok(())
 }
 
 fn sync(file: &File, path: &Path) -> Result<()> {
     file.sync_all()?;
-    seen("sync", path);
+    note_step("sync", path);
     Ok(())
 }
 
 #[cfg(not(test))]
-fn seen(_step: &str, _path: &Path) {}
+fn note_step(_step: &str, _path: &Path) {}
 
 #[cfg(test)]
-fn seen(step: &str, path: &Path) {
+fn note_step(step: &str, path: &Path) {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     steps::STEPS.with_borrow_mut(|steps| steps.push(format!("{step} {name}")));
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use base64::Engine;
 use serde_json::json;
 
-use crate::cloud::{Cloud, PATIENCE, Site, eventually, on_a_machine, sh};
+use crate::cloud::{Cloud, Site, TIMEOUT, eventually, on_a_machine, sh};
 use crate::guest::Guest;
 use crate::leftovers::{self, qemu};
 
@@ -55,7 +55,7 @@ fn a_guest_gets_address_name_key_and_user_data_by_network_and_by_config_drive() 
         let asked_ticks = ticks();
         let more = json!({"user_data": script(), "config_drive": true});
         let second = demo.create(&site, "by-drive", more).await;
-        let pid = eventually("QEMU runs", PATIENCE, async || qemu(cloud.path(), &second)).await;
+        let pid = eventually("QEMU runs", TIMEOUT, async || qemu(cloud.path(), &second)).await;
         let executed = started_at(pid).saturating_sub(asked_ticks) * 10;
         let server = demo.reaches(&second, "ACTIVE").await;
         let active = asked.elapsed();
@@ -72,7 +72,7 @@ fn a_guest_gets_address_name_key_and_user_data_by_network_and_by_config_drive() 
             (&first, &first_guest, "by-network", "metadata-http"),
             (&second, &second_guest, "by-drive", "config-drive"),
         ] {
-            eventually("the guest is ready", PATIENCE, async || {
+            eventually("the guest is ready", TIMEOUT, async || {
                 cloud.console_log(server).contains(READY).then_some(())
             })
             .await;

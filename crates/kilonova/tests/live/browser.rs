@@ -8,7 +8,7 @@ use base64::Engine;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-use crate::cloud::{PATIENCE, eventually};
+use crate::cloud::{TIMEOUT, eventually};
 
 /// What the tests with a browser need beside QEMU.
 pub const PROGRAMS: &[(&str, &str)] = &[
@@ -48,7 +48,7 @@ impl Browser {
             driver,
             session: String::new(),
         };
-        eventually("chromedriver answers", PATIENCE, async || {
+        eventually("chromedriver answers", TIMEOUT, async || {
             browser
                 .http
                 .get(format!("{DRIVER}/status"))

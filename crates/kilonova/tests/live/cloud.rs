@@ -14,7 +14,7 @@ use crate::leftovers::{self, leftovers};
 use crate::user::{User, id, text};
 
 /// Emulated guests on a busy machine are slow; a healthy one answers in seven seconds.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What the tests' programs are, and what to install where they are missing.
 const PROGRAMS: &[(&str, &str)] = &[
@@ -219,7 +219,7 @@ impl Cloud {
             .spawn();
         self.process = Some(process.unwrap());
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        eventually("the cloud answers", PATIENCE, async || {
+        eventually("the cloud answers", TIMEOUT, async || {
             let answer = http.get("http://127.0.0.1:8774/healthcheck").send().await;
             answer
                 .is_ok_and(|answer| answer.status().is_success())

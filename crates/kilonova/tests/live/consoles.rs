@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::browser::{self, Browser, ENTER};
-use crate::cloud::{Cloud, PATIENCE, Site, eventually, on_a_machine};
+use crate::cloud::{Cloud, Site, TIMEOUT, eventually, on_a_machine};
 use crate::guest::Guest;
 use crate::user::User;
 
@@ -151,26 +151,26 @@ async fn runs(guest: &Guest, pattern: &str) -> Option<()> {
 async fn screen_in_the_browser(demo: &User, server: &str, guest: &Guest, browser: &Browser) {
     let url = demo.console(server, "vnc", "novnc").await;
     browser.go(&url).await;
-    eventually("the page connects", PATIENCE, async || {
+    eventually("the page connects", TIMEOUT, async || {
         (browser.text("status").await == "Connected").then_some(())
     })
     .await;
-    eventually("the screen is painted", PATIENCE, async || {
+    eventually("the screen is painted", TIMEOUT, async || {
         (browser.evaluate(COLOURS).await.as_u64() > Some(1)).then_some(())
     })
     .await;
-    eventually("a prompt on the screen", PATIENCE, async || {
+    eventually("a prompt on the screen", TIMEOUT, async || {
         runs(guest, "[g]etty.*tty1").await
     })
     .await;
     browser.screenshot("console-screen.png").await;
     browser.keys(&format!("cloud{ENTER}")).await;
-    eventually("login asks for the password", PATIENCE, async || {
+    eventually("login asks for the password", TIMEOUT, async || {
         runs(guest, "[l]ogin.*cloud").await
     })
     .await;
     browser.keys(&format!("cloud{ENTER}")).await;
-    eventually("a shell on the screen", PATIENCE, async || {
+    eventually("a shell on the screen", TIMEOUT, async || {
         runs(guest, " cloud .*[s]h").await
     })
     .await;
@@ -188,7 +188,7 @@ async fn screen_in_the_browser(demo: &User, server: &str, guest: &Guest, browser
 
     browser.go("about:blank").await;
     browser.go(&url).await;
-    let said = eventually("the page gives up", PATIENCE, async || {
+    let said = eventually("the page gives up", TIMEOUT, async || {
         let said = browser.text("status").await;
         (said != "Connecting…" && !said.is_empty()).then_some(said)
     })
@@ -203,7 +203,7 @@ async fn serial_line_in_the_browser(demo: &User, server: &str, guest: &Guest, br
         .replace("ws://", "http://")
         .replace("/?token=", "/serial.html?token=");
     browser.go(&page).await;
-    eventually("the page connects", PATIENCE, async || {
+    eventually("the page connects", TIMEOUT, async || {
         (browser.text("status").await == "Connected").then_some(())
     })
     .await;

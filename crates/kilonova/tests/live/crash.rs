@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::cloud::{Cloud, PATIENCE, Site, eventually, on_a_machine};
+use crate::cloud::{Cloud, Site, TIMEOUT, eventually, on_a_machine};
 use crate::guest::Guest;
 
 /// Moments of a build: just accepted; networks being made; QEMU about to start.
@@ -33,7 +33,7 @@ fn guests_outlive_a_killed_cloud_and_builds_go_on() {
                 "the guest does not need the cloud"
             );
             cloud.up().await;
-            let settled = eventually("the build ends", PATIENCE, async || {
+            let settled = eventually("the build ends", TIMEOUT, async || {
                 let server = demo.server(&built).await;
                 let status = server["status"].as_str().unwrap();
                 assert!(["BUILD", "ACTIVE", "ERROR"].contains(&status), "{server}");
@@ -60,7 +60,7 @@ fn guests_outlive_a_killed_cloud_and_builds_go_on() {
         // A guest that ends while nobody looks.
         guest.run("(sleep 1; poweroff) >/dev/null 2>&1 &").await;
         cloud.kill();
-        eventually("QEMU ends", PATIENCE, async || {
+        eventually("QEMU ends", TIMEOUT, async || {
             crate::leftovers::qemu(cloud.path(), &runs)
                 .is_none()
                 .then_some(())

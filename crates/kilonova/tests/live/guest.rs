@@ -9,7 +9,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
-use crate::cloud::{PATIENCE, eventually};
+use crate::cloud::{TIMEOUT, eventually};
 
 /// Where and with which key.
 pub struct Guest {
@@ -63,7 +63,7 @@ impl Guest {
 
     /// Waits until the guest lets us in, and answers which boot of it this is.
     pub async fn answers(&self) -> String {
-        eventually("SSH answers", PATIENCE, async || self.boot().await).await
+        eventually("SSH answers", TIMEOUT, async || self.boot().await).await
     }
 
     /// Different after each start of the guest's kernel.

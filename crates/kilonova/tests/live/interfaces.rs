@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::cloud::{Cloud, PATIENCE, Site, eventually, on_a_machine};
+use crate::cloud::{Cloud, Site, TIMEOUT, eventually, on_a_machine};
 use crate::guest::Guest;
 use crate::user::{id, text};
 
@@ -33,13 +33,13 @@ fn a_running_guest_gets_a_card_with_an_address_and_lets_go_of_it() {
             text(&card["mac_addr"]),
             text(&card["fixed_ips"][0]["ip_address"]),
         );
-        let name = eventually("the guest sees its card", PATIENCE, async || {
+        let name = eventually("the guest sees its card", TIMEOUT, async || {
             let found = format!("grep -l {mac} /sys/class/net/*/address || true");
             let found = guest.run(&found).await;
             found.split('/').nth(4).map(str::to_owned)
         })
         .await;
-        eventually("the guest has its address by DHCP", PATIENCE, async || {
+        eventually("the guest has its address by DHCP", TIMEOUT, async || {
             let shown = guest.try_run(&format!("ip -4 addr show {name}")).await?;
             shown.contains(&format!("{address}/24")).then_some(())
         })
@@ -56,7 +56,7 @@ fn a_running_guest_gets_a_card_with_an_address_and_lets_go_of_it() {
 
         demo.delete(&format!("{path}/{}", text(&card["port_id"])))
             .await;
-        eventually("the guest lost its card", PATIENCE, async || {
+        eventually("the guest lost its card", TIMEOUT, async || {
             let left = guest.run("ls /sys/class/net").await;
             (!left.contains(&name)).then_some(())
         })

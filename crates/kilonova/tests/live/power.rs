@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::cloud::{Cloud, PATIENCE, Site, eventually, on_a_machine};
+use crate::cloud::{Cloud, Site, TIMEOUT, eventually, on_a_machine};
 use crate::guest::Guest;
 use crate::leftovers::{processes, qemu};
 
@@ -59,7 +59,7 @@ fn a_guest_is_reached_again_after_every_power_action() {
 
         // From inside: the cloud hears of it, it does not only look now and then.
         guest.run("(sleep 1; poweroff) >/dev/null 2>&1 &").await;
-        eventually("QEMU ends", PATIENCE, async || {
+        eventually("QEMU ends", TIMEOUT, async || {
             qemu(cloud.path(), &server).is_none().then_some(())
         })
         .await;
@@ -76,11 +76,9 @@ fn a_guest_is_reached_again_after_every_power_action() {
 }
 
 async fn another_boot(guest: &Guest, known: &[String]) -> String {
-    eventually(
-        "the guest answers after a new start",
-        PATIENCE,
-        async || guest.boot().await.filter(|boot| !known.contains(boot)),
-    )
+    eventually("the guest answers after a new start", TIMEOUT, async || {
+        guest.boot().await.filter(|boot| !known.contains(boot))
+    })
     .await
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpListener;
 
-use crate::cloud::{Cloud, OUTSIDE, PATIENCE, Site, eventually, on_a_machine};
+use crate::cloud::{Cloud, OUTSIDE, Site, TIMEOUT, eventually, on_a_machine};
 use crate::guest::Guest;
 
 /// How long a change of a rule may take to be felt.
@@ -32,7 +32,7 @@ fn security_groups_open_and_close_what_they_say() {
         demo.reaches(&far, "ACTIVE").await;
         let guest = Guest::new(demo.floating_ip(&site, &near).await, &site.key);
         for server in [&near, &far] {
-            eventually("the guest is ready", PATIENCE, async || {
+            eventually("the guest is ready", TIMEOUT, async || {
                 cloud
                     .console_log(server)
                     .contains("guest ready")

@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
 
-use crate::cloud::{PATIENCE, Site, eventually};
+use crate::cloud::{Site, TIMEOUT, eventually};
 
 const DOOR: &str = "http://127.0.0.1:8774";
 /// Compute's microversion, unless a test says another.
@@ -135,7 +135,7 @@ impl User {
     pub async fn reaches(&self, server: &str, status: &str) -> Value {
         eventually(
             &format!("server {server} is {status}"),
-            PATIENCE,
+            TIMEOUT,
             async || {
                 let now = self.server(server).await;
                 assert!(
@@ -158,7 +158,7 @@ impl User {
     pub async fn remove(&self, server: &str) {
         let path = format!("/compute/v2.1/servers/{server}");
         self.delete(&path).await;
-        eventually("the server is gone", PATIENCE, async || {
+        eventually("the server is gone", TIMEOUT, async || {
             (self.send(Method::GET, &path, None).await.status() == 404).then_some(())
         })
         .await;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
-use crate::frame::{Ctx, done};
+use crate::frame::{Ctx, no_content};
 use crate::listing::Source;
 use crate::record::{self, Object};
 use crate::schema::{self, Field, Kind, must};
@@ -133,5 +133,5 @@ pub async fn delete(ctx: Ctx) -> Answer {
     }
     access_rules::Entity::delete_by_id(row.id).exec(&tx).await?;
     ctx.state.commit(tx).await?;
-    done()
+    no_content()
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
-use crate::frame::{Ctx, done};
+use crate::frame::{Ctx, no_content};
 use crate::listing::Source;
 use crate::record::{self, Object};
 use crate::schema::{Field, Kind, may, must};
@@ -205,5 +205,5 @@ pub async fn delete(ctx: Ctx) -> Answer {
     let tx = ctx.state.begin().await?;
     Entity::delete_by_id(row.id).exec(&tx).await?;
     ctx.state.commit(tx).await?;
-    done()
+    no_content()
 }

@@ -7,7 +7,7 @@ use sql::sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 use crate::establish;
 use crate::fault::{Answer, Fault};
 use crate::filter;
-use crate::frame::{Ctx, done, reply};
+use crate::frame::{Ctx, no_content, reply};
 use crate::grants;
 use crate::login;
 use crate::narrow;
@@ -95,7 +95,7 @@ pub async fn revoke(ctx: Ctx) -> Answer {
     )
     .await?;
     ctx.state.commit(tx).await?;
-    done()
+    no_content()
 }
 
 /// `GET /v3/auth/catalog`.

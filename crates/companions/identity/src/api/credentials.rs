@@ -7,7 +7,7 @@ use sql::sea_orm::sea_query::Expr;
 use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
-use crate::frame::{Ctx, done};
+use crate::frame::{Ctx, no_content};
 use crate::keys::KeyError;
 use crate::listing::Source;
 use crate::record::{self, Object};
@@ -213,7 +213,7 @@ pub async fn delete(ctx: Ctx) -> Answer {
     let tx = ctx.state.begin().await?;
     credentials::Entity::delete_by_id(row.id).exec(&tx).await?;
     ctx.state.commit(tx).await?;
-    done()
+    no_content()
 }
 
 /// Encrypts with the primary key what an older one encrypted; says how many.

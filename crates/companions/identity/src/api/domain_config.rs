@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
-use crate::frame::{Ctx, done, reply};
+use crate::frame::{Ctx, no_content, reply};
 use crate::record::{self, Object};
 use crate::settings::DEFAULT_DOMAIN;
 use crate::tables::domain_configs::{Column, Entity, Model};
@@ -275,5 +275,5 @@ pub async fn delete(ctx: Ctx) -> Answer {
         return Err(missing(&ctx));
     }
     ctx.state.commit(tx).await?;
-    done()
+    no_content()
 }

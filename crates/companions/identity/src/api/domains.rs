@@ -4,7 +4,7 @@ use serde_json::json;
 use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
-use crate::frame::{Ctx, done};
+use crate::frame::{Ctx, no_content};
 use crate::listing::Source;
 use crate::record::{self, Object};
 use crate::revocation::{self, Reason};
@@ -141,7 +141,7 @@ pub async fn delete_row(ctx: &Ctx, row: &projects::Model) -> Answer {
     }
     remove(&tx, &row.id, ctx.state.settings.token_expiration).await?;
     ctx.state.commit(tx).await?;
-    done()
+    no_content()
 }
 
 /// Removes a domain with all that it owns.

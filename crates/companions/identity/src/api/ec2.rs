@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
-use crate::frame::{Ctx, done, reply};
+use crate::frame::{Ctx, no_content, reply};
 use crate::record::{self, Object};
 use crate::tables::{credentials, projects, users};
 use web::policy::Target;
@@ -107,5 +107,5 @@ pub async fn delete(ctx: Ctx) -> Answer {
     let tx = ctx.state.begin().await?;
     credentials::Entity::delete_by_id(row.id).exec(&tx).await?;
     ctx.state.commit(tx).await?;
-    done()
+    no_content()
 }

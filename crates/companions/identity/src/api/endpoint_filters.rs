@@ -7,7 +7,7 @@ use sql::sea_orm::{
 };
 
 use crate::fault::{Answer, Fault};
-use crate::frame::{Ctx, done, reply};
+use crate::frame::{Ctx, no_content, reply};
 use crate::listing::Source;
 use crate::record;
 use crate::schema::{Field, Kind, may, must};
@@ -99,7 +99,7 @@ pub async fn add(ctx: Ctx) -> Answer {
         record::insert::<project_endpoints::Entity>(&tx, bond).await?;
     }
     ctx.state.commit(tx).await?;
-    done()
+    no_content()
 }
 
 pub async fn check(ctx: Ctx) -> Answer {
@@ -109,7 +109,7 @@ pub async fn check(ctx: Ctx) -> Answer {
         .one(ctx.state.db.read())
         .await?
     {
-        Some(_) => done(),
+        Some(_) => no_content(),
         None => Err(Fault::not_found("endpoint", bond.endpoint_id)),
     }
 }
@@ -127,7 +127,7 @@ pub async fn remove(ctx: Ctx) -> Answer {
         return Err(Fault::not_found("endpoint", bond.endpoint_id));
     }
     ctx.state.commit(tx).await?;
-    done()
+    no_content()
 }
 
 /// Projects whose ids these rows are.
@@ -219,7 +219,7 @@ pub async fn add_group(ctx: Ctx) -> Answer {
         record::insert::<project_endpoint_groups::Entity>(&tx, bond).await?;
     }
     ctx.state.commit(tx).await?;
-    done()
+    no_content()
 }
 
 pub async fn check_group(ctx: Ctx) -> Answer {
@@ -247,5 +247,5 @@ pub async fn remove_group(ctx: Ctx) -> Answer {
         return Err(Fault::not_found("endpoint group", bond.endpoint_group_id));
     }
     ctx.state.commit(tx).await?;
-    done()
+    no_content()
 }

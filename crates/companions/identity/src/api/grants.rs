@@ -6,7 +6,7 @@ use sql::sea_orm::{
 };
 
 use crate::fault::{Answer, Fault};
-use crate::frame::{Ctx, done};
+use crate::frame::{Ctx, no_content};
 use crate::grants::SYSTEM;
 use crate::listing::Source;
 use crate::record;
@@ -182,7 +182,7 @@ pub async fn create(ctx: Ctx) -> Answer {
     let tx = ctx.state.begin().await?;
     give(&tx, place.assignment(&role.id)).await?;
     ctx.state.commit(tx).await?;
-    done()
+    no_content()
 }
 
 /// A domain's role is only good inside that domain, and never on the system.
@@ -216,7 +216,7 @@ pub async fn check(ctx: Ctx) -> Answer {
         .one(ctx.state.db.read())
         .await?
     {
-        Some(_) => done(),
+        Some(_) => no_content(),
         None => Err(no_assignment(&row)),
     }
 }
@@ -250,7 +250,7 @@ pub async fn delete(ctx: Ctx) -> Answer {
         revocation::revoke(&tx, reason, ctx.state.settings.token_expiration).await?;
     }
     ctx.state.commit(tx).await?;
-    done()
+    no_content()
 }
 
 pub async fn list(ctx: Ctx) -> Answer {

@@ -6,7 +6,7 @@ use sql::sea_orm::{
 };
 
 use crate::fault::{Answer, Fault};
-use crate::frame::{Ctx, done};
+use crate::frame::{Ctx, no_content};
 use crate::listing::Source;
 use crate::record;
 use crate::revocation::{self, Reason};
@@ -104,7 +104,7 @@ pub async fn delete(ctx: Ctx) -> Answer {
     let tx = ctx.state.begin().await?;
     remove(&tx, &row.id).await?;
     ctx.state.commit(tx).await?;
-    done()
+    no_content()
 }
 
 /// Removes a group with its roles and memberships. Tokens lose the roles with the rows.
@@ -177,7 +177,7 @@ pub async fn add_user(ctx: Ctx) -> Answer {
         record::insert::<memberships::Entity>(&tx, bond).await?;
     }
     ctx.state.commit(tx).await?;
-    done()
+    no_content()
 }
 
 pub async fn has_user(ctx: Ctx) -> Answer {
@@ -187,7 +187,7 @@ pub async fn has_user(ctx: Ctx) -> Answer {
         .one(ctx.state.db.read())
         .await?
     {
-        Some(_) => done(),
+        Some(_) => no_content(),
         None => Err(Fault::not_found(
             "user",
             format!("{} in group", bond.user_id),
@@ -213,5 +213,5 @@ pub async fn remove_user(ctx: Ctx) -> Answer {
     )
     .await?;
     ctx.state.commit(tx).await?;
-    done()
+    no_content()
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
-use crate::frame::{Ctx, done, reply};
+use crate::frame::{Ctx, no_content, reply};
 use crate::record;
 use crate::tables::{implied_roles, roles};
 use web::policy::Target;
@@ -90,7 +90,7 @@ pub async fn show(ctx: Ctx) -> Answer {
 
 pub async fn check(ctx: Ctx) -> Answer {
     stored(&ctx).await?;
-    done()
+    no_content()
 }
 
 pub async fn delete(ctx: Ctx) -> Answer {
@@ -100,7 +100,7 @@ pub async fn delete(ctx: Ctx) -> Answer {
         .exec(&tx)
         .await?;
     ctx.state.commit(tx).await?;
-    done()
+    no_content()
 }
 
 fn inference(ctx: &Ctx, prior: &roles::Model, implied: &[&roles::Model]) -> Value {

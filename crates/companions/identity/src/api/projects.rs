@@ -9,7 +9,7 @@ use web::Query;
 
 use crate::fault::{Answer, Fault};
 use crate::filter;
-use crate::frame::{Ctx, done};
+use crate::frame::{Ctx, no_content};
 use crate::grants;
 use crate::listing::{self, Source};
 use crate::record::{self, Object};
@@ -382,7 +382,7 @@ pub async fn delete(ctx: Ctx) -> Answer {
     }
     remove(&tx, &row.id, ctx.state.settings.token_expiration).await?;
     ctx.state.commit(tx).await?;
-    done()
+    no_content()
 }
 
 /// Removes a project and all that hangs on it.

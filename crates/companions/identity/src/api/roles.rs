@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
-use crate::frame::{Ctx, done};
+use crate::frame::{Ctx, no_content};
 use crate::listing::Source;
 use crate::record::{self, Object};
 use crate::schema::{Field, Kind, may, must};
@@ -142,7 +142,7 @@ pub async fn delete(ctx: Ctx) -> Answer {
     let tx = ctx.state.begin().await?;
     remove(&tx, &row.id).await?;
     ctx.state.commit(tx).await?;
-    done()
+    no_content()
 }
 
 /// Removes a role wherever it is assigned or implied.

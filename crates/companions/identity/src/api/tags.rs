@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::fault::{Answer, Fault};
-use crate::frame::{Ctx, done, reply};
+use crate::frame::{Ctx, no_content, reply};
 use crate::record;
 use crate::schema::{self, Kind, must};
 use crate::tables::projects;
@@ -55,7 +55,7 @@ pub async fn replace(ctx: Ctx) -> Answer {
 pub async fn clear(ctx: Ctx) -> Answer {
     let row = project_api::load(&ctx, ctx.param("project_id")).await?;
     change(&ctx, &row, |_| Ok(Vec::new())).await?;
-    done()
+    no_content()
 }
 
 pub async fn check(ctx: Ctx) -> Answer {
@@ -64,7 +64,7 @@ pub async fn check(ctx: Ctx) -> Answer {
     if !tags_of(&row).iter().any(|have| have == tag) {
         return Err(Fault::not_found("project tag", tag));
     }
-    done()
+    no_content()
 }
 
 pub async fn add(ctx: Ctx) -> Answer {
@@ -88,7 +88,7 @@ pub async fn add(ctx: Ctx) -> Answer {
         Ok(tags)
     })
     .await?;
-    done()
+    no_content()
 }
 
 pub async fn remove(ctx: Ctx) -> Answer {
@@ -103,5 +103,5 @@ pub async fn remove(ctx: Ctx) -> Answer {
         }
     })
     .await?;
-    done()
+    no_content()
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, Condition, DatabaseTransaction, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
-use crate::frame::{Ctx, done, reply};
+use crate::frame::{Ctx, no_content, reply};
 use crate::listing::Source;
 use crate::record::{self, Object};
 use crate::revocation::{self, Reason};
@@ -201,7 +201,7 @@ pub async fn delete(ctx: Ctx) -> Answer {
     .await?;
     record::update::<Entity>(&tx, row).await?;
     ctx.state.commit(tx).await?;
-    done()
+    no_content()
 }
 
 pub async fn roles(ctx: Ctx) -> Answer {

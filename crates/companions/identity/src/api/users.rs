@@ -9,7 +9,7 @@ use sql::sea_orm::{
 
 use crate::compliance;
 use crate::fault::{Answer, Fault};
-use crate::frame::{Ctx, done};
+use crate::frame::{Ctx, no_content};
 use crate::listing::Source;
 use crate::login;
 use crate::passwords::Fit;
@@ -397,7 +397,7 @@ pub async fn change_password(ctx: Ctx) -> Answer {
     remember_password(state, &tx, id, before).await?;
     revocation::revoke(&tx, Reason::User(id), state.settings.token_expiration).await?;
     state.commit(tx).await?;
-    done()
+    no_content()
 }
 
 /// Gives `row` the password that `hashed` has.
@@ -415,7 +415,7 @@ pub async fn delete(ctx: Ctx) -> Answer {
     let tx = ctx.state.begin().await?;
     remove(&tx, &row.id, ctx.state.settings.token_expiration).await?;
     ctx.state.commit(tx).await?;
-    done()
+    no_content()
 }
 
 /// Removes a user and all that is theirs.

@@ -19,7 +19,7 @@ pub async fn page<C: ConnectionTrait>(
 ) -> Result<Vec<image::Model>, DbErr> {
     let mut query = image::Entity::find()
         .filter(visible(viewer, listing.member_status))
-        .filter(seen(viewer, listing.seen))
+        .filter(visible_to(viewer, listing.seen))
         .filter(image::Column::OsHidden.eq(listing.os_hidden));
     for filter in &listing.filters {
         query = query.filter(condition(filter));
@@ -61,7 +61,7 @@ fn visible(viewer: &Viewer, member_status: Option<MemberStatus>) -> Condition {
 }
 
 /// Others' community images are listed only when asked for.
-fn seen(viewer: &Viewer, seen: Seen) -> Condition {
+fn visible_to(viewer: &Viewer, seen: Seen) -> Condition {
     match (seen, &viewer.project) {
         (Seen::All, _) => Condition::all(),
         (Seen::Only(visibility), _) => image::Column::Visibility.eq(visibility).into_condition(),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use network_plane::DhcpOption;
 
-use crate::lab::{self, PATIENCE, eventually};
+use crate::lab::{self, TIMEOUT, eventually};
 use crate::make::*;
 
 #[test]
@@ -87,7 +87,7 @@ fn metadata_knows_a_guest_by_its_fixed_address_even_where_networks_overlap() {
             let guest = lab.guest(port);
             guest.dhcp().expect("a lease");
             let caller = std::thread::spawn(move || (guest.reaches("169.254.169.254:80"), guest));
-            let accepted = tokio::time::timeout(PATIENCE, metadata.listener.accept()).await;
+            let accepted = tokio::time::timeout(TIMEOUT, metadata.listener.accept()).await;
             let (_, peer) = accepted.expect("a connection").unwrap();
             assert_eq!(peer.ip(), "10.1.0.5".parse::<IpAddr>().unwrap());
             // Only now may the guest go: it may still have had a packet to send for the connection to stand.

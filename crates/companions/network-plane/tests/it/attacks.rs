@@ -57,7 +57,7 @@ fn guests_reach_nothing_on_the_host_but_what_is_opened() {
             &format!("[{own}%{}]:9090", device_index(&kx))
                 .parse()
                 .unwrap(),
-            lab::PATIENCE,
+            lab::TIMEOUT,
         );
         assert!(
             listening.is_ok(),

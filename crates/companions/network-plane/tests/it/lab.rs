@@ -221,7 +221,7 @@ impl Guest {
     /// As [`Guest::connect`] where a connection is expected: a busy machine loses some of the first packets.
     pub fn reaches(&self, address: &str) -> bool {
         let begun = std::time::Instant::now();
-        while begun.elapsed() < PATIENCE {
+        while begun.elapsed() < TIMEOUT {
             if self.connect(address).is_some() {
                 return true;
             }
@@ -231,7 +231,7 @@ impl Guest {
 }
 
 /// Longer than anything takes that is to come about.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 pub fn connect(address: &str) -> Option<TcpStream> {
     let address: SocketAddr = address.parse().unwrap();

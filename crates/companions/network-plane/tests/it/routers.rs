@@ -4,7 +4,7 @@ use std::net::{IpAddr, TcpListener};
 
 use network_plane::{Ethertype, Floating, Forwarding, Interface, Port, Transport, Wanted};
 
-use crate::lab::{self, PATIENCE, carries, peer};
+use crate::lab::{self, TIMEOUT, carries, peer};
 use crate::make::*;
 
 #[test]
@@ -306,7 +306,7 @@ fn guests_that_take_no_routes_from_dhcp_reach_metadata_by_the_router() {
             guest.address(&format!("10.{}.0.5/24", n + 1));
             guest.sh(&format!("ip route add default via 10.{}.0.1", n + 1));
             let caller = std::thread::spawn(move || (guest.reaches("169.254.169.254:80"), guest));
-            let accepted = tokio::time::timeout(PATIENCE, metadata.listener.accept()).await;
+            let accepted = tokio::time::timeout(TIMEOUT, metadata.listener.accept()).await;
             assert_eq!(
                 accepted.expect("a connection").unwrap().1.ip(),
                 ports[n].ips[0]

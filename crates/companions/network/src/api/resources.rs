@@ -22,7 +22,7 @@ pub async fn index(core: Arc<Core>, call: Call, resource: &'static Resource) -> 
     let known = |key: &str| resource.fields.iter().any(|field| field.name == key);
     list::validate(query, known)?;
     if resource.needs_default_group {
-        security_groups::greet(cx).await?;
+        security_groups::ensure_default_of_caller(cx).await?;
     }
     let paging = Paging::read(query, core.settings.max_page)?;
     let views = resources::page(cx, core.db.read(), resource, query, &paging);

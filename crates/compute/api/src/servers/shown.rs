@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use compute_control::servers::{HostStatuses, Seen, Sight};
+use compute_control::servers::{HostStatuses, Sight, VisibleServer};
 use compute_model::{Fault, Server, VmState, host, status};
 use microversion::Patch;
 
@@ -34,7 +34,7 @@ fn bookmark(call: &Call, path: &str) -> Link {
 }
 
 /// The server as the answers of `PUT` and rebuild had it before 2.75: without what once were extensions.
-pub(super) fn plain<'v>(call: &Call, seen: &'v Seen) -> ServerView<'v> {
+pub(super) fn plain<'v>(call: &Call, seen: &'v VisibleServer) -> ServerView<'v> {
     let group = Some(seen.group.as_deref());
     let mut view = view(call, &seen.server, seen.sight, &HostStatuses::new(), group);
     view.availability_zone = None;
@@ -66,7 +66,7 @@ pub(super) fn plain<'v>(call: &Call, seen: &'v Seen) -> ServerView<'v> {
 }
 
 /// One server in full, with its group.
-pub(super) fn single<'v>(call: &Call, seen: &'v Seen) -> ServerView<'v> {
+pub(super) fn single<'v>(call: &Call, seen: &'v VisibleServer) -> ServerView<'v> {
     let group = Some(seen.group.as_deref());
     view(call, &seen.server, seen.sight, &seen.hosts, group)
 }
@@ -121,17 +121,17 @@ pub(super) fn view<'v>(
             .iter()
             .map(|name| Named { name })
             .collect(),
-        host: seen(sight.extended, server.host.as_deref()),
+        host: if_visible(sight.extended, server.host.as_deref()),
         instance_name: sight.extended.then(|| server.instance_name()),
-        hypervisor_hostname: seen(sight.extended, server.node.as_deref()),
+        hypervisor_hostname: if_visible(sight.extended, server.node.as_deref()),
         hostname_extended: sight.extended.then_some(&server.hostname),
         hostname: &server.hostname,
         kernel_id: sight.extended.then_some(""),
         launch_index: sight.extended.then_some(server.launch_index),
         ramdisk_id: sight.extended.then_some(""),
         reservation_id: sight.extended.then_some(&server.reservation_id),
-        root_device_name: seen(sight.extended, server.root_device_name.as_deref()),
-        user_data: seen(sight.extended, server.user_data.as_deref()),
+        root_device_name: if_visible(sight.extended, server.root_device_name.as_deref()),
+        user_data: if_visible(sight.extended, server.user_data.as_deref()),
         task_state: or_null(server.task_state.map(|task| task.as_str())),
         vm_state: Some(server.vm_state.as_str()),
         power_state: Some(server.power_state.number().into()),
@@ -236,7 +236,7 @@ fn or_null<T>(value: Option<T>) -> Patch<T> {
 }
 
 /// A field that is left out for those who may not see it.
-fn seen<T>(visible: bool, value: Option<T>) -> Patch<T> {
+fn if_visible<T>(visible: bool, value: Option<T>) -> Patch<T> {
     match visible {
         true => or_null(value),
         false => Patch::Absent,

@@ -26,7 +26,7 @@ pub async fn report(
     let service = sql::retry(|| async {
         let tx = desk.db.begin().await?;
         let now = records::now();
-        let service = hosts::seen(&tx, &message.host, hosts::COMPUTE).await?;
+        let service = hosts::note_service(&tx, &message.host, hosts::COMPUTE).await?;
         hosts::report(
             &tx,
             &message.host,
@@ -70,7 +70,7 @@ pub async fn service(
     own_cloud(&desk, &message.cloud_id, &message.host)?;
     sql::retry(|| async {
         let tx = desk.db.begin().await?;
-        hosts::seen(&tx, &message.host, &message.binary).await?;
+        hosts::note_service(&tx, &message.host, &message.binary).await?;
         tx.commit().await?;
         Ok::<_, DbError>(())
     })

@@ -19,7 +19,7 @@ use super::MINUTE;
 use crate::env::Env;
 use crate::host::{self, AgentTrouble};
 use crate::records::{self, Changed};
-use crate::why::{Told, Why};
+use crate::why::{FailureText, Why};
 
 /// How long a host that does not answer is waited for: longer than an agent's restart.
 const AWAY: Duration = Duration::from_secs(2);
@@ -131,7 +131,7 @@ async fn settle(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, 
 async fn failed(env: &Env, cx: &StepContext, state: &State, why: &Value) -> Result<(), StepError> {
     let rule = lifecycle::rule(state.action);
     let why = Why::of(why);
-    let told = Told {
+    let told = FailureText {
         message: format!("Failed to {} instance: {}", rule.verb, why.kind.sentence()),
         details: why.text,
     };

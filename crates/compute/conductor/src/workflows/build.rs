@@ -4,9 +4,9 @@
 //! When a host fails, everything is undone back to *place* and the next alternate is tried; when
 //! none is left the server is in error with a fault that says why each host was turned away.
 
+mod explain;
 mod neighbours;
 mod outcome;
-mod told;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -441,7 +441,7 @@ async fn failed(cx: &StepContext, state: &State, why: &Value) -> Result<(), Step
     if why["cancelled"] == json!(true) {
         return Ok(());
     }
-    let told = told::told(state, &Why::of(why));
+    let told = explain::explain(state, &Why::of(why));
     tracing::error!(
         server = state.server_id,
         why = told.message,

@@ -22,7 +22,7 @@ use workflow::{Next, StepContext, StepError};
 use crate::env::Env;
 use crate::host::{self, AgentTrouble};
 use crate::records;
-use crate::why::{Told, Why};
+use crate::why::{FailureText, Why};
 
 /// How long a host may take to plug a card in or out; a guest that lets go of one does so within half a second.
 const PLUG: Duration = Duration::from_secs(60);
@@ -144,7 +144,7 @@ impl Change {
     ) -> Result<(), StepError> {
         let why = Why::of(why);
         let (verb, sentence) = (self.verb, why.kind.sentence());
-        let told = Told {
+        let told = FailureText {
             message: format!("Failed to {verb} network adapter device of {server_id}: {sentence}"),
             details: why.text,
         };
@@ -157,7 +157,7 @@ impl Change {
         state: &S,
         server_id: &str,
         asked: &Asked,
-        failed: Option<&Told>,
+        failed: Option<&FailureText>,
     ) -> Result<(), StepError> {
         let event = records::event(asked, &event_of(self.action), None, failed);
         records::finish(cx, state, server_id, Some((asked, event)), |_| true).await?;

@@ -20,7 +20,7 @@ use super::MINUTE;
 use crate::env::Env;
 use crate::host::{self, AgentTrouble};
 use crate::records::{self, Changed};
-use crate::why::{Told, Why};
+use crate::why::{FailureText, Why};
 
 /// How often the image's record is looked for, which is made right after the acceptance.
 const LOOKS: u32 = 60;
@@ -197,7 +197,7 @@ async fn settle(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, 
 
 async fn failed(cx: &StepContext, state: &State, why: &Value) -> Result<(), StepError> {
     let why = Why::of(why);
-    let told = Told {
+    let told = FailureText {
         message: format!("Failed to create an image: {}", why.kind.sentence()),
         details: why.text,
     };

@@ -37,7 +37,9 @@ async fn site(db: &Database, memory_mb: u64) {
     let tx = db.begin().await.expect("begin");
     let now = compute_db::now(&tx).await.expect("a moment");
     for (host, node) in [("here", HERE), ("there", THERE)] {
-        hosts::seen(&tx, host, hosts::COMPUTE).await.expect("seen");
+        hosts::note_service(&tx, host, hosts::COMPUTE)
+            .await
+            .expect("seen");
         hosts::report(&tx, host, host, node, &facts, now)
             .await
             .expect("reported");

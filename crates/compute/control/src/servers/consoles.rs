@@ -16,7 +16,7 @@ use super::load;
 use crate::{Context, Control, ControlError, Result, policy};
 
 /// How long a host has to answer: a user waits for it.
-const PATIENCE: Duration = Duration::from_secs(20);
+const HOST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The end of what the guest wrote to its console; all that is kept without `lines`.
 ///
@@ -34,7 +34,7 @@ pub async fn output(
         server_id: server.id.clone(),
         lines,
     };
-    let options = Options::from(cx.for_bus()).deadline(PATIENCE);
+    let options = Options::from(cx.for_bus()).deadline(HOST_TIMEOUT);
     control
         .bus
         .call(&agent::address(host), message, options)
@@ -154,7 +154,7 @@ pub async fn resolve(control: &Control, cx: &Context, token: &str) -> Result<Con
             _ => ConsoleKind::Vnc,
         },
     };
-    let options = Options::from(cx.for_bus()).deadline(PATIENCE);
+    let options = Options::from(cx.for_bus()).deadline(HOST_TIMEOUT);
     let endpoint = control
         .bus
         .call(&agent::address(&found.host), message, options)

@@ -39,7 +39,7 @@ pub fn sight(control: &Control, cx: &Context) -> Sight {
 
 /// A server as the caller may see it.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct VisibleServer {
     pub server: Server,
     pub sight: Sight,
     /// States of hosts, by host; empty for those who may not see them.
@@ -55,18 +55,23 @@ pub type HostStatuses = BTreeMap<String, &'static str>;
 ///
 /// # Errors
 /// 404 for one that does not exist or is hidden, 403 by policy.
-pub async fn show(control: &Control, cx: &Context, id: &str, with_host: bool) -> Result<Seen> {
+pub async fn show(
+    control: &Control,
+    cx: &Context,
+    id: &str,
+    with_host: bool,
+) -> Result<VisibleServer> {
     let server = load(control, cx, id).await?;
-    seen(control, cx, server, with_host).await
+    visible(control, cx, server, with_host).await
 }
 
 /// A loaded server with what the caller may see of it.
-pub(crate) async fn seen(
+pub(crate) async fn visible(
     control: &Control,
     cx: &Context,
     server: Server,
     with_host: bool,
-) -> Result<Seen> {
+) -> Result<VisibleServer> {
     let sight = sight(control, cx);
     let hosts = match with_host {
         true => host_statuses(control, sight, std::slice::from_ref(&server)).await?,
@@ -77,7 +82,7 @@ pub(crate) async fn seen(
         Some(_) => server_groups::of_server(control.db.read(), &server.id).await?,
         None => None,
     };
-    Ok(Seen {
+    Ok(VisibleServer {
         group,
         server,
         sight,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use compute_model::server::DiskConfig;
 
 use super::edit;
-use super::show::{Seen, seen};
+use super::show::{VisibleServer, visible};
 use crate::{Context, Control, ControlError, Result};
 
 /// What is to change; what is absent stays.
@@ -32,7 +32,7 @@ pub async fn update(
     id: &str,
     wanted: &ServerUpdate,
     with_host: bool,
-) -> Result<Seen> {
+) -> Result<VisibleServer> {
     let (server, ()) = edit(control, cx, id, None, |server| {
         if let Some(zone) = &wanted.pinned_zone {
             if zone.is_some() && *zone != server.availability_zone {
@@ -60,5 +60,5 @@ pub async fn update(
         Ok(())
     })
     .await?;
-    seen(control, cx, server, with_host).await
+    visible(control, cx, server, with_host).await
 }

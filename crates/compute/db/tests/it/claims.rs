@@ -18,7 +18,9 @@ async fn node(db: &Database, vcpus: u32) {
     };
     let tx = db.begin().await.expect("begin");
     let now = sql::micros(Utc::now());
-    hosts::seen(&tx, "h1", hosts::COMPUTE).await.expect("seen");
+    hosts::note_service(&tx, "h1", hosts::COMPUTE)
+        .await
+        .expect("seen");
     hosts::report(&tx, "h1", "n1", "node-1", &facts, now)
         .await
         .expect("report");

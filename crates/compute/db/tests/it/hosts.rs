@@ -14,7 +14,7 @@ async fn only_agents_count_for_who_is_heard() {
         assert_eq!(hosts::silences(db.read()).await.expect("none"), []);
         for (host, binary) in [("b", "nova-scheduler"), ("a", hosts::COMPUTE)] {
             let tx = db.begin().await.expect("begin");
-            hosts::seen(&tx, host, binary).await.expect("seen");
+            hosts::note_service(&tx, host, binary).await.expect("seen");
             tx.commit().await.expect("commit");
         }
         let silences = hosts::silences(db.read()).await.expect("one");
@@ -41,7 +41,9 @@ async fn a_report_is_stamped_by_the_databases_clock_and_judged_by_it() {
                 .await
                 .expect("an hour back");
         }
-        hosts::seen(&tx, "a", hosts::COMPUTE).await.expect("seen");
+        hosts::note_service(&tx, "a", hosts::COMPUTE)
+            .await
+            .expect("seen");
         let agent = hosts::agent(&tx, "a").await.expect("asked").expect("there");
         let now = compute_db::now(&tx).await.expect("a moment");
         assert!(agent.is_up(now, TimeDelta::seconds(30)));
@@ -64,7 +66,9 @@ async fn a_node_keeps_its_name_and_a_name_its_node() {
         let facts = NodeFacts::default();
         let now = compute_db::now(db.read()).await.expect("a moment");
         let tx = db.begin().await.expect("begin");
-        hosts::seen(&tx, "a", hosts::COMPUTE).await.expect("seen");
+        hosts::note_service(&tx, "a", hosts::COMPUTE)
+            .await
+            .expect("seen");
         hosts::report(&tx, "a", "a", ONE, &facts, now)
             .await
             .expect("new");

@@ -49,7 +49,9 @@ async fn server(db: &Database, id: &str, host: Option<&str>, deleted_at: Option<
 
 async fn seen(db: &Database, host: &str, at: DateTime<Utc>) {
     let tx = db.begin().await.expect("begin");
-    hosts::seen(&tx, host, hosts::COMPUTE).await.expect("seen");
+    hosts::note_service(&tx, host, hosts::COMPUTE)
+        .await
+        .expect("seen");
     // Reports are stamped by the database: this one came at another time.
     let stamp = at.format("%Y-%m-%d %H:%M:%S%.6f");
     let zone = match db.engine() {

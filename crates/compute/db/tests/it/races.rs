@@ -22,7 +22,9 @@ async fn node(db: &Database) {
     };
     let now = sql::micros(Utc::now());
     let tx = db.begin().await.expect("begin");
-    hosts::seen(&tx, "h1", hosts::COMPUTE).await.expect("seen");
+    hosts::note_service(&tx, "h1", hosts::COMPUTE)
+        .await
+        .expect("seen");
     hosts::report(&tx, "h1", "n1", "node-1", &facts, now)
         .await
         .expect("report");
@@ -131,7 +133,9 @@ async fn a_first_report_that_comes_twice_makes_one_service() {
     for db in super::databases().await {
         let seen = (0..CROWD).map(|_| {
             transaction(&db, async |tx| {
-                hosts::seen(tx, "h1", hosts::COMPUTE).await.map(drop)
+                hosts::note_service(tx, "h1", hosts::COMPUTE)
+                    .await
+                    .map(drop)
             })
         });
         for ended in join_all(seen).await {

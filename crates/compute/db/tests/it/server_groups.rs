@@ -205,7 +205,9 @@ async fn failed_builds_of_a_node_count_up_until_one_goes_well() {
         let now = sql::micros(Utc::now());
         let facts = compute_model::host::NodeFacts::default();
         let tx = db.begin().await.expect("begin");
-        hosts::seen(&tx, "h", hosts::COMPUTE).await.expect("seen");
+        hosts::note_service(&tx, "h", hosts::COMPUTE)
+            .await
+            .expect("seen");
         hosts::report(&tx, "h", "n", "node", &facts, now)
             .await
             .expect("report");

@@ -3,10 +3,10 @@
 use compute_model::fault::Kind;
 use compute_rpc::workflows::Build as State;
 
-use crate::why::{self, Told, Why};
+use crate::why::{self, FailureText, Why};
 
 /// What is told of a build that failed, in Nova's words where it has some.
-pub fn told(state: &State, why: &Why) -> Told {
+pub fn explain(state: &State, why: &Why) -> FailureText {
     let id = &state.server_id;
     let message = match why.kind {
         Kind::NoHost => why::no_host(&state.explanation),
@@ -26,7 +26,7 @@ pub fn told(state: &State, why: &Why) -> Told {
     if !state.tried.is_empty() {
         details.push(format!("First placed: {}", state.explanation.sentence()));
     }
-    Told {
+    FailureText {
         message: message.trim_end().to_owned(),
         details: details.join("\n"),
     }
