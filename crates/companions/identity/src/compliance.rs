@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 use fancy_regex::{Regex, RegexBuilder};
+use rest::accepted::Fate;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -40,6 +41,23 @@ const FLAGS: &[&str] = &[
 ];
 
 const RULES: &str = "multi_factor_auth_rules";
+
+/// The options of a user, for documents.
+pub const OPTIONS: &[(&str, Fate)] = &[
+    (
+        "options.ignore_change_password_upon_first_use",
+        Fate::Honoured,
+    ),
+    ("options.ignore_lockout_failure_attempts", Fate::Honoured),
+    ("options.ignore_password_expiry", Fate::Honoured),
+    ("options.ignore_user_inactivity", Fate::Honoured),
+    ("options.lock_password", Fate::Honoured),
+    ("options.multi_factor_auth_enabled", Fate::Honoured),
+    (
+        "options.multi_factor_auth_rules",
+        Fate::Within("rules of methods that this service has; others are refused with 400"),
+    ),
+];
 
 impl Options {
     /// The options of a user.
@@ -284,6 +302,19 @@ mod tests {
         let mut settings = Compliance::default();
         change(&mut settings);
         Rules::new(settings).expect("rules")
+    }
+
+    #[test]
+    fn documents_name_the_options_that_there_are() {
+        let named = OPTIONS
+            .iter()
+            .map(|(name, _)| name.strip_prefix("options."));
+        let all: Vec<_> = FLAGS
+            .iter()
+            .chain([&RULES])
+            .map(|name| Some(*name))
+            .collect();
+        assert_eq!(named.collect::<Vec<_>>(), all);
     }
 
     #[test]

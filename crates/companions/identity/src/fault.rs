@@ -48,6 +48,9 @@ pub enum Fault {
     /// Known, but not built here (yet).
     #[error("The action you have requested has not been implemented.")]
     NotBuilt,
+    /// The same of a part of a body; the text says which.
+    #[error("{0}")]
+    Later(String),
     /// The database failed; details stay in the log.
     #[error("database failure")]
     Sql(#[from] SqlError),
@@ -144,7 +147,7 @@ impl Fault {
             Fault::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Fault::Busy(Busy::Yours(_)) => StatusCode::TOO_MANY_REQUESTS,
             Fault::Busy(Busy::Everybodys(_)) => StatusCode::SERVICE_UNAVAILABLE,
-            Fault::NotBuilt => StatusCode::NOT_IMPLEMENTED,
+            Fault::NotBuilt | Fault::Later(_) => StatusCode::NOT_IMPLEMENTED,
             Fault::Sql(error) if error.is_full() => StatusCode::SERVICE_UNAVAILABLE,
             Fault::Sql(_) | Fault::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }

@@ -17,6 +17,7 @@ use secrecy::SecretString;
 use sql::{Database, SqlError};
 use web::Authenticator;
 
+mod accepted;
 mod api;
 mod authenticator;
 pub mod bootstrap;
@@ -27,6 +28,7 @@ mod fault;
 mod filter;
 mod frame;
 mod grants;
+mod immutable;
 mod keys;
 mod listing;
 mod login;
@@ -50,6 +52,7 @@ mod tables;
 mod tokens;
 
 pub use self::settings::{Compliance, FernetKeys, QueueLimits, Settings};
+pub use accepted::accepted;
 pub use bootstrap::{Bootstrap, Endpoint, Interface, ServiceUser};
 pub use keys::KeyError;
 pub use options::{read, sections};

@@ -1,5 +1,6 @@
 //! Checks of request bodies, from tables of fields; the texts are those of Keystone's validator.
 
+use rest::accepted::Fate;
 use serde_json::{Map, Value};
 
 use crate::fault::Fault;
@@ -30,6 +31,28 @@ pub struct Field {
     pub name: &'static str,
     pub kind: Kind,
     pub required: bool,
+    /// What becomes of it.
+    pub fate: Fate,
+}
+
+impl Field {
+    /// The same, honoured as far as the text says.
+    pub const fn within(self, how_far: &'static str) -> Self {
+        let fate = Fate::Within(how_far);
+        Field { fate, ..self }
+    }
+
+    /// The same, which may be ignored: why.
+    pub const fn hint(self, why: &'static str) -> Self {
+        let fate = Fate::Hint(why);
+        Field { fate, ..self }
+    }
+
+    /// The same, of which other values than these (JSON) ask for what is not built.
+    pub const fn not_built(self, unless: &'static [&'static str], why: &'static str) -> Self {
+        let fate = Fate::NotBuilt { unless, why };
+        Field { fate, ..self }
+    }
 }
 
 /// A field that must be there on creation.
@@ -38,6 +61,7 @@ pub const fn must(name: &'static str, kind: Kind) -> Field {
         name,
         kind,
         required: true,
+        fate: Fate::Honoured,
     }
 }
 
@@ -47,6 +71,7 @@ pub const fn may(name: &'static str, kind: Kind) -> Field {
         name,
         kind,
         required: false,
+        fate: Fate::Honoured,
     }
 }
 
@@ -71,11 +96,25 @@ pub fn check_change(body: &Map<String, Value>, fields: &[Field]) -> Result<(), F
     check_values(body, fields)
 }
 
+/// Refuses names beside those of the fields and `more`.
+pub fn closed(body: &Map<String, Value>, fields: &[Field], more: &[&str]) -> Result<(), Fault> {
+    let known = |key: &str| fields.iter().any(|field| field.name == key) || more.contains(&key);
+    match body.keys().find(|key| !known(key)) {
+        None => Ok(()),
+        Some(key) => Err(Fault::BadRequest(format!(
+            "Additional properties are not allowed ('{key}' was unexpected)"
+        ))),
+    }
+}
+
 /// Fields whose values no text quotes.
 const SECRET: &[&str] = &["blob", "original_password", "password", "secret"];
 
 fn check_values(body: &Map<String, Value>, fields: &[Field]) -> Result<(), Fault> {
-    for Field { name, kind, .. } in fields {
+    for Field {
+        name, kind, fate, ..
+    } in fields
+    {
         let Some(value) = body.get(*name) else {
             continue;
         };
@@ -87,6 +126,9 @@ fn check_values(body: &Map<String, Value>, fields: &[Field]) -> Result<(), Fault
             return Err(Fault::BadRequest(format!(
                 "Invalid input for field '{name}': {why}"
             )));
+        }
+        if let Some(why) = fate.refusal(value) {
+            return Err(Fault::Later(format!("Field '{name}': {why}.")));
         }
     }
     Ok(())

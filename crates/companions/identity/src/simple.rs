@@ -15,7 +15,7 @@ use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, no_content};
 use crate::listing::Source;
 use crate::record::{self, Object};
-use crate::schema::Field;
+use crate::schema::{self, Field};
 use web::policy::Target;
 
 /// A row of a plain resource.
@@ -40,6 +40,8 @@ pub trait Plain: Send + Sync + 'static {
     /// The parameter of the path that holds the id.
     const ID: &'static str;
     const FIELDS: &'static [Field];
+    /// Whether other names are refused; else they are kept in `extra`.
+    const CLOSED: bool = false;
     /// Fields that lists filter by.
     const FILTERS: &'static [&'static str];
 
@@ -68,9 +70,18 @@ pub trait Plain: Send + Sync + 'static {
     }
 }
 
+/// Refuses names that the resource does not have, if it keeps no others.
+pub fn closed<P: Plain>(body: &Object) -> Result<(), Fault> {
+    match P::CLOSED {
+        true => schema::closed(body, P::FIELDS, &[]),
+        false => Ok(()),
+    }
+}
+
 pub async fn create<P: Plain>(ctx: Ctx) -> Answer {
     ctx.allow(Target::new())?;
     let body = ctx.new_object(P::ONE, P::FIELDS)?;
+    closed::<P>(&body)?;
     let row = record::build(P::columns(&ctx), &body, P::FIELDS)?;
     let shown = P::view(&row);
     let tx = ctx.state.begin().await?;
@@ -99,6 +110,7 @@ pub async fn show<P: Plain>(ctx: Ctx) -> Answer {
 pub async fn update<P: Plain>(ctx: Ctx) -> Answer {
     ctx.allow(Target::new())?;
     let body = ctx.changes(P::ONE, P::FIELDS)?;
+    closed::<P>(&body)?;
     let tx = ctx.state.begin().await?;
     let old = record::lock::<P::Entity>(&tx, P::ONE, ctx.param(P::ID)).await?;
     let row = record::change(&old, &body, P::FIELDS)?;

@@ -11,7 +11,7 @@ use crate::schema::{self, Field, Kind, must};
 use crate::tables::{access_rules, application_credentials};
 use web::policy::Target;
 
-const RULE: &[Field] = &[
+pub const RULE: &[Field] = &[
     must("service", Kind::Text(1, 255)),
     must("path", Kind::Text(1, 255)),
     must(
@@ -52,6 +52,7 @@ pub async fn ensure(
             continue;
         }
         schema::check_new(rule, RULE)?;
+        schema::closed(rule, RULE, &[])?;
         let text = |key: &str| {
             rule.get(key)
                 .and_then(Value::as_str)

@@ -2,6 +2,7 @@
 //! the user's roles there. The secret is shown once.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
+use rest::accepted::Fate;
 use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
@@ -9,7 +10,7 @@ use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, no_content};
 use crate::listing::Source;
 use crate::record::{self, Object};
-use crate::schema::{Field, Kind, may, must};
+use crate::schema::{self, Field, Kind, may, must};
 use crate::session::Session;
 use crate::snapshot::Snapshot;
 use crate::tables::application_credentials::{Column, Entity, Model};
@@ -18,7 +19,7 @@ use web::policy::Target;
 use super::access_rules;
 use super::credentials::random_secret;
 
-const NEW: &[Field] = &[
+pub const NEW: &[Field] = &[
     must("name", Kind::Text(1, 255)),
     may("access_rules", Kind::List),
     may("description", Kind::MaybeText(65_535)),
@@ -27,6 +28,21 @@ const NEW: &[Field] = &[
     may("secret", Kind::MaybeText(255)),
     may("unrestricted", Kind::Flag),
 ];
+
+/// Fields that a body may have beside, which fill no column.
+pub const MORE: &[(&str, Fate)] = &[
+    ("id", Fate::Hint("the service chooses it, as Keystone does")),
+    (
+        "project_id",
+        Fate::Within("the project of the token; others are refused with 400"),
+    ),
+    ("system", SYSTEM),
+];
+
+const SYSTEM: Fate = Fate::NotBuilt {
+    unless: &["null"],
+    why: "application credentials are for projects",
+};
 
 /// What is managed here, as Keystone's refusals say it.
 const WHAT: &str = "additional application credentials";
@@ -102,9 +118,22 @@ pub async fn create(ctx: Ctx) -> Answer {
     let session = ctx.session()?.clone();
     session.may_delegate(WHAT)?;
     let mut body = ctx.new_object("application_credential", NEW)?;
+    let more: Vec<_> = MORE.iter().map(|(name, _)| *name).collect();
+    schema::closed(&body, NEW, &more)?;
     let project_id = session.caller.project_id.clone();
     let project_id = project_id
         .ok_or_else(|| Fault::BadRequest("A project-scoped token is required".to_owned()))?;
+    if body
+        .get("project_id")
+        .is_some_and(|wanted| *wanted != json!(project_id))
+    {
+        return Err(Fault::BadRequest(
+            "Invalid input for field 'project_id': it is the project of the token".to_owned(),
+        ));
+    }
+    if let Some(why) = body.get("system").and_then(|system| SYSTEM.refusal(system)) {
+        return Err(Fault::Later(format!("Field 'system': {why}.")));
+    }
     // The `openstack` command sends an empty list when its user names no roles.
     let named = body
         .get("roles")

@@ -17,9 +17,10 @@ use crate::state::State;
 use crate::tables::credentials;
 use web::policy::Target;
 
-const NEW: &[Field] = &[
+pub const NEW: &[Field] = &[
     must("blob", Kind::Text(0, 65_535)),
-    must("type", Kind::Text(1, 255)),
+    must("type", Kind::Text(1, 255))
+        .within("ec2 makes keys that log in; others are kept for their user, as in Keystone"),
     may("project_id", Kind::MaybeId),
     may("user_id", Kind::Id),
 ];

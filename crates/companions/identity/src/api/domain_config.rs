@@ -2,6 +2,7 @@
 //! Keystone lets a domain set exist; none of them changes what this service does, which has no LDAP.
 
 use http::StatusCode;
+use rest::accepted::Fate;
 use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter};
 
@@ -36,6 +37,17 @@ const KNOWN: &[(&str, Options)] = &[
 
 /// Options whose value is never shown, and so not kept: that they were set is all that a row says.
 const SENSITIVE: &[(&str, &str)] = &[("ldap", "password")];
+
+/// What becomes of those options, for documents.
+pub fn accepted() -> Vec<(&'static str, Fate)> {
+    let groups = KNOWN.iter();
+    groups
+        .map(|(group, _)| (*group, Fate::Hint(UNUSED)))
+        .collect()
+}
+
+const UNUSED: &str = "kept and shown, as in a Keystone with domain_specific_drivers_enabled off: users lie in this service, \
+    and there is no LDAP";
 
 async fn stored(ctx: &Ctx, db: &impl ConnectionTrait) -> Result<Object, Fault> {
     let rows = Entity::find()

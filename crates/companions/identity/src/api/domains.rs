@@ -5,6 +5,7 @@ use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFi
 
 use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, no_content};
+use crate::immutable;
 use crate::listing::Source;
 use crate::record::{self, Object};
 use crate::revocation::{self, Reason};
@@ -18,12 +19,12 @@ use super::users as user_api;
 /// The domain of domains. Not an id: it never leaves this service.
 pub const ROOT: &str = "<<keystone.domain.root>>";
 
-const NEW: &[Field] = &[
+pub const NEW: &[Field] = &[
     must("name", Kind::Text(1, 64)),
     may("description", Kind::MaybeText(65_535)),
     may("enabled", Kind::Flag),
     may("explicit_domain_id", Kind::Id),
-    may("options", Kind::Object),
+    may("options", Kind::Object).within("immutable; others are refused with 400"),
     may("tags", Kind::Tags),
 ];
 
@@ -51,6 +52,7 @@ pub async fn find(db: &impl ConnectionTrait, id: &str) -> Result<projects::Model
 /// Adds a domain. A body may choose the id; nobody else does.
 pub async fn make(db: &impl ConnectionTrait, body: &Object) -> Result<projects::Model, Fault> {
     let mut body = body.clone();
+    immutable::settle(&mut body, "{}")?;
     let chosen = body.remove("explicit_domain_id");
     let id = chosen
         .and_then(|id| id.as_str().map(str::to_owned))
@@ -105,10 +107,12 @@ pub async fn show(ctx: Ctx) -> Answer {
 
 pub async fn update(ctx: Ctx) -> Answer {
     ctx.allow(Target::new().with("target.domain.id", ctx.param("domain_id")))?;
-    let body = ctx.changes("domain", NEW)?;
+    let mut body = ctx.changes("domain", NEW)?;
     let tx = ctx.state.begin().await?;
     let old = find(&tx, ctx.param("domain_id")).await?;
     let old = record::lock::<projects::Entity>(&tx, "domain", &old.id).await?;
+    immutable::may_change("domain", &old.id, &old.options, &body)?;
+    immutable::settle(&mut body, &old.options)?;
     let row: projects::Model = record::change(&old, &body, NEW)?;
     record::update::<projects::Entity>(&tx, row.clone())
         .await
@@ -134,7 +138,9 @@ pub async fn delete(ctx: Ctx) -> Answer {
 /// Deletes a domain that the caller may delete, if it is disabled.
 pub async fn delete_row(ctx: &Ctx, row: &projects::Model) -> Answer {
     let tx = ctx.state.begin().await?;
-    if find(&tx, &row.id).await?.enabled {
+    let row = record::lock::<projects::Entity>(&tx, "domain", &row.id).await?;
+    immutable::may_remove("domain", &row.id, &row.options)?;
+    if row.enabled {
         return Err(Fault::ForbiddenBecause(
             "Cannot delete a domain that is enabled, please disable it first.".to_owned(),
         ));

@@ -38,6 +38,7 @@ impl Plain for EndpointGroups {
         must("filters", Kind::Object),
         may("description", Kind::MaybeText(65_535)),
     ];
+    const CLOSED: bool = true;
     const FILTERS: &'static [&'static str] = &["name"];
 
     fn columns(_ctx: &Ctx) -> Value {

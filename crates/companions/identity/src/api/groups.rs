@@ -18,7 +18,7 @@ use super::domains;
 use super::projects as project_api;
 use super::users as user_api;
 
-const NEW: &[Field] = &[
+pub const NEW: &[Field] = &[
     must("name", Kind::Text(1, 64)),
     may("description", Kind::Text(0, 65_535)),
     may("domain_id", Kind::Id),

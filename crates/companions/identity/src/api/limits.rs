@@ -11,9 +11,12 @@ use crate::frame::{Ctx, reply};
 use crate::listing::{Listing, Source};
 use crate::record;
 use crate::schema::{self, Field, Kind, may, must};
-use crate::simple::Plain;
+use crate::simple::{Plain, closed};
 use crate::tables::{limits, projects, registered_limits, services};
 use web::policy::Target;
+
+const ASKED: &str = "the image service asks for it (`[image] use_keystone_limits`); compute and network keep quotas of \
+    their own";
 
 /// The description of the registered limits.
 pub struct RegisteredLimits;
@@ -26,10 +29,11 @@ impl Plain for RegisteredLimits {
     const FIELDS: &'static [Field] = &[
         must("service_id", Kind::Id),
         must("resource_name", Kind::Text(1, 255)),
-        must("default_limit", Kind::Number),
+        must("default_limit", Kind::Number).within(ASKED),
         may("region_id", Kind::MaybeText(255)),
         may("description", Kind::MaybeText(65_535)),
     ];
+    const CLOSED: bool = true;
     const FILTERS: &'static [&'static str] = &["region_id", "resource_name", "service_id"];
 
     fn columns(_ctx: &Ctx) -> Value {
@@ -83,12 +87,13 @@ impl Plain for Limits {
     const FIELDS: &'static [Field] = &[
         must("service_id", Kind::Id),
         must("resource_name", Kind::Text(1, 255)),
-        must("resource_limit", Kind::Number),
+        must("resource_limit", Kind::Number).within(ASKED),
         may("region_id", Kind::MaybeText(255)),
         may("project_id", Kind::MaybeId),
         may("domain_id", Kind::MaybeId),
         may("description", Kind::MaybeText(65_535)),
     ];
+    const CLOSED: bool = true;
     const FILTERS: &'static [&'static str] = &[
         "domain_id",
         "project_id",
@@ -187,6 +192,7 @@ pub async fn create<P: Plain>(ctx: Ctx) -> Answer {
             )));
         };
         schema::check_new(&body, P::FIELDS)?;
+        closed::<P>(&body)?;
         let row = record::build(P::columns(&ctx), &body, P::FIELDS)?;
         P::check(&tx, &row).await?;
         made.push(ctx.linked(P::MANY, P::view(&row)));

@@ -8,6 +8,8 @@ use crate::schema::{Field, Kind, must};
 use crate::simple::Plain;
 use crate::tables::policies;
 
+const KEPT: &str = "kept for services that ask for it; those of this cloud read their policy files";
+
 /// The description of `/v3/policies`.
 pub struct Policies;
 
@@ -17,8 +19,8 @@ impl Plain for Policies {
     const MANY: &'static str = "policies";
     const ID: &'static str = "policy_id";
     const FIELDS: &'static [Field] = &[
-        must("blob", Kind::Text(0, 65_535)),
-        must("type", Kind::Text(1, 255)),
+        must("blob", Kind::Text(0, 65_535)).hint(KEPT),
+        must("type", Kind::Text(1, 255)).hint(KEPT),
     ];
     const FILTERS: &'static [&'static str] = &["type"];
 

@@ -11,6 +11,7 @@ use crate::fault::{Answer, Fault};
 use crate::filter;
 use crate::frame::{Ctx, no_content};
 use crate::grants;
+use crate::immutable;
 use crate::listing::{self, Source};
 use crate::record::{self, Object};
 use crate::revocation::{self, Reason};
@@ -24,13 +25,13 @@ use web::policy::Target;
 use super::auth;
 use super::domains::{self, ROOT};
 
-const NEW: &[Field] = &[
+pub const NEW: &[Field] = &[
     must("name", Kind::Text(1, 64)),
     may("description", Kind::MaybeText(65_535)),
     may("domain_id", Kind::MaybeId),
     may("enabled", Kind::Flag),
     may("is_domain", Kind::Flag),
-    may("options", Kind::Object),
+    may("options", Kind::Object).within("immutable; others are refused with 400"),
     may("parent_id", Kind::MaybeId),
     may("tags", Kind::Tags),
 ];
@@ -45,6 +46,14 @@ pub fn view(row: &projects::Model) -> Object {
         view.insert("domain_id".to_owned(), Value::Null);
     }
     view
+}
+
+/// What a row is called in messages.
+fn kind(row: &projects::Model) -> &'static str {
+    match row.is_domain {
+        true => "domain",
+        false => "project",
+    }
 }
 
 /// The attributes that rules ask about.
@@ -135,6 +144,7 @@ async fn place(ctx: &Ctx, body: &Object) -> Result<Place, Fault> {
 
 pub async fn create(ctx: Ctx) -> Answer {
     let mut body = ctx.new_object("project", NEW)?;
+    immutable::settle(&mut body, "{}")?;
     if body.get("is_domain") == Some(&Value::Bool(true)) {
         ctx.allow_rule("create_domain", Target::new())?;
         let tx = ctx.state.begin().await?;
@@ -312,7 +322,7 @@ fn tree(id: &str, family: &[projects::Model]) -> Value {
 
 pub async fn update(ctx: Ctx) -> Answer {
     let old = load(&ctx, ctx.param("project_id")).await?;
-    let body = ctx.changes("project", NEW)?;
+    let mut body = ctx.changes("project", NEW)?;
     for fixed in ["domain_id", "is_domain", "parent_id"] {
         if body
             .get(fixed)
@@ -328,6 +338,8 @@ pub async fn update(ctx: Ctx) -> Answer {
     }
     let tx = ctx.state.begin().await?;
     let old = record::lock::<projects::Entity>(&tx, "project", &old.id).await?;
+    immutable::may_change(kind(&old), &old.id, &old.options, &body)?;
+    immutable::settle(&mut body, &old.options)?;
     let mut row: projects::Model = record::change(&old, &body, NEW)?;
     row.domain_id.clone_from(&old.domain_id);
     if old.enabled && !row.enabled {
@@ -368,7 +380,8 @@ pub async fn delete(ctx: Ctx) -> Answer {
     }
     let tx = ctx.state.begin().await?;
     // Whoever makes a project below it waits for this, or this for them.
-    record::lock::<projects::Entity>(&tx, "project", &row.id).await?;
+    let row = record::lock::<projects::Entity>(&tx, "project", &row.id).await?;
+    immutable::may_remove(kind(&row), &row.id, &row.options)?;
     let children = projects::Entity::find()
         .filter(projects::Column::ParentId.eq(row.id.as_str()))
         .count(&tx)

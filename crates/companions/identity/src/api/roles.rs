@@ -5,6 +5,7 @@ use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFi
 
 use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, no_content};
+use crate::immutable;
 use crate::listing::Source;
 use crate::record::{self, Object};
 use crate::schema::{Field, Kind, may, must};
@@ -13,11 +14,11 @@ use web::policy::Target;
 
 use super::domains;
 
-const NEW: &[Field] = &[
+pub const NEW: &[Field] = &[
     must("name", Kind::Text(1, 255)),
     may("description", Kind::MaybeText(65_535)),
     may("domain_id", Kind::MaybeId),
-    may("options", Kind::Object),
+    may("options", Kind::Object).within("immutable; others are refused with 400"),
 ];
 
 /// A role as clients see it.
@@ -81,6 +82,7 @@ async fn load(ctx: &Ctx, verb: &str) -> Result<roles::Model, Fault> {
 
 pub async fn create(ctx: Ctx) -> Answer {
     let mut body = ctx.new_object("role", NEW)?;
+    immutable::settle(&mut body, "{}")?;
     let domain = body
         .remove("domain_id")
         .and_then(|id| id.as_str().map(str::to_owned));
@@ -122,13 +124,16 @@ pub async fn show(ctx: Ctx) -> Answer {
 
 pub async fn update(ctx: Ctx) -> Answer {
     let old = load(&ctx, "update").await?;
-    let mut body = ctx.changes("role", NEW)?;
+    let sent = ctx.changes("role", NEW)?;
+    let mut body = sent.clone();
     let domain = body.remove("domain_id");
     if domain.is_some_and(|domain| domain.as_str() != domain_of(&old)) {
         return Err(Fault::BadRequest("Cannot change Domain ID".to_owned()));
     }
     let tx = ctx.state.begin().await?;
     let old = record::lock::<roles::Entity>(&tx, "role", &old.id).await?;
+    immutable::may_change("role", &old.id, &old.options, &sent)?;
+    immutable::settle(&mut body, &old.options)?;
     let row: roles::Model = record::change(&old, &body, NEW)?;
     record::update::<roles::Entity>(&tx, row.clone())
         .await
@@ -140,6 +145,8 @@ pub async fn update(ctx: Ctx) -> Answer {
 pub async fn delete(ctx: Ctx) -> Answer {
     let row = load(&ctx, "delete").await?;
     let tx = ctx.state.begin().await?;
+    let row = record::lock::<roles::Entity>(&tx, "role", &row.id).await?;
+    immutable::may_remove("role", &row.id, &row.options)?;
     remove(&tx, &row.id).await?;
     ctx.state.commit(tx).await?;
     no_content()

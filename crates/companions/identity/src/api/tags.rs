@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, no_content, reply};
+use crate::immutable;
 use crate::record;
 use crate::schema::{self, Kind, must};
 use crate::tables::projects;
@@ -14,14 +15,22 @@ fn tags_of(row: &projects::Model) -> Vec<String> {
     serde_json::from_str(&row.tags).unwrap_or_default()
 }
 
-/// Changes the tags of a project as they are now.
+/// Changes the tags of a project as they are now; `verb` says how.
 async fn change(
     ctx: &Ctx,
+    verb: &str,
     row: &projects::Model,
     edit: impl FnOnce(Vec<String>) -> Result<Vec<String>, Fault>,
 ) -> Result<(), Fault> {
     let tx = ctx.state.begin().await?;
     let mut row = record::lock::<projects::Entity>(&tx, "project", &row.id).await?;
+    if immutable::is(&row.options) {
+        return Err(Fault::ForbiddenBecause(format!(
+            "Cannot {verb} project tags for {}, project is immutable. Set \"immutable\" option to false before \
+             creating project tags.",
+            row.id
+        )));
+    }
     row.tags = json!(edit(tags_of(&row))?).to_string();
     record::update::<projects::Entity>(&tx, row).await?;
     ctx.state.commit(tx).await
@@ -48,13 +57,13 @@ pub async fn replace(ctx: Ctx) -> Answer {
         .filter_map(Value::as_str)
         .map(str::to_owned)
         .collect();
-    change(&ctx, &row, |_| Ok(tags.clone())).await?;
+    change(&ctx, "update", &row, |_| Ok(tags.clone())).await?;
     Ok(reply(json!({"tags": tags, "links": ctx.list_links()})))
 }
 
 pub async fn clear(ctx: Ctx) -> Answer {
     let row = project_api::load(&ctx, ctx.param("project_id")).await?;
-    change(&ctx, &row, |_| Ok(Vec::new())).await?;
+    change(&ctx, "update", &row, |_| Ok(Vec::new())).await?;
     no_content()
 }
 
@@ -75,7 +84,7 @@ pub async fn add(ctx: Ctx) -> Answer {
             "Invalid input for field 'tag': {why}"
         )));
     }
-    change(&ctx, &row, |mut tags| {
+    change(&ctx, "create", &row, |mut tags| {
         if !tags.iter().any(|have| have == tag) {
             tags.push(tag.to_owned());
         }
@@ -94,7 +103,7 @@ pub async fn add(ctx: Ctx) -> Answer {
 pub async fn remove(ctx: Ctx) -> Answer {
     let row = project_api::load(&ctx, ctx.param("project_id")).await?;
     let tag = ctx.param("tag");
-    change(&ctx, &row, |mut tags| {
+    change(&ctx, "delete", &row, |mut tags| {
         let before = tags.len();
         tags.retain(|have| have != tag);
         match tags.len() == before {

@@ -18,13 +18,14 @@ use web::policy::Target;
 use super::application_credentials::{delegated, parse_time};
 use super::roles as role_api;
 
-const NEW: &[Field] = &[
+pub const NEW: &[Field] = &[
     must("impersonation", Kind::Flag),
     must("trustee_user_id", Kind::Id),
     must("trustor_user_id", Kind::Id),
-    may("allow_redelegation", Kind::Flag),
+    may("allow_redelegation", Kind::Flag).not_built(&["false"], "trusts cannot be passed on"),
     may("expires_at", Kind::MaybeText(255)),
     may("project_id", Kind::MaybeId),
+    may("redelegation_count", Kind::MaybeNumber).hint("it belongs to allow_redelegation"),
     may("remaining_uses", Kind::MaybeNumber),
     may("roles", Kind::List),
 ];

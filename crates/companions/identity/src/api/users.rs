@@ -28,13 +28,14 @@ use super::auth;
 use super::domains;
 use super::projects as project_api;
 
-const NEW: &[Field] = &[
+pub const NEW: &[Field] = &[
     must("name", Kind::Text(1, 255)),
     may("default_project_id", Kind::MaybeId),
     may("description", Kind::MaybeText(65_535)),
     may("domain_id", Kind::Id),
     may("enabled", Kind::Flag),
-    may("options", Kind::Object),
+    may("federated", Kind::List).not_built(&["[]"], "users of identity providers are not built"),
+    may("options", Kind::Object).within("those named below; others are refused with 400"),
     may("password", Kind::MaybeText(4096)),
 ];
 
