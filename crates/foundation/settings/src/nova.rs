@@ -70,7 +70,7 @@ impl Group {
             Some(beginning) => section.starts_with(beginning),
             None => *name == section,
         };
-        self.sections.iter().any(|name| here(name)) && self.options.contains(&option)
+        self.sections.iter().any(here) && self.options.contains(&option)
     }
 }
 
