@@ -33,7 +33,7 @@ impl Fate {
         };
         let is_taken =
             |text: &&str| serde_json::from_str::<Value>(text).is_ok_and(|taken| taken == *value);
-        (!unless.iter().any(|text| is_taken(&text))).then_some(*why)
+        (!unless.iter().any(is_taken)).then_some(*why)
     }
 }
 
