@@ -62,7 +62,7 @@ enum Command {
     Demo(demo::Wanted),
     /// Print a generated document.
     Docs {
-        #[arg(value_parser = ["settings", "routes", "counts", "accepted", "lifecycle", "options"])]
+        #[arg(value_parser = ["settings", "routes", "counts", "accepted", "attributes", "lifecycle", "options"])]
         which: String,
     },
 }
@@ -103,6 +103,7 @@ fn run() -> Result<ExitCode> {
             "settings" => docs::settings(),
             "routes" => docs::routes(),
             "accepted" => docs::accepted(),
+            "attributes" => docs::attributes(),
             "lifecycle" => docs::lifecycle(),
             "options" => docs::options(),
             _ => docs::counts(),

@@ -39,6 +39,8 @@ pub struct Row {
     pub sections: fn() -> Vec<SectionInfo>,
     pub read: fn(&Settings) -> Result<Arc<dyn Configured>, Problems>,
     pub calls: fn() -> Vec<rest::Line>,
+    /// What becomes of the attributes of its resources.
+    pub accepts: fn() -> Vec<rest::accepted::Accepts>,
     /// The rules of its policy.
     pub rules: &'static [&'static [Rule]],
     /// What stands before the rules of its calls in the policy.

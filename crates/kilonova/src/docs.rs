@@ -1,7 +1,8 @@
 //! Generated documents: the operator's reference of settings, what becomes of Nova's options, the calls of all services,
-//! their status, what may be asked of a server, and what actions do to it.
+//! their status, what may be asked of a server and of resources of companions, and what actions do to a server.
 
 mod accepted;
+mod attributes;
 mod lifecycle;
 mod options;
 
@@ -15,6 +16,7 @@ use crate::companions::ROWS;
 use crate::config::sections;
 
 pub use accepted::document as accepted;
+pub use attributes::document as attributes;
 pub use lifecycle::document as lifecycle;
 pub use options::document as options;
 

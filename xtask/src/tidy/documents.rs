@@ -29,6 +29,19 @@ const DOCUMENTS: &[Document] = &[
         ]),
     },
     Document {
+        path: "docs/attributes.md",
+        make: Make::Command(&[
+            "cargo",
+            "run",
+            "--quiet",
+            "-p",
+            "kilonova",
+            "--",
+            "docs",
+            "attributes",
+        ]),
+    },
+    Document {
         path: "docs/crates.txt",
         make: Make::Graph(Graph::listing),
     },

@@ -26,6 +26,7 @@ pub const ROW: Row = Row {
     sections: identity::sections,
     read,
     calls: identity::calls,
+    accepts: identity::accepted,
     rules: identity::POLICY_TABLES,
     rule_prefix: "identity:",
 };

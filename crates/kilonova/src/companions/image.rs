@@ -28,6 +28,7 @@ pub const ROW: Row = Row {
     sections: || vec![section::<Settings>()],
     read,
     calls: image::calls,
+    accepts: image::accepted,
     rules: &[image::POLICY_RULES],
     rule_prefix: "",
 };

@@ -38,6 +38,7 @@ pub const ROW: Row = Row {
     sections: || vec![section::<Settings>()],
     read,
     calls: network::calls,
+    accepts: network::accepted,
     rules: &[network::POLICY_RULES],
     rule_prefix: "",
 };

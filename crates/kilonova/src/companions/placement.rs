@@ -21,6 +21,7 @@ pub const ROW: Row = Row {
     sections: Vec::new,
     read,
     calls: placement::calls,
+    accepts: Vec::new,
     rules: &[],
     rule_prefix: "",
 };
