@@ -164,6 +164,7 @@ const SEEN_ELSEWHERE: &[&str] = &[
     "hw_auto_disk_config",                  // below
     "img_config_drive",                     // below
     "kernel_id",                            // advisories
+    "os_require_quiesce",                   // server_images
     "os_shutdown_timeout",                  // agent: act
     "ramdisk_id",                           // advisories
     "resources:{class}",                    // scheduler: filters_by_name
