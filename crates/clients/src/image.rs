@@ -66,6 +66,26 @@ const BASE: &[&str] = &[
     "visibility",
 ];
 
+/// Members that this client reads.
+const READ: &[&str] = &[
+    "container_format",
+    "direct_url",
+    "disk_format",
+    "min_disk",
+    "min_ram",
+    "name",
+    "os_hash_algo",
+    "os_hash_value",
+    "size",
+    "status",
+    "virtual_size",
+];
+
+/// Whether this is an attribute of every image, which no property can be.
+pub fn is_attribute(name: &str) -> bool {
+    BASE.contains(&name) || READ.contains(&name)
+}
+
 impl Image {
     /// Custom properties: `hw_*`, `os_*` and others, as text.
     pub fn properties(&self) -> BTreeMap<String, String> {

@@ -45,7 +45,7 @@ pub(crate) struct Host {
     /// Rung when a conductor wants a report of all guests now.
     pub report_guests: Notify,
     pub given_up: given_up::GivenUp,
-    pub unwanted: snapshot::Unwanted,
+    pub making: snapshot::Making,
 }
 
 /// A running agent.
@@ -87,7 +87,7 @@ impl Agent {
             settings,
             report_guests: Notify::new(),
             given_up: given_up::GivenUp::default(),
-            unwanted: snapshot::Unwanted::default(),
+            making: snapshot::Making::default(),
         });
         snapshot::tidy(&host);
         let service = Service::new(host.clone())

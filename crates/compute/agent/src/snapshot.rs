@@ -1,6 +1,6 @@
 //! Images made of the disks of servers that are here: a copy in a file of this host, then its upload.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,13 +19,38 @@ use crate::failure::{chain, of_driver, of_io, unsupported};
 use crate::numbers::epoch;
 use crate::{Host, late};
 
-/// The images whose files nobody wants: one that is being made goes when it is done.
+/// The copies that are being made, by image: how many commands make one, and whether it is still wanted.
 #[derive(Default)]
-pub(crate) struct Unwanted(Mutex<BTreeSet<String>>);
+pub(crate) struct Making(Mutex<BTreeMap<String, (usize, bool)>>);
 
-impl Unwanted {
-    fn all(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+impl Making {
+    fn all(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, (usize, bool)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, image_id: &str) {
+        let mut all = self.all();
+        all.entry(image_id.to_owned()).or_insert((0, true)).0 += 1;
+    }
+
+    /// Whether what was made is wanted.
+    fn end(&self, image_id: &str) -> bool {
+        let mut all = self.all();
+        let Some((makers, wanted)) = all.get_mut(image_id) else {
+            return true;
+        };
+        *makers -= 1;
+        let (last, wanted) = (*makers == 0, *wanted);
+        if last {
+            all.remove(image_id);
+        }
+        wanted
+    }
+
+    fn give_up(&self, image_id: &str) {
+        if let Some((_, wanted)) = self.all().get_mut(image_id) {
+            *wanted = false;
+        }
     }
 }
 
@@ -47,7 +72,7 @@ pub async fn upload(host: Arc<Host>, _context: Context, message: Upload) -> Resu
         failure(
             code::BAD_REQUEST,
             Kind::Internal,
-            "the caller's token is sealed",
+            "the caller's token cannot be read",
         )
     })?;
     let sent = async {
@@ -79,7 +104,7 @@ pub async fn upload(host: Arc<Host>, _context: Context, message: Upload) -> Resu
 /// The copy is not wanted, nor one that is being made.
 pub async fn discard(host: Arc<Host>, _context: Context, message: Discard) -> Result<(), Failure> {
     let file = path(&host, &message.image_id)?;
-    host.unwanted.all().insert(message.image_id);
+    host.making.give_up(&message.image_id);
     remove(&file).await;
     Ok(())
 }
@@ -103,10 +128,11 @@ async fn copy(host: &Host, server: &Server, image_id: &str) -> Result<PathBuf, F
     let able = able.ok_or_else(|| unsupported("make an image of a server"))?;
     let made = tokio::fs::create_dir_all(&host.settings.snapshots).await;
     made.map_err(|error| failure(code::HOST_FAILED, of_io(&error), chain(&error)))?;
-    host.unwanted.all().remove(image_id);
+    host.making.begin(image_id);
     let exported = able.export(&server.id, epoch(server.epoch), &file).await;
+    let wanted = host.making.end(image_id);
     exported.map_err(|error| of_driver(&error))?;
-    if host.unwanted.all().contains(image_id) {
+    if !wanted {
         remove(&file).await;
         let text = "the copy is not wanted any more";
         return Err(failure(code::STALE, Kind::Overtaken, text));
@@ -135,5 +161,27 @@ async fn remove(file: &std::path::Path) {
             tracing::warn!(path = %file.display(), %error, "a copy of a disk stays");
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_that_is_given_up_while_it_is_made_is_not_wanted_and_nothing_is_kept_of_it() {
+        let making = Making::default();
+        making.give_up("never begun");
+        assert!(making.all().is_empty());
+        making.begin("a");
+        making.begin("a");
+        making.begin("b");
+        making.give_up("a");
+        assert!(!making.end("a"));
+        assert!(!making.end("a"));
+        assert!(making.end("b"));
+        assert!(making.all().is_empty());
+        making.begin("a");
+        assert!(making.end("a"), "asked for anew");
     }
 }

@@ -283,7 +283,8 @@ async fn remove(env: &Env, state: &State, id: &str) -> Result<(), StepError> {
 /// The image service as it is asked in the name of who asked for the image, and their token.
 async fn owners(env: &Env, state: &State) -> Result<(clients::Service, String), StepError> {
     let opened = sealed::open(env.session.secret().expose_secret(), &state.token);
-    let token = opened.ok_or_else(|| Why::new(Kind::Internal, "the caller's token is sealed"))?;
+    let token =
+        opened.ok_or_else(|| Why::new(Kind::Internal, "the caller's token cannot be read"))?;
     let own = env.session.token().await.map_err(away)?;
     Ok((env.image.vouched(&own), token.expose_secret().to_owned()))
 }

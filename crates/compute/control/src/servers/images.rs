@@ -42,35 +42,6 @@ const NOT_INHERITED: &[&str] = &[
     "img_signature_key_type",
 ];
 
-/// Attributes of every image, which properties cannot be.
-const ATTRIBUTES: &[&str] = &[
-    "checksum",
-    "container_format",
-    "created_at",
-    "direct_url",
-    "disk_format",
-    "file",
-    "id",
-    "locations",
-    "min_disk",
-    "min_ram",
-    "name",
-    "os_hash_algo",
-    "os_hash_value",
-    "os_hidden",
-    "owner",
-    "protected",
-    "schema",
-    "self",
-    "size",
-    "status",
-    "stores",
-    "tags",
-    "updated_at",
-    "virtual_size",
-    "visibility",
-];
-
 /// Begins to make an image of a server's disk; gives the image's id.
 ///
 /// # Errors
@@ -175,7 +146,7 @@ fn record(cx: &Context, server: &Server, image_id: &str, new: &NewImage) -> Resu
         record.insert("min_ram".to_owned(), json!(image.min_ram));
     }
     for (name, value) in &new.metadata {
-        if ATTRIBUTES.contains(&name.as_str()) {
+        if glance::is_attribute(name) {
             return Err(ControlError::Invalid {
                 why: format!(
                     "Invalid image metadata. Error: {name} is an attribute of every image"
