@@ -16,30 +16,22 @@ struct Document {
 enum Make {
     /// From the graph of crates.
     Graph(fn(&Graph) -> String),
-    /// By a command that prints it; for what only a crate of ours knows.
-    Command(&'static [&'static str]),
+    /// By the binary, whose `docs` prints it under this name; for what only a crate of ours knows.
+    Printed(&'static str),
 }
+
+/// What prints a document, before its name.
+const PRINTER: &[&str] = &["cargo", "run", "--quiet", "-p", "kilonova", "--", "docs"];
 
 /// All of them. A new one is a row here.
 const DOCUMENTS: &[Document] = &[
     Document {
         path: "docs/accepted.md",
-        make: Make::Command(&[
-            "cargo", "run", "--quiet", "-p", "kilonova", "--", "docs", "accepted",
-        ]),
+        make: Make::Printed("accepted"),
     },
     Document {
         path: "docs/attributes.md",
-        make: Make::Command(&[
-            "cargo",
-            "run",
-            "--quiet",
-            "-p",
-            "kilonova",
-            "--",
-            "docs",
-            "attributes",
-        ]),
+        make: Make::Printed("attributes"),
     },
     Document {
         path: "docs/crates.txt",
@@ -47,34 +39,19 @@ const DOCUMENTS: &[Document] = &[
     },
     Document {
         path: "docs/lifecycle.md",
-        make: Make::Command(&[
-            "cargo",
-            "run",
-            "--quiet",
-            "-p",
-            "kilonova",
-            "--",
-            "docs",
-            "lifecycle",
-        ]),
+        make: Make::Printed("lifecycle"),
     },
     Document {
         path: "docs/nova-options.md",
-        make: Make::Command(&[
-            "cargo", "run", "--quiet", "-p", "kilonova", "--", "docs", "options",
-        ]),
+        make: Make::Printed("options"),
     },
     Document {
         path: "docs/routes.md",
-        make: Make::Command(&[
-            "cargo", "run", "--quiet", "-p", "kilonova", "--", "docs", "routes",
-        ]),
+        make: Make::Printed("routes"),
     },
     Document {
         path: "docs/settings.md",
-        make: Make::Command(&[
-            "cargo", "run", "--quiet", "-p", "kilonova", "--", "docs", "settings",
-        ]),
+        make: Make::Printed("settings"),
     },
 ];
 
@@ -84,7 +61,7 @@ pub fn check(root: &Path, graph: &Graph, fix: bool) -> Result<Vec<String>> {
     for document in DOCUMENTS {
         let wanted = match document.make {
             Make::Graph(make) => make(graph),
-            Make::Command(command) => super::output(root, command)?,
+            Make::Printed(name) => super::output(root, &[PRINTER, &[name]].concat())?,
         };
         let path = root.join(document.path);
         let found = std::fs::read_to_string(&path).unwrap_or_default();
