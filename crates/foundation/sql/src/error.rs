@@ -27,6 +27,16 @@ pub enum SqlError {
         "another process has been bringing the tables up to date for minutes: stop it, or wait for it, and start again"
     )]
     Busy,
+    /// The tables are those of a later version.
+    #[error(
+        "the database has the migration '{migration}', which this version does not know: start the version that made it, or a later one"
+    )]
+    Newer { migration: String },
+    /// Another service's table is called as one that is to be made.
+    #[error(
+        "the database has a table '{table}' that is not this service's: give each service a database of its own"
+    )]
+    Taken { table: String },
     /// The disk does not take what was committed.
     #[error("what was committed may not outlive a power cut: the disk does not take it")]
     NotDurable(#[source] std::io::Error),

@@ -23,6 +23,7 @@ mod options;
 mod probe;
 mod read_only;
 mod retry;
+pub mod schema;
 #[cfg(feature = "testing")]
 pub mod testing;
 
