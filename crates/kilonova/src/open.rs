@@ -86,7 +86,7 @@ pub fn may_exist(url: &str) -> bool {
 
 pub async fn compute(config: &Config, state: &State) -> Result<Database> {
     let db = database(config, state, "compute").await?;
-    db.migrate::<compute_db::Migrator>().await?;
+    db.apply(&compute_db::HISTORY).await?;
     Ok(db)
 }
 

@@ -6,7 +6,7 @@ use axum::Router;
 use bus::Bus;
 use chrono::Utc;
 use clients::{Login, Service, Session};
-use compute_db::{Migrator, flavors, hosts, passwords, servers};
+use compute_db::{HISTORY, flavors, hosts, passwords, servers};
 use compute_model::host::NodeFacts;
 use compute_model::{Flavor, Server};
 
@@ -24,7 +24,7 @@ pub async fn control_on(
     image: Router,
     network: Router,
 ) -> Control {
-    db.migrate::<Migrator>().await.expect("the tables are made");
+    db.apply(&HISTORY).await.expect("the tables are made");
     let identity = Service::in_process("identity", identity);
     let login = Login {
         user: "nova".into(),

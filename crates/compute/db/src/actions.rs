@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use compute_model::action::{ActionEvent, ActionRecord};
-use sea_orm::prelude::*;
-use sea_orm::sea_query::Expr;
-use sea_orm::{
+use sql::sea_orm::prelude::*;
+use sql::sea_orm::sea_query::Expr;
+use sql::sea_orm::{
     ActiveValue::{NotSet, Set},
     QueryOrder, QuerySelect, UpdateMany,
 };

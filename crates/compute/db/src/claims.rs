@@ -4,9 +4,9 @@
 //! an amount is added only where it still fits, so no race can over-commit a node.
 
 use compute_model::request::Resources;
-use sea_orm::prelude::*;
-use sea_orm::sea_query::{Expr, ExprTrait, Func, SimpleExpr};
-use sea_orm::{ActiveValue::Set, DatabaseTransaction, DbBackend, QuerySelect};
+use sql::sea_orm::prelude::*;
+use sql::sea_orm::sea_query::{Expr, ExprTrait, Func, SimpleExpr};
+use sql::sea_orm::{ActiveValue::Set, DatabaseTransaction, DbBackend, QuerySelect};
 
 use crate::tables::{change, claim, inventory, node};
 use crate::{DbError, Result};

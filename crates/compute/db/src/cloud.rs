@@ -1,8 +1,8 @@
 //! Which cloud a database is of. Every folder of a host keeps the same id.
 
-use sea_orm::ActiveValue::Set;
-use sea_orm::DatabaseTransaction;
-use sea_orm::prelude::*;
+use sql::sea_orm::ActiveValue::Set;
+use sql::sea_orm::DatabaseTransaction;
+use sql::sea_orm::prelude::*;
 
 use crate::Result;
 use crate::error::duplicate;

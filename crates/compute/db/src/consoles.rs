@@ -1,8 +1,8 @@
 //! Console tokens: used once, bound to a server, its host and its operation, short-lived.
 
 use chrono::{DateTime, Utc};
-use sea_orm::prelude::*;
-use sea_orm::{ActiveValue::Set, DatabaseTransaction, IntoActiveModel};
+use sql::sea_orm::prelude::*;
+use sql::sea_orm::{ActiveValue::Set, DatabaseTransaction, IntoActiveModel};
 
 use crate::Result;
 use crate::tables::console_token::{ActiveModel, Column, Entity};

@@ -1,6 +1,6 @@
 //! What a query can answer instead of a value.
 
-use sea_orm::DbErr;
+use sql::sea_orm::DbErr;
 use sql::{AsConflict, SqlError};
 
 /// Failures of queries that callers act on.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use compute_model::Flavor;
-use sea_orm::prelude::*;
-use sea_orm::{
+use sql::sea_orm::prelude::*;
+use sql::sea_orm::{
     ActiveValue::{NotSet, Set},
     Condition, DatabaseTransaction, QuerySelect,
 };

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use compute_model::host::{Node, NodeFacts, Service, Used};
-use sea_orm::prelude::*;
-use sea_orm::sea_query::{ExprTrait, OnConflict};
-use sea_orm::{
+use sql::sea_orm::prelude::*;
+use sql::sea_orm::sea_query::{ExprTrait, OnConflict};
+use sql::sea_orm::{
     ActiveValue::{NotSet, Set},
     DatabaseTransaction, QueryOrder, QuerySelect,
 };

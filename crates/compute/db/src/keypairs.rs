@@ -1,8 +1,8 @@
 //! Key pairs.
 
 use compute_model::keypair::{KeyType, Keypair};
-use sea_orm::prelude::*;
-use sea_orm::{ActiveValue::Set, DatabaseTransaction, QueryOrder, QuerySelect};
+use sql::sea_orm::prelude::*;
+use sql::sea_orm::{ActiveValue::Set, DatabaseTransaction, QueryOrder, QuerySelect};
 
 use crate::tables::keypair::{ActiveModel, Column, Entity, Model};
 use crate::{DbError, Result};

@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use compute_model::Server;
-use sea_orm::prelude::*;
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, DatabaseTransaction};
+use sql::sea_orm::prelude::*;
+use sql::sea_orm::sea_query::OnConflict;
+use sql::sea_orm::{ActiveValue::Set, DatabaseTransaction};
 
 use crate::Result;
 use crate::tables::letting_go::{ActiveModel, Column, Entity};

@@ -24,7 +24,7 @@ pub mod servers;
 mod tables;
 
 pub use error::DbError;
-pub use migrations::Migrator;
+pub use migrations::HISTORY;
 pub use sql::{Database, now};
 
 /// The result of every query.

@@ -8,27 +8,25 @@ mod m0005_quarantine;
 mod m0006_purge;
 mod m0007_console_owner;
 
-use sea_orm_migration::prelude::*;
+use sql::schema::{History, Kind};
 
-/// The migrations of the compute database, workflows included.
-pub struct Migrator;
+/// The tables of the compute database, workflows included.
+pub const HISTORY: History = History {
+    table: "compute_migrations",
+    migrations: &[
+        workflow::MIGRATION,
+        m0001_initial::MIGRATION,
+        m0002_aggregates::MIGRATION,
+        m0003_server_passwords::MIGRATION,
+        m0004_server_groups::MIGRATION,
+        m0005_quarantine::MIGRATION,
+        m0006_purge::MIGRATION,
+        m0007_console_owner::MIGRATION,
+        workflow::SIGNALS_MIGRATION,
+    ],
+};
 
-impl MigratorTrait for Migrator {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Box::new(workflow::Migration),
-            Box::new(m0001_initial::Migration),
-            Box::new(m0002_aggregates::Migration),
-            Box::new(m0003_server_passwords::Migration),
-            Box::new(m0004_server_groups::Migration),
-            Box::new(m0005_quarantine::Migration),
-            Box::new(m0006_purge::Migration),
-            Box::new(m0007_console_owner::Migration),
-            Box::new(workflow::SignalsMigration),
-        ]
-    }
-
-    fn migration_table_name() -> DynIden {
-        "compute_migrations".into_iden()
-    }
-}
+const ID: Kind = Kind::Varchar(64);
+/// 191 characters are the most that every MariaDB index takes in utf8mb4.
+const NAME: Kind = Kind::Varchar(191);
+const UUID: Kind = Kind::Varchar(36);

@@ -1,8 +1,8 @@
 //! Passwords that guests post for their owners, encrypted by the guest with the owner's public key.
 
 use chrono::{DateTime, Utc};
-use sea_orm::ActiveValue::Set;
-use sea_orm::prelude::*;
+use sql::sea_orm::ActiveValue::Set;
+use sql::sea_orm::prelude::*;
 
 use crate::Result;
 use crate::error::duplicate;

@@ -6,10 +6,10 @@
 //! host was heard of for a while after the deletion, when it was told of it.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::prelude::*;
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query, SimpleExpr};
-use sea_orm::{ActiveValue::Set, Condition, QueryOrder, QuerySelect};
 use sql::Database;
+use sql::sea_orm::prelude::*;
+use sql::sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query, SimpleExpr};
+use sql::sea_orm::{ActiveValue::Set, Condition, QueryOrder, QuerySelect};
 
 use crate::hosts::COMPUTE;
 use crate::tables::{

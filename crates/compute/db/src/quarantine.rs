@@ -2,9 +2,9 @@
 
 use compute_model::PowerState;
 use compute_model::quarantine::Quarantined;
-use sea_orm::prelude::*;
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, DatabaseTransaction, QueryOrder};
+use sql::sea_orm::prelude::*;
+use sql::sea_orm::sea_query::OnConflict;
+use sql::sea_orm::{ActiveValue::Set, DatabaseTransaction, QueryOrder};
 
 use crate::Result;
 use crate::tables::quarantine::{ActiveModel, Column, Entity, Model};

@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use compute_model::quota::{RESOURCES, Resource};
-use sea_orm::prelude::*;
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, Condition, DatabaseTransaction};
+use sql::sea_orm::prelude::*;
+use sql::sea_orm::sea_query::OnConflict;
+use sql::sea_orm::{ActiveValue::Set, Condition, DatabaseTransaction};
 
 use crate::Result;
 use crate::tables::quota::{ActiveModel, Column, Entity};
@@ -89,7 +89,7 @@ pub async fn hold_user(tx: &DatabaseTransaction, user_id: &str) -> Result<()> {
 }
 
 async fn take_turn(tx: &DatabaseTransaction, owner: Owner<'_>) -> Result<()> {
-    if tx.get_database_backend() == sea_orm::DbBackend::Sqlite {
+    if tx.get_database_backend() == sql::sea_orm::DbBackend::Sqlite {
         return Ok(());
     }
     // No resource has this name, so the row is no limit.

@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use compute_model::server_group::{GroupPolicy, ServerGroup};
-use sea_orm::prelude::*;
-use sea_orm::sea_query::Query;
-use sea_orm::{
+use sql::sea_orm::prelude::*;
+use sql::sea_orm::sea_query::Query;
+use sql::sea_orm::{
     ActiveValue::{NotSet, Set},
     DatabaseTransaction, QueryOrder, QuerySelect,
 };

@@ -11,10 +11,10 @@ use compute_model::listing::{Paging, ServerFilter};
 use compute_model::quota::ServerUsage;
 use compute_model::state::{TaskState, VmState};
 use compute_model::usage::Period;
-use sea_orm::prelude::*;
-use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{
-    ActiveValue, Condition, DatabaseTransaction, FromQueryResult, QueryOrder, QuerySelect,
+use sql::sea_orm::prelude::*;
+use sql::sea_orm::sea_query::{Expr, ExprTrait};
+use sql::sea_orm::{
+    self, ActiveValue, Condition, DatabaseTransaction, FromQueryResult, QueryOrder, QuerySelect,
 };
 
 use crate::tables::server::{self, Column, Entity};
@@ -199,7 +199,7 @@ pub async fn usage(
     }
     let whole = |column: Column| {
         Expr::expr(column.sum()).cast_as(match conn.get_database_backend() {
-            sea_orm::DbBackend::MySql => "SIGNED",
+            sql::sea_orm::DbBackend::MySql => "SIGNED",
             _ => "BIGINT",
         })
     };

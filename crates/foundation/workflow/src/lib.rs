@@ -36,7 +36,7 @@ mod identity;
 mod journal;
 mod lease;
 mod meddle;
-pub mod migration;
+mod migration;
 mod operate;
 mod runner;
 mod signal;
@@ -54,7 +54,7 @@ pub use journal::{
     Filter, Kind, Record, StepRecord, WorkflowError, WorkflowId, find, get, history, insert, list,
     purge, request_cancel, request_cancel_of,
 };
-pub use migration::{Migration, SignalsMigration};
+pub use migration::{MIGRATION, SIGNALS_MIGRATION};
 pub use operate::{abandon, resume, undo};
 pub use runner::{Builder, Options, Runner};
 pub use signal::{Signal, signal};

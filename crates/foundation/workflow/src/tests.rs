@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sql::Database;
-use sql::sea_orm_migration::{MigrationTrait, MigratorTrait};
+use sql::schema::History;
 
 use crate::testing::{Plan, Stop, World, torture, until, wait};
 use crate::{
@@ -26,18 +26,10 @@ use crate::{
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-struct Migrator;
-
-#[async_trait::async_trait]
-impl MigratorTrait for Migrator {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Box::new(crate::Migration),
-            Box::new(crate::SignalsMigration),
-            Box::new(fenced::Migration),
-        ]
-    }
-}
+const HISTORY: History = History {
+    table: "hotel_migrations",
+    migrations: &[crate::MIGRATION, crate::SIGNALS_MIGRATION, fenced::LEDGER],
+};
 
 /// A hotel: what exists in it is what a workflow left there.
 struct Hotel {
@@ -226,7 +218,7 @@ fn kinds() -> [crate::lease::Readable; 1] {
 }
 
 async fn fresh(db: Database) -> Database {
-    db.migrate::<Migrator>().await.expect("migrate");
+    db.apply(&HISTORY).await.expect("migrate");
     db
 }
 

@@ -1,7 +1,7 @@
 //! On every engine that this environment offers.
 
 use chrono::TimeDelta;
-use compute_db::{Migrator, hosts};
+use compute_db::{HISTORY, hosts};
 use compute_model::host::NodeFacts;
 
 use super::*;
@@ -24,7 +24,7 @@ fn named(host: Option<&str>) -> Named<'_> {
 
 /// Hosts `here` and `there`, and a guest of [`SERVER`] in quarantine here.
 async fn site(db: &Database, memory_mb: u64) {
-    db.migrate::<Migrator>().await.expect("migrate");
+    db.apply(&HISTORY).await.expect("migrate");
     let facts = NodeFacts {
         vcpus: 4,
         memory_mb,

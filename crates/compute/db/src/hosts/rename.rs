@@ -1,8 +1,8 @@
 //! A node that bears another name from now on.
 
-use sea_orm::prelude::*;
-use sea_orm::sea_query::ExprTrait;
-use sea_orm::{DatabaseTransaction, Set};
+use sql::sea_orm::prelude::*;
+use sql::sea_orm::sea_query::ExprTrait;
+use sql::sea_orm::{DatabaseTransaction, Set};
 
 use crate::tables::{aggregate_host, letting_go, node, quarantine, server, service};
 use crate::{DbError, Result};

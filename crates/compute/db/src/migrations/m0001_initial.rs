@@ -1,351 +1,232 @@
 //! All tables of the first release.
 
-use sea_orm::DbBackend;
-use sea_orm_migration::prelude::*;
+use sql::schema::Kind::{BigInt, Bool, Double, Int, LongText, Serial, Time, Varchar};
+use sql::schema::{Migration, Step, Table, col, index, unique};
 
-pub struct Migration;
+use super::{ID, NAME, UUID};
 
-impl MigrationName for Migration {
-    fn name(&self) -> &str {
-        "compute_0001_initial"
-    }
-}
+pub const MIGRATION: Migration = Migration {
+    name: "compute_0001_initial",
+    steps: &[
+        Step::Create(TABLES),
+        Step::Run("INSERT INTO changes (id, number) VALUES (1, 0)"),
+    ],
+};
 
-/// A column's kind; the engine decides the type.
-#[derive(Clone, Copy)]
-pub(super) enum Kind {
-    /// Text of at most so many characters.
-    Text(u32),
-    Document,
-    Int,
-    Big,
-    Float,
-    Bool,
-    Time,
-    /// A number that the database counts up.
-    Serial,
-}
-use Kind::*;
-
-/// (table, columns (name, kind, required), primary key; a serial column is the key by itself).
-pub(super) type TableRow = (
-    &'static str,
-    &'static [(&'static str, Kind, bool)],
-    &'static [&'static str],
-);
-
-/// 191 characters are the most that every MariaDB index takes in utf8mb4.
-pub(super) const NAME: Kind = Text(191);
-const ID: Kind = Text(64);
-
-const TABLES: &[TableRow] = &[
-    (
+const TABLES: &[Table] = &[
+    Table::new(
         "servers",
+        &["seq"],
         &[
-            ("seq", Serial, true),
-            ("id", Text(36), true),
-            ("project_id", ID, true),
-            ("user_id", ID, true),
-            ("name", Text(255), true),
-            ("hostname", Text(255), true),
-            ("description", Text(255), false),
-            ("vm_state", Text(32), true),
-            ("task_state", Text(32), false),
-            ("power_state", Int, true),
-            ("epoch", Big, true),
-            ("host", NAME, false),
-            ("node", NAME, false),
-            ("node_id", Text(36), false),
-            ("availability_zone", Text(255), false),
-            ("pinned_zone", Text(255), false),
-            ("launch_index", Int, true),
-            ("reservation_id", ID, true),
-            ("key_name", Text(255), false),
-            ("config_drive", Bool, true),
-            ("locked_by", Text(16), false),
-            ("image_id", ID, false),
-            ("flavor_id", Text(255), true),
-            ("vcpus", Big, true),
-            ("memory_mb", Big, true),
-            ("access_ip_v4", ID, false),
-            ("access_ip_v6", ID, false),
-            ("progress", Int, true),
-            ("root_device_name", Text(255), false),
-            ("ip4", Document, true),
-            ("ip6", Document, true),
-            ("tags", Document, true),
-            ("created_at", Time, true),
-            ("updated_at", Time, true),
-            ("launched_at", Time, false),
-            ("terminated_at", Time, false),
-            ("deleted_at", Time, false),
-            ("user_data", Document, false),
-            ("document", Document, true),
+            col("seq", Serial),
+            col("id", UUID),
+            col("project_id", ID),
+            col("user_id", ID),
+            col("name", Varchar(255)),
+            col("hostname", Varchar(255)),
+            col("description", Varchar(255)).null(),
+            col("vm_state", Varchar(32)),
+            col("task_state", Varchar(32)).null(),
+            col("power_state", Int),
+            col("epoch", BigInt),
+            col("host", NAME).null(),
+            col("node", NAME).null(),
+            col("node_id", UUID).null(),
+            col("availability_zone", Varchar(255)).null(),
+            col("pinned_zone", Varchar(255)).null(),
+            col("launch_index", Int),
+            col("reservation_id", ID),
+            col("key_name", Varchar(255)).null(),
+            col("config_drive", Bool),
+            col("locked_by", Varchar(16)).null(),
+            col("image_id", ID).null(),
+            col("flavor_id", Varchar(255)),
+            col("vcpus", BigInt),
+            col("memory_mb", BigInt),
+            col("access_ip_v4", ID).null(),
+            col("access_ip_v6", ID).null(),
+            col("progress", Int),
+            col("root_device_name", Varchar(255)).null(),
+            col("ip4", LongText),
+            col("ip6", LongText),
+            col("tags", LongText),
+            col("created_at", Time),
+            col("updated_at", Time),
+            col("launched_at", Time).null(),
+            col("terminated_at", Time).null(),
+            col("deleted_at", Time).null(),
+            col("user_data", LongText).null(),
+            col("document", LongText),
         ],
-        &[],
-    ),
-    (
+    )
+    .indexes(&[
+        unique("servers_id", &["id"]),
+        index("servers_project", &["project_id", "deleted_at"]),
+        index("servers_host", &["host"]),
+        index("servers_updated", &["updated_at"]),
+    ]),
+    Table::new(
         "flavors",
+        &["seq"],
         &[
-            ("seq", Serial, true),
-            ("id", NAME, true),
-            ("name", NAME, true),
-            ("ram", Big, true),
-            ("vcpus", Big, true),
-            ("disk", Big, true),
-            ("ephemeral", Big, true),
-            ("swap", Big, true),
-            ("rxtx_factor", Float, true),
-            ("is_public", Bool, true),
-            ("disabled", Bool, true),
-            ("description", Document, false),
-            ("extra_specs", Document, true),
-            ("created_at", Time, true),
-            ("updated_at", Time, false),
+            col("seq", Serial),
+            col("id", NAME),
+            col("name", NAME),
+            col("ram", BigInt),
+            col("vcpus", BigInt),
+            col("disk", BigInt),
+            col("ephemeral", BigInt),
+            col("swap", BigInt),
+            col("rxtx_factor", Double),
+            col("is_public", Bool),
+            col("disabled", Bool),
+            col("description", LongText).null(),
+            col("extra_specs", LongText),
+            col("created_at", Time),
+            col("updated_at", Time).null(),
         ],
-        &[],
-    ),
-    (
+    )
+    .indexes(&[
+        unique("flavors_id", &["id"]),
+        unique("flavors_name", &["name"]),
+    ]),
+    Table::new(
         "flavor_access",
-        &[("flavor_id", NAME, true), ("project_id", ID, true)],
         &["flavor_id", "project_id"],
+        &[col("flavor_id", NAME), col("project_id", ID)],
     ),
-    (
+    Table::new(
         "keypairs",
-        &[
-            ("user_id", ID, true),
-            ("name", NAME, true),
-            ("seq", Big, true),
-            ("kind", Text(16), true),
-            ("fingerprint", Text(255), true),
-            ("public_key", Document, true),
-            ("created_at", Time, true),
-        ],
         &["user_id", "name"],
+        &[
+            col("user_id", ID),
+            col("name", NAME),
+            col("seq", BigInt),
+            col("kind", Varchar(16)),
+            col("fingerprint", Varchar(255)),
+            col("public_key", LongText),
+            col("created_at", Time),
+        ],
     ),
-    (
+    Table::new(
         "quotas",
-        &[
-            ("project_id", ID, true),
-            ("user_id", ID, true),
-            ("resource", ID, true),
-            ("hard_limit", Big, true),
-        ],
         &["project_id", "user_id", "resource"],
+        &[
+            col("project_id", ID),
+            col("user_id", ID),
+            col("resource", ID),
+            col("hard_limit", BigInt),
+        ],
     ),
-    (
+    Table::new(
         "services",
+        &["seq"],
         &[
-            ("seq", Serial, true),
-            ("id", Text(36), true),
-            ("host", NAME, true),
-            ("binary", ID, true),
-            ("disabled", Bool, true),
-            ("disabled_reason", Text(255), false),
-            ("forced_down", Bool, true),
-            ("last_seen", Time, false),
-            ("created_at", Time, true),
-            ("updated_at", Time, false),
+            col("seq", Serial),
+            col("id", UUID),
+            col("host", NAME),
+            col("binary", ID),
+            col("disabled", Bool),
+            col("disabled_reason", Varchar(255)).null(),
+            col("forced_down", Bool),
+            col("last_seen", Time).null(),
+            col("created_at", Time),
+            col("updated_at", Time).null(),
         ],
-        &[],
-    ),
-    (
+    )
+    .indexes(&[
+        unique("services_id", &["id"]),
+        unique("services_host", &["host", "binary"]),
+    ]),
+    Table::new(
         "nodes",
+        &["seq"],
         &[
-            ("seq", Serial, true),
-            ("id", Text(36), true),
-            ("host", NAME, true),
-            ("name", NAME, true),
-            ("facts", Document, true),
-            ("servers", Big, true),
-            ("change", Big, true),
-            ("created_at", Time, true),
-            ("updated_at", Time, false),
+            col("seq", Serial),
+            col("id", UUID),
+            col("host", NAME),
+            col("name", NAME),
+            col("facts", LongText),
+            col("servers", BigInt),
+            col("change", BigInt),
+            col("created_at", Time),
+            col("updated_at", Time).null(),
         ],
-        &[],
-    ),
-    (
+    )
+    .indexes(&[
+        unique("nodes_id", &["id"]),
+        unique("nodes_name", &["name"]),
+        index("nodes_change", &["change"]),
+    ]),
+    Table::new(
         "inventories",
-        &[
-            ("node_id", Text(36), true),
-            ("class", NAME, true),
-            ("total", Big, true),
-            ("reserved", Big, true),
-            ("ratio", Float, true),
-            ("used", Big, true),
-        ],
         &["node_id", "class"],
+        &[
+            col("node_id", UUID),
+            col("class", NAME),
+            col("total", BigInt),
+            col("reserved", BigInt),
+            col("ratio", Double),
+            col("used", BigInt),
+        ],
     ),
-    (
+    Table::new(
         "claims",
-        &[
-            ("consumer_id", Text(36), true),
-            ("node_id", Text(36), true),
-            ("class", NAME, true),
-            ("amount", Big, true),
-        ],
         &["consumer_id", "node_id", "class"],
-    ),
-    (
-        "changes",
-        &[("id", Int, true), ("number", Big, true)],
-        &["id"],
-    ),
-    (
+        &[
+            col("consumer_id", UUID),
+            col("node_id", UUID),
+            col("class", NAME),
+            col("amount", BigInt),
+        ],
+    )
+    .indexes(&[index("claims_node", &["node_id"])]),
+    Table::new("changes", &["id"], &[col("id", Int), col("number", BigInt)]),
+    Table::new(
         "instance_actions",
+        &["seq"],
         &[
-            ("seq", Serial, true),
-            ("server_id", Text(36), true),
-            ("request_id", ID, true),
-            ("action", ID, true),
-            ("user_id", ID, false),
-            ("project_id", ID, false),
-            ("start_time", Time, true),
-            ("updated_at", Time, false),
-            ("message", Text(255), false),
+            col("seq", Serial),
+            col("server_id", UUID),
+            col("request_id", ID),
+            col("action", ID),
+            col("user_id", ID).null(),
+            col("project_id", ID).null(),
+            col("start_time", Time),
+            col("updated_at", Time).null(),
+            col("message", Varchar(255)).null(),
         ],
-        &[],
-    ),
-    (
+    )
+    .indexes(&[index("actions_server", &["server_id", "request_id"])]),
+    Table::new(
         "instance_action_events",
+        &["seq"],
         &[
-            ("seq", Serial, true),
-            ("server_id", Text(36), true),
-            ("request_id", ID, true),
-            ("event", Text(255), true),
-            ("start_time", Time, true),
-            ("finish_time", Time, false),
-            ("result", ID, false),
-            ("traceback", Document, false),
-            ("host", NAME, false),
-            ("details", Text(255), false),
+            col("seq", Serial),
+            col("server_id", UUID),
+            col("request_id", ID),
+            col("event", Varchar(255)),
+            col("start_time", Time),
+            col("finish_time", Time).null(),
+            col("result", ID).null(),
+            col("traceback", LongText).null(),
+            col("host", NAME).null(),
+            col("details", Varchar(255)).null(),
         ],
-        &[],
-    ),
-    (
+    )
+    .indexes(&[index("events_server", &["server_id", "request_id"])]),
+    Table::new(
         "console_tokens",
-        &[
-            ("token_hash", ID, true),
-            ("server_id", Text(36), true),
-            ("epoch", Big, true),
-            ("host", NAME, true),
-            ("kind", Text(16), true),
-            ("access_url_base", Text(255), true),
-            ("expires_at", Time, true),
-        ],
         &["token_hash"],
-    ),
+        &[
+            col("token_hash", ID),
+            col("server_id", UUID),
+            col("epoch", BigInt),
+            col("host", NAME),
+            col("kind", Varchar(16)),
+            col("access_url_base", Varchar(255)),
+            col("expires_at", Time),
+        ],
+    )
+    .indexes(&[index("console_tokens_server", &["server_id"])]),
 ];
-
-/// (name, table, columns, unique).
-const INDEXES: &[(&str, &str, &[&str], bool)] = &[
-    ("servers_id", "servers", &["id"], true),
-    (
-        "servers_project",
-        "servers",
-        &["project_id", "deleted_at"],
-        false,
-    ),
-    ("servers_host", "servers", &["host"], false),
-    ("servers_updated", "servers", &["updated_at"], false),
-    ("flavors_id", "flavors", &["id"], true),
-    ("flavors_name", "flavors", &["name"], true),
-    ("services_id", "services", &["id"], true),
-    ("services_host", "services", &["host", "binary"], true),
-    ("nodes_id", "nodes", &["id"], true),
-    ("nodes_name", "nodes", &["name"], true),
-    ("nodes_change", "nodes", &["change"], false),
-    ("claims_node", "claims", &["node_id"], false),
-    (
-        "actions_server",
-        "instance_actions",
-        &["server_id", "request_id"],
-        false,
-    ),
-    (
-        "events_server",
-        "instance_action_events",
-        &["server_id", "request_id"],
-        false,
-    ),
-    (
-        "console_tokens_server",
-        "console_tokens",
-        &["server_id"],
-        false,
-    ),
-];
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let engine = manager.get_database_backend();
-        for row in TABLES {
-            manager.create_table(table(engine, row)).await?;
-        }
-        for (name, table, columns, unique) in INDEXES {
-            let mut index = Index::create();
-            index.name(*name).table(*table);
-            for column in *columns {
-                index.col(*column);
-            }
-            if *unique {
-                index.unique();
-            }
-            manager.create_index(index).await?;
-        }
-        let first = Query::insert()
-            .into_table("changes")
-            .columns(["id", "number"])
-            .values_panic([1.into(), 0i64.into()])
-            .to_owned();
-        manager.execute(first).await
-    }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for (name, _, _) in TABLES.iter().rev() {
-            manager
-                .drop_table(Table::drop().table(*name).to_owned())
-                .await?;
-        }
-        Ok(())
-    }
-}
-
-pub(super) fn table(engine: DbBackend, (name, columns, key): &TableRow) -> TableCreateStatement {
-    let mut table = Table::create();
-    table.table(*name);
-    for (column, kind, required) in *columns {
-        table.col(column_def(engine, column, *kind, *required));
-    }
-    if !key.is_empty() {
-        let mut primary = Index::create();
-        for column in *key {
-            primary.col(*column);
-        }
-        table.primary_key(&mut primary);
-    }
-    table
-}
-
-fn column_def(engine: DbBackend, name: &'static str, kind: Kind, required: bool) -> ColumnDef {
-    let mut column = ColumnDef::new(name);
-    match kind {
-        Text(length) => column.string_len(length),
-        // MariaDB's TEXT ends at 64 KiB, less than user data alone may take.
-        Document if engine == DbBackend::MySql => column.custom("longtext"),
-        Document => column.text(),
-        Int => column.integer(),
-        Big => column.big_integer(),
-        Float => column.double(),
-        Bool => column.boolean(),
-        // MariaDB keeps whole seconds unless told otherwise.
-        Time if engine == DbBackend::MySql => column.custom("datetime(6)"),
-        Time => column.timestamp_with_time_zone(),
-        Serial => column.big_integer().auto_increment().primary_key(),
-    };
-    if required {
-        column.not_null();
-    }
-    column
-}

@@ -1,85 +1,50 @@
 //! Which cloud this database is of, which hosts were to let which servers go, and the guests that
 //! no row accounts for.
 
-use sea_orm_migration::prelude::*;
+use sql::schema::Kind::{BigInt, Int, Time, Varchar};
+use sql::schema::{Migration, Step, Table, col, index};
 
-use super::m0001_initial::{Kind, NAME, TableRow, table};
+use super::{NAME, UUID};
 
-pub struct Migration;
-
-impl MigrationName for Migration {
-    fn name(&self) -> &str {
-        "compute_0005_quarantine"
-    }
-}
-
-const TABLES: &[TableRow] = &[
-    (
-        "cloud",
-        &[
-            // Always 1: there is one row.
-            ("number", Kind::Int, true),
-            ("id", Kind::Text(36), true),
-            ("created_at", Kind::Time, true),
-        ],
-        &["number"],
-    ),
-    (
-        "letting_go",
-        &[
-            ("server_id", Kind::Text(36), true),
-            ("node_id", Kind::Text(36), true),
-            ("host", NAME, true),
-            ("epoch", Kind::Big, true),
-            ("at", Kind::Time, true),
-        ],
-        &["server_id", "node_id"],
-    ),
-    (
-        "quarantine",
-        &[
-            ("server_id", Kind::Text(36), true),
-            ("node_id", Kind::Text(36), true),
-            ("host", NAME, true),
-            ("epoch", Kind::Big, true),
-            ("power_state", Kind::Int, true),
-            ("why", Kind::Text(255), true),
-            ("first_seen", Kind::Time, true),
-            ("last_seen", Kind::Time, true),
-        ],
-        &["server_id", "node_id"],
-    ),
-];
-
-/// (name, table): both are read by node.
-const INDEXES: &[(&str, &str)] = &[
-    ("letting_go_node", "letting_go"),
-    ("quarantine_node", "quarantine"),
-];
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let engine = manager.get_database_backend();
-        for row in TABLES {
-            manager.create_table(table(engine, row)).await?;
-        }
-        for (name, table) in INDEXES {
-            let index = Index::create()
-                .name(*name)
-                .table(*table)
-                .col("node_id")
-                .to_owned();
-            manager.create_index(index).await?;
-        }
-        Ok(())
-    }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for (name, _, _) in TABLES.iter().rev() {
-            let dropped = Table::drop().table(*name).to_owned();
-            manager.drop_table(dropped).await?;
-        }
-        Ok(())
-    }
-}
+pub const MIGRATION: Migration = Migration {
+    name: "compute_0005_quarantine",
+    steps: &[Step::Create(&[
+        Table::new(
+            "cloud",
+            &["number"],
+            &[
+                // Always 1: there is one row.
+                col("number", Int),
+                col("id", UUID),
+                col("created_at", Time),
+            ],
+        ),
+        Table::new(
+            "letting_go",
+            &["server_id", "node_id"],
+            &[
+                col("server_id", UUID),
+                col("node_id", UUID),
+                col("host", NAME),
+                col("epoch", BigInt),
+                col("at", Time),
+            ],
+        )
+        .indexes(&[index("letting_go_node", &["node_id"])]),
+        Table::new(
+            "quarantine",
+            &["server_id", "node_id"],
+            &[
+                col("server_id", UUID),
+                col("node_id", UUID),
+                col("host", NAME),
+                col("epoch", BigInt),
+                col("power_state", Int),
+                col("why", Varchar(255)),
+                col("first_seen", Time),
+                col("last_seen", Time),
+            ],
+        )
+        .indexes(&[index("quarantine_node", &["node_id"])]),
+    ])],
+};

@@ -1,9 +1,9 @@
 //! A list's filter and order as SQL, on all three engines.
 
 use compute_model::listing::{Deleted, Direction, Paging, ServerFilter, SortKey, TextColumn};
-use sea_orm::prelude::*;
-use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr, SimpleExpr};
-use sea_orm::{Condition, Order};
+use sql::sea_orm::prelude::*;
+use sql::sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr, SimpleExpr};
+use sql::sea_orm::{Condition, Order};
 
 use crate::tables::server::{Column, Model};
 

@@ -6,8 +6,8 @@
 
 use compute_model::listing::ServerFilter;
 use regex::{Regex, RegexBuilder};
-use sea_orm::prelude::*;
-use sea_orm::{FromQueryResult, QuerySelect, Select};
+use sql::sea_orm::prelude::*;
+use sql::sea_orm::{self, FromQueryResult, QuerySelect, Select};
 
 use super::filter::text_column;
 use crate::tables::server::{Column, Entity};

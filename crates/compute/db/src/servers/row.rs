@@ -8,8 +8,8 @@ use compute_model::image::ServerImage;
 use compute_model::network::Vif;
 use compute_model::server::{DiskConfig, Lock, LockOwner, Server, ServerKey};
 use compute_model::state::{PowerState, VmState};
-use sea_orm::ActiveValue::Set;
 use serde::{Deserialize, Serialize};
+use sql::sea_orm::ActiveValue::Set;
 
 use crate::tables::server::{ActiveModel, Model};
 use crate::{DbError, Result};

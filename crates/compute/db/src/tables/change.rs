@@ -1,6 +1,6 @@
 //! One row: the number of the last change to hosts and claims.
 
-use sea_orm::entity::prelude::*;
+use sql::sea_orm::{self, entity::prelude::*};
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "changes")]

@@ -1,6 +1,6 @@
 //! Tokens for consoles, kept as hashes.
 
-use sea_orm::entity::prelude::*;
+use sql::sea_orm::{self, entity::prelude::*};
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "console_tokens")]

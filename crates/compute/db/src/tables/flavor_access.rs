@@ -1,6 +1,6 @@
 //! Projects that may use a flavor that is not public.
 
-use sea_orm::entity::prelude::*;
+use sql::sea_orm::{self, entity::prelude::*};
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "flavor_access")]

@@ -1,6 +1,6 @@
 //! What a node offers, by resource class, and how much of it is claimed.
 
-use sea_orm::entity::prelude::*;
+use sql::sea_orm::{self, entity::prelude::*};
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "inventories")]

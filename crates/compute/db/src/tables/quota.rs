@@ -1,6 +1,6 @@
 //! Limits that differ from the defaults. An empty user is the whole project; an empty project with class in the user column is a quota class.
 
-use sea_orm::entity::prelude::*;
+use sql::sea_orm::{self, entity::prelude::*};
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "quotas")]

@@ -1,6 +1,6 @@
 //! Servers. What lists filter or sort by has a column; the rest is in `document`.
 
-use sea_orm::entity::prelude::*;
+use sql::sea_orm::{self, entity::prelude::*};
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "servers")]

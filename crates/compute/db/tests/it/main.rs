@@ -9,13 +9,13 @@ mod races;
 mod server_groups;
 mod servers;
 
-use compute_db::{Database, Migrator};
+use compute_db::{Database, HISTORY};
 
 /// Fresh databases with our tables.
 async fn databases() -> Vec<Database> {
     let all = sql::testing::engines().await;
     for db in &all {
-        db.migrate::<Migrator>().await.expect("migrate");
+        db.apply(&HISTORY).await.expect("migrate");
     }
     all
 }

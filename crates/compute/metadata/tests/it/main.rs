@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::body::Body;
-use compute_db::{Database, Migrator, servers};
+use compute_db::{Database, HISTORY, servers};
 use compute_metadata::{Settings, StartError, router, sign};
 use compute_model::Server;
 use http::{Request, StatusCode};
@@ -24,7 +24,7 @@ fn settings() -> Settings {
 /// A service that knows one server of project `p`.
 async fn service() -> (Router, Database) {
     let db = sql::testing::sqlite().await;
-    db.migrate::<Migrator>().await.expect("tables");
+    db.apply(&HISTORY).await.expect("tables");
     let tx = db.begin().await.expect("begin");
     let server = Server {
         user_data: Some("IyEvYmluL3No".into()),

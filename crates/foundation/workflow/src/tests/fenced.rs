@@ -1,32 +1,21 @@
 //! What steps write themselves: only while the workflow is their runner's.
 
 use sql::SqlError;
+use sql::schema::Kind::Varchar;
+use sql::schema::{self, Migration, Table, col};
 use sql::sea_orm::{ConnectionTrait, DbErr, Statement};
-use sql::sea_orm_migration::prelude::*;
 
 use super::*;
 
 /// A ledger: a line for each thing that steps wrote about a subject.
-pub struct Migration;
-
-impl MigrationName for Migration {
-    fn name(&self) -> &str {
-        "ledger"
-    }
-}
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let table = Table::create()
-            .table("ledger")
-            .col(ColumnDef::new("subject").string_len(64).not_null())
-            .col(ColumnDef::new("line").string_len(64).not_null())
-            .primary_key(Index::create().col("subject").col("line"))
-            .to_owned();
-        manager.create_table(table).await
-    }
-}
+pub const LEDGER: Migration = Migration {
+    name: "ledger",
+    steps: &[schema::Step::Create(&[Table::new(
+        "ledger",
+        &["subject", "line"],
+        &[col("subject", Varchar(64)), col("line", Varchar(64))],
+    )])],
+};
 
 async fn lines(conn: &impl ConnectionTrait, subject: &str) -> Vec<String> {
     let question = format!("SELECT line FROM ledger WHERE subject = '{subject}' ORDER BY line");
