@@ -113,7 +113,7 @@ impl Identity {
     /// # Errors
     /// When the database, a key folder or the policy file cannot be used; the text says what to do.
     pub async fn open(db: Database, settings: Settings) -> Result<Self, IdentityError> {
-        db.migrate::<migrations::Migrations>().await?;
+        db.apply(&migrations::HISTORY).await?;
         let state = state::State::new(db, settings)?;
         Ok(Identity {
             state: Arc::new(state),

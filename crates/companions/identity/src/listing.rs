@@ -232,14 +232,14 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::migrations::Migrations;
+    use crate::migrations::HISTORY;
     use crate::record;
     use crate::tables::regions;
 
     #[tokio::test]
     async fn a_page_reads_only_a_page() {
         for db in sql::testing::engines().await {
-            db.migrate::<Migrations>().await.expect("tables");
+            db.apply(&HISTORY).await.expect("tables");
             for at in 0..300 {
                 let row = regions::Model {
                     id: format!("region{at:03}"),

@@ -1,27 +1,22 @@
 //! The tables' history. Each migration keeps its own description of the tables, so that an old
 //! step never changes when an entity does.
 
-use sql::sea_orm_migration::prelude::*;
-
 mod m0001_first;
 mod m0002_endpoint_filters;
 mod m0003_password_rules;
-mod spec;
 
-/// All migrations of the identity database.
-pub struct Migrations;
+use sql::schema::{History, Kind};
 
-#[async_trait::async_trait]
-impl MigratorTrait for Migrations {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Box::new(m0001_first::Migration),
-            Box::new(m0002_endpoint_filters::Migration),
-            Box::new(m0003_password_rules::Migration),
-        ]
-    }
+/// The tables of the identity database.
+pub const HISTORY: History = History {
+    table: "identity_migrations",
+    migrations: &[
+        m0001_first::MIGRATION,
+        m0002_endpoint_filters::MIGRATION,
+        m0003_password_rules::MIGRATION,
+    ],
+};
 
-    fn migration_table_name() -> DynIden {
-        "identity_migrations".into_iden()
-    }
-}
+/// 32 characters of a UUID, or what an operator chose.
+const ID: Kind = Kind::Varchar(64);
+const NAME: Kind = Kind::Varchar(255);

@@ -1,282 +1,288 @@
 //! The first tables.
 
-use sql::sea_orm_migration;
-use sql::sea_orm_migration::prelude::*;
+use sql::schema::Kind::{BigInt, Bool, Text, Time};
+use sql::schema::{Migration, Step, Table, Unique, col, index};
 
-use super::spec::Kind::*;
-use super::spec::{TableSpec, create, drop};
+use super::{ID, NAME};
 
-const TABLES: &[TableSpec] = &[
-    TableSpec {
-        name: "projects",
-        columns: &[
-            ("id", Key),
-            ("domain_id", Id),
-            ("name", Name),
-            ("description", OptText),
-            ("enabled", Flag),
-            ("is_domain", Flag),
-            ("parent_id", OptId),
-            ("tags", Text),
-            ("options", Text),
-            ("extra", Text),
+pub const MIGRATION: Migration = Migration {
+    name: "m0001_first",
+    steps: &[Step::Create(TABLES)],
+};
+
+const TABLES: &[Table] = &[
+    Table::new(
+        "projects",
+        &["id"],
+        &[
+            col("id", ID),
+            col("domain_id", ID),
+            col("name", NAME),
+            col("description", Text).null(),
+            col("enabled", Bool),
+            col("is_domain", Bool),
+            col("parent_id", ID).null(),
+            col("tags", Text),
+            col("options", Text),
+            col("extra", Text),
         ],
-        unique: &["domain_id", "name"],
-        indexes: &["parent_id"],
-    },
-    TableSpec {
-        name: "users",
-        columns: &[
-            ("id", Key),
-            ("domain_id", Id),
-            ("name", Name),
-            ("enabled", Flag),
-            ("default_project_id", OptId),
-            ("options", Text),
-            ("extra", Text),
-            ("password_hash", OptName),
-            ("password_created_at", OptTime),
-            ("password_expires_at", OptTime),
-            ("failed_attempts", Number),
-            ("failed_at", OptTime),
+    )
+    .constraints(&[Unique::named("uq_projects", &["domain_id", "name"])])
+    .indexes(&[index("ix_projects_parent_id", &["parent_id"])]),
+    Table::new(
+        "users",
+        &["id"],
+        &[
+            col("id", ID),
+            col("domain_id", ID),
+            col("name", NAME),
+            col("enabled", Bool),
+            col("default_project_id", ID).null(),
+            col("options", Text),
+            col("extra", Text),
+            col("password_hash", NAME).null(),
+            col("password_created_at", Time).null(),
+            col("password_expires_at", Time).null(),
+            col("failed_attempts", BigInt),
+            col("failed_at", Time).null(),
         ],
-        unique: &["domain_id", "name"],
-        indexes: &[],
-    },
-    TableSpec {
-        name: "groups",
-        columns: &[
-            ("id", Key),
-            ("domain_id", Id),
-            ("name", Name),
-            ("description", Text),
-            ("extra", Text),
+    )
+    .constraints(&[Unique::named("uq_users", &["domain_id", "name"])]),
+    Table::new(
+        "groups",
+        &["id"],
+        &[
+            col("id", ID),
+            col("domain_id", ID),
+            col("name", NAME),
+            col("description", Text),
+            col("extra", Text),
         ],
-        unique: &["domain_id", "name"],
-        indexes: &[],
-    },
-    TableSpec {
-        name: "memberships",
-        columns: &[("user_id", Key), ("group_id", Key)],
-        unique: &[],
-        indexes: &["group_id"],
-    },
-    TableSpec {
-        name: "roles",
-        columns: &[
-            ("id", Key),
-            ("name", Name),
-            ("domain_id", Id),
-            ("description", OptText),
-            ("options", Text),
-            ("extra", Text),
+    )
+    .constraints(&[Unique::named("uq_groups", &["domain_id", "name"])]),
+    Table::new(
+        "memberships",
+        &["user_id", "group_id"],
+        &[col("user_id", ID), col("group_id", ID)],
+    )
+    .indexes(&[index("ix_memberships_group_id", &["group_id"])]),
+    Table::new(
+        "roles",
+        &["id"],
+        &[
+            col("id", ID),
+            col("name", NAME),
+            col("domain_id", ID),
+            col("description", Text).null(),
+            col("options", Text),
+            col("extra", Text),
         ],
-        unique: &["domain_id", "name"],
-        indexes: &[],
-    },
-    TableSpec {
-        name: "implied_roles",
-        columns: &[("prior_role_id", Key), ("implied_role_id", Key)],
-        unique: &[],
-        indexes: &[],
-    },
-    TableSpec {
-        name: "assignments",
-        columns: &[
-            ("actor_kind", Key),
-            ("actor_id", Key),
-            ("target_kind", Key),
-            ("target_id", Key),
-            ("role_id", Key),
-            ("inherited", KeyFlag),
+    )
+    .constraints(&[Unique::named("uq_roles", &["domain_id", "name"])]),
+    Table::new(
+        "implied_roles",
+        &["prior_role_id", "implied_role_id"],
+        &[col("prior_role_id", ID), col("implied_role_id", ID)],
+    ),
+    Table::new(
+        "assignments",
+        &[
+            "actor_kind",
+            "actor_id",
+            "target_kind",
+            "target_id",
+            "role_id",
+            "inherited",
         ],
-        unique: &[],
-        indexes: &["target_id"],
-    },
-    TableSpec {
-        name: "regions",
-        columns: &[
-            ("id", Key),
-            ("description", Text),
-            ("parent_region_id", OptId),
-            ("extra", Text),
+        &[
+            col("actor_kind", ID),
+            col("actor_id", ID),
+            col("target_kind", ID),
+            col("target_id", ID),
+            col("role_id", ID),
+            col("inherited", Bool),
         ],
-        unique: &[],
-        indexes: &[],
-    },
-    TableSpec {
-        name: "services",
-        columns: &[
-            ("id", Key),
-            ("type", Name),
-            ("name", OptName),
-            ("description", OptText),
-            ("enabled", Flag),
-            ("extra", Text),
+    )
+    .indexes(&[index("ix_assignments_target_id", &["target_id"])]),
+    Table::new(
+        "regions",
+        &["id"],
+        &[
+            col("id", ID),
+            col("description", Text),
+            col("parent_region_id", ID).null(),
+            col("extra", Text),
         ],
-        unique: &[],
-        indexes: &[],
-    },
-    TableSpec {
-        name: "endpoints",
-        columns: &[
-            ("id", Key),
-            ("service_id", Id),
-            ("region_id", OptId),
-            ("interface", Name),
-            ("url", Text),
-            ("enabled", Flag),
-            ("extra", Text),
+    ),
+    Table::new(
+        "services",
+        &["id"],
+        &[
+            col("id", ID),
+            col("type", NAME),
+            col("name", NAME).null(),
+            col("description", Text).null(),
+            col("enabled", Bool),
+            col("extra", Text),
         ],
-        unique: &[],
-        indexes: &["service_id"],
-    },
-    TableSpec {
-        name: "policies",
-        columns: &[("id", Key), ("type", Name), ("blob", Text), ("extra", Text)],
-        unique: &[],
-        indexes: &[],
-    },
-    TableSpec {
-        name: "credentials",
-        columns: &[
-            ("id", Key),
-            ("user_id", Id),
-            ("project_id", OptId),
-            ("type", Name),
-            ("blob", Text),
-            ("extra", Text),
+    ),
+    Table::new(
+        "endpoints",
+        &["id"],
+        &[
+            col("id", ID),
+            col("service_id", ID),
+            col("region_id", ID).null(),
+            col("interface", NAME),
+            col("url", Text),
+            col("enabled", Bool),
+            col("extra", Text),
         ],
-        unique: &[],
-        indexes: &["user_id"],
-    },
-    TableSpec {
-        name: "application_credentials",
-        columns: &[
-            ("id", Key),
-            ("user_id", Id),
-            ("project_id", Id),
-            ("name", Name),
-            ("description", OptText),
-            ("secret_hash", Name),
-            ("expires_at", OptTime),
-            ("unrestricted", Flag),
-            ("roles", Text),
-            ("access_rules", Text),
-            ("created_at", Time),
+    )
+    .indexes(&[index("ix_endpoints_service_id", &["service_id"])]),
+    Table::new(
+        "policies",
+        &["id"],
+        &[
+            col("id", ID),
+            col("type", NAME),
+            col("blob", Text),
+            col("extra", Text),
         ],
-        unique: &["user_id", "name"],
-        indexes: &["project_id"],
-    },
-    TableSpec {
-        name: "access_rules",
-        columns: &[
-            ("id", Key),
-            ("user_id", Id),
-            ("service", Name),
-            ("path", Name),
-            ("method", Name),
+    ),
+    Table::new(
+        "credentials",
+        &["id"],
+        &[
+            col("id", ID),
+            col("user_id", ID),
+            col("project_id", ID).null(),
+            col("type", NAME),
+            col("blob", Text),
+            col("extra", Text),
         ],
-        unique: &[],
-        indexes: &["user_id"],
-    },
-    TableSpec {
-        name: "registered_limits",
-        columns: &[
-            ("id", Key),
-            ("service_id", Id),
-            ("region_id", OptId),
-            ("resource_name", Name),
-            ("default_limit", Number),
-            ("description", OptText),
+    )
+    .indexes(&[index("ix_credentials_user_id", &["user_id"])]),
+    Table::new(
+        "application_credentials",
+        &["id"],
+        &[
+            col("id", ID),
+            col("user_id", ID),
+            col("project_id", ID),
+            col("name", NAME),
+            col("description", Text).null(),
+            col("secret_hash", NAME),
+            col("expires_at", Time).null(),
+            col("unrestricted", Bool),
+            col("roles", Text),
+            col("access_rules", Text),
+            col("created_at", Time),
         ],
-        unique: &[],
-        indexes: &[],
-    },
-    TableSpec {
-        name: "limits",
-        columns: &[
-            ("id", Key),
-            ("service_id", Id),
-            ("region_id", OptId),
-            ("resource_name", Name),
-            ("resource_limit", Number),
-            ("project_id", OptId),
-            ("domain_id", OptId),
-            ("description", OptText),
+    )
+    .constraints(&[Unique::named(
+        "uq_application_credentials",
+        &["user_id", "name"],
+    )])
+    .indexes(&[index(
+        "ix_application_credentials_project_id",
+        &["project_id"],
+    )]),
+    Table::new(
+        "access_rules",
+        &["id"],
+        &[
+            col("id", ID),
+            col("user_id", ID),
+            col("service", NAME),
+            col("path", NAME),
+            col("method", NAME),
         ],
-        unique: &[],
-        indexes: &["project_id"],
-    },
-    TableSpec {
-        name: "trusts",
-        columns: &[
-            ("id", Key),
-            ("trustor_user_id", Id),
-            ("trustee_user_id", Id),
-            ("project_id", OptId),
-            ("impersonation", Flag),
-            ("expires_at", OptTime),
-            ("remaining_uses", OptNumber),
-            ("deleted_at", OptTime),
-            ("roles", Text),
-            ("allow_redelegation", Flag),
-            ("redelegation_count", Number),
-            ("redelegated_trust_id", OptId),
-            ("extra", Text),
+    )
+    .indexes(&[index("ix_access_rules_user_id", &["user_id"])]),
+    Table::new(
+        "registered_limits",
+        &["id"],
+        &[
+            col("id", ID),
+            col("service_id", ID),
+            col("region_id", ID).null(),
+            col("resource_name", NAME),
+            col("default_limit", BigInt),
+            col("description", Text).null(),
         ],
-        unique: &[],
-        indexes: &["trustor_user_id", "trustee_user_id"],
-    },
-    TableSpec {
-        name: "revocations",
-        columns: &[
-            ("id", Key),
-            ("user_id", OptId),
-            ("project_id", OptId),
-            ("domain_id", OptId),
-            ("trust_id", OptId),
-            ("audit_id", OptId),
-            ("issued_before", Time),
-            ("revoked_at", Time),
+    ),
+    Table::new(
+        "limits",
+        &["id"],
+        &[
+            col("id", ID),
+            col("service_id", ID),
+            col("region_id", ID).null(),
+            col("resource_name", NAME),
+            col("resource_limit", BigInt),
+            col("project_id", ID).null(),
+            col("domain_id", ID).null(),
+            col("description", Text).null(),
         ],
-        unique: &[],
-        indexes: &["issued_before"],
-    },
-    TableSpec {
-        name: "consumers",
-        columns: &[
-            ("id", Key),
-            ("description", OptText),
-            ("secret", Name),
-            ("extra", Text),
+    )
+    .indexes(&[index("ix_limits_project_id", &["project_id"])]),
+    Table::new(
+        "trusts",
+        &["id"],
+        &[
+            col("id", ID),
+            col("trustor_user_id", ID),
+            col("trustee_user_id", ID),
+            col("project_id", ID).null(),
+            col("impersonation", Bool),
+            col("expires_at", Time).null(),
+            col("remaining_uses", BigInt).null(),
+            col("deleted_at", Time).null(),
+            col("roles", Text),
+            col("allow_redelegation", Bool),
+            col("redelegation_count", BigInt),
+            col("redelegated_trust_id", ID).null(),
+            col("extra", Text),
         ],
-        unique: &[],
-        indexes: &[],
-    },
-    TableSpec {
-        name: "domain_configs",
-        columns: &[
-            ("domain_id", Key),
-            ("config_group", Key),
-            ("option", Key),
-            ("value", Text),
+    )
+    .indexes(&[
+        index("ix_trusts_trustor_user_id", &["trustor_user_id"]),
+        index("ix_trusts_trustee_user_id", &["trustee_user_id"]),
+    ]),
+    Table::new(
+        "revocations",
+        &["id"],
+        &[
+            col("id", ID),
+            col("user_id", ID).null(),
+            col("project_id", ID).null(),
+            col("domain_id", ID).null(),
+            col("trust_id", ID).null(),
+            col("audit_id", ID).null(),
+            col("issued_before", Time),
+            col("revoked_at", Time),
         ],
-        unique: &[],
-        indexes: &[],
-    },
+    )
+    .indexes(&[index("ix_revocations_issued_before", &["issued_before"])]),
+    Table::new(
+        "consumers",
+        &["id"],
+        &[
+            col("id", ID),
+            col("description", Text).null(),
+            col("secret", NAME),
+            col("extra", Text),
+        ],
+    ),
+    Table::new(
+        "domain_configs",
+        &["domain_id", "config_group", "option"],
+        &[
+            col("domain_id", ID),
+            col("config_group", ID),
+            col("option", ID),
+            col("value", Text),
+        ],
+    ),
 ];
-
-#[derive(DeriveMigrationName)]
-pub struct Migration;
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        create(manager, TABLES).await
-    }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        drop(manager, TABLES).await
-    }
-}

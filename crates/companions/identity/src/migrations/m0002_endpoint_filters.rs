@@ -1,47 +1,38 @@
 //! Which endpoints the catalog of a project shows.
 
-use sql::sea_orm_migration;
-use sql::sea_orm_migration::prelude::*;
+use sql::schema::Kind::Text;
+use sql::schema::{Migration, Step, Table, Unique, col, index};
 
-use super::spec::Kind::*;
-use super::spec::{TableSpec, create, drop};
+use super::{ID, NAME};
 
-const TABLES: &[TableSpec] = &[
-    TableSpec {
-        name: "endpoint_groups",
-        columns: &[
-            ("id", Key),
-            ("name", Name),
-            ("description", OptText),
-            ("filters", Text),
-        ],
-        unique: &["name"],
-        indexes: &[],
-    },
-    TableSpec {
-        name: "project_endpoints",
-        columns: &[("endpoint_id", Key), ("project_id", Key)],
-        unique: &[],
-        indexes: &["project_id"],
-    },
-    TableSpec {
-        name: "project_endpoint_groups",
-        columns: &[("endpoint_group_id", Key), ("project_id", Key)],
-        unique: &[],
-        indexes: &["project_id"],
-    },
-];
-
-#[derive(DeriveMigrationName)]
-pub struct Migration;
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        create(manager, TABLES).await
-    }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        drop(manager, TABLES).await
-    }
-}
+pub const MIGRATION: Migration = Migration {
+    name: "m0002_endpoint_filters",
+    steps: &[Step::Create(&[
+        Table::new(
+            "endpoint_groups",
+            &["id"],
+            &[
+                col("id", ID),
+                col("name", NAME),
+                col("description", Text).null(),
+                col("filters", Text),
+            ],
+        )
+        .constraints(&[Unique::named("uq_endpoint_groups", &["name"])]),
+        Table::new(
+            "project_endpoints",
+            &["endpoint_id", "project_id"],
+            &[col("endpoint_id", ID), col("project_id", ID)],
+        )
+        .indexes(&[index("ix_project_endpoints_project_id", &["project_id"])]),
+        Table::new(
+            "project_endpoint_groups",
+            &["endpoint_group_id", "project_id"],
+            &[col("endpoint_group_id", ID), col("project_id", ID)],
+        )
+        .indexes(&[index(
+            "ix_project_endpoint_groups_project_id",
+            &["project_id"],
+        )]),
+    ])],
+};
