@@ -58,8 +58,8 @@ pub enum Fault {
     Internal(&'static str),
 }
 
-impl From<sea_orm::DbErr> for Fault {
-    fn from(error: sea_orm::DbErr) -> Self {
+impl From<sql::sea_orm::DbErr> for Fault {
+    fn from(error: sql::sea_orm::DbErr) -> Self {
         Fault::Database(SqlError::from(error))
     }
 }

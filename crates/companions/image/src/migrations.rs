@@ -1,26 +1,23 @@
 //! How the tables came to be, step by step.
 
-use sea_orm_migration::prelude::*;
-
 mod m0001_images;
 mod m0002_gone_images;
 mod m0003_reservations;
 mod m0004_metadefs;
 
-/// The migrations of the image service; its own table remembers which ran.
-pub struct Migrator;
+use sql::schema::{History, Kind};
 
-impl MigratorTrait for Migrator {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Box::new(m0001_images::Step),
-            Box::new(m0002_gone_images::Step),
-            Box::new(m0003_reservations::Step),
-            Box::new(m0004_metadefs::Step),
-        ]
-    }
+/// The tables of the image service.
+pub const HISTORY: History = History {
+    table: "image_migrations",
+    migrations: &[
+        m0001_images::MIGRATION,
+        m0002_gone_images::MIGRATION,
+        m0003_reservations::MIGRATION,
+        m0004_metadefs::MIGRATION,
+    ],
+};
 
-    fn migration_table_name() -> DynIden {
-        Alias::new("image_migrations").into_iden()
-    }
-}
+/// A project's id.
+const OWNER: Kind = Kind::Varchar(255);
+const UUID: Kind = Kind::Varchar(36);

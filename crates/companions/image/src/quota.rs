@@ -7,8 +7,8 @@
 //! As in Glance, an upload that does not say its length begins while the project is *at* its limit;
 //! it may then pass it by [`GRACE`] bytes, all uploads of the project together.
 
-use sea_orm::DatabaseTransaction;
 use serde_json::{Value, json};
+use sql::sea_orm::DatabaseTransaction;
 
 use crate::db;
 use crate::db::usage::Usage;

@@ -9,7 +9,7 @@ use web::policy::{Policy, PolicyError};
 use crate::db;
 use crate::fault::Fault;
 use crate::import;
-use crate::migrations::Migrator;
+use crate::migrations::HISTORY;
 use crate::model::has_data;
 use crate::policy;
 use crate::service::Images;
@@ -58,7 +58,7 @@ impl Images {
     /// One process at a time may use a database and its folder: a second one would take the
     /// uploads of the first for left ones.
     pub async fn open(db: Database, settings: Settings) -> Result<Self, OpenError> {
-        db.migrate::<Migrator>().await?;
+        db.apply(&HISTORY).await?;
         let store = Store::open(&settings.image_dir, settings.keep_free).map_err(|source| {
             OpenError::Folder {
                 folder: settings.image_dir.clone(),

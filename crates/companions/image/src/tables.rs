@@ -2,7 +2,7 @@
 
 pub mod metadefs;
 
-use sea_orm::entity::prelude::*;
+use sql::sea_orm::{self, entity::prelude::*};
 
 /// Where an image is in its life. Which way leads where: see the compare-and-set steps in `db::images`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
@@ -92,7 +92,7 @@ impl<T: ActiveEnum<Value = String>> Word for T {
 
 /// Images, one row each.
 pub mod image {
-    use sea_orm::entity::prelude::*;
+    use sql::sea_orm::{self, entity::prelude::*};
 
     use super::{Status, Visibility};
 
@@ -139,7 +139,7 @@ pub mod image {
 
 /// Custom properties.
 pub mod property {
-    use sea_orm::entity::prelude::*;
+    use sql::sea_orm::{self, entity::prelude::*};
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "image_properties")]
@@ -160,7 +160,7 @@ pub mod property {
 
 /// Tags.
 pub mod tag {
-    use sea_orm::entity::prelude::*;
+    use sql::sea_orm::{self, entity::prelude::*};
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "image_tags")]
@@ -179,7 +179,7 @@ pub mod tag {
 
 /// Projects that an image is shared with.
 pub mod member {
-    use sea_orm::entity::prelude::*;
+    use sql::sea_orm::{self, entity::prelude::*};
 
     use super::MemberStatus;
 
@@ -203,7 +203,7 @@ pub mod member {
 
 /// Ids of images that were deleted.
 pub mod gone {
-    use sea_orm::entity::prelude::*;
+    use sql::sea_orm::{self, entity::prelude::*};
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "gone_images")]
@@ -221,7 +221,7 @@ pub mod gone {
 
 /// A row per project, on which those who count its images wait for each other.
 pub mod turn {
-    use sea_orm::entity::prelude::*;
+    use sql::sea_orm::{self, entity::prelude::*};
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "quota_turns")]
@@ -239,7 +239,7 @@ pub mod turn {
 
 /// Imports, under way and finished.
 pub mod task {
-    use sea_orm::entity::prelude::*;
+    use sql::sea_orm::{self, entity::prelude::*};
 
     use super::TaskStatus;
 

@@ -53,7 +53,7 @@ async fn find_by(
 }
 
 /// Locks a namespace for the transaction; it may be gone since it was found.
-async fn lock<C: sea_orm::ConnectionTrait>(
+async fn lock<C: sql::sea_orm::ConnectionTrait>(
     tx: &C,
     found: &namespace::Model,
 ) -> Result<namespace::Model, Fault> {
@@ -63,7 +63,7 @@ async fn lock<C: sea_orm::ConnectionTrait>(
 }
 
 /// The same, to take something away: from a protected namespace nothing is. `what` names it.
-async fn lock_to_delete<C: sea_orm::ConnectionTrait>(
+async fn lock_to_delete<C: sql::sea_orm::ConnectionTrait>(
     tx: &C,
     found: &namespace::Model,
     what: &str,
@@ -159,7 +159,7 @@ fn list<'a>(body: &'a Map<String, Value>, name: &str) -> &'a [Value] {
 
 /// A duplicate key becomes a conflict in these words.
 fn or_conflict(
-    written: Result<(), sea_orm::DbErr>,
+    written: Result<(), sql::sea_orm::DbErr>,
     words: impl FnOnce() -> String,
 ) -> Result<(), Fault> {
     match written.map_err(Fault::from) {

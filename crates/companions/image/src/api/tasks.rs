@@ -1,8 +1,8 @@
 //! Tasks: imports, under way and finished.
 
 use rest::Answer;
-use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
+use sql::sea_orm::ConnectionTrait;
 
 use super::{Call, Cx, find};
 use crate::db;

@@ -3,8 +3,8 @@
 //! that still has it, or would slip their own data to those who still ask for it.
 
 use chrono::Utc;
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ConnectionTrait, DbErr, EntityTrait, IntoActiveModel};
+use sql::sea_orm::sea_query::OnConflict;
+use sql::sea_orm::{ConnectionTrait, DbErr, EntityTrait, IntoActiveModel};
 
 use crate::tables::gone;
 

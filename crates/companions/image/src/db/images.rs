@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::Utc;
-use sea_orm::sea_query::Expr;
-use sea_orm::{
+use sql::sea_orm::sea_query::Expr;
+use sql::sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait,
     IntoActiveModel, QueryFilter, QuerySelect,
 };
@@ -85,7 +85,7 @@ pub async fn add<C: ConnectionTrait>(db: &C, image: &Image) -> Result<(), DbErr>
 pub async fn save<C: ConnectionTrait>(db: &C, image: &Image) -> Result<(), DbErr> {
     let row = image.row.clone();
     let changed = image::ActiveModel {
-        id: sea_orm::ActiveValue::Unchanged(row.id.clone()),
+        id: sql::sea_orm::ActiveValue::Unchanged(row.id.clone()),
         name: Set(row.name),
         visibility: Set(row.visibility),
         owner: Set(row.owner),

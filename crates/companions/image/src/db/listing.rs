@@ -1,7 +1,7 @@
 //! The list of images: filters, what the viewer may see, order and page in one query.
 
-use sea_orm::sea_query::{Expr, ExprTrait, Func, IntoCondition, Query, SimpleExpr};
-use sea_orm::{
+use sql::sea_orm::sea_query::{Expr, ExprTrait, Func, IntoCondition, Query, SimpleExpr};
+use sql::sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, Order, QueryFilter, QueryOrder,
     QuerySelect, Value,
 };

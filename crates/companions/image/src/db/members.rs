@@ -1,6 +1,6 @@
 //! Members: the projects that an image is shared with.
 
-use sea_orm::{
+use sql::sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel,
     PaginatorTrait, QueryFilter, QueryOrder,
 };

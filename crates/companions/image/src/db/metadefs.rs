@@ -7,9 +7,11 @@ pub mod parts;
 pub mod properties;
 pub mod tags;
 
-use sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
-use sea_orm::{Select, Value};
+use sql::sea_orm::sea_query::{Expr, ExprTrait, SimpleExpr};
+use sql::sea_orm::{
+    ColumnTrait, Condition, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect,
+};
+use sql::sea_orm::{Select, Value};
 
 use crate::metadefs::listing::{Page, PartKey};
 

@@ -1,7 +1,7 @@
 //! What a project has: counted from the rows of its images, so that it cannot drift from them.
 
-use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{
+use sql::sea_orm::sea_query::{Expr, OnConflict};
+use sql::sea_orm::{
     ActiveEnum, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseBackend,
     DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QuerySelect,
 };

@@ -1,185 +1,104 @@
 //! Images with properties, tags and members; tasks.
 
-use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::DatabaseBackend;
+use sql::schema::Kind::{BigInt, Bool, Text, Time, Varchar};
+use sql::schema::{Column, Kind, Migration, Parent, Step, Table, col, index};
 
-/// The first step.
-pub struct Step;
+use super::{OWNER, UUID};
 
-impl MigrationName for Step {
-    fn name(&self) -> &str {
-        "m0001_images"
-    }
-}
+pub const MIGRATION: Migration = Migration {
+    name: "m0001_images",
+    steps: &[Step::Create(&[IMAGES, PROPERTIES, TAGS, MEMBERS, TASKS])],
+};
 
-/// Length of an id.
-const ID: u32 = 36;
+const IMAGES: Table = Table::new(
+    "images",
+    &["id"],
+    &[
+        col("id", UUID),
+        col("name", Varchar(255)).null(),
+        col("status", STATUS),
+        col("visibility", Varchar(16)),
+        col("owner", OWNER).null(),
+        col("disk_format", Varchar(32)).null(),
+        col("container_format", Varchar(32)).null(),
+        col("size", BigInt).null(),
+        col("virtual_size", BigInt).null(),
+        col("min_disk", BigInt),
+        col("min_ram", BigInt),
+        col("protected", Bool),
+        col("os_hidden", Bool),
+        col("checksum", Varchar(32)).null(),
+        col("os_hash_algo", Varchar(64)).null(),
+        col("os_hash_value", Varchar(128)).null(),
+        col("data", UUID).null(),
+        col("created_at", Time),
+        col("updated_at", Time),
+    ],
+)
+.indexes(&[
+    index("ix_images_created_at_id", &["created_at", "id"]),
+    index("ix_images_owner", &["owner"]),
+    index("ix_images_name", &["name"]),
+]);
 
-fn text(name: &str, length: u32) -> ColumnDef {
-    ColumnDef::new(Alias::new(name))
-        .string_len(length)
-        .to_owned()
-}
+const PROPERTIES: Table = Table::new(
+    "image_properties",
+    &["image_id", "name"],
+    &[IMAGE, col("name", Varchar(255)), col("value", Text)],
+)
+.parent(of_image("fk_image_properties_image"));
 
-/// A column whose values differ by case on MariaDB too, whose default collation ignores it.
-fn exact(engine: DatabaseBackend, name: &str) -> ColumnDef {
-    let mut column = text(name, 255);
-    if engine == DatabaseBackend::MySql {
-        column.custom(Alias::new(
-            "varchar(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
-        ));
-    }
-    column.not_null().to_owned()
-}
+const TAGS: Table = Table::new(
+    "image_tags",
+    &["image_id", "value"],
+    &[IMAGE, col("value", Varchar(255))],
+)
+.parent(of_image("fk_image_tags_image"));
 
-/// A moment to the microsecond; MariaDB's `timestamp` would keep seconds and end in 2038.
-fn moment(engine: DatabaseBackend, name: &str) -> ColumnDef {
-    let mut column = ColumnDef::new(Alias::new(name));
-    if engine == DatabaseBackend::MySql {
-        column.custom(Alias::new("datetime(6)"));
-    } else {
-        column.timestamp_with_time_zone();
-    }
-    column
-}
+const MEMBERS: Table = Table::new(
+    "image_members",
+    &["image_id", "member"],
+    &[
+        IMAGE,
+        col("member", OWNER),
+        col("status", STATUS),
+        col("created_at", Time),
+        col("updated_at", Time),
+    ],
+)
+.parent(of_image("fk_image_members_image"))
+.indexes(&[index("ix_image_members_member", &["member"])]);
 
-fn table(name: &str) -> TableCreateStatement {
-    Table::create()
-        .table(Alias::new(name))
-        .if_not_exists()
-        .to_owned()
-}
+const TASKS: Table = Table::new(
+    "tasks",
+    &["id"],
+    &[
+        col("id", UUID),
+        col("kind", Varchar(32)),
+        col("status", STATUS),
+        col("owner", OWNER).null(),
+        IMAGE,
+        col("user_id", Varchar(64)),
+        col("request_id", Varchar(64)),
+        col("input", Text),
+        col("message", Text),
+        col("created_at", Time),
+        col("updated_at", Time),
+        col("expires_at", Time).null(),
+    ],
+)
+.indexes(&[index("ix_tasks_image_id", &["image_id"])]);
 
-/// Rows of `from` go with their image.
-fn of_image(from: &str) -> ForeignKeyCreateStatement {
-    ForeignKey::create()
-        .name(format!("fk_{from}_image"))
-        .from(Alias::new(from), Alias::new("image_id"))
-        .to(Alias::new("images"), Alias::new("id"))
-        .on_delete(ForeignKeyAction::Cascade)
-        .to_owned()
-}
+const STATUS: Kind = Varchar(16);
 
-fn images(engine: DatabaseBackend) -> TableCreateStatement {
-    let number = |name: &str| ColumnDef::new(Alias::new(name)).big_integer().to_owned();
-    let flag = |name: &str| {
-        ColumnDef::new(Alias::new(name))
-            .boolean()
-            .not_null()
-            .to_owned()
-    };
-    table("images")
-        .col(text("id", ID).not_null().primary_key())
-        .col(text("name", 255))
-        .col(text("status", 16).not_null())
-        .col(text("visibility", 16).not_null())
-        .col(text("owner", 255))
-        .col(text("disk_format", 32))
-        .col(text("container_format", 32))
-        .col(number("size"))
-        .col(number("virtual_size"))
-        .col(number("min_disk").not_null())
-        .col(number("min_ram").not_null())
-        .col(flag("protected"))
-        .col(flag("os_hidden"))
-        .col(text("checksum", 32))
-        .col(text("os_hash_algo", 64))
-        .col(text("os_hash_value", 128))
-        .col(text("data", ID))
-        .col(moment(engine, "created_at").not_null())
-        .col(moment(engine, "updated_at").not_null())
-        .to_owned()
-}
+const IMAGE: Column = col("image_id", UUID);
 
-/// A table of what belongs to images, told apart by image and `key`.
-fn belongings(engine: DatabaseBackend, name: &str, key: &str) -> TableCreateStatement {
-    table(name)
-        .col(text("image_id", ID).not_null())
-        .col(exact(engine, key))
-        .primary_key(
-            Index::create()
-                .col(Alias::new("image_id"))
-                .col(Alias::new(key)),
-        )
-        .foreign_key(&mut of_image(name))
-        .to_owned()
-}
-
-fn tasks(engine: DatabaseBackend) -> TableCreateStatement {
-    let long = |name: &str| {
-        ColumnDef::new(Alias::new(name))
-            .text()
-            .not_null()
-            .to_owned()
-    };
-    table("tasks")
-        .col(text("id", ID).not_null().primary_key())
-        .col(text("kind", 32).not_null())
-        .col(text("status", 16).not_null())
-        .col(text("owner", 255))
-        .col(text("image_id", ID).not_null())
-        .col(text("user_id", 64).not_null())
-        .col(text("request_id", 64).not_null())
-        .col(long("input"))
-        .col(long("message"))
-        .col(moment(engine, "created_at").not_null())
-        .col(moment(engine, "updated_at").not_null())
-        .col(moment(engine, "expires_at"))
-        .to_owned()
-}
-
-/// What lists and lookups go by.
-const INDEXES: [(&str, &[&str]); 5] = [
-    ("images", &["created_at", "id"]),
-    ("images", &["owner"]),
-    ("images", &["name"]),
-    ("image_members", &["member"]),
-    ("tasks", &["image_id"]),
-];
-
-#[async_trait::async_trait]
-impl MigrationTrait for Step {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let engine = manager.get_database_backend();
-        manager.create_table(images(engine)).await?;
-        let mut properties = belongings(engine, "image_properties", "name");
-        properties.col(ColumnDef::new(Alias::new("value")).text().not_null());
-        manager.create_table(properties).await?;
-        manager
-            .create_table(belongings(engine, "image_tags", "value"))
-            .await?;
-        let mut members = belongings(engine, "image_members", "member");
-        members
-            .col(text("status", 16).not_null())
-            .col(moment(engine, "created_at").not_null())
-            .col(moment(engine, "updated_at").not_null());
-        manager.create_table(members).await?;
-        manager.create_table(tasks(engine)).await?;
-        for (table, columns) in INDEXES {
-            let mut index = Index::create();
-            index
-                .name(format!("ix_{table}_{}", columns.join("_")))
-                .table(Alias::new(table));
-            for column in columns {
-                index.col(Alias::new(*column));
-            }
-            manager.create_index(index).await?;
-        }
-        Ok(())
-    }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for name in [
-            "tasks",
-            "image_members",
-            "image_tags",
-            "image_properties",
-            "images",
-        ] {
-            manager
-                .drop_table(Table::drop().table(Alias::new(name)).to_owned())
-                .await?;
-        }
-        Ok(())
+/// Rows go with their image.
+const fn of_image(name: &'static str) -> Parent {
+    Parent {
+        name,
+        column: "image_id",
+        table: "images",
+        key: "id",
     }
 }

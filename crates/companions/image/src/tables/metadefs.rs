@@ -2,7 +2,7 @@
 
 /// Namespaces, one row each.
 pub mod namespace {
-    use sea_orm::entity::prelude::*;
+    use sql::sea_orm::{self, entity::prelude::*};
 
     use crate::tables::Visibility;
 
@@ -32,7 +32,7 @@ pub mod namespace {
 
 /// Objects: groups of properties.
 pub mod object {
-    use sea_orm::entity::prelude::*;
+    use sql::sea_orm::{self, entity::prelude::*};
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "metadef_objects")]
@@ -61,7 +61,7 @@ pub mod object {
 
 /// Properties that stand in a namespace by themselves.
 pub mod property {
-    use sea_orm::entity::prelude::*;
+    use sql::sea_orm::{self, entity::prelude::*};
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "metadef_properties")]
@@ -85,7 +85,7 @@ pub mod property {
 
 /// Tags that a namespace proposes.
 pub mod tag {
-    use sea_orm::entity::prelude::*;
+    use sql::sea_orm::{self, entity::prelude::*};
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "metadef_tags")]
@@ -106,7 +106,7 @@ pub mod tag {
 
 /// Types of resources; they come with the first association that names them, and stay.
 pub mod resource_type {
-    use sea_orm::entity::prelude::*;
+    use sql::sea_orm::{self, entity::prelude::*};
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "metadef_resource_types")]
@@ -125,7 +125,7 @@ pub mod resource_type {
 
 /// Which types of resources the definitions of a namespace are for.
 pub mod association {
-    use sea_orm::entity::prelude::*;
+    use sql::sea_orm::{self, entity::prelude::*};
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "metadef_associations")]

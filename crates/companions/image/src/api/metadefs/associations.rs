@@ -1,8 +1,8 @@
 //! Types of resources, and which of them a namespace is for.
 
 use rest::Answer;
-use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
+use sql::sea_orm::ConnectionTrait;
 
 use super::{TIMES, admit, delete_part, find, lock, now, or_conflict, text};
 use crate::api::{Call, document};

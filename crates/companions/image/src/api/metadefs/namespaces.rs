@@ -1,8 +1,8 @@
 //! Namespaces of metadata definitions.
 
 use rest::Answer;
-use sea_orm::ConnectionTrait;
 use serde_json::{Map, Value, json};
+use sql::sea_orm::ConnectionTrait;
 use uuid::Uuid;
 use web::Caller;
 

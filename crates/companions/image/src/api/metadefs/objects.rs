@@ -1,8 +1,8 @@
 //! Objects of a namespace: groups of properties.
 
 use rest::Answer;
-use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
+use sql::sea_orm::ConnectionTrait;
 
 use super::{
     TIMES_AND_LINKS, admit, clear_parts, delete_part, find, list as items, lock, now, or_conflict,

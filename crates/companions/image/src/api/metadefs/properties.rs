@@ -1,8 +1,8 @@
 //! Properties that stand in a namespace by themselves.
 
 use rest::Answer;
-use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
+use sql::sea_orm::ConnectionTrait;
 
 use super::{
     TIMES, admit, associations, clear_parts, delete_part, find, lock, now, or_conflict, text,

@@ -2,8 +2,8 @@
 
 use http::HeaderMap;
 use rest::Answer;
-use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
+use sql::sea_orm::ConnectionTrait;
 
 use super::{
     TIMES, admit, body, clear_parts, delete_part, find, list as items, lock, now, or_conflict, text,

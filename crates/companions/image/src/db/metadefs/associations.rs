@@ -1,7 +1,7 @@
 //! Types of resources, and which namespaces are for them.
 
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{
+use sql::sea_orm::sea_query::OnConflict;
+use sql::sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
 };
 

@@ -1,7 +1,7 @@
 //! Namespaces.
 
-use sea_orm::sea_query::{Expr, Func, Query};
-use sea_orm::{
+use sql::sea_orm::sea_query::{Expr, Func, Query};
+use sql::sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel,
     QueryFilter, QuerySelect, Value,
 };

@@ -1,6 +1,6 @@
 //! Objects: beside what all [`parts`] have, their pages.
 
-use sea_orm::{ConnectionTrait, DbErr};
+use sql::sea_orm::{ConnectionTrait, DbErr};
 
 use super::{Marker, PartOrder, parts};
 use crate::metadefs::listing::{Page, PartKey};

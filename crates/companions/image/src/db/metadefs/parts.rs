@@ -1,6 +1,6 @@
 //! What stands in a namespace under a name of its own: objects, properties, tags, associations.
 
-use sea_orm::{
+use sql::sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel,
     QueryFilter, Select,
 };

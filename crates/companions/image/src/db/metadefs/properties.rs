@@ -1,6 +1,6 @@
 //! Properties: beside what all [`parts`] have, their list.
 
-use sea_orm::{ConnectionTrait, DbErr, QueryOrder};
+use sql::sea_orm::{ConnectionTrait, DbErr, QueryOrder};
 
 use super::parts;
 use crate::tables::metadefs::property::{self, Column};
