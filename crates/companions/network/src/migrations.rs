@@ -4,24 +4,18 @@ mod first;
 mod lists;
 mod port_forwardings;
 
-use sql::sea_orm::DynIden;
-use sql::sea_orm::sea_query::{Alias, IntoIden};
-use sql::sea_orm_migration::prelude::*;
+use sql::schema::{History, Kind};
 
-/// All migrations of this service.
-pub struct Migrator;
+/// The tables of this service.
+pub const HISTORY: History = History {
+    table: "network_migrations",
+    migrations: &[
+        first::MIGRATION,
+        port_forwardings::MIGRATION,
+        lists::MIGRATION,
+    ],
+};
 
-#[async_trait::async_trait]
-impl MigratorTrait for Migrator {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Box::new(first::Migration),
-            Box::new(port_forwardings::Migration),
-            Box::new(lists::Migration),
-        ]
-    }
-
-    fn migration_table_name() -> DynIden {
-        Alias::new("network_migrations").into_iden()
-    }
-}
+/// The longest text that the API accepts in most places.
+const NAME: Kind = Kind::Varchar(255);
+const UUID: Kind = Kind::Varchar(36);

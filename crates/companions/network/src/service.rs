@@ -16,7 +16,7 @@ use crate::core::Core;
 use crate::fault::Fault;
 use crate::host_ranges::HostRanges;
 use crate::metadata::MetadataUpstream;
-use crate::migrations::Migrator;
+use crate::migrations::HISTORY;
 use crate::policy::Access;
 use crate::settings::{PlaneKind, Settings};
 use crate::sink::EventSink;
@@ -42,7 +42,7 @@ pub struct Networks {
 impl Networks {
     /// Opens the service on its database, whose tables it brings up to date.
     pub async fn open(db: Database, mut settings: Settings) -> Result<Self, OpenError> {
-        db.migrate::<Migrator>().await?;
+        db.apply(&HISTORY).await?;
         let plane = open_plane(&settings).await?;
         if let Some(plane) = &plane {
             // Another cloud of this machine may have the usual id.

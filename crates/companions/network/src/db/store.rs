@@ -229,9 +229,7 @@ mod tests {
     #[tokio::test]
     async fn no_two_networks_begin_alike() {
         let db = sql::testing::sqlite().await;
-        db.migrate::<crate::migrations::Migrator>()
-            .await
-            .expect("tables");
+        db.apply(&crate::migrations::HISTORY).await.expect("tables");
         let tx = db.begin().await.expect("begin");
         let network = |id: &str| networks::Model {
             id: id.to_owned(),

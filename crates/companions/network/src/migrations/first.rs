@@ -1,463 +1,341 @@
 //! The tables of the first release.
 
-use sql::sea_orm::DbBackend;
-use sql::sea_orm_migration::prelude::*;
+use sql::schema::Kind::{BigInt, Bool, Int, Text, Time};
+use sql::schema::{Migration, Step, Table, col, index, unique};
 
-use Kind::{Document, Flag, Id, Int, Long, Name, Time};
+use super::{NAME, UUID};
 
-pub struct Migration;
-
-impl MigrationName for Migration {
-    fn name(&self) -> &str {
-        "first"
-    }
-}
-
-pub(super) enum Kind {
-    /// A UUID as text.
-    Id,
-    /// Text of at most 255 characters, the longest the API accepts.
-    Name,
-    Flag,
-    Int,
-    Long,
-    /// UTC with microseconds.
-    Time,
-    /// JSON as text.
-    Document,
-}
-
-pub(super) const SET: bool = false;
-const NULL: bool = true;
-
-pub(super) struct Table {
-    pub name: &'static str,
-    pub key: &'static [&'static str],
-    pub columns: &'static [(&'static str, Kind, bool)],
-    pub unique: &'static [&'static [&'static str]],
-    pub index: &'static [&'static str],
-}
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in TABLES {
-            create(manager, table).await?;
-        }
-        Ok(())
-    }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in TABLES.iter().rev() {
-            let drop = sql::sea_orm::sea_query::Table::drop()
-                .table(Alias::new(table.name))
-                .to_owned();
-            manager.drop_table(drop).await?;
-        }
-        Ok(())
-    }
-}
-
-/// Bytes of an index's name that every engine takes.
-const LONGEST_NAME: usize = 63;
-
-/// Makes a table with its keys.
-pub(super) async fn create(manager: &SchemaManager<'_>, table: &Table) -> Result<(), DbErr> {
-    let mut statement = sql::sea_orm::sea_query::Table::create();
-    statement.table(Alias::new(table.name));
-    for (name, kind, nullable) in table.columns {
-        statement.col(column(
-            name,
-            kind,
-            *nullable,
-            manager.get_database_backend(),
-        ));
-    }
-    let mut key = Index::create();
-    for name in table.key {
-        key.col(Alias::new(*name));
-    }
-    statement.primary_key(&mut key);
-    manager.create_table(statement.to_owned()).await?;
-    for columns in table.unique {
-        index(manager, table.name, columns, true).await?;
-    }
-    for column in table.index {
-        index(manager, table.name, &[*column], false).await?;
-    }
-    Ok(())
-}
-
-/// The name of the index on these columns.
-pub(super) fn index_name(table: &str, columns: &[&str]) -> String {
-    let mut name = format!("{table}_{}", columns.join("_"));
-    name.truncate(LONGEST_NAME);
-    name
-}
-
-/// Makes an index.
-pub(super) async fn index(
-    manager: &SchemaManager<'_>,
-    table: &str,
-    columns: &[&str],
-    unique: bool,
-) -> Result<(), DbErr> {
-    let mut index = Index::create();
-    index
-        .name(index_name(table, columns))
-        .table(Alias::new(table));
-    for name in columns {
-        index.col(Alias::new(*name));
-    }
-    if unique {
-        index.unique();
-    }
-    manager.create_index(index.to_owned()).await
-}
-
-fn column(name: &str, kind: &Kind, nullable: bool, engine: DbBackend) -> ColumnDef {
-    let mut column = ColumnDef::new(Alias::new(name));
-    match (kind, engine) {
-        (Id, _) => column.string_len(36),
-        (Name, _) => column.string_len(255),
-        (Flag, _) => column.boolean(),
-        (Int, _) => column.integer(),
-        (Long, _) => column.big_integer(),
-        (Document, _) => column.text(),
-        // MariaDB's plain TIMESTAMP cuts microseconds off.
-        (Time, DbBackend::MySql) => column.custom(Alias::new("datetime(6)")),
-        (Time, _) => column.timestamp_with_time_zone(),
-    };
-    if nullable {
-        column.null()
-    } else {
-        column.not_null()
-    };
-    column
-}
+pub const MIGRATION: Migration = Migration {
+    name: "first",
+    steps: &[Step::Create(TABLES)],
+};
 
 const TABLES: &[Table] = &[
-    Table {
-        name: "net_networks",
-        key: &["id"],
-        columns: &[
-            ("id", Id, SET),
-            ("project_id", Name, SET),
-            ("name", Name, SET),
-            ("description", Name, SET),
-            ("admin_state_up", Flag, SET),
-            ("status", Name, SET),
-            ("mtu", Int, SET),
-            ("port_security_enabled", Flag, SET),
-            ("is_default", Flag, SET),
-            ("network_type", Name, SET),
-            ("physical_network", Name, NULL),
-            ("segmentation_id", Int, NULL),
-            ("dns_domain", Name, SET),
-            ("availability_zone_hints", Document, SET),
-            ("tags", Document, SET),
-            ("created_at", Time, SET),
-            ("updated_at", Time, SET),
-            ("revision", Long, SET),
+    Table::new(
+        "net_networks",
+        &["id"],
+        &[
+            col("id", UUID),
+            col("project_id", NAME),
+            col("name", NAME),
+            col("description", NAME),
+            col("admin_state_up", Bool),
+            col("status", NAME),
+            col("mtu", Int),
+            col("port_security_enabled", Bool),
+            col("is_default", Bool),
+            col("network_type", NAME),
+            col("physical_network", NAME).null(),
+            col("segmentation_id", Int).null(),
+            col("dns_domain", NAME),
+            col("availability_zone_hints", Text),
+            col("tags", Text),
+            col("created_at", Time),
+            col("updated_at", Time),
+            col("revision", BigInt),
         ],
-        unique: &[],
-        index: &["project_id"],
-    },
-    Table {
-        name: "net_subnets",
-        key: &["id"],
-        columns: &[
-            ("id", Id, SET),
-            ("project_id", Name, SET),
-            ("network_id", Id, SET),
-            ("name", Name, SET),
-            ("description", Name, SET),
-            ("ip_version", Int, SET),
-            ("cidr", Name, SET),
-            ("gateway_ip", Name, NULL),
-            ("enable_dhcp", Flag, SET),
-            ("ipv6_ra_mode", Name, NULL),
-            ("ipv6_address_mode", Name, NULL),
-            ("allocation_pools", Document, SET),
-            ("dns_nameservers", Document, SET),
-            ("host_routes", Document, SET),
-            ("service_types", Document, SET),
-            ("subnetpool_id", Name, NULL),
-            ("dns_publish_fixed_ip", Flag, SET),
-            ("tags", Document, SET),
-            ("created_at", Time, SET),
-            ("updated_at", Time, SET),
-            ("revision", Long, SET),
+    )
+    .indexes(&[index("net_networks_project_id", &["project_id"])]),
+    Table::new(
+        "net_subnets",
+        &["id"],
+        &[
+            col("id", UUID),
+            col("project_id", NAME),
+            col("network_id", UUID),
+            col("name", NAME),
+            col("description", NAME),
+            col("ip_version", Int),
+            col("cidr", NAME),
+            col("gateway_ip", NAME).null(),
+            col("enable_dhcp", Bool),
+            col("ipv6_ra_mode", NAME).null(),
+            col("ipv6_address_mode", NAME).null(),
+            col("allocation_pools", Text),
+            col("dns_nameservers", Text),
+            col("host_routes", Text),
+            col("service_types", Text),
+            col("subnetpool_id", NAME).null(),
+            col("dns_publish_fixed_ip", Bool),
+            col("tags", Text),
+            col("created_at", Time),
+            col("updated_at", Time),
+            col("revision", BigInt),
         ],
-        unique: &[],
-        index: &["project_id", "network_id"],
-    },
-    Table {
-        name: "net_ports",
-        key: &["id"],
-        columns: &[
-            ("id", Id, SET),
-            ("project_id", Name, SET),
-            ("network_id", Id, SET),
-            ("name", Name, SET),
-            ("description", Name, SET),
-            ("mac_address", Name, SET),
-            ("admin_state_up", Flag, SET),
-            ("status", Name, SET),
-            ("device_id", Name, SET),
-            ("device_owner", Name, SET),
-            ("port_security_enabled", Flag, SET),
-            ("dns_name", Name, SET),
-            ("dns_domain", Name, SET),
-            ("allowed_address_pairs", Document, SET),
-            ("extra_dhcp_opts", Document, SET),
-            ("host", Name, SET),
-            ("vnic_type", Name, SET),
-            ("vif_type", Name, SET),
-            ("vif_details", Document, SET),
-            ("profile", Document, SET),
-            ("tags", Document, SET),
-            ("created_at", Time, SET),
-            ("updated_at", Time, SET),
-            ("revision", Long, SET),
+    )
+    .indexes(&[
+        index("net_subnets_project_id", &["project_id"]),
+        index("net_subnets_network_id", &["network_id"]),
+    ]),
+    Table::new(
+        "net_ports",
+        &["id"],
+        &[
+            col("id", UUID),
+            col("project_id", NAME),
+            col("network_id", UUID),
+            col("name", NAME),
+            col("description", NAME),
+            col("mac_address", NAME),
+            col("admin_state_up", Bool),
+            col("status", NAME),
+            col("device_id", NAME),
+            col("device_owner", NAME),
+            col("port_security_enabled", Bool),
+            col("dns_name", NAME),
+            col("dns_domain", NAME),
+            col("allowed_address_pairs", Text),
+            col("extra_dhcp_opts", Text),
+            col("host", NAME),
+            col("vnic_type", NAME),
+            col("vif_type", NAME),
+            col("vif_details", Text),
+            col("profile", Text),
+            col("tags", Text),
+            col("created_at", Time),
+            col("updated_at", Time),
+            col("revision", BigInt),
         ],
-        unique: &[&["network_id", "mac_address"]],
-        index: &["project_id", "device_id", "network_id", "host"],
-    },
-    Table {
-        name: "net_allocations",
-        key: &["subnet_id", "ip_address"],
-        columns: &[
-            ("subnet_id", Id, SET),
-            ("ip_address", Name, SET),
-            ("port_id", Id, SET),
-            ("network_id", Id, SET),
-            ("position", Int, SET),
+    )
+    .indexes(&[
+        unique(
+            "net_ports_network_id_mac_address",
+            &["network_id", "mac_address"],
+        ),
+        index("net_ports_project_id", &["project_id"]),
+        index("net_ports_device_id", &["device_id"]),
+        index("net_ports_network_id", &["network_id"]),
+        index("net_ports_host", &["host"]),
+    ]),
+    Table::new(
+        "net_allocations",
+        &["subnet_id", "ip_address"],
+        &[
+            col("subnet_id", UUID),
+            col("ip_address", NAME),
+            col("port_id", UUID),
+            col("network_id", UUID),
+            col("position", Int),
         ],
-        unique: &[],
-        index: &["port_id"],
-    },
-    Table {
-        name: "net_port_bindings",
-        key: &["port_id", "host"],
-        columns: &[
-            ("port_id", Id, SET),
-            ("host", Name, SET),
-            ("vnic_type", Name, SET),
-            ("vif_type", Name, SET),
-            ("vif_details", Document, SET),
-            ("profile", Document, SET),
+    )
+    .indexes(&[index("net_allocations_port_id", &["port_id"])]),
+    Table::new(
+        "net_port_bindings",
+        &["port_id", "host"],
+        &[
+            col("port_id", UUID),
+            col("host", NAME),
+            col("vnic_type", NAME),
+            col("vif_type", NAME),
+            col("vif_details", Text),
+            col("profile", Text),
         ],
-        unique: &[],
-        index: &[],
-    },
-    Table {
-        name: "net_security_groups",
-        key: &["id"],
-        columns: &[
-            ("id", Id, SET),
-            ("project_id", Name, SET),
-            ("name", Name, SET),
-            ("description", Name, SET),
-            ("stateful", Flag, SET),
-            ("tags", Document, SET),
-            ("created_at", Time, SET),
-            ("updated_at", Time, SET),
-            ("revision", Long, SET),
+    ),
+    Table::new(
+        "net_security_groups",
+        &["id"],
+        &[
+            col("id", UUID),
+            col("project_id", NAME),
+            col("name", NAME),
+            col("description", NAME),
+            col("stateful", Bool),
+            col("tags", Text),
+            col("created_at", Time),
+            col("updated_at", Time),
+            col("revision", BigInt),
         ],
-        unique: &[],
-        index: &["project_id"],
-    },
-    Table {
-        name: "net_default_groups",
-        key: &["project_id"],
-        columns: &[("project_id", Name, SET), ("group_id", Id, SET)],
-        unique: &[],
-        index: &[],
-    },
-    Table {
-        name: "net_security_group_rules",
-        key: &["id"],
-        columns: &[
-            ("id", Id, SET),
-            ("project_id", Name, SET),
-            ("security_group_id", Id, SET),
-            ("direction", Name, SET),
-            ("ethertype", Name, SET),
-            ("protocol", Name, NULL),
-            ("port_range_min", Int, NULL),
-            ("port_range_max", Int, NULL),
-            ("remote_ip_prefix", Name, NULL),
-            ("remote_group_id", Name, NULL),
-            ("description", Name, SET),
-            ("fingerprint", Name, SET),
-            ("tags", Document, SET),
-            ("created_at", Time, SET),
-            ("updated_at", Time, SET),
-            ("revision", Long, SET),
+    )
+    .indexes(&[index("net_security_groups_project_id", &["project_id"])]),
+    Table::new(
+        "net_default_groups",
+        &["project_id"],
+        &[col("project_id", NAME), col("group_id", UUID)],
+    ),
+    Table::new(
+        "net_security_group_rules",
+        &["id"],
+        &[
+            col("id", UUID),
+            col("project_id", NAME),
+            col("security_group_id", UUID),
+            col("direction", NAME),
+            col("ethertype", NAME),
+            col("protocol", NAME).null(),
+            col("port_range_min", Int).null(),
+            col("port_range_max", Int).null(),
+            col("remote_ip_prefix", NAME).null(),
+            col("remote_group_id", NAME).null(),
+            col("description", NAME),
+            col("fingerprint", NAME),
+            col("tags", Text),
+            col("created_at", Time),
+            col("updated_at", Time),
+            col("revision", BigInt),
         ],
-        unique: &[&["security_group_id", "fingerprint"]],
-        index: &[],
-    },
-    Table {
-        name: "net_port_security_groups",
-        key: &["port_id", "group_id"],
-        columns: &[("port_id", Id, SET), ("group_id", Id, SET)],
-        unique: &[],
-        index: &["group_id"],
-    },
-    Table {
-        name: "net_routers",
-        key: &["id"],
-        columns: &[
-            ("id", Id, SET),
-            ("project_id", Name, SET),
-            ("name", Name, SET),
-            ("description", Name, SET),
-            ("admin_state_up", Flag, SET),
-            ("status", Name, SET),
-            ("gateway_network_id", Name, NULL),
-            ("gateway_port_id", Name, NULL),
-            ("enable_snat", Flag, SET),
-            ("routes", Document, SET),
-            ("availability_zone_hints", Document, SET),
-            ("tags", Document, SET),
-            ("created_at", Time, SET),
-            ("updated_at", Time, SET),
-            ("revision", Long, SET),
+    )
+    .indexes(&[unique(
+        "net_security_group_rules_security_group_id_fingerprint",
+        &["security_group_id", "fingerprint"],
+    )]),
+    Table::new(
+        "net_port_security_groups",
+        &["port_id", "group_id"],
+        &[col("port_id", UUID), col("group_id", UUID)],
+    )
+    .indexes(&[index("net_port_security_groups_group_id", &["group_id"])]),
+    Table::new(
+        "net_routers",
+        &["id"],
+        &[
+            col("id", UUID),
+            col("project_id", NAME),
+            col("name", NAME),
+            col("description", NAME),
+            col("admin_state_up", Bool),
+            col("status", NAME),
+            col("gateway_network_id", NAME).null(),
+            col("gateway_port_id", NAME).null(),
+            col("enable_snat", Bool),
+            col("routes", Text),
+            col("availability_zone_hints", Text),
+            col("tags", Text),
+            col("created_at", Time),
+            col("updated_at", Time),
+            col("revision", BigInt),
         ],
-        unique: &[],
-        index: &["project_id"],
-    },
-    Table {
-        name: "net_floatingips",
-        key: &["id"],
-        columns: &[
-            ("id", Id, SET),
-            ("project_id", Name, SET),
-            ("description", Name, SET),
-            ("floating_network_id", Id, SET),
-            ("floating_ip_address", Name, SET),
-            ("floating_port_id", Id, SET),
-            ("port_id", Name, NULL),
-            ("fixed_ip_address", Name, NULL),
-            ("router_id", Name, NULL),
-            ("status", Name, SET),
-            ("dns_name", Name, SET),
-            ("dns_domain", Name, SET),
-            ("tags", Document, SET),
-            ("created_at", Time, SET),
-            ("updated_at", Time, SET),
-            ("revision", Long, SET),
+    )
+    .indexes(&[index("net_routers_project_id", &["project_id"])]),
+    Table::new(
+        "net_floatingips",
+        &["id"],
+        &[
+            col("id", UUID),
+            col("project_id", NAME),
+            col("description", NAME),
+            col("floating_network_id", UUID),
+            col("floating_ip_address", NAME),
+            col("floating_port_id", UUID),
+            col("port_id", NAME).null(),
+            col("fixed_ip_address", NAME).null(),
+            col("router_id", NAME).null(),
+            col("status", NAME),
+            col("dns_name", NAME),
+            col("dns_domain", NAME),
+            col("tags", Text),
+            col("created_at", Time),
+            col("updated_at", Time),
+            col("revision", BigInt),
         ],
-        unique: &[&["port_id", "fixed_ip_address"]],
-        index: &["project_id", "router_id"],
-    },
-    Table {
-        name: "net_subnetpools",
-        key: &["id"],
-        columns: &[
-            ("id", Id, SET),
-            ("project_id", Name, SET),
-            ("name", Name, SET),
-            ("description", Name, SET),
-            ("ip_version", Int, SET),
-            ("prefixes", Document, SET),
-            ("default_prefixlen", Int, SET),
-            ("min_prefixlen", Int, SET),
-            ("max_prefixlen", Int, SET),
-            ("default_quota", Int, NULL),
-            ("address_scope_id", Name, NULL),
-            ("shared", Flag, SET),
-            ("is_default", Flag, SET),
-            ("tags", Document, SET),
-            ("created_at", Time, SET),
-            ("updated_at", Time, SET),
-            ("revision", Long, SET),
+    )
+    .indexes(&[
+        unique(
+            "net_floatingips_port_id_fixed_ip_address",
+            &["port_id", "fixed_ip_address"],
+        ),
+        index("net_floatingips_project_id", &["project_id"]),
+        index("net_floatingips_router_id", &["router_id"]),
+    ]),
+    Table::new(
+        "net_subnetpools",
+        &["id"],
+        &[
+            col("id", UUID),
+            col("project_id", NAME),
+            col("name", NAME),
+            col("description", NAME),
+            col("ip_version", Int),
+            col("prefixes", Text),
+            col("default_prefixlen", Int),
+            col("min_prefixlen", Int),
+            col("max_prefixlen", Int),
+            col("default_quota", Int).null(),
+            col("address_scope_id", NAME).null(),
+            col("shared", Bool),
+            col("is_default", Bool),
+            col("tags", Text),
+            col("created_at", Time),
+            col("updated_at", Time),
+            col("revision", BigInt),
         ],
-        unique: &[],
-        index: &["project_id"],
-    },
-    Table {
-        name: "net_address_scopes",
-        key: &["id"],
-        columns: &[
-            ("id", Id, SET),
-            ("project_id", Name, SET),
-            ("name", Name, SET),
-            ("ip_version", Int, SET),
-            ("shared", Flag, SET),
+    )
+    .indexes(&[index("net_subnetpools_project_id", &["project_id"])]),
+    Table::new(
+        "net_address_scopes",
+        &["id"],
+        &[
+            col("id", UUID),
+            col("project_id", NAME),
+            col("name", NAME),
+            col("ip_version", Int),
+            col("shared", Bool),
         ],
-        unique: &[],
-        index: &[],
-    },
-    Table {
-        name: "net_rbac_policies",
-        key: &["id"],
-        columns: &[
-            ("id", Id, SET),
-            ("project_id", Name, SET),
-            ("object_type", Name, SET),
-            ("object_id", Id, SET),
-            ("action", Name, SET),
-            ("target_project", Name, SET),
+    ),
+    Table::new(
+        "net_rbac_policies",
+        &["id"],
+        &[
+            col("id", UUID),
+            col("project_id", NAME),
+            col("object_type", NAME),
+            col("object_id", UUID),
+            col("action", NAME),
+            col("target_project", NAME),
         ],
-        unique: &[&["object_id", "action", "target_project"]],
-        index: &[],
-    },
-    Table {
-        name: "net_quotas",
-        key: &["project_id", "resource"],
-        columns: &[
-            ("project_id", Name, SET),
-            ("resource", Name, SET),
-            ("limit_value", Long, SET),
+    )
+    .indexes(&[unique(
+        "net_rbac_policies_object_id_action_target_project",
+        &["object_id", "action", "target_project"],
+    )]),
+    Table::new(
+        "net_quotas",
+        &["project_id", "resource"],
+        &[
+            col("project_id", NAME),
+            col("resource", NAME),
+            col("limit_value", BigInt),
         ],
-        unique: &[],
-        index: &[],
-    },
-    Table {
-        name: "net_agents",
-        key: &["id"],
-        columns: &[
-            ("id", Id, SET),
-            ("host", Name, SET),
-            ("agent_type", Name, SET),
-            ("binary_name", Name, SET),
-            ("topic", Name, SET),
-            ("availability_zone", Name, SET),
-            ("admin_state_up", Flag, SET),
-            ("description", Name, SET),
-            ("configurations", Document, SET),
-            ("created_at", Time, SET),
-            ("started_at", Time, SET),
-            ("heartbeat_at", Time, SET),
+    ),
+    Table::new(
+        "net_agents",
+        &["id"],
+        &[
+            col("id", UUID),
+            col("host", NAME),
+            col("agent_type", NAME),
+            col("binary_name", NAME),
+            col("topic", NAME),
+            col("availability_zone", NAME),
+            col("admin_state_up", Bool),
+            col("description", NAME),
+            col("configurations", Text),
+            col("created_at", Time),
+            col("started_at", Time),
+            col("heartbeat_at", Time),
         ],
-        unique: &[&["host", "agent_type"]],
-        index: &[],
-    },
-    Table {
-        name: "net_auto_topologies",
-        key: &["project_id"],
-        columns: &[
-            ("project_id", Name, SET),
-            ("network_id", Id, SET),
-            ("router_id", Id, SET),
+    )
+    .indexes(&[unique(
+        "net_agents_host_agent_type",
+        &["host", "agent_type"],
+    )]),
+    Table::new(
+        "net_auto_topologies",
+        &["project_id"],
+        &[
+            col("project_id", NAME),
+            col("network_id", UUID),
+            col("router_id", UUID),
         ],
-        unique: &[],
-        index: &[],
-    },
-    Table {
-        name: "net_events",
-        key: &["id"],
-        columns: &[
-            ("id", Id, SET),
-            ("kind", Name, SET),
-            ("server_id", Name, SET),
-            ("port_id", Name, SET),
-            ("created_at", Time, SET),
+    ),
+    Table::new(
+        "net_events",
+        &["id"],
+        &[
+            col("id", UUID),
+            col("kind", NAME),
+            col("server_id", NAME),
+            col("port_id", NAME),
+            col("created_at", Time),
         ],
-        unique: &[],
-        index: &[],
-    },
+    ),
 ];

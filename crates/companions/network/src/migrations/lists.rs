@@ -1,92 +1,142 @@
 //! Indexes for lists: pages within a project or a network in the order of ids, and what is often looked for.
 
-use sql::sea_orm::DbBackend;
-use sql::sea_orm_migration::prelude::*;
+use sql::schema::{Migration, Step, index};
 
-use super::first::{index, index_name};
-
-pub struct Migration;
-
-impl MigrationName for Migration {
-    fn name(&self) -> &str {
-        "lists"
-    }
-}
-
-/// What there is from now on.
-const INDEXES: &[(&str, &[&str])] = &[
-    ("net_address_scopes", &["name"]),
-    ("net_address_scopes", &["project_id", "id"]),
-    ("net_allocations", &["ip_address"]),
-    ("net_floatingips", &["floating_ip_address"]),
-    ("net_floatingips", &["floating_network_id", "id"]),
-    ("net_floatingips", &["project_id", "id"]),
-    ("net_networks", &["name"]),
-    ("net_networks", &["project_id", "id"]),
-    ("net_ports", &["mac_address"]),
-    ("net_ports", &["name"]),
-    ("net_ports", &["network_id", "id"]),
-    ("net_ports", &["project_id", "id"]),
-    ("net_rbac_policies", &["object_type", "target_project"]),
-    ("net_rbac_policies", &["project_id", "id"]),
-    ("net_routers", &["name"]),
-    ("net_routers", &["project_id", "id"]),
-    ("net_security_group_rules", &["project_id", "id"]),
-    ("net_security_group_rules", &["remote_group_id"]),
-    ("net_security_group_rules", &["security_group_id", "id"]),
-    ("net_security_groups", &["name"]),
-    ("net_security_groups", &["project_id", "id"]),
-    ("net_subnetpools", &["name"]),
-    ("net_subnetpools", &["project_id", "id"]),
-    ("net_subnets", &["name"]),
-    ("net_subnets", &["network_id", "id"]),
-    ("net_subnets", &["project_id", "id"]),
-    ("net_subnets", &["subnetpool_id"]),
-];
-
-/// What those above make superfluous.
-const GONE: &[(&str, &str)] = &[
-    ("net_floatingips", "project_id"),
-    ("net_networks", "project_id"),
-    ("net_ports", "network_id"),
-    ("net_ports", "project_id"),
-    ("net_routers", "project_id"),
-    ("net_security_groups", "project_id"),
-    ("net_subnetpools", "project_id"),
-    ("net_subnets", "network_id"),
-    ("net_subnets", "project_id"),
-];
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for (table, columns) in INDEXES {
-            index(manager, table, columns, false).await?;
-        }
-        for (table, column) in GONE {
-            drop(manager, table, &[*column]).await?;
-        }
-        Ok(())
-    }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for (table, column) in GONE {
-            index(manager, table, &[*column], false).await?;
-        }
-        for (table, columns) in INDEXES {
-            drop(manager, table, columns).await?;
-        }
-        Ok(())
-    }
-}
-
-/// Removes an index if it is there: MariaDB keeps what a migration did that was cut off.
-async fn drop(manager: &SchemaManager<'_>, table: &str, columns: &[&str]) -> Result<(), DbErr> {
-    let name = index_name(table, columns);
-    let text = match manager.get_database_backend() {
-        DbBackend::MySql => format!("ALTER TABLE {table} DROP INDEX IF EXISTS {name}"),
-        _ => format!("DROP INDEX IF EXISTS {name}"),
-    };
-    manager.get_connection().execute_unprepared(&text).await?;
-    Ok(())
-}
+pub const MIGRATION: Migration = Migration {
+    name: "lists",
+    steps: &[
+        Step::AddIndexes(
+            "net_address_scopes",
+            &[
+                index("net_address_scopes_name", &["name"]),
+                index("net_address_scopes_project_id_id", &["project_id", "id"]),
+            ],
+        ),
+        Step::AddIndexes(
+            "net_allocations",
+            &[index("net_allocations_ip_address", &["ip_address"])],
+        ),
+        Step::AddIndexes(
+            "net_floatingips",
+            &[
+                index(
+                    "net_floatingips_floating_ip_address",
+                    &["floating_ip_address"],
+                ),
+                index(
+                    "net_floatingips_floating_network_id_id",
+                    &["floating_network_id", "id"],
+                ),
+                index("net_floatingips_project_id_id", &["project_id", "id"]),
+            ],
+        ),
+        Step::AddIndexes(
+            "net_networks",
+            &[
+                index("net_networks_name", &["name"]),
+                index("net_networks_project_id_id", &["project_id", "id"]),
+            ],
+        ),
+        Step::AddIndexes(
+            "net_ports",
+            &[
+                index("net_ports_mac_address", &["mac_address"]),
+                index("net_ports_name", &["name"]),
+                index("net_ports_network_id_id", &["network_id", "id"]),
+                index("net_ports_project_id_id", &["project_id", "id"]),
+            ],
+        ),
+        Step::AddIndexes(
+            "net_rbac_policies",
+            &[
+                index(
+                    "net_rbac_policies_object_type_target_project",
+                    &["object_type", "target_project"],
+                ),
+                index("net_rbac_policies_project_id_id", &["project_id", "id"]),
+            ],
+        ),
+        Step::AddIndexes(
+            "net_routers",
+            &[
+                index("net_routers_name", &["name"]),
+                index("net_routers_project_id_id", &["project_id", "id"]),
+            ],
+        ),
+        Step::AddIndexes(
+            "net_security_group_rules",
+            &[
+                index(
+                    "net_security_group_rules_project_id_id",
+                    &["project_id", "id"],
+                ),
+                index(
+                    "net_security_group_rules_remote_group_id",
+                    &["remote_group_id"],
+                ),
+                index(
+                    "net_security_group_rules_security_group_id_id",
+                    &["security_group_id", "id"],
+                ),
+            ],
+        ),
+        Step::AddIndexes(
+            "net_security_groups",
+            &[
+                index("net_security_groups_name", &["name"]),
+                index("net_security_groups_project_id_id", &["project_id", "id"]),
+            ],
+        ),
+        Step::AddIndexes(
+            "net_subnetpools",
+            &[
+                index("net_subnetpools_name", &["name"]),
+                index("net_subnetpools_project_id_id", &["project_id", "id"]),
+            ],
+        ),
+        Step::AddIndexes(
+            "net_subnets",
+            &[
+                index("net_subnets_name", &["name"]),
+                index("net_subnets_network_id_id", &["network_id", "id"]),
+                index("net_subnets_project_id_id", &["project_id", "id"]),
+                index("net_subnets_subnetpool_id", &["subnetpool_id"]),
+            ],
+        ),
+        // What those above make superfluous.
+        Step::DropIndexes(
+            "net_floatingips",
+            &[index("net_floatingips_project_id", &["project_id"])],
+        ),
+        Step::DropIndexes(
+            "net_networks",
+            &[index("net_networks_project_id", &["project_id"])],
+        ),
+        Step::DropIndexes(
+            "net_ports",
+            &[
+                index("net_ports_network_id", &["network_id"]),
+                index("net_ports_project_id", &["project_id"]),
+            ],
+        ),
+        Step::DropIndexes(
+            "net_routers",
+            &[index("net_routers_project_id", &["project_id"])],
+        ),
+        Step::DropIndexes(
+            "net_security_groups",
+            &[index("net_security_groups_project_id", &["project_id"])],
+        ),
+        Step::DropIndexes(
+            "net_subnetpools",
+            &[index("net_subnetpools_project_id", &["project_id"])],
+        ),
+        Step::DropIndexes(
+            "net_subnets",
+            &[
+                index("net_subnets_network_id", &["network_id"]),
+                index("net_subnets_project_id", &["project_id"]),
+            ],
+        ),
+    ],
+};

@@ -1,54 +1,40 @@
 //! Port forwardings of floating addresses.
 
-use sql::sea_orm_migration::prelude::*;
+use sql::schema::Kind::{Int, Time};
+use sql::schema::{Migration, Step, Table, col, unique};
 
-use super::first::Kind::{Id, Int, Name, Time};
-use super::first::{SET, Table, create};
+use super::{NAME, UUID};
 
-pub struct Migration;
-
-impl MigrationName for Migration {
-    fn name(&self) -> &str {
-        "port_forwardings"
-    }
-}
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        create(manager, &TABLE).await
-    }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let drop = sql::sea_orm::sea_query::Table::drop()
-            .table(Alias::new(TABLE.name))
-            .to_owned();
-        manager.drop_table(drop).await
-    }
-}
-
-const TABLE: Table = Table {
-    name: "net_port_forwardings",
-    key: &["id"],
-    columns: &[
-        ("id", Id, SET),
-        ("floatingip_id", Id, SET),
-        ("protocol", Name, SET),
-        ("external_port", Int, SET),
-        ("internal_port_id", Id, SET),
-        ("internal_ip_address", Name, SET),
-        ("internal_port", Int, SET),
-        ("description", Name, SET),
-        ("created_at", Time, SET),
-    ],
-    unique: &[
-        &["floatingip_id", "protocol", "external_port"],
+pub const MIGRATION: Migration = Migration {
+    name: "port_forwardings",
+    steps: &[Step::Create(&[Table::new(
+        "net_port_forwardings",
+        &["id"],
         &[
-            "internal_port_id",
-            "internal_ip_address",
-            "protocol",
-            "internal_port",
+            col("id", UUID),
+            col("floatingip_id", UUID),
+            col("protocol", NAME),
+            col("external_port", Int),
+            col("internal_port_id", UUID),
+            col("internal_ip_address", NAME),
+            col("internal_port", Int),
+            col("description", NAME),
+            col("created_at", Time),
         ],
-    ],
-    index: &[],
+    )
+    .indexes(&[
+        unique(
+            "net_port_forwardings_floatingip_id_protocol_external_port",
+            &["floatingip_id", "protocol", "external_port"],
+        ),
+        unique(
+            "net_port_forwardings_internal_port_id_internal_ip_address_proto",
+            &[
+                "internal_port_id",
+                "internal_ip_address",
+                "protocol",
+                "internal_port",
+            ],
+        ),
+    ])])],
 };
