@@ -430,34 +430,21 @@ mod tests {
 
     #[tokio::test]
     async fn every_engine_keeps_any_text_and_tells_case_apart() {
-        use sea_orm_migration::async_trait::async_trait;
-        use sea_orm_migration::prelude::*;
+        use crate::schema::{History, Kind, Migration, Step, Table, col};
 
-        struct Notes;
-        impl MigratorTrait for Notes {
-            fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-                vec![Box::new(Note)]
-            }
-        }
-        struct Note;
-        impl MigrationName for Note {
-            fn name(&self) -> &str {
-                "note"
-            }
-        }
-        #[async_trait]
-        impl MigrationTrait for Note {
-            async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-                let text = ColumnDef::new("text")
-                    .string_len(100)
-                    .primary_key()
-                    .to_owned();
-                let table = Table::create().table("note").col(text).to_owned();
-                manager.create_table(table).await
-            }
-        }
+        const NOTES: History = History {
+            table: "note_migrations",
+            migrations: &[Migration {
+                name: "note",
+                steps: &[Step::Create(&[Table::new(
+                    "note",
+                    &["text"],
+                    &[col("text", Kind::Varchar(100))],
+                )])],
+            }],
+        };
         for db in crate::testing::engines().await {
-            db.migrate::<Notes>().await.expect("migrate");
+            db.apply(&NOTES).await.expect("migrate");
             for text in ["Ost", "ost", "東京 🥊"] {
                 let insert = format!("INSERT INTO note (text) VALUES ('{text}')");
                 let inserted = db.write().execute_unprepared(&insert).await;

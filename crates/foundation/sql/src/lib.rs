@@ -18,7 +18,6 @@ mod connection;
 mod database;
 mod durable;
 mod error;
-mod migrate;
 mod options;
 mod probe;
 mod read_only;
@@ -36,7 +35,6 @@ pub use read_only::ReadOnly;
 pub use retry::{AsConflict, attempt, retry};
 
 pub use sea_orm;
-pub use sea_orm_migration;
 
 /// A moment as our tables keep it.
 ///

@@ -1,7 +1,7 @@
 //! A handle for those who may look but not write.
 
+use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
-use sea_orm_migration::async_trait::async_trait;
 
 use crate::Database;
 

@@ -12,7 +12,8 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use crate::TelemetrySettings;
 
 /// Libraries that log each connection or statement as information.
-const QUIET: &str = "sqlx=warn,sea_orm=warn,sea_orm_migration=warn,lapin=warn,hyper=warn,reqwest=warn,rustls=warn,h2=warn,tower=warn";
+const QUIET: &str =
+    "sqlx=warn,sea_orm=warn,lapin=warn,hyper=warn,reqwest=warn,rustls=warn,h2=warn,tower=warn";
 
 /// The log could not be set up.
 #[derive(Debug, thiserror::Error)]
