@@ -3,7 +3,7 @@
 use sql::SqlError;
 use sql::schema::Kind::Varchar;
 use sql::schema::{self, Migration, Table, col};
-use sql::sea_orm::{ConnectionTrait, DbErr, Statement};
+use sql::sea_orm::{ConnectionTrait, Statement};
 
 use super::*;
 
