@@ -1,0 +1,208 @@
+//! What only administrators do with volumes.
+
+use microversion::Versioned;
+use rest::Answer;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::attach::end;
+use crate::api::volumes::{How, begin, locked};
+use crate::api::words::Flag;
+use crate::api::{Call, find};
+use crate::attach;
+use crate::db::store;
+use crate::db::volumes as rows;
+use crate::fault::Fault;
+use crate::service::Volumes;
+use crate::tables::{Status, Word};
+
+#[derive(Debug, Deserialize, Versioned)]
+pub struct ResetBody {
+    #[mv(wire = "os-reset_status")]
+    pub reset: Reset,
+}
+
+#[derive(Debug, Deserialize, Versioned)]
+pub struct Reset {
+    #[mv(nullable)]
+    pub status: Option<String>,
+    #[mv(nullable)]
+    pub attach_status: Option<String>,
+    #[mv(nullable)]
+    pub migration_status: Option<String>,
+}
+
+/// Statuses that an administrator may give.
+const GIVEN: [Status; 21] = [
+    Status::Creating,
+    Status::Available,
+    Status::Deleting,
+    Status::Error,
+    Status::ErrorDeleting,
+    Status::ErrorManaging,
+    Status::Managing,
+    Status::Attaching,
+    Status::Detaching,
+    Status::InUse,
+    Status::Maintenance,
+    Status::RestoringBackup,
+    Status::ErrorRestoring,
+    Status::Reserved,
+    Status::AwaitingTransfer,
+    Status::BackingUp,
+    Status::ErrorBackingUp,
+    Status::ErrorExtending,
+    Status::Downloading,
+    Status::Uploading,
+    Status::Retyping,
+];
+
+fn invalid(field: &str, value: &str) -> Fault {
+    Fault::BadRequest(format!(
+        "Must specify a valid status: {field} '{value}' is none."
+    ))
+}
+
+/// `os-reset_status`.
+pub async fn reset_status(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
+    let ResetBody { reset } = call.admit()?;
+    if reset.status.is_none() && reset.attach_status.is_none() && reset.migration_status.is_none() {
+        return Err(Fault::BadRequest(
+            "Must specify 'status', 'attach_status' or 'migration_status' for update.".to_owned(),
+        ));
+    }
+    let status = match &reset.status {
+        None => None,
+        Some(word) => {
+            let found = Status::from_word(&word.to_lowercase());
+            let found = found.filter(|status| GIVEN.contains(status));
+            Some(found.ok_or_else(|| invalid("status", word))?)
+        }
+    };
+    let attach_status = reset.attach_status.as_deref().map(str::to_lowercase);
+    if let Some(word) = attach_status
+        .as_deref()
+        .filter(|word| !["attached", "detached"].contains(word))
+    {
+        return Err(invalid("attach_status", word));
+    }
+    // Nothing migrates: there is nothing else to say of it.
+    if let Some(word) = reset
+        .migration_status
+        .filter(|word| word.to_lowercase() != "none")
+    {
+        return Err(Fault::NotBuilt(format!(
+            "The migration status {word} is not built yet."
+        )));
+    }
+    if matches!(
+        status,
+        Some(Status::Deleting | Status::ErrorDeleting | Status::Detaching)
+    ) {
+        let word = status.map(|status| status.word()).unwrap_or_default();
+        return Err(Fault::BadRequest(format!("Cannot reset-state to {word}")));
+    }
+    let seen = find(&volumes, &call.cx, call.path("id")).await?;
+    sql::retry(|| async {
+        let tx = volumes.db().begin().await?;
+        let all = rows::attachments(&tx, &seen.id).await?;
+        if status == Some(Status::InUse) && all.is_empty() {
+            return Err(Fault::BadRequest(
+                "Cannot reset-state to in-use because volume does not have any attachments."
+                    .to_owned(),
+            ));
+        }
+        if attach_status.as_deref() == Some("detached") {
+            for one in &all {
+                attach::remove(&tx, &seen.id, &one.id).await?;
+            }
+        }
+        let mut row = locked(&tx, &seen.id).await?;
+        if let Some(status) = status {
+            row.status = status;
+            row.previous = None;
+        }
+        row.updated_at = Some(store::now());
+        store::save(&tx, row).await?;
+        tx.commit().await?;
+        Ok(())
+    })
+    .await?;
+    Ok(Answer::empty())
+}
+
+/// `os-force_delete`: whatever its status.
+pub async fn force_delete(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
+    let seen = find(&volumes, &call.cx, call.path("id")).await?;
+    let how = How {
+        cascade: false,
+        force: true,
+    };
+    begin(&volumes, &call.cx, &seen.id, how).await?;
+    Ok(Answer::empty())
+}
+
+#[derive(Debug, Deserialize, Versioned)]
+pub struct ForceDetachBody {
+    #[mv(wire = "os-force_detach")]
+    pub detach: ForceDetach,
+}
+
+#[derive(Debug, Deserialize, Versioned)]
+pub struct ForceDetach {
+    #[mv(opaque)]
+    pub connector: Option<Value>,
+    #[mv(nullable, format = "uuid")]
+    pub attachment_id: Option<String>,
+}
+
+/// `os-force_detach`: an attachment goes that nobody else takes away.
+pub async fn force_detach(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
+    let ForceDetachBody { detach: given } = call.admit()?;
+    let seen = find(&volumes, &call.cx, call.path("id")).await?;
+    let id = seen
+        .id
+        .parse()
+        .map_err(|_| Fault::Internal("a volume's id is none"))?;
+    if let Some(connector) = &given.connector {
+        volumes.driver().unexport(id, Some(connector)).await?;
+    }
+    end(
+        &volumes,
+        &call,
+        &seen,
+        given.attachment_id.as_deref(),
+        false,
+    )
+    .await?;
+    Ok(Answer::empty())
+}
+
+#[derive(Debug, Deserialize, Versioned)]
+pub struct CompletionBody {
+    #[mv(wire = "os-extend_volume_completion")]
+    pub completion: Completion,
+}
+
+#[derive(Debug, Deserialize, Versioned)]
+pub struct Completion {
+    pub error: Option<Flag>,
+}
+
+/// `os-extend_volume_completion`: for back ends that wait for the host before a volume is larger. None does here: the
+/// volume is larger when the host hears of it.
+pub async fn extend_completion(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
+    let CompletionBody {
+        completion: Completion { error },
+    } = call.admit()?;
+    let seen = find(&volumes, &call.cx, call.path("id")).await?;
+    tracing::debug!(
+        ?error,
+        volume = seen.id,
+        "a host says that it saw a volume become larger"
+    );
+    Err(Fault::InvalidVolume(match seen.status {
+        Status::Extending => "Required volume admin metadata is malformed or missing.".to_owned(),
+        _ => "Volume is not being extended.".to_owned(),
+    }))
+}

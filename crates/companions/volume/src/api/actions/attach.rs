@@ -1,0 +1,328 @@
+//! Attaching as it was before attachments had calls of their own.
+
+use microversion::Versioned;
+use rest::Answer;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{attachments, change};
+use crate::api::volumes::locked;
+use crate::api::{Call, find};
+use crate::attach;
+use crate::db::store;
+use crate::db::volumes as rows;
+use crate::fault::Fault;
+use crate::service::Volumes;
+use crate::tables::{AttachStatus, Status, Word, attachment, volume};
+
+/// `os-reserve`.
+pub async fn reserve(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
+    change(&volumes, &call, |row| {
+        let open =
+            row.status == Status::Available || (row.multiattach && row.status == Status::InUse);
+        if !open {
+            return Err(Fault::InvalidVolume(format!(
+                "Volume status must be {} to reserve, but the status is {}.",
+                if row.multiattach {
+                    "available or in-use"
+                } else {
+                    "available"
+                },
+                row.status.word()
+            )));
+        }
+        row.status = Status::Attaching;
+        Ok(())
+    })
+    .await
+}
+
+/// `os-unreserve`: nothing to do for a volume that is not reserved.
+pub async fn unreserve(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
+    let seen = find(&volumes, &call.cx, call.path("id")).await?;
+    give_back(&volumes, &seen).await?;
+    Ok(Answer::empty())
+}
+
+async fn give_back(volumes: &Volumes, seen: &volume::Model) -> Result<(), Fault> {
+    sql::retry(|| async {
+        let tx = volumes.db().begin().await?;
+        let mut row = locked(&tx, &seen.id).await?;
+        if row.status == Status::Attaching {
+            let all = rows::attachments(&tx, &row.id).await?;
+            row.status = match all.is_empty() {
+                true => Status::Available,
+                false => Status::InUse,
+            };
+            row.updated_at = Some(store::now());
+            store::save(&tx, row).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    })
+    .await
+}
+
+/// `os-begin_detaching`.
+pub async fn begin_detaching(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
+    change(&volumes, &call, |row| {
+        if row.status != Status::InUse {
+            return Err(Fault::InvalidVolume(
+                "Unable to detach volume. Volume status must be 'in-use' and attach_status must be 'attached' to detach."
+                    .to_owned(),
+            ));
+        }
+        row.status = Status::Detaching;
+        Ok(())
+    })
+    .await
+}
+
+/// `os-roll_detaching`.
+pub async fn roll_detaching(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
+    change(&volumes, &call, |row| {
+        if row.status == Status::Detaching {
+            row.status = Status::InUse;
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[derive(Debug, Deserialize, Versioned)]
+pub struct AttachBody {
+    #[mv(wire = "os-attach")]
+    pub attach: Attach,
+}
+
+#[derive(Debug, Deserialize, Versioned)]
+pub struct Attach {
+    #[mv(format = "uuid")]
+    pub instance_uuid: Option<String>,
+    #[mv(min_length = 1, max_length = 255)]
+    pub mountpoint: String,
+    #[mv(max_length = 255)]
+    pub host_name: Option<String>,
+    #[mv(one_of("rw", "ro"))]
+    pub mode: Option<String>,
+}
+
+/// `os-attach`: notes that a server or host uses the volume.
+pub async fn attach(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
+    let AttachBody { attach: given } = call.admit()?;
+    if given.instance_uuid.is_none() && given.host_name.is_none() {
+        return Err(Fault::BadRequest(
+            "Invalid input for field/attribute os-attach. Value: instance_uuid or host_name is required.".to_owned(),
+        ));
+    }
+    let seen = find(&volumes, &call.cx, call.path("id")).await?;
+    let mode = given.mode.as_deref().unwrap_or("rw");
+    sql::retry(|| async {
+        let tx = volumes.db().begin().await?;
+        let mut row = locked(&tx, &seen.id).await?;
+        if row.status == Status::Maintenance {
+            let why = "The volume cannot be attached in maintenance mode.";
+            return Err(Fault::InvalidVolume(why.to_owned()));
+        }
+        let others = rows::attachments(&tx, &row.id).await?;
+        let same = |one: &attachment::Model| match &given.instance_uuid {
+            Some(server) => one.instance_id.as_ref() == Some(server),
+            None => one.instance_id.is_none() && one.host == given.host_name,
+        };
+        let again = others.iter().any(same);
+        if row.status == Status::InUse && !row.multiattach && !again {
+            return Err(Fault::BadRequest(
+                "Error attaching volume - InvalidVolume: Invalid volume: volume is already attached and multiple \
+                 attachments are not enabled"
+                    .to_owned(),
+            ));
+        }
+        if row.readonly == Some(true) && mode != "ro" {
+            return Err(attach::invalid_mode(mode, &row.id));
+        }
+        if !again {
+            let fits = matches!(row.status, Status::Available | Status::Attaching | Status::InUse);
+            if !fits {
+                return Err(Fault::BadRequest(format!(
+                    "Error attaching volume - InvalidVolume: Invalid volume: status must be available or attaching, but \
+                     the status is {}",
+                    row.status.word()
+                )));
+            }
+            store::insert(&tx, noted(&row, &given, mode)).await?;
+        }
+        row.status = Status::InUse;
+        row.updated_at = Some(store::now());
+        store::save(&tx, row).await?;
+        tx.commit().await?;
+        Ok(())
+    })
+    .await?;
+    Ok(Answer::empty())
+}
+
+fn noted(row: &volume::Model, given: &Attach, mode: &str) -> attachment::Model {
+    let now = store::now();
+    attachment::Model {
+        id: store::new_id(),
+        volume_id: row.id.clone(),
+        project_id: row.project_id.clone(),
+        status: AttachStatus::Attached,
+        instance_id: given.instance_uuid.clone(),
+        host: given.host_name.clone(),
+        mountpoint: Some(given.mountpoint.clone()),
+        mode: Some(mode.to_owned()),
+        connector: None,
+        connection: None,
+        attached_at: Some(now),
+        created_at: now,
+    }
+}
+
+#[derive(Debug, Deserialize, Versioned)]
+pub struct DetachBody {
+    #[mv(wire = "os-detach", nullable)]
+    pub detach: Option<Detach>,
+}
+
+#[derive(Debug, Default, Deserialize, Versioned)]
+#[serde(default)]
+pub struct Detach {
+    #[mv(nullable, format = "uuid")]
+    pub attachment_id: Option<String>,
+}
+
+/// `os-detach`: notes that a server or host uses the volume no more.
+pub async fn detach(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
+    let DetachBody { detach: given } = call.admit()?;
+    let wish = given.unwrap_or_default().attachment_id;
+    let seen = find(&volumes, &call.cx, call.path("id")).await?;
+    end(&volumes, &call, &seen, wish.as_deref(), false).await?;
+    Ok(Answer::empty())
+}
+
+/// Removes one attachment; the only one when none is named. `force`: an administrator knows better than
+/// [`attach::deletable`].
+pub async fn end(
+    volumes: &Volumes,
+    call: &Call,
+    seen: &volume::Model,
+    wish: Option<&str>,
+    force: bool,
+) -> Result<(), Fault> {
+    let all = attachments(volumes, seen).await?;
+    let one = match (wish, all.as_slice()) {
+        (Some(id), _) => all.iter().find(|one| one.id == id),
+        (None, [one]) => Some(one),
+        (None, []) => None,
+        (None, _) => {
+            return Err(Fault::BadRequest(
+                "Error detaching volume - InvalidVolume: Invalid volume: Detach volume failed: More than one attachment, \
+                 but no attachment_id provided."
+                    .to_owned(),
+            ));
+        }
+    };
+    let one = one.cloned();
+    if let Some(one) = &one {
+        if !force {
+            attach::deletable(&call.cx.caller, one)?;
+        }
+        let id = seen
+            .id
+            .parse()
+            .map_err(|_| Fault::Internal("a volume's id is none"))?;
+        volumes
+            .driver()
+            .unexport(id, one.connector.as_deref().map(parsed).as_ref())
+            .await?;
+    }
+    sql::retry(|| async {
+        let tx = volumes.db().begin().await?;
+        match &one {
+            Some(one) => {
+                attach::remove(&tx, &seen.id, &one.id).await?;
+            }
+            None => {
+                let mut row = locked(&tx, &seen.id).await?;
+                if matches!(
+                    row.status,
+                    Status::Detaching | Status::InUse | Status::Attaching
+                ) {
+                    row.status = attach::at_rest(&rows::attachments(&tx, &row.id).await?);
+                    store::save(&tx, row).await?;
+                }
+            }
+        }
+        tx.commit().await?;
+        Ok::<_, Fault>(())
+    })
+    .await
+}
+
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+#[derive(Debug, Deserialize, Versioned)]
+pub struct InitializeBody {
+    #[mv(wire = "os-initialize_connection")]
+    pub initialize: Initialize,
+}
+
+#[derive(Debug, Deserialize, Versioned)]
+pub struct Initialize {
+    #[mv(opaque)]
+    pub connector: Value,
+}
+
+/// `os-initialize_connection`.
+pub async fn initialize(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
+    let InitializeBody {
+        initialize: Initialize { connector },
+    } = call.admit()?;
+    let seen = find(&volumes, &call.cx, call.path("id")).await?;
+    if seen.status == Status::Maintenance {
+        let why = "The volume connection cannot be initialized in maintenance mode.";
+        return Err(Fault::InvalidVolume(why.to_owned()));
+    }
+    let mode = connector["mode"].as_str() == Some("ro") || seen.readonly == Some(true);
+    let mut info = attach::export(&volumes, &seen, &connector, mode).await?;
+    info["enforce_multipath"] = json!(connector["enforce_multipath"].as_bool().unwrap_or(false));
+    Ok(Answer::of(&json!({"connection_info": info})))
+}
+
+#[derive(Debug, Deserialize, Versioned)]
+pub struct TerminateBody {
+    #[mv(wire = "os-terminate_connection")]
+    pub terminate: Terminate,
+}
+
+#[derive(Debug, Deserialize, Versioned)]
+pub struct Terminate {
+    #[mv(opaque)]
+    pub connector: Option<Value>,
+}
+
+/// `os-terminate_connection`.
+pub async fn terminate(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
+    let TerminateBody {
+        terminate: Terminate { connector },
+    } = call.admit()?;
+    let seen = find(&volumes, &call.cx, call.path("id")).await?;
+    let all = attachments(&volumes, &seen).await?;
+    match all.as_slice() {
+        [] => {}
+        [one] => attach::deletable(&call.cx.caller, one)?,
+        // Which of them is meant is not said.
+        _ if crate::policy::is_service_request(&call.cx.caller) => {}
+        _ => return Err(attach::in_use("")),
+    }
+    let id = seen
+        .id
+        .parse()
+        .map_err(|_| Fault::Internal("a volume's id is none"))?;
+    volumes.driver().unexport(id, connector.as_ref()).await?;
+    give_back(&volumes, &seen).await?;
+    Ok(Answer::empty())
+}

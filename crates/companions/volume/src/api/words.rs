@@ -1,0 +1,99 @@
+//! Types that several bodies share.
+
+use std::collections::BTreeMap;
+
+use microversion::{Rules, Shape, Version, Versioned};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+/// A link to something.
+#[derive(Debug, Clone, Serialize, Versioned)]
+pub struct Link {
+    pub rel: &'static str,
+    pub href: String,
+}
+
+/// `self` and `bookmark` links.
+pub fn links(call: &super::Call, path: &str) -> Vec<Link> {
+    vec![
+        Link {
+            rel: "self",
+            href: call.link(path),
+        },
+        Link {
+            rel: "bookmark",
+            href: call.bookmark(path),
+        },
+    ]
+}
+
+/// Names with values; names of letters, digits and `-_:. /`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metadata(pub BTreeMap<String, String>);
+
+impl Versioned for Metadata {
+    const SHAPE: &'static Shape = &named(&[(Version::MIN, keys(r"^[a-zA-Z0-9\-_:. /]{1,255}$"))]);
+}
+
+/// Names with values; names of letters, digits and `-_:.`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Specs(pub BTreeMap<String, String>);
+
+impl Versioned for Specs {
+    const SHAPE: &'static Shape = &named(&[(Version::MIN, keys(r"^[a-zA-Z0-9\-_:.]{1,255}$"))]);
+}
+
+/// What names must look like.
+pub const fn keys(pattern: &'static str) -> Rules {
+    Rules {
+        key_pattern: Some(pattern),
+        ..Rules::NONE
+    }
+}
+
+/// A value of 255 characters at most.
+const VALUE: Shape = Shape::Ruled(
+    &Shape::Text,
+    &[(
+        Version::MIN,
+        Rules {
+            max_length: Some(255),
+            ..Rules::NONE
+        },
+    )],
+);
+
+const fn named(rules: &'static [(Version, Rules)]) -> Shape {
+    Shape::Ruled(&Shape::Map(&VALUE), rules)
+}
+
+/// A flag, as JSON or in one of the words that Cinder takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Versioned)]
+#[mv(lenient)]
+pub struct Flag(pub bool);
+
+impl<'de> Deserialize<'de> for Flag {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(from)?;
+        Ok(Flag(match value {
+            Value::Bool(flag) => flag,
+            Value::String(text) => crate::listing::truthy(&text),
+            _ => false,
+        }))
+    }
+}
+
+/// Texts as Cinder keeps them: without spaces at their ends.
+pub fn trimmed(text: Option<String>) -> Option<String> {
+    text.map(|text| text.trim().to_owned())
+}
+
+/// Drops the keys of an object that the type of a body does not know: older versions took them.
+pub fn only_known<R: Versioned>(value: &mut Value) {
+    let Shape::Object(object) = R::SHAPE else {
+        return;
+    };
+    if let Value::Object(entries) = value {
+        entries.retain(|key, _| object.fields.iter().any(|field| field.wire == key));
+    }
+}

@@ -1,0 +1,336 @@
+//! What holds for attachments, whoever asks: who may reserve a volume, what its status is when attachments come and go,
+//! and that none is deleted under a server.
+
+use serde_json::Value;
+use sql::sea_orm::{ConnectionTrait, DbErr};
+use web::Caller;
+
+use crate::db::properties;
+use crate::db::store::{self, Tx};
+use crate::db::volumes as rows;
+use crate::driver::Export;
+use crate::fault::Fault;
+use crate::policy;
+use crate::service::Volumes;
+use crate::tables::qos::{self, Consumer};
+use crate::tables::{AttachStatus, Owner, Status, Word, attachment, volume, volume_type};
+
+/// `rw`, `ro`, or nothing said.
+pub const UNSAID: &str = "null";
+
+/// The attachment with this id, if it exists for the caller.
+///
+/// # Errors
+/// 404.
+pub async fn find(
+    volumes: &Volumes,
+    caller: &Caller,
+    id: &str,
+) -> Result<attachment::Model, Fault> {
+    let found = store::find::<attachment::Entity>(volumes.db().read(), id).await?;
+    let found = found.filter(|row| volumes.sees(caller, &row.project_id));
+    found.ok_or_else(|| missing(id))
+}
+
+/// No attachment has this id.
+pub fn missing(id: &str) -> Fault {
+    Fault::NotFound(format!(
+        "Volume attachment could not be found with filter: attachment_id = {id}."
+    ))
+}
+
+/// The status of a volume that is at rest, by its attachments.
+pub fn at_rest(attachments: &[attachment::Model]) -> Status {
+    let any = |status| attachments.iter().any(|one| one.status == status);
+    if any(AttachStatus::Attached) {
+        Status::InUse
+    } else if any(AttachStatus::Attaching) {
+        Status::Attaching
+    } else if any(AttachStatus::Reserved) {
+        Status::Reserved
+    } else {
+        Status::Available
+    }
+}
+
+/// Reserves a volume for a server, or for a host when none is named.
+///
+/// # Errors
+/// 400: the volume is in a status, or used by others.
+pub async fn reserve(
+    volumes: &Volumes,
+    caller: &Caller,
+    tx: &Tx,
+    (volume_id, server): (&str, Option<&str>),
+    mode: &str,
+) -> Result<attachment::Model, Fault> {
+    let mut row = locked(tx, volume_id).await?;
+    if row.status.is_error() {
+        return Err(Fault::InvalidVolume(format!(
+            "Volume attachments can not be created if the volume is in an error state. The Volume {} currently has a \
+             status of: {} ",
+            row.id,
+            row.status.word()
+        )));
+    }
+    if row.multiattach && row.status == Status::InUse && row.bootable {
+        let target = policy::target(&row.project_id, &row.user_id);
+        volumes.allow_rule("volume:multiattach_bootable_volume", caller, &target)?;
+    }
+    let others = rows::attachments(tx, volume_id).await?;
+    let open = match row.multiattach {
+        true => matches!(
+            row.status,
+            Status::Available | Status::InUse | Status::Downloading
+        ),
+        false => matches!(row.status, Status::Available | Status::Downloading),
+    };
+    // A server that moves to another host attaches its volume there before it lets go here.
+    let moves = matches!(row.status, Status::InUse | Status::Reserved)
+        && server.is_some()
+        && others
+            .iter()
+            .any(|one| one.instance_id.as_deref() == server);
+    if !open && !moves {
+        return Err(Fault::InvalidVolume(format!(
+            "Volume {} status must be {} to reserve, but the current status is {}.",
+            row.id,
+            if row.multiattach {
+                "available or in-use or downloading"
+            } else {
+                "available or downloading"
+            },
+            row.status.word()
+        )));
+    }
+    let new = attachment::Model {
+        id: store::new_id(),
+        volume_id: row.id.clone(),
+        project_id: row.project_id.clone(),
+        status: AttachStatus::Reserved,
+        instance_id: server.map(str::to_owned),
+        host: None,
+        mountpoint: None,
+        mode: Some(match row.readonly {
+            Some(true) => "ro".to_owned(),
+            _ => mode.to_owned(),
+        }),
+        connector: None,
+        connection: None,
+        attached_at: None,
+        created_at: store::now(),
+    };
+    store::insert(tx, new.clone()).await?;
+    if open {
+        row.status = Status::Reserved;
+        row.updated_at = Some(store::now());
+        store::save(tx, row).await?;
+    }
+    Ok(new)
+}
+
+/// The volume, locked.
+///
+/// # Errors
+/// 404.
+pub async fn locked(tx: &Tx, id: &str) -> Result<volume::Model, Fault> {
+    let found = store::locked::<volume::Entity>(tx, id).await?;
+    found.ok_or_else(|| Fault::no_volume(id))
+}
+
+/// Lets a host reach a volume, as an attachment allows.
+///
+/// # Errors
+/// 400: the connector lacks something.
+pub async fn export(
+    volumes: &Volumes,
+    row: &volume::Model,
+    connector: &Value,
+    read_only: bool,
+) -> Result<Value, Fault> {
+    let id = row
+        .id
+        .parse()
+        .map_err(|_| Fault::Internal("a volume's id is none"))?;
+    let qos = specs_of(volumes.db().read(), &row.type_id).await?;
+    let asked = Export {
+        connector,
+        read_only,
+        qos,
+    };
+    Ok(volumes.driver().export(id, &asked).await?)
+}
+
+/// The QoS specs of a type that the host is to enforce.
+async fn specs_of(db: &impl ConnectionTrait, type_id: &str) -> Result<Option<Value>, DbErr> {
+    let kind = store::find::<volume_type::Entity>(db, type_id).await?;
+    let Some(id) = kind.and_then(|kind| kind.qos_id) else {
+        return Ok(None);
+    };
+    let row = store::find::<qos::Entity>(db, &id).await?;
+    if row.is_none_or(|row| row.consumer == Consumer::BackEnd) {
+        return Ok(None);
+    }
+    let specs = properties::of(db, Owner::Qos, &id).await?;
+    Ok((!specs.is_empty()).then(|| serde_json::json!(specs)))
+}
+
+/// Gives an attachment its connector: the host may reach the volume from now on.
+///
+/// # Errors
+/// 404, 409: the volume is in error, or another host has it.
+pub async fn connect(
+    volumes: &Volumes,
+    id: &str,
+    connector: &Value,
+    alone: bool,
+) -> Result<attachment::Model, Fault> {
+    let db = volumes.db().read();
+    let seen = store::find::<attachment::Entity>(db, id)
+        .await?
+        .ok_or_else(|| missing(id))?;
+    let row = store::find::<volume::Entity>(db, &seen.volume_id).await?;
+    let row = row.ok_or_else(|| Fault::no_volume(&seen.volume_id))?;
+    let mode = mode(&seen, &row, connector)?;
+    // Exporting is idempotent, and waits for a back end: outside of the transaction.
+    let info = export(volumes, &row, connector, mode == "ro").await?;
+    sql::retry(|| async {
+        let tx = volumes.db().begin().await?;
+        let mut volume = locked(&tx, &seen.volume_id).await?;
+        let others = rows::attachments(&tx, &volume.id).await?;
+        check_connect(&volume, &others, id, alone)?;
+        let found = others.into_iter().find(|one| one.id == id);
+        let mut one = found.ok_or_else(|| missing(id))?;
+        let text = |key: &str| connector[key].as_str().map(str::to_owned);
+        one.host = text("host");
+        one.mountpoint = text("mountpoint");
+        one.mode = Some(mode.clone());
+        one.connector = Some(connector.to_string());
+        one.connection = Some(info.to_string());
+        one.attached_at = Some(store::now());
+        if one.status == AttachStatus::Reserved {
+            one.status = AttachStatus::Attaching;
+        }
+        store::save(&tx, one.clone()).await?;
+        if matches!(volume.status, Status::Reserved | Status::Available) {
+            volume.status = Status::Attaching;
+            volume.updated_at = Some(store::now());
+            store::save(&tx, volume).await?;
+        }
+        tx.commit().await?;
+        Ok(one)
+    })
+    .await
+}
+
+/// What was said when the attachment was made goes before what the connector says.
+fn mode(seen: &attachment::Model, row: &volume::Model, connector: &Value) -> Result<String, Fault> {
+    let said = seen.mode.as_deref().filter(|mode| *mode != UNSAID);
+    let mode = said.or_else(|| connector["mode"].as_str()).unwrap_or("rw");
+    match mode {
+        "ro" => Ok(mode.to_owned()),
+        "rw" if row.readonly != Some(true) => Ok(mode.to_owned()),
+        other => Err(invalid_mode(other, &row.id)),
+    }
+}
+
+/// The volume may not be attached so.
+pub fn invalid_mode(mode: &str, volume_id: &str) -> Fault {
+    Fault::BadRequest(format!(
+        "Invalid attaching mode '{mode}' for volume {volume_id}."
+    ))
+}
+
+fn check_connect(
+    row: &volume::Model,
+    others: &[attachment::Model],
+    id: &str,
+    alone: bool,
+) -> Result<(), Fault> {
+    if row.status.is_error() {
+        return Err(Fault::ResourceConflict(format!(
+            "Volume attachments can not be updated if the volume is in an error state. The Volume {} currently has a \
+             status of: {} ",
+            row.id,
+            row.status.word()
+        )));
+    }
+    let connected = |one: &&attachment::Model| one.id != id && one.connection.is_some();
+    match alone && !row.multiattach && others.iter().any(|one| connected(&one)) {
+        true => Err(Fault::ResourceConflict(format!(
+            "duplicate connectors detected on volume {}",
+            row.id
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// Says that the host uses it.
+///
+/// # Errors
+/// 404.
+pub async fn complete(tx: &Tx, id: &str) -> Result<(), Fault> {
+    let seen = store::find::<attachment::Entity>(tx, id)
+        .await?
+        .ok_or_else(|| missing(id))?;
+    let mut row = locked(tx, &seen.volume_id).await?;
+    let one = store::locked::<attachment::Entity>(tx, id).await?;
+    let mut one = one.ok_or_else(|| missing(id))?;
+    one.status = AttachStatus::Attached;
+    one.attached_at = one.attached_at.or_else(|| Some(store::now()));
+    store::save(tx, one).await?;
+    row.status = Status::InUse;
+    row.updated_at = Some(store::now());
+    store::save(tx, row).await?;
+    Ok(())
+}
+
+/// Removes an attachment; the volume gets the status that those that are left give it. Gives those.
+///
+/// # Errors
+/// 404.
+pub async fn remove(tx: &Tx, volume_id: &str, id: &str) -> Result<Vec<attachment::Model>, Fault> {
+    let mut row = locked(tx, volume_id).await?;
+    if !store::remove::<attachment::Entity>(tx, id).await? {
+        return Err(missing(id));
+    }
+    let left = rows::attachments(tx, volume_id).await?;
+    if is_of_attachments(row.status) {
+        row.status = at_rest(&left);
+    }
+    row.updated_at = Some(store::now());
+    store::save(tx, row).await?;
+    Ok(left)
+}
+
+/// Whether attachments decide about the status of a volume: not while an operation does.
+fn is_of_attachments(status: Status) -> bool {
+    matches!(
+        status,
+        Status::Available
+            | Status::Reserved
+            | Status::Attaching
+            | Status::Detaching
+            | Status::InUse
+    )
+}
+
+/// Refuses to take a volume from under a server, unless a service asks (CVE-2023-2088): the host would keep a device
+/// that may be another volume soon.
+///
+/// # Errors
+/// 409.
+pub fn deletable(caller: &Caller, one: &attachment::Model) -> Result<(), Fault> {
+    let used = one.instance_id.is_some() && one.connection.is_some();
+    match used && !policy::is_service_request(caller) {
+        true => Err(in_use(one.instance_id.as_deref().unwrap_or_default())),
+        false => Ok(()),
+    }
+}
+
+/// A server uses it.
+pub fn in_use(server: &str) -> Fault {
+    Fault::Conflict(format!(
+        "Detach volume from instance {server} using the Compute API"
+    ))
+}

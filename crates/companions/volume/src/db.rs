@@ -1,0 +1,11 @@
+//! Queries, as functions of a connection or transaction.
+
+pub mod access;
+pub mod list;
+pub mod properties;
+pub mod quotas;
+pub mod services;
+pub mod store;
+pub mod types;
+pub mod usage;
+pub mod volumes;

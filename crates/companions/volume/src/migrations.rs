@@ -1,0 +1,15 @@
+//! How the tables came to be, step by step.
+
+mod m0001_volumes;
+
+use sql::schema::History;
+
+/// The tables of the volume service, workflows included.
+pub const HISTORY: History = History {
+    table: "volume_migrations",
+    migrations: &[
+        workflow::MIGRATION,
+        workflow::SIGNALS_MIGRATION,
+        m0001_volumes::MIGRATION,
+    ],
+};

@@ -1,0 +1,20 @@
+//! Snapshots, backups, groups, messages.
+
+use web::policy::Rule;
+
+use super::{ADMIN, MEMBER, MEMBER_OR_SERVICE, READER, READER_OR_SERVICE, rule};
+
+#[rustfmt::skip] // A table reads better with a row on each line.
+pub const RULES: &[Rule] = &[
+    rule("volume_extension:snapshot_admin_actions:reset_status", ADMIN, "Set the status of a snapshot.", &[("POST", "/snapshots/{snapshot_id}/action")]),
+    rule("volume_extension:snapshot_admin_actions:force_delete", ADMIN, "Delete a snapshot whatever its status.", &[("POST", "/snapshots/{snapshot_id}/action")]),
+    rule("volume:get_snapshot_metadata", READER, "See the metadata of a snapshot.", &[("GET", "/snapshots/{snapshot_id}/metadata"), ("GET", "/snapshots/{snapshot_id}/metadata/{key}")]),
+    rule("volume:update_snapshot_metadata", MEMBER, "Change the metadata of a snapshot.", &[("POST", "/snapshots/{snapshot_id}/metadata"), ("PUT", "/snapshots/{snapshot_id}/metadata/{key}")]),
+    rule("volume:delete_snapshot_metadata", MEMBER, "Delete metadata of a snapshot.", &[("DELETE", "/snapshots/{snapshot_id}/metadata/{key}")]),
+    rule("volume:get_all_snapshots", READER, "List snapshots.", &[("GET", "/snapshots"), ("GET", "/snapshots/detail")]),
+    rule("volume_extension:extended_snapshot_attributes", READER, "See project and progress of a snapshot.", &[("GET", "/snapshots/{snapshot_id}"), ("GET", "/snapshots/detail")]),
+    rule("volume:create_snapshot", MEMBER_OR_SERVICE, "Create a snapshot.", &[("POST", "/snapshots")]),
+    rule("volume:get_snapshot", READER_OR_SERVICE, "Show a snapshot.", &[("GET", "/snapshots/{snapshot_id}")]),
+    rule("volume:update_snapshot", MEMBER, "Change a snapshot.", &[("PUT", "/snapshots/{snapshot_id}")]),
+    rule("volume:delete_snapshot", MEMBER_OR_SERVICE, "Delete a snapshot.", &[("DELETE", "/snapshots/{snapshot_id}")]),
+];

@@ -1,0 +1,191 @@
+//! The API's table of contents: every call below `/v3`, who may make it, the code of its success, its versions, and who
+//! answers it. A call that is known but not built answers 501.
+
+mod later;
+
+use std::sync::LazyLock;
+
+use http::StatusCode;
+use rest::Access::{Authenticated, Rule};
+use rest::words::{ACCEPTED, DELETE, GET, NO_CONTENT, OK, POST, PUT};
+use rest::{Access, Serving, Table, Verb};
+
+use crate::api::*;
+
+type Row = rest::Row<Face>;
+
+static TABLE: LazyLock<Table<Face>> = LazyLock::new(|| {
+    Table::new(&[
+        VOLUMES,
+        ACTIONS,
+        PARTS,
+        OTHERS,
+        TYPES,
+        OPERATORS,
+        later::ROWS,
+    ])
+});
+
+/// All calls.
+pub fn table() -> &'static Table<Face> {
+    &TABLE
+}
+
+macro_rules! known {
+    ($handler:path) => {
+        Serving::Known(|face, call| Box::pin($handler(face.volumes.clone(), call)))
+    };
+}
+
+const fn row(
+    verb: Verb,
+    path: &'static str,
+    access: Access,
+    success: StatusCode,
+    serving: Serving<Face>,
+) -> Row {
+    Row::new(verb, path, access, success, serving)
+}
+
+/// Volumes and what hangs below them.
+#[rustfmt::skip] // A table reads better with a row on each line.
+const VOLUMES: &[Row] = &[
+    row(GET, "/volumes", Rule("volume:get_all"), OK, known!(volumes::list)),
+    row(POST, "/volumes", Rule("volume:create"), ACCEPTED, known!(volumes::create)),
+    row(GET, "/volumes/detail", Rule("volume:get_all"), OK, known!(volumes::detail)),
+    row(GET, "/volumes/summary", Rule("volume:get_all"), OK, known!(volumes::summary)).since(12),
+    row(GET, "/volumes/{id}", Rule("volume:get"), OK, known!(volumes::show)),
+    row(PUT, "/volumes/{id}", Rule("volume:update"), OK, known!(volumes::update)),
+    row(DELETE, "/volumes/{id}", Rule("volume:delete"), ACCEPTED, known!(volumes::delete)),
+    row(GET, "/volumes/{volume_id}/metadata", Rule("volume:get_volume_metadata"), OK, known!(metadata::list)),
+    row(POST, "/volumes/{volume_id}/metadata", Rule("volume:create_volume_metadata"), OK, known!(metadata::create)),
+    row(PUT, "/volumes/{volume_id}/metadata", Rule("volume:update_volume_metadata"), OK, known!(metadata::replace)),
+    row(GET, "/volumes/{volume_id}/metadata/{key}", Rule("volume:get_volume_metadata"), OK, known!(metadata::show)),
+    row(PUT, "/volumes/{volume_id}/metadata/{key}", Rule("volume:update_volume_metadata"), OK, known!(metadata::update)),
+    row(DELETE, "/volumes/{volume_id}/metadata/{key}", Rule("volume:delete_volume_metadata"), OK, known!(metadata::delete)),
+];
+
+/// What is done with volumes.
+#[rustfmt::skip] // A table reads better with a row on each line.
+const ACTIONS: &[Row] = &[
+    row(POST, "/volumes/{id}/action", Rule("volume_extension:volume_actions:reserve"), ACCEPTED, known!(actions::attach::reserve)).action("os-reserve"),
+    row(POST, "/volumes/{id}/action", Rule("volume_extension:volume_actions:unreserve"), ACCEPTED, known!(actions::attach::unreserve)).action("os-unreserve"),
+    row(POST, "/volumes/{id}/action", Rule("volume_extension:volume_actions:begin_detaching"), ACCEPTED, known!(actions::attach::begin_detaching)).action("os-begin_detaching"),
+    row(POST, "/volumes/{id}/action", Rule("volume_extension:volume_actions:roll_detaching"), ACCEPTED, known!(actions::attach::roll_detaching)).action("os-roll_detaching"),
+    row(POST, "/volumes/{id}/action", Rule("volume_extension:volume_actions:attach"), ACCEPTED, known!(actions::attach::attach)).action("os-attach"),
+    row(POST, "/volumes/{id}/action", Rule("volume_extension:volume_actions:detach"), ACCEPTED, known!(actions::attach::detach)).action("os-detach"),
+    row(POST, "/volumes/{id}/action", Rule("volume_extension:volume_actions:initialize_connection"), OK, known!(actions::attach::initialize)).action("os-initialize_connection"),
+    row(POST, "/volumes/{id}/action", Rule("volume_extension:volume_actions:terminate_connection"), ACCEPTED, known!(actions::attach::terminate)).action("os-terminate_connection"),
+    row(POST, "/volumes/{id}/action", Rule("volume:extend"), ACCEPTED, known!(actions::extend)).action("os-extend"),
+    row(POST, "/volumes/{id}/action", Rule("volume:update"), OK, known!(actions::set_bootable)).action("os-set_bootable"),
+    row(POST, "/volumes/{id}/action", Rule("volume:update_readonly_flag"), ACCEPTED, known!(actions::set_readonly)).action("os-update_readonly_flag"),
+    row(POST, "/volumes/{id}/action", Rule("volume:retype"), ACCEPTED, known!(actions::retype)).action("os-retype"),
+    row(POST, "/volumes/{id}/action", Rule("volume:revert_to_snapshot"), ACCEPTED, known!(actions::revert)).action("revert").since(40),
+    row(POST, "/volumes/{id}/action", Rule("volume_extension:volume_admin_actions:reset_status"), ACCEPTED, known!(actions::admin::reset_status)).action("os-reset_status"),
+    row(POST, "/volumes/{id}/action", Rule("volume_extension:volume_admin_actions:force_delete"), ACCEPTED, known!(actions::admin::force_delete)).action("os-force_delete"),
+    row(POST, "/volumes/{id}/action", Rule("volume_extension:volume_admin_actions:force_detach"), ACCEPTED, known!(actions::admin::force_detach)).action("os-force_detach"),
+    row(POST, "/volumes/{id}/action", Rule("volume_extension:volume_admin_actions:extend_volume_completion"), ACCEPTED, known!(actions::admin::extend_completion)).action("os-extend_volume_completion").since(71),
+    row(POST, "/volumes/{id}/action", Rule("volume_extension:volume_image_metadata:show"), OK, known!(actions::image_metadata::show)).action("os-show_image_metadata"),
+    row(POST, "/volumes/{id}/action", Rule("volume_extension:volume_image_metadata:set"), OK, known!(actions::image_metadata::set)).action("os-set_image_metadata"),
+    row(POST, "/volumes/{id}/action", Rule("volume_extension:volume_image_metadata:remove"), OK, known!(actions::image_metadata::unset)).action("os-unset_image_metadata"),
+];
+
+/// Attachments and snapshots.
+#[rustfmt::skip] // A table reads better with a row on each line.
+const PARTS: &[Row] = &[
+    row(GET, "/attachments", Authenticated, OK, known!(attachments::list)).since(27),
+    row(POST, "/attachments", Rule("volume:attachment_create"), OK, known!(attachments::create)).since(27),
+    row(GET, "/attachments/detail", Authenticated, OK, known!(attachments::list_detail)).since(27),
+    row(GET, "/attachments/{id}", Authenticated, OK, known!(attachments::show)).since(27),
+    row(PUT, "/attachments/{id}", Rule("volume:attachment_update"), OK, known!(attachments::update)).since(27),
+    row(DELETE, "/attachments/{id}", Rule("volume:attachment_delete"), OK, known!(attachments::delete)).since(27),
+    row(POST, "/attachments/{id}/action", Rule("volume:attachment_complete"), NO_CONTENT, known!(attachments::complete)).action("os-complete").since(44),
+    row(GET, "/snapshots", Rule("volume:get_all_snapshots"), OK, known!(snapshots::list)),
+    row(POST, "/snapshots", Rule("volume:create_snapshot"), ACCEPTED, known!(snapshots::create)),
+    row(GET, "/snapshots/detail", Rule("volume:get_all_snapshots"), OK, known!(snapshots::list_detail)),
+    row(GET, "/snapshots/{id}", Rule("volume:get_snapshot"), OK, known!(snapshots::show)),
+    row(PUT, "/snapshots/{id}", Rule("volume:update_snapshot"), OK, known!(snapshots::update)),
+    row(DELETE, "/snapshots/{id}", Rule("volume:delete_snapshot"), ACCEPTED, known!(snapshots::delete)),
+    row(POST, "/snapshots/{id}/action", Rule("volume_extension:snapshot_admin_actions:reset_status"), ACCEPTED, known!(snapshots::reset_status)).action("os-reset_status"),
+    row(POST, "/snapshots/{id}/action", Rule("volume_extension:snapshot_admin_actions:force_delete"), ACCEPTED, known!(snapshots::force_delete)).action("os-force_delete"),
+    row(GET, "/snapshots/{snapshot_id}/metadata", Rule("volume:get_snapshot_metadata"), OK, known!(snapshot_metadata::list)),
+    row(POST, "/snapshots/{snapshot_id}/metadata", Rule("volume:update_snapshot_metadata"), OK, known!(snapshot_metadata::create)),
+    row(PUT, "/snapshots/{snapshot_id}/metadata", Rule("volume:update_snapshot_metadata"), OK, known!(snapshot_metadata::replace)),
+    row(GET, "/snapshots/{snapshot_id}/metadata/{key}", Rule("volume:get_snapshot_metadata"), OK, known!(snapshot_metadata::show)),
+    row(PUT, "/snapshots/{snapshot_id}/metadata/{key}", Rule("volume:update_snapshot_metadata"), OK, known!(snapshot_metadata::update)),
+    row(DELETE, "/snapshots/{snapshot_id}/metadata/{key}", Rule("volume:delete_snapshot_metadata"), OK, known!(snapshot_metadata::delete)),
+];
+
+/// Transfers, QoS specs, encryption.
+#[rustfmt::skip] // A table reads better with a row on each line.
+const OTHERS: &[Row] = &[
+    row(GET, "/os-volume-transfer", Rule("volume:get_all_transfers"), OK, known!(transfers::list)),
+    row(POST, "/os-volume-transfer", Rule("volume:create_transfer"), ACCEPTED, known!(transfers::create)),
+    row(GET, "/os-volume-transfer/detail", Rule("volume:get_all_transfers"), OK, known!(transfers::list_detail)),
+    row(GET, "/os-volume-transfer/{id}", Rule("volume:get_transfer"), OK, known!(transfers::show)),
+    row(DELETE, "/os-volume-transfer/{id}", Rule("volume:delete_transfer"), ACCEPTED, known!(transfers::withdraw)),
+    row(POST, "/os-volume-transfer/{id}/accept", Rule("volume:accept_transfer"), ACCEPTED, known!(transfers::accept)),
+    row(GET, "/volume-transfers", Rule("volume:get_all_transfers"), OK, known!(transfers::list)).since(55),
+    row(POST, "/volume-transfers", Rule("volume:create_transfer"), ACCEPTED, known!(transfers::create)).since(55),
+    row(GET, "/volume-transfers/detail", Rule("volume:get_all_transfers"), OK, known!(transfers::list_detail)).since(55),
+    row(GET, "/volume-transfers/{id}", Rule("volume:get_transfer"), OK, known!(transfers::show)).since(55),
+    row(DELETE, "/volume-transfers/{id}", Rule("volume:delete_transfer"), ACCEPTED, known!(transfers::withdraw)).since(55),
+    row(POST, "/volume-transfers/{id}/accept", Rule("volume:accept_transfer"), ACCEPTED, known!(transfers::accept)).since(55),
+    row(GET, "/qos-specs", Rule("volume_extension:qos_specs_manage:get_all"), OK, known!(qos::list)),
+    row(POST, "/qos-specs", Rule("volume_extension:qos_specs_manage:create"), OK, known!(qos::create)),
+    row(GET, "/qos-specs/{id}", Rule("volume_extension:qos_specs_manage:get"), OK, known!(qos::show)),
+    row(PUT, "/qos-specs/{id}", Rule("volume_extension:qos_specs_manage:update"), OK, known!(qos::update)),
+    row(DELETE, "/qos-specs/{id}", Rule("volume_extension:qos_specs_manage:delete"), ACCEPTED, known!(qos::delete)),
+    row(PUT, "/qos-specs/{id}/delete_keys", Rule("volume_extension:qos_specs_manage:delete"), ACCEPTED, known!(qos::delete_keys)),
+    row(GET, "/qos-specs/{id}/associations", Rule("volume_extension:qos_specs_manage:get_all"), OK, known!(qos::associations)),
+    row(GET, "/qos-specs/{id}/associate", Rule("volume_extension:qos_specs_manage:update"), ACCEPTED, known!(qos::associate)),
+    row(GET, "/qos-specs/{id}/disassociate", Rule("volume_extension:qos_specs_manage:update"), ACCEPTED, known!(qos::disassociate)),
+    row(GET, "/qos-specs/{id}/disassociate_all", Rule("volume_extension:qos_specs_manage:update"), ACCEPTED, known!(qos::disassociate_all)),
+    row(GET, "/volumes/{volume_id}/encryption", Rule("volume_extension:volume_encryption_metadata"), OK, known!(encryption::of_volume)),
+    row(GET, "/volumes/{volume_id}/encryption/{key}", Rule("volume_extension:volume_encryption_metadata"), OK, known!(encryption::key_of_volume)),
+    row(GET, "/types/{type_id}/encryption", Rule("volume_extension:volume_type_encryption:get"), OK, known!(encryption::of_type)),
+];
+
+/// Types of volumes.
+#[rustfmt::skip] // A table reads better with a row on each line.
+const TYPES: &[Row] = &[
+    row(GET, "/types", Rule("volume_extension:type_get_all"), OK, known!(types::list)),
+    row(POST, "/types", Rule("volume_extension:type_create"), OK, known!(types::create)),
+    row(GET, "/types/{id}", Rule("volume_extension:type_get"), OK, known!(types::show)),
+    row(PUT, "/types/{id}", Rule("volume_extension:type_update"), OK, known!(types::update)),
+    row(DELETE, "/types/{id}", Rule("volume_extension:type_delete"), ACCEPTED, known!(types::delete)),
+    row(POST, "/types/{id}/action", Rule("volume_extension:volume_type_access:addProjectAccess"), ACCEPTED, known!(type_access::add)).action("addProjectAccess"),
+    row(POST, "/types/{id}/action", Rule("volume_extension:volume_type_access:removeProjectAccess"), ACCEPTED, known!(type_access::remove)).action("removeProjectAccess"),
+    row(GET, "/types/{type_id}/os-volume-type-access", Rule("volume_extension:volume_type_access:get_all_for_type"), OK, known!(type_access::list)),
+    row(GET, "/types/{type_id}/extra_specs", Rule("volume_extension:types_extra_specs:index"), OK, known!(type_specs::list)),
+    row(POST, "/types/{type_id}/extra_specs", Rule("volume_extension:types_extra_specs:create"), OK, known!(type_specs::create)),
+    row(GET, "/types/{type_id}/extra_specs/{key}", Rule("volume_extension:types_extra_specs:show"), OK, known!(type_specs::show)),
+    row(PUT, "/types/{type_id}/extra_specs/{key}", Rule("volume_extension:types_extra_specs:update"), OK, known!(type_specs::update)),
+    row(DELETE, "/types/{type_id}/extra_specs/{key}", Rule("volume_extension:types_extra_specs:delete"), ACCEPTED, known!(type_specs::delete)),
+    row(GET, "/default-types", Rule("volume_extension:default_get_all"), OK, known!(default_types::list)).since(62),
+    row(GET, "/default-types/{project_id}", Rule("volume_extension:default_get"), OK, known!(default_types::show)).since(62),
+    row(PUT, "/default-types/{project_id}", Rule("volume_extension:default_set_or_update"), OK, known!(default_types::set)).since(62),
+    row(DELETE, "/default-types/{project_id}", Rule("volume_extension:default_unset"), NO_CONTENT, known!(default_types::unset)).since(62),
+];
+
+/// Limits, services and what the service offers.
+#[rustfmt::skip] // A table reads better with a row on each line.
+const OPERATORS: &[Row] = &[
+    row(GET, "/extensions", Authenticated, OK, known!(extensions::list)),
+    row(GET, "/limits", Authenticated, OK, known!(limits::show)),
+    row(GET, "/os-availability-zone", Authenticated, OK, known!(zones::list)),
+    row(GET, "/resource_filters", Authenticated, OK, known!(resource_filters::list)).since(33),
+    row(GET, "/scheduler-stats/get_pools", Rule("scheduler_extension:scheduler_stats:get_pools"), OK, known!(pools::list)),
+    row(GET, "/os-quota-sets/{project_id}", Rule("volume_extension:quotas:show"), OK, known!(quotas::show)),
+    row(PUT, "/os-quota-sets/{project_id}", Rule("volume_extension:quotas:update"), OK, known!(quotas::update)),
+    row(DELETE, "/os-quota-sets/{project_id}", Rule("volume_extension:quotas:delete"), OK, known!(quotas::delete)),
+    row(GET, "/os-quota-sets/{project_id}/defaults", Rule("volume_extension:quotas:show"), OK, known!(quotas::defaults)),
+    row(GET, "/os-quota-class-sets/{class}", Rule("volume_extension:quota_classes:get"), OK, known!(quota_classes::show)),
+    row(PUT, "/os-quota-class-sets/{class}", Rule("volume_extension:quota_classes:update"), OK, known!(quota_classes::update)),
+    row(GET, "/os-services", Rule("volume_extension:services:index"), OK, known!(services::list)),
+    row(PUT, "/os-services/enable", Rule("volume_extension:services:update"), OK, known!(services::enable)),
+    row(PUT, "/os-services/disable", Rule("volume_extension:services:update"), OK, known!(services::disable)),
+    row(PUT, "/os-services/disable-log-reason", Rule("volume_extension:services:update"), OK, known!(services::disable_with_reason)),
+    row(PUT, "/os-services/freeze", Rule("volume:freeze_host"), OK, known!(services::freeze)),
+    row(PUT, "/os-services/thaw", Rule("volume:thaw_host"), OK, known!(services::thaw)),
+];

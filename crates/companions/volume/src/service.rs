@@ -1,0 +1,285 @@
+//! The service: its database, back end, settings and rules; how it starts, and how it is audited.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use sql::sea_orm::{EntityTrait, QuerySelect};
+use sql::{Database, SqlError};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use web::policy::{Policy, PolicyError};
+use workflow::{Runner, SoleProcess, WorkflowId};
+
+use crate::db::store;
+use crate::driver::file::FileDriver;
+use crate::driver::{Driver, DriverError, Id, Part, Snapshot};
+use crate::events;
+use crate::fault::Fault;
+use crate::hosts;
+use crate::images::Images;
+use crate::migrations::HISTORY;
+use crate::policy;
+use crate::settings::Settings;
+use crate::shared::Core;
+use crate::sink::EventSink;
+use crate::tables::{snapshot, volume};
+use crate::work;
+
+/// How long steps in hand have to end when the service stops.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The volume service. Cheap to clone.
+#[derive(Clone)]
+pub struct Volumes(Arc<Inner>);
+
+struct Inner {
+    core: Arc<Core>,
+    /// Works on the journal once the service was started.
+    runner: OnceLock<Runner<Core>>,
+}
+
+/// Why the service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("the volume database cannot be used")]
+    Database(#[from] SqlError),
+    #[error("the volume folder {} cannot be used; check that this user may write it", folder.display())]
+    Folder {
+        folder: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the volume policy cannot be used")]
+    Policy(#[from] PolicyError),
+}
+
+impl Volumes {
+    /// Opens the service on its database and folder: brings the tables up to date and makes the default type. Works on
+    /// nothing before [`Volumes::start`].
+    ///
+    /// # Errors
+    /// Database, folder or policy cannot be used.
+    pub async fn open(db: Database, settings: Settings) -> Result<Self, OpenError> {
+        let opened = FileDriver::open(&settings.volume_dir, &settings.host, settings.keep_free);
+        let driver = opened.map_err(|source| OpenError::Folder {
+            folder: settings.volume_dir.clone(),
+            source,
+        })?;
+        Self::open_with(db, settings, Arc::new(driver)).await
+    }
+
+    /// The same with a back end of the caller's choice.
+    ///
+    /// # Errors
+    /// As [`Volumes::open`].
+    pub async fn open_with(
+        db: Database,
+        settings: Settings,
+        driver: Arc<dyn Driver>,
+    ) -> Result<Self, OpenError> {
+        db.apply(&HISTORY).await?;
+        let policy = Policy::load(&policy::TABLES, settings.policy_file.as_deref())?;
+        let core = Core {
+            db,
+            driver,
+            settings,
+            policy,
+            images: OnceLock::new(),
+            sink: OnceLock::new(),
+            told: Notify::new(),
+        };
+        core.make_default_type().await?;
+        Ok(Volumes(Arc::new(Inner {
+            core: Arc::new(core),
+            runner: OnceLock::new(),
+        })))
+    }
+
+    /// Begins to report itself and to work on the journal. With `sole`, what an earlier life of this process left is
+    /// continued at once, else when its leases ran out. Ends when `stop` is cancelled.
+    pub async fn start(&self, sole: Option<SoleProcess>, stop: CancellationToken) -> JoinSet<()> {
+        let core = self.core();
+        if let Err(error) = core.report().await {
+            // It is tried again soon; without a report no pool is known, and new volumes fail.
+            tracing::error!(%error, "the volume service cannot report itself");
+        }
+        let runner = work::runner(core.clone(), sole);
+        if self.0.runner.set(runner.clone()).is_err() {
+            tracing::error!("the volume service was started twice; the first start counts");
+        }
+        let mut tasks = JoinSet::new();
+        let (reporting, ends) = (core.clone(), stop.clone());
+        tasks.spawn(async move { hosts::report_for_ever(&reporting, ends).await });
+        let (telling, ends) = (core.clone(), stop.clone());
+        tasks.spawn(async move { events::deliver(&telling, ends).await });
+        tasks.spawn(async move {
+            stop.cancelled().await;
+            runner.stop(GRACE).await;
+        });
+        tasks
+    }
+
+    /// The image service. Said once, before the first request.
+    pub fn set_images(&self, images: Images) {
+        if self.core().images.set(images).is_err() {
+            tracing::error!("the image service was said before; the first one stays");
+        }
+    }
+
+    /// Who carries events to compute. Said once, before the first request.
+    pub fn set_event_sink(&self, sink: Arc<dyn EventSink>) {
+        if self.core().sink.set(sink).is_err() {
+            tracing::error!("the sink of events was said before; the first one stays");
+        }
+    }
+
+    /// The service's database, for whoever keeps rows that speak of its own.
+    pub fn database(&self) -> &Database {
+        &self.core().db
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.0.core
+    }
+
+    pub(crate) fn db(&self) -> &Database {
+        &self.core().db
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.core().settings
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.core().policy
+    }
+
+    pub(crate) fn driver(&self) -> &dyn Driver {
+        self.core().driver.as_ref()
+    }
+
+    /// A workflow was committed: begins with it now.
+    pub(crate) fn nudge(&self, id: WorkflowId) {
+        if let Some(runner) = self.0.runner.get() {
+            runner.nudge(id);
+        }
+    }
+
+    /// Reads the policy file again.
+    ///
+    /// # Errors
+    /// What is wrong with it; the old rules stay.
+    pub fn reload_policy(&self) -> Result<(), PolicyError> {
+        self.policy().reload()
+    }
+
+    /// A sentence for everything that database and back end disagree about. Operations under way look like leaks: ask a
+    /// quiet service.
+    ///
+    /// # Errors
+    /// Database or back end do not answer.
+    pub async fn audit(&self) -> Result<Vec<String>, Fault> {
+        let core = self.core();
+        let mut wanted = BTreeSet::new();
+        let mut found = Vec::new();
+        let rows: Vec<(String, Option<String>, volume::Status)> = volume::Entity::find()
+            .select_only()
+            .columns([
+                volume::Column::Id,
+                volume::Column::Host,
+                volume::Column::Status,
+            ])
+            .into_tuple()
+            .all(core.db.read())
+            .await?;
+        for (id, host, status) in rows {
+            if host.as_deref() == Some(core.pool_name().as_str()) && !status.is_error() {
+                wanted.extend(parsed(&id).map(Part::Volume).map(name));
+            }
+        }
+        let rows: Vec<(String, String, snapshot::SnapshotStatus)> = snapshot::Entity::find()
+            .select_only()
+            .columns([
+                snapshot::Column::Id,
+                snapshot::Column::VolumeId,
+                snapshot::Column::Status,
+            ])
+            .into_tuple()
+            .all(core.db.read())
+            .await?;
+        let mut tolerated: BTreeSet<String> = BTreeSet::new();
+        for (id, volume, status) in rows {
+            let part = parsed(&volume).zip(parsed(&id));
+            let part = part.map(|(volume, id)| name(Part::Snapshot(Snapshot { volume, id })));
+            match status {
+                snapshot::SnapshotStatus::Available => wanted.extend(part),
+                _ => tolerated.extend(part),
+            }
+        }
+        let there: BTreeSet<String> = self.inventory().await?.into_iter().map(name).collect();
+        for missing in wanted.difference(&there) {
+            found.push(format!(
+                "{missing} is in the database and not on the back end"
+            ));
+        }
+        for left in there
+            .difference(&wanted)
+            .filter(|left| !tolerated.contains(*left))
+        {
+            if !self.is_known(left).await? {
+                found.push(format!("{left} is on the back end and not in the database"));
+            }
+        }
+        Ok(found)
+    }
+
+    async fn inventory(&self) -> Result<Vec<Part>, Fault> {
+        Ok(self.driver().inventory().await?)
+    }
+
+    /// Whether a volume of a row, whatever its status, has this name.
+    async fn is_known(&self, name: &str) -> Result<bool, Fault> {
+        let Some(id) = name.strip_prefix("volume ") else {
+            return Ok(false);
+        };
+        Ok(store::find::<volume::Entity>(self.db().read(), id)
+            .await?
+            .is_some())
+    }
+}
+
+fn parsed(id: &str) -> Option<Id> {
+    id.parse().ok()
+}
+
+fn name(part: Part) -> String {
+    match part {
+        Part::Volume(id) => format!("volume {id}"),
+        Part::Snapshot(snapshot) => {
+            format!("snapshot {} of volume {}", snapshot.id, snapshot.volume)
+        }
+    }
+}
+
+impl From<DriverError> for Fault {
+    fn from(error: DriverError) -> Self {
+        match &error {
+            DriverError::Connector(why) => Fault::BadRequest(why.clone()),
+            DriverError::Full(_) => {
+                tracing::error!(%error, "the back end is full");
+                Fault::Unavailable("The back end has no room left.".to_owned())
+            }
+            DriverError::NotFound(_) | DriverError::Io { .. } => {
+                let mut why = error.to_string();
+                if let Some(source) = std::error::Error::source(&error) {
+                    why = format!("{why}: {source}");
+                }
+                tracing::error!(why, "a back end failed");
+                Fault::Backend("see the log of the service".to_owned())
+            }
+        }
+    }
+}

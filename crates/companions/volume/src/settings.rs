@@ -1,0 +1,78 @@
+//! What an operator may decide about the volume service.
+
+use std::path::PathBuf;
+
+use crate::resource::Resource;
+
+/// Settings of the volume service. Names in brackets are Cinder's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// URL of its database, which the caller opens; `None` for one of the caller's choice.
+    pub connection: Option<String>,
+    /// Folder of the volumes' files. Empty where nothing is set: the caller chooses one.
+    pub volume_dir: PathBuf,
+    /// Folder of backups. Empty where nothing is set: the caller chooses one.
+    pub backup_dir: PathBuf,
+    /// Name of this host, the first part of `HOST@BACKEND#POOL`.
+    pub host: String,
+    /// Name of the back end [volume_backend_name].
+    pub backend: String,
+    /// The zone of this host's back ends [storage_availability_zone].
+    pub zone: String,
+    /// The zone of volumes for which none is asked; `zone` when empty [default_availability_zone].
+    pub default_zone: Option<String>,
+    /// Whether a zone that does not exist is taken for the default one [allow_availability_zone_fallback].
+    pub zone_fallback: bool,
+    /// The type of volumes for which none is asked [default_volume_type].
+    pub default_type: String,
+    /// What a project may have unless said otherwise.
+    pub limits: Limits,
+    /// Whether snapshots count their gigabytes [no_snapshot_gb_quota, reversed].
+    pub snapshots_count: bool,
+    /// Items on a page, at most, and when the client names no limit [osapi_max_limit].
+    pub max_page: u64,
+    /// GiB that may be promised for each GiB that there is [max_over_subscription_ratio], in percent.
+    pub over_subscription: u64,
+    /// Percent of a pool that is not given out [reserved_percentage].
+    pub reserved_percentage: u64,
+    /// Bytes that are left free on the file system of the volumes.
+    pub keep_free: u64,
+    /// A file of rules that replace defaults, `policy.yaml` or `.json` [oslo_policy policy_file].
+    pub policy_file: Option<PathBuf>,
+}
+
+/// What a project may have; a negative number is without limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    pub volumes: i64,
+    /// GiB of volumes and snapshots.
+    pub gigabytes: i64,
+    pub snapshots: i64,
+    pub backups: i64,
+    /// GiB of backups.
+    pub backup_gigabytes: i64,
+    pub groups: i64,
+    /// GiB of one volume.
+    pub per_volume_gigabytes: i64,
+}
+
+impl Limits {
+    /// The limit of a resource that is counted for all types together.
+    pub fn of(&self, resource: Resource) -> i64 {
+        match resource {
+            Resource::Volumes => self.volumes,
+            Resource::Gigabytes => self.gigabytes,
+            Resource::Snapshots => self.snapshots,
+            Resource::Backups => self.backups,
+            Resource::BackupGigabytes => self.backup_gigabytes,
+            Resource::Groups => self.groups,
+            Resource::PerVolumeGigabytes => self.per_volume_gigabytes,
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        settings::defaults()
+    }
+}

@@ -1,0 +1,69 @@
+//! What use cases and workflows share: database, back end, settings, rules, and the other services.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use sql::{Database, SqlError};
+use tokio::sync::Notify;
+use web::policy::Policy;
+
+use crate::db::{self, store};
+use crate::driver::Driver;
+use crate::images::{ImageError, Images};
+use crate::settings::Settings;
+use crate::sink::EventSink;
+use crate::tables::volume_type;
+
+/// What use cases and workflows share.
+pub struct Core {
+    pub(crate) db: Database,
+    pub(crate) driver: Arc<dyn Driver>,
+    pub(crate) settings: Settings,
+    pub(crate) policy: Policy,
+    /// The image service, once it was said.
+    pub(crate) images: OnceLock<Images>,
+    /// Who carries events to compute.
+    pub(crate) sink: OnceLock<Arc<dyn EventSink>>,
+    /// Rings when there may be events.
+    pub(crate) told: Notify,
+}
+
+impl Core {
+    /// The image service.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn images(&self) -> Result<&Images, ImageError> {
+        self.images.get().ok_or(ImageError::None)
+    }
+
+    /// Where images lie while volumes are made of them.
+    pub(crate) fn incoming(&self) -> PathBuf {
+        self.settings.volume_dir.join("incoming")
+    }
+
+    /// The type of volumes for which none is asked exists from the start.
+    pub(crate) async fn make_default_type(&self) -> Result<(), SqlError> {
+        let name = &self.settings.default_type;
+        if db::types::named(self.db.read(), name).await?.is_some() {
+            return Ok(());
+        }
+        let row = volume_type::Model {
+            id: store::new_id(),
+            name: name.clone(),
+            description: Some("Default Volume Type".to_owned()),
+            is_public: true,
+            qos_id: None,
+            created_at: store::now(),
+            updated_at: None,
+        };
+        match store::insert(self.db.write(), row)
+            .await
+            .map_err(SqlError::from)
+        {
+            // Another process was quicker.
+            Err(error) if error.is_duplicate() => Ok(()),
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Projects that a private type is open to.
+
+use sql::sea_orm;
+use sql::sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "type_access")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub type_id: String,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub project_id: String,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

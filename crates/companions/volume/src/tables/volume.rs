@@ -1,0 +1,110 @@
+//! Volumes.
+
+use chrono::{DateTime, Utc};
+use sql::sea_orm;
+use sql::sea_orm::entity::prelude::*;
+
+/// Where a volume is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(32))")]
+pub enum Status {
+    #[sea_orm(string_value = "creating")]
+    Creating,
+    #[sea_orm(string_value = "available")]
+    Available,
+    /// An attachment is being made.
+    #[sea_orm(string_value = "reserved")]
+    Reserved,
+    #[sea_orm(string_value = "attaching")]
+    Attaching,
+    #[sea_orm(string_value = "detaching")]
+    Detaching,
+    #[sea_orm(string_value = "in-use")]
+    InUse,
+    #[sea_orm(string_value = "maintenance")]
+    Maintenance,
+    #[sea_orm(string_value = "deleting")]
+    Deleting,
+    #[sea_orm(string_value = "awaiting-transfer")]
+    AwaitingTransfer,
+    #[sea_orm(string_value = "downloading")]
+    Downloading,
+    #[sea_orm(string_value = "uploading")]
+    Uploading,
+    #[sea_orm(string_value = "retyping")]
+    Retyping,
+    #[sea_orm(string_value = "extending")]
+    Extending,
+    #[sea_orm(string_value = "reverting")]
+    Reverting,
+    #[sea_orm(string_value = "backing-up")]
+    BackingUp,
+    #[sea_orm(string_value = "restoring-backup")]
+    RestoringBackup,
+    #[sea_orm(string_value = "managing")]
+    Managing,
+    #[sea_orm(string_value = "error")]
+    Error,
+    #[sea_orm(string_value = "error_deleting")]
+    ErrorDeleting,
+    #[sea_orm(string_value = "error_extending")]
+    ErrorExtending,
+    #[sea_orm(string_value = "error_restoring")]
+    ErrorRestoring,
+    #[sea_orm(string_value = "error_backing-up")]
+    ErrorBackingUp,
+    #[sea_orm(string_value = "error_managing")]
+    ErrorManaging,
+}
+
+impl Status {
+    /// Whether something went wrong with it.
+    pub fn is_error(self) -> bool {
+        matches!(
+            self,
+            Status::Error
+                | Status::ErrorDeleting
+                | Status::ErrorExtending
+                | Status::ErrorRestoring
+                | Status::ErrorBackingUp
+                | Status::ErrorManaging
+        )
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "volumes")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub project_id: String,
+    pub user_id: String,
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub status: Status,
+    /// What it was before an operation that leads back to it.
+    pub previous: Option<Status>,
+    /// GiB.
+    pub size: i64,
+    pub type_id: String,
+    pub availability_zone: Option<String>,
+    /// `HOST@BACKEND#POOL`; none until it was placed.
+    pub host: Option<String>,
+    pub bootable: bool,
+    /// Whether several servers may attach it.
+    pub multiattach: bool,
+    /// Whether attachments may only read.
+    pub readonly: Option<bool>,
+    pub snapshot_id: Option<String>,
+    pub source_volid: Option<String>,
+    pub group_id: Option<String>,
+    /// Whether it counts against the quota of its project.
+    pub consumes_quota: bool,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

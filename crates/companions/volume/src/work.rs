@@ -1,0 +1,95 @@
+//! Operations that take time, as workflows of the journal: each is written in the transaction that changed the status of
+//! its volume, and ends in one that gives it a status of rest.
+
+pub mod create;
+pub mod delete;
+pub mod extend;
+pub mod images;
+pub mod snapshot;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use workflow::{Runner, SoleProcess, StepError};
+
+use crate::driver::{DriverError, Id};
+use crate::shared::Core;
+use crate::tables::volume;
+
+/// The longest that a step takes that moves no bytes.
+pub const MINUTE: Duration = Duration::from_secs(60);
+
+/// The longest that a step takes that copies a disk.
+pub const COPY: Duration = Duration::from_secs(24 * 3600);
+
+/// How long a back end that failed is left alone before it is tried again.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// How often a back end that fails is tried.
+pub const TRIES: u32 = 3;
+
+/// Works on the journal.
+pub fn runner(core: Arc<Core>, sole: Option<SoleProcess>) -> Runner<Core> {
+    let (db, host) = (core.db.clone(), core.settings.host.clone());
+    Runner::build(db, &host, core)
+        .on::<create::Create>()
+        .on::<delete::Delete>()
+        .on::<extend::Extend>()
+        .on::<snapshot::Create>()
+        .on::<snapshot::Delete>()
+        .on::<snapshot::Revert>()
+        .sole(sole)
+        .start()
+}
+
+/// What every workflow knows of the request that asked for it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Asked {
+    pub request_id: String,
+    pub global_request_id: Option<String>,
+    pub user_id: String,
+    pub project_id: String,
+}
+
+impl Asked {
+    pub fn request(&self) -> Option<telemetry::RequestId> {
+        Some(telemetry::RequestId {
+            local: self.request_id.clone(),
+            global: self.global_request_id.clone(),
+        })
+    }
+}
+
+/// An id of a row as drivers take it.
+///
+/// # Errors
+/// It is none: the database was changed by hand.
+pub fn id(text: &str) -> Result<Id, StepError> {
+    text.parse()
+        .map_err(|error: crate::driver::NoId| StepError::Fatal(error.to_string()))
+}
+
+/// GiB of a row as drivers take them.
+pub fn size(row: &volume::Model) -> u64 {
+    row.size.unsigned_abs()
+}
+
+/// A back end that failed may not fail again; one that has not what is asked for, or no room, will.
+pub fn backend(error: DriverError) -> StepError {
+    let mut why = error.to_string();
+    if let Some(source) = std::error::Error::source(&error) {
+        why = format!("{why}: {source}");
+    }
+    match error {
+        DriverError::Io { .. } => StepError::retry(AGAIN, why),
+        _ => StepError::fail(why),
+    }
+}
+
+/// A database that does not answer is waited for.
+pub fn database(error: impl Into<sql::SqlError>) -> StepError {
+    error.into().into()
+}

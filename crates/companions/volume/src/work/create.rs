@@ -1,0 +1,180 @@
+//! A volume comes to be: a pool is found for it, its bytes are made, it is there for use.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use workflow::{Next, Step, StepContext, StepError, Workflow};
+
+use super::{Asked, COPY, MINUTE, TRIES, backend, database, id, images, size};
+use crate::db::{store, types};
+use crate::driver::{Part, Snapshot, Source};
+use crate::hosts;
+use crate::schedule::{self, Wanted};
+use crate::shared::Core;
+use crate::tables::{Status, volume};
+
+/// See the module.
+pub struct Create;
+
+/// What steps know.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct State {
+    pub asked: Asked,
+    pub volume_id: String,
+    /// Zones that it may be in; any when empty.
+    pub zones: Vec<String>,
+    pub origin: Origin,
+}
+
+/// What the volume is made of.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    Blank,
+    Snapshot {
+        volume_id: String,
+        snapshot_id: String,
+    },
+    Volume {
+        volume_id: String,
+    },
+    Image {
+        image_id: String,
+    },
+}
+
+impl Workflow for Create {
+    const KIND: &'static str = "volume.create";
+    type State = State;
+    type Env = Core;
+
+    fn request(state: &State) -> Option<telemetry::RequestId> {
+        state.asked.request()
+    }
+
+    fn steps() -> Vec<Step<Core, State>> {
+        vec![
+            Step::new("place", MINUTE, place),
+            Step::new("data", COPY, data).undo(no_data).attempts(TRIES),
+            Step::new("settle", MINUTE, settle).no_return(),
+        ]
+    }
+
+    async fn undone(
+        core: &Core,
+        cx: &StepContext,
+        state: &mut State,
+        why: &Value,
+    ) -> Result<(), StepError> {
+        tracing::warn!(volume = state.volume_id, %why, "a volume could not be made");
+        let tx = cx.begin().await?;
+        let row = store::locked::<volume::Entity>(&*tx, &state.volume_id).await;
+        if let Some(mut row) = row.map_err(database)?.filter(is_made) {
+            row.status = Status::Error;
+            row.updated_at = Some(store::now());
+            store::save(&*tx, row).await.map_err(database)?;
+        }
+        let _ = core;
+        Ok(tx.commit().await?)
+    }
+}
+
+/// Whether the row is still this workflow's to change.
+fn is_made(row: &volume::Model) -> bool {
+    matches!(row.status, Status::Creating | Status::Downloading)
+}
+
+async fn find(core: &Core, state: &State) -> Result<volume::Model, StepError> {
+    let row = store::find::<volume::Entity>(core.db.read(), &state.volume_id).await;
+    let row = row.map_err(database)?;
+    row.ok_or_else(|| StepError::fail("the volume is gone"))
+}
+
+async fn place(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    let row = find(core, state).await?;
+    let kind = types::find(core.db.read(), &row.type_id)
+        .await
+        .map_err(database)?;
+    let specs = kind.map(|kind| kind.specs).unwrap_or_default();
+    let placed = sql::retry(|| async {
+        let tx = cx.begin().await?;
+        let Some(mut row) = store::locked::<volume::Entity>(&*tx, &state.volume_id).await? else {
+            return Ok(Err("the volume is gone".to_owned()));
+        };
+        if row.host.is_none() {
+            let pools = hosts::pools(&*tx).await?;
+            let wanted = Wanted {
+                size: row.size,
+                zones: &state.zones,
+                specs: &specs,
+            };
+            match schedule::choose(&pools, &wanted) {
+                Ok(pool) => {
+                    row.host = Some(pool.name.clone());
+                    row.availability_zone = Some(pool.zone.clone());
+                }
+                Err(why) => return Ok(Err(why)),
+            }
+            row.updated_at = Some(store::now());
+            store::save(&*tx, row).await?;
+        }
+        tx.commit().await?;
+        Ok::<_, sql::SqlError>(Ok(()))
+    })
+    .await?;
+    match placed {
+        Ok(()) => Ok(Next::Go),
+        Err(why) => Err(StepError::fail(format!(
+            "No valid backend was found. {why}"
+        ))),
+    }
+}
+
+async fn data(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    let row = find(core, state).await?;
+    let volume = id(&row.id)?;
+    let fetched;
+    let source = match &state.origin {
+        Origin::Blank => Source::Blank,
+        Origin::Volume { volume_id } => Source::Volume(id(volume_id)?),
+        Origin::Snapshot {
+            volume_id,
+            snapshot_id,
+        } => Source::Snapshot(Snapshot {
+            volume: id(volume_id)?,
+            id: id(snapshot_id)?,
+        }),
+        // A run before this one may have come to its end.
+        Origin::Image { .. } if core.driver.readable(Part::Volume(volume)).await.is_ok() => {
+            return Ok(Next::Go);
+        }
+        Origin::Image { image_id } => {
+            fetched = images::fetch(core, image_id, &row.id, size(&row)).await?;
+            Source::File(&fetched)
+        }
+    };
+    let made = core.driver.ensure_volume(volume, size(&row), source).await;
+    made.map_err(backend)?;
+    images::forget(core, &row.id).await?;
+    Ok(Next::Go)
+}
+
+async fn no_data(core: &Core, _cx: &StepContext, state: &mut State) -> Result<(), StepError> {
+    images::forget(core, &state.volume_id).await?;
+    let gone = core.driver.ensure_gone(id(&state.volume_id)?).await;
+    gone.map_err(backend)
+}
+
+async fn settle(_core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    let settled = sql::retry(|| async {
+        let tx = cx.begin().await?;
+        if let Some(mut row) = store::locked::<volume::Entity>(&*tx, &state.volume_id).await?
+            && is_made(&row)
+        {
+            row.status = Status::Available;
+            row.updated_at = Some(store::now());
+            store::save(&*tx, row).await?;
+        }
+        tx.finish(state).await
+    });
+    Ok(settled.await?)
+}

@@ -1,0 +1,97 @@
+//! A volume becomes larger, also while servers use it: they are told by compute.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use workflow::{Next, Step, StepContext, StepError, Workflow};
+
+use super::{Asked, MINUTE, TRIES, backend, database, id};
+use crate::db::store;
+use crate::events;
+use crate::shared::Core;
+use crate::tables::event::EventKind;
+use crate::tables::{Status, attachment, volume};
+
+/// See the module.
+pub struct Extend;
+
+/// What steps know.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct State {
+    pub asked: Asked,
+    pub volume_id: String,
+    /// GiB before: what the quota gets back if it fails.
+    pub before: i64,
+    /// GiB afterwards, which the row has already, so that the quota holds it.
+    pub after: i64,
+}
+
+impl Workflow for Extend {
+    const KIND: &'static str = "volume.extend";
+    type State = State;
+    type Env = Core;
+
+    fn request(state: &State) -> Option<telemetry::RequestId> {
+        state.asked.request()
+    }
+
+    fn steps() -> Vec<Step<Core, State>> {
+        vec![
+            Step::new("data", MINUTE, data).attempts(TRIES),
+            Step::new("settle", MINUTE, settle).no_return(),
+        ]
+    }
+
+    async fn undone(
+        _core: &Core,
+        cx: &StepContext,
+        state: &mut State,
+        why: &Value,
+    ) -> Result<(), StepError> {
+        tracing::error!(volume = state.volume_id, %why, "a volume could not be extended");
+        let tx = cx.begin().await?;
+        let row = store::locked::<volume::Entity>(&*tx, &state.volume_id).await;
+        let row = row.map_err(database)?;
+        if let Some(mut row) = row.filter(|row| row.status == Status::Extending) {
+            row.status = Status::ErrorExtending;
+            row.previous = None;
+            row.size = state.before;
+            row.updated_at = Some(store::now());
+            store::save(&*tx, row).await.map_err(database)?;
+        }
+        Ok(tx.commit().await?)
+    }
+}
+
+async fn data(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    let size = state.after.unsigned_abs();
+    core.driver
+        .ensure_size(id(&state.volume_id)?, size)
+        .await
+        .map_err(backend)?;
+    Ok(Next::Go)
+}
+
+async fn settle(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    let settled = sql::retry(|| async {
+        let tx = cx.begin().await?;
+        if let Some(mut row) = store::locked::<volume::Entity>(&*tx, &state.volume_id).await?
+            && row.status == Status::Extending
+        {
+            let used = attachment::Entity::find()
+                .filter(attachment::Column::VolumeId.eq(&row.id))
+                .all(&*tx)
+                .await?;
+            for server in used.iter().filter_map(|one| one.instance_id.as_deref()) {
+                events::tell(&tx, EventKind::Extended, server, &row.id).await?;
+            }
+            row.status = row.previous.take().unwrap_or(Status::Available);
+            row.updated_at = Some(store::now());
+            store::save(&*tx, row).await?;
+        }
+        tx.finish(state).await
+    })
+    .await?;
+    core.told.notify_one();
+    Ok(settled)
+}

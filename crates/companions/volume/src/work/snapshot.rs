@@ -1,0 +1,249 @@
+//! Snapshots come and go, and volumes go back to them.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sql::sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+use workflow::{Next, Step, StepContext, StepError, Workflow};
+
+use super::{Asked, COPY, MINUTE, TRIES, backend, database, delete, id};
+use crate::db::store;
+use crate::driver::{Snapshot, Source};
+use crate::shared::Core;
+use crate::tables::{SnapshotStatus, Status, snapshot, volume};
+
+/// A snapshot is made.
+pub struct Create;
+
+/// A snapshot is deleted.
+pub struct Delete;
+
+/// A volume holds again what its last snapshot holds.
+pub struct Revert;
+
+/// What steps know.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct State {
+    pub asked: Asked,
+    pub snapshot_id: String,
+    pub volume_id: String,
+}
+
+impl State {
+    fn snapshot(&self) -> Result<Snapshot, StepError> {
+        Ok(Snapshot {
+            volume: id(&self.volume_id)?,
+            id: id(&self.snapshot_id)?,
+        })
+    }
+}
+
+/// Gives a snapshot a status, if it still has the one of passage; whether it had.
+async fn settle(
+    cx: &StepContext,
+    state: &State,
+    from: SnapshotStatus,
+    to: SnapshotStatus,
+) -> Result<(), StepError> {
+    let tx = cx.begin().await?;
+    let row = store::locked::<snapshot::Entity>(&*tx, &state.snapshot_id).await;
+    let row = row.map_err(database)?;
+    if let Some(mut row) = row.filter(|row| row.status == from) {
+        row.status = to;
+        row.updated_at = Some(store::now());
+        store::save(&*tx, row).await.map_err(database)?;
+    }
+    Ok(tx.commit().await?)
+}
+
+impl Workflow for Create {
+    const KIND: &'static str = "snapshot.create";
+    type State = State;
+    type Env = Core;
+
+    fn request(state: &State) -> Option<telemetry::RequestId> {
+        state.asked.request()
+    }
+
+    fn steps() -> Vec<Step<Core, State>> {
+        vec![
+            Step::new("data", COPY, made).undo(unmade).attempts(TRIES),
+            Step::new("settle", MINUTE, made_known).no_return(),
+        ]
+    }
+
+    async fn undone(
+        _core: &Core,
+        cx: &StepContext,
+        state: &mut State,
+        why: &Value,
+    ) -> Result<(), StepError> {
+        tracing::warn!(snapshot = state.snapshot_id, %why, "a snapshot could not be made");
+        settle(cx, state, SnapshotStatus::Creating, SnapshotStatus::Error).await
+    }
+}
+
+async fn made(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    core.driver
+        .ensure_snapshot(state.snapshot()?)
+        .await
+        .map_err(backend)?;
+    Ok(Next::Go)
+}
+
+async fn unmade(core: &Core, _cx: &StepContext, state: &mut State) -> Result<(), StepError> {
+    core.driver
+        .ensure_snapshot_gone(state.snapshot()?)
+        .await
+        .map_err(backend)
+}
+
+async fn made_known(_core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    settle(
+        cx,
+        state,
+        SnapshotStatus::Creating,
+        SnapshotStatus::Available,
+    )
+    .await?;
+    Ok(Next::Go)
+}
+
+/// How often it is looked whether a copy of the snapshot is done.
+const LOOK: Duration = Duration::from_secs(1);
+
+impl Workflow for Delete {
+    const KIND: &'static str = "snapshot.delete";
+    type State = State;
+    type Env = Core;
+
+    fn request(state: &State) -> Option<telemetry::RequestId> {
+        state.asked.request()
+    }
+
+    fn steps() -> Vec<Step<Core, State>> {
+        vec![
+            Step::new("quiet", MINUTE, quiet).attempts(u32::MAX),
+            Step::new("data", MINUTE, gone).attempts(TRIES),
+            Step::new("record", MINUTE, forgotten).no_return(),
+        ]
+    }
+
+    async fn undone(
+        _core: &Core,
+        cx: &StepContext,
+        state: &mut State,
+        why: &Value,
+    ) -> Result<(), StepError> {
+        tracing::error!(snapshot = state.snapshot_id, %why, "a snapshot could not be deleted");
+        settle(
+            cx,
+            state,
+            SnapshotStatus::Deleting,
+            SnapshotStatus::ErrorDeleting,
+        )
+        .await
+    }
+}
+
+/// Waits until nothing is made of the snapshot any more.
+async fn quiet(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    let copies = volume::Entity::find()
+        .filter(volume::Column::Status.eq(Status::Creating))
+        .filter(volume::Column::SnapshotId.eq(&state.snapshot_id))
+        .count(core.db.read())
+        .await
+        .map_err(database)?;
+    match copies {
+        0 => Ok(Next::Go),
+        count => Err(StepError::retry(
+            LOOK,
+            format!("{count} volumes are being made of it"),
+        )),
+    }
+}
+
+async fn gone(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    core.driver
+        .ensure_snapshot_gone(state.snapshot()?)
+        .await
+        .map_err(backend)?;
+    Ok(Next::Go)
+}
+
+async fn forgotten(_core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    let done = sql::retry(|| async {
+        let tx = cx.begin().await?;
+        delete::forget_snapshot(&tx, &state.snapshot_id).await?;
+        tx.finish(state).await
+    });
+    Ok(done.await?)
+}
+
+impl Workflow for Revert {
+    const KIND: &'static str = "volume.revert";
+    type State = State;
+    type Env = Core;
+
+    fn request(state: &State) -> Option<telemetry::RequestId> {
+        state.asked.request()
+    }
+
+    fn steps() -> Vec<Step<Core, State>> {
+        vec![
+            Step::new("data", COPY, reverted).attempts(TRIES),
+            Step::new("settle", MINUTE, reverted_known).no_return(),
+        ]
+    }
+
+    async fn undone(
+        _core: &Core,
+        cx: &StepContext,
+        state: &mut State,
+        why: &Value,
+    ) -> Result<(), StepError> {
+        tracing::error!(volume = state.volume_id, %why, "a volume could not be reverted");
+        end_revert(cx, state, Status::Error).await
+    }
+}
+
+async fn reverted(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    let snapshot = state.snapshot()?;
+    // The lease is asked for before the disk is replaced: who was given up in the meantime does not.
+    cx.save(state).await?;
+    let done = core
+        .driver
+        .ensure_content(snapshot.volume, Source::Snapshot(snapshot))
+        .await;
+    done.map_err(backend)?;
+    Ok(Next::Go)
+}
+
+async fn reverted_known(
+    _core: &Core,
+    cx: &StepContext,
+    state: &mut State,
+) -> Result<Next, StepError> {
+    end_revert(cx, state, Status::Available).await?;
+    Ok(Next::Go)
+}
+
+async fn end_revert(cx: &StepContext, state: &State, status: Status) -> Result<(), StepError> {
+    settle(
+        cx,
+        state,
+        SnapshotStatus::Restoring,
+        SnapshotStatus::Available,
+    )
+    .await?;
+    let tx = cx.begin().await?;
+    let row = store::locked::<volume::Entity>(&*tx, &state.volume_id).await;
+    let row = row.map_err(database)?;
+    if let Some(mut row) = row.filter(|row| row.status == Status::Reverting) {
+        row.status = status;
+        row.updated_at = Some(store::now());
+        store::save(&*tx, row).await.map_err(database)?;
+    }
+    Ok(tx.commit().await?)
+}

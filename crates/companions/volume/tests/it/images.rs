@@ -1,0 +1,172 @@
+//! Volumes made of images, with a small image service of the test's own.
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use clients::{Login, Service, Session};
+use serde_json::{Value, json};
+use volume::Images;
+
+use crate::{ALICE, Cinder};
+
+const RAW: &str = "1a9e0000-0000-4000-8000-000000000001";
+const SERVER: &str = "1a9e0000-0000-4000-8000-000000000002";
+
+/// Images by id, and their data.
+type Shelf = Arc<Mutex<Vec<(Value, Vec<u8>)>>>;
+
+fn found(shelf: &Shelf, id: &str) -> Option<(Value, Vec<u8>)> {
+    let all = shelf.lock().expect("unpoisoned");
+    all.iter().find(|(image, _)| image["id"] == id).cloned()
+}
+
+/// What of Glance and Keystone is asked.
+fn glance(shelf: Shelf) -> Router {
+    let show = async |State(shelf): State<Shelf>, Path(id): Path<String>| match found(&shelf, &id) {
+        Some((image, _)) => axum::Json(image).into_response(),
+        None => http::StatusCode::NOT_FOUND.into_response(),
+    };
+    let file = async |State(shelf): State<Shelf>, Path(id): Path<String>| match found(&shelf, &id) {
+        Some((_, data)) => data.into_response(),
+        None => http::StatusCode::NOT_FOUND.into_response(),
+    };
+    let list = async |State(shelf): State<Shelf>, Query(query): Query<Vec<(String, String)>>| {
+        let all = shelf.lock().expect("unpoisoned");
+        let wish = query
+            .iter()
+            .find(|(key, _)| key == "name")
+            .map(|(_, name)| name.clone());
+        let all: Vec<Value> = all
+            .iter()
+            .filter(|(image, _)| wish.as_ref().is_some_and(|name| image["name"] == *name))
+            .map(|(image, _)| image.clone())
+            .collect();
+        axum::Json(json!({"images": all}))
+    };
+    let token = async || {
+        let body = json!({"token": {"expires_at": "2999-01-01T00:00:00.000000Z"}});
+        ([("x-subject-token", "token")], axum::Json(body))
+    };
+    Router::new()
+        .route("/v2/images", get(list))
+        .route("/v2/images/{id}", get(show))
+        .route("/v2/images/{id}/file", get(file))
+        .route("/v3/auth/tokens", post(token))
+        .with_state(shelf)
+}
+
+async fn with_images(cinder: &Cinder, images: Vec<(Value, Vec<u8>)>) {
+    let service = Service::in_process("image", glance(Arc::new(Mutex::new(images))));
+    let login = Login {
+        user: "cinder".to_owned(),
+        password: "secret".to_owned().into(),
+        project: "service".to_owned(),
+        domain: "Default".to_owned(),
+    };
+    let session = Session::new(service.clone(), login);
+    cinder.volumes.set_images(Images { service, session });
+}
+
+fn image(id: &str, format: &str, data: &[u8], more: Value) -> (Value, Vec<u8>) {
+    let mut image = json!({
+        "id": id, "name": "disk", "status": "active", "disk_format": format, "container_format": "bare",
+        "size": data.len(), "min_disk": 0, "min_ram": 0, "hw_disk_bus": "virtio",
+    });
+    let all = image.as_object_mut().expect("object");
+    all.extend(more.as_object().cloned().unwrap_or_default());
+    (image, data.to_vec())
+}
+
+#[tokio::test]
+async fn a_volume_is_made_of_an_image() {
+    for cinder in Cinder::all().await {
+        with_images(&cinder, vec![image(RAW, "raw", b"boot sector", json!({}))]).await;
+        for wish in [RAW, "disk"] {
+            let id = cinder
+                .volume(ALICE, json!({"imageRef": wish, "size": 1}))
+                .await;
+            let shown = cinder.show(ALICE, &id).await;
+            assert_eq!(shown["bootable"], "true");
+            let known = &shown["volume_image_metadata"];
+            assert_eq!(
+                (&known["image_id"], &known["hw_disk_bus"]),
+                (&json!(RAW), &json!("virtio"))
+            );
+            assert_eq!(&cinder.read(&id), b"boot");
+            let disk = cinder.settings.volume_dir.join(&id).join("disk.raw");
+            assert_eq!(std::fs::metadata(disk).expect("a disk").len(), 1 << 30);
+        }
+        let left =
+            std::fs::read_dir(cinder.settings.volume_dir.join("incoming")).expect("a folder");
+        assert_eq!(left.count(), 0);
+        cinder.is_clean().await;
+    }
+}
+
+#[tokio::test]
+async fn an_image_that_does_not_fit_is_refused() {
+    let cinder = Cinder::start().await;
+    let large = json!({"virtual_size": 3u64 << 30});
+    with_images(
+        &cinder,
+        vec![
+            image(RAW, "qcow2", b"QFI\xfbnonsense", large),
+            image(
+                SERVER,
+                "raw",
+                b"",
+                json!({"name": "other", "status": "queued"}),
+            ),
+        ],
+    )
+    .await;
+    let post = async |wish: Value| {
+        cinder
+            .post(ALICE, "/volumes", json!({"volume": wish}))
+            .await
+    };
+    let said = post(json!({"imageRef": RAW, "size": 2}))
+        .await
+        .is(400)
+        .says();
+    assert!(said.contains("larger than volume size 2GB"), "{said}");
+    let said = post(json!({"imageRef": SERVER, "size": 2}))
+        .await
+        .is(400)
+        .says();
+    assert!(said.contains("is not active"), "{said}");
+    post(json!({"imageRef": "none", "size": 2})).await.is(400);
+    // Its header lies: found out by the inspector, and nothing is left.
+    let made = post(json!({"imageRef": RAW, "size": 3}))
+        .await
+        .is(202)
+        .json();
+    let id = made["volume"]["id"].as_str().expect("an id").to_owned();
+    cinder.becomes(&id, "error").await;
+    assert!(!cinder.settings.volume_dir.join(&id).exists());
+    let left = std::fs::read_dir(cinder.settings.volume_dir.join("incoming")).expect("a folder");
+    assert_eq!(left.count(), 0);
+}
+
+#[tokio::test]
+async fn an_image_of_a_server_stands_for_a_snapshot() {
+    let cinder = Cinder::start().await;
+    let volume = cinder.volume(ALICE, json!({})).await;
+    cinder.write(&volume, b"root");
+    let snapshot = cinder.snapshot(ALICE, &volume, json!({})).await;
+    let mapping = json!([{"source_type": "snapshot", "boot_index": 0, "snapshot_id": snapshot}]);
+    let mapping = json!({"block_device_mapping": mapping.to_string()});
+    with_images(&cinder, vec![image(SERVER, "raw", b"", mapping)]).await;
+    let id = cinder
+        .volume(ALICE, json!({"imageRef": SERVER, "size": null}))
+        .await;
+    let shown = cinder.show(ALICE, &id).await;
+    assert_eq!(
+        (&shown["snapshot_id"], &shown["size"]),
+        (&json!(snapshot), &json!(1))
+    );
+    assert_eq!(&cinder.read(&id), b"root");
+}

@@ -1,0 +1,266 @@
+//! The volume service through its REST face, in process, on every database engine offered.
+
+mod actions;
+mod attachments;
+mod images;
+mod lists;
+mod qos;
+mod quotas;
+mod recovery;
+mod services;
+mod snapshots;
+mod transfers;
+mod types;
+mod versions;
+mod volumes;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use http::{Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use sql::Database;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+use volume::{Settings, Volumes};
+use web::{AuthError, Authenticator, Caller};
+
+/// Tokens say everything: `project:role,role`, or `:role,role` without a project.
+struct Tokens;
+
+#[async_trait::async_trait]
+impl Authenticator for Tokens {
+    async fn authenticate(
+        &self,
+        token: &str,
+        service: Option<&str>,
+    ) -> Result<Arc<Caller>, AuthError> {
+        let (project, roles) = token.split_once(':').ok_or(AuthError::Unauthorized)?;
+        let of_project = (!project.is_empty()).then(|| project.to_owned());
+        Ok(Arc::new(Caller {
+            user_id: format!("user-of-{project}"),
+            user_name: "someone".to_owned(),
+            user_domain_id: "default".to_owned(),
+            user_domain_name: "Default".to_owned(),
+            project_id: of_project.clone(),
+            project_name: of_project,
+            project_domain_id: Some("default".to_owned()),
+            project_domain_name: Some("Default".to_owned()),
+            domain_id: None,
+            system: false,
+            roles: roles.split(',').map(str::to_owned).collect(),
+            service_roles: service.map(str::to_owned).into_iter().collect(),
+            expires_at: chrono::Utc::now() + chrono::Duration::hours(1),
+            token: token.to_owned().into(),
+        }))
+    }
+
+    fn identity_url(&self) -> String {
+        "http://127.0.0.1/identity/v3".to_owned()
+    }
+}
+
+pub const ALICE: &str = "a11ce:member,reader";
+pub const BOB: &str = "b0b:member,reader";
+pub const READER: &str = "a11ce:reader";
+pub const ADMIN: &str = "ad:admin,member,reader";
+pub const SERVICE: &str = "5e:service";
+
+/// A running service with a folder and a database of its own.
+pub struct Cinder {
+    pub volumes: Volumes,
+    pub db: Database,
+    pub settings: Settings,
+    router: Router,
+    stop: CancellationToken,
+    _folder: TempDir,
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: http::HeaderMap,
+    pub bytes: Vec<u8>,
+}
+
+impl Answer {
+    #[track_caller]
+    pub fn is(self, status: u16) -> Self {
+        let text = String::from_utf8_lossy(&self.bytes);
+        assert_eq!(self.status.as_u16(), status, "{text}");
+        assert!(self.headers.contains_key("x-openstack-request-id"));
+        self
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).expect("a JSON body")
+    }
+
+    /// The message of an error.
+    #[track_caller]
+    pub fn says(&self) -> String {
+        let body = self.json();
+        let fault = body.as_object().and_then(|body| body.values().next());
+        let message = fault.and_then(|fault| fault["message"].as_str());
+        message.expect("a message").to_owned()
+    }
+}
+
+impl Cinder {
+    pub async fn on(db: Database, change: impl FnOnce(&mut Settings)) -> Cinder {
+        let folder = tempfile::tempdir().expect("folder");
+        let mut settings = Settings {
+            volume_dir: folder.path().join("volumes"),
+            backup_dir: folder.path().join("backups"),
+            host: "here".to_owned(),
+            keep_free: 0,
+            ..Settings::default()
+        };
+        change(&mut settings);
+        let opened = Volumes::open(db.clone(), settings.clone()).await;
+        let volumes = opened.expect("opens");
+        let stop = CancellationToken::new();
+        volumes.start(None, stop.clone()).await.detach_all();
+        let router = volumes.router(Arc::new(Tokens));
+        Cinder {
+            volumes,
+            db,
+            settings,
+            router,
+            stop,
+            _folder: folder,
+        }
+    }
+
+    pub async fn start() -> Cinder {
+        Cinder::on(sql::testing::sqlite().await, |_| {}).await
+    }
+
+    /// One on each engine that is offered.
+    pub async fn all() -> Vec<Cinder> {
+        let mut all = Vec::new();
+        for db in sql::testing::engines().await {
+            all.push(Cinder::on(db, |_| {}).await);
+        }
+        all
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await;
+        let (parts, body) = response.expect("infallible").into_parts();
+        let bytes = body.collect().await.expect("body").to_bytes().to_vec();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            bytes,
+        }
+    }
+
+    /// At a microversion, `3.n`.
+    pub async fn at(
+        &self,
+        minor: u16,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
+        let builder = Request::builder()
+            .method(method)
+            .uri(format!("/v3{path}"))
+            .header("x-auth-token", token)
+            .header("openstack-api-version", format!("volume 3.{minor}"))
+            .header("content-type", "application/json");
+        let body = body.map_or(Body::empty(), |body| Body::from(body.to_string()));
+        self.send(builder.body(body).expect("request")).await
+    }
+
+    pub async fn ask(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
+        self.at(71, token, method, path, body).await
+    }
+
+    pub async fn get(&self, token: &str, path: &str) -> Answer {
+        self.ask(token, Method::GET, path, None).await
+    }
+
+    pub async fn post(&self, token: &str, path: &str, body: Value) -> Answer {
+        self.ask(token, Method::POST, path, Some(body)).await
+    }
+
+    pub async fn put(&self, token: &str, path: &str, body: Value) -> Answer {
+        self.ask(token, Method::PUT, path, Some(body)).await
+    }
+
+    pub async fn delete(&self, token: &str, path: &str) -> Answer {
+        self.ask(token, Method::DELETE, path, None).await
+    }
+
+    /// A new volume, which may not be there yet.
+    pub async fn begin(&self, token: &str, more: Value) -> Value {
+        let mut body = json!({"size": 1});
+        let all = body.as_object_mut().expect("object");
+        all.extend(more.as_object().cloned().unwrap_or_default());
+        let made = self.post(token, "/volumes", json!({"volume": body})).await;
+        made.is(202).json()["volume"].clone()
+    }
+
+    /// A new volume that is there.
+    pub async fn volume(&self, token: &str, more: Value) -> String {
+        let made = self.begin(token, more).await;
+        let id = made["id"].as_str().expect("an id").to_owned();
+        self.becomes(&id, "available").await;
+        id
+    }
+
+    pub async fn show(&self, token: &str, id: &str) -> Value {
+        let shown = self.get(token, &format!("/volumes/{id}")).await;
+        shown.is(200).json()["volume"].clone()
+    }
+
+    /// Waits for a status.
+    pub async fn becomes(&self, id: &str, status: &str) -> Value {
+        for _ in 0..1000 {
+            let volume = self.show(ADMIN, id).await;
+            if volume["status"] == status {
+                return volume;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("never {status}: {}", self.show(ADMIN, id).await);
+    }
+
+    /// Waits until something is gone.
+    pub async fn is_gone(&self, path: &str) {
+        for _ in 0..1000 {
+            if self.get(ADMIN, path).await.status == StatusCode::NOT_FOUND {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{path} never goes");
+    }
+
+    /// Nothing leaked and nothing lost.
+    pub async fn is_clean(&self) {
+        let audit = self.volumes.audit().await.expect("audit");
+        assert!(audit.is_empty(), "{audit:?}");
+    }
+}
+
+impl Drop for Cinder {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
