@@ -45,3 +45,35 @@ pub async fn send_events(service: &Service, token: &str, events: &[Event]) -> Re
         other => other.map(|_| ()),
     }
 }
+
+/// The version that knows all events of volumes.
+const VOLUME_EVENTS: &str = "compute 2.93";
+
+/// Sends an event about a volume of a server; a server that compute does not know is ignored, as Cinder does.
+///
+/// # Errors
+/// Compute did not take it.
+pub async fn send_volume_event(
+    service: &Service,
+    token: &str,
+    name: &str,
+    server_id: &str,
+    volume_id: &str,
+) -> Result<()> {
+    let body = json!({"events": [
+        {"name": name, "server_uuid": server_id, "status": "completed", "tag": volume_id},
+    ]});
+    let headers = [
+        ("x-auth-token", token),
+        ("content-type", "application/json"),
+        ("accept", "application/json"),
+        ("openstack-api-version", VOLUME_EVENTS),
+    ];
+    let path = "/v2.1/os-server-external-events";
+    let body = bytes::Bytes::from(body.to_string());
+    let sent = service.send(Method::POST, path, &headers, body).await?;
+    match sent.accepted().await {
+        Err(error) if error.is_not_found() => Ok(()),
+        other => other.map(|_| ()),
+    }
+}

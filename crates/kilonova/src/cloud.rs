@@ -168,6 +168,7 @@ impl Cloud {
         for one in &companions.0 {
             let neighbours = Neighbours {
                 identity: asked.identity.clone(),
+                image: asked.image.clone(),
                 compute: Service::in_process("compute", compute.clone()),
                 metadata: metadata.clone(),
                 session: one.row.user.map(|user| own(user.name)),

@@ -5,6 +5,7 @@ pub mod identity;
 pub mod image;
 pub mod network;
 pub mod placement;
+pub mod volume;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,14 +27,22 @@ use crate::config::Config;
 use crate::state::State;
 
 /// All companions. The first one knows the callers of the others.
-pub const ROWS: &[Row] = &[identity::ROW, image::ROW, network::ROW, placement::ROW];
+pub const ROWS: &[Row] = &[
+    identity::ROW,
+    image::ROW,
+    network::ROW,
+    placement::ROW,
+    volume::ROW,
+];
 
 /// What is known of a companion before it is open.
 pub struct Row {
     /// Its database, and its prefix at the front door.
     pub name: &'static str,
-    /// Type and name in the catalog.
-    pub catalog: (&'static str, &'static str),
+    /// Types and names in the catalog, all of one address.
+    pub catalog: &'static [(&'static str, &'static str)],
+    /// What stands between its prefix and its calls, in the catalog too: the version, where clients do not append it.
+    pub path: &'static str,
     /// The user by which it asks other services, with its roles.
     pub user: Option<ServiceUser>,
     pub sections: fn() -> Vec<SectionInfo>,
@@ -106,6 +115,7 @@ impl Place<'_> {
 pub struct Neighbours {
     pub identity: Service,
     pub compute: Service,
+    pub image: Service,
     /// Compute's metadata service.
     pub metadata: Router,
     /// The companion's own user, where its row names one.

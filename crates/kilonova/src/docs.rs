@@ -49,7 +49,7 @@ pub fn faces() -> Vec<Face> {
     };
     let companions = ROWS.iter().map(|row| Face {
         name: row.name,
-        prefix: format!("/{}", row.name),
+        prefix: format!("/{}{}", row.name, row.path),
         calls: (row.calls)(),
         rules: row.rules.to_vec(),
         rule_prefix: row.rule_prefix,

@@ -68,9 +68,10 @@ fn digest(first: &First, database: &str) -> String {
 /// The catalog: compute, and the companions behind their names.
 fn endpoints(url: &str) -> Vec<(&'static str, &'static str, String)> {
     let compute = ("compute", "nova", format!("{url}/compute/v2.1"));
-    let others = companions::ROWS.iter().map(|row| {
-        let (kind, name) = row.catalog;
-        (kind, name, format!("{url}/{}", row.name))
+    let others = companions::ROWS.iter().flat_map(|row| {
+        let address = format!("{url}/{}{}", row.name, row.path);
+        let entries = row.catalog.iter();
+        entries.map(move |(kind, name)| (*kind, *name, address.clone()))
     });
     std::iter::once(compute).chain(others).collect()
 }

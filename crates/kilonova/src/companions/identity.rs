@@ -21,7 +21,8 @@ const LOOK: Duration = Duration::from_secs(60);
 
 pub const ROW: Row = Row {
     name: "identity",
-    catalog: ("identity", "keystone"),
+    catalog: &[("identity", "keystone")],
+    path: "",
     user: None,
     sections: identity::sections,
     read,

@@ -19,7 +19,8 @@ use super::{Companion, Configured, Neighbours, Place, Row, ServiceUser};
 
 pub const ROW: Row = Row {
     name: "image",
-    catalog: ("image", "glance"),
+    catalog: &[("image", "glance")],
+    path: "",
     // It reads the limits of projects.
     user: Some(ServiceUser {
         name: "glance",

@@ -29,7 +29,8 @@ pub use network::host;
 
 pub const ROW: Row = Row {
     name: "network",
-    catalog: ("network", "neutron"),
+    catalog: &[("network", "neutron")],
+    path: "",
     // It sends events to compute.
     user: Some(ServiceUser {
         name: "neutron",

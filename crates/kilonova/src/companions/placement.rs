@@ -12,7 +12,8 @@ use super::{Companion, Configured, Place, Row, ServiceUser};
 
 pub const ROW: Row = Row {
     name: "placement",
-    catalog: ("placement", "placement"),
+    catalog: &[("placement", "placement")],
+    path: "",
     // It asks nobody yet.
     user: Some(ServiceUser {
         name: "placement",

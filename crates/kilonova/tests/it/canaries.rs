@@ -3,6 +3,7 @@
 
 mod life;
 mod search;
+mod volumes;
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -118,6 +119,7 @@ async fn no_secret_is_found_where_it_does_not_belong() {
     life::keys(&process, &mut canaries);
     life::users(&process, &mut canaries).await;
     let servers = life::servers(&process, &mut canaries).await;
+    volumes::volumes(&process, &mut canaries).await;
     life::strangers(&process, &mut canaries).await;
     // Each is there where it may be: the search finds what is there.
     let living = search::folder(&process.state()).await;

@@ -51,7 +51,7 @@ pub fn keys(process: &Process, canaries: &mut Canaries) {
     }
     assert_eq!(secrets.as_object().unwrap().len(), 4, "another secret");
     let root = secrets["service_password"].as_str().unwrap();
-    for user in ["nova", "glance", "neutron"] {
+    for user in ["nova", "glance", "neutron", "cinder"] {
         let password = hex::encode(Sha256::digest(format!("{root}:{user}")));
         canaries.learn("password of a service", &password);
     }
@@ -74,13 +74,13 @@ pub fn keys(process: &Process, canaries: &mut Canaries) {
     }
 }
 
-async fn log_in(process: &Process, name: &str, canaries: &mut Canaries) -> User {
+pub async fn log_in(process: &Process, name: &str, canaries: &mut Canaries) -> User {
     let user = process.log_in(name).await;
     canaries.learn("token", &user.token);
     user
 }
 
-fn text(value: &Value) -> String {
+pub fn text(value: &Value) -> String {
     value.as_str().expect("a text").to_owned()
 }
 
@@ -540,7 +540,7 @@ pub async fn strangers(process: &Process, canaries: &mut Canaries) {
 }
 
 /// Keeps the answer to a wrong request, which must be one.
-fn refused(what: &str, answer: &testing::Answer, canaries: &mut Canaries) {
+pub fn refused(what: &str, answer: &testing::Answer, canaries: &mut Canaries) {
     let status = answer.status.as_u16();
     let mut short = String::new();
     write!(short, "{what:.100}").unwrap();

@@ -59,7 +59,7 @@ pub async fn folder(state: &Path) -> Vec<Place> {
             databases += 1;
         }
     }
-    assert_eq!(databases, 4, "compute, identity, image, network");
+    assert_eq!(databases, 5, "compute, identity, image, network, volume");
     places
 }
 

@@ -1,0 +1,118 @@
+//! The volume service (Cinder v3).
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use async_trait::async_trait;
+use axum::Router;
+use clients::compute::send_volume_event;
+use clients::{Service as Client, Session};
+use settings::{Problems, section};
+use sql::Database;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use volume::{EventSink, Images, Settings, SinkError, Volumes};
+use web::Authenticator;
+use web::policy::PolicyError;
+
+use super::{Companion, Configured, Neighbours, Place, Row, ServiceUser};
+
+pub const ROW: Row = Row {
+    name: "volume",
+    // Clients look for one or the other.
+    catalog: &[("block-storage", "cinder"), ("volumev3", "cinderv3")],
+    path: "/v3",
+    // It fetches images and sends events to compute.
+    user: Some(ServiceUser {
+        name: "cinder",
+        roles: &["service"],
+    }),
+    sections: || vec![section::<Settings>()],
+    read,
+    calls: volume::calls,
+    accepts: Vec::new,
+    rules: &volume::POLICY_TABLES,
+    rule_prefix: "",
+};
+
+fn read(from: &settings::Settings) -> Result<Arc<dyn Configured>, Problems> {
+    Ok(Arc::new(Chosen(from.read()?)))
+}
+
+struct Chosen(Settings);
+
+#[async_trait]
+impl Configured for Chosen {
+    fn connection(&self) -> Option<&str> {
+        self.0.connection.as_deref()
+    }
+
+    async fn open(&self, place: &Place<'_>) -> Result<Arc<dyn Companion>> {
+        let db = place.database(ROW.name).await?;
+        let mut settings = Settings {
+            host: place.config.place.host.to_string(),
+            keep_free: place.config.place.disk_reserve,
+            ..self.0.clone()
+        };
+        for (folder, name) in [
+            (&mut settings.volume_dir, "volumes"),
+            (&mut settings.backup_dir, "backups"),
+        ] {
+            if folder.as_os_str().is_empty() {
+                *folder = place.folder.join(name);
+            }
+        }
+        Ok(Arc::new(Service(Volumes::open(db, settings).await?)))
+    }
+}
+
+struct Service(Volumes);
+
+#[async_trait]
+impl Companion for Service {
+    fn database(&self) -> Option<&Database> {
+        Some(self.0.database())
+    }
+
+    fn router(&self, callers: Arc<dyn Authenticator>) -> Router {
+        self.0.router(callers)
+    }
+
+    fn reload_policy(&self) -> Result<(), PolicyError> {
+        self.0.reload_policy()
+    }
+
+    async fn start(&self, neighbours: Neighbours, stop: CancellationToken) -> JoinSet<()> {
+        if let Some(session) = neighbours.session {
+            self.0.set_images(Images {
+                service: neighbours.image,
+                session: session.clone(),
+            });
+            self.0.set_event_sink(Arc::new(Events {
+                compute: neighbours.compute,
+                session,
+            }));
+        }
+        self.0.start(None, stop).await
+    }
+
+    async fn audit(&self, _at_rest: bool) -> Result<Vec<String>> {
+        Ok(self.0.audit().await?)
+    }
+}
+
+/// Carries its events to compute's API, as Cinder does.
+struct Events {
+    compute: Client,
+    session: Session,
+}
+
+#[async_trait]
+impl EventSink for Events {
+    async fn send(&self, name: &str, server_id: &str, volume_id: &str) -> Result<(), SinkError> {
+        let sent = self.session.with(|token| async move {
+            send_volume_event(&self.compute, &token, name, server_id, volume_id).await
+        });
+        Ok(sent.await?)
+    }
+}
