@@ -8,7 +8,7 @@
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # One release of OpenStack, 2026.2. Neutron loads a part of oslo.service that needs more packages.
-PACKAGES=(nova==34.0.0 keystone==30.0.0 glance==33.0.0 neutron==29.0.0 oslo.policy==6.0.1 'oslo.service[threading]')
+PACKAGES=(nova==34.0.0 keystone==30.0.0 glance==33.0.0 neutron==29.0.0 cinder==29.0.0 oslo.policy==6.0.1 'oslo.service[threading]')
 
 (($# == 0)) || { sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 work=$(mktemp -d)

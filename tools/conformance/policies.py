@@ -15,10 +15,11 @@ from oslo_config import cfg
 from oslo_policy import policy
 
 SERVICES = {
-    "Compute": "nova.policies",
-    "Identity": "keystone.common.policies",
-    "Image": "glance.policies",
-    "Network": "neutron.conf.policies",
+    "compute": "nova.policies",
+    "identity": "keystone.common.policies",
+    "image": "glance.policies",
+    "network": "neutron.conf.policies",
+    "volume": "cinder.policies",
 }
 # What a request's context has even where a token has it not.
 ALWAYS = ["domain_id", "project_domain_id", "project_id", "service_roles", "system_scope", "user_id"]

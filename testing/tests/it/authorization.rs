@@ -7,6 +7,7 @@
 mod bodies;
 mod callers;
 mod scene;
+mod volume;
 
 use http::Method;
 use kilonova::docs::{Face, faces};
@@ -108,7 +109,12 @@ async fn ask(
     scene: &Scene,
 ) -> Answer {
     let method: Method = call.verb.to_string().parse().expect("a verb");
-    let version = format!("compute {}", call.range.max);
+    let service = if face.name == "volume" {
+        "volume"
+    } else {
+        "compute"
+    };
+    let version = format!("{service} {}", call.range.max);
     let mut headers = vec![("x-subject-token", scene.subject_token.as_str())];
     if call.range != Range::ALWAYS {
         headers.push(("openstack-api-version", version.as_str()));

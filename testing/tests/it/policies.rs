@@ -17,6 +17,8 @@ type Note = (&'static str, &'static str, &'static str);
 
 const DEVICES: &str =
     "ports of the service's own devices are made by itself alone, not by owners of networks";
+const DISKS: &str =
+    "compute works with the volumes of servers as itself: no token of a user outlives its request";
 const FETCHES: &str =
     "compute fetches the images of servers as itself: no token of a user outlives its request";
 const JOURNAL: &str = "the journal of operations is not in Nova";
@@ -26,33 +28,62 @@ const STRICT: &str = "a token for a domain or the system makes no administrator 
 /// Rules that decide differently, on purpose.
 #[rustfmt::skip]
 const DIFFERENT: &[Note] = &[
-    ("Compute", "admin_api", STRICT),
-    ("Compute", "admin_or_owner", STRICT),
-    ("Compute", "context_is_admin", STRICT),
-    ("Compute", "project_manager_or_admin", STRICT),
-    ("Compute", "project_member_or_admin", STRICT),
-    ("Compute", "project_reader_or_admin", STRICT),
-    ("Compute", "service_or_admin", STRICT),
-    ("Image", "download_image", FETCHES),
-    ("Image", "get_image", FETCHES),
-    ("Image", "get_image_location", "where data lies is told to services and administrators: its address may open other images too"),
-    ("Network", "create_port:device_owner", DEVICES),
-    ("Network", "get_floatingip", "compute shows the addresses of servers, and asks as itself"),
-    ("Network", "update_port:device_owner", DEVICES),
+    ("compute", "admin_api", STRICT),
+    ("compute", "admin_or_owner", STRICT),
+    ("compute", "context_is_admin", STRICT),
+    ("compute", "project_manager_or_admin", STRICT),
+    ("compute", "project_member_or_admin", STRICT),
+    ("compute", "project_reader_or_admin", STRICT),
+    ("compute", "service_or_admin", STRICT),
+    ("image", "download_image", FETCHES),
+    ("image", "get_image", FETCHES),
+    ("image", "get_image_location", "where data lies is told to services and administrators: its address may open other images too"),
+    ("network", "create_port:device_owner", DEVICES),
+    ("network", "get_floatingip", "compute shows the addresses of servers, and asks as itself"),
+    ("network", "update_port:device_owner", DEVICES),
+    ("volume", "volume:attachment_complete", DISKS),
+    ("volume", "volume:attachment_create", DISKS),
+    ("volume", "volume:attachment_delete", DISKS),
+    ("volume", "volume:attachment_update", DISKS),
+    ("volume", "volume:create", DISKS),
+    ("volume", "volume:create_from_image", DISKS),
+    ("volume", "volume:create_snapshot", DISKS),
+    ("volume", "volume:delete", DISKS),
+    ("volume", "volume:delete_snapshot", DISKS),
+    ("volume", "volume:get", DISKS),
+    ("volume", "volume:get_all", DISKS),
+    ("volume", "volume:get_snapshot", DISKS),
+    ("volume", "volume:multiattach", DISKS),
+    ("volume", "volume:multiattach_bootable_volume", DISKS),
+    ("volume", "volume_extension:volume_actions:attach", DISKS),
+    ("volume", "volume_extension:volume_actions:begin_detaching", DISKS),
+    ("volume", "volume_extension:volume_actions:detach", DISKS),
+    ("volume", "volume_extension:volume_actions:initialize_connection", DISKS),
+    ("volume", "volume_extension:volume_actions:reserve", DISKS),
+    ("volume", "volume_extension:volume_actions:roll_detaching", DISKS),
+    ("volume", "volume_extension:volume_actions:terminate_connection", DISKS),
+    ("volume", "volume_extension:volume_actions:unreserve", DISKS),
+    ("volume", "volume_extension:volume_admin_actions:extend_volume_completion", DISKS),
+    ("volume", "volume_extension:volume_encryption_metadata", DISKS),
+    ("volume", "volume_extension:volume_image_metadata:show", DISKS),
+    ("volume", "volume_extension:volume_tenant_attribute", DISKS),
 ];
 
 /// Rules that the real service does not have.
 #[rustfmt::skip]
 const OURS_ALONE: &[Note] = &[
-    ("Compute", "os_compute_api:os-kilonova-operations:abandon", JOURNAL),
-    ("Compute", "os_compute_api:os-kilonova-operations:list", JOURNAL),
-    ("Compute", "os_compute_api:os-kilonova-operations:retry", JOURNAL),
-    ("Compute", "os_compute_api:os-kilonova-operations:show", JOURNAL),
-    ("Compute", "os_compute_api:os-kilonova-operations:undo", JOURNAL),
-    ("Network", "project_member", PART),
-    ("Network", "project_reader", PART),
-    ("Network", "servers_device", PART),
-    ("Network", "update_port_binding", "without it Neutron asks `default`, and a port's project could change its binding"),
+    ("compute", "os_compute_api:os-kilonova-operations:abandon", JOURNAL),
+    ("compute", "os_compute_api:os-kilonova-operations:list", JOURNAL),
+    ("compute", "os_compute_api:os-kilonova-operations:retry", JOURNAL),
+    ("compute", "os_compute_api:os-kilonova-operations:show", JOURNAL),
+    ("compute", "os_compute_api:os-kilonova-operations:undo", JOURNAL),
+    ("network", "project_member", PART),
+    ("network", "project_reader", PART),
+    ("network", "servers_device", PART),
+    ("network", "update_port_binding", "without it Neutron asks `default`, and a port's project could change its binding"),
+    ("volume", "project_member", PART),
+    ("volume", "project_reader", PART),
+    ("volume", "service_api", PART),
 ];
 
 #[derive(Deserialize)]

@@ -37,6 +37,7 @@ pub fn of(face: &Face, call: &Line, scene: &Scene) -> Option<Value> {
         "compute" => compute(call, scene),
         "identity" => identity(call, scene),
         "image" => image(call, scene),
+        "volume" => super::volume::body(call, scene),
         _ => network(call, scene),
     }
 }

@@ -45,7 +45,7 @@ pub fn destroys(call: &Line) -> bool {
     let gone = call.verb == Verb::Delete
         && (call.path == "/v3/users/{user_id}"
             || !harmless.iter().any(|end| call.path.ends_with(end)));
-    gone || call.action == Some("forceDelete")
+    gone || matches!(call.action, Some("forceDelete" | "os-force_delete"))
 }
 
 impl Scene {
@@ -64,14 +64,15 @@ impl Scene {
         scene.compute(cloud, &admin).await;
         scene.network(&admin).await;
         scene.identity(&admin).await;
+        super::volume::furnish(&mut scene, &owner, &admin).await;
         scene
     }
 
-    fn put(&mut self, key: &str, value: &str) {
+    pub fn put(&mut self, key: &str, value: &str) {
         self.things.insert(key.to_owned(), value.to_owned());
     }
 
-    fn hide(&mut self, key: &str, value: &str) {
+    pub fn hide(&mut self, key: &str, value: &str) {
         self.put(key, value);
         self.hidden.push(value.to_owned());
     }
@@ -492,11 +493,12 @@ impl Scene {
                     .with("shared", "False")
                     .with("router:external", "False")
             }
+            "volume" => super::volume::target(self, face, call, known),
             _ => self.of_identity(call),
         }
     }
 
-    fn of_owner(&self) -> Target<'_> {
+    pub fn of_owner(&self) -> Target<'_> {
         Target::new()
             .with("user_id", self.owner.user_id.as_str())
             .with("project_id", self.project.as_str())
