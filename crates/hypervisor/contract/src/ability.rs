@@ -4,7 +4,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 
-use crate::{Endpoint, GuestDiagnostics, GuestFacts, Nic, Result, SnapshotFacts};
+use crate::{Endpoint, GuestDiagnostics, GuestFacts, Nic, Result, SnapshotFacts, Volume};
 
 /// Freeze a guest in memory.
 #[async_trait]
@@ -64,6 +64,30 @@ pub trait HotplugNic: Send + Sync {
 
     /// Removes the card of the port; none is success. Waits until the guest let go of it.
     async fn detach_nic(&self, id: &str, epoch: u64, port_id: &str) -> Result<()>;
+}
+
+/// Plug volumes into a server, running or not; the kept description changes with it. What the volume holds is never
+/// touched.
+#[async_trait]
+pub trait HotplugVolume: Send + Sync {
+    /// A volume that the server has already is success.
+    ///
+    /// # Errors
+    /// `BadSpec` when the volume's file may not be opened, `Unsupported` for a bus without room or without hot plug.
+    async fn attach_volume(&self, id: &str, epoch: u64, volume: &Volume) -> Result<()>;
+
+    /// Takes the volume; a server that does not have it is success. When this returns, the guest let go of it, what it had
+    /// written is with the volume, and nothing here has the volume open.
+    ///
+    /// # Errors
+    /// A guest that does not let go in time keeps the volume, and so does the description.
+    async fn detach_volume(&self, id: &str, epoch: u64, volume_id: &str) -> Result<()>;
+
+    /// Shows a running guest the size that the volume has by now. One that does not run sees it when it starts.
+    ///
+    /// # Errors
+    /// `BadSpec` when the server does not have the volume.
+    async fn resize_volume(&self, id: &str, volume_id: &str) -> Result<()>;
 }
 
 /// Counters of a running guest.

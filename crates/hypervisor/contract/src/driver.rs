@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
-use crate::ability::{Console, Diagnostics, HotplugNic, Pause, Snapshot, Suspend};
+use crate::ability::{Console, Diagnostics, HotplugNic, HotplugVolume, Pause, Snapshot, Suspend};
 use crate::{GuestEvent, GuestFacts, HostFacts, Result, ServerSpec};
 
 /// How a running guest is brought down.
@@ -106,6 +106,10 @@ pub trait Driver: Send + Sync {
     }
 
     fn hotplug_nic(&self) -> Option<&dyn HotplugNic> {
+        None
+    }
+
+    fn hotplug_volume(&self) -> Option<&dyn HotplugVolume> {
         None
     }
 

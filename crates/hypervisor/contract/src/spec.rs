@@ -55,9 +55,10 @@ pub struct ServerSpec {
     pub cpu_limits: CpuLimits,
     #[serde(default)]
     pub hardware: GuestHardware,
-    /// Attached volumes. A driver without volumes answers [`DriverError::Unsupported`] when this is not empty.
+    /// Attached volumes, in the order in which the guest got them. A driver without volumes answers
+    /// [`DriverError::Unsupported`] when this is not empty.
     #[serde(default)]
-    pub volumes: Vec<VolumeAttachment>,
+    pub volumes: Vec<Volume>,
     /// What the agent needs to rebuild its picture (project id, flavor name, ...); drivers only keep it.
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
@@ -284,15 +285,28 @@ pub struct CpuLimits {
     pub quota_us: Option<i64>,
 }
 
-/// A volume of the block storage service. Nothing attaches them yet: the type keeps the place in the description.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct VolumeAttachment {
-    pub volume_id: String,
-    pub attachment_id: String,
-    /// Cinder's connection_info, as it came.
-    pub connection_info: serde_json::Value,
+/// A volume of the block storage service, as this host reaches it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    /// UUID. The guest sees it as the disk's serial number, of which virtio disks show the first 20 characters.
+    pub id: String,
+    pub source: VolumeSource,
     #[serde(default)]
-    pub device: Option<String>,
+    pub read_only: bool,
+    /// None is the server's own bus of disks.
+    #[serde(default)]
+    pub bus: Option<DiskBus>,
+    /// Whether the guest boots from it.
+    #[serde(default)]
+    pub boot: bool,
+}
+
+/// Where the bytes of a volume are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VolumeSource {
+    /// A raw file of this machine. A driver opens none outside the folders that its settings name.
+    File { path: PathBuf },
 }
 
 /// Checks that `id` is a UUID in the usual text form. Ids become file names: nothing else may pass.

@@ -423,11 +423,14 @@ async fn kept_disks_are_not_listed_but_used_again(driver: &dyn Driver, spec: Ser
 }
 
 async fn what_cannot_be_done_is_said_and_leaves_nothing(driver: &dyn Driver, mut spec: ServerSpec) {
-    spec.volumes.push(crate::VolumeAttachment {
-        volume_id: "4c5ba8ad-6f5e-4f2d-9b2b-000000000001".into(),
-        attachment_id: "4c5ba8ad-6f5e-4f2d-9b2b-000000000002".into(),
-        connection_info: serde_json::json!({"driver_volume_type": "no-such-kind", "data": {}}),
-        device: None,
+    spec.volumes.push(crate::Volume {
+        id: spec.id.clone(),
+        source: crate::VolumeSource::File {
+            path: "/volume".into(),
+        },
+        read_only: false,
+        bus: None,
+        boot: false,
     });
     let refused = driver.ensure_running(&spec).await;
     assert!(
