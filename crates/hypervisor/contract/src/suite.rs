@@ -3,6 +3,7 @@
 
 mod abilities;
 mod recovery;
+mod volumes;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tokio::sync::broadcast;
 
 use crate::{
     Cause, Driver, DriverError, EventKind, GuestEvent, Keep, PowerState, Reboot, ServerSpec,
-    StopHow,
+    StopHow, Volume,
 };
 
 /// A driver under test.
@@ -24,6 +25,9 @@ pub trait Subject: Send + Sync {
 
     /// A description with a new id that this driver can run.
     fn spec(&self) -> ServerSpec;
+
+    /// A new volume of 1 GiB, whose file is there.
+    fn volume(&self) -> Volume;
 
     /// A folder for files that the suite makes.
     fn scratch(&self) -> PathBuf;
@@ -52,9 +56,8 @@ pub async fn check(subject: &dyn Subject) {
             Rule::KeepDisks => {
                 kept_disks_are_not_listed_but_used_again(driver, subject.spec()).await
             }
-            Rule::Volumes => {
-                what_cannot_be_done_is_said_and_leaves_nothing(driver, subject.spec()).await
-            }
+            Rule::NoVolume => volumes::a_missing_volume_is_named(driver, subject).await,
+            Rule::Volumes => volumes::volumes_come_and_go(subject).await,
             Rule::Pause => abilities::pausing_and_unpausing(driver, subject.spec()).await,
             Rule::Suspend => abilities::suspending_and_resuming(driver, subject.spec()).await,
             Rule::Console => abilities::consoles_and_the_log(driver, subject.spec()).await,
@@ -83,6 +86,7 @@ enum Rule {
     Damaged,
     Reboot,
     KeepDisks,
+    NoVolume,
     Volumes,
     Pause,
     Suspend,
@@ -105,6 +109,7 @@ const RULES: &[Rule] = &[
     Rule::Damaged,
     Rule::Reboot,
     Rule::KeepDisks,
+    Rule::NoVolume,
     Rule::Volumes,
     Rule::Pause,
     Rule::Suspend,
@@ -131,7 +136,8 @@ impl Rule {
             }
             Self::Reboot => "a reboot ends running",
             Self::KeepDisks => "kept disks are not listed, but used again",
-            Self::Volumes => "what cannot be done is said, and leaves nothing behind",
+            Self::NoVolume => "a volume that is not there is named, and nothing is left behind",
+            Self::Volumes => "volumes come and go, and stay over a restart",
             Self::Pause => "pausing and unpausing",
             Self::Suspend => "suspending and resuming",
             Self::Console => "consoles and the log",
@@ -420,22 +426,4 @@ async fn kept_disks_are_not_listed_but_used_again(driver: &dyn Driver, spec: Ser
     );
     assert!(facts.has_disks);
     remove(driver, &spec).await;
-}
-
-async fn what_cannot_be_done_is_said_and_leaves_nothing(driver: &dyn Driver, mut spec: ServerSpec) {
-    spec.volumes.push(crate::Volume {
-        id: spec.id.clone(),
-        source: crate::VolumeSource::File {
-            path: "/volume".into(),
-        },
-        read_only: false,
-        bus: None,
-        boot: false,
-    });
-    let refused = driver.ensure_running(&spec).await;
-    assert!(
-        matches!(refused, Err(DriverError::Unsupported { .. })),
-        "{refused:?}"
-    );
-    assert_eq!(state(driver, &spec.id).await, None);
 }

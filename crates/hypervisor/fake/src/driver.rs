@@ -1,6 +1,7 @@
 //! The driver: the contract, played out on simulated guests.
 
 mod abilities;
+mod volumes;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -12,8 +13,8 @@ use chrono::Utc;
 use hypervisor::guard::{Graves, ServerLocks, admit};
 use hypervisor::{
     Cause, Console, Diagnostics, Driver, DriverError, EventKind, GuestEvent, GuestFacts, HostFacts,
-    HotplugNic, Keep, Pause, PowerState, Reboot, Result, ServerSpec, Snapshot, StopHow, Suspend,
-    parse_id,
+    HotplugNic, HotplugVolume, Keep, Pause, PowerState, Reboot, Result, ServerSpec, Snapshot,
+    StopHow, Suspend, parse_id,
 };
 use tokio::sync::broadcast;
 
@@ -165,11 +166,7 @@ impl FakeDriver {
 
     fn check_startable(&self, guest: &Guest) -> Result<()> {
         let spec = &guest.spec;
-        if !spec.volumes.is_empty() {
-            return Err(DriverError::Unsupported {
-                what: "volumes".to_owned(),
-            });
-        }
+        self.check_volumes(&spec.id, &spec.volumes)?;
         if self.host.faults.start_fails(&spec.name) {
             return Err(DriverError::GuestFailed {
                 stderr: format!("{} is configured not to start", spec.name),
@@ -466,6 +463,10 @@ impl Driver for FakeDriver {
     }
 
     fn hotplug_nic(&self) -> Option<&dyn HotplugNic> {
+        Some(self)
+    }
+
+    fn hotplug_volume(&self) -> Option<&dyn HotplugVolume> {
         Some(self)
     }
 

@@ -25,6 +25,9 @@ pub enum Verb {
     Snapshot,
     AttachNic,
     DetachNic,
+    AttachVolume,
+    DetachVolume,
+    ResizeVolume,
 }
 
 impl Verb {
@@ -42,6 +45,9 @@ impl Verb {
             Self::Snapshot => "snapshot",
             Self::AttachNic => "attach_nic",
             Self::DetachNic => "detach_nic",
+            Self::AttachVolume => "attach_volume",
+            Self::DetachVolume => "detach_volume",
+            Self::ResizeVolume => "resize_volume",
         }
     }
 }
@@ -55,6 +61,8 @@ pub(crate) struct FaultBox {
 #[derive(Debug, Default)]
 struct Plan {
     fail_start: Option<Regex>,
+    fail_attach_volume: Option<Regex>,
+    keep_volume: Option<Regex>,
     lose_disk: Option<Regex>,
     ignore_shutdown: Option<Regex>,
     crash: Option<Regex>,
@@ -78,6 +86,8 @@ impl FaultBox {
         };
         let plan = Plan {
             fail_start: compile(&faults.fail_start_of)?,
+            fail_attach_volume: compile(&faults.fail_attach_volume_of)?,
+            keep_volume: compile(&faults.keep_volume_of)?,
             lose_disk: compile(&faults.lose_disk_of)?,
             ignore_shutdown: compile(&faults.ignore_shutdown_of)?,
             crash: compile(&faults.crash_of)?,
@@ -107,6 +117,14 @@ impl FaultBox {
 
     pub fn start_fails(&self, name: &str) -> bool {
         self.matches(|plan| &plan.fail_start, name)
+    }
+
+    pub fn attach_volume_fails(&self, name: &str) -> bool {
+        self.matches(|plan| &plan.fail_attach_volume, name)
+    }
+
+    pub fn keeps_volume(&self, name: &str) -> bool {
+        self.matches(|plan| &plan.keep_volume, name)
     }
 
     pub fn loses_disk(&self, name: &str) -> bool {

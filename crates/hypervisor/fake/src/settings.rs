@@ -69,6 +69,10 @@ pub struct Latencies {
 pub struct Faults {
     /// Guests whose name matches this regular expression do not start.
     pub fail_start_of: Option<String>,
+    /// Running guests whose name matches take no volume.
+    pub fail_attach_volume_of: Option<String>,
+    /// Running guests whose name matches do not let go of a volume.
+    pub keep_volume_of: Option<String>,
     /// Guests whose name matches lose their disks when they stop, and cannot start again.
     pub lose_disk_of: Option<String>,
     /// Guests whose name matches ignore the power button: a graceful stop takes all of its time.

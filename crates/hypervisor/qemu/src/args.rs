@@ -4,9 +4,11 @@
 //! QEMU does and checks just that.
 
 mod buses;
+mod device;
 mod devices;
 mod hardware;
 mod option;
+mod places;
 #[cfg(any(test, feature = "fuzz"))]
 pub(crate) mod proof;
 #[cfg(test)]
@@ -15,18 +17,24 @@ mod tests;
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 
-use hypervisor::{DriverError, Firmware, MachineType, Result, ServerSpec};
+use hypervisor::{DriverError, Firmware, MachineType, Result, ServerSpec, Volume};
 use serde_json::{Value, json};
 
-use self::buses::{Buses, Slots};
-use self::devices::{CONFIG, Place, disk};
-pub(crate) use self::devices::{Card, netdev_id, nic_id};
+use self::buses::Buses;
+pub(crate) use self::buses::{SCSI, volume_bus};
+use self::device::Device;
+pub(crate) use self::device::{Address, place_property};
+use self::devices::CONFIG;
+pub(crate) use self::devices::{Bus, Disk, disk, disk_id, netdev_id, network, nic_id};
 use self::option::{Arguments, Keyed, path};
+use self::places::Places;
+pub(crate) use self::places::{Addresses, port};
 use crate::layout::Layout;
 use crate::machines::{Chipset, chipset};
 use crate::probe::Accel;
 use crate::record::{Base, Record};
 use crate::settings::QemuSettings;
+use crate::volumes;
 
 /// Everything the command line depends on.
 pub(crate) struct Inputs<'a> {
@@ -39,12 +47,30 @@ pub(crate) struct Inputs<'a> {
     pub qmp: RawFd,
     /// An open tap for each card, in order; None for a card plugged into nothing.
     pub taps: &'a [Option<RawFd>],
+    /// The open file of each volume, in order.
+    pub volumes: &'a [RawFd],
     /// Saved memory to start from.
     pub incoming: Option<RawFd>,
 }
 
-/// Root ports a q35 server has for cards plugged in later. Each costs a little firmware time.
-pub(crate) const SPARE_PORTS: usize = 8;
+impl Inputs<'_> {
+    fn spec(&self) -> &ServerSpec {
+        &self.record.spec
+    }
+
+    fn q35(&self) -> bool {
+        chipset(machine_type(self.record, self.settings)) == Some(Chipset::Q35)
+    }
+
+    /// Where the devices of saved memory were; nothing for a guest that starts afresh.
+    fn saved(&self) -> &Addresses {
+        static NONE: Addresses = Addresses::new();
+        match self.incoming {
+            Some(_) => &self.record.addresses,
+            None => &NONE,
+        }
+    }
+}
 
 /// The arguments, without the program's name.
 ///
@@ -119,10 +145,11 @@ fn machine(args: &mut Arguments, inputs: &Inputs<'_>) -> Result<()> {
     args.word("-rtc", hardware::clock(&spec.hardware));
     args.word("-boot", hardware::boot(&spec.hardware));
     if chipset(machine) == Some(Chipset::Q35) {
-        for port in 0..SPARE_PORTS {
-            let slot = port + 1;
+        let buses = Buses::of(spec, true)?;
+        for number in 0..places::ports(inputs.saved(), removable(&buses, spec).count()) {
+            let slot = number + 1;
             let device = Keyed::head("pcie-root-port")
-                .set("id", spare_port(port))
+                .set("id", port(number))
                 .set("chassis", slot)
                 .set("slot", slot);
             args.keyed("-device", device)?;
@@ -131,9 +158,12 @@ fn machine(args: &mut Arguments, inputs: &Inputs<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Name of a root port that waits for a card.
-pub(crate) fn spare_port(number: usize) -> String {
-    format!("spare{number}")
+/// The volumes that a q35 guest has on a root port each, where it can lose them. The one that it boots from stays with
+/// the disks, before them all.
+fn removable<'a>(buses: &'a Buses, spec: &'a ServerSpec) -> impl Iterator<Item = &'a Volume> {
+    let volumes = spec.volumes.iter().zip(&buses.volumes);
+    let removable = volumes.filter(|(volume, bus)| **bus == Bus::Virtio && !volume.boot);
+    removable.map(|(volume, _)| volume)
 }
 
 /// The machine type this server has, or gets at its first start.
@@ -182,49 +212,101 @@ fn consoles(args: &mut Arguments, inputs: &Inputs<'_>) -> Result<()> {
 }
 
 fn disks(args: &mut Arguments, inputs: &Inputs<'_>) -> Result<()> {
-    let (spec, layout) = (&inputs.record.spec, inputs.layout);
-    let q35 = chipset(machine_type(inputs.record, inputs.settings)) == Some(Chipset::Q35);
-    let buses = Buses::of(spec, q35)?;
-    buses.controllers(args, spec.hardware.packed_ring)?;
-    let mut slots = Slots::default();
-    let mut plug = |args: &mut Arguments, node: &str, boot: bool| {
-        let (bus, drive) = match node {
-            CONFIG => (buses.config, node.to_owned()),
-            _ => (buses.disks, hardware::limited(args, &spec.hardware, node)),
-        };
-        let place = Place {
-            bus,
-            slot: slots.next(bus),
-            packed: spec.hardware.packed_ring,
-        };
-        args.keyed("-device", disk(&place, node, &drive, boot))
-    };
+    let (spec, layout) = (inputs.spec(), inputs.layout);
+    let buses = Buses::of(spec, inputs.q35())?;
+    let mut places = Places::new(inputs.saved(), inputs.q35());
+    buses.controllers(args, spec.hardware.packed_ring, &places)?;
     if spec.root_disk.is_some() {
         if let Some(base) = &inputs.record.base {
             inside_image_folders(&base.path, inputs.settings)?;
         }
         args.blockdev(&root_node(layout, inputs.record.base.as_ref(), false)?);
-        plug(args, "root", true)?;
+        let boot = !spec.volumes.iter().any(|volume| volume.boot);
+        own_disk(args, spec, &mut places, (buses.disks, "root", boot))?;
     }
     for number in 0..spec.ephemeral.len() {
         let node = format!("ephemeral{number}");
         let file = file_node(&layout.ephemeral(number), false)?;
         args.blockdev(&json!({"driver": "qcow2", "node-name": node, "discard": "unmap", "file": file, "backing": null}));
-        plug(args, &node, false)?;
+        own_disk(args, spec, &mut places, (buses.disks, &node, false))?;
     }
     if spec.swap_mb > 0 {
         let file = file_node(&layout.swap(), false)?;
         args.blockdev(&json!({"driver": "raw", "node-name": "swap", "file": file}));
-        plug(args, "swap", false)?;
+        own_disk(args, spec, &mut places, (buses.disks, "swap", false))?;
+    }
+    for (number, (volume, bus)) in spec.volumes.iter().zip(&buses.volumes).enumerate() {
+        let set = volumes::FIRST_SET.saturating_add(u32::try_from(number).unwrap_or(u32::MAX));
+        let Some(fd) = inputs.volumes.get(number) else {
+            return Err(DriverError::BadSpec {
+                why: format!("volume {} is not open", volume.id),
+            });
+        };
+        let passed = Keyed::key("fd", *fd).set("set", set);
+        args.keyed("-add-fd", passed.set("opaque", volumes::node(&volume.id)))?;
+        args.blockdev(&volumes::block_node(volume, set));
+        let device = disk_id(&volumes::node(&volume.id));
+        let address = match volume.boot {
+            true => places.disk(*bus, &device),
+            false => places.removable(*bus, &device),
+        };
+        let device = volume_device(spec, volume, *bus, address);
+        args.keyed("-device", bootable(device, volume.boot).argument())?;
     }
     if spec.config_drive.is_some() {
         let file = file_node(&layout.config_drive(), true)?;
         args.blockdev(
             &json!({"driver": "raw", "node-name": CONFIG, "read-only": true, "file": file}),
         );
-        plug(args, CONFIG, false)?;
+        own_disk(args, spec, &mut places, (buses.config, CONFIG, false))?;
     }
     Ok(())
+}
+
+/// Puts a node of the server's own on a bus, within the limits that its disks have.
+fn own_disk(
+    args: &mut Arguments,
+    spec: &ServerSpec,
+    places: &mut Places<'_>,
+    (bus, node, boot): (Bus, &str, bool),
+) -> Result<()> {
+    let drive = match node {
+        CONFIG => node.to_owned(),
+        _ => hardware::limited(args, &spec.hardware, node),
+    };
+    let device = disk(&Disk {
+        bus,
+        address: places.disk(bus, &disk_id(node)),
+        packed: spec.hardware.packed_ring,
+        node,
+        drive: &drive,
+    });
+    args.keyed("-device", bootable(device, boot).argument())
+}
+
+fn bootable(device: Device, boot: bool) -> Device {
+    match boot {
+        true => device.set("bootindex", 1_u32),
+        false => device,
+    }
+}
+
+/// The device that shows a volume to its guest.
+pub(crate) fn volume_device(
+    spec: &ServerSpec,
+    volume: &Volume,
+    bus: Bus,
+    address: Address,
+) -> Device {
+    let node = volumes::node(&volume.id);
+    let device = disk(&Disk {
+        bus,
+        address,
+        packed: spec.hardware.packed_ring,
+        node: &node,
+        drive: &node,
+    });
+    device.set("serial", volume.id.as_str())
 }
 
 /// The root disk: our overlay, with every file below it and every format named.
@@ -263,16 +345,17 @@ pub(crate) fn file_node(file: &Path, read_only: bool) -> Result<Value> {
 }
 
 fn cards(args: &mut Arguments, inputs: &Inputs<'_>) -> Result<()> {
+    let places = Places::new(inputs.saved(), inputs.q35());
     for (number, nic) in inputs.record.spec.nics.iter().enumerate() {
         let fd = inputs.taps.get(number).copied().flatten();
         if let Some(fd) = fd {
             let tap = Keyed::head("tap").set("id", netdev_id(&nic.port_id));
             args.keyed("-netdev", tap.set("fd", fd))?;
         }
-        args.keyed(
-            "-device",
-            Card::new(nic, fd.is_some(), inputs.record.spec.hardware.packed_ring)?.argument(),
-        )?;
+        let rings = inputs.spec().hardware.packed_ring;
+        let device = network(nic, fd.is_some(), rings)?;
+        let address = places.any(&nic_id(&nic.port_id));
+        args.keyed("-device", device.at(&address).argument())?;
     }
     Ok(())
 }
@@ -323,20 +406,20 @@ pub(crate) fn inside_image_folders(file: &Path, settings: &QemuSettings) -> Resu
 
 /// The description is one this driver can run at all; asked before anything is made.
 pub(crate) fn check(spec: &ServerSpec, settings: &QemuSettings) -> Result<()> {
-    let unsupported = |what: &str| {
-        Err(DriverError::Unsupported {
-            what: what.to_owned(),
-        })
-    };
-    if !spec.volumes.is_empty() {
-        return unsupported("volumes");
-    }
     if spec.vcpus == 0 || spec.memory_mb == 0 {
         return Err(DriverError::BadSpec {
             why: "a server needs a processor and memory".to_owned(),
         });
     }
-    Buses::of(spec, false)?.room(spec)?;
+    volumes::check(&spec.volumes)?;
+    let buses = Buses::of(spec, false)?;
+    buses.room(spec)?;
+    for (volume, bus) in spec.volumes.iter().zip(&buses.volumes) {
+        if volume.read_only && matches!(bus, Bus::Ide | Bus::Sata) {
+            let what = format!("volume {} read-only on IDE or SATA", volume.id);
+            return Err(DriverError::Unsupported { what });
+        }
+    }
     hardware::screen(spec.video_model, &spec.hardware)?;
     let image = spec.root_disk.iter().filter_map(|root| root.image.as_ref());
     let files = image.map(|image| &image.path).chain(
@@ -349,7 +432,7 @@ pub(crate) fn check(spec: &ServerSpec, settings: &QemuSettings) -> Result<()> {
     }
     spec.nics
         .iter()
-        .try_for_each(|nic| Card::new(nic, false, false).map(drop))
+        .try_for_each(|nic| network(nic, false, false).map(drop))
 }
 
 fn absolute(file: &Path) -> Result<PathBuf> {

@@ -16,6 +16,7 @@ use child::{Abilities, Access, Confined, Limit, Measures, Root, User};
 use hypervisor::{DriverError, Result};
 
 use crate::cgroup::{self, Groups};
+use crate::file_size;
 use crate::layout::Layout;
 use crate::probe::Accel;
 use crate::record::Record;
@@ -179,7 +180,7 @@ impl Warden {
         Ok(())
     }
 
-    /// What QEMU is started with.
+    /// What QEMU is started with; `volume` is the length of the largest volume.
     ///
     /// # Errors
     /// `Io`: a control group cannot be made, or a path is odd.
@@ -189,6 +190,7 @@ impl Warden {
         record: &Record,
         settings: &QemuSettings,
         accel: Accel,
+        volume: u64,
     ) -> Result<Measures> {
         let fail = || DriverError::io("confine the guest");
         let mut measures = self
@@ -214,7 +216,10 @@ impl Warden {
             )
             .map_err(DriverError::io("make the control groups of the guest"))?;
         measures.oom_score_adj = Some(self.oom_score_adj);
-        measures.limits = vec![Limit::Files(FILES), Limit::FileSize(largest_file(record))];
+        measures.limits = vec![
+            Limit::Files(FILES),
+            Limit::FileSize(file_size::limit(record, settings, volume)),
+        ];
         Ok(measures)
     }
 
@@ -308,18 +313,4 @@ fn readable(path: &Path) -> std::io::Result<()> {
         0 => std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode | 0o444)),
         _ => Ok(()),
     }
-}
-
-/// Twice the largest thing that a guest writes, a disk or its saved memory, and 1 GiB: what a qcow2 needs besides its
-/// data is below a thousandth.
-fn largest_file(record: &Record) -> u64 {
-    let spec = &record.spec;
-    let root = spec.root_disk.as_ref().map_or(0, |root| {
-        let image = root.image.as_ref().map_or(0, |image| image.virtual_size);
-        image.max(root.size_gb << 30)
-    });
-    let extra = spec.ephemeral.iter().map(|disk| disk.size_gb << 30);
-    let others = [spec.swap_mb << 20, spec.memory_mb << 20];
-    let largest = extra.chain(others).fold(root, u64::max);
-    largest.saturating_mul(2).saturating_add(1 << 30)
 }

@@ -1,24 +1,28 @@
 //! The contract's verbs on QEMU guests.
 
 mod abilities;
+mod addresses;
 mod hotplug;
+mod nics;
 mod recover;
 mod snapshot;
 mod start;
 mod suspend;
+mod volumes;
 mod watch;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::Utc;
 use hypervisor::guard::{Graves, ServerLocks, admit};
 use hypervisor::{
     Cause, Console, Diagnostics, Driver, DriverError, EventKind, GuestEvent, GuestFacts, HostFacts,
-    HotplugNic, Keep, Pause, PowerState, Reboot, Result, ServerSpec, Snapshot, StopHow, Suspend,
-    parse_id,
+    HotplugNic, HotplugVolume, Keep, Pause, PowerState, Reboot, Result, ServerSpec, Snapshot,
+    StopHow, Suspend, parse_id,
 };
 use tokio::sync::broadcast;
 use tokio::task::{AbortHandle, JoinSet};
@@ -26,6 +30,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::confine::Warden;
 use crate::guest::Guest;
 use crate::layout::{Layout, servers};
+use crate::machines::{Chipset, chipset};
 use crate::probe::Probe;
 use crate::record::{Kept, Record};
 use crate::settings::QemuSettings;
@@ -262,6 +267,27 @@ impl Host {
         self.clear_sockets(layout);
     }
 
+    /// Devices of this server's guest come and go on root ports alone.
+    fn q35(&self, record: &Record) -> bool {
+        chipset(args::machine_type(record, &self.settings)) == Some(Chipset::Q35)
+    }
+
+    /// How long a guest is asked to let go of a device.
+    fn unplug_limit(&self) -> Duration {
+        Duration::from_secs(self.settings.unplug_timeout_s)
+    }
+
+    /// Refuses to change the devices of a suspended server: its saved memory knows those that it had.
+    ///
+    /// # Errors
+    /// `Busy`.
+    fn awake(&self, layout: &Layout, record: &Record) -> Result<()> {
+        match record.power == PowerState::Suspended && layout.memory().exists() {
+            false => Ok(()),
+            true => Err(busy(layout.id(), "it is suspended")),
+        }
+    }
+
     fn servers(&self) -> PathBuf {
         servers(&self.settings.state_path)
     }
@@ -463,6 +489,10 @@ impl Driver for QemuDriver {
     }
 
     fn hotplug_nic(&self) -> Option<&dyn HotplugNic> {
+        Some(self)
+    }
+
+    fn hotplug_volume(&self) -> Option<&dyn HotplugVolume> {
         Some(self)
     }
 

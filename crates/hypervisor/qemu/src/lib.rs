@@ -10,8 +10,8 @@
 //! | `machines` | the machine types that this QEMU lists |
 //! | `qmp` | the protocol client |
 //! | `process` | starting, finding again, ending |
-//! | `confine`, `users`, `cgroup` | what a guest cannot reach, and how much it may use |
-//! | `disks`, `config_drive`, `tap` | what a guest is made of |
+//! | `confine`, `users`, `cgroup`, `file_size` | what a guest cannot reach, and how much it may use |
+//! | `disks`, `config_drive`, `tap`, `volumes` | what a guest is made of |
 //! | `record`, `layout`, `durable` | what is kept on disk, and how it gets there for certain |
 //! | `guest` | one running guest: connection and watcher |
 //! | `driver` | the contract's verbs |
@@ -25,6 +25,7 @@ mod console_log;
 mod disks;
 mod driver;
 mod durable;
+mod file_size;
 mod guest;
 mod host;
 pub mod layout;
@@ -37,6 +38,7 @@ mod room;
 pub mod settings;
 mod tap;
 mod users;
+mod volumes;
 
 pub use driver::QemuDriver;
 pub use machines::Machines;

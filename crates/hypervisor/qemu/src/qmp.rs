@@ -165,6 +165,17 @@ impl Qmp {
             .map(drop)
     }
 
+    /// The same with a mark, by which `query-fdsets` shows it.
+    pub async fn add_marked_fd(
+        &self,
+        set: u32,
+        fd: BorrowedFd<'_>,
+        mark: &str,
+    ) -> Result<(), QmpError> {
+        let arguments = json!({"fdset-id": set, "opaque": mark});
+        self.send("add-fd", arguments, Some(fd)).await.map(drop)
+    }
+
     async fn send(
         &self,
         command: &str,

@@ -8,6 +8,7 @@ use hypervisor::{DriverError, ImageFormat, MachineType, PowerState, Result, Serv
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
+use crate::args::Addresses;
 use crate::durable;
 use crate::layout::Layout;
 
@@ -30,6 +31,9 @@ pub(crate) struct Record {
     /// Gone from this host with its disks kept.
     #[serde(default)]
     pub away: bool,
+    /// Where each named device sat when the guest's memory was saved: it expects them there. Of no meaning otherwise.
+    #[serde(default)]
+    pub addresses: Addresses,
     pub spec: ServerSpec,
 }
 
@@ -50,6 +54,7 @@ impl Record {
             machine: None,
             uid: None,
             away: false,
+            addresses: Addresses::new(),
             spec: spec.clone(),
         }
     }

@@ -102,6 +102,8 @@ pub struct QemuSettings {
     /// Folders, absolute, whose files may be base images, kernels and ramdisks: the image cache. No guest is given
     /// another file of the host.
     pub image_folders: Vec<PathBuf>,
+    /// Folders in which, at any depth, the files of volumes lie. No guest is given a file of another folder as a volume.
+    pub volume_folders: Vec<PathBuf>,
     /// Machine type of servers that name none.
     pub machine_type: MachineType,
     /// Processor model; None: `host` with KVM, `qemu64` with emulation.
@@ -131,6 +133,8 @@ pub struct QemuSettings {
     pub oom_score_adj: i32,
     /// Seconds in which QEMU must answer after it was started.
     pub start_timeout_s: u64,
+    /// Seconds in which a guest must let go of a device. It does within half a second, once it has booted.
+    pub unplug_timeout_s: u64,
 }
 
 impl Default for QemuSettings {
@@ -142,6 +146,7 @@ impl Default for QemuSettings {
             qemu_binary: PathBuf::from("qemu-system-x86_64"),
             qemu_img: PathBuf::from("qemu-img"),
             image_folders: Vec::new(),
+            volume_folders: Vec::new(),
             machine_type: MachineType::default(),
             cpu_model: None,
             tcg_cache_mb: 128,
@@ -161,6 +166,7 @@ impl Default for QemuSettings {
             memory_overhead_mb: 512,
             oom_score_adj: 300,
             start_timeout_s: 30,
+            unplug_timeout_s: 20,
         }
     }
 }

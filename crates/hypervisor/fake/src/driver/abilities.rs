@@ -211,6 +211,7 @@ impl Diagnostics for FakeDriver {
         let guest = self.known(id)?;
         let spec = &guest.spec;
         let disks = spec.ephemeral.len()
+            + spec.volumes.len()
             + usize::from(spec.root_disk.is_some())
             + usize::from(spec.swap_mb > 0);
         let uptime = alive(&guest).then(|| {

@@ -1,9 +1,9 @@
 //! The simulated hypervisor under the contract, and with every fault it can be told to have.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hypervisor::suite::{self, Subject};
-use hypervisor::{EventKind, ImageFormat, ImageRef, RootDisk};
+use hypervisor::{EventKind, ImageFormat, ImageRef, RootDisk, Volume, VolumeSource};
 
 use super::*;
 use crate::{FailCall, Latencies};
@@ -26,6 +26,10 @@ impl Subject for Fake {
         spec("suite")
     }
 
+    fn volume(&self) -> Volume {
+        volume(self.dir.path())
+    }
+
     fn scratch(&self) -> PathBuf {
         self.dir.path().to_owned()
     }
@@ -42,6 +46,23 @@ fn spec(name: &str) -> ServerSpec {
         image: None,
     });
     spec
+}
+
+/// A volume of 1 GiB with its file in this folder.
+fn volume(dir: &Path) -> Volume {
+    let id = uuid::Uuid::new_v4().to_string();
+    let path = dir.join(format!("volume-{id}"));
+    std::fs::File::create(&path)
+        .unwrap()
+        .set_len(1 << 30)
+        .unwrap();
+    Volume {
+        id,
+        source: VolumeSource::File { path },
+        read_only: false,
+        bus: None,
+        boot: false,
+    }
 }
 
 fn faulty(faults: Faults) -> FakeDriver {
@@ -240,6 +261,65 @@ async fn a_delete_cuts_a_slow_shutdown_short() {
     assert_eq!(stopped.unwrap().power_state, PowerState::Shutdown);
     gone.unwrap();
     assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn volumes_fail_as_configured() {
+    let dir = tempfile::tempdir().unwrap();
+    let driver = faulty(Faults {
+        fail_attach_volume_of: Some("^picky".into()),
+        keep_volume_of: Some("^sticky".into()),
+        fail_calls: vec![FailCall {
+            verb: Verb::DetachVolume,
+            nth: 1,
+        }],
+        ..Faults::default()
+    });
+    let (picky, mut sticky) = (spec("picky"), spec("sticky"));
+    let (refused, volume) = (volume(dir.path()), volume(dir.path()));
+    sticky.volumes.push(volume.clone());
+    driver.ensure_running(&picky).await.unwrap();
+    driver.ensure_running(&sticky).await.unwrap();
+    let plugged = driver.attach_volume(&picky.id, 1, &refused).await;
+    assert!(matches!(plugged, Err(DriverError::Hypervisor { .. })));
+    for _ in 0..2 {
+        let unplugged = driver.detach_volume(&sticky.id, 1, &volume.id).await;
+        assert!(matches!(unplugged, Err(DriverError::Hypervisor { .. })));
+        let kept = driver.spec(&sticky.id).await.unwrap().unwrap().volumes;
+        assert_eq!(kept, std::slice::from_ref(&volume));
+    }
+    driver
+        .ensure_stopped(&sticky.id, 1, StopHow::Hard)
+        .await
+        .unwrap();
+    driver
+        .detach_volume(&sticky.id, 1, &volume.id)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn two_guests_that_live_share_a_volume_only_to_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let driver = FakeDriver::open(FakeSettings::default()).unwrap();
+    let (mut one, mut two) = (spec("one"), spec("two"));
+    one.volumes.push(volume(dir.path()));
+    two.volumes = one.volumes.clone();
+    driver.ensure_running(&one).await.unwrap();
+    let refused = driver.ensure_running(&two).await;
+    assert!(
+        matches!(refused, Err(DriverError::Busy { .. })),
+        "{refused:?}"
+    );
+    assert!(driver.inspect(&two.id).await.unwrap().is_none());
+    driver
+        .ensure_stopped(&one.id, 1, StopHow::Hard)
+        .await
+        .unwrap();
+    one.volumes[0].read_only = true;
+    two.volumes[0].read_only = true;
+    driver.ensure_running(&one).await.unwrap();
+    driver.ensure_running(&two).await.unwrap();
 }
 
 #[test]

@@ -1,16 +1,16 @@
 //! Which devices a description's words stand for here: disks and their buses, graphics, network cards.
 
 use hypervisor::{DiskBus, DriverError, Nic, NicModel, Result, VideoModel};
-use serde_json::Value;
 
-use super::option::{Keyed, Word};
+use super::device::{Address, Device};
+use super::option::Word;
 
 /// Node of the config drive.
 pub(super) const CONFIG: &str = "config";
 
 /// Buses a disk can sit on here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Bus {
+pub(crate) enum Bus {
     Virtio,
     Scsi,
     Ide,
@@ -21,7 +21,7 @@ pub(super) enum Bus {
 ///
 /// # Errors
 /// `Unsupported` for one that this driver does not offer.
-pub(super) fn bus(wanted: Option<DiskBus>) -> Result<Bus> {
+pub(crate) fn bus(wanted: Option<DiskBus>) -> Result<Bus> {
     match wanted {
         None | Some(DiskBus::Virtio) => Ok(Bus::Virtio),
         Some(DiskBus::Scsi) => Ok(Bus::Scsi),
@@ -33,46 +33,35 @@ pub(super) fn bus(wanted: Option<DiskBus>) -> Result<Bus> {
     }
 }
 
-/// A disk and where it sits.
-pub(super) struct Place {
+/// A disk to make a device for.
+pub(crate) struct Disk<'a> {
     pub bus: Bus,
-    /// Among those on its bus.
-    pub slot: usize,
+    pub address: Address,
     /// Virtio's packed rings.
     pub packed: bool,
+    /// Gives the device its name, as [`disk_id`].
+    pub node: &'a str,
+    /// The node that the device reads.
+    pub drive: &'a str,
 }
 
-/// The device for a node; `drive` is the node that it reads. The config drive is a CD where the bus has such: IDE disks
-/// cannot be read-only.
-pub(super) fn disk(place: &Place, node: &str, drive: &str, boot: bool) -> Keyed {
-    let cd = node == CONFIG;
-    let slot = place.slot;
-    let device = match place.bus {
-        Bus::Virtio => packed(Keyed::head("virtio-blk-pci"), place.packed),
-        Bus::Scsi => Keyed::head(if cd { "scsi-cd" } else { "scsi-hd" })
-            .set("bus", "scsi0.0")
-            .set("scsi-id", slot),
-        Bus::Ide => Keyed::head(if cd { "ide-cd" } else { "ide-hd" })
-            .set("bus", format!("ide.{}", slot / 2))
-            .set("unit", slot % 2),
-        Bus::Sata => {
-            Keyed::head(if cd { "ide-cd" } else { "ide-hd" }).set("bus", format!("sata0.{slot}"))
-        }
+/// Name of the device that shows a node to the guest.
+pub(crate) fn disk_id(node: &str) -> String {
+    format!("disk-{node}")
+}
+
+/// The device for a node. The config drive is a CD where the bus has such: IDE disks cannot be read-only.
+pub(crate) fn disk(disk: &Disk<'_>) -> Device {
+    let cd = disk.node == CONFIG;
+    let device = match disk.bus {
+        Bus::Virtio => Device::new("virtio-blk-pci").flag("packed", disk.packed),
+        Bus::Scsi => Device::new(if cd { "scsi-cd" } else { "scsi-hd" }),
+        Bus::Ide | Bus::Sata => Device::new(if cd { "ide-cd" } else { "ide-hd" }),
     };
-    let device = device.set("drive", drive).set("id", format!("disk-{node}"));
-    if boot {
-        device.set("bootindex", 1_u32)
-    } else {
-        device
-    }
-}
-
-/// A virtio device, with packed rings where they are wanted.
-pub(super) fn packed(device: Keyed, packed: bool) -> Keyed {
-    match packed {
-        true => device.set("packed", "on"),
-        false => device,
-    }
+    device
+        .at(&disk.address)
+        .set("drive", disk.drive)
+        .set("id", disk_id(disk.node))
 }
 
 /// The graphics device; `None` for a server without.
@@ -133,68 +122,25 @@ fn identifier(text: &str) -> String {
         .collect()
 }
 
-/// A card as QEMU wants it: its driver, and the properties.
-pub(crate) struct Card {
-    pub driver: Word,
-    properties: Vec<(Word, Property)>,
-}
-
-/// `-device` takes text and `device_add` takes JSON, where numbers are numbers.
-enum Property {
-    Text(String),
-    Number(u32),
-    /// True.
-    Flag,
-}
-
-impl Card {
-    /// # Errors
-    /// `Unsupported` for a card that this driver does not offer, `BadSpec` for a MAC that is none.
-    pub fn new(nic: &Nic, plugged: bool, packed: bool) -> Result<Self> {
-        let driver = card(nic.model)?;
-        let mut properties = vec![("id", Property::Text(nic_id(&nic.port_id)))];
-        if plugged {
-            properties.push(("netdev", Property::Text(netdev_id(&nic.port_id))));
+/// A card as QEMU wants it; `plugged` into a back end or into nothing.
+///
+/// # Errors
+/// `Unsupported` for a card that this driver does not offer, `BadSpec` for a MAC that is none.
+pub(crate) fn network(nic: &Nic, plugged: bool, rings: bool) -> Result<Device> {
+    let driver = card(nic.model)?;
+    let mut device = Device::new(driver).set("id", nic_id(&nic.port_id));
+    if plugged {
+        device = device.set("netdev", netdev_id(&nic.port_id));
+    }
+    device = device.set("mac", mac(&nic.mac)?);
+    if driver == "virtio-net-pci" {
+        if nic.mtu > 0 {
+            device = device.set("host_mtu", nic.mtu);
         }
-        properties.push(("mac", Property::Text(mac(&nic.mac)?)));
-        if driver == "virtio-net-pci" {
-            if nic.mtu > 0 {
-                properties.push(("host_mtu", Property::Number(nic.mtu)));
-            }
-            // No boot over the network: its ROM would only cost time.
-            properties.push(("romfile", Property::Text(String::new())));
-            if packed {
-                properties.push(("packed", Property::Flag));
-            }
-        }
-        Ok(Card { driver, properties })
+        // No boot over the network: its ROM would only cost time.
+        device = device.set("romfile", "").flag("packed", rings);
     }
-
-    /// As `-device` takes it.
-    pub fn argument(self) -> Keyed {
-        let begin = Keyed::head(self.driver);
-        self.properties
-            .into_iter()
-            .fold(begin, |keyed, (key, value)| match value {
-                Property::Text(text) => keyed.set(key, text),
-                Property::Number(number) => keyed.set(key, number),
-                Property::Flag => keyed.set(key, "on"),
-            })
-    }
-
-    /// As `device_add` takes it.
-    pub fn command(self) -> serde_json::Map<String, Value> {
-        let driver = ("driver".to_owned(), Value::from(self.driver));
-        let properties = self.properties.into_iter().map(|(key, value)| {
-            let value = match value {
-                Property::Text(text) => Value::from(text),
-                Property::Number(number) => Value::from(number),
-                Property::Flag => Value::from(true),
-            };
-            (key.to_owned(), value)
-        });
-        std::iter::once(driver).chain(properties).collect()
-    }
+    Ok(device)
 }
 
 /// Six pairs of hexadecimal digits with colons between, in lower case.

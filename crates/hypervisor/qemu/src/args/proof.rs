@@ -33,6 +33,7 @@ use Reads::{File, Json, Keys, Nothing, Whole};
 #[rustfmt::skip]
 const OPTIONS: &[(&str, Reads)] = &[
     ("-accel", Keys(&["accel", "tb-size"])),
+    ("-add-fd", Keys(&["", "fd", "set", "opaque"])),
     ("-action", Keys(&["", "watchdog"])),
     ("-append", Whole),
     ("-blockdev", Json),
@@ -41,7 +42,7 @@ const OPTIONS: &[(&str, Reads)] = &[
     ("-cpu", Whole),
     ("-device", Keys(&[
         "driver", "id", "bus", "drive", "bootindex", "scsi-id", "unit", "chassis", "slot", "chardev", "rng", "netdev",
-        "mac", "host_mtu", "romfile", "max-bytes", "period", "packed", "vgamem", "vgamem_mb",
+        "mac", "host_mtu", "romfile", "max-bytes", "period", "packed", "vgamem", "vgamem_mb", "addr", "serial",
     ])),
     ("-display", Keys(&["type"])),
     ("-incoming", Whole),
@@ -122,6 +123,8 @@ struct Findings<'a> {
     spec: &'a ServerSpec,
     found: Vec<String>,
     devices: Vec<String>,
+    /// Descriptors that QEMU takes under a name of a file.
+    passed: Vec<String>,
 }
 
 impl Findings<'_> {
@@ -150,6 +153,7 @@ impl Findings<'_> {
                     None => self.complain(format!("-vnc listens on {value:?}")),
                 },
                 ("-device", "driver") => self.devices.push(value),
+                ("-add-fd", "fd") => self.passed.push(value),
                 ("-device", "romfile") if !value.is_empty() => self.file(&value, option),
                 ("-machine", "type") if value.parse::<hypervisor::MachineType>().is_err() => {
                     self.complain(format!("-machine is {value:?}"));
@@ -224,6 +228,8 @@ fn allowed(inputs: &Inputs<'_>) -> BTreeSet<PathBuf> {
         PathBuf::from("/dev/urandom"),
     ]);
     files.extend((0..spec.ephemeral.len()).map(|number| layout.ephemeral(number)));
+    // Volumes have no name but that of their descriptor.
+    files.extend((0..spec.volumes.len()).map(|set| format!("/dev/fdset/{}", 100 + set).into()));
     if spec.firmware == Firmware::Uefi {
         files.extend([settings.ovmf_code.clone(), layout.nvram()]);
     }
@@ -253,6 +259,7 @@ fn wanted(inputs: &Inputs<'_>) -> usize {
     let disks = usize::from(spec.root_disk.is_some())
         + spec.ephemeral.len()
         + usize::from(spec.swap_mb > 0)
+        + spec.volumes.len()
         + usize::from(spec.config_drive.is_some());
     let q35 = inputs.record.machine.as_ref().and_then(chipset) == Some(Chipset::Q35);
     let disks_on = spec.disk_bus.map_or("virtio", hypervisor::DiskBus::as_str);
@@ -260,11 +267,28 @@ fn wanted(inputs: &Inputs<'_>) -> usize {
         .hardware
         .cdrom_bus
         .map_or(disks_on, hypervisor::DiskBus::as_str);
-    let controller =
-        |bus: &[&str]| usize::from([disks_on, config_on].iter().any(|one| bus.contains(one)));
+    let volume_on = |volume: &hypervisor::Volume| volume.bus.map_or(disks_on, |bus| bus.as_str());
+    let volumes_on: Vec<&str> = spec.volumes.iter().map(volume_on).collect();
+    let saved = |id: &str| inputs.incoming.is_some() && inputs.record.addresses.contains_key(id);
+    let controller = |id: &str, bus: &[&str]| {
+        let mut uses = [disks_on, config_on].into_iter().chain(volumes_on.clone());
+        usize::from(uses.any(|one| bus.contains(&one)) || saved(id))
+    };
     let sata: &[&str] = if q35 { &["sata", "ide"] } else { &["sata"] };
-    let controllers = controller(&["scsi"]) + controller(sata);
-    let ports = if q35 { super::SPARE_PORTS } else { 0 };
+    let controllers = controller("scsi0", &["scsi"]) + controller("sata0", sata);
+    let removable = std::iter::zip(&spec.volumes, &volumes_on)
+        .filter(|(volume, bus)| **bus == "virtio" && !volume.boot);
+    let ports = match (
+        q35,
+        inputs.incoming.is_some() && !inputs.record.addresses.is_empty(),
+    ) {
+        (false, _) => 0,
+        (true, false) => 8 + removable.count(),
+        (true, true) => {
+            let names = inputs.record.addresses.keys();
+            names.filter(|name| name.starts_with("spare")).count()
+        }
+    };
     let screen = usize::from(spec.video_model != Some(VideoModel::None));
     // Serial line and panic notifier.
     2 + screen + controllers + disks + spec.nics.len() + ports + wished(&spec.hardware)
@@ -293,6 +317,7 @@ pub(crate) fn unmeant(inputs: &Inputs<'_>, args: &[String]) -> Vec<String> {
         spec: &inputs.record.spec,
         found: Vec::new(),
         devices: Vec::new(),
+        passed: Vec::new(),
     };
     let mut words = args.iter();
     while let Some(option) = words.next() {
@@ -332,6 +357,10 @@ pub(crate) fn unmeant(inputs: &Inputs<'_>, args: &[String]) -> Vec<String> {
             }
             Whole | Nothing => {}
         }
+    }
+    let volumes = inputs.volumes.iter().map(ToString::to_string);
+    if findings.passed != volumes.collect::<Vec<_>>() {
+        findings.complain(format!("descriptors passed: {}", findings.passed.join(" ")));
     }
     if findings.devices.len() != wanted(inputs) {
         let (found, wanted) = (findings.devices.join(" "), wanted(inputs));

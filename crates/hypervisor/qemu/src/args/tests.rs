@@ -36,6 +36,7 @@ fn lines(
         accel,
         qmp: 9,
         taps,
+        volumes: &[50, 51, 52][..record.spec.volumes.len()],
         incoming,
     };
     let args = build(&inputs).unwrap();
@@ -346,6 +347,7 @@ fn only_files_of_the_image_cache_are_given_to_a_guest() {
                 accel: Accel::Tcg,
                 qmp: 9,
                 taps: &[],
+                volumes: &[],
                 incoming: None,
             });
             assert!(refused.is_err(), "{odd}");

@@ -1,152 +1,111 @@
-//! Plugging network cards into servers, running or not.
+//! Adding devices to a running guest and taking them from it.
 
-use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use hypervisor::{DriverError, HotplugNic, Nic, Result};
+use hypervisor::{DriverError, Result};
 use serde_json::{Map, Value, json};
+use tokio::sync::broadcast::error::RecvError;
 
-use super::QemuDriver;
-use crate::args::Card;
+use crate::args;
 use crate::guest::Guest;
-use crate::machines::{Chipset, chipset};
 use crate::qmp::QmpError;
-use crate::{args, record, tap};
 
-/// A guest lets go of a card within half a second; one that is still booting never does.
-const UNPLUG: Duration = Duration::from_secs(20);
+/// How often a guest is asked to let go of a device. One that is still booting does not hear it, and QEMU takes no second
+/// request within five seconds.
+const ASK: Duration = Duration::from_millis(5200);
+/// More root ports than a machine has.
+const PORTS: usize = 256;
 
-#[async_trait]
-impl HotplugNic for QemuDriver {
-    async fn attach_nic(&self, id: &str, epoch: u64, nic: &Nic) -> Result<()> {
-        let host = &self.host;
-        let layout = host.layout(id)?;
-        let _held = host.locks.lock(id).await;
-        let mut known = host.admitted(&layout, epoch)?;
-        if known
-            .spec
-            .nics
-            .iter()
-            .any(|other| other.port_id == nic.port_id)
-        {
-            return record::write(&layout, &known);
-        }
-        let packed = known.spec.hardware.packed_ring;
-        let card = Card::new(nic, nic.tap.is_some(), packed)?;
-        if let Some(guest) = host.reach(&layout).await? {
-            let q35 = chipset(args::machine_type(&known, &host.settings)) == Some(Chipset::Q35);
-            plug(&guest, nic, card, q35).await?;
-        }
-        known.spec.nics.push(nic.clone());
-        record::write(&layout, &known)
-    }
-
-    async fn detach_nic(&self, id: &str, epoch: u64, port_id: &str) -> Result<()> {
-        let host = &self.host;
-        let layout = host.layout(id)?;
-        let _held = host.locks.lock(id).await;
-        let mut known = host.admitted(&layout, epoch)?;
-        let has = known.spec.nics.iter().any(|nic| nic.port_id == port_id);
-        if has && let Some(guest) = host.reach(&layout).await? {
-            unplug(&guest, port_id).await?;
-        }
-        known.spec.nics.retain(|nic| nic.port_id != port_id);
-        record::write(&layout, &known)
-    }
-}
-
-async fn plug(guest: &Guest, nic: &Nic, card: Card, q35: bool) -> Result<()> {
-    let during = |error: QmpError| error.during("plug the network card");
-    let netdev = args::netdev_id(&nic.port_id);
-    if let Some(tap) = nic.tap.clone() {
-        let opened = tokio::task::spawn_blocking(move || tap::open(&tap)).await;
-        let fd = opened
-            .map_err(|error| DriverError::io("open the tap")(std::io::Error::other(error)))??;
-        guest
-            .qmp
-            .pass_fd(&netdev, fd.as_fd())
-            .await
-            .map_err(during)?;
-        let added = json!({"type": "tap", "id": netdev, "fd": netdev});
-        guest
-            .qmp
-            .execute("netdev_add", added)
-            .await
-            .map_err(during)?;
-    }
-    if let Err(error) = add_device(guest, card.command(), q35).await {
-        if nic.tap.is_some() {
-            let _ = guest.qmp.execute("netdev_del", json!({"id": netdev})).await;
-        }
-        return Err(during(error));
-    }
-    Ok(())
-}
-
-/// Adds a device; on q35 at the first root port that is free.
-async fn add_device(
+/// Adds a device; on q35, where `port` is set, at the first root port that is free.
+///
+/// # Errors
+/// `Unsupported` when the machine has no place left.
+pub(super) async fn add_device(
     guest: &Guest,
     mut device: Map<String, Value>,
-    q35: bool,
-) -> std::result::Result<(), QmpError> {
-    if !q35 {
-        return guest
-            .qmp
-            .execute("device_add", Value::Object(device))
-            .await
-            .map(drop);
-    }
-    let mut last = QmpError::Closed;
-    for port in 0..args::SPARE_PORTS {
-        device.insert("bus".to_owned(), Value::from(args::spare_port(port)));
-        match guest
-            .qmp
-            .execute("device_add", Value::Object(device.clone()))
-            .await
-        {
+    port: bool,
+    what: &str,
+) -> Result<()> {
+    for number in 0..PORTS {
+        if port {
+            device.insert("bus".to_owned(), Value::from(args::port(number)));
+            // Unasked, QEMU puts a second device into a slot of the port that no guest looks at.
+            device.insert("addr".to_owned(), Value::from("0.0"));
+        }
+        let asked = Value::Object(device.clone());
+        match guest.qmp.execute("device_add", asked).await {
             Ok(_) => return Ok(()),
-            Err(error @ QmpError::Refused { .. }) => last = error,
-            Err(error) => return Err(error),
+            Err(error) if port && taken(&error) => {}
+            Err(error) if taken(&error) || (port && no_port(&error)) => break,
+            Err(error) => return Err(error.during(what)),
         }
     }
-    Err(last)
+    Err(DriverError::Unsupported {
+        what: format!("{what}: its machine has no free place for a device"),
+    })
 }
 
-async fn unplug(guest: &Guest, port_id: &str) -> Result<()> {
-    let during = |error: QmpError| error.during("unplug the network card");
-    let device = args::nic_id(port_id);
+/// Something sits there.
+fn taken(error: &QmpError) -> bool {
+    matches!(error, QmpError::Refused { text, .. }
+        if text.starts_with("PCI: ") && text.contains("available for"))
+}
+
+fn no_port(error: &QmpError) -> bool {
+    matches!(error, QmpError::Refused { text, .. } if text.starts_with("Bus 'spare"))
+}
+
+/// Is it because there is no such device?
+pub(super) fn unknown_device(error: &QmpError) -> bool {
+    matches!(error, QmpError::Refused { class, .. } if class == "DeviceNotFound")
+}
+
+/// Asks the guest to let go of a device, again and again, until it did. A device that is not there is success.
+///
+/// # Errors
+/// `Hypervisor`, after `limit` or when the device sits where none can be taken out.
+pub(super) async fn remove_device(
+    guest: &Guest,
+    device: &str,
+    limit: Duration,
+    what: &str,
+) -> Result<()> {
+    let during = |error: QmpError| error.during(what);
+    let began = Instant::now();
     let mut events = guest.qmp.events().ok_or_else(|| during(QmpError::Closed))?;
-    match guest.qmp.execute("device_del", json!({"id": device})).await {
-        Ok(_) => {
-            let gone = async {
-                loop {
-                    match events.recv().await {
-                        Ok(event)
-                            if event.name == "DEVICE_DELETED"
-                                && event.data["device"] == device.as_str() =>
-                        {
-                            return Ok(());
-                        }
-                        Ok(_) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
-                        Err(_) => return Err(QmpError::Closed),
-                    }
-                }
-            };
-            let waited = tokio::time::timeout(UNPLUG, gone).await;
-            waited
-                .unwrap_or_else(|_| Err(QmpError::Timeout("the unplug request".to_owned())))
-                .map_err(during)?;
+    let mut first = true;
+    loop {
+        match guest.qmp.execute("device_del", json!({"id": device})).await {
+            Ok(_) => {}
+            Err(error) if unknown_device(&error) => return Ok(()),
+            // A request is under way; whether from this call or an earlier one, its end is waited for.
+            Err(QmpError::Refused { text, .. })
+                if !first || text.contains("in the process of unplug") => {}
+            Err(error) => return Err(during(error)),
         }
-        Err(QmpError::Refused { class, .. }) if class == "DeviceNotFound" => {}
-        Err(error) => return Err(during(error)),
-    }
-    match guest
-        .qmp
-        .execute("netdev_del", json!({"id": args::netdev_id(port_id)}))
-        .await
-    {
-        Ok(_) | Err(QmpError::Refused { .. }) => Ok(()), // a card plugged into nothing has none
-        Err(error) => Err(during(error)),
+        first = false;
+        let gone = async {
+            loop {
+                match events.recv().await {
+                    Ok(event)
+                        if event.name == "DEVICE_DELETED" && event.data["device"] == device =>
+                    {
+                        return Ok(());
+                    }
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return Err(during(QmpError::Closed)),
+                }
+            }
+        };
+        let left = limit.saturating_sub(began.elapsed());
+        if let Ok(gone) = tokio::time::timeout(left.min(ASK), gone).await {
+            return gone;
+        }
+        if began.elapsed() >= limit {
+            return Err(DriverError::Hypervisor {
+                what: what.to_owned(),
+                why: format!("the guest did not let go of it in {} s", limit.as_secs()),
+            });
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::machines::Machines;
 use crate::probe::probe;
 use crate::record::{self, Record};
 use crate::settings::QemuSettings;
-use crate::{disks, durable, process, room, tap};
+use crate::{disks, durable, process, room, tap, volumes};
 
 /// Bytes that a new server writes at once: its record, empty disks, a config drive with the files that are injected.
 /// Its disks grow later, within what its host promised it.
@@ -211,6 +211,14 @@ fn prepare(
             None => None,
         });
     }
+    let mut volumes: Vec<RawFd> = Vec::new();
+    let mut largest = 0;
+    for volume in &record.spec.volumes {
+        let opened = volumes::open(volume, &host.settings, layout.id())?;
+        largest = opened.bytes.max(largest);
+        volumes.push(opened.fd.as_raw_fd());
+        fds.push(opened.fd);
+    }
     let incoming = memory.as_ref().map(AsRawFd::as_raw_fd);
     fds.extend(memory);
     let inputs = Inputs {
@@ -220,10 +228,11 @@ fn prepare(
         accel: host.probe.accel,
         qmp,
         taps: &taps,
+        volumes: &volumes,
         incoming,
     };
     let args = args::build(&inputs)?;
-    let measures = warden.guest(layout, &record, &host.settings, host.probe.accel)?;
+    let measures = warden.guest(layout, &record, &host.settings, host.probe.accel, largest)?;
     Ok(Prepared {
         args,
         fds,

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use hypervisor::{Cause, DriverError, EventKind, GuestFacts, PowerState, Result, Suspend};
 use serde_json::{Value, json};
 
-use super::{Host, QemuDriver, busy};
+use super::{Host, QemuDriver, addresses, busy};
 use crate::durable;
 use crate::guest::Guest;
 use crate::layout::Layout;
@@ -42,8 +42,10 @@ impl Suspend for QemuDriver {
         let memory = record.spec.memory_mb.saturating_add(DEVICES_MB) << 20;
         let reserve = host.settings.disk_reserve;
         room::require(layout.dir(), "save the memory", memory, reserve)?;
+        let addresses = addresses::of(&guest).await?;
         host.save(&layout, &guest).await?;
         record.take(PowerState::Suspended);
+        record.addresses = addresses;
         record::write(&layout, &record)?;
         guest.end().await?;
         host.forget(id);

@@ -1,5 +1,6 @@
 //! What the tests share: a state folder, descriptions, waiting.
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use hypervisor::{
     ConfigDrive, ConfigFile, Driver, GuestEvent, ImageFormat, ImageRef, RootDisk, ServerSpec,
+    Volume, VolumeSource,
 };
 use hypervisor_qemu::{QemuDriver, QemuSettings};
 use tokio::sync::broadcast;
@@ -85,7 +87,33 @@ impl Cloud {
                 self.dir.path().to_owned(),
                 PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("demo-image"),
             ],
+            volume_folders: vec![self.volumes()],
             ..QemuSettings::default()
+        }
+    }
+
+    pub fn volumes(&self) -> PathBuf {
+        self.dir.path().join("volumes")
+    }
+
+    /// A volume of so many GiB, as the volume service leaves it: a file of root's that nobody else may open.
+    pub fn volume(&self, size_gb: u64) -> Volume {
+        let id = uuid::Uuid::new_v4().to_string();
+        std::fs::create_dir_all(self.volumes()).unwrap();
+        let path = self.volumes().join(format!("volume-{id}"));
+        let file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .unwrap();
+        file.set_len(size_gb << 30).unwrap();
+        Volume {
+            id,
+            source: VolumeSource::File { path },
+            read_only: false,
+            bus: None,
+            boot: false,
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hypervisor::suite::{self, Subject};
-use hypervisor::{Driver, ImageFormat, ImageRef, RootDisk, ServerSpec};
+use hypervisor::{Driver, ImageFormat, ImageRef, RootDisk, ServerSpec, Volume};
 
 use crate::cloud::{Cloud, qemu_is_here};
 
@@ -35,6 +35,10 @@ impl Subject for Qemu {
             image: Some(image),
         });
         spec
+    }
+
+    fn volume(&self) -> Volume {
+        self.cloud.volume(1)
     }
 
     fn scratch(&self) -> PathBuf {

@@ -10,3 +10,4 @@ mod full_disk;
 mod live;
 mod network;
 mod records;
+mod volumes;

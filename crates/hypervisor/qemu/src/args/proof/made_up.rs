@@ -3,7 +3,7 @@
 use hypervisor::{NicModel, ServerSpec};
 use serde_json::{Value, json};
 
-use super::super::{Inputs, build, check, machine_type};
+use super::super::{Address, Addresses, Inputs, build, check, machine_type};
 use super::unmeant;
 use crate::layout::Layout;
 use crate::machines::Machines;
@@ -18,6 +18,7 @@ const PIECES: &[&str] = &[
     "fa:16:3e:00:00:01", "4c5ba8ad-6f5e-4f2d-9b2b-000000000001", "/cache/base", "/cache/k", "/cache/../etc/shadow",
     "/cache/a/b", "/cache/..", "/etc/hostname", "initrd=/etc/hostname", "pc,initrd=/etc/hostname", "kernel=/x",
     "dumpdtb=/tmp/x", "firmware=/x", ",help", "help", "?", ",,", ",", "=", "\n", "\0", "x,id=y", "unix:/x",
+    "0d7b1a2c-6a3e-4f0e-9f41-0000000000aa", "disk-root", "disk-config", "spare0", "scsi0", "sata0", "pci.0",
     "json:{\"driver\":\"file\",\"filename\":\"/etc/shadow\"}", "-device", "qcow2", "raw", "quiet a=b,c", "%s", "\u{e9}",
 ];
 
@@ -93,6 +94,32 @@ impl Bytes<'_> {
         })
     }
 
+    fn volume(&mut self) -> Value {
+        let ids = [
+            "0d7b1a2c-6a3e-4f0e-9f41-0000000000aa",
+            "0d7b1a2c-6a3e-4f0e-9f41-0000000000ab",
+        ];
+        json!({
+            "id": self.word(&ids),
+            "source": {"file": {"path": self.text()}},
+            "read_only": self.rarely(2),
+            "bus": self.maybe(&["virtio", "scsi", "ide", "sata"]),
+            "boot": self.rarely(3),
+        })
+    }
+
+    /// Where devices were, as a record might say.
+    fn addresses(&mut self) -> Addresses {
+        let names = ["spare0", "scsi0", "sata0", "disk-root", "disk-config"];
+        let mut address = || {
+            let bus = self.maybe(&["pci.0", "pcie.0", "spare0", "scsi0.0", "ide.1"]);
+            let bus = bus.as_str().map(str::to_owned);
+            let place = self.rarely(2).then(|| u32::from(self.byte()));
+            (self.word(&names), Address { bus, place })
+        };
+        (0..3).map(|_| address()).collect()
+    }
+
     fn root_disk(&mut self) -> Value {
         let image = json!({
             "id": self.text(),
@@ -154,6 +181,7 @@ impl Bytes<'_> {
             "disk_bus": self.maybe(&["virtio", "scsi", "ide", "sata"]),
             "video_model": self.maybe(&["vga", "std", "virtio", "cirrus", "bochs", "none"]),
             "hardware": self.hardware(),
+            "volumes": (0..self.byte() % 3).map(|_| self.volume()).collect::<Vec<_>>(),
             "metadata": {self.text(): self.text()},
         })
     }
@@ -202,6 +230,10 @@ pub(crate) fn arguments(input: &[u8]) -> bool {
         format: image.format,
     });
     let taps: Vec<_> = spec.nics.iter().map(|_| plugged.then_some(12)).collect();
+    if incoming.is_some() && bytes.rarely(2) {
+        record.addresses = bytes.addresses();
+    }
+    let volumes: Vec<_> = (50..).take(spec.volumes.len()).collect();
     let inputs = Inputs {
         layout: &layout,
         record: &record,
@@ -209,6 +241,7 @@ pub(crate) fn arguments(input: &[u8]) -> bool {
         accel: if plugged { Accel::Kvm } else { Accel::Tcg },
         qmp: 9,
         taps: &taps,
+        volumes: &volumes,
         incoming,
     };
     let Ok(args) = build(&inputs) else {

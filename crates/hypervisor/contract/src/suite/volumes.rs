@@ -1,0 +1,136 @@
+//! The rules of volumes. A driver without them passes.
+
+use crate::{Driver, DriverError, HotplugVolume, StopHow, VolumeSource};
+
+use super::{PowerState, Subject, ok, remove, state};
+
+pub(super) async fn a_missing_volume_is_named(driver: &dyn Driver, subject: &dyn Subject) {
+    if driver.hotplug_volume().is_none() {
+        return;
+    }
+    let (mut spec, mut volume) = (subject.spec(), subject.volume());
+    let VolumeSource::File { path } = &mut volume.source;
+    if let Err(error) = std::fs::remove_file(&path) {
+        panic!("remove {path:?}: {error}");
+    }
+    spec.volumes.push(volume.clone());
+    let names = |result: crate::Result<()>| match result {
+        Err(DriverError::BadSpec { why }) => assert!(why.contains(&volume.id), "{why}"),
+        other => panic!("a volume without its file: {other:?}"),
+    };
+    names(driver.ensure_running(&spec).await.map(drop));
+    assert_eq!(state(driver, &spec.id).await, None);
+    spec.volumes.clear();
+    ok(driver.ensure_running(&spec).await, "ensure_running");
+    let hotplug = ability(driver);
+    for running in [true, false] {
+        if !running {
+            stop(driver, &spec.id).await;
+        }
+        names(hotplug.attach_volume(&spec.id, 2, &volume).await);
+        assert_eq!(volumes(driver, &spec.id).await, Vec::<String>::new());
+    }
+    remove(driver, &spec).await;
+}
+
+pub(super) async fn volumes_come_and_go(subject: &dyn Subject) {
+    let opened = subject.open().await;
+    let driver = opened.as_ref();
+    if driver.hotplug_volume().is_none() {
+        return;
+    }
+    let hotplug = ability(driver);
+    let mut spec = subject.spec();
+    let [first, second, third] = [subject.volume(), subject.volume(), subject.volume()];
+    let id = spec.id.as_str();
+    let unknown = hotplug.attach_volume(id, 1, &first).await;
+    assert!(
+        matches!(unknown, Err(DriverError::NotFound { .. })),
+        "{unknown:?}"
+    );
+    spec.epoch = 2;
+    spec.volumes.push(first.clone());
+    let id = spec.id.as_str();
+    ok(driver.ensure_running(&spec).await, "a start with a volume");
+    for _ in 0..2 {
+        ok(
+            hotplug.attach_volume(id, 2, &second).await,
+            "attach_volume to a running server",
+        );
+    }
+    assert_eq!(volumes(driver, id).await, [&*first.id, &*second.id]);
+    for refused in [
+        hotplug.attach_volume(id, 1, &third).await,
+        hotplug.detach_volume(id, 1, &second.id).await,
+    ] {
+        assert!(
+            matches!(refused, Err(DriverError::StaleEpoch { .. })),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(volumes(driver, id).await, [&*first.id, &*second.id]);
+    ok(
+        hotplug.detach_volume(id, 2, &third.id).await,
+        "detaching what the server does not have",
+    );
+    ok(hotplug.resize_volume(id, &second.id).await, "resize_volume");
+    let absent = hotplug.resize_volume(id, &third.id).await;
+    assert!(
+        matches!(absent, Err(DriverError::BadSpec { .. })),
+        "{absent:?}"
+    );
+
+    // Another object finds them.
+    drop(opened);
+    let again = subject.open().await;
+    let driver = again.as_ref();
+    let hotplug = ability(driver);
+    assert_eq!(volumes(driver, id).await, [&*first.id, &*second.id]);
+    ok(
+        hotplug.attach_volume(id, 2, &second).await,
+        "attach_volume after a restart",
+    );
+    // Stopped: a guest in its boot loader would never let go of a volume.
+    stop(driver, id).await;
+    for _ in 0..2 {
+        ok(
+            hotplug.detach_volume(id, 2, &second.id).await,
+            "detach_volume",
+        );
+        ok(
+            hotplug.attach_volume(id, 2, &third).await,
+            "attach_volume to a stopped server",
+        );
+    }
+    assert_eq!(volumes(driver, id).await, [&*first.id, &*third.id]);
+    ok(hotplug.resize_volume(id, &third.id).await, "resize_volume");
+    let Some(mut spec) = ok(driver.spec(id).await, "spec") else {
+        panic!("the description is kept")
+    };
+    spec.epoch = 2;
+    ok(driver.ensure_running(&spec).await, "a start with both");
+    assert_eq!(state(driver, id).await, Some(PowerState::Running));
+    remove(driver, &spec).await;
+    let VolumeSource::File { path } = &first.source;
+    assert!(path.exists(), "a volume outlives its server");
+}
+
+fn ability(driver: &dyn Driver) -> &dyn HotplugVolume {
+    match driver.hotplug_volume() {
+        Some(hotplug) => hotplug,
+        None => panic!("the ability does not come and go"),
+    }
+}
+
+async fn stop(driver: &dyn Driver, id: &str) {
+    ok(
+        driver.ensure_stopped(id, 2, StopHow::Hard).await,
+        "ensure_stopped",
+    );
+}
+
+async fn volumes(driver: &dyn Driver, id: &str) -> Vec<String> {
+    let spec = ok(driver.spec(id).await, "spec");
+    let volumes = spec.map(|spec| spec.volumes).unwrap_or_default();
+    volumes.into_iter().map(|volume| volume.id).collect()
+}

@@ -1,0 +1,116 @@
+//! Volumes of simulated guests: files that must be there and are never opened.
+
+use async_trait::async_trait;
+use hypervisor::{DriverError, HotplugVolume, PowerState, Result, Volume, VolumeSource, parse_id};
+
+use super::{FakeDriver, alive, busy};
+use crate::Verb;
+use crate::guests::Guest;
+
+impl FakeDriver {
+    /// A server may have these volumes.
+    ///
+    /// # Errors
+    /// `BadSpec` naming the volume: its file is missing, or it is there twice. `Busy`: another guest that lives has it,
+    /// and not both only read.
+    pub(super) fn check_volumes(&self, id: &str, volumes: &[Volume]) -> Result<()> {
+        let refused = |volume: &Volume, why: &str| {
+            Err(DriverError::BadSpec {
+                why: format!("volume {:.60}: {why}", volume.id),
+            })
+        };
+        let guests = self.host.guests.all();
+        let others = guests
+            .iter()
+            .filter(|other| alive(other) && other.spec.id != id)
+            .flat_map(|other| &other.spec.volumes);
+        let others: Vec<&Volume> = others.collect();
+        for (number, volume) in volumes.iter().enumerate() {
+            let VolumeSource::File { path } = &volume.source;
+            if parse_id(&volume.id).is_err() {
+                return refused(volume, "its id is no UUID");
+            }
+            if volumes[..number].iter().any(|other| other.id == volume.id) {
+                return refused(volume, "it is there twice");
+            }
+            if !path.is_file() {
+                return refused(volume, &format!("{} is no file", path.display()));
+            }
+            let clash = |other: &&Volume| {
+                other.source == volume.source && !(other.read_only && volume.read_only)
+            };
+            if others.iter().any(|other| clash(&other)) {
+                let what = format!("volume {} is in use by another guest", volume.id);
+                return Err(busy(id, &what));
+            }
+        }
+        Ok(())
+    }
+
+    fn changeable(&self, guest: &Guest) -> Result<()> {
+        match guest.power {
+            PowerState::Suspended => Err(busy(&guest.spec.id, "it is suspended")),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn failed(what: &str, why: &str) -> DriverError {
+    DriverError::Hypervisor {
+        what: what.to_owned(),
+        why: why.to_owned(),
+    }
+}
+
+#[async_trait]
+impl HotplugVolume for FakeDriver {
+    async fn attach_volume(&self, id: &str, epoch: u64, volume: &Volume) -> Result<()> {
+        let _held = self.host.locks.lock(id).await;
+        let mut guest = self.admitted(id, epoch)?;
+        self.begin(Verb::AttachVolume, self.host.settings.latencies.other_ms)
+            .await?;
+        if guest.spec.volumes.iter().all(|known| known.id != volume.id) {
+            self.changeable(&guest)?;
+            let mut volumes = guest.spec.volumes.clone();
+            volumes.push(volume.clone());
+            self.check_volumes(id, &volumes)?;
+            if alive(&guest) && self.host.faults.attach_volume_fails(&guest.spec.name) {
+                return Err(failed(
+                    "plug the volume",
+                    "the guest is configured to take none",
+                ));
+            }
+            guest.spec.volumes = volumes;
+        }
+        self.host.guests.put(guest)
+    }
+
+    async fn detach_volume(&self, id: &str, epoch: u64, volume_id: &str) -> Result<()> {
+        let _held = self.host.locks.lock(id).await;
+        let mut guest = self.admitted(id, epoch)?;
+        self.begin(Verb::DetachVolume, self.host.settings.latencies.other_ms)
+            .await?;
+        if guest.spec.volumes.iter().any(|known| known.id == volume_id) {
+            self.changeable(&guest)?;
+            if alive(&guest) && self.host.faults.keeps_volume(&guest.spec.name) {
+                let why = "the guest is configured not to let go of it";
+                return Err(failed("unplug the volume", why));
+            }
+            guest.spec.volumes.retain(|known| known.id != volume_id);
+        }
+        self.host.guests.put(guest)
+    }
+
+    async fn resize_volume(&self, id: &str, volume_id: &str) -> Result<()> {
+        let _held = self.host.locks.lock(id).await;
+        let guest = self.known(id)?;
+        self.begin(Verb::ResizeVolume, self.host.settings.latencies.other_ms)
+            .await?;
+        match guest.spec.volumes.iter().any(|known| known.id == volume_id) {
+            true => Ok(()),
+            false => Err(DriverError::BadSpec {
+                why: format!("server {id} does not have volume {volume_id:.60}"),
+            }),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Plugging volumes into servers, running or not.
+//!
+//! Of a running guest QEMU itself is asked what it has, not the record: a driver that died in between leaves a volume
+//! plugged and not recorded, or a node whose device the guest let go of late. Both are put right by the next call.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use hypervisor::{DriverError, HotplugVolume, Result, ServerSpec, Volume};
+use serde_json::{Value, json};
+
+use super::hotplug::{add_device, remove_device, unknown_device};
+use super::{Host, QemuDriver};
+use crate::args::{self, Address, Bus, disk_id};
+use crate::guest::Guest;
+use crate::qmp::QmpError;
+use crate::volumes::{self, Opened};
+use crate::{file_size, record};
+
+const PLUG: &str = "plug the volume";
+const UNPLUG: &str = "unplug the volume";
+/// QEMU lets go of a node some moments after it said that its device is gone.
+const RELEASE: Duration = Duration::from_secs(5);
+const RELEASE_ASK: Duration = Duration::from_millis(20);
+
+#[async_trait]
+impl HotplugVolume for QemuDriver {
+    async fn attach_volume(&self, id: &str, epoch: u64, volume: &Volume) -> Result<()> {
+        let host = &self.host;
+        let layout = host.layout(id)?;
+        let _held = host.locks.lock(id).await;
+        let mut known = host.admitted(&layout, epoch)?;
+        let mut spec = known.spec.clone();
+        let has = spec.volumes.iter().any(|other| other.id == volume.id);
+        if !has {
+            spec.volumes.push(volume.clone());
+            args::check(&spec, &host.settings)?;
+        }
+        match host.reach(&layout).await? {
+            Some(guest) => {
+                let node = volumes::node(&volume.id);
+                if backed(&guest, &node).await? {
+                    tracing::debug!(server = id, volume = volume.id, "it is plugged");
+                } else {
+                    let q35 = host.q35(&known);
+                    plug(host, &guest, &spec, volume, q35).await?;
+                }
+            }
+            None if has => {}
+            None => {
+                host.awake(&layout, &known)?;
+                drop(open(host, id, volume).await?);
+            }
+        }
+        known.spec = spec;
+        record::write(&layout, &known)
+    }
+
+    async fn detach_volume(&self, id: &str, epoch: u64, volume_id: &str) -> Result<()> {
+        let host = &self.host;
+        let layout = host.layout(id)?;
+        let _held = host.locks.lock(id).await;
+        let mut known = host.admitted(&layout, epoch)?;
+        let has = |volume: &Volume| volume.id == volume_id;
+        let node = volumes::node(volume_id);
+        match host.reach(&layout).await? {
+            Some(guest) => {
+                if backed(&guest, &node).await? {
+                    let (device, limit) = (disk_id(&node), host.unplug_limit());
+                    remove_device(&guest, &device, limit, UNPLUG).await?;
+                }
+                close(&guest, &node).await?;
+            }
+            None if known.spec.volumes.iter().any(has) => host.awake(&layout, &known)?,
+            None => {}
+        }
+        known.spec.volumes.retain(|volume| !has(volume));
+        record::write(&layout, &known)
+    }
+
+    async fn resize_volume(&self, id: &str, volume_id: &str) -> Result<()> {
+        let host = &self.host;
+        let layout = host.layout(id)?;
+        let _held = host.locks.lock(id).await;
+        let known = host.known(&layout)?;
+        let mut volumes = known.spec.volumes.iter();
+        let Some(volume) = volumes.find(|volume| volume.id == volume_id) else {
+            return Err(DriverError::BadSpec {
+                why: format!("server {id} does not have volume {volume_id:.60}"),
+            });
+        };
+        let Some(guest) = host.reach(&layout).await? else {
+            return Ok(());
+        };
+        let (_, bytes) = volumes::file(volume, &host.settings)?;
+        file_size::allow(guest.process.pid, bytes)?;
+        let size = json!({"node-name": volumes::node(volume_id), "size": bytes});
+        let resized = guest.qmp.execute("block_resize", size).await;
+        resized
+            .map(drop)
+            .map_err(|error| error.during("resize the volume"))
+    }
+}
+
+async fn open(host: &std::sync::Arc<Host>, server: &str, volume: &Volume) -> Result<Opened> {
+    let (host, server, volume) = (host.clone(), server.to_owned(), volume.clone());
+    let opened =
+        tokio::task::spawn_blocking(move || volumes::open(&volume, &host.settings, &server));
+    opened
+        .await
+        .map_err(|error| DriverError::io("open the volume")(std::io::Error::other(error)))?
+}
+
+/// Is there a device of the node's name that reads the node?
+///
+/// # Errors
+/// `Hypervisor`, when it reads another one: that is nobody's to touch.
+async fn backed(guest: &Guest, node: &str) -> Result<bool> {
+    let path = format!("/machine/peripheral/{}", disk_id(node));
+    let asked = json!({"path": path, "property": "drive"});
+    match guest.qmp.execute("qom-get", asked).await {
+        Ok(drive) if drive == node => Ok(true),
+        Ok(drive) => Err(DriverError::Hypervisor {
+            what: "find the volume's device".to_owned(),
+            why: format!("the device of its name reads {drive}"),
+        }),
+        Err(error) if unknown_device(&error) => Ok(false),
+        Err(error) => Err(error.during("find the volume's device")),
+    }
+}
+
+async fn plug(
+    host: &std::sync::Arc<Host>,
+    guest: &Guest,
+    spec: &ServerSpec,
+    volume: &Volume,
+    q35: bool,
+) -> Result<()> {
+    let during = |error: QmpError| error.during(PLUG);
+    let bus = args::volume_bus(spec, volume, q35)?;
+    let address = room(guest, bus).await?;
+    let node = volumes::node(&volume.id);
+    // What an earlier call left there.
+    close(guest, &node).await?;
+    let opened = open(host, &spec.id, volume).await?;
+    file_size::allow(guest.process.pid, opened.bytes)?;
+    let sets = descriptor_sets(guest).await.map_err(during)?;
+    let taken = |set: &u32| sets.iter().any(|(number, _)| number == set);
+    let set = (volumes::FIRST_SET..).find(|set| !taken(set));
+    let set = set.unwrap_or(volumes::FIRST_SET);
+    let device = args::volume_device(spec, volume, bus, address);
+    let result = async {
+        guest
+            .qmp
+            .add_marked_fd(set, opened.fd.as_fd(), &node)
+            .await
+            .map_err(during)?;
+        let block = volumes::block_node(volume, set);
+        guest
+            .qmp
+            .execute("blockdev-add", block)
+            .await
+            .map_err(during)?;
+        let port = q35 && bus == Bus::Virtio;
+        add_device(guest, device.command(), port, PLUG).await
+    };
+    let result = result.await;
+    if result.is_err()
+        && let Err(error) = close(guest, &node).await
+    {
+        tracing::error!(server = spec.id, volume = volume.id, %error, "a volume that could not be plugged stays open");
+    }
+    result
+}
+
+/// Where a volume goes that is plugged in now.
+///
+/// # Errors
+/// `Unsupported`: the bus takes none from a running guest, or the guest does not have it.
+async fn room(guest: &Guest, bus: Bus) -> Result<Address> {
+    let unsupported = |what: &str| {
+        Err(DriverError::Unsupported {
+            what: what.to_owned(),
+        })
+    };
+    match bus {
+        Bus::Virtio => Ok(Address::default()),
+        Bus::Ide | Bus::Sata => {
+            unsupported("plugging a volume into the bus IDE or SATA of a running guest")
+        }
+        Bus::Scsi => {
+            let path = format!("/machine/peripheral/{}", args::SCSI);
+            match guest.qmp.execute("qom-list", json!({"path": path})).await {
+                Ok(_) => Ok(Address {
+                    bus: Some(format!("{}.0", args::SCSI)),
+                    place: None,
+                }),
+                Err(QmpError::Refused { .. }) => {
+                    unsupported("plugging a SCSI volume into a guest that has no SCSI bus")
+                }
+                Err(error) => Err(error.during(PLUG)),
+            }
+        }
+    }
+}
+
+/// Closes a node and its descriptor; what is not there is fine. What the guest wrote is on its way to the disk when the
+/// node is gone.
+async fn close(guest: &Guest, node: &str) -> Result<()> {
+    let during = |error: QmpError| error.during("close the volume");
+    let began = Instant::now();
+    loop {
+        let closed = guest
+            .qmp
+            .execute("blockdev-del", json!({"node-name": node}));
+        match closed.await {
+            Ok(_) => break,
+            Err(QmpError::Refused { text, .. }) if text.starts_with("Failed to find node") => break,
+            Err(QmpError::Refused { text, .. })
+                if text.ends_with("is in use") && began.elapsed() < RELEASE =>
+            {
+                tokio::time::sleep(RELEASE_ASK).await;
+            }
+            Err(error) => return Err(during(error)),
+        }
+    }
+    for (set, marks) in descriptor_sets(guest).await.map_err(during)? {
+        if marks.iter().any(|mark| mark == node) {
+            let removed = guest.qmp.execute("remove-fd", json!({"fdset-id": set}));
+            removed.await.map_err(during)?;
+        }
+    }
+    Ok(())
+}
+
+/// The numbers of QEMU's descriptor sets, with the marks on what is in them.
+async fn descriptor_sets(guest: &Guest) -> std::result::Result<Vec<(u32, Vec<String>)>, QmpError> {
+    let sets = guest.qmp.execute("query-fdsets", json!({})).await?;
+    let sets = sets.as_array().map(Vec::as_slice).unwrap_or_default();
+    let number = |set: &Value| u32::try_from(set.get("fdset-id")?.as_u64()?).ok();
+    let marks = |set: &Value| {
+        let fds = set.get("fds").and_then(Value::as_array);
+        let fds = fds.map(Vec::as_slice).unwrap_or_default().iter();
+        let marks = fds.filter_map(|fd| Some(fd.get("opaque")?.as_str()?.to_owned()));
+        marks.collect::<Vec<String>>()
+    };
+    Ok(sets
+        .iter()
+        .filter_map(|set| Some((number(set)?, marks(set))))
+        .collect())
+}
