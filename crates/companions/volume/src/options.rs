@@ -121,6 +121,7 @@ impl Section for Settings {
             volume_dir: from.path("volume_dir"),
             backup_dir: from.path("backup_dir"),
             host: "localhost".to_owned(),
+            also_hosts: Vec::new(),
             backend: from.text("volume_backend_name"),
             zone: from.text("storage_availability_zone"),
             default_zone: from.optional("default_availability_zone"),

@@ -64,6 +64,7 @@ impl Volumes {
     /// Database, folder or policy cannot be used.
     pub async fn open(db: Database, settings: Settings) -> Result<Self, OpenError> {
         let opened = FileDriver::open(&settings.volume_dir, &settings.host, settings.keep_free);
+        let opened = opened.map(|driver| driver.also(&settings.also_hosts));
         let driver = opened.map_err(|source| OpenError::Folder {
             folder: settings.volume_dir.clone(),
             source,

@@ -15,6 +15,8 @@ pub struct Settings {
     pub backup_dir: PathBuf,
     /// Name of this host, the first part of `HOST@BACKEND#POOL`.
     pub host: String,
+    /// Further names of hosts that are this machine.
+    pub also_hosts: Vec<String>,
     /// Name of the back end [volume_backend_name].
     pub backend: String,
     /// The zone of this host's back ends [storage_availability_zone].

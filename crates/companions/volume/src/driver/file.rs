@@ -22,8 +22,10 @@ use super::{
 #[derive(Debug, Clone)]
 pub struct FileDriver {
     root: PathBuf,
-    /// Name of this machine: others do not reach its files.
+    /// Name of this machine.
     host: String,
+    /// Further names of hosts that are this machine: others do not reach its files.
+    also: Vec<String>,
     /// Bytes that are left free on the file system.
     keep_free: u64,
 }
@@ -41,8 +43,16 @@ impl FileDriver {
         Ok(FileDriver {
             root: root.canonicalize()?,
             host: host.to_owned(),
+            also: Vec::new(),
             keep_free,
         })
+    }
+
+    /// The same for a machine that is several hosts.
+    #[must_use]
+    pub fn also(mut self, hosts: &[String]) -> Self {
+        self.also = hosts.to_vec();
+        self
     }
 
     fn folder(&self, id: Id) -> PathBuf {
@@ -306,7 +316,7 @@ impl Driver for FileDriver {
             let why = "Connector doesn't have required information: host".to_owned();
             return Err(DriverError::Connector(why));
         }
-        if host != self.host {
+        if host != self.host && !self.also.iter().any(|one| one == host) {
             return Err(DriverError::Connector(format!(
                 "The files of volumes lie on {}: {host} does not reach them.",
                 self.host
