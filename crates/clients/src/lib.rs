@@ -12,6 +12,7 @@ pub mod image;
 pub mod network;
 mod service;
 mod session;
+pub mod volume;
 
 pub use error::ClientError;
 pub use service::{Reply, Service};

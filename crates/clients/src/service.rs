@@ -231,11 +231,29 @@ impl Service {
         token: &str,
         body: Option<&Value>,
     ) -> Result<T> {
-        let headers = [
+        self.json_at("", method, path, token, body).await
+    }
+
+    /// The same of a service with microversions, at one of them (`volume 3.67`).
+    ///
+    /// # Errors
+    /// As of [`Service::json`].
+    pub async fn json_at<T: DeserializeOwned>(
+        &self,
+        version: &str,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: Option<&Value>,
+    ) -> Result<T> {
+        let mut headers = vec![
             ("x-auth-token", token),
             ("content-type", "application/json"),
             ("accept", "application/json"),
         ];
+        if !version.is_empty() {
+            headers.push(("openstack-api-version", version));
+        }
         let bytes = body
             .map(|body| Bytes::from(body.to_string()))
             .unwrap_or_default();

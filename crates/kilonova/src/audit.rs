@@ -39,6 +39,7 @@ async fn offline(config: &Config) -> Result<Vec<String>> {
         db,
         hosts,
         network: companions.service("network")?,
+        volume: companions.service("volume")?,
         companions,
         session,
         at_rest: true,

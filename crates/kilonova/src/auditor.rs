@@ -19,6 +19,7 @@ pub struct Auditor {
     pub companions: Companions,
     pub hosts: Vec<Hosted>,
     pub network: Service,
+    pub volume: Service,
     pub session: Session,
     /// Whether no process runs this cloud: its networks are there, but nobody applied them here.
     pub at_rest: bool,
@@ -46,6 +47,7 @@ impl Auditor {
         findings.extend(grouped(self, &live).await?);
         findings.extend(guests(self).await?);
         findings.extend(ports(self, &live).await?);
+        findings.extend(volumes(self, &live).await?);
         for one in &self.companions.0 {
             findings.extend(one.companion.audit(self.at_rest).await?);
         }
@@ -195,4 +197,41 @@ async fn ports(cloud: &Auditor, live: &BTreeSet<String>) -> Result<Vec<String>> 
             )
         })
         .collect())
+}
+
+/// Attachments that no server has, and volumes of servers that are not attached. What a user reserved proves nothing:
+/// only compute tells the volume service of hosts.
+async fn volumes(cloud: &Auditor, live: &BTreeSet<String>) -> Result<Vec<String>> {
+    let volume = &cloud.volume;
+    let attachments = cloud
+        .session
+        .with(|token| async move { clients::volume::attachments(volume, &token, None).await })
+        .await?;
+    let mut had = BTreeSet::new();
+    let mut findings = Vec::new();
+    for id in live {
+        let server = match servers::find(cloud.db.read(), id).await {
+            Err(DbError::NotFound(_)) => continue,
+            other => other?,
+        };
+        for volume in server.volumes {
+            if !attachments.iter().any(|one| one.id == volume.attachment_id) {
+                findings.push(format!(
+                    "server {id} has volume {}, which is not attached to it",
+                    volume.volume_id
+                ));
+            }
+            had.insert(volume.attachment_id);
+        }
+    }
+    let connected = attachments.iter().filter(|one| one.status != "reserved");
+    let lost = connected.filter(|one| one.instance.is_some() && !had.contains(&one.id));
+    findings.extend(lost.map(|one| {
+        format!(
+            "volume {} is attached to server {}, which does not have it",
+            one.volume_id,
+            one.instance.as_deref().unwrap_or_default()
+        )
+    }));
+    Ok(findings)
 }

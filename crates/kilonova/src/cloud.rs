@@ -58,6 +58,8 @@ pub struct Cloud {
     pub hosts: Vec<drivers::Hosted>,
     /// The network service as compute calls it.
     pub network: Service,
+    /// The volume service as compute calls it.
+    pub volume: Service,
     /// The image service as compute calls it.
     pub image: Service,
     /// What the front door answers with, for requests of this process.
@@ -82,6 +84,7 @@ struct Asked {
     identity: Service,
     image: Service,
     network: Service,
+    volume: Service,
 }
 
 impl Cloud {
@@ -153,6 +156,7 @@ impl Cloud {
             identity: companions.service("identity")?,
             image: companions.service("image")?,
             network: companions.service("network")?,
+            volume: companions.service("volume")?,
         };
         let own = |user: &str| session(&asked.identity, user, state.secrets.service(user));
         let nova = own("nova");
@@ -194,6 +198,7 @@ impl Cloud {
             companions: companions.clone(),
             hosts: hosts.clone(),
             network: asked.network.clone(),
+            volume: asked.volume.clone(),
             session: nova.clone(),
             at_rest: false,
         });
@@ -238,6 +243,7 @@ impl Cloud {
             companions,
             hosts,
             network: asked.network,
+            volume: asked.volume,
             image: asked.image,
             front_door: door,
             session: nova,
@@ -357,6 +363,7 @@ fn control(
         identity: asked.identity.clone(),
         image: asked.image.clone(),
         network: asked.network.clone(),
+        volume: asked.volume.clone(),
         session: session.clone(),
         policy: Arc::new(policy),
         generators: compute_control::keypairs::Generators::default(),

@@ -7,7 +7,7 @@ pub mod network;
 pub mod placement;
 pub mod volume;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -73,6 +73,11 @@ pub trait Configured: Send + Sync {
 
     /// The option and number of a user of the machine that its programs run as, which no guest may be.
     fn machine_user(&self) -> Option<(&'static str, u32)> {
+        None
+    }
+
+    /// A folder of files that guests of this machine may be given, in a cloud whose files lie in `state`.
+    fn guest_files(&self, _state: &Path) -> Option<PathBuf> {
         None
     }
 

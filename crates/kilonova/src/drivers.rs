@@ -68,6 +68,10 @@ pub fn qemu_settings(config: &Config, state: &State) -> QemuSettings {
         virt_type: config.qemu.virt_type,
         qemu_binary: config.qemu.binary.clone(),
         image_folders: vec![state.path.join("image-cache")],
+        volume_folders: config
+            .companions()
+            .filter_map(|one| one.guest_files(&state.path))
+            .collect(),
         machine_type: config.qemu.machine_type.clone(),
         cpu_model: config.qemu.cpu_model.clone(),
         cgroups: config.qemu.cgroups,

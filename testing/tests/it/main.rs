@@ -26,6 +26,7 @@ mod reports;
 mod scheduling;
 mod server_groups;
 mod server_images;
+mod server_volumes;
 mod service_users;
 mod start;
 mod tls;

@@ -80,6 +80,7 @@ const OURS_ALONE: &[Note] = &[
     ("network", "project_member", PART),
     ("network", "project_reader", PART),
     ("network", "servers_device", PART),
+    ("network", "update_security_group_rule", "tags of rules are changed by it; Neutron, which has no such rule, asks `default`"),
     ("network", "update_port_binding", "without it Neutron asks `default`, and a port's project could change its binding"),
     ("volume", "project_member", PART),
     ("volume", "project_reader", PART),

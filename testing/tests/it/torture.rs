@@ -5,6 +5,8 @@
 //! The world is a whole cloud, and the journal is its own: the workflows under test have names that the cloud's
 //! conductor does not know.
 
+mod volumes;
+
 use std::sync::Arc;
 
 use compute_conductor::workflows::interfaces::attach::AttachInterface;
@@ -18,6 +20,7 @@ use compute_model::server::BuildPlan;
 use compute_model::{Server as Row, TaskState, VmState};
 use compute_rpc::workflows as states;
 use http::Method;
+use hypervisor::ServerSpec;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sql::Database;
@@ -67,6 +70,7 @@ impl Stage {
             bus: running.bus.clone(),
             network: running.network.clone(),
             image: running.image.clone(),
+            volume: running.volume.clone(),
             session: running.session.clone(),
             settings: Settings::default(),
             hearing: compute_conductor::Hearing::default(),
@@ -167,13 +171,18 @@ impl Stage {
 
     /// The ports of the cards that the guest has.
     async fn cards(&self, row: &Row) -> Vec<String> {
+        let nics = self.spec(row).await.nics;
+        nics.into_iter().map(|nic| nic.port_id).collect()
+    }
+
+    /// What the server's host knows of its guest.
+    async fn spec(&self, row: &Row) -> ServerSpec {
         let hosts = &self.cloud.cloud().hosts;
         let hosted = hosts
             .iter()
             .find(|hosted| Some(hosted.host.as_str()) == row.host.as_deref());
         let spec = hosted.expect("a host").driver.spec(&row.id).await;
-        let nics = spec.expect("a driver").expect("a guest").nics;
-        nics.into_iter().map(|nic| nic.port_id).collect()
+        spec.expect("a driver").expect("a guest")
     }
 
     /// Waits until the server has so many ports, and its record says so.
@@ -535,6 +544,16 @@ async fn a_card_goes_whole_or_stays_wherever_its_detachment_is_hit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_volume_comes_whole_or_stays_free_wherever_its_attachment_is_hit() {
+    volumes::attaches(Stage::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_goes_whole_or_stays_wherever_its_detachment_is_hit() {
+    volumes::detaches(Stage::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_build_ends_whole_or_leaves_nothing_wherever_it_is_hit() {
     builds(Stage::open().await).await;
 }
@@ -574,6 +593,12 @@ async fn on_a_server(variable: &str) {
     }
     if let Some(stage) = Stage::on(variable).await {
         detaches(stage).await;
+    }
+    if let Some(stage) = Stage::on(variable).await {
+        volumes::attaches(stage).await;
+    }
+    if let Some(stage) = Stage::on(variable).await {
+        volumes::detaches(stage).await;
     }
     if let Some(stage) = Stage::on(variable).await {
         snapshots(stage).await;

@@ -95,6 +95,8 @@ impl Agent {
             .on(build::destroy)
             .on(act::act)
             .on(plug::plug)
+            .on(plug::plug_volume)
+            .on(plug::resize_volume)
             .on(given_up::give_up)
             .on(snapshot::export)
             .on(snapshot::upload)

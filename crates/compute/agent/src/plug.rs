@@ -1,10 +1,12 @@
-//! Network cards of servers that are here.
+//! Network cards and volumes of servers that are here.
 
 use std::sync::Arc;
 
 use bus::{Context, Failure};
-use compute_rpc::agent::Plug;
+use compute_rpc::agent::{Plug, PlugVolume, ResizeVolume};
 use compute_rpc::code;
+
+use hypervisor::HotplugVolume;
 
 use crate::failure::{of_driver, unsupported};
 use crate::numbers::epoch;
@@ -30,4 +32,43 @@ pub async fn plug(host: Arc<Host>, _context: Context, message: Plug) -> Result<(
         }
     };
     done.map_err(|error| of_driver(&error))
+}
+
+/// Plugs a volume into a guest, or unplugs it. Repeating it is harmless.
+pub async fn plug_volume(
+    host: Arc<Host>,
+    _context: Context,
+    message: PlugVolume,
+) -> Result<(), Failure> {
+    let (server, volume_id) = (&message.server, message.volume_id.as_str());
+    let able = volumes_of(&host)?;
+    let epoch = epoch(server.epoch);
+    let done = match message.plugged {
+        true => {
+            let volumes = spec::volumes(server);
+            let volume = volumes.iter().find(|volume| volume.id == volume_id);
+            let volume = volume.ok_or_else(|| {
+                Failure::new(code::BAD_REQUEST, "the server does not have this volume")
+            })?;
+            able.attach_volume(&server.id, epoch, volume).await
+        }
+        false => able.detach_volume(&server.id, epoch, volume_id).await,
+    };
+    done.map_err(|error| of_driver(&error))
+}
+
+/// Shows a guest the size that a volume has by now.
+pub async fn resize_volume(
+    host: Arc<Host>,
+    _context: Context,
+    message: ResizeVolume,
+) -> Result<(), Failure> {
+    let able = volumes_of(&host)?;
+    let done = able.resize_volume(&message.server_id, &message.volume_id);
+    done.await.map_err(|error| of_driver(&error))
+}
+
+fn volumes_of(host: &Host) -> Result<&dyn HotplugVolume, Failure> {
+    let able = host.driver.hotplug_volume();
+    able.ok_or_else(|| unsupported("change the volumes of a server"))
 }

@@ -11,11 +11,12 @@ use compute_model::guest_hardware::GuestHardware;
 use compute_model::hardware::{FirmwareType, quoted};
 use compute_model::metadata::{self, Guest};
 use compute_model::network::Vif;
+use compute_model::volume::Connection;
 use compute_model::{Server, image_properties};
 use compute_rpc::{code, failure};
 use hypervisor::{
     CommandLine, ConfigDrive, ConfigFile, CpuLimits, DirectBoot, Ephemeral, Firmware, ImageRef,
-    Nic, RootDisk, ServerSpec, Tap,
+    Nic, RootDisk, ServerSpec, Tap, Volume, VolumeSource,
 };
 use rand::Rng;
 
@@ -71,6 +72,7 @@ pub fn new(
         .map_or(&none, |image| &image.properties);
     spec.hardware = GuestHardware::of(&server.flavor, properties).map_err(unusable)?;
     spec.nics = nics(server)?;
+    spec.volumes = volumes(server);
     if server.config_drive {
         spec.config_drive = Some(config_drive(server, extras, settings)?);
     }
@@ -89,7 +91,24 @@ pub fn renewed(mut kept: ServerSpec, server: &Server) -> Result<ServerSpec, Fail
     kept.epoch = epoch(server.epoch);
     kept.name.clone_from(&server.name);
     kept.nics = nics(server)?;
+    kept.volumes = volumes(server);
     Ok(kept)
+}
+
+/// The volumes that the guest is to have: those that the host can reach, and that it is not to let go of.
+pub fn volumes(server: &Server) -> Vec<Volume> {
+    let wanted = server.volumes.iter().filter(|volume| !volume.detaching);
+    let reached = wanted.filter_map(|volume| match &volume.connection {
+        Some(Connection::File { path, read_only }) => Some(Volume {
+            id: volume.volume_id.clone(),
+            source: VolumeSource::File { path: path.clone() },
+            read_only: *read_only,
+            bus: None,
+            boot: volume.boot,
+        }),
+        None => None,
+    });
+    reached.collect()
 }
 
 /// A property of the server's image as the type that a description has. The API refuses others, but a row may be older

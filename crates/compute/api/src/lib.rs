@@ -38,6 +38,7 @@ pub mod shapes;
 pub mod tags;
 pub mod tenant_usages;
 pub mod versions;
+mod volumes;
 pub mod words;
 
 use std::sync::Arc;

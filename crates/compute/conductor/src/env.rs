@@ -14,6 +14,7 @@ pub struct Env {
     pub bus: Bus,
     pub network: Service,
     pub image: Service,
+    pub volume: Service,
     /// Compute's own user.
     pub session: Session,
     pub settings: Settings,

@@ -13,6 +13,7 @@ mod purge;
 mod records;
 mod settings;
 mod silence;
+mod volumes;
 mod why;
 pub mod workflows;
 
@@ -56,6 +57,8 @@ impl Conductor {
             .on::<workflows::act::Act>()
             .on::<workflows::interfaces::attach::AttachInterface>()
             .on::<workflows::interfaces::detach::DetachInterface>()
+            .on::<workflows::volumes::attach::AttachVolume>()
+            .on::<workflows::volumes::detach::DetachVolume>()
             .on::<workflows::snapshot::Snapshot>()
             .options(workflow::Options {
                 concurrency: env.settings.concurrency,

@@ -7,7 +7,9 @@ pub mod build;
 pub mod delete;
 pub mod interfaces;
 pub mod snapshot;
+pub mod volumes;
 
+mod devices;
 mod plugged;
 
 /// The longest that a step without waits may take.

@@ -47,6 +47,7 @@ pub struct Control {
     pub identity: Service,
     pub image: Service,
     pub network: Service,
+    pub volume: Service,
     /// Compute's own user, for what callers' tokens may not do.
     pub session: Session,
     /// Who may do what ([`policy`]).

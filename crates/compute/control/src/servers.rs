@@ -21,8 +21,10 @@ pub mod show;
 pub mod state;
 pub mod tags;
 pub mod update;
+pub mod volumes;
 
 mod boot;
+mod devices;
 mod nics;
 mod plan;
 mod vifs;

@@ -39,6 +39,7 @@ pub async fn control_on(
         identity,
         image: Service::in_process("image", image),
         network: Service::in_process("network", network),
+        volume: Service::in_process("volume", Router::new()),
         policy: Arc::new(policy::load(None).expect("the defaults compile")),
         generators: crate::keypairs::Generators::default(),
         settings: Settings::default(),

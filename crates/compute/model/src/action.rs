@@ -46,7 +46,9 @@ pub fn event_of(action: &str) -> String {
         "delete" => "compute_terminate_instance".to_owned(),
         "createImage" => "compute_snapshot_instance".to_owned(),
         "createBackup" => "compute_backup_instance".to_owned(),
-        "attach_interface" | "detach_interface" => format!("compute_{action}"),
+        "attach_interface" | "detach_interface" | "attach_volume" | "detach_volume" => {
+            format!("compute_{action}")
+        }
         other => format!("compute_{other}_instance"),
     }
 }

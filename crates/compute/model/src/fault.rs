@@ -42,6 +42,8 @@ pub enum Kind {
     NetworkGone,
     /// An address or port is in use, none is left, or the quota of the network service is used up.
     NetworkTaken,
+    /// The volume service refused, or its volume cannot be reached by the host.
+    Volume,
     /// A later operation took the server over.
     Overtaken,
     /// The server was deleted meanwhile.
@@ -78,6 +80,7 @@ impl Kind {
             Kind::HostAway => "Its host does not answer.",
             Kind::NotPlugged => "Its network card was not plugged in time.",
             Kind::Network => "Failed to allocate the network(s).",
+            Kind::Volume => "The volume could not be used.",
             Kind::PortInUse => "A port that was asked for is in use by another instance.",
             Kind::NetworkGone => "A network or port that was asked for does not exist any more.",
             Kind::NetworkTaken => {

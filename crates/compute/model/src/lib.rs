@@ -32,6 +32,7 @@ pub mod status;
 pub mod testing;
 pub mod usage;
 pub mod version_predicate;
+pub mod volume;
 
 pub use fault::Fault;
 pub use flavor::Flavor;

@@ -198,9 +198,10 @@ pub fn admit(action: Action, server: &Server, admin: bool) -> Result<Rule, Refus
     }
 }
 
-/// Whether network cards may be added to and taken from a server now; `word` names the call in 409 messages. Such a
-/// change claims no task state. Source: the decorators of Nova's `attach_interface` and `detach_interface`.
-pub fn admit_interface(word: &'static str, server: &Server, admin: bool) -> Result<(), Refusal> {
+/// Whether network cards and volumes may be added to and taken from a server now; `word` names the call in 409
+/// messages. Such a change claims no task state. Source: the decorators of Nova's `attach_interface`,
+/// `detach_interface`, `attach_volume` and `detach_volume`.
+pub fn admit_plug(word: &'static str, server: &Server, admin: bool) -> Result<(), Refusal> {
     unlocked(server, admin)?;
     states_allow(word, &[Active, Paused, Stopped], From::Idle, server)?;
     match server.launched() {
@@ -353,19 +354,19 @@ mod tests {
             (Suspended, false),
         ] {
             server.vm_state = state;
-            let admitted = admit_interface("attach_interface", &server, false);
+            let admitted = admit_plug("attach_interface", &server, false);
             assert_eq!(admitted.is_ok(), allowed, "{state:?}");
         }
         server.vm_state = Active;
         server.task_state = Some(Rebooting);
-        let refusal = admit_interface("detach_interface", &server, true).expect_err("busy");
+        let refusal = admit_plug("detach_interface", &server, true).expect_err("busy");
         assert_eq!(
             refusal.to_string(),
             "Cannot 'detach_interface' instance s1 while it is in task_state rebooting"
         );
         server.task_state = None;
         server.launched_at = None;
-        assert!(admit_interface("attach_interface", &server, false).is_err());
+        assert!(admit_plug("attach_interface", &server, false).is_err());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::flavor::Flavor;
 use crate::image::ServerImage;
 use crate::network::{NetworkRequest, Vif};
 use crate::state::{PowerState, TaskState, VmState};
+use crate::volume::AttachedVolume;
 
 /// A server. One value, loaded with one query: what lists filter by has a column of its own in
 /// the table, the rest are documents.
@@ -45,6 +46,9 @@ pub struct Server {
     pub launch_index: i32,
     pub reservation_id: String,
     pub vifs: Vec<Vif>,
+    /// In the order in which the guest got them. What messages of older releases say nothing of is none.
+    #[serde(default)]
+    pub volumes: Vec<AttachedVolume>,
     pub metadata: BTreeMap<String, String>,
     pub tags: Vec<String>,
     pub key: Option<ServerKey>,

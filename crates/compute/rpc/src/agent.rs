@@ -81,6 +81,34 @@ impl Message for Plug {
     type Reply = ();
 }
 
+/// Plug a volume of the server into its guest, running or not, or unplug it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PlugVolume {
+    pub server: Box<Server>,
+    pub volume_id: String,
+    /// Whether the guest is to have the volume. The server has it then, with its connection.
+    pub plugged: bool,
+}
+
+impl Message for PlugVolume {
+    const NAME: &'static str = "plug_volume";
+    const IDEMPOTENT: bool = true;
+    type Reply = ();
+}
+
+/// Show the guest the size that a volume of its server has by now.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ResizeVolume {
+    pub server_id: String,
+    pub volume_id: String,
+}
+
+impl Message for ResizeVolume {
+    const NAME: &'static str = "resize_volume";
+    const IDEMPOTENT: bool = true;
+    type Reply = ();
+}
+
 /// Copy the server's root disk into a file of the host, for [`Upload`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Export {

@@ -9,6 +9,7 @@ use compute_model::lifecycle::Action;
 use compute_model::network::{NetworkRequest, Vif};
 use compute_model::request::{Choice, Explanation};
 use compute_model::server::BuildPlan;
+use compute_model::volume::AttachedVolume;
 use serde::{Deserialize, Serialize};
 
 /// Who asked, kept for the record of the action and for log lines.
@@ -157,7 +158,7 @@ pub struct AttachInterface {
     pub server_id: String,
     pub asked: Asked,
     pub wanted: NetworkRequest,
-    /// The workflows of the changes of the server's cards that were accepted before this one.
+    /// The workflows of the changes of the server's devices that were accepted before this one.
     #[serde(default)]
     pub before: Vec<String>,
     /// The card, once its port is made or bound.
@@ -185,6 +186,55 @@ pub struct DetachInterface {
     /// What the server's record says of the card.
     pub vif: Vif,
 }
+
+/// Kind of [`AttachVolume`].
+pub const ATTACH_VOLUME: &str = "attach_volume";
+
+/// The version of [`AttachVolume`] and of its steps.
+pub const ATTACH_VOLUME_VERSION: u16 = 1;
+
+/// A server gets a volume.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AttachVolume {
+    pub server_id: String,
+    pub asked: Asked,
+    pub volume_id: String,
+    #[serde(default)]
+    pub tag: Option<String>,
+    #[serde(default)]
+    pub delete_on_termination: bool,
+    /// As in [`AttachInterface`].
+    #[serde(default)]
+    pub before: Vec<String>,
+    /// What the server's record says of it, once the volume is reserved.
+    #[serde(default)]
+    pub volume: Option<AttachedVolume>,
+}
+
+/// Kind of [`DetachVolume`].
+pub const DETACH_VOLUME: &str = "detach_volume";
+
+/// The version of [`DetachVolume`] and of its steps.
+pub const DETACH_VOLUME_VERSION: u16 = 1;
+
+/// A server loses a volume.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DetachVolume {
+    pub server_id: String,
+    pub asked: Asked,
+    /// As in [`AttachInterface`].
+    #[serde(default)]
+    pub before: Vec<String>,
+    pub volume: AttachedVolume,
+}
+
+/// Changes of a server's devices, which are made one after the other.
+pub const DEVICE_CHANGES: &[&str] = &[
+    ATTACH_INTERFACE,
+    DETACH_INTERFACE,
+    ATTACH_VOLUME,
+    DETACH_VOLUME,
+];
 
 /// Kind of [`Snapshot`].
 pub const SNAPSHOT: &str = "snapshot";

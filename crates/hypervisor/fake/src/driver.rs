@@ -3,9 +3,9 @@
 mod abilities;
 mod volumes;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -40,6 +40,15 @@ struct Host {
     graves: Graves,
     events: broadcast::Sender<GuestEvent>,
     started: Instant,
+    /// Bytes of volumes that guests were shown last, by volume.
+    sizes: Mutex<HashMap<String, u64>>,
+}
+
+impl Host {
+    fn resized(&self, volume_id: &str, size: u64) {
+        let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+        sizes.insert(volume_id.to_owned(), size);
+    }
 }
 
 impl FakeDriver {
@@ -55,6 +64,7 @@ impl FakeDriver {
             guests,
             faults,
             locks: ServerLocks::default(),
+            sizes: Mutex::default(),
             graves: Graves::default(),
             events: broadcast::channel(EVENTS).0,
             started: Instant::now(),
@@ -71,6 +81,13 @@ impl FakeDriver {
     /// A pattern is no regular expression.
     pub fn set_faults(&self, faults: &Faults) -> Result<()> {
         self.host.faults.set(faults)
+    }
+
+    /// Bytes of a volume as a guest was told when it grew; none before that.
+    pub fn volume_size(&self, volume_id: &str) -> Option<u64> {
+        let sizes = self.host.sizes.lock();
+        let sizes = sizes.unwrap_or_else(PoisonError::into_inner);
+        sizes.get(volume_id).copied()
     }
 
     /// The guest crashes, as seen from outside.

@@ -55,6 +55,7 @@ pub(super) async fn conductor(parts: &Parts<'_>, db: &Database) -> Result<Conduc
         bus: parts.bus.clone(),
         network: parts.asked.network.clone(),
         image: parts.asked.image.clone(),
+        volume: parts.asked.volume.clone(),
         session: parts.session.clone(),
         settings,
         hearing: compute_conductor::Hearing::default(),

@@ -1,5 +1,6 @@
 //! The volume service (Cinder v3).
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -47,22 +48,34 @@ impl Configured for Chosen {
         self.0.connection.as_deref()
     }
 
+    fn guest_files(&self, state: &Path) -> Option<PathBuf> {
+        Some(in_place(&self.0.volume_dir, state, VOLUMES))
+    }
+
     async fn open(&self, place: &Place<'_>) -> Result<Arc<dyn Companion>> {
         let db = place.database(ROW.name).await?;
-        let mut settings = Settings {
+        let hosts = crate::drivers::host_names(place.config)?;
+        let also = hosts.iter().map(ToString::to_string).collect();
+        let settings = Settings {
             host: place.config.place.host.to_string(),
+            also_hosts: also,
             keep_free: place.config.place.disk_reserve,
+            volume_dir: in_place(&self.0.volume_dir, place.folder, VOLUMES),
+            backup_dir: in_place(&self.0.backup_dir, place.folder, "backups"),
             ..self.0.clone()
         };
-        for (folder, name) in [
-            (&mut settings.volume_dir, "volumes"),
-            (&mut settings.backup_dir, "backups"),
-        ] {
-            if folder.as_os_str().is_empty() {
-                *folder = place.folder.join(name);
-            }
-        }
         Ok(Arc::new(Service(Volumes::open(db, settings).await?)))
+    }
+}
+
+/// The folder of volumes where the operator names none.
+const VOLUMES: &str = "volumes";
+
+/// A folder as the operator named it, else one of the cloud's own.
+fn in_place(folder: &Path, state: &Path, name: &str) -> PathBuf {
+    match folder.as_os_str().is_empty() {
+        true => state.join(name),
+        false => folder.to_owned(),
     }
 }
 

@@ -6,6 +6,7 @@ use rest::words::{ACCEPTED, CREATED, DELETE, GET, NO_CONTENT, OK, POST, PUT};
 use super::{Route, built, not_built, row};
 use crate::{
     consoles, diagnostics, instance_actions, interfaces, metadata, passwords, servers, tags,
+    volumes,
 };
 
 #[rustfmt::skip]
@@ -36,11 +37,11 @@ pub(super) const ROWS: &[Route] = &[
     row(DELETE, "/servers/{server_id}/os-interface/{id}", Rule("os_compute_api:os-attach-interfaces:delete"), ACCEPTED, built!(interfaces::delete)),
     row(GET, "/servers/{server_id}/os-server-password", Rule("os_compute_api:os-server-password:show"), OK, built!(passwords::show)),
     row(DELETE, "/servers/{server_id}/os-server-password", Rule("os_compute_api:os-server-password:clear"), NO_CONTENT, built!(passwords::clear)),
-    row(GET, "/servers/{server_id}/os-volume_attachments", Rule("os_compute_api:os-volumes-attachments:index"), OK, not_built),
-    row(POST, "/servers/{server_id}/os-volume_attachments", Rule("os_compute_api:os-volumes-attachments:create"), ACCEPTED, not_built).before(101, OK),
-    row(GET, "/servers/{server_id}/os-volume_attachments/{id}", Rule("os_compute_api:os-volumes-attachments:show"), OK, not_built),
-    row(PUT, "/servers/{server_id}/os-volume_attachments/{id}", Rule("os_compute_api:os-volumes-attachments:update"), ACCEPTED, not_built),
-    row(DELETE, "/servers/{server_id}/os-volume_attachments/{id}", Rule("os_compute_api:os-volumes-attachments:delete"), ACCEPTED, not_built),
+    row(GET, "/servers/{server_id}/os-volume_attachments", Rule("os_compute_api:os-volumes-attachments:index"), OK, built!(volumes::index)),
+    row(POST, "/servers/{server_id}/os-volume_attachments", Rule("os_compute_api:os-volumes-attachments:create"), ACCEPTED, built!(volumes::create)).before(101, OK),
+    row(GET, "/servers/{server_id}/os-volume_attachments/{id}", Rule("os_compute_api:os-volumes-attachments:show"), OK, built!(volumes::show)),
+    row(PUT, "/servers/{server_id}/os-volume_attachments/{id}", Rule("os_compute_api:os-volumes-attachments:update"), ACCEPTED, built!(volumes::update)),
+    row(DELETE, "/servers/{server_id}/os-volume_attachments/{id}", Rule("os_compute_api:os-volumes-attachments:delete"), ACCEPTED, built!(volumes::delete)),
     row(POST, "/servers/{server_id}/remote-consoles", Rule("os_compute_api:os-remote-consoles"), OK, built!(consoles::create)).since(6),
     row(GET, "/servers/{server_id}/os-security-groups", Rule("os_compute_api:os-security-groups:list"), OK, built!(servers::security_groups::index)),
     row(GET, "/servers/{server_id}/shares", Rule("os_compute_api:os-server-shares:index"), OK, not_built).since(97),

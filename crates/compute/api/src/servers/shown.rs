@@ -9,7 +9,8 @@ use compute_model::{Fault, Server, VmState, host, status};
 use microversion::Patch;
 
 use super::view::{
-    AddressView, Addresses, FaultView, FlavorCopy, FlavorLink, ImageLink, ImageView, ServerView,
+    AddressView, Addresses, AttachedVolume, FaultView, FlavorCopy, FlavorLink, ImageLink,
+    ImageView, ServerView,
 };
 use crate::call::Call;
 use crate::words::{Link, Named};
@@ -135,7 +136,7 @@ pub(super) fn view<'v>(
         task_state: or_null(server.task_state.map(|task| task.as_str())),
         vm_state: Some(server.vm_state.as_str()),
         power_state: Some(server.power_state.number().into()),
-        volumes_attached: Some(Vec::new()),
+        volumes_attached: Some(server.volumes.iter().map(attached).collect()),
         locked: server.lock.is_some(),
         host_status: host_status(server, sight, hosts),
         description: server.description.as_deref(),
@@ -169,6 +170,14 @@ fn flavor(server: &Server, sight: Sight) -> FlavorCopy<'_> {
         swap: flavor.swap,
         original_name: &flavor.name,
         extra_specs: sight.extra_specs.then_some(&flavor.extra_specs),
+    }
+}
+
+/// A volume in the view of its server.
+fn attached(volume: &compute_model::volume::AttachedVolume) -> AttachedVolume<'_> {
+    AttachedVolume {
+        id: &volume.volume_id,
+        delete_on_termination: volume.delete_on_termination,
     }
 }
 

@@ -1,4 +1,4 @@
-//! A server and all that belongs to it goes: build under way, guest, ports, tokens, claims, record.
+//! A server and all that belongs to it goes: build under way, guest, ports, volumes, tokens, claims, record.
 //!
 //! It cannot be cancelled and only goes forward: each step removes something, is tried until it succeeds, and
 //! removing what is gone is success. A host that is down keeps its guest's files until its agent returns; the agent then
@@ -18,7 +18,7 @@ use workflow::{Next, Step, StepContext, StepError, Workflow};
 use super::MINUTE;
 use crate::env::Env;
 use crate::host::{self, AgentTrouble};
-use crate::{letting_go, ports, records, silence};
+use crate::{letting_go, ports, records, silence, volumes};
 
 /// How often an operation that was asked to turn round is looked at. Its end wakes us before that.
 const LOOK: Duration = Duration::from_secs(1);
@@ -45,6 +45,7 @@ impl Workflow for Delete {
             Step::new("quiet", MINUTE, quiet),
             Step::new("guest", MINUTE, guest).within(|env| env.settings.action_timeout + MINUTE),
             Step::new("ports", 5 * MINUTE, release_ports),
+            Step::new("volumes", 5 * MINUTE, release_volumes),
             Step::new("record", MINUTE, record),
         ]
     }
@@ -106,6 +107,17 @@ async fn release_ports(env: &Env, _cx: &StepContext, state: &mut State) -> Resul
     Ok(Next::Go)
 }
 
+async fn release_volumes(
+    env: &Env,
+    _cx: &StepContext,
+    state: &mut State,
+) -> Result<Next, StepError> {
+    if let Some(server) = records::load(env, &state.server_id).await? {
+        volumes::release_all(env, &server).await?;
+    }
+    Ok(Next::Go)
+}
+
 async fn record(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     sql::retry(|| async {
         let tx = cx.begin().await?;
@@ -128,6 +140,7 @@ async fn record(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next,
         server.task_state = None;
         server.power_state = PowerState::NoState;
         server.vifs.clear();
+        server.volumes.clear();
         server.terminated_at = Some(now);
         server.deleted_at = Some(now);
         servers::save(&tx, &mut server).await?;

@@ -1,58 +1,15 @@
 //! Network cards of servers that exist: one more, or one less.
-//!
-//! The server's record says which cards its guest is to have: it is changed before the guest, and changed back when
-//! the guest does not follow. So whatever else starts the guest meanwhile gives it the cards of the record.
-//! Such changes of one server are made one after the other, in the order in which they were accepted.
 
 pub mod attach;
 pub mod detach;
 
-use std::time::Duration;
-
-use bus::Options;
 use compute_model::Server;
-use compute_model::action::event_of;
-use compute_model::fault::Kind;
 use compute_rpc::agent;
 use compute_rpc::workflows::Asked;
-use serde::Serialize;
-use serde_json::Value;
-use workflow::{Next, StepContext, StepError};
 
+use super::devices;
 use crate::env::Env;
-use crate::host::{self, AgentTrouble};
-use crate::records;
-use crate::why::{FailureText, Why};
-
-/// How long a host may take to plug a card in or out; a guest that lets go of one does so within half a second.
-const PLUG: Duration = Duration::from_secs(60);
-
-/// How long a host that does not answer, or is busy with the server, is left alone between attempts.
-const AWAY: Duration = Duration::from_secs(2);
-
-/// How often a host is asked to plug a card in or out.
-const TRIES: u32 = 8;
-
-/// How often the changes that come first are looked at.
-const LOOK: Duration = Duration::from_millis(100);
-
-/// Waits for the changes of the server's cards that were accepted before this one.
-async fn turn(env: &Env, before: &[String]) -> Result<Next, StepError> {
-    for id in before.iter().filter_map(|id| id.parse().ok()) {
-        let earlier = workflow::get(env.db.read(), id).await;
-        let earlier = earlier.map_err(|error| StepError::retry(Duration::from_secs(1), error))?;
-        if earlier.is_some_and(|record| record.status == workflow::Status::Running) {
-            return Err(StepError::retry(LOOK, "an earlier change is under way"));
-        }
-    }
-    Ok(Next::Go)
-}
-
-/// The server, which must still be there.
-async fn existing(env: &Env, server_id: &str) -> Result<Server, StepError> {
-    let server = records::load(env, server_id).await?;
-    server.ok_or_else(|| Why::plain(Kind::Deleted).into())
-}
+use crate::host::AgentTrouble;
 
 /// Has the server's host give its guest the card of a port, or take it.
 async fn tell(
@@ -62,105 +19,11 @@ async fn tell(
     port_id: &str,
     plugged: bool,
 ) -> Result<(), AgentTrouble> {
-    let Some(on) = server.host.clone() else {
-        let why = Why::new(Kind::Lost, "the server is on no host");
-        return Err(AgentTrouble::Request(why));
-    };
+    let on = server.host.clone();
     let message = agent::Plug {
         server: Box::new(server),
         port_id: port_id.to_owned(),
         plugged,
     };
-    let options = Options::from(asked.context()).deadline(PLUG);
-    host::call(env, &on, message, options).await
-}
-
-/// What it means for a step that a host did not do what it was told.
-fn failed(cx: &StepContext, trouble: AgentTrouble) -> StepError {
-    match trouble {
-        // A newer operation was there: the record has its epoch by now.
-        AgentTrouble::Stale | AgentTrouble::Away(_) | AgentTrouble::Busy(_)
-            if cx.attempt() + 1 < TRIES =>
-        {
-            StepError::retry(AWAY, trouble.why().text)
-        }
-        trouble => trouble.why().into(),
-    }
-}
-
-/// What it means for an undo that a host was told to change a guest's card back. The record is right in any case: a host
-/// that cannot follow does so with the guest's next start.
-fn undone_on_host(
-    cx: &StepContext,
-    server_id: &str,
-    told: Result<(), AgentTrouble>,
-) -> Result<(), StepError> {
-    match told {
-        Ok(()) | Err(AgentTrouble::Dead(_)) => Ok(()),
-        Err(AgentTrouble::Request(why)) => {
-            tracing::debug!(server = server_id, why = why.text, "nothing to change back");
-            Ok(())
-        }
-        Err(trouble) if cx.attempt() < 2 => {
-            Err(StepError::retry(Duration::from_secs(1), trouble.why().text))
-        }
-        Err(trouble) => {
-            let why = trouble.why().text;
-            tracing::warn!(
-                server = server_id,
-                why,
-                "a guest's network card is not changed back"
-            );
-            Ok(())
-        }
-    }
-}
-
-/// A change of a server's cards, by Nova's names for it.
-struct Change {
-    verb: &'static str,
-    action: &'static str,
-}
-
-impl Change {
-    /// Writes down that the change went well, as the last thing that its step does.
-    async fn went_well<S: Serialize + Sync>(
-        &self,
-        cx: &StepContext,
-        state: &S,
-        (server_id, asked): (&str, &Asked),
-    ) -> Result<Next, StepError> {
-        self.write(cx, state, server_id, asked, None).await?;
-        Ok(Next::Go)
-    }
-
-    /// Writes down why it failed.
-    async fn failed<S: Serialize + Sync>(
-        &self,
-        cx: &StepContext,
-        state: &S,
-        (server_id, asked): (&str, &Asked),
-        why: &Value,
-    ) -> Result<(), StepError> {
-        let why = Why::of(why);
-        let (verb, sentence) = (self.verb, why.kind.sentence());
-        let told = FailureText {
-            message: format!("Failed to {verb} network adapter device of {server_id}: {sentence}"),
-            details: why.text,
-        };
-        self.write(cx, state, server_id, asked, Some(&told)).await
-    }
-
-    async fn write<S: Serialize + Sync>(
-        &self,
-        cx: &StepContext,
-        state: &S,
-        server_id: &str,
-        asked: &Asked,
-        failed: Option<&FailureText>,
-    ) -> Result<(), StepError> {
-        let event = records::event(asked, &event_of(self.action), None, failed);
-        records::finish(cx, state, server_id, Some((asked, event)), |_| true).await?;
-        Ok(())
-    }
+    devices::tell(env, asked, on.as_deref(), message).await
 }

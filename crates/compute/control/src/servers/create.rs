@@ -127,6 +127,7 @@ pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<C
         launch_index: 0,
         reservation_id: reservation_id.clone(),
         vifs: Vec::new(),
+        volumes: Vec::new(),
         metadata: new.metadata.clone(),
         tags: distinct(&new.tags),
         key,

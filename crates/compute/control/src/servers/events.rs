@@ -6,7 +6,7 @@ use compute_db::{DbError, servers};
 use compute_model::Server;
 use compute_rpc::conductor::{self, PortChanged};
 
-use super::{interfaces, vifs};
+use super::{interfaces, vifs, volumes};
 use crate::{Context, Control, ControlError, Result, policy};
 
 /// One event of another service.
@@ -69,6 +69,9 @@ pub async fn take(control: &Control, cx: &Context, events: &[Event]) -> Result<V
         {
             // It then goes with the next start.
             tracing::warn!(server = server.id, port, %error, "a guest keeps the card of a port that is gone");
+        }
+        if let ("volume-extended", Some(volume)) = (event.name.as_str(), &event.tag) {
+            volumes::grown(control, cx, server, volume);
         }
         let changes = matches!(
             event.name.as_str(),

@@ -77,18 +77,18 @@ pub async fn attach(
 ) -> Result<(Server, Port)> {
     const WORD: &str = "attach_interface";
     let server = load(control, cx, id).await?;
-    lifecycle::admit_interface(WORD, &server, policy::is_admin(control, cx))?;
+    lifecycle::admit_plug(WORD, &server, policy::is_admin(control, cx))?;
     let wanted = nics::added(control, cx, &server.project_id, nic).await?;
     let begun = sql::retry(|| async {
         let tx = control.db.begin().await?;
         let server = lock(&tx, control, cx, id).await?;
-        lifecycle::admit_interface(WORD, &server, policy::is_admin(control, cx))?;
+        lifecycle::admit_plug(WORD, &server, policy::is_admin(control, cx))?;
         begin_action(&tx, cx, &server, WORD).await?;
         let state = AttachInterface {
             server_id: server.id.clone(),
             asked: asked(cx),
             wanted: wanted.clone(),
-            before: under_way(&tx, &server.id).await?,
+            before: super::devices::under_way(&tx, &server.id).await?,
             vif: None,
             plugging_since: None,
         };
@@ -115,7 +115,7 @@ pub async fn detach(control: &Control, cx: &Context, id: &str, port_id: &str) ->
     let begun = sql::retry(|| async {
         let tx = control.db.begin().await?;
         let server = lock(&tx, control, cx, id).await?;
-        lifecycle::admit_interface(DETACH, &server, policy::is_admin(control, cx))?;
+        lifecycle::admit_plug(DETACH, &server, policy::is_admin(control, cx))?;
         let begun = take_card(&tx, cx, &server, port_id).await?;
         tx.commit().await?;
         Ok::<_, ControlError>(begun)
@@ -143,7 +143,7 @@ pub(super) async fn port_is_gone(
             other => other?,
         };
         let has_card = server.vifs.iter().any(|vif| vif.port_id == port_id);
-        if !has_card || lifecycle::admit_interface(DETACH, &server, true).is_err() {
+        if !has_card || lifecycle::admit_plug(DETACH, &server, true).is_err() {
             return Ok(None);
         }
         let begun = take_card(&tx, cx, &server, port_id).await?;
@@ -175,21 +175,11 @@ async fn take_card(
     let state = DetachInterface {
         server_id: server.id.clone(),
         asked: asked(cx),
-        before: under_way(tx, &server.id).await?,
+        before: super::devices::under_way(tx, &server.id).await?,
         vif,
     };
     let kind = (DETACH_INTERFACE, DETACH_INTERFACE_VERSION);
     Ok(workflow::insert(tx, kind, &server.id, &state).await?)
-}
-
-/// The changes of a server's cards that are under way. The caller holds the server's row: none is accepted meanwhile.
-async fn under_way(tx: &DatabaseTransaction, server_id: &str) -> Result<Vec<String>> {
-    let running = workflow::find(tx, server_id).await?;
-    let cards = running.iter().filter(|record| {
-        let kind = record.kind.as_str();
-        kind == ATTACH_INTERFACE || kind == DETACH_INTERFACE
-    });
-    Ok(cards.map(|record| record.id.to_string()).collect())
 }
 
 /// Waits until an operation ended.

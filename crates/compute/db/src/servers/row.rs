@@ -8,6 +8,7 @@ use compute_model::image::ServerImage;
 use compute_model::network::Vif;
 use compute_model::server::{DiskConfig, Lock, LockOwner, Server, ServerKey};
 use compute_model::state::{PowerState, VmState};
+use compute_model::volume::AttachedVolume;
 use serde::{Deserialize, Serialize};
 use sql::sea_orm::ActiveValue::Set;
 
@@ -20,6 +21,8 @@ struct Document {
     flavor: Flavor,
     image: Option<ServerImage>,
     vifs: Vec<Vif>,
+    #[serde(default)]
+    volumes: Vec<AttachedVolume>,
     metadata: BTreeMap<String, String>,
     key: Option<ServerKey>,
     security_groups: Vec<String>,
@@ -40,6 +43,7 @@ pub fn active(server: &Server) -> Result<ActiveModel> {
         flavor: server.flavor.clone(),
         image: server.image.clone(),
         vifs: server.vifs.clone(),
+        volumes: server.volumes.clone(),
         metadata: server.metadata.clone(),
         key: server.key.clone(),
         security_groups: server.security_groups.clone(),
@@ -133,6 +137,7 @@ pub fn server(row: Model) -> Result<Server> {
         launch_index: row.launch_index,
         reservation_id: row.reservation_id,
         vifs: document.vifs,
+        volumes: document.volumes,
         metadata: document.metadata,
         tags: split_tags(&row.tags),
         key: document.key,

@@ -8,14 +8,15 @@ use compute_rpc::workflows::{
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Change, TRIES, existing, failed, tell, turn, undone_on_host};
+use super::tell;
 use crate::env::Env;
 use crate::workflows::MINUTE;
+use crate::workflows::devices::{Change, TRIES, existing, failed, turn, undone_on_host};
 use crate::workflows::plugged::{self, Which};
 use crate::{ports, records};
 
 const CHANGE: Change = Change {
-    verb: "attach",
+    verb: "attach network adapter device",
     action: "attach_interface",
 };
 

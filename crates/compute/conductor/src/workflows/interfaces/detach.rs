@@ -10,17 +10,18 @@ use compute_rpc::workflows::{
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Change, TRIES, failed, tell, turn, undone_on_host};
+use super::tell;
 use crate::env::Env;
 use crate::host::AgentTrouble;
 use crate::workflows::MINUTE;
+use crate::workflows::devices::{Change, TRIES, failed, turn, undone_on_host};
 use crate::{ports, records};
 
 /// How often a guest is asked that does not let go of its card, as one that is still booting.
 const ASKED: u32 = 3;
 
 const CHANGE: Change = Change {
-    verb: "detach",
+    verb: "detach network adapter device",
     action: "detach_interface",
 };
 

@@ -1,0 +1,175 @@
+//! Cinder: what compute needs of volumes.
+
+use http::Method;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::image::segment;
+use crate::{Result, Service};
+
+/// The version that is asked for: paths without a project (3.67), attachments that are completed (3.44).
+const VERSION: &str = "volume 3.67";
+
+/// A volume's record.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Volume {
+    pub id: String,
+    pub status: String,
+    /// GiB.
+    #[serde(default)]
+    pub size: u32,
+    #[serde(default)]
+    pub multiattach: bool,
+    #[serde(default)]
+    pub availability_zone: Option<String>,
+}
+
+/// An attachment in a list.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Attachment {
+    pub id: String,
+    pub volume_id: String,
+    pub status: String,
+    /// The server, or nothing for an attachment to a host.
+    #[serde(default)]
+    pub instance: Option<String>,
+}
+
+/// One volume.
+///
+/// # Errors
+/// 404 for one that does not exist or that the caller may not see.
+pub async fn show(service: &Service, token: &str, id: &str) -> Result<Volume> {
+    let path = format!("/v3/volumes/{}", segment(id));
+    let mut body: Value = ask(service, token, Method::GET, &path, None).await?;
+    read(service, body["volume"].take())
+}
+
+/// Deletes a volume; one that is gone is success.
+///
+/// # Errors
+/// 400 when it is used or has snapshots.
+pub async fn delete(service: &Service, token: &str, id: &str) -> Result<()> {
+    let path = format!("/v3/volumes/{}", segment(id));
+    gone(ask(service, token, Method::DELETE, &path, None).await)
+}
+
+/// The attachments of a server, or of all that the caller may see.
+///
+/// # Errors
+/// The service does not answer, or refuses.
+pub async fn attachments(
+    service: &Service,
+    token: &str,
+    server_id: Option<&str>,
+) -> Result<Vec<Attachment>> {
+    let mut all: Vec<Attachment> = Vec::new();
+    loop {
+        let mut path = "/v3/attachments?all_tenants=1".to_owned();
+        if let Some(server) = server_id {
+            path.push_str(&format!("&instance_id={}", segment(server)));
+        }
+        if let Some(last) = all.last() {
+            path.push_str(&format!("&marker={}", segment(&last.id)));
+        }
+        let mut body: Value = ask(service, token, Method::GET, &path, None).await?;
+        let page: Vec<Attachment> = read(service, body["attachments"].take())?;
+        match page.is_empty() {
+            true => return Ok(all),
+            false => all.extend(page),
+        }
+    }
+}
+
+/// Reserves a volume for a server; gives the attachment's id.
+///
+/// # Errors
+/// 400 when the volume is in use or in a status that forbids it, 404.
+pub async fn reserve(
+    service: &Service,
+    token: &str,
+    volume_id: &str,
+    server_id: &str,
+) -> Result<String> {
+    let body = json!({"attachment": {"volume_uuid": volume_id, "instance_uuid": server_id}});
+    let mut body: Value = ask(service, token, Method::POST, "/v3/attachments", Some(body)).await?;
+    let made: Attachment = read(service, body["attachment"].take())?;
+    Ok(made.id)
+}
+
+/// Tells how a host reaches the volume: Cinder's `connection_info`.
+///
+/// # Errors
+/// 404, 409, or the back end's refusal of the host.
+pub async fn connect(
+    service: &Service,
+    token: &str,
+    attachment_id: &str,
+    connector: Value,
+) -> Result<Value> {
+    let path = format!("/v3/attachments/{}", segment(attachment_id));
+    let body = json!({"attachment": {"connector": connector}});
+    let mut body: Value = ask(service, token, Method::PUT, &path, Some(body)).await?;
+    Ok(body["attachment"]["connection_info"].take())
+}
+
+/// Says that the host uses the volume.
+///
+/// # Errors
+/// 404.
+pub async fn complete(service: &Service, token: &str, attachment_id: &str) -> Result<()> {
+    let path = format!("/v3/attachments/{}/action", segment(attachment_id));
+    let body = json!({"os-complete": null});
+    ask(service, token, Method::POST, &path, Some(body)).await
+}
+
+/// Removes an attachment: the host uses the volume no more. One that is gone is success.
+///
+/// # Errors
+/// The service does not answer, or refuses.
+pub async fn release(service: &Service, token: &str, attachment_id: &str) -> Result<()> {
+    let path = format!("/v3/attachments/{}", segment(attachment_id));
+    gone(
+        ask::<Value>(service, token, Method::DELETE, &path, None)
+            .await
+            .map(drop),
+    )
+}
+
+/// Shows users that a volume is being detached, or that it is not any more.
+///
+/// # Errors
+/// 400 when the volume is not in use, or not being detached; 404.
+pub async fn detaching(service: &Service, token: &str, id: &str, begins: bool) -> Result<()> {
+    let path = format!("/v3/volumes/{}/action", segment(id));
+    let verb = match begins {
+        true => "os-begin_detaching",
+        false => "os-roll_detaching",
+    };
+    let body = json!({ verb: null });
+    ask(service, token, Method::POST, &path, Some(body)).await
+}
+
+fn gone(answer: Result<()>) -> Result<()> {
+    match answer {
+        Err(error) if error.is_not_found() => Ok(()),
+        other => other,
+    }
+}
+
+fn read<T: DeserializeOwned>(service: &Service, value: Value) -> Result<T> {
+    serde_json::from_value(value).map_err(|error| service.unreadable(&error.to_string()))
+}
+
+async fn ask<T: DeserializeOwned>(
+    service: &Service,
+    token: &str,
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+) -> Result<T> {
+    service
+        .json_at(VERSION, method, path, token, body.as_ref())
+        .await
+}

@@ -1,0 +1,173 @@
+//! A server's volumes, as the volume service has them: reserved, reached by the server's host, given back. Compute asks
+//! as itself: no token of a user outlives its request.
+
+use std::time::Duration;
+
+use clients::ClientError;
+use clients::volume as cinder;
+use compute_model::Server;
+use compute_model::fault::Kind;
+use compute_model::volume::{AttachedVolume, Connection};
+use serde_json::json;
+use workflow::StepError;
+
+use crate::env::Env;
+use crate::why::Why;
+
+/// How long a volume service in trouble is left alone.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Reserves a volume for a server that does not have it; gives the attachment's id. What an earlier, interrupted run
+/// reserved is taken up again.
+pub async fn reserve(env: &Env, server: &Server, volume_id: &str) -> Result<String, StepError> {
+    if let Some(found) = unrecorded(env, server, volume_id).await?.into_iter().next() {
+        return Ok(found);
+    }
+    call(env, |token| async move {
+        cinder::reserve(&env.volume, &token, volume_id, &server.id).await
+    })
+    .await
+}
+
+/// Gives back what [`reserve`] reserved, if anything.
+pub async fn release_reserved(
+    env: &Env,
+    server: &Server,
+    volume_id: &str,
+) -> Result<(), StepError> {
+    for id in unrecorded(env, server, volume_id).await? {
+        release(env, &id).await?;
+    }
+    Ok(())
+}
+
+/// Attachments of the volume to the server that its record does not know.
+async fn unrecorded(env: &Env, server: &Server, volume_id: &str) -> Result<Vec<String>, StepError> {
+    let found = call(env, |token| async move {
+        cinder::attachments(&env.volume, &token, Some(&server.id)).await
+    })
+    .await?;
+    let known = |id: &str| {
+        server
+            .volumes
+            .iter()
+            .any(|volume| volume.attachment_id == id)
+    };
+    let found = found.into_iter().filter(|one| one.volume_id == volume_id);
+    Ok(found.map(|one| one.id).filter(|id| !known(id)).collect())
+}
+
+/// How the server's host reaches the volume.
+pub async fn connect(
+    env: &Env,
+    server: &Server,
+    volume: &AttachedVolume,
+) -> Result<Connection, StepError> {
+    let connector = json!({
+        "host": server.host,
+        "mountpoint": volume.device,
+        "multipath": false,
+        "os_type": "linux",
+        "platform": std::env::consts::ARCH,
+    });
+    let info = call(env, |token| {
+        let connector = connector.clone();
+        async move { cinder::connect(&env.volume, &token, &volume.attachment_id, connector).await }
+    })
+    .await?;
+    Connection::of(&info).map_err(|error| Why::new(Kind::Unsupported, error.to_string()).into())
+}
+
+/// Says that the guest has the volume.
+pub async fn complete(env: &Env, attachment_id: &str) -> Result<(), StepError> {
+    call(env, |token| async move {
+        cinder::complete(&env.volume, &token, attachment_id).await
+    })
+    .await
+}
+
+/// Gives an attachment back; one that is gone is success. The guest must have let go of the volume.
+pub async fn release(env: &Env, attachment_id: &str) -> Result<(), StepError> {
+    call(env, |token| async move {
+        cinder::release(&env.volume, &token, attachment_id).await
+    })
+    .await
+}
+
+/// Shows that a volume is being detached. One that is gone, or shown so already, is success.
+pub async fn begin_detaching(env: &Env, volume_id: &str) -> Result<(), StepError> {
+    let begun = env.session.with(|token| async move {
+        match cinder::detaching(&env.volume, &token, volume_id, true).await {
+            Err(refusal) if refusal.status().is_some_and(|status| status == 400) => {
+                let shown = cinder::show(&env.volume, &token, volume_id).await?;
+                match shown.status.as_str() {
+                    "detaching" => Ok(()),
+                    _ => Err(refusal),
+                }
+            }
+            other => other,
+        }
+    });
+    forgiving(begun.await)
+}
+
+/// Shows that it is not being detached any more.
+pub async fn roll_detaching(env: &Env, volume_id: &str) -> Result<(), StepError> {
+    let rolled = env.session.with(|token| async move {
+        cinder::detaching(&env.volume, &token, volume_id, false).await
+    });
+    forgiving(rolled.await)
+}
+
+fn forgiving(answer: clients::Result<()>) -> Result<(), StepError> {
+    match answer {
+        Err(error) if error.is_not_found() => Ok(()),
+        other => other.map_err(trouble),
+    }
+}
+
+/// Gives back all volumes of a server that is gone from its host, and deletes those that go with it.
+pub async fn release_all(env: &Env, server: &Server) -> Result<(), StepError> {
+    for volume in &server.volumes {
+        release(env, &volume.attachment_id).await?;
+        if volume.delete_on_termination {
+            delete(env, server, &volume.volume_id).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Deletes a volume that goes with its server. One that the volume service keeps, as it has snapshots or is another
+/// server's too, stays.
+async fn delete(env: &Env, server: &Server, volume_id: &str) -> Result<(), StepError> {
+    let deleted = env
+        .session
+        .with(|token| async move { cinder::delete(&env.volume, &token, volume_id).await });
+    match deleted.await {
+        Err(error) if !error.is_passing() => {
+            tracing::warn!(
+                server = server.id,
+                volume = volume_id,
+                %error,
+                "a volume outlives the server that it was to go with"
+            );
+            Ok(())
+        }
+        other => other.map_err(trouble),
+    }
+}
+
+async fn call<T, F, Fut>(env: &Env, call: F) -> Result<T, StepError>
+where
+    F: Fn(String) -> Fut,
+    Fut: Future<Output = clients::Result<T>>,
+{
+    env.session.with(call).await.map_err(trouble)
+}
+
+fn trouble(error: ClientError) -> StepError {
+    match error.is_passing() {
+        true => StepError::retry(PAUSE, error),
+        false => Why::new(Kind::Volume, error.message()).into(),
+    }
+}

@@ -1,0 +1,149 @@
+//! A server loses a volume: **turn**, **begin** (users see it), **record** (the guest does not get it back when it
+//! starts), **unplug** (the guest let go of it), **release** (others may have it), **settle** (the server has it no more).
+
+use std::time::Duration;
+
+use compute_rpc::workflows::{DETACH_VOLUME, DETACH_VOLUME_VERSION, DetachVolume as State};
+use serde_json::Value;
+use workflow::{Next, Step, StepContext, StepError, Workflow};
+
+use super::tell;
+use crate::env::Env;
+use crate::host::AgentTrouble;
+use crate::workflows::MINUTE;
+use crate::workflows::devices::{Change, TRIES, failed, turn, undone_on_host};
+use crate::{records, volumes};
+
+/// How often a guest is asked that does not let go of its volume, as one that is still booting.
+const ASKED: u32 = 3;
+
+const CHANGE: Change = Change {
+    verb: "detach volume",
+    action: "detach_volume",
+};
+
+/// See the module.
+pub struct DetachVolume;
+
+impl Workflow for DetachVolume {
+    const KIND: &'static str = DETACH_VOLUME;
+    const VERSION: u16 = DETACH_VOLUME_VERSION;
+    type State = State;
+    type Env = Env;
+
+    fn request(state: &State) -> Option<telemetry::RequestId> {
+        Some(state.asked.request())
+    }
+
+    fn steps() -> Vec<Step<Env, State>> {
+        vec![
+            Step::new("turn", MINUTE, my_turn).attempts(u32::MAX),
+            Step::new("begin", MINUTE, begin).undo(roll),
+            Step::new("record", MINUTE, note).undo(take_back),
+            Step::new("unplug", 2 * MINUTE, unplug)
+                .attempts(TRIES)
+                .undo(plug_again),
+            // The guest has it no more: what is left is to give it back.
+            Step::new("release", 5 * MINUTE, release).no_return(),
+            Step::new("settle", MINUTE, settle),
+        ]
+    }
+
+    async fn undone(
+        _env: &Env,
+        cx: &StepContext,
+        state: &mut State,
+        why: &Value,
+    ) -> Result<(), StepError> {
+        let of = (state.server_id.as_str(), &state.asked);
+        CHANGE.failed(cx, state, of, why).await
+    }
+}
+
+async fn my_turn(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    turn(env, &state.before).await
+}
+
+async fn begin(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    volumes::begin_detaching(env, &state.volume.volume_id).await?;
+    Ok(Next::Go)
+}
+
+async fn roll(env: &Env, _cx: &StepContext, state: &mut State) -> Result<(), StepError> {
+    volumes::roll_detaching(env, &state.volume.volume_id).await
+}
+
+async fn note(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    mark(cx, state, true).await?;
+    Ok(Next::Go)
+}
+
+async fn take_back(_env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
+    mark(cx, state, false).await
+}
+
+async fn mark(cx: &StepContext, state: &State, detaching: bool) -> Result<(), StepError> {
+    records::finish(cx, state, &state.server_id, None, |server| {
+        let mut volumes = server.volumes.iter_mut();
+        let known = volumes.find(|known| known.attachment_id == state.volume.attachment_id);
+        known.is_some_and(|known| {
+            known.detaching = detaching;
+            true
+        })
+    })
+    .await?;
+    Ok(())
+}
+
+async fn unplug(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    let Some(server) = records::load(env, &state.server_id).await? else {
+        return Ok(Next::Go);
+    };
+    let told = tokio::select! {
+        told = tell(env, &state.asked, server, &state.volume.volume_id, false) => told,
+        () = cx.cancelled() => return Err(StepError::fail("cancelled")),
+    };
+    match told {
+        Ok(()) => Ok(Next::Go),
+        Err(AgentTrouble::Host(why)) if cx.attempt() + 1 < ASKED => {
+            Err(StepError::retry(Duration::from_secs(5), why.text))
+        }
+        Err(trouble) => Err(failed(cx, trouble)),
+    }
+}
+
+/// Gives the guest its volume back, if it let go of it and its host can be reached. Else it has it again with its next
+/// start.
+async fn plug_again(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
+    let Some(mut server) = records::load(env, &state.server_id).await? else {
+        return Ok(());
+    };
+    for volume in &mut server.volumes {
+        volume.detaching &= volume.attachment_id != state.volume.attachment_id;
+    }
+    let told = tell(env, &state.asked, server, &state.volume.volume_id, true).await;
+    undone_on_host(cx, &state.server_id, told)
+}
+
+async fn release(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    volumes::release(env, &state.volume.attachment_id).await?;
+    Ok(Next::Go)
+}
+
+async fn settle(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    let event = CHANGE.ended(&state.asked);
+    records::finish(
+        cx,
+        state,
+        &state.server_id,
+        Some((&state.asked, event)),
+        |server| {
+            server
+                .volumes
+                .retain(|known| known.attachment_id != state.volume.attachment_id);
+            true
+        },
+    )
+    .await?;
+    Ok(Next::Go)
+}

@@ -1,0 +1,15 @@
+//! Changes of a server's devices, network cards and volumes: they are made in the order in which they were accepted.
+
+use compute_rpc::workflows::DEVICE_CHANGES;
+use sql::sea_orm::DatabaseTransaction;
+
+use crate::Result;
+
+/// The changes of a server's devices that are under way. The caller holds the server's row: none is accepted meanwhile.
+pub(super) async fn under_way(tx: &DatabaseTransaction, server_id: &str) -> Result<Vec<String>> {
+    let running = workflow::find(tx, server_id).await?;
+    let changes = running
+        .iter()
+        .filter(|record| DEVICE_CHANGES.contains(&record.kind.as_str()));
+    Ok(changes.map(|record| record.id.to_string()).collect())
+}

@@ -1,0 +1,339 @@
+//! Volumes of a server: one more, one less, and whether they go with it.
+
+use std::time::Duration;
+
+use clients::volume::{self as cinder, Volume};
+use compute_db::servers;
+use compute_model::fault::Kind;
+use compute_model::volume::AttachedVolume;
+use compute_model::{Server, lifecycle};
+use compute_rpc::agent;
+use compute_rpc::workflows::{
+    ATTACH_VOLUME, ATTACH_VOLUME_VERSION, AttachVolume, DETACH_VOLUME, DETACH_VOLUME_VERSION,
+    DetachVolume,
+};
+use serde_json::Value;
+use workflow::{Status, WorkflowId};
+
+use super::devices::under_way;
+use super::{asked, begin_action, load, lock, nudge};
+use crate::{Context, Control, ControlError, Result, policy};
+
+/// How long a request waits until its volume is reserved and in the server's record.
+const WAIT: Duration = Duration::from_secs(60);
+
+/// The longest pause between looks at it.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A volume that a server is to get.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewVolume {
+    pub volume_id: String,
+    pub tag: Option<String>,
+    pub delete_on_termination: bool,
+}
+
+/// The server with its volumes.
+///
+/// # Errors
+/// 404, 403 by policy.
+pub async fn list(control: &Control, cx: &Context, id: &str) -> Result<Server> {
+    load(control, cx, id).await
+}
+
+/// One volume of a server.
+///
+/// # Errors
+/// 404 for the server or a volume that it does not have; 403 by policy.
+pub async fn show(
+    control: &Control,
+    cx: &Context,
+    id: &str,
+    volume_id: &str,
+) -> Result<AttachedVolume> {
+    let server = load(control, cx, id).await?;
+    Ok(of_server(&server, volume_id)?.clone())
+}
+
+fn of_server<'s>(server: &'s Server, volume_id: &str) -> Result<&'s AttachedVolume> {
+    let found = server
+        .volumes
+        .iter()
+        .find(|volume| volume.volume_id == volume_id);
+    found.ok_or_else(|| ControlError::NotFound {
+        why: format!(
+            "Instance {} is not attached to volume {volume_id}",
+            server.id
+        ),
+    })
+}
+
+/// Gives a server a volume. With `wait`, answers when the volume is reserved and the server's record has it, with that
+/// record; else when it is accepted.
+///
+/// # Errors
+/// 404 for the server or the volume; 403 by policy; 409 when the server's state or lock forbids it; 400 when the volume
+/// cannot be attached; 503 when the volume service does not answer.
+pub async fn attach(
+    control: &Control,
+    cx: &Context,
+    id: &str,
+    new: &NewVolume,
+    wait: bool,
+) -> Result<Option<AttachedVolume>> {
+    const WORD: &str = "attach_volume";
+    let server = load(control, cx, id).await?;
+    lifecycle::admit_plug(WORD, &server, policy::is_admin(control, cx))?;
+    check_attach(&server, &seen(control, cx, &new.volume_id).await?)?;
+    let begun = sql::retry(|| async {
+        let tx = control.db.begin().await?;
+        let server = lock(&tx, control, cx, id).await?;
+        lifecycle::admit_plug(WORD, &server, policy::is_admin(control, cx))?;
+        begin_action(&tx, cx, &server, WORD).await?;
+        let state = AttachVolume {
+            server_id: server.id.clone(),
+            asked: asked(cx),
+            volume_id: new.volume_id.clone(),
+            tag: new.tag.clone(),
+            delete_on_termination: new.delete_on_termination,
+            before: under_way(&tx, &server.id).await?,
+            volume: None,
+        };
+        let kind = (ATTACH_VOLUME, ATTACH_VOLUME_VERSION);
+        let begun = workflow::insert(&tx, kind, &server.id, &state).await?;
+        tx.commit().await?;
+        Ok::<_, ControlError>(begun)
+    })
+    .await?;
+    nudge(control, cx, &[begun]);
+    match wait {
+        true => Ok(Some(recorded(control, begun, id, &new.volume_id).await?)),
+        false => Ok(None),
+    }
+}
+
+/// The volume, as the caller may see it.
+async fn seen(control: &Control, cx: &Context, volume_id: &str) -> Result<Volume> {
+    match cinder::show(&control.volume, cx.token(), volume_id).await {
+        Err(error) if error.is_not_found() => Err(ControlError::NotFound {
+            why: format!("Volume {volume_id} could not be found."),
+        }),
+        other => Ok(other?),
+    }
+}
+
+/// Refuses what the volume service would refuse too, before anything is written.
+fn check_attach(server: &Server, volume: &Volume) -> Result<()> {
+    let refuse = |why: String| {
+        let why = format!("Invalid volume: {why}");
+        Err(ControlError::Invalid { why })
+    };
+    let id = &volume.id;
+    if server.volumes.iter().any(|known| known.volume_id == *id) {
+        return refuse(format!("volume {id} already attached"));
+    }
+    match volume.status.as_str() {
+        "available" => Ok(()),
+        "in-use" if volume.multiattach => Ok(()),
+        status => refuse(format!(
+            "volume '{id}' status must be 'available'. Currently in '{status}'"
+        )),
+    }
+}
+
+/// Waits until the server's record has the volume, or until it is known that it does not get it.
+async fn recorded(
+    control: &Control,
+    begun: WorkflowId,
+    server_id: &str,
+    volume_id: &str,
+) -> Result<AttachedVolume> {
+    let deadline = tokio::time::Instant::now() + WAIT;
+    let mut pause = Duration::from_millis(5);
+    while tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LOOK);
+        let Some(record) = workflow::get(control.db.read(), begun).await? else {
+            break;
+        };
+        if matches!(record.status, Status::Undone | Status::Stuck) {
+            return Err(failure(server_id, record.error.unwrap_or_default()));
+        }
+        // Another operation may have given the server the same volume.
+        let reserved = record.state["volume"]["attachment_id"].as_str();
+        let server = servers::find(control.db.read(), server_id).await?;
+        let mut volumes = server.volumes.into_iter();
+        match volumes.find(|known| reserved == Some(&known.attachment_id)) {
+            Some(found) => return Ok(found),
+            None if record.status == Status::Running => {}
+            // It got the volume, and lost it again.
+            None => {
+                return Err(ControlError::NotFound {
+                    why: format!("Instance {server_id} is not attached to volume {volume_id}"),
+                });
+            }
+        }
+    }
+    Err(ControlError::Unavailable {
+        why: "It was accepted and goes on, but has not ended in time.".to_owned(),
+    })
+}
+
+/// Why a server did not get its volume, out of the failure in the journal.
+fn failure(server_id: &str, error: Value) -> ControlError {
+    let kind: Kind = serde_json::from_value(error["kind"].clone()).unwrap_or_default();
+    let text = error["message"].as_str().unwrap_or_default();
+    let sentence = kind.sentence();
+    let why = format!("Failed to attach volume to {server_id}: {sentence}");
+    match kind {
+        Kind::Volume => ControlError::Invalid {
+            why: format!(
+                "Invalid volume: {}",
+                text.trim_start_matches("Invalid volume: ")
+            ),
+        },
+        Kind::Deleted => ControlError::NotFound { why },
+        Kind::Overtaken => ControlError::Conflict { why },
+        Kind::Unsupported => ControlError::Unsupported { why },
+        _ => ControlError::Unavailable { why },
+    }
+}
+
+/// Takes a volume from a server: accepted, then done.
+///
+/// # Errors
+/// 404 for the server or a volume that it does not have; 403 by policy, and for the volume that it boots from; 409 when
+/// its state or lock forbids it; 400 when the volume is not in use.
+pub async fn detach(control: &Control, cx: &Context, id: &str, volume_id: &str) -> Result<()> {
+    const WORD: &str = "detach_volume";
+    let server = load(control, cx, id).await?;
+    let in_use = match cinder::show(&control.volume, cx.token(), volume_id).await {
+        // It was deleted by force, and the server is to forget it.
+        Err(error) if error.is_not_found() => server
+            .volumes
+            .iter()
+            .any(|known| known.volume_id == volume_id),
+        other => other?.status == "in-use",
+    };
+    let begun = sql::retry(|| async {
+        let tx = control.db.begin().await?;
+        let server = lock(&tx, control, cx, id).await?;
+        lifecycle::admit_plug(WORD, &server, policy::is_admin(control, cx))?;
+        let volume = of_server(&server, volume_id)?.clone();
+        if volume.boot {
+            return Err(ControlError::Forbidden {
+                why: "Cannot detach a root device volume".to_owned(),
+            });
+        }
+        if !in_use || volume.detaching {
+            return Err(ControlError::Invalid {
+                why: "Invalid volume: Unable to detach volume. Volume status must be 'in-use' and attach_status \
+                      must be 'attached' to detach."
+                    .to_owned(),
+            });
+        }
+        begin_action(&tx, cx, &server, WORD).await?;
+        let state = DetachVolume {
+            server_id: server.id.clone(),
+            asked: asked(cx),
+            before: under_way(&tx, &server.id).await?,
+            volume,
+        };
+        let kind = (DETACH_VOLUME, DETACH_VOLUME_VERSION);
+        let begun = workflow::insert(&tx, kind, &server.id, &state).await?;
+        tx.commit().await?;
+        Ok(begun)
+    })
+    .await?;
+    nudge(control, cx, &[begun]);
+    Ok(())
+}
+
+/// What a client repeats of a volume when it changes it; what is said must be so.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    pub attachment: Option<String>,
+    pub server: Option<String>,
+    pub device: Option<String>,
+    pub tag: Option<Option<String>>,
+    /// None leaves it as it is.
+    pub delete_on_termination: Option<bool>,
+}
+
+/// Changes whether a volume goes with its server.
+///
+/// # Errors
+/// 404 for the server or a volume that it does not have; 403 by policy; 409 when its state or lock forbids it; 400 for
+/// what is said of the volume and is not so.
+pub async fn update(
+    control: &Control,
+    cx: &Context,
+    id: &str,
+    volume_id: &str,
+    said: &Said,
+) -> Result<()> {
+    super::edit(control, cx, id, None, |server| {
+        let mut volumes = server.volumes.iter_mut();
+        let found = volumes.find(|volume| volume.volume_id == volume_id);
+        let Some(volume) = found else {
+            return of_server(server, volume_id).map(drop);
+        };
+        let fixed = |what: &str| ControlError::Invalid {
+            why: format!("The {what} field of a volume attachment cannot be changed."),
+        };
+        let differs = |said: &Option<String>, is: &str| said.as_ref().is_some_and(|one| one != is);
+        if differs(&said.attachment, &volume.attachment_id) {
+            return Err(fixed("id"));
+        }
+        if differs(&said.server, id) {
+            return Err(fixed("serverId"));
+        }
+        if said
+            .device
+            .as_ref()
+            .is_some_and(|device| *device != volume.device)
+        {
+            return Err(fixed("device"));
+        }
+        if said.tag.as_ref().is_some_and(|tag| *tag != volume.tag) {
+            return Err(fixed("tag"));
+        }
+        volume.delete_on_termination = said
+            .delete_on_termination
+            .unwrap_or(volume.delete_on_termination);
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+/// Replaces a volume of a server by another one.
+///
+/// # Errors
+/// 404, 403 by policy; 501, as it is not built.
+pub async fn swap(control: &Control, cx: &Context, id: &str, volume_id: &str) -> Result<()> {
+    let server = load(control, cx, id).await?;
+    let project = Some(server.project_id.as_str());
+    policy::allow_rule_on(control, cx, SWAP, project, &server.user_id)?;
+    of_server(&server, volume_id)?;
+    Err(ControlError::Unsupported {
+        why: "Replacing an attached volume by another one is not built yet.".to_owned(),
+    })
+}
+
+const SWAP: &str = "os_compute_api:os-volumes-attachments:swap";
+
+/// Shows the guest of a server the size that a volume has by now, if it has the volume.
+pub(super) fn grown(control: &Control, cx: &Context, server: &Server, volume_id: &str) {
+    if let Some(host) = &server.host
+        && of_server(server, volume_id).is_ok()
+    {
+        let message = agent::ResizeVolume {
+            server_id: server.id.clone(),
+            volume_id: volume_id.to_owned(),
+        };
+        control
+            .bus
+            .post(&agent::address(host), message, cx.for_bus());
+    }
+}

@@ -1,0 +1,176 @@
+//! Volumes of servers.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::server::Server;
+
+/// A volume that a server has, or is about to get or to lose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachedVolume {
+    pub volume_id: String,
+    /// The volume service's record of it.
+    pub attachment_id: String,
+    /// Compute's own record of it: `bdm_uuid`.
+    pub bdm_uuid: String,
+    /// As in `/dev/vdb`. A guest may call it otherwise.
+    pub device: String,
+    #[serde(default)]
+    pub tag: Option<String>,
+    /// Whether the volume is deleted with its server.
+    #[serde(default)]
+    pub delete_on_termination: bool,
+    /// Whether the server boots from it.
+    #[serde(default)]
+    pub boot: bool,
+    /// How the server's host reaches it; none before the volume service said so.
+    #[serde(default)]
+    pub connection: Option<Connection>,
+    /// The guest is to let go of it, and does not get it back when it starts.
+    #[serde(default)]
+    pub detaching: bool,
+}
+
+/// How a host reaches a volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "protocol", rename_all = "lowercase")]
+pub enum Connection {
+    /// A raw file of the host.
+    File { path: PathBuf, read_only: bool },
+}
+
+/// A connection that no host here can make.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the volume cannot be reached: {0}")]
+pub struct Unreachable(String);
+
+impl Connection {
+    /// Reads Cinder's `connection_info`.
+    ///
+    /// # Errors
+    /// A protocol, format, encryption or QoS that hosts do not have: what would not be honoured is refused.
+    pub fn of(info: &Value) -> Result<Self, Unreachable> {
+        let refuse = |why: String| Err(Unreachable(why));
+        let protocol = info["driver_volume_type"].as_str().unwrap_or_default();
+        if protocol != "local" {
+            return refuse(format!("hosts here know no volumes of type {protocol:?}"));
+        }
+        let data = &info["data"];
+        if data["encrypted"] == true {
+            return refuse("it is encrypted".to_owned());
+        }
+        if !data["qos_specs"].is_null() {
+            return refuse("its type has QoS specs that hosts would have to enforce".to_owned());
+        }
+        let format = data["format"].as_str().unwrap_or("raw");
+        if format != "raw" {
+            return refuse(format!("its format is {format:?}"));
+        }
+        match data["device_path"].as_str() {
+            Some(path) if path.starts_with('/') => Ok(Connection::File {
+                path: PathBuf::from(path),
+                read_only: data["access_mode"] == "ro",
+            }),
+            _ => refuse("no file is named".to_owned()),
+        }
+    }
+}
+
+/// The name of the next disk that a server gets: its local disks come first, then its volumes. Which bus it is on is
+/// seen from the name of the root disk.
+pub fn next_device(server: &Server) -> String {
+    let root = server.root_device_name.as_deref().unwrap_or("/dev/vda");
+    let prefix = root.trim_end_matches(char::is_alphabetic);
+    let letters = root.trim_start_matches(prefix);
+    let prefix = format!("{prefix}{}", letters.get(..2).unwrap_or("vd"));
+    let flavor = &server.flavor;
+    let local = 1 + usize::from(flavor.ephemeral > 0) + usize::from(flavor.swap > 0);
+    let name = |number: usize| format!("{prefix}{}", suffix(number));
+    let free = |name: &String| server.volumes.iter().all(|volume| volume.device != *name);
+    let mut names = (local..).map(name);
+    names.find(free).unwrap_or_default()
+}
+
+/// `a` to `z`, then `aa`, as Linux counts disks.
+fn suffix(number: usize) -> String {
+    let letter = char::from(b'a' + u8::try_from(number % 26).unwrap_or_default());
+    match number / 26 {
+        0 => letter.to_string(),
+        rest => format!("{}{letter}", suffix(rest - 1)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::server;
+
+    fn volume(device: &str) -> AttachedVolume {
+        AttachedVolume {
+            volume_id: device.to_owned(),
+            attachment_id: String::new(),
+            bdm_uuid: String::new(),
+            device: device.to_owned(),
+            tag: None,
+            delete_on_termination: false,
+            boot: false,
+            connection: None,
+            detaching: false,
+        }
+    }
+
+    #[test]
+    fn devices_are_named_after_the_local_ones_and_gaps_are_filled() {
+        let mut server = server("s");
+        server.root_device_name = Some("/dev/vda".to_owned());
+        server.flavor.ephemeral = 0;
+        server.flavor.swap = 0;
+        assert_eq!(next_device(&server), "/dev/vdb");
+        server.volumes = vec![volume("/dev/vdb"), volume("/dev/vdd")];
+        assert_eq!(next_device(&server), "/dev/vdc");
+        server.flavor.swap = 64;
+        server.flavor.ephemeral = 1;
+        assert_eq!(next_device(&server), "/dev/vde");
+        server.root_device_name = Some("/dev/sda".to_owned());
+        assert_eq!(next_device(&server), "/dev/sdd");
+        assert_eq!(
+            (suffix(25), suffix(26), suffix(27)),
+            ("z".into(), "aa".into(), "ab".into())
+        );
+    }
+
+    #[test]
+    fn what_a_host_would_not_honour_is_refused() {
+        let info = |data: Value| {
+            let mut whole = json!({"device_path": "/v", "format": "raw", "access_mode": "rw"});
+            for (key, value) in data.as_object().into_iter().flatten() {
+                whole[key] = value.clone();
+            }
+            json!({"driver_volume_type": "local", "data": whole})
+        };
+        let path = PathBuf::from("/v");
+        let read_only = Connection::of(&info(json!({"access_mode": "ro"}))).expect("a file");
+        assert_eq!(
+            read_only,
+            Connection::File {
+                path,
+                read_only: true
+            }
+        );
+        for odd in [
+            info(json!({"encrypted": true})),
+            info(json!({"qos_specs": {"total_iops_sec": "5"}})),
+            info(json!({"format": "qcow2"})),
+            info(json!({"device_path": "relative"})),
+            info(json!({"device_path": null})),
+            json!({"driver_volume_type": "iscsi", "data": {"device_path": "/v"}}),
+            json!({}),
+        ] {
+            assert!(Connection::of(&odd).is_err(), "{odd}");
+        }
+    }
+}

@@ -1,0 +1,450 @@
+//! Volumes that servers get and lose while they live.
+
+use http::Method;
+use hypervisor::{Driver, VolumeSource};
+use hypervisor_fake::Faults;
+use serde_json::{Value, json};
+use testing::{Answer, Server, TestCloud, User, until};
+
+const NOTHING: &str = "7f3c1a52-0000-4000-8000-00000000dead";
+
+/// A cloud with a running server.
+async fn running() -> (TestCloud, Server) {
+    let cloud = TestCloud::start().await;
+    let demo = cloud.demo().await;
+    let server = cloud.boot(&demo, "one").await;
+    server.reaches("ACTIVE").await;
+    (cloud, server)
+}
+
+fn volumes(user: &User) -> String {
+    format!("/volume/v3/{}/volumes", user.project_id)
+}
+
+/// A volume of 1 GiB that is there.
+async fn volume(user: &User) -> String {
+    let body = json!({"volume": {"size": 1}});
+    let made = user.post(&volumes(user), &body).await.expect(202);
+    let id = made["volume"]["id"].as_str().expect("an id").to_owned();
+    is(user, &id, "available").await;
+    id
+}
+
+/// Waits until a volume has this status.
+async fn is(user: &User, id: &str, status: &str) -> Value {
+    let path = format!("{}/{id}", volumes(user));
+    until(&format!("the volume is {status}"), || async {
+        let mut shown = user.get(&path).await.expect(200)["volume"].take();
+        (shown["status"] == status).then(|| shown.take())
+    })
+    .await
+}
+
+async fn attach_at(server: &Server, version: &str, wanted: Value) -> Answer {
+    let path = format!("/servers/{}/os-volume_attachments", server.id);
+    let body = json!({"volumeAttachment": wanted});
+    let user = &server.user;
+    user.compute(version, Method::POST, &path, Some(&body))
+        .await
+}
+
+async fn attach(server: &Server, volume: &str) -> Value {
+    let answer = attach_at(server, "2.100", json!({"volumeId": volume})).await;
+    answer.expect(200)["volumeAttachment"].take()
+}
+
+async fn detach(server: &Server, volume: &str) -> Answer {
+    let path = format!("/servers/{}/os-volume_attachments/{volume}", server.id);
+    let user = &server.user;
+    user.compute("latest", Method::DELETE, &path, None).await
+}
+
+async fn listed(server: &Server, version: &str) -> Vec<Value> {
+    let path = format!("/servers/{}/os-volume_attachments", server.id);
+    let answer = server.user.compute(version, Method::GET, &path, None).await;
+    let mut body = answer.expect(200);
+    let list = body["volumeAttachments"].as_array_mut().expect("a list");
+    std::mem::take(list)
+}
+
+/// The volumes that the guest has, in order.
+async fn of_guest(cloud: &TestCloud, server: &Server) -> Vec<String> {
+    let spec = cloud.host(0).spec(&server.id).await.expect("a driver");
+    let volumes = spec.expect("a guest").volumes;
+    volumes.into_iter().map(|volume| volume.id).collect()
+}
+
+/// Waits until nothing is left of an attachment.
+async fn free(cloud: &TestCloud, server: &Server, volume: &str) {
+    is(&server.user, volume, "available").await;
+    until("the server has no volume", || async {
+        (listed(server, "latest").await.is_empty()).then_some(())
+    })
+    .await;
+    assert!(of_guest(cloud, server).await.is_empty());
+}
+
+/// The last action of a server, as an administrator sees it.
+async fn last_action(cloud: &TestCloud, server: &Server) -> Value {
+    let admin = cloud.admin().await;
+    let path = format!("/servers/{}/os-instance-actions", server.id);
+    let actions = admin.compute("latest", Method::GET, &path, None).await;
+    let actions = actions.expect(200);
+    let request = actions["instanceActions"][0]["request_id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let path = format!("{path}/{request}");
+    let action = admin.compute("latest", Method::GET, &path, None).await;
+    action.expect(200)["instanceAction"].take()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_gets_a_volume_and_loses_it() {
+    let (cloud, server) = running().await;
+    let id = volume(&server.user).await;
+    let wanted = json!({"volumeId": id, "tag": "data", "device": "/dev/vdx"});
+    let answer = attach_at(&server, "2.100", wanted).await.expect(200);
+    let made = &answer["volumeAttachment"];
+    assert_eq!(
+        *made,
+        json!({
+            "id": id, "volumeId": id, "serverId": server.id, "device": "/dev/vdb",
+            "tag": "data", "delete_on_termination": false,
+        })
+    );
+    let shown = is(&server.user, &id, "in-use").await;
+    let attachment = &shown["attachments"][0];
+    assert_eq!(attachment["server_id"], server.id.as_str());
+    assert_eq!(attachment["device"], "/dev/vdb");
+    assert_eq!(of_guest(&cloud, &server).await, [id.as_str()]);
+    let spec = cloud.host(0).spec(&server.id).await.expect("a driver");
+    let VolumeSource::File { path } = &spec.expect("a guest").volumes[0].source;
+    assert_eq!(path.metadata().expect("a file").len(), 1 << 30);
+    until("the event", || async {
+        let action = last_action(&cloud, &server).await;
+        let event = &action["events"][0];
+        (action["action"] == "attach_volume"
+            && event["event"] == "compute_attach_volume"
+            && event["result"] == "Success")
+            .then_some(())
+    })
+    .await;
+
+    // How it is shown, by version.
+    let newest = &listed(&server, "latest").await[0];
+    assert_eq!(newest["attachment_id"], attachment["attachment_id"]);
+    assert!(newest["bdm_uuid"].is_string() && newest.get("id").is_none());
+    let oldest = &listed(&server, "2.1").await[0];
+    let plain = json!({"id": id, "volumeId": id, "serverId": server.id, "device": "/dev/vdb"});
+    assert_eq!(*oldest, plain);
+    let path = format!("/servers/{}/os-volume_attachments/{id}", server.id);
+    let one = server.user.compute("2.1", Method::GET, &path, None).await;
+    assert_eq!(one.expect(200)["volumeAttachment"], plain);
+    let of_server = server.show().await["os-extended-volumes:volumes_attached"].take();
+    assert_eq!(
+        of_server,
+        json!([{"id": id, "delete_on_termination": false}])
+    );
+
+    // The guest keeps it over a stop and a start.
+    server.stop().await.reaches("SHUTOFF").await;
+    server.start().await.reaches("ACTIVE").await;
+    assert_eq!(of_guest(&cloud, &server).await, [id.as_str()]);
+
+    detach(&server, &id).await.expect(202);
+    free(&cloud, &server, &id).await;
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attachment_of_the_newest_version_is_accepted_and_not_waited_for() {
+    let (cloud, server) = running().await;
+    let id = volume(&server.user).await;
+    let answer = attach_at(&server, "2.101", json!({"volumeId": id})).await;
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (202, ""));
+    is(&server.user, &id, "in-use").await;
+    // Stopped servers get and lose volumes too.
+    server.stop().await.reaches("SHUTOFF").await;
+    detach(&server, &id).await.expect(202);
+    free(&cloud, &server, &id).await;
+    assert_eq!(attach(&server, &id).await["device"], "/dev/vdb");
+    is(&server.user, &id, "in-use").await;
+    server.start().await.reaches("ACTIVE").await;
+    assert_eq!(of_guest(&cloud, &server).await, [id.as_str()]);
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_server_gives_its_volumes_back_or_takes_them_along() {
+    let (cloud, server) = running().await;
+    let demo = &server.user;
+    let (kept, going) = (volume(demo).await, volume(demo).await);
+    attach(&server, &kept).await;
+    let wanted = json!({"volumeId": going, "delete_on_termination": true});
+    let made = attach_at(&server, "2.79", wanted).await.expect(200);
+    assert_eq!(made["volumeAttachment"]["device"], "/dev/vdc");
+    is(demo, &kept, "in-use").await;
+    is(demo, &going, "in-use").await;
+    server.delete().await.vanishes().await;
+    is(demo, &kept, "available").await;
+    until("the other volume is gone", || async {
+        let shown = demo.get(&format!("{}/{going}", volumes(demo))).await;
+        (shown.status == 404).then_some(())
+    })
+    .await;
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whether_a_volume_goes_with_its_server_can_be_changed() {
+    let (cloud, server) = running().await;
+    let demo = &server.user;
+    let id = volume(demo).await;
+    attach(&server, &id).await;
+    is(demo, &id, "in-use").await;
+    let path = format!("/servers/{}/os-volume_attachments/{id}", server.id);
+    let put = async |version: &str, body: Value| {
+        let body = json!({"volumeAttachment": body});
+        demo.compute(version, Method::PUT, &path, Some(&body)).await
+    };
+    put(
+        "2.85",
+        json!({"volumeId": id, "delete_on_termination": true}),
+    )
+    .await
+    .expect(202);
+    assert_eq!(
+        listed(&server, "latest").await[0]["delete_on_termination"],
+        true
+    );
+    for wrong in [
+        json!({"volumeId": id, "device": "/dev/vdq"}),
+        json!({"volumeId": id, "tag": "other"}),
+        json!({"volumeId": id, "serverId": NOTHING}),
+        json!({"volumeId": id, "id": NOTHING}),
+        json!({"volumeId": id, "odd": 1}),
+        json!({"delete_on_termination": true}),
+    ] {
+        put("2.85", wrong).await.fault(400);
+    }
+    // Another volume in its place: for services, and not built.
+    put("2.85", json!({"volumeId": NOTHING})).await.fault(403);
+    put("2.84", json!({"volumeId": id})).await.fault(403);
+    put(
+        "2.84",
+        json!({"volumeId": id, "delete_on_termination": true}),
+    )
+    .await
+    .fault(400);
+    let gone = format!("/servers/{}/os-volume_attachments/{NOTHING}", server.id);
+    let body = json!({"volumeAttachment": {"volumeId": NOTHING}});
+    let answer = demo.compute("2.85", Method::PUT, &gone, Some(&body)).await;
+    answer.fault(404);
+    put(
+        "2.85",
+        json!({"volumeId": id, "delete_on_termination": false}),
+    )
+    .await
+    .expect(202);
+    server.delete().await.vanishes().await;
+    is(demo, &id, "available").await;
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_attached_or_detached_is_refused_and_nothing_changes() {
+    let (cloud, server) = running().await;
+    let demo = &server.user;
+    let other = cloud.boot(demo, "two").await;
+    other.reaches("ACTIVE").await;
+    let id = volume(demo).await;
+    attach(&server, &id).await;
+    is(demo, &id, "in-use").await;
+    for taken in [&server, &other] {
+        let refused = attach_at(taken, "latest", json!({"volumeId": id})).await;
+        assert!(refused.fault(400).starts_with("Invalid volume"));
+    }
+    let missing = attach_at(&server, "latest", json!({"volumeId": NOTHING})).await;
+    assert_eq!(
+        missing.fault(404),
+        format!("Volume {NOTHING} could not be found.")
+    );
+    for wrong in [
+        json!({"volumeId": "x"}),
+        json!({}),
+        json!({"volumeId": id, "device": "/dev/../vdb"}),
+        json!({"volumeId": id, "tag": "a,b"}),
+    ] {
+        attach_at(&server, "latest", wrong).await.fault(400);
+    }
+    attach_at(&server, "2.48", json!({"volumeId": id, "tag": "x"}))
+        .await
+        .fault(400);
+    // Somebody else's volume is no volume.
+    let stranger = cloud.stranger("eve").await;
+    let theirs = volume(&stranger).await;
+    attach_at(&server, "latest", json!({"volumeId": theirs}))
+        .await
+        .fault(404);
+
+    let why = detach(&server, NOTHING).await.fault(404);
+    assert!(why.contains("is not attached to volume"), "{why}");
+    detach(&other, &id).await.fault(404);
+    let lock = json!({"lock": null});
+    server.action(lock).await.expect(202);
+    detach(&server, &id).await.fault(409);
+    let fresh = volume(demo).await;
+    attach_at(&server, "latest", json!({"volumeId": fresh}))
+        .await
+        .fault(409);
+    server.action(json!({"unlock": null})).await.expect(202);
+    server.action(json!({"suspend": null})).await.expect(202);
+    server.reaches("SUSPENDED").await;
+    detach(&server, &id).await.fault(409);
+    server.action(json!({"resume": null})).await.expect(202);
+    server.reaches("ACTIVE").await;
+    // The volume service lets nobody take the volume from under the server.
+    let attachment = listed(&server, "latest").await[0]["attachment_id"].take();
+    let path = format!(
+        "/volume/v3/{}/attachments/{}",
+        demo.project_id,
+        attachment.as_str().expect("an id")
+    );
+    let refused = demo
+        .send(
+            Method::DELETE,
+            &path,
+            &[("openstack-api-version", "volume 3.44")],
+            None,
+        )
+        .await;
+    refused.fault(409);
+    assert_eq!(of_guest(&cloud, &server).await, [id.as_str()]);
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attachment_that_fails_on_the_host_leaves_the_volume_usable() {
+    let (cloud, server) = running().await;
+    let id = volume(&server.user).await;
+    let faults = Faults {
+        fail_attach_volume_of: Some("one".to_owned()),
+        ..Faults::default()
+    };
+    cloud.host(0).set_faults(&faults).expect("faults");
+    attach(&server, &id).await;
+    free(&cloud, &server, &id).await;
+    until("the failure is told", || async {
+        let action = last_action(&cloud, &server).await;
+        let event = &action["events"][0];
+        (event["result"] == "Error").then_some(())
+    })
+    .await;
+    cloud
+        .host(0)
+        .set_faults(&Faults::default())
+        .expect("faults");
+    attach(&server, &id).await;
+    is(&server.user, &id, "in-use").await;
+
+    // A guest that does not let go keeps its volume, and can be asked again.
+    let faults = Faults {
+        keep_volume_of: Some("one".to_owned()),
+        ..Faults::default()
+    };
+    cloud.host(0).set_faults(&faults).expect("faults");
+    detach(&server, &id).await.expect(202);
+    until("the failure is told", || async {
+        let action = last_action(&cloud, &server).await;
+        (action["action"] == "detach_volume" && action["events"][0]["result"] == "Error")
+            .then_some(())
+    })
+    .await;
+    is(&server.user, &id, "in-use").await;
+    assert_eq!(of_guest(&cloud, &server).await, [id.as_str()]);
+    cloud
+        .host(0)
+        .set_faults(&Faults::default())
+        .expect("faults");
+    detach(&server, &id).await.expect(202);
+    free(&cloud, &server, &id).await;
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_attachments_of_one_volume_one_wins() {
+    let (cloud, server) = running().await;
+    let demo = &server.user;
+    let second = cloud.boot(demo, "two").await;
+    second.reaches("ACTIVE").await;
+    let id = volume(demo).await;
+    let wanted = json!({"volumeId": id});
+    let all = futures::future::join_all((0..6).map(|number| {
+        let server = if number % 2 == 0 { &server } else { &second };
+        attach_at(server, "2.60", wanted.clone())
+    }))
+    .await;
+    let won = all.iter().filter(|answer| answer.status == 200).count();
+    assert_eq!(
+        won,
+        1,
+        "{:?}",
+        all.iter().map(|one| &one.text).collect::<Vec<_>>()
+    );
+    for lost in all.into_iter().filter(|answer| answer.status != 200) {
+        lost.fault(400);
+    }
+    is(demo, &id, "in-use").await;
+    until("one server has it", || async {
+        let (first, other) = (
+            listed(&server, "latest").await,
+            listed(&second, "latest").await,
+        );
+        (first.len() + other.len() == 1).then_some(())
+    })
+    .await;
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleted_in_the_middle_of_an_attachment_a_server_leaves_the_volume_free() {
+    let cloud = TestCloud::start().await;
+    let demo = cloud.demo().await;
+    for round in 0..4_u64 {
+        let server = cloud.boot(&demo, "short").await;
+        server.reaches("ACTIVE").await;
+        let id = volume(&demo).await;
+        let wanted = json!({"volumeId": id});
+        attach_at(&server, "2.101", wanted).await.expect(202);
+        tokio::time::sleep(std::time::Duration::from_millis(round * 7)).await;
+        server.delete().await.vanishes().await;
+        is(&demo, &id, "available").await;
+    }
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_that_grows_is_seen_by_its_guest() {
+    let (cloud, server) = running().await;
+    let demo = &server.user;
+    let id = volume(demo).await;
+    attach(&server, &id).await;
+    is(demo, &id, "in-use").await;
+    let path = format!("{}/{id}/action", volumes(demo));
+    let body = json!({"os-extend": {"new_size": 2}});
+    let headers = [
+        ("openstack-api-version", "volume 3.42"),
+        ("content-type", "application/json"),
+    ];
+    demo.send(Method::POST, &path, &headers, Some(&body))
+        .await
+        .expect(202);
+    until("the guest is told", || async {
+        let seen = cloud.host(0).volume_size(&id);
+        (seen == Some(2 << 30)).then_some(())
+    })
+    .await;
+    is(demo, &id, "in-use").await;
+    cloud.audit().await;
+}

@@ -1,0 +1,134 @@
+//! Volumes that a server gets and loses, hit anywhere.
+
+use compute_conductor::Env;
+use compute_conductor::workflows::volumes::attach::AttachVolume;
+use compute_conductor::workflows::volumes::detach::DetachVolume;
+use compute_model::{TaskState, VmState};
+use compute_rpc::workflows as states;
+use http::Method;
+use serde_json::{Value, json};
+use workflow::testing::{Trial, torture, until};
+use workflow::{Record, Status};
+
+use super::{Stage, asked};
+
+impl Stage {
+    fn volumes(&self) -> String {
+        format!("/volume/v3/{}/volumes", self.demo.project_id)
+    }
+
+    async fn volume(&self) -> String {
+        let body = json!({"volume": {"size": 1}});
+        let made = self.demo.post(&self.volumes(), &body).await.expect(202);
+        let id = made["volume"]["id"].as_str().expect("an id").to_owned();
+        self.volume_is(&id, "available").await;
+        id
+    }
+
+    async fn volume_is(&self, id: &str, status: &str) {
+        let path = format!("{}/{id}", self.volumes());
+        until(|| async {
+            let shown = self.demo.get(&path).await.expect(200);
+            shown["volume"]["status"] == status
+        })
+        .await;
+    }
+
+    /// The attachments that the volume service has of a volume.
+    async fn attachments(&self, id: &str) -> usize {
+        let path = format!("{}/{id}", self.volumes());
+        let shown = self.demo.get(&path).await.expect(200);
+        shown["volume"]["attachments"]
+            .as_array()
+            .map_or(0, Vec::len)
+    }
+
+    /// Whether record, guest and volume service say that a server has so many volumes, all of them at rest.
+    async fn agrees(&self, trial: &Trial, record: &Record, volume: &str, count: usize) {
+        let row = self.row(&record.subject).await;
+        assert_eq!(row.volumes.len(), count, "{trial:?}");
+        assert!(row.volumes.iter().all(|one| !one.detaching), "{trial:?}");
+        assert_eq!(self.spec(&row).await.volumes.len(), count, "{trial:?}");
+        assert_eq!(self.attachments(volume).await, count, "{trial:?}");
+        let status = match count {
+            0 => "available",
+            _ => "in-use",
+        };
+        self.volume_is(volume, status).await;
+        assert_eq!(
+            (row.vm_state, row.task_state),
+            (VmState::Active, None::<TaskState>),
+            "{trial:?}"
+        );
+    }
+
+    /// Takes a volume that a trial left attached.
+    async fn frees(&self, server_id: &str, volume: &str) {
+        let path = format!("/servers/{server_id}/os-volume_attachments/{volume}");
+        let answer = self
+            .demo
+            .compute("latest", Method::DELETE, &path, None)
+            .await;
+        answer.expect(202);
+        self.volume_is(volume, "available").await;
+        until(|| async { self.row(server_id).await.volumes.is_empty() }).await;
+    }
+}
+
+/// A server gets a volume; each trial leaves both as it found them.
+pub async fn attaches(stage: Stage) {
+    let target = stage.running().await;
+    let volume = stage.volume().await;
+    let world = async || {
+        let state = states::AttachVolume {
+            server_id: target.id.clone(),
+            asked: asked(),
+            volume_id: volume.clone(),
+            tag: None,
+            delete_on_termination: false,
+            before: Vec::new(),
+            volume: None,
+        };
+        stage.world::<AttachVolume>(&target.id, state)
+    };
+    let audit = async |trial: &Trial, _: &Env, record: &Record| {
+        let count = usize::from(record.status == Status::Done);
+        stage.agrees(trial, record, &volume, count).await;
+        if count > 0 {
+            stage.frees(&record.subject, &volume).await;
+        }
+    };
+    torture::<AttachVolume>(stage.plan("tortured attachment"), world, audit).await;
+    stage.cloud.audit().await;
+}
+
+/// A server loses a volume; where the trial took it away, it is given it again.
+pub async fn detaches(stage: Stage) {
+    let target = stage.running().await;
+    let volume = stage.volume().await;
+    let world = async || {
+        let path = format!("/servers/{}/os-volume_attachments", target.id);
+        let wanted: Value = json!({"volumeAttachment": {"volumeId": volume}});
+        if stage.row(&target.id).await.volumes.is_empty() {
+            let answer = stage
+                .demo
+                .compute("2.100", Method::POST, &path, Some(&wanted))
+                .await;
+            answer.expect(200);
+            stage.volume_is(&volume, "in-use").await;
+        }
+        let state = states::DetachVolume {
+            server_id: target.id.clone(),
+            asked: asked(),
+            before: Vec::new(),
+            volume: stage.row(&target.id).await.volumes[0].clone(),
+        };
+        stage.world::<DetachVolume>(&target.id, state)
+    };
+    let audit = async |trial: &Trial, _: &Env, record: &Record| {
+        let count = usize::from(record.status != Status::Done);
+        stage.agrees(trial, record, &volume, count).await;
+    };
+    torture::<DetachVolume>(stage.plan("tortured detachment"), world, audit).await;
+    stage.cloud.audit().await;
+}
