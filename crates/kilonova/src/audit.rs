@@ -27,7 +27,7 @@ pub async fn run(config: &Config) -> Result<Vec<String>> {
 async fn offline(config: &Config) -> Result<Vec<String>> {
     let state = State::open(&config.place.state_path)?;
     let db = open::compute(config, &state).await?;
-    membership::settle(&state, &db, &drivers::host_names(config)?).await?;
+    membership::settle(&state, &db, &config.host_names()?).await?;
     let hosts = drivers::open(config, &state).await?;
     let companions = open::companions(config, &state).await?;
     let session = open::session(

@@ -120,7 +120,7 @@ impl Cloud {
         let console_url = format!("{}://{console_address}", entrance.scheme());
 
         // Before any table is touched but compute's: whether folder and database belong together.
-        let names = drivers::host_names(config)?;
+        let names = config.host_names()?;
         let db = open::compute(config, &state).await?;
         let membership = membership::settle(&state, &db, &names).await?;
         let hosts = drivers::open(config, &state).await?;

@@ -18,6 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use compute_model::HostName;
 use settings::{Outside, SectionInfo, Settings, Sources, section};
 use telemetry::TelemetrySettings;
 
@@ -87,6 +88,24 @@ pub fn sections() -> Vec<SectionInfo> {
 }
 
 impl Config {
+    /// The names of this process's hosts. The first simulated host has the machine's name, the others a
+    /// number behind it.
+    ///
+    /// # Errors
+    /// A name becomes too long by its number.
+    pub fn host_names(&self) -> Result<Vec<HostName>> {
+        let count = match self.place.compute_driver {
+            Driver::Qemu => 1,
+            Driver::Fake => self.fake.hosts,
+        };
+        let name = |number| match number {
+            1 => Ok(self.place.host.clone()),
+            number => format!("{}-{number}", self.place.host).parse(),
+        };
+        let names: Result<_, _> = (1..=count).map(name).collect();
+        names.context("the names of simulated hosts")
+    }
+
     /// Reads files, folders and the environment.
     ///
     /// # Errors

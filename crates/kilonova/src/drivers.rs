@@ -86,27 +86,9 @@ pub fn qemu_settings(config: &Config, state: &State) -> QemuSettings {
     }
 }
 
-/// The names of this process's hosts. The first simulated host has the machine's name, the others a
-/// number behind it.
-///
-/// # Errors
-/// A name becomes too long by its number.
-pub fn host_names(config: &Config) -> Result<Vec<HostName>> {
-    let count = match config.place.compute_driver {
-        Kind::Qemu => 1,
-        Kind::Fake => config.fake.hosts,
-    };
-    let name = |number| match number {
-        1 => Ok(config.place.host.clone()),
-        number => format!("{}-{number}", config.place.host).parse(),
-    };
-    let names: Result<_, _> = (1..=count).map(name).collect();
-    names.context("the names of simulated hosts")
-}
-
 fn fakes(config: &Config, state: &State) -> Result<Vec<Hosted>> {
     let mut hosts = Vec::with_capacity(config.fake.hosts);
-    for host in host_names(config)? {
+    for host in config.host_names()? {
         let settings = FakeSettings {
             hostname: host.to_string(),
             vcpus: config.fake.vcpus,

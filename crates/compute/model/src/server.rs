@@ -11,7 +11,7 @@ use crate::flavor::Flavor;
 use crate::image::ServerImage;
 use crate::network::{NetworkRequest, Vif};
 use crate::state::{PowerState, TaskState, VmState};
-use crate::volume::AttachedVolume;
+use crate::volume::{AttachedVolume, next_device};
 
 /// A server. One value, loaded with one query: what lists filter by has a column of its own in
 /// the table, the rest are documents.
@@ -85,6 +85,13 @@ impl Server {
     /// Whether its guest was ever started.
     pub fn launched(&self) -> bool {
         self.launched_at.is_some()
+    }
+
+    /// The name of the next disk that it gets: its local disks come first, then its volumes.
+    pub fn next_device(&self) -> String {
+        let flavor = &self.flavor;
+        let local = 1 + usize::from(flavor.ephemeral > 0) + usize::from(flavor.swap > 0);
+        next_device(self.root_device_name.as_deref(), local, &self.volumes)
     }
 
     /// The name a hypervisor knows it by (`OS-EXT-SRV-ATTR:instance_name`), by Nova's default

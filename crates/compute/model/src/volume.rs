@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::server::Server;
-
 /// A volume that a server has, or is about to get or to lose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttachedVolume {
@@ -78,17 +76,15 @@ impl Connection {
     }
 }
 
-/// The name of the next disk that a server gets: its local disks come first, then its volumes. Which bus it is on is
-/// seen from the name of the root disk.
-pub fn next_device(server: &Server) -> String {
-    let root = server.root_device_name.as_deref().unwrap_or("/dev/vda");
-    let prefix = root.trim_end_matches(char::is_alphabetic);
-    let letters = root.trim_start_matches(prefix);
-    let prefix = format!("{prefix}{}", letters.get(..2).unwrap_or("vd"));
-    let flavor = &server.flavor;
-    let local = 1 + usize::from(flavor.ephemeral > 0) + usize::from(flavor.swap > 0);
+/// The name of the next disk of a server with so many local disks and these volumes. Which bus it is on is seen from
+/// the name of the root disk.
+pub fn next_device(root: Option<&str>, local: usize, volumes: &[AttachedVolume]) -> String {
+    let root = root.unwrap_or("/dev/vda");
+    let folder = root.trim_end_matches(char::is_alphabetic);
+    let letters = root.trim_start_matches(folder);
+    let prefix = format!("{folder}{}", letters.get(..2).unwrap_or("vd"));
     let name = |number: usize| format!("{prefix}{}", suffix(number));
-    let free = |name: &String| server.volumes.iter().all(|volume| volume.device != *name);
+    let free = |name: &String| volumes.iter().all(|volume| volume.device != *name);
     let mut names = (local..).map(name);
     names.find(free).unwrap_or_default()
 }
@@ -107,7 +103,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::testing::server;
 
     fn volume(device: &str) -> AttachedVolume {
         AttachedVolume {
@@ -125,18 +120,14 @@ mod tests {
 
     #[test]
     fn devices_are_named_after_the_local_ones_and_gaps_are_filled() {
-        let mut server = server("s");
-        server.root_device_name = Some("/dev/vda".to_owned());
-        server.flavor.ephemeral = 0;
-        server.flavor.swap = 0;
-        assert_eq!(next_device(&server), "/dev/vdb");
-        server.volumes = vec![volume("/dev/vdb"), volume("/dev/vdd")];
-        assert_eq!(next_device(&server), "/dev/vdc");
-        server.flavor.swap = 64;
-        server.flavor.ephemeral = 1;
-        assert_eq!(next_device(&server), "/dev/vde");
-        server.root_device_name = Some("/dev/sda".to_owned());
-        assert_eq!(next_device(&server), "/dev/sdd");
+        let next = |root, local, taken: &[&str]| {
+            let volumes: Vec<_> = taken.iter().map(|device| volume(device)).collect();
+            next_device(root, local, &volumes)
+        };
+        assert_eq!(next(Some("/dev/vda"), 1, &[]), "/dev/vdb");
+        assert_eq!(next(None, 1, &["/dev/vdb", "/dev/vdd"]), "/dev/vdc");
+        assert_eq!(next(None, 3, &["/dev/vdb", "/dev/vdd"]), "/dev/vde");
+        assert_eq!(next(Some("/dev/sda"), 1, &["/dev/vdb"]), "/dev/sdb");
         assert_eq!(
             (suffix(25), suffix(26), suffix(27)),
             ("z".into(), "aa".into(), "ab".into())

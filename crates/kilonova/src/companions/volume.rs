@@ -54,7 +54,7 @@ impl Configured for Chosen {
 
     async fn open(&self, place: &Place<'_>) -> Result<Arc<dyn Companion>> {
         let db = place.database(ROW.name).await?;
-        let hosts = crate::drivers::host_names(place.config)?;
+        let hosts = place.config.host_names()?;
         let also = hosts.iter().map(ToString::to_string).collect();
         let settings = Settings {
             host: place.config.place.host.to_string(),

@@ -12,7 +12,6 @@ use uuid::Uuid;
 use super::compare::known;
 use super::{Membership, OwnNode, guests, name_cloud, read, write};
 use crate::config::{Config, Driver};
-use crate::drivers;
 use crate::open;
 use crate::state::State;
 
@@ -66,7 +65,7 @@ pub async fn show(config: &Config) -> Result<String> {
 pub async fn confirm(config: &Config, what: What) -> Result<String> {
     let state = State::open(&config.place.state_path)?;
     let db = open::compute(config, &state).await?;
-    let names = drivers::host_names(config)?;
+    let names = config.host_names()?;
     match what {
         What::Cloud => join(&state, &db).await,
         What::Name => rename(config, &state, &db, &names).await,

@@ -2,7 +2,7 @@
 //! host may reach it), **plug** (the guest has it), **complete** (the volume service shows it in use), **settle**.
 
 use compute_model::fault::Kind;
-use compute_model::volume::{AttachedVolume, next_device};
+use compute_model::volume::AttachedVolume;
 use compute_rpc::workflows::{ATTACH_VOLUME, ATTACH_VOLUME_VERSION, AttachVolume as State};
 use serde_json::Value;
 use uuid::Uuid;
@@ -73,7 +73,7 @@ async fn reserve(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next
         volume_id: state.volume_id.clone(),
         attachment_id: volumes::reserve(env, &server, &state.volume_id).await?,
         bdm_uuid: Uuid::new_v4().to_string(),
-        device: next_device(&server),
+        device: server.next_device(),
         tag: state.tag.clone(),
         delete_on_termination: state.delete_on_termination,
         boot: false,
