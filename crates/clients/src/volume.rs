@@ -1,5 +1,7 @@
 //! Cinder: what compute needs of volumes.
 
+use std::collections::BTreeMap;
+
 use http::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -23,7 +25,26 @@ pub struct Volume {
     pub multiattach: bool,
     #[serde(default)]
     pub availability_zone: Option<String>,
+    /// `true` or `false`, as text.
+    #[serde(default)]
+    pub bootable: String,
+    /// The attributes and properties of the image that it was made of, as text.
+    #[serde(default)]
+    pub volume_image_metadata: BTreeMap<String, String>,
 }
+
+/// A snapshot's record.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Snapshot {
+    pub id: String,
+    pub status: String,
+    /// GiB.
+    pub size: u32,
+    pub volume_id: String,
+}
+
+/// The metadata that names what a volume was made for.
+const MADE_FOR: &str = "made_for_server";
 
 /// An attachment in a list.
 #[derive(Debug, Clone, Deserialize)]
@@ -44,6 +65,44 @@ pub async fn show(service: &Service, token: &str, id: &str) -> Result<Volume> {
     let path = format!("/v3/volumes/{}", segment(id));
     let mut body: Value = ask(service, token, Method::GET, &path, None).await?;
     read(service, body["volume"].take())
+}
+
+/// One snapshot of a volume.
+///
+/// # Errors
+/// 404 for one that does not exist or that the caller may not see.
+pub async fn snapshot(service: &Service, token: &str, id: &str) -> Result<Snapshot> {
+    let path = format!("/v3/snapshots/{}", segment(id));
+    let mut body: Value = ask(service, token, Method::GET, &path, None).await?;
+    read(service, body["snapshot"].take())
+}
+
+/// Makes a volume in the caller's project, for the purpose that `made_for` names; gives its id.
+///
+/// # Errors
+/// 400, 404, or 413 for a quota.
+pub async fn create(
+    service: &Service,
+    token: &str,
+    made_for: &str,
+    mut volume: Value,
+) -> Result<String> {
+    volume["metadata"] = json!({ MADE_FOR: made_for });
+    let body = json!({ "volume": volume });
+    let mut body: Value = ask(service, token, Method::POST, "/v3/volumes", Some(body)).await?;
+    let made: Volume = read(service, body["volume"].take())?;
+    Ok(made.id)
+}
+
+/// The volumes of the caller's project that were made for a purpose.
+///
+/// # Errors
+/// The service does not answer, or refuses.
+pub async fn made_for(service: &Service, token: &str, made_for: &str) -> Result<Vec<Volume>> {
+    let wanted = json!({ MADE_FOR: made_for }).to_string();
+    let path = format!("/v3/volumes/detail?metadata={}", segment(&wanted));
+    let mut body: Value = ask(service, token, Method::GET, &path, None).await?;
+    read(service, body["volumes"].take())
 }
 
 /// Deletes a volume; one that is gone is success.

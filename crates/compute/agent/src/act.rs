@@ -40,7 +40,7 @@ async fn carry_out(
             facts_of(host.driver.ensure_running(&described).await)?
         }
         Action::Stop => {
-            let image = server.image.as_ref();
+            let image = server.described_by();
             let asked = image.and_then(|image| image.properties.get("os_shutdown_timeout"));
             let usual = host.settings.shutdown_timeout;
             let timeout = shutdown_timeout(asked.map(String::as_str), usual);

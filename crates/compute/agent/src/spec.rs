@@ -67,8 +67,7 @@ pub fn new(
     spec.cpu_limits = cpu_limits(server)?;
     let none = BTreeMap::new();
     let properties = server
-        .image
-        .as_ref()
+        .described_by()
         .map_or(&none, |image| &image.properties);
     spec.hardware = GuestHardware::of(&server.flavor, properties).map_err(unusable)?;
     spec.nics = nics(server)?;
@@ -114,7 +113,7 @@ pub fn volumes(server: &Server) -> Vec<Volume> {
 /// A property of the server's image as the type that a description has. The API refuses others, but a row may be older
 /// than the check.
 fn property<T: FromStr>(server: &Server, name: &'static str) -> Result<Option<T>, Failure> {
-    let Some(image) = &server.image else {
+    let Some(image) = server.described_by() else {
         return Ok(None);
     };
     image_properties::typed(&image.properties, name).map_err(|bad| unusable(bad.to_string()))
@@ -132,6 +131,9 @@ fn root_disk(
     image: Option<Ready>,
 ) -> Result<(Option<RootDisk>, Option<DirectBoot>), Failure> {
     let size_gb = u64::from(server.flavor.disk);
+    if server.boots_from_volume() {
+        return Ok((None, None));
+    }
     let Some(ready) = image else {
         let empty = RootDisk {
             size_gb,

@@ -126,6 +126,26 @@ fn forgiving(answer: clients::Result<()>) -> Result<(), StepError> {
     }
 }
 
+/// A volume, as compute's own user sees it.
+pub async fn show(env: &Env, volume_id: &str) -> Result<cinder::Volume, StepError> {
+    call(env, |token| async move {
+        cinder::show(&env.volume, &token, volume_id).await
+    })
+    .await
+}
+
+/// Gives back every attachment of a server, whether or not its record knows it.
+pub async fn release_all_of(env: &Env, server_id: &str) -> Result<(), StepError> {
+    let found = call(env, |token| async move {
+        cinder::attachments(&env.volume, &token, Some(server_id)).await
+    })
+    .await?;
+    for attachment in found {
+        release(env, &attachment.id).await?;
+    }
+    Ok(())
+}
+
 /// Gives back all volumes of a server that is gone from its host, and deletes those that go with it.
 pub async fn release_all(env: &Env, server: &Server) -> Result<(), StepError> {
     for volume in &server.volumes {
@@ -165,7 +185,8 @@ where
     env.session.with(call).await.map_err(trouble)
 }
 
-fn trouble(error: ClientError) -> StepError {
+/// What a failed call means for a step.
+pub fn trouble(error: ClientError) -> StepError {
     match error.is_passing() {
         true => StepError::retry(PAUSE, error),
         false => Why::new(Kind::Volume, error.message()).into(),

@@ -15,7 +15,6 @@ const NICS: Fate = Honoured(&["compute/control/src/servers/nics.rs"]);
 const PLACE: Fate = Honoured(&["compute/scheduler/src/filters/place.rs"]);
 const PLAN: Fate = Honoured(&["compute/control/src/servers/plan.rs"]);
 const AFFINITY: Fate = Honoured(&["compute/scheduler/src/filters/affinity.rs"]);
-const VOLUMES: Fate = refused(lacks::VOLUMES);
 
 const fn row(name: &'static str, takes: Takes, fate: Fate) -> Row {
     Row { name, takes, fate }
@@ -47,11 +46,11 @@ pub const FIELDS: &[Row] = &[
     row("server.adminPass", Text, CREATE),
     row("server.availability_zone", Text, PLAN),
     row("server.block_device_mapping", Text, BOOT),
-    row("server.block_device_mapping.{key}", Text, VOLUMES),
+    row("server.block_device_mapping.{key}", Text, refused("disks are named in block_device_mapping_v2")),
     row("server.block_device_mapping_v2", Text, BOOT),
     row("server.block_device_mapping_v2.boot_index", Text, BOOT),
-    row("server.block_device_mapping_v2.connection_info", Text, VOLUMES),
-    row("server.block_device_mapping_v2.delete_on_termination", Text, Refused { unless: &["true"], why: "a disk on a host ends with its server" }),
+    row("server.block_device_mapping_v2.connection_info", Text, refused("the volume service says how a volume is reached")),
+    row("server.block_device_mapping_v2.delete_on_termination", Text, BOOT),
     row("server.block_device_mapping_v2.destination_type", Text, BOOT),
     row("server.block_device_mapping_v2.device_name", Text, Hint("the name of a disk is that of its bus, as with Nova's libvirt driver")),
     row("server.block_device_mapping_v2.device_type", Text, Refused { unless: &["disk"], why: "servers boot from disks" }),
@@ -59,14 +58,14 @@ pub const FIELDS: &[Row] = &[
     row("server.block_device_mapping_v2.guest_format", Text, Hint("the root disk is made from an image, with the file system of that")),
     row("server.block_device_mapping_v2.image_id", Text, refused("uuid names the image of a disk")),
     row("server.block_device_mapping_v2.no_device", Text, BOOT),
-    row("server.block_device_mapping_v2.snapshot_id", Text, VOLUMES),
+    row("server.block_device_mapping_v2.snapshot_id", Text, refused("uuid names what a disk is made from")),
     row("server.block_device_mapping_v2.source_type", Text, BOOT),
-    row("server.block_device_mapping_v2.tag", Text, refused("disks carry no tags")),
+    row("server.block_device_mapping_v2.tag", Text, BOOT),
     row("server.block_device_mapping_v2.uuid", Text, BOOT),
     row("server.block_device_mapping_v2.virtual_name", Text, refused("it belongs to block_device_mapping")),
-    row("server.block_device_mapping_v2.volume_id", Text, VOLUMES),
+    row("server.block_device_mapping_v2.volume_id", Text, refused("uuid names what a disk is made from")),
     row("server.block_device_mapping_v2.volume_size", Text, BOOT),
-    row("server.block_device_mapping_v2.volume_type", Text, VOLUMES),
+    row("server.block_device_mapping_v2.volume_type", Text, BOOT),
     row("server.config_drive", Text, CREATE),
     row("server.description", Text, CREATE),
     row("server.flavorRef", Text, PLAN),
@@ -116,15 +115,13 @@ mod tests {
         assert!(names.is_sorted(), "{names:?}");
         let of =
             |field: &str, value| refusal(&format!("server.block_device_mapping_v2.{field}"), value);
-        assert_eq!(of("delete_on_termination", "true"), None);
         assert_eq!(
-            of("delete_on_termination", "false")
+            of("device_type", "cdrom")
                 .map(|why| why.to_string())
                 .unwrap(),
-            "Field server.block_device_mapping_v2.delete_on_termination=\"false\" cannot be honoured: a disk on a \
-             host ends with its server."
+            "Field server.block_device_mapping_v2.device_type=\"cdrom\" cannot be honoured: servers boot from disks."
         );
-        assert!(of("tag", "x").is_some());
+        assert!(of("volume_id", "x").is_some());
         assert_eq!(of("device_name", "vda"), None);
     }
 }

@@ -11,7 +11,7 @@ use crate::flavor::Flavor;
 use crate::image::ServerImage;
 use crate::network::{NetworkRequest, Vif};
 use crate::state::{PowerState, TaskState, VmState};
-use crate::volume::{AttachedVolume, next_device};
+use crate::volume::{AttachedVolume, VolumeRequest, next_device};
 
 /// A server. One value, loaded with one query: what lists filter by has a column of its own in
 /// the table, the rest are documents.
@@ -46,6 +46,10 @@ pub struct Server {
     pub launch_index: i32,
     pub reservation_id: String,
     pub vifs: Vec<Vif>,
+    /// The image of which the volume was made that the server boots from, as the volume service knows it. Such a server has
+    /// no `image`.
+    #[serde(default)]
+    pub volume_image: Option<ServerImage>,
     /// In the order in which the guest got them. What messages of older releases say nothing of is none.
     #[serde(default)]
     pub volumes: Vec<AttachedVolume>,
@@ -85,6 +89,16 @@ impl Server {
     /// Whether its guest was ever started.
     pub fn launched(&self) -> bool {
         self.launched_at.is_some()
+    }
+
+    /// The image that says what the server's hardware is: its own, or that of the volume it boots from.
+    pub fn described_by(&self) -> Option<&ServerImage> {
+        self.image.as_ref().or(self.volume_image.as_ref())
+    }
+
+    /// Whether it boots from a volume.
+    pub fn boots_from_volume(&self) -> bool {
+        self.image.is_none()
     }
 
     /// The name of the next disk that it gets: its local disks come first, then its volumes.
@@ -166,6 +180,13 @@ pub struct BuildPlan {
     pub forced_node: Option<String>,
     /// For the config drive only; never stored with the server.
     pub admin_password: Option<String>,
+    /// Volumes that it is to have.
+    #[serde(default)]
+    pub volumes: Vec<VolumeRequest>,
+    /// The caller's token, in whose name volumes are made, sealed with the password of compute's own user; none when none
+    /// is made.
+    #[serde(default)]
+    pub token: Option<String>,
     /// Files of `personality` (until 2.56): path and base64 content.
     pub injected_files: Vec<(String, String)>,
 }

@@ -53,6 +53,7 @@ pub fn server(id: &str) -> Server {
         launch_index: 0,
         reservation_id: "r-1".into(),
         vifs: Vec::new(),
+        volume_image: None,
         volumes: Vec::new(),
         metadata: BTreeMap::new(),
         tags: Vec::new(),

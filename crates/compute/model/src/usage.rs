@@ -112,9 +112,13 @@ pub fn by_project(period: Period, servers: Vec<Server>) -> Vec<ProjectUsage> {
     all
 }
 
-/// The disk of a server's flavor, root and ephemeral, in GiB.
+/// The disk of a server's flavor, root and ephemeral, in GiB. A root on a volume is none of the host's.
 pub fn local_gb(server: &Server) -> u32 {
-    server.flavor.disk.saturating_add(server.flavor.ephemeral)
+    let root = match server.boots_from_volume() {
+        true => 0,
+        false => server.flavor.disk,
+    };
+    root.saturating_add(server.flavor.ephemeral)
 }
 
 #[cfg(test)]

@@ -31,6 +31,36 @@ pub struct AttachedVolume {
     pub detaching: bool,
 }
 
+/// A volume that a new server is to have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeRequest {
+    pub origin: Origin,
+    /// GiB; none takes the size of what it is made from.
+    #[serde(default)]
+    pub size: Option<u32>,
+    #[serde(default)]
+    pub volume_type: Option<String>,
+    #[serde(default)]
+    pub tag: Option<String>,
+    #[serde(default)]
+    pub delete_on_termination: bool,
+    /// Whether the server boots from it.
+    #[serde(default)]
+    pub boot: bool,
+}
+
+/// Where the volume of a new server comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "kind", content = "id")]
+pub enum Origin {
+    /// It exists.
+    Volume(String),
+    /// It is made, and holds zeros.
+    Blank,
+    Image(String),
+    Snapshot(String),
+}
+
 /// How a host reaches a volume.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "protocol", rename_all = "lowercase")]

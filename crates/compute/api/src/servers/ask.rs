@@ -169,7 +169,10 @@ fn devices(
                 size: device.volume_size,
                 bus: None,
                 volume_type: None,
+                tag: None,
+                delete_on_termination: None,
                 said: BTreeMap::new(),
+                old: true,
             })
             .collect());
     }
@@ -210,16 +213,11 @@ fn device(device: BlockDevice) -> Result<Device, Fault> {
     };
     let said = [
         ("connection_info", device.connection_info),
-        (
-            "delete_on_termination",
-            device.delete_on_termination.map(|flag| flag.0.to_string()),
-        ),
         ("device_name", device.device_name),
         ("device_type", device.device_type),
         ("guest_format", device.guest_format),
         ("image_id", device.image_id.map(|id| id.0)),
         ("snapshot_id", device.snapshot_id.map(|id| id.0)),
-        ("tag", device.tag.or(device.tag_at_first).map(|tag| tag.0)),
         ("virtual_name", device.virtual_name),
         ("volume_id", device.volume_id.map(|id| id.0)),
     ];
@@ -235,6 +233,9 @@ fn device(device: BlockDevice) -> Result<Device, Fault> {
         size: device.volume_size,
         bus: device.disk_bus,
         volume_type: device.volume_type,
+        tag: device.tag.or(device.tag_at_first).map(|tag| tag.0),
+        delete_on_termination: device.delete_on_termination.map(|flag| flag.0),
+        old: false,
         said: said
             .filter_map(|(field, value)| Some((field, value?)))
             .collect(),

@@ -1,9 +1,11 @@
-//! A new server: **place** (a host, with a durable claim), **ports** (made and bound to it),
+//! A new server: **place** (a host, with a durable claim), **ports** (made and bound to it), **volumes** (made,
+//! and attached to it),
 //! **plugged** (they carry traffic), **spawn** (the host's agent starts the guest), **settle**.
 //!
 //! When a host fails, everything is undone back to *place* and the next alternate is tried; when
 //! none is left the server is in error with a fault that says why each host was turned away.
 
+mod disks;
 mod explain;
 mod neighbours;
 mod outcome;
@@ -56,11 +58,15 @@ impl Workflow for Build {
                 .attempts(TRIES)
                 .undo(unplace),
             Step::new("ports", 5 * MINUTE, make_ports).undo(drop_ports),
+            Step::new("volumes", MINUTE, disks::make)
+                .within(|env| env.settings.build_timeout + MINUTE)
+                .undo(disks::give_back),
             Step::new("plugged", MINUTE, carry_traffic).attempts(u32::MAX),
             Step::new("spawn", MINUTE, spawn)
                 .within(|env| env.settings.build_timeout + MINUTE)
                 .attempts(TRIES)
                 .undo(destroy),
+            Step::new("attached", MINUTE, disks::complete),
             Step::new("settle", MINUTE, settle),
         ]
     }
@@ -73,6 +79,7 @@ impl Workflow for Build {
     ) -> Result<(), StepError> {
         // The journal outlives the operation: what only the guest should know does not stay in it.
         forget_secrets(state);
+        state.plan.token = None;
         failed(cx, state, why).await
     }
 }
@@ -145,7 +152,7 @@ fn wanted(server: &Server, state: &State) -> PlacementRequest {
         server_id: server.id.clone(),
         project_id: server.project_id.clone(),
         flavor: server.flavor.clone(),
-        image: server.image.clone(),
+        image: server.described_by().cloned(),
         availability_zone: server.pinned_zone.clone(),
         host: state.plan.host.clone(),
         hypervisor_hostname: state.plan.hypervisor_hostname.clone(),
@@ -155,7 +162,7 @@ fn wanted(server: &Server, state: &State) -> PlacementRequest {
         hints: server.hints.clone(),
         group: None,
         named_servers: BTreeMap::new(),
-        volume_backed: false,
+        volume_backed: server.boots_from_volume(),
     }
 }
 
@@ -404,6 +411,7 @@ async fn destroy(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), S
 }
 
 async fn settle(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    state.plan.token = None;
     let power = state
         .power_state
         .and_then(|number| PowerState::try_from(number).ok())

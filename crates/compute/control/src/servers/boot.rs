@@ -1,12 +1,17 @@
-//! The disks of a new server: so far its root, made from an image on the host's own disk.
+//! The disks of a new server: its root, made from an image on the host's own disk or a volume, and further volumes.
 
 use std::collections::BTreeMap;
 
+use clients::ClientError;
+use clients::volume as cinder;
 use compute_model::hardware::DiskBus;
+use compute_model::image::ServerImage;
+use compute_model::volume::{Origin, VolumeRequest};
 use compute_model::{Flavor, create_fields, image_properties};
 
 use super::create::invalid;
-use crate::{ControlError, Result};
+use super::plan;
+use crate::{Context, Control, ControlError, Result};
 
 /// A disk that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +27,12 @@ pub struct Device {
     pub size: Option<u32>,
     pub bus: Option<String>,
     pub volume_type: Option<String>,
+    pub tag: Option<String>,
+    pub delete_on_termination: Option<bool>,
     /// Further fields that were said, as text.
     pub said: BTreeMap<&'static str, String>,
+    /// In the notation of `block_device_mapping`, which is not built.
+    pub old: bool,
 }
 
 /// What a disk is made from.
@@ -40,61 +49,138 @@ impl Device {
     pub fn is_volume(&self) -> bool {
         !self.local || matches!(self.source, Source::Snapshot | Source::Volume)
     }
+
+    fn is_root(&self) -> bool {
+        self.boot_index == Some(0)
+    }
+}
+
+/// What a new server boots from, and the volumes that it gets.
+pub(super) struct Disks {
+    /// The image of a root on the host's disk.
+    pub image: Option<ServerImage>,
+    /// The image that a root volume was made from, or is made from.
+    pub volume_image: Option<ServerImage>,
+    pub volumes: Vec<VolumeRequest>,
+}
+
+impl Disks {
+    /// Whether a volume is to be made.
+    pub fn made(&self) -> bool {
+        let mut origins = self.volumes.iter().map(|volume| &volume.origin);
+        origins.any(|origin| !matches!(origin, Origin::Volume(_)))
+    }
 }
 
 /// Whether the disks make sense together with the image.
 pub(super) fn check(devices: &[Device], image_id: Option<&str>) -> Result<()> {
-    if devices.iter().any(Device::is_volume) {
-        return Err(not_built("Volumes"));
+    if devices.iter().any(|device| device.old) {
+        return Err(not_built("Disks in the notation of block_device_mapping"));
     }
-    let roots = devices.iter().filter(|device| device.boot_index == Some(0));
-    let mut roots = roots.peekable();
-    match (image_id, roots.peek()) {
-        (None, None) if devices.is_empty() => {
+    let mut roots = devices.iter().filter(|device| device.is_root());
+    match (image_id, roots.next(), roots.next()) {
+        (None, None, _) if devices.is_empty() => {
             return Err(invalid("Missing imageRef attribute".to_owned()));
         }
-        (Some(_), None) if devices.is_empty() => return Ok(()),
-        (_, None) => {
-            return Err(invalid(
-                "Block Device Mapping is Invalid: Boot sequence for the instance and image/block device mapping \
-                 combination is not valid."
-                    .to_owned(),
+        (Some(_), None, _) if devices.is_empty() => return Ok(()),
+        (_, None, _) | (_, _, Some(_)) => {
+            return Err(malformed(
+                "Boot sequence for the instance and image/block device mapping combination is not valid.",
             ));
         }
-        (image, Some(root)) => {
-            if root.source != Source::Image || root.uuid.as_deref() != image || image.is_none() {
-                return Err(invalid(
-                    "Block Device Mapping is Invalid: The root disk must be made from the image of imageRef."
-                        .to_owned(),
-                ));
-            }
+        (image, Some(root), None) => root_fits(root, image)?,
+    }
+    for device in devices {
+        match device.is_volume() {
+            true => volume_fields(device)?,
+            false if device.is_root() => root_fields(device)?,
+            false => return Err(not_built("Further disks on the host")),
         }
     }
-    match devices {
-        [root] => fields(root),
-        _ => Err(not_built("Further disks")),
+    Ok(())
+}
+
+/// Whether the root disk and `imageRef` mean the same.
+fn root_fits(root: &Device, image: Option<&str>) -> Result<()> {
+    match (root.source, root.local, image) {
+        (Source::Image, true, Some(id)) if root.uuid.as_deref() == Some(id) => Ok(()),
+        (Source::Image, true, _) => Err(malformed(
+            "The root disk must be made from the image of imageRef.",
+        )),
+        (Source::Image, false, Some(id)) if root.uuid.as_deref() != Some(id) => Err(malformed(
+            "The root disk must be made from the image of imageRef.",
+        )),
+        (Source::Volume | Source::Snapshot, _, Some(_)) => Err(malformed(
+            "Boot sequence for the instance and image/block device mapping combination is not valid.",
+        )),
+        (Source::Blank, ..) => Err(malformed("Nothing boots from a blank disk.")),
+        _ => Ok(()),
     }
 }
 
+fn malformed(why: &str) -> ControlError {
+    invalid(format!("Block Device Mapping is Invalid: {why}"))
+}
+
 /// What is said of the root disk beyond what it is made from.
-fn fields(root: &Device) -> Result<()> {
-    let malformed = |why: String| invalid(format!("Block Device Mapping is Invalid: {why}"));
+fn root_fields(root: &Device) -> Result<()> {
     if root.volume_type.is_some() {
         return Err(malformed(
-            "Specifying a volume_type with destination_type=local is not supported.".to_owned(),
+            "Specifying a volume_type with destination_type=local is not supported.",
         ));
     }
-    if let Some(bus) = root
+    if root.delete_on_termination == Some(false) {
+        return Err(malformed("A disk on a host ends with its server."));
+    }
+    if root.tag.is_some() {
+        return Err(malformed("Disks on a host carry no tags."));
+    }
+    fields(root)
+}
+
+/// What is said of a volume beyond what it is made from.
+fn volume_fields(device: &Device) -> Result<()> {
+    if device.local {
+        return Err(malformed(
+            "Volumes and snapshots have the destination_type volume.",
+        ));
+    }
+    if device.boot_index.is_some_and(|index| index > 0) {
+        return Err(not_built("Several disks to boot from"));
+    }
+    if let Some(kind) = device.said.get("guest_format") {
+        let kind = compute_model::hardware::quoted(kind);
+        return Err(malformed(&format!(
+            "Nobody formats volumes: guest_format={kind} cannot be honoured."
+        )));
+    }
+    let size = device.size.unwrap_or_default();
+    match device.source {
+        Source::Image if size == 0 => Err(malformed(
+            "Images with destination_type 'volume' need to have a non-zero size specified",
+        )),
+        Source::Blank if size == 0 => Err(malformed(
+            "Blank volumes (source: 'blank', dest: 'volume') need to have non-zero size",
+        )),
+        Source::Volume if device.volume_type.is_some() => Err(malformed(
+            "A volume that exists keeps its type: volume_type cannot be honoured.",
+        )),
+        _ => fields(device),
+    }
+}
+
+fn fields(device: &Device) -> Result<()> {
+    if let Some(bus) = device
         .bus
         .as_ref()
         .filter(|bus| bus.parse::<DiskBus>().is_err())
     {
         let bus = compute_model::hardware::quoted(bus);
-        return Err(malformed(format!(
+        return Err(malformed(&format!(
             "The provided disk bus {bus} is not valid."
         )));
     }
-    for (field, value) in &root.said {
+    for (field, value) in &device.said {
         let field = format!("server.block_device_mapping_v2.{field}");
         if let Some(refusal) = create_fields::refusal(&field, value) {
             return Err(invalid(refusal.to_string()));
@@ -103,28 +189,189 @@ fn fields(root: &Device) -> Result<()> {
     Ok(())
 }
 
-/// Whether the root disk that was asked for is the one that image and flavor make: it has one size and one bus.
+/// What the server boots from, and its volumes, as the services know them. `servers`: how many are made at once.
+///
+/// # Errors
+/// 400 for what does not exist, is in use, or cannot be booted from.
+pub(super) async fn plan(
+    control: &Control,
+    cx: &Context,
+    (devices, image_id): (&[Device], Option<&str>),
+    servers: u32,
+) -> Result<Disks> {
+    let mut disks = Disks {
+        image: None,
+        volume_image: None,
+        volumes: Vec::new(),
+    };
+    let root = devices.iter().find(|device| device.is_root());
+    if root.is_none_or(|root| root.local) {
+        disks.image = Some(plan::image(control, cx, image_id).await?);
+    }
+    for device in devices.iter().filter(|device| device.is_volume()) {
+        let (origin, image) = origin(control, cx, device, servers).await?;
+        if let (Origin::Volume(id), true) = (&origin, repeats(&disks.volumes, &origin)) {
+            return Err(malformed(&format!("Volume {id} is there twice.")));
+        }
+        if device.is_root() {
+            disks.volume_image = Some(image);
+        }
+        disks.volumes.push(VolumeRequest {
+            origin,
+            size: device.size,
+            volume_type: device.volume_type.clone(),
+            tag: device.tag.clone(),
+            delete_on_termination: device.delete_on_termination.unwrap_or(false),
+            boot: device.is_root(),
+        });
+    }
+    // The guest sees what it boots from first.
+    disks.volumes.sort_by_key(|volume| !volume.boot);
+    Ok(disks)
+}
+
+fn repeats(volumes: &[VolumeRequest], origin: &Origin) -> bool {
+    volumes.iter().any(|volume| volume.origin == *origin)
+}
+
+/// Where a volume comes from, and the image behind it.
+async fn origin(
+    control: &Control,
+    cx: &Context,
+    device: &Device,
+    servers: u32,
+) -> Result<(Origin, ServerImage)> {
+    let id = device.uuid.clone().unwrap_or_default();
+    let gone = |what: &str, error: ClientError| match error.is_not_found() {
+        true => malformed(&format!("failed to get {what} {id}.")),
+        false => error.into(),
+    };
+    let service = &control.volume;
+    match device.source {
+        Source::Blank => Ok((Origin::Blank, ServerImage::default())),
+        Source::Image => {
+            let image = plan::image(control, cx, Some(&id)).await?;
+            Ok((Origin::Image(id), image))
+        }
+        Source::Volume => {
+            if servers > 1 {
+                return Err(malformed(
+                    "Cannot attach one or more volumes to multiple instances",
+                ));
+            }
+            let shown = cinder::show(service, cx.token(), &id).await;
+            let volume = shown.map_err(|error| gone("volume", error))?;
+            let usable = match volume.status.as_str() {
+                "available" => true,
+                status => status == "in-use" && volume.multiattach,
+            };
+            if !usable {
+                let status = volume.status;
+                return Err(invalid(format!(
+                    "Invalid volume: volume '{id}' status must be 'available'. Currently in '{status}'"
+                )));
+            }
+            if device.size.is_some_and(|size| size != volume.size) {
+                return Err(malformed(&format!(
+                    "Volume {id} has {} GiB, not volume_size.",
+                    volume.size
+                )));
+            }
+            bootable(device, &id, &volume)?;
+            Ok((Origin::Volume(id), image_of(volume)?))
+        }
+        Source::Snapshot => {
+            let shown = cinder::snapshot(service, cx.token(), &id).await;
+            let snapshot = shown.map_err(|error| gone("snapshot", error))?;
+            if snapshot.status != "available" {
+                let status = snapshot.status;
+                return Err(invalid(format!(
+                    "Invalid snapshot: snapshot '{id}' status must be 'available'. Currently in '{status}'"
+                )));
+            }
+            if device.size.is_some_and(|size| size < snapshot.size) {
+                return Err(malformed(&format!(
+                    "Snapshot {id} needs {} GiB.",
+                    snapshot.size
+                )));
+            }
+            let shown = cinder::show(service, cx.token(), &snapshot.volume_id).await;
+            let volume = shown.map_err(|error| gone("volume", error))?;
+            bootable(device, &id, &volume)?;
+            Ok((Origin::Snapshot(id), image_of(volume)?))
+        }
+    }
+}
+
+fn bootable(device: &Device, id: &str, volume: &cinder::Volume) -> Result<()> {
+    match device.is_root() && volume.bootable != "true" {
+        true => Err(invalid(format!("Block Device {id} is not bootable."))),
+        false => Ok(()),
+    }
+}
+
+/// The image of which a volume was made, by what the volume service kept of it.
+fn image_of(volume: cinder::Volume) -> Result<ServerImage> {
+    /// Attributes, which are no properties.
+    const ATTRIBUTES: &[&str] = &[
+        "checksum",
+        "container_format",
+        "disk_format",
+        "image_id",
+        "image_name",
+        "min_disk",
+        "min_ram",
+        "size",
+    ];
+    let mut said = volume.volume_image_metadata;
+    let number = |name: &str| said.get(name).and_then(|text| text.parse().ok());
+    let image = ServerImage {
+        min_ram: number("min_ram").unwrap_or_default(),
+        min_disk: number("min_disk").unwrap_or_default(),
+        ..ServerImage::default()
+    };
+    let name = said.remove("image_name").unwrap_or_default();
+    let id = said.remove("image_id").unwrap_or_default();
+    said.retain(|name, _| !ATTRIBUTES.contains(&name.as_str()));
+    image_properties::check(&said)
+        .map_err(|bad| invalid(format!("Invalid image metadata. Error: {bad}")))?;
+    if ["kernel_id", "ramdisk_id"]
+        .iter()
+        .any(|name| said.get(*name).is_some_and(|id| !id.is_empty()))
+    {
+        return Err(not_built("Kernels beside a volume to boot from"));
+    }
+    Ok(ServerImage {
+        id,
+        name,
+        properties: said,
+        ..image
+    })
+}
+
+/// Whether the disks that were asked for are those that image and flavor make: all have one bus, and a local root has
+/// the size of the flavor.
 pub(super) fn fits(
     devices: &[Device],
     properties: &BTreeMap<String, String>,
     flavor: &Flavor,
 ) -> Result<()> {
-    let Some(root) = devices.first() else {
-        return Ok(());
-    };
-    if let Some(size) = root.size.filter(|size| *size != flavor.disk) {
-        return Err(invalid(format!(
-            "Block Device Mapping is Invalid: The root disk has the {} GiB of the flavor, not volume_size={size}.",
-            flavor.disk
-        )));
-    }
     let bus = image_properties::value(properties, "hw_disk_bus").unwrap_or("virtio");
-    match root.bus.as_deref().filter(|wanted| *wanted != bus) {
-        Some(wanted) => Err(invalid(format!(
-            "Block Device Mapping is Invalid: The image's disks sit on {bus}, not disk_bus={wanted}."
-        ))),
-        None => Ok(()),
+    for device in devices {
+        let root = device.is_root() && device.local;
+        if let Some(size) = device.size.filter(|size| root && *size != flavor.disk) {
+            return Err(malformed(&format!(
+                "The root disk has the {} GiB of the flavor, not volume_size={size}.",
+                flavor.disk
+            )));
+        }
+        if let Some(wanted) = device.bus.as_deref().filter(|wanted| *wanted != bus) {
+            return Err(malformed(&format!(
+                "The image's disks sit on {bus}, not disk_bus={wanted}."
+            )));
+        }
     }
+    Ok(())
 }
 
 fn not_built(what: &str) -> ControlError {

@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use compute_db::{actions, quotas, servers};
+use compute_model::image::ServerImage;
 use compute_model::network::NetworkRequest;
 use compute_model::quota::{self, Resource, ServerLimits};
 use compute_model::server::{BuildPlan, DiskConfig, ServerKey, hostname_of};
 use compute_model::server_group;
 use compute_model::state::{PowerState, TaskState, VmState};
 use compute_model::{Flavor, Server};
+use compute_rpc::sealed;
 use compute_rpc::workflows::{BUILD, BUILD_VERSION, Build};
+use secrecy::ExposeSecret;
 use sql::sea_orm::DatabaseTransaction;
 
 use super::boot::{self, Device};
@@ -75,10 +78,15 @@ pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<C
     let place = plan::place(control, cx, &new).await?;
     boot::check(&new.devices, new.image_id.as_deref())?;
     counts(&new, control.settings.max_servers_per_request)?;
-    let image = plan::image(control, cx, new.image_id.as_deref()).await?;
+    let asked_for = (new.devices.as_slice(), new.image_id.as_deref());
+    let disks = boot::plan(control, cx, asked_for, new.max_count).await?;
+    let local = disks.image.is_some();
+    let none = ServerImage::default();
+    let image = disks.image.as_ref().or(disks.volume_image.as_ref());
+    let image = image.unwrap_or(&none);
     let flavor = plan::flavor(control, cx, &new.flavor_id).await?;
-    plan::fits(control, cx, &image, &flavor)?;
-    plan::honours(&new, &image, &flavor)?;
+    plan::fits(control, cx, (image, local), &flavor)?;
+    plan::honours(&new, image, &flavor)?;
     boot::fits(&new.devices, &image.properties, &flavor)?;
     let key = plan::key(control, cx, new.key_name.as_deref()).await?;
     let nics = nics::plan(control, cx, &new).await?;
@@ -102,6 +110,11 @@ pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<C
         forced_node: place.forced_node,
         // Nobody else ever needs it: a password that is stored can be stolen.
         admin_password: config_drive.then(|| password.clone()),
+        token: disks.made().then(|| {
+            let secret = control.session.secret().expose_secret();
+            sealed::seal(secret, cx.token())
+        }),
+        volumes: disks.volumes,
         injected_files: new.injected_files.clone(),
     };
     let now = sql::micros(chrono::Utc::now());
@@ -118,7 +131,8 @@ pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<C
         power_state: PowerState::NoState,
         epoch: 1,
         flavor,
-        image: Some(image),
+        image: disks.image,
+        volume_image: disks.volume_image,
         host: None,
         node: None,
         node_id: None,

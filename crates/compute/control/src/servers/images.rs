@@ -59,6 +59,7 @@ pub async fn create_image(
     };
     let server = load(control, cx, id).await?;
     lifecycle::admit_image(word, &server)?;
+    on_host(&server)?;
     at_rest(&server)?;
     let image_id = Uuid::new_v4().to_string();
     let record = record(cx, &server, &image_id, new)?;
@@ -91,6 +92,16 @@ pub async fn create_image(
     }
     nudge(control, cx, &[begun]);
     Ok(image_id)
+}
+
+/// Refuses a server whose root is a volume: its image would be a snapshot of that.
+fn on_host(server: &Server) -> Result<()> {
+    match server.boots_from_volume() {
+        true => Err(ControlError::Unsupported {
+            why: "Images of servers that boot from a volume are not built yet.".to_owned(),
+        }),
+        false => Ok(()),
+    }
 }
 
 /// Refuses a server whose image is made only of a file system at rest, which nothing here sees to.

@@ -206,17 +206,20 @@ pub(super) async fn flavor(control: &Control, cx: &Context, id: &str) -> Result<
     Ok(flavor)
 }
 
-/// Whether the flavor is large enough for the image.
+/// Whether the flavor is large enough for the image; its disk matters to a root on the host alone.
 pub(super) fn fits(
     control: &Control,
     cx: &Context,
-    image: &ServerImage,
+    (image, local): (&ServerImage, bool),
     flavor: &Flavor,
 ) -> Result<()> {
     if flavor.ram < image.min_ram {
         return Err(invalid(
             "Flavor's memory is too small for requested image.".to_owned(),
         ));
+    }
+    if !local {
+        return Ok(());
     }
     if flavor.disk == 0 {
         let rule = "os_compute_api:servers:create:zero_disk_flavor";

@@ -22,6 +22,8 @@ struct Document {
     image: Option<ServerImage>,
     vifs: Vec<Vif>,
     #[serde(default)]
+    volume_image: Option<ServerImage>,
+    #[serde(default)]
     volumes: Vec<AttachedVolume>,
     metadata: BTreeMap<String, String>,
     key: Option<ServerKey>,
@@ -43,6 +45,7 @@ pub fn active(server: &Server) -> Result<ActiveModel> {
         flavor: server.flavor.clone(),
         image: server.image.clone(),
         vifs: server.vifs.clone(),
+        volume_image: server.volume_image.clone(),
         volumes: server.volumes.clone(),
         metadata: server.metadata.clone(),
         key: server.key.clone(),
@@ -137,6 +140,7 @@ pub fn server(row: Model) -> Result<Server> {
         launch_index: row.launch_index,
         reservation_id: row.reservation_id,
         vifs: document.vifs,
+        volume_image: document.volume_image,
         volumes: document.volumes,
         metadata: document.metadata,
         tags: split_tags(&row.tags),

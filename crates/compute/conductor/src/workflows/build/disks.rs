@@ -1,0 +1,176 @@
+//! The volumes of a new server: made where that was asked for, and attached to its host.
+
+use std::time::Duration;
+
+use clients::Service;
+use clients::volume as cinder;
+use compute_model::Server;
+use compute_model::fault::Kind;
+use compute_model::volume::{AttachedVolume, Origin, VolumeRequest};
+use compute_rpc::sealed;
+use compute_rpc::workflows::Build as State;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use uuid::Uuid;
+use workflow::{Next, StepContext, StepError};
+
+use crate::env::Env;
+use crate::records::{self, finish};
+use crate::volumes;
+use crate::why::Why;
+
+/// How often a volume that is being made is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// How long a volume that cannot be deleted yet is left alone.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Makes the volumes and attaches them to the server's host; its record has them then.
+pub async fn make(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    if state.plan.volumes.is_empty() {
+        return Ok(Next::Go);
+    }
+    let Some(mut server) = records::load(env, &state.server_id).await? else {
+        return Err(Why::plain(Kind::Deleted).into());
+    };
+    server.volumes.clear();
+    let mut attached = Vec::new();
+    for (number, wanted) in state.plan.volumes.iter().enumerate() {
+        let id = match &wanted.origin {
+            Origin::Volume(id) => id.clone(),
+            _ => made(env, cx, state, number, wanted).await?,
+        };
+        let device = match wanted.boot {
+            true => root_device(&server),
+            false => server.next_device(),
+        };
+        let mut volume = AttachedVolume {
+            attachment_id: volumes::reserve(env, &server, &id).await?,
+            volume_id: id,
+            bdm_uuid: Uuid::new_v4().to_string(),
+            device,
+            tag: wanted.tag.clone(),
+            delete_on_termination: wanted.delete_on_termination,
+            boot: wanted.boot,
+            connection: None,
+            detaching: false,
+        };
+        volume.connection = Some(volumes::connect(env, &server, &volume).await?);
+        server.volumes.push(volume.clone());
+        attached.push(volume);
+    }
+    finish(cx, state, &state.server_id, None, |server| {
+        server.volumes.clone_from(&attached);
+        true
+    })
+    .await?;
+    Ok(Next::Go)
+}
+
+fn root_device(server: &Server) -> String {
+    let root = server.root_device_name.clone();
+    root.unwrap_or_else(|| "/dev/vda".to_owned())
+}
+
+/// The volume that is made as `number`, when it can be used.
+async fn made(
+    env: &Env,
+    cx: &StepContext,
+    state: &State,
+    number: usize,
+    wanted: &VolumeRequest,
+) -> Result<String, StepError> {
+    let purpose = purpose(&state.server_id, number);
+    let (service, token) = in_name(env, state).await?;
+    let token = token.expose_secret();
+    let found = cinder::made_for(&service, token, &purpose).await;
+    let found = found.map_err(volumes::trouble)?.into_iter();
+    let mut usable = found.filter(|volume| volume.status != "deleting");
+    let id = match usable.next() {
+        Some(found) => found.id,
+        None => cinder::create(&service, token, &purpose, described(wanted))
+            .await
+            .map_err(volumes::trouble)?,
+    };
+    loop {
+        let volume = volumes::show(env, &id).await?;
+        match volume.status.as_str() {
+            "creating" | "downloading" => {}
+            // An earlier run reserved it.
+            status if !status.starts_with("error") => return Ok(id),
+            status => {
+                let why = format!("volume {id} is {status}");
+                return Err(Why::new(Kind::Volume, why).into());
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = cx.cancelled() => return Err(StepError::fail("cancelled")),
+        }
+    }
+}
+
+/// What names a volume as the `number`th that was made for a server.
+fn purpose(server_id: &str, number: usize) -> String {
+    format!("{server_id}/{number}")
+}
+
+fn described(wanted: &VolumeRequest) -> Value {
+    let mut volume = json!({"size": wanted.size, "volume_type": wanted.volume_type});
+    match &wanted.origin {
+        Origin::Image(id) => volume["imageRef"] = json!(id),
+        Origin::Snapshot(id) => volume["snapshot_id"] = json!(id),
+        Origin::Blank | Origin::Volume(_) => {}
+    }
+    volume
+}
+
+/// The volume service and the token of the caller, with the word of compute's own user.
+async fn in_name(env: &Env, state: &State) -> Result<(Service, SecretString), StepError> {
+    let unreadable = || Why::new(Kind::Internal, "the token of the caller cannot be read");
+    let sealed = state.plan.token.as_deref().ok_or_else(unreadable)?;
+    let token = sealed::open(env.session.secret().expose_secret(), sealed);
+    let token = token.ok_or_else(unreadable)?;
+    let own = env.session.token().await;
+    let own = own.map_err(|error| StepError::retry(LOOK, error))?;
+    Ok((env.volume.vouched(&own), token))
+}
+
+/// Gives the volumes back, and deletes those that were made.
+pub async fn give_back(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
+    if state.plan.volumes.is_empty() {
+        return Ok(());
+    }
+    volumes::release_all_of(env, &state.server_id).await?;
+    if state.plan.token.is_some() {
+        let (service, token) = in_name(env, state).await?;
+        let token = token.expose_secret();
+        // One that is still being made can be deleted in a moment.
+        let later = |error| StepError::retry(PAUSE, error);
+        for number in 0..state.plan.volumes.len() {
+            let purpose = purpose(&state.server_id, number);
+            let found = cinder::made_for(&service, token, &purpose).await;
+            for volume in found.map_err(later)? {
+                if volume.status != "deleting" {
+                    let deleted = cinder::delete(&service, token, &volume.id).await;
+                    deleted.map_err(later)?;
+                }
+            }
+        }
+    }
+    finish(cx, state, &state.server_id, None, |server| {
+        server.volumes.clear();
+        true
+    })
+    .await?;
+    Ok(())
+}
+
+/// Says that the guest has its volumes.
+pub async fn complete(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    let server = records::load(env, &state.server_id).await?;
+    for volume in server.iter().flat_map(|server| &server.volumes) {
+        volumes::complete(env, &volume.attachment_id).await?;
+    }
+    Ok(Next::Go)
+}

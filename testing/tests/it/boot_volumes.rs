@@ -1,0 +1,391 @@
+//! Servers that are made with volumes, and boot from them.
+
+use http::Method;
+use hypervisor::{Driver, ServerSpec};
+use hypervisor_fake::Faults;
+use serde_json::{Value, json};
+use testing::{Server, TestCloud, User, until};
+
+const NOTHING: &str = "7f3c1a52-0000-4000-8000-00000000dead";
+
+fn volumes(user: &User) -> String {
+    format!("/volume/v3/{}/volumes", user.project_id)
+}
+
+async fn is(user: &User, id: &str, status: &str) -> Value {
+    let path = format!("{}/{id}", volumes(user));
+    until(&format!("the volume is {status}"), || async {
+        let shown = user.get(&path).await.expect(200)["volume"].take();
+        (shown["status"] == status).then_some(shown)
+    })
+    .await
+}
+
+async fn volume(user: &User, wanted: Value) -> String {
+    let body = json!({ "volume": wanted });
+    let made = user.post(&volumes(user), &body).await.expect(202);
+    let id = made["volume"]["id"].as_str().expect("an id").to_owned();
+    is(user, &id, "available").await;
+    id
+}
+
+/// How many volumes a project has.
+async fn count(user: &User) -> usize {
+    let list = user.get(&volumes(user)).await.expect(200);
+    list["volumes"].as_array().expect("a list").len()
+}
+
+/// A server as asked, with these disks.
+async fn boot(cloud: &TestCloud, user: &User, disks: Value) -> Server {
+    let flavor = cloud.tiny().await;
+    let wanted = json!({
+        "name": "booted", "flavorRef": flavor, "networks": "none", "block_device_mapping_v2": disks,
+    });
+    cloud.boot_with(user, wanted).await
+}
+
+/// The volumes of a server by its own record, in order.
+async fn of_server(server: &Server) -> Vec<String> {
+    let path = format!("/servers/{}/os-volume_attachments", server.id);
+    let answer = server
+        .user
+        .compute("latest", Method::GET, &path, None)
+        .await;
+    let list = answer.expect(200)["volumeAttachments"].take();
+    let list = list.as_array().expect("a list").iter();
+    list.map(|one| one["volumeId"].as_str().expect("an id").to_owned())
+        .collect()
+}
+
+async fn spec(cloud: &TestCloud, server: &Server) -> ServerSpec {
+    let spec = cloud.host(0).spec(&server.id).await.expect("a driver");
+    spec.expect("a guest")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_boots_from_a_volume_made_of_an_image_beside_an_empty_one() {
+    let cloud = TestCloud::start().await;
+    let demo = cloud.demo().await;
+    let image = cloud.image(&demo).await;
+    let disks = json!([
+        {"boot_index": -1, "source_type": "blank", "destination_type": "volume", "volume_size": 2},
+        {"boot_index": 0, "source_type": "image", "destination_type": "volume", "uuid": image,
+         "volume_size": 1, "delete_on_termination": true, "tag": "system"},
+    ]);
+    let server = boot(&cloud, &demo, disks).await;
+    let shown = server.reaches("ACTIVE").await;
+    assert_eq!(shown["image"], "", "its root is a volume");
+    let had = of_server(&server).await;
+    assert_eq!(had.len(), 2);
+    let guest = spec(&cloud, &server).await;
+    assert_eq!(guest.root_disk, None);
+    let plugged: Vec<_> = guest
+        .volumes
+        .iter()
+        .map(|one| (&one.id, one.boot))
+        .collect();
+    assert_eq!(plugged, [(&had[0], true), (&had[1], false)]);
+    let root = is(&demo, &had[0], "in-use").await;
+    assert_eq!(
+        (&root["size"], &root["bootable"]),
+        (&json!(1), &json!("true"))
+    );
+    assert_eq!(root["attachments"][0]["device"], "/dev/vda");
+    let data = is(&demo, &had[1], "in-use").await;
+    assert_eq!(data["attachments"][0]["device"], "/dev/vdb");
+
+    // The root stays where it is, and no image is made of it yet.
+    let path = format!("/servers/{}/os-volume_attachments/{}", server.id, had[0]);
+    let refused = demo.compute("latest", Method::DELETE, &path, None).await;
+    refused.fault(403);
+    let image = json!({"createImage": {"name": "copy"}});
+    server.action(image).await.fault(501);
+    server.stop().await.reaches("SHUTOFF").await;
+    server.start().await.reaches("ACTIVE").await;
+    assert_eq!(spec(&cloud, &server).await.volumes.len(), 2);
+
+    server.delete().await.vanishes().await;
+    is(&demo, &had[1], "available").await;
+    until("the root volume is gone", || async {
+        (count(&demo).await == 1).then_some(())
+    })
+    .await;
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_that_was_booted_from_boots_again_and_its_snapshot_too() {
+    let cloud = TestCloud::start().await;
+    let demo = cloud.demo().await;
+    let image = cloud.image(&demo).await;
+    let property = json!([{"op": "add", "path": "/hw_disk_bus", "value": "scsi"}]);
+    let path = format!("/image/v2/images/{image}");
+    demo.patch(&path, &property).await.expect(200);
+    let id = volume(&demo, json!({"size": 1, "imageRef": image})).await;
+    let disks = |kind: &str, id: &str| json!([{"boot_index": 0, "source_type": kind, "destination_type": "volume", "uuid": id}]);
+    for _ in 0..2 {
+        let server = boot(&cloud, &demo, disks("volume", &id)).await;
+        server.reaches("ACTIVE").await;
+        // What its image says of hardware holds, and it takes no disk of the host.
+        let guest = spec(&cloud, &server).await;
+        assert_eq!(guest.disk_bus, Some(hypervisor::DiskBus::Scsi));
+        assert_eq!(guest.local_disk_gb(), 0);
+        let second = json!({"server": {
+            "name": "second", "flavorRef": "tiny", "networks": "none",
+            "block_device_mapping_v2": disks("volume", &id),
+        }});
+        let refused = demo
+            .compute("latest", Method::POST, "/servers", Some(&second))
+            .await;
+        assert!(refused.fault(400).starts_with("Invalid volume"));
+        server.delete().await.vanishes().await;
+        is(&demo, &id, "available").await;
+    }
+    let body = json!({"snapshot": {"volume_id": id}});
+    let path = format!("/volume/v3/{}/snapshots", demo.project_id);
+    let made = demo.post(&path, &body).await.expect(202);
+    let snapshot = made["snapshot"]["id"].as_str().expect("an id").to_owned();
+    let path = format!("{path}/{snapshot}");
+    until("the snapshot is made", || async {
+        let shown = demo.get(&path).await.expect(200);
+        (shown["snapshot"]["status"] == "available").then_some(())
+    })
+    .await;
+    let server = boot(&cloud, &demo, disks("snapshot", &snapshot)).await;
+    server.reaches("ACTIVE").await;
+    let had = of_server(&server).await;
+    assert!(had.len() == 1 && had[0] != id);
+    assert_eq!(
+        spec(&cloud, &server).await.disk_bus,
+        Some(hypervisor::DiskBus::Scsi)
+    );
+    server.delete().await.vanishes().await;
+    is(&demo, &had[0], "available").await;
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_cannot_be_built_leaves_no_volume_behind() {
+    let cloud = TestCloud::start().await;
+    let demo = cloud.demo().await;
+    let image = cloud.image(&demo).await;
+    let kept = volume(&demo, json!({"size": 1})).await;
+    let faults = Faults {
+        fail_start_of: Some("booted".to_owned()),
+        ..Faults::default()
+    };
+    cloud.host(0).set_faults(&faults).expect("faults");
+    let disks = json!([
+        {"boot_index": 0, "source_type": "image", "destination_type": "volume", "uuid": image,
+         "volume_size": 1},
+        {"source_type": "volume", "destination_type": "volume", "uuid": kept},
+    ]);
+    let server = boot(&cloud, &demo, disks).await;
+    server.fails().await;
+    is(&demo, &kept, "available").await;
+    until("only the volume of before is left", || async {
+        (count(&demo).await == 1).then_some(())
+    })
+    .await;
+    assert_eq!(of_server(&server).await, Vec::<String>::new());
+    server.delete().await.vanishes().await;
+    // A quota that is used up is the volume service's word.
+    let admin = cloud.admin().await;
+    let path = format!(
+        "/volume/v3/{}/os-quota-sets/{}",
+        admin.project_id, demo.project_id
+    );
+    let body = json!({"quota_set": {"volumes": 1}});
+    admin.put(&path, &body).await.expect(200);
+    cloud
+        .host(0)
+        .set_faults(&Faults::default())
+        .expect("faults");
+    let disks = json!([{"boot_index": 0, "source_type": "image", "destination_type": "volume",
+                        "uuid": image, "volume_size": 1}]);
+    let server = boot(&cloud, &demo, disks).await;
+    let why = server.fails().await;
+    assert!(why.contains("volume"), "{why}");
+    server.delete().await.vanishes().await;
+    assert_eq!(count(&demo).await, 1);
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleted_while_its_volume_is_made_a_server_leaves_nothing() {
+    let cloud = TestCloud::start().await;
+    let demo = cloud.demo().await;
+    let image = cloud.image(&demo).await;
+    let disks = json!([{"boot_index": 0, "source_type": "image", "destination_type": "volume",
+                        "uuid": image, "volume_size": 1, "delete_on_termination": true}]);
+    for round in 0..6_u64 {
+        let server = boot(&cloud, &demo, disks.clone()).await;
+        tokio::time::sleep(std::time::Duration::from_millis(round * 25)).await;
+        server.delete().await.vanishes().await;
+    }
+    until("no volume is left", || async {
+        (count(&demo).await == 0).then_some(())
+    })
+    .await;
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn disks_that_make_no_sense_are_refused() {
+    let cloud = TestCloud::start().await;
+    let demo = cloud.demo().await;
+    let image = cloud.image(&demo).await;
+    let blank = volume(&demo, json!({"size": 1})).await;
+    let flavor = cloud.tiny().await;
+    let root = |more: Value| {
+        let mut root = json!({"boot_index": 0, "destination_type": "volume"});
+        for (key, value) in more.as_object().into_iter().flatten() {
+            root[key] = value.clone();
+        }
+        root
+    };
+    let local = json!({"boot_index": 0, "source_type": "image", "destination_type": "local", "uuid": image});
+    let data = |more: Value| {
+        let mut data =
+            json!({"source_type": "volume", "destination_type": "volume", "uuid": blank});
+        for (key, value) in more.as_object().into_iter().flatten() {
+            data[key] = value.clone();
+        }
+        data
+    };
+    let cases = [
+        // A root that is empty, of nothing, of no size, or there twice.
+        (
+            400,
+            "",
+            json!([root(json!({"source_type": "volume", "uuid": blank}))]),
+        ),
+        (
+            400,
+            "",
+            json!([root(json!({"source_type": "volume", "uuid": NOTHING}))]),
+        ),
+        (
+            400,
+            "",
+            json!([root(json!({"source_type": "snapshot", "uuid": NOTHING}))]),
+        ),
+        (
+            400,
+            "",
+            json!([root(json!({"source_type": "image", "uuid": image}))]),
+        ),
+        (
+            400,
+            "",
+            json!([root(
+                json!({"source_type": "image", "uuid": NOTHING, "volume_size": 1})
+            )]),
+        ),
+        (
+            400,
+            "",
+            json!([root(json!({"source_type": "blank", "volume_size": 1}))]),
+        ),
+        (400, "", json!([data(json!({}))])),
+        (400, image.as_str(), json!([data(json!({}))])),
+        (
+            400,
+            image.as_str(),
+            json!([
+                local,
+                root(json!({"source_type": "image", "uuid": image, "volume_size": 1}))
+            ]),
+        ),
+        (
+            400,
+            image.as_str(),
+            json!([root(json!({"source_type": "volume", "uuid": blank}))]),
+        ),
+        // A volume that is there twice, of another size, or of a type of its own.
+        (
+            400,
+            image.as_str(),
+            json!([local, data(json!({})), data(json!({}))]),
+        ),
+        (
+            400,
+            image.as_str(),
+            json!([local, data(json!({"volume_size": 7}))]),
+        ),
+        (
+            400,
+            image.as_str(),
+            json!([local, data(json!({"volume_type": "x"}))]),
+        ),
+        (
+            400,
+            image.as_str(),
+            json!([local, data(json!({"disk_bus": "ide"}))]),
+        ),
+        (
+            400,
+            image.as_str(),
+            json!([local, data(json!({"guest_format": "ext4"}))]),
+        ),
+        (
+            400,
+            image.as_str(),
+            json!([local, data(json!({"device_type": "cdrom"}))]),
+        ),
+        (
+            400,
+            image.as_str(),
+            json!([local, data(json!({"destination_type": "local"}))]),
+        ),
+        (
+            400,
+            image.as_str(),
+            json!([local, {"source_type": "blank", "destination_type": "volume"}]),
+        ),
+        // Not built.
+        (
+            501,
+            image.as_str(),
+            json!([local, data(json!({"boot_index": 1}))]),
+        ),
+        (
+            501,
+            image.as_str(),
+            json!([local, {"source_type": "blank", "destination_type": "local", "volume_size": 1}]),
+        ),
+    ];
+    for (status, image, disks) in cases {
+        let mut server = json!({
+            "name": "odd", "flavorRef": flavor, "networks": "none", "block_device_mapping_v2": disks,
+        });
+        if !image.is_empty() {
+            server["imageRef"] = json!(image);
+        }
+        let body = json!({ "server": server });
+        let answer = demo
+            .compute("latest", Method::POST, "/servers", Some(&body))
+            .await;
+        assert_eq!(answer.status, status, "{disks}: {}", answer.text);
+    }
+    // One volume for two servers.
+    let body = json!({"server": {
+        "name": "two", "flavorRef": flavor, "networks": "none", "imageRef": image, "max_count": 2,
+        "block_device_mapping_v2": [local, data(json!({}))],
+    }});
+    let answer = demo
+        .compute("latest", Method::POST, "/servers", Some(&body))
+        .await;
+    answer.fault(400);
+    let body = json!({"server": {
+        "name": "old", "flavorRef": flavor, "networks": "none",
+        "block_device_mapping": [{"volume_id": blank, "device_name": "vda"}],
+    }});
+    let answer = demo
+        .compute("latest", Method::POST, "/servers", Some(&body))
+        .await;
+    answer.fault(501);
+    is(&demo, &blank, "available").await;
+    assert_eq!(count(&demo).await, 1);
+    cloud.audit().await;
+}
