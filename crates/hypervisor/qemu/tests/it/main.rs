@@ -11,3 +11,4 @@ mod live;
 mod network;
 mod records;
 mod volumes;
+mod volumes_live;
