@@ -136,6 +136,23 @@ pub const SNAPSHOTS: Noun = Noun {
     also: &["availability_zone"],
 };
 
+pub const MESSAGES: Noun = Noun {
+    fields: &[
+        text("id"),
+        text("resource_uuid").empty().open(),
+        text("resource_type").open(),
+        text("event_id").open(),
+        text("request_id").open(),
+        text("message_level").open(),
+        text("project_id"),
+        text("action_id"),
+        text("detail_id"),
+        of(Kind::Time, "created_at"),
+        of(Kind::Time, "expires_at"),
+    ],
+    also: &[],
+};
+
 pub const TRANSFERS: Noun = Noun {
     fields: &[
         text("id"),

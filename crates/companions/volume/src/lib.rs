@@ -21,6 +21,7 @@ mod guard;
 mod hosts;
 mod images;
 mod listing;
+mod messages;
 mod migrations;
 mod options;
 mod policy;

@@ -1,6 +1,7 @@
 //! How the tables came to be, step by step.
 
 mod m0001_volumes;
+mod m0002_messages;
 
 use sql::schema::History;
 
@@ -11,5 +12,6 @@ pub const HISTORY: History = History {
         workflow::MIGRATION,
         workflow::SIGNALS_MIGRATION,
         m0001_volumes::MIGRATION,
+        m0002_messages::MIGRATION,
     ],
 };

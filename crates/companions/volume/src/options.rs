@@ -88,6 +88,11 @@ const OPTIONS: &[Opt] = &[
         "false",
         "Whether snapshots do not count against the gigabytes of a project.",
     ),
+    Opt::seconds(
+        "message_ttl",
+        "2592000",
+        "How long messages for users are kept.",
+    ),
     Opt::integer("osapi_max_limit", "1000", "Most items of a page of a list.").range(1, 1_000_000),
     Opt::float(
         "max_over_subscription_ratio",
@@ -137,6 +142,7 @@ impl Section for Settings {
                 per_volume_gigabytes: from.integer("per_volume_size_limit"),
             },
             snapshots_count: !from.boolean("no_snapshot_gb_quota"),
+            message_ttl: from.seconds("message_ttl"),
             max_page: from.integer("osapi_max_limit"),
             over_subscription,
             reserved_percentage: from.integer("reserved_percentage"),

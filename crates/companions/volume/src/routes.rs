@@ -19,6 +19,7 @@ static TABLE: LazyLock<Table<Face>> = LazyLock::new(|| {
         VOLUMES,
         ACTIONS,
         PARTS,
+        MESSAGES,
         OTHERS,
         TYPES,
         OPERATORS,
@@ -114,6 +115,14 @@ const PARTS: &[Row] = &[
     row(GET, "/snapshots/{snapshot_id}/metadata/{key}", Rule("volume:get_snapshot_metadata"), OK, known!(snapshot_metadata::show)),
     row(PUT, "/snapshots/{snapshot_id}/metadata/{key}", Rule("volume:update_snapshot_metadata"), OK, known!(snapshot_metadata::update)),
     row(DELETE, "/snapshots/{snapshot_id}/metadata/{key}", Rule("volume:delete_snapshot_metadata"), OK, known!(snapshot_metadata::delete)),
+/// Messages for users.
+#[rustfmt::skip] // A table reads better with a row on each line.
+const MESSAGES: &[Row] = &[
+    row(GET, "/messages", Rule("message:get_all"), OK, known!(messages::list)).since(3),
+    row(GET, "/messages/{id}", Rule("message:get"), OK, known!(messages::show)).since(3),
+    row(DELETE, "/messages/{id}", Rule("message:delete"), NO_CONTENT, known!(messages::delete)).since(3),
+];
+
 ];
 
 /// Transfers, QoS specs, encryption.

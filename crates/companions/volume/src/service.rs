@@ -20,6 +20,7 @@ use crate::events;
 use crate::fault::Fault;
 use crate::hosts;
 use crate::images::Images;
+use crate::messages;
 use crate::migrations::HISTORY;
 use crate::policy;
 use crate::settings::Settings;
@@ -116,6 +117,8 @@ impl Volumes {
         tasks.spawn(async move { hosts::report_for_ever(&reporting, ends).await });
         let (telling, ends) = (core.clone(), stop.clone());
         tasks.spawn(async move { events::deliver(&telling, ends).await });
+        let (forgetting, ends) = (core.clone(), stop.clone());
+        tasks.spawn(async move { messages::forget_for_ever(&forgetting, ends).await });
         tasks.spawn(async move {
             stop.cancelled().await;
             runner.stop(GRACE).await;

@@ -1,6 +1,7 @@
 //! What an operator may decide about the volume service.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::resource::Resource;
 
@@ -31,6 +32,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Whether snapshots count their gigabytes [no_snapshot_gb_quota, reversed].
     pub snapshots_count: bool,
+    /// How long messages for users are kept [message_ttl].
+    pub message_ttl: Duration,
     /// Items on a page, at most, and when the client names no limit [osapi_max_limit].
     pub max_page: u64,
     /// GiB that may be promised for each GiB that there is [max_over_subscription_ratio], in percent.

@@ -4,6 +4,7 @@ pub mod access;
 pub mod attachment;
 pub mod default_type;
 pub mod event;
+pub mod message;
 pub mod property;
 pub mod qos;
 pub mod quota;

@@ -17,4 +17,7 @@ pub const RULES: &[Rule] = &[
     rule("volume:get_snapshot", READER_OR_SERVICE, "Show a snapshot.", &[("GET", "/snapshots/{snapshot_id}")]),
     rule("volume:update_snapshot", MEMBER, "Change a snapshot.", &[("PUT", "/snapshots/{snapshot_id}")]),
     rule("volume:delete_snapshot", MEMBER_OR_SERVICE, "Delete a snapshot.", &[("DELETE", "/snapshots/{snapshot_id}")]),
+    rule("message:get_all", READER, "List messages.", &[("GET", "/messages")]),
+    rule("message:get", READER, "Show a message.", &[("GET", "/messages/{message_id}")]),
+    rule("message:delete", MEMBER, "Delete a message.", &[("DELETE", "/messages/{message_id}")]),
 ];

@@ -8,6 +8,7 @@ use super::{Asked, COPY, MINUTE, TRIES, backend, database, id, images, size};
 use crate::db::{store, types};
 use crate::driver::{Part, Snapshot, Source};
 use crate::hosts;
+use crate::messages::{self, About, Action, Detail};
 use crate::schedule::{self, Wanted};
 use crate::shared::Core;
 use crate::tables::{Status, volume};
@@ -69,11 +70,18 @@ impl Workflow for Create {
         let tx = cx.begin().await?;
         let row = store::locked::<volume::Entity>(&*tx, &state.volume_id).await;
         if let Some(mut row) = row.map_err(database)?.filter(is_made) {
+            let what = match (&row.host, &state.origin) {
+                (None, _) => (Action::Schedule, Detail::NoBackEnd),
+                (_, Origin::Image { .. }) => (Action::DownloadImage, Detail::Unknown),
+                _ => (Action::CreateVolume, Detail::CreateFailed),
+            };
+            let about = About::Volume(&state.volume_id);
+            let left = messages::leave(core, &tx, &state.asked, about, what).await;
+            left.map_err(database)?;
             row.status = Status::Error;
             row.updated_at = Some(store::now());
             store::save(&*tx, row).await.map_err(database)?;
         }
-        let _ = core;
         Ok(tx.commit().await?)
     }
 }

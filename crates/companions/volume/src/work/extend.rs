@@ -8,6 +8,7 @@ use workflow::{Next, Step, StepContext, StepError, Workflow};
 use super::{Asked, MINUTE, TRIES, backend, database, id};
 use crate::db::store;
 use crate::events;
+use crate::messages::{self, About, Action, Detail};
 use crate::shared::Core;
 use crate::tables::event::EventKind;
 use crate::tables::{Status, attachment, volume};
@@ -43,7 +44,7 @@ impl Workflow for Extend {
     }
 
     async fn undone(
-        _core: &Core,
+        core: &Core,
         cx: &StepContext,
         state: &mut State,
         why: &Value,
@@ -53,6 +54,10 @@ impl Workflow for Extend {
         let row = store::locked::<volume::Entity>(&*tx, &state.volume_id).await;
         let row = row.map_err(database)?;
         if let Some(mut row) = row.filter(|row| row.status == Status::Extending) {
+            let what = (Action::Extend, Detail::ExtendFailed);
+            let about = About::Volume(&state.volume_id);
+            let left = messages::leave(core, &tx, &state.asked, about, what).await;
+            left.map_err(database)?;
             row.status = Status::ErrorExtending;
             row.previous = None;
             row.size = state.before;

@@ -10,6 +10,7 @@ use workflow::{Next, Step, StepContext, StepError, Workflow};
 use super::{Asked, COPY, MINUTE, TRIES, backend, database, delete, id};
 use crate::db::store;
 use crate::driver::{Snapshot, Source};
+use crate::messages::{self, About, Action, Detail};
 use crate::shared::Core;
 use crate::tables::{SnapshotStatus, Status, snapshot, volume};
 
@@ -39,17 +40,32 @@ impl State {
     }
 }
 
-/// Gives a snapshot a status, if it still has the one of passage; whether it had.
+/// Gives a snapshot a status, if it still has the one of passage.
 async fn settle(
     cx: &StepContext,
     state: &State,
     from: SnapshotStatus,
     to: SnapshotStatus,
 ) -> Result<(), StepError> {
+    change(cx, state, (from, to), None).await
+}
+
+/// The same, and says what failed.
+async fn change(
+    cx: &StepContext,
+    state: &State,
+    (from, to): (SnapshotStatus, SnapshotStatus),
+    failed: Option<(&Core, (Action, Detail))>,
+) -> Result<(), StepError> {
     let tx = cx.begin().await?;
     let row = store::locked::<snapshot::Entity>(&*tx, &state.snapshot_id).await;
     let row = row.map_err(database)?;
     if let Some(mut row) = row.filter(|row| row.status == from) {
+        if let Some((core, what)) = failed {
+            let about = About::Snapshot(&state.snapshot_id);
+            let left = messages::leave(core, &tx, &state.asked, about, what).await;
+            left.map_err(database)?;
+        }
         row.status = to;
         row.updated_at = Some(store::now());
         store::save(&*tx, row).await.map_err(database)?;
@@ -74,13 +90,15 @@ impl Workflow for Create {
     }
 
     async fn undone(
-        _core: &Core,
+        core: &Core,
         cx: &StepContext,
         state: &mut State,
         why: &Value,
     ) -> Result<(), StepError> {
         tracing::warn!(snapshot = state.snapshot_id, %why, "a snapshot could not be made");
-        settle(cx, state, SnapshotStatus::Creating, SnapshotStatus::Error).await
+        let ends = (SnapshotStatus::Creating, SnapshotStatus::Error);
+        let what = (Action::CreateSnapshot, Detail::SnapshotFailed);
+        change(cx, state, ends, Some((core, what))).await
     }
 }
 
@@ -131,19 +149,16 @@ impl Workflow for Delete {
     }
 
     async fn undone(
-        _core: &Core,
+        core: &Core,
         cx: &StepContext,
         state: &mut State,
         why: &Value,
     ) -> Result<(), StepError> {
         tracing::error!(snapshot = state.snapshot_id, %why, "a snapshot could not be deleted");
-        settle(
-            cx,
-            state,
-            SnapshotStatus::Deleting,
-            SnapshotStatus::ErrorDeleting,
-        )
-        .await
+        let from = SnapshotStatus::Deleting;
+        let what = (Action::DeleteSnapshot, Detail::SnapshotStays);
+        let ends = (from, SnapshotStatus::ErrorDeleting);
+        change(cx, state, ends, Some((core, what))).await
     }
 }
 

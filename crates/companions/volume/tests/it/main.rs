@@ -4,6 +4,7 @@ mod actions;
 mod attachments;
 mod images;
 mod lists;
+mod messages;
 mod qos;
 mod quotas;
 mod recovery;
