@@ -2,6 +2,7 @@
 
 pub mod actions;
 pub mod attachments;
+pub mod backups;
 pub mod default_types;
 pub mod encryption;
 pub mod extensions;

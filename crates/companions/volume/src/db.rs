@@ -1,6 +1,7 @@
 //! Queries, as functions of a connection or transaction.
 
 pub mod access;
+pub mod backups;
 pub mod list;
 pub mod properties;
 pub mod quotas;

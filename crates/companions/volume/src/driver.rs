@@ -9,7 +9,7 @@
 //! - a snapshot, a clone and a copy depend on nothing: their origin may be written, extended and deleted.
 
 pub mod file;
-mod sparse;
+pub(crate) mod sparse;
 #[cfg(test)]
 mod suite;
 

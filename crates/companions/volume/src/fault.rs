@@ -21,6 +21,8 @@ pub enum Fault {
     InvalidVolume(String),
     #[error("Invalid snapshot: {0}")]
     InvalidSnapshot(String),
+    #[error("Invalid backup: {0}")]
+    InvalidBackup(String),
     #[error("{0}")]
     NotFound(String),
     #[error("{0}")]
@@ -101,6 +103,10 @@ impl Fault {
         Fault::NotFound(format!("Snapshot {id} could not be found."))
     }
 
+    pub fn no_backup(id: &str) -> Self {
+        Fault::NotFound(format!("Backup {id} could not be found."))
+    }
+
     pub fn no_type(id: &str) -> Self {
         Fault::NotFound(format!("Volume type {id} could not be found."))
     }
@@ -111,7 +117,8 @@ impl Fault {
             Fault::BadRequest(_)
             | Fault::InvalidInput(_)
             | Fault::InvalidVolume(_)
-            | Fault::InvalidSnapshot(_) => StatusCode::BAD_REQUEST,
+            | Fault::InvalidSnapshot(_)
+            | Fault::InvalidBackup(_) => StatusCode::BAD_REQUEST,
             Fault::NotFound(_) => StatusCode::NOT_FOUND,
             Fault::Conflict(_) | Fault::ResourceConflict(_) => StatusCode::CONFLICT,
             Fault::Denied(_) | Fault::Forbidden(_) => StatusCode::FORBIDDEN,

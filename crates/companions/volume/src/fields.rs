@@ -136,6 +136,30 @@ pub const SNAPSHOTS: Noun = Noun {
     also: &["availability_zone"],
 };
 
+pub const BACKUPS: Noun = Noun {
+    fields: &[
+        text("id"),
+        text("name").empty().open(),
+        text("display_name").column("name").empty(),
+        text("description").empty(),
+        text("status").open(),
+        text("volume_id").open(),
+        text("snapshot_id").empty(),
+        text("parent_id").empty(),
+        of(Kind::Number, "size"),
+        text("availability_zone").empty(),
+        text("container").empty(),
+        text("host").empty(),
+        of(Kind::Properties(Owner::Backup), "metadata"),
+        text("project_id"),
+        text("user_id"),
+        of(Kind::Time, "created_at"),
+        of(Kind::Time, "updated_at").empty(),
+        of(Kind::Time, "data_timestamp"),
+    ],
+    also: &[],
+};
+
 pub const MESSAGES: Noun = Noun {
     fields: &[
         text("id"),

@@ -11,6 +11,7 @@
 
 mod api;
 mod attach;
+mod audit;
 mod db;
 pub mod driver;
 mod events;
@@ -34,6 +35,7 @@ mod settings;
 mod shared;
 mod sink;
 mod tables;
+mod vault;
 mod work;
 
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 
 mod m0001_volumes;
 mod m0002_messages;
+mod m0003_backups;
 
 use sql::schema::History;
 
@@ -13,5 +14,6 @@ pub const HISTORY: History = History {
         workflow::SIGNALS_MIGRATION,
         m0001_volumes::MIGRATION,
         m0002_messages::MIGRATION,
+        m0003_backups::MIGRATION,
     ],
 };

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use http::StatusCode;
 use rest::Access::{Authenticated, Rule};
-use rest::words::{ACCEPTED, DELETE, GET, NO_CONTENT, OK, POST, PUT};
+use rest::words::{ACCEPTED, CREATED, DELETE, GET, NO_CONTENT, OK, POST, PUT};
 use rest::{Access, Serving, Table, Verb};
 
 use crate::api::*;
@@ -19,6 +19,7 @@ static TABLE: LazyLock<Table<Face>> = LazyLock::new(|| {
         VOLUMES,
         ACTIONS,
         PARTS,
+        BACKUPS,
         MESSAGES,
         OTHERS,
         TYPES,
@@ -115,6 +116,24 @@ const PARTS: &[Row] = &[
     row(GET, "/snapshots/{snapshot_id}/metadata/{key}", Rule("volume:get_snapshot_metadata"), OK, known!(snapshot_metadata::show)),
     row(PUT, "/snapshots/{snapshot_id}/metadata/{key}", Rule("volume:update_snapshot_metadata"), OK, known!(snapshot_metadata::update)),
     row(DELETE, "/snapshots/{snapshot_id}/metadata/{key}", Rule("volume:delete_snapshot_metadata"), OK, known!(snapshot_metadata::delete)),
+];
+
+/// Backups.
+#[rustfmt::skip] // A table reads better with a row on each line.
+const BACKUPS: &[Row] = &[
+    row(GET, "/backups", Rule("backup:get_all"), OK, known!(backups::list)),
+    row(POST, "/backups", Rule("backup:create"), ACCEPTED, known!(backups::create::create)),
+    row(GET, "/backups/detail", Rule("backup:get_all"), OK, known!(backups::list_detail)),
+    row(GET, "/backups/{id}", Rule("backup:get"), OK, known!(backups::show)),
+    row(PUT, "/backups/{id}", Rule("backup:update"), OK, known!(backups::update)).since(9),
+    row(DELETE, "/backups/{id}", Rule("backup:delete"), ACCEPTED, known!(backups::delete)),
+    row(POST, "/backups/{id}/restore", Rule("backup:restore"), ACCEPTED, known!(backups::restore::restore)),
+    row(GET, "/backups/{id}/export_record", Rule("backup:export-import"), OK, known!(backups::record::export)),
+    row(POST, "/backups/import_record", Rule("backup:backup-import"), CREATED, known!(backups::record::import)),
+    row(POST, "/backups/{id}/action", Rule("volume_extension:backup_admin_actions:reset_status"), ACCEPTED, known!(backups::reset_status)).action("os-reset_status"),
+    row(POST, "/backups/{id}/action", Rule("volume_extension:backup_admin_actions:force_delete"), ACCEPTED, known!(backups::force_delete)).action("os-force_delete"),
+];
+
 /// Messages for users.
 #[rustfmt::skip] // A table reads better with a row on each line.
 const MESSAGES: &[Row] = &[

@@ -1,11 +1,9 @@
-//! The service: its database, back end, settings and rules; how it starts, and how it is audited.
+//! The service: its database, back end, settings and rules; how it starts.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use sql::sea_orm::{EntityTrait, QuerySelect};
 use sql::{Database, SqlError};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -13,9 +11,8 @@ use tokio_util::sync::CancellationToken;
 use web::policy::{Policy, PolicyError};
 use workflow::{Runner, SoleProcess, WorkflowId};
 
-use crate::db::store;
 use crate::driver::file::FileDriver;
-use crate::driver::{Driver, DriverError, Id, Part, Snapshot};
+use crate::driver::{Driver, DriverError};
 use crate::events;
 use crate::fault::Fault;
 use crate::hosts;
@@ -26,7 +23,6 @@ use crate::policy;
 use crate::settings::Settings;
 use crate::shared::Core;
 use crate::sink::EventSink;
-use crate::tables::{snapshot, volume};
 use crate::work;
 
 /// How long steps in hand have to end when the service stops.
@@ -178,93 +174,6 @@ impl Volumes {
     /// What is wrong with it; the old rules stay.
     pub fn reload_policy(&self) -> Result<(), PolicyError> {
         self.policy().reload()
-    }
-
-    /// A sentence for everything that database and back end disagree about. Operations under way look like leaks: ask a
-    /// quiet service.
-    ///
-    /// # Errors
-    /// Database or back end do not answer.
-    pub async fn audit(&self) -> Result<Vec<String>, Fault> {
-        let core = self.core();
-        let mut wanted = BTreeSet::new();
-        let mut found = Vec::new();
-        let rows: Vec<(String, Option<String>, volume::Status)> = volume::Entity::find()
-            .select_only()
-            .columns([
-                volume::Column::Id,
-                volume::Column::Host,
-                volume::Column::Status,
-            ])
-            .into_tuple()
-            .all(core.db.read())
-            .await?;
-        for (id, host, status) in rows {
-            if host.as_deref() == Some(core.pool_name().as_str()) && !status.is_error() {
-                wanted.extend(parsed(&id).map(Part::Volume).map(name));
-            }
-        }
-        let rows: Vec<(String, String, snapshot::SnapshotStatus)> = snapshot::Entity::find()
-            .select_only()
-            .columns([
-                snapshot::Column::Id,
-                snapshot::Column::VolumeId,
-                snapshot::Column::Status,
-            ])
-            .into_tuple()
-            .all(core.db.read())
-            .await?;
-        let mut tolerated: BTreeSet<String> = BTreeSet::new();
-        for (id, volume, status) in rows {
-            let part = parsed(&volume).zip(parsed(&id));
-            let part = part.map(|(volume, id)| name(Part::Snapshot(Snapshot { volume, id })));
-            match status {
-                snapshot::SnapshotStatus::Available => wanted.extend(part),
-                _ => tolerated.extend(part),
-            }
-        }
-        let there: BTreeSet<String> = self.inventory().await?.into_iter().map(name).collect();
-        for missing in wanted.difference(&there) {
-            found.push(format!(
-                "{missing} is in the database and not on the back end"
-            ));
-        }
-        for left in there
-            .difference(&wanted)
-            .filter(|left| !tolerated.contains(*left))
-        {
-            if !self.is_known(left).await? {
-                found.push(format!("{left} is on the back end and not in the database"));
-            }
-        }
-        Ok(found)
-    }
-
-    async fn inventory(&self) -> Result<Vec<Part>, Fault> {
-        Ok(self.driver().inventory().await?)
-    }
-
-    /// Whether a volume of a row, whatever its status, has this name.
-    async fn is_known(&self, name: &str) -> Result<bool, Fault> {
-        let Some(id) = name.strip_prefix("volume ") else {
-            return Ok(false);
-        };
-        Ok(store::find::<volume::Entity>(self.db().read(), id)
-            .await?
-            .is_some())
-    }
-}
-
-fn parsed(id: &str) -> Option<Id> {
-    id.parse().ok()
-}
-
-fn name(part: Part) -> String {
-    match part {
-        Part::Volume(id) => format!("volume {id}"),
-        Part::Snapshot(snapshot) => {
-            format!("snapshot {} of volume {}", snapshot.id, snapshot.volume)
-        }
     }
 }
 

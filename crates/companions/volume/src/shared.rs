@@ -13,6 +13,7 @@ use crate::images::{ImageError, Images};
 use crate::settings::Settings;
 use crate::sink::EventSink;
 use crate::tables::volume_type;
+use crate::vault::Vault;
 
 /// What use cases and workflows share.
 pub struct Core {
@@ -40,6 +41,11 @@ impl Core {
     /// Where images lie while volumes are made of them.
     pub(crate) fn incoming(&self) -> PathBuf {
         self.settings.volume_dir.join("incoming")
+    }
+
+    /// Where backups are kept.
+    pub(crate) fn vault(&self) -> Vault {
+        Vault::new(&self.settings.backup_dir, self.settings.keep_free)
     }
 
     /// The type of volumes for which none is asked exists from the start.

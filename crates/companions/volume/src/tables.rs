@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod attachment;
+pub mod backup;
 pub mod default_type;
 pub mod event;
 pub mod message;
@@ -18,6 +19,7 @@ pub mod volume_type;
 use sql::sea_orm::ActiveEnum;
 
 pub use attachment::AttachStatus;
+pub use backup::BackupStatus;
 pub use property::Owner;
 pub use snapshot::SnapshotStatus;
 pub use volume::Status;

@@ -1,10 +1,12 @@
 //! Operations that take time, as workflows of the journal: each is written in the transaction that changed the status of
 //! its volume, and ends in one that gives it a status of rest.
 
+pub mod backup;
 pub mod create;
 pub mod delete;
 pub mod extend;
 pub mod images;
+pub mod restore;
 pub mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -35,9 +37,12 @@ pub const TRIES: u32 = 3;
 pub fn runner(core: Arc<Core>, sole: Option<SoleProcess>) -> Runner<Core> {
     let (db, host) = (core.db.clone(), core.settings.host.clone());
     Runner::build(db, &host, core)
+        .on::<backup::Create>()
+        .on::<backup::Delete>()
         .on::<create::Create>()
         .on::<delete::Delete>()
         .on::<extend::Extend>()
+        .on::<restore::Restore>()
         .on::<snapshot::Create>()
         .on::<snapshot::Delete>()
         .on::<snapshot::Revert>()

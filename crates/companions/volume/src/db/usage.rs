@@ -10,7 +10,7 @@ use sql::sea_orm::{
 
 use crate::db::store::Tx;
 use crate::resource::Resource;
-use crate::tables::{snapshot, turn, volume};
+use crate::tables::{backup, snapshot, turn, volume};
 
 /// Counts of one type, or of all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,12 +37,18 @@ impl Counted {
 pub struct Usage {
     all: Counted,
     types: HashMap<String, Counted>,
+    backups: i64,
+    backup_gigabytes: i64,
 }
 
 impl Usage {
     /// How much of a resource is used, of all types together.
     pub fn used(&self, resource: Resource) -> i64 {
-        self.all.used(resource)
+        match resource {
+            Resource::Backups => self.backups,
+            Resource::BackupGigabytes => self.backup_gigabytes,
+            other => self.all.used(other),
+        }
     }
 
     /// What there is of a type.
@@ -134,5 +140,14 @@ pub async fn of(
         };
         usage.add(type_id, more);
     }
+    let row: Option<(i64, i64)> = backup::Entity::find()
+        .select_only()
+        .column_as(Expr::cust("COUNT(*)"), "count")
+        .column_as(sum(db, "size"), "sizes")
+        .filter(backup::Column::ProjectId.eq(project_id))
+        .into_tuple()
+        .one(db)
+        .await?;
+    (usage.backups, usage.backup_gigabytes) = row.unwrap_or_default();
     Ok(usage)
 }

@@ -58,7 +58,7 @@ fn cloned(from: &File, to: &File) -> io::Result<bool> {
 }
 
 /// Where the next data at or behind `at` begins and ends; none when only a hole is left.
-fn next_data(file: &File, at: u64, size: u64) -> io::Result<Option<(u64, u64)>> {
+pub fn next_data(file: &File, at: u64, size: u64) -> io::Result<Option<(u64, u64)>> {
     if at >= size {
         return Ok(None);
     }

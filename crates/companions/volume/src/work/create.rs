@@ -91,28 +91,39 @@ fn is_made(row: &volume::Model) -> bool {
     matches!(row.status, Status::Creating | Status::Downloading)
 }
 
-async fn find(core: &Core, state: &State) -> Result<volume::Model, StepError> {
-    let row = store::find::<volume::Entity>(core.db.read(), &state.volume_id).await;
+async fn find(core: &Core, id: &str) -> Result<volume::Model, StepError> {
+    let row = store::find::<volume::Entity>(core.db.read(), id).await;
     let row = row.map_err(database)?;
     row.ok_or_else(|| StepError::fail("the volume is gone"))
 }
 
 async fn place(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    let row = find(core, state).await?;
+    placed(core, cx, &state.volume_id, &state.zones).await?;
+    Ok(Next::Go)
+}
+
+/// The volume has a pool: the one it has, or the best in these zones.
+pub async fn placed(
+    core: &Core,
+    cx: &StepContext,
+    volume_id: &str,
+    zones: &[String],
+) -> Result<(), StepError> {
+    let row = find(core, volume_id).await?;
     let kind = types::find(core.db.read(), &row.type_id)
         .await
         .map_err(database)?;
     let specs = kind.map(|kind| kind.specs).unwrap_or_default();
     let placed = sql::retry(|| async {
         let tx = cx.begin().await?;
-        let Some(mut row) = store::locked::<volume::Entity>(&*tx, &state.volume_id).await? else {
+        let Some(mut row) = store::locked::<volume::Entity>(&*tx, volume_id).await? else {
             return Ok(Err("the volume is gone".to_owned()));
         };
         if row.host.is_none() {
             let pools = hosts::pools(&*tx).await?;
             let wanted = Wanted {
                 size: row.size,
-                zones: &state.zones,
+                zones,
                 specs: &specs,
             };
             match schedule::choose(&pools, &wanted) {
@@ -129,16 +140,11 @@ async fn place(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next,
         Ok::<_, sql::SqlError>(Ok(()))
     })
     .await?;
-    match placed {
-        Ok(()) => Ok(Next::Go),
-        Err(why) => Err(StepError::fail(format!(
-            "No valid backend was found. {why}"
-        ))),
-    }
+    placed.map_err(|why| StepError::fail(format!("No valid backend was found. {why}")))
 }
 
 async fn data(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    let row = find(core, state).await?;
+    let row = find(core, &state.volume_id).await?;
     let volume = id(&row.id)?;
     let fetched;
     let source = match &state.origin {

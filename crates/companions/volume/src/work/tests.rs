@@ -1,6 +1,8 @@
 //! The workflows under the harness: each step twice, a failure after each step and in each undo, a death anywhere, another
 //! process that takes over, a request to cancel at any point, and mixtures of these. On each engine.
 
+mod backups;
+
 use std::sync::{Arc, OnceLock};
 
 use sql::Database;
@@ -33,6 +35,7 @@ async fn stages() -> Vec<Stage> {
         let folder = tempfile::tempdir().expect("a folder");
         let settings = Settings {
             volume_dir: folder.path().join("volumes"),
+            backup_dir: folder.path().join("backups"),
             host: "here".to_owned(),
             ..Settings::default()
         };

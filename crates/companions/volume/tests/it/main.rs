@@ -2,6 +2,7 @@
 
 mod actions;
 mod attachments;
+mod backups;
 mod images;
 mod lists;
 mod messages;

@@ -10,7 +10,7 @@ use body::{CreateVolume, NewVolume};
 
 use super::view;
 use crate::api::words::{only_known, trimmed};
-use crate::api::{Call, Cx, has, types};
+use crate::api::{Call, Cx, backups, has, types};
 use crate::db::properties::{self, Properties};
 use crate::db::store::{self, Tx};
 use crate::db::types::VolumeType;
@@ -20,8 +20,9 @@ use crate::images;
 use crate::policy::{self, version};
 use crate::quota::{self, More};
 use crate::service::Volumes;
-use crate::tables::{Owner, SnapshotStatus, Status, Word, snapshot, volume};
+use crate::tables::{BackupStatus, Owner, SnapshotStatus, Status, Word, backup, snapshot, volume};
 use crate::work::create::{Create, Origin, State};
+use crate::work::restore;
 
 /// What the new volume is made of, as far as rows tell.
 enum Found {
@@ -29,6 +30,7 @@ enum Found {
     Snapshot(Box<snapshot::Model>),
     Volume(Box<volume::Model>),
     Image(Box<Image>),
+    Backup(Box<backup::Model>),
 }
 
 /// `POST /volumes`.
@@ -129,7 +131,10 @@ async fn origin(volumes: &Volumes, call: &Call, new: &NewVolume) -> Result<Found
         (Some(id), ..) => Found::Snapshot(Box::new(source_snapshot(volumes, cx, id).await?)),
         (_, Some(id), _) => Found::Volume(Box::new(source_volume(volumes, cx, id).await?)),
         (.., Some(wish)) => source_image(volumes, call, wish).await?,
-        _ => Found::Nothing,
+        _ => match &new.backup_id {
+            Some(id) => Found::Backup(Box::new(source_backup(volumes, cx, id).await?)),
+            None => Found::Nothing,
+        },
     };
     if given > 1 {
         return Err(Fault::InvalidInput(
@@ -181,6 +186,16 @@ async fn source_snapshot(volumes: &Volumes, cx: &Cx, id: &str) -> Result<snapsho
     Ok(row)
 }
 
+async fn source_backup(volumes: &Volumes, cx: &Cx, id: &str) -> Result<backup::Model, Fault> {
+    let row = backups::find_by(volumes, cx, id).await?;
+    match row.status {
+        BackupStatus::Available => Ok(row),
+        _ => Err(Fault::InvalidBackup(
+            "Originating backup status must be one of 'available' values".to_owned(),
+        )),
+    }
+}
+
 async fn source_volume(volumes: &Volumes, cx: &Cx, id: &str) -> Result<volume::Model, Fault> {
     let row = crate::api::find_by(volumes, cx, id).await?;
     check_source(&row)?;
@@ -208,7 +223,9 @@ async fn type_of(volumes: &Volumes, cx: &Cx, found: &Found) -> Result<VolumeType
                 None => types::default_of(volumes, cx.project()?).await,
             };
         }
-        Found::Nothing => return types::default_of(volumes, cx.project()?).await,
+        Found::Nothing | Found::Backup(_) => {
+            return types::default_of(volumes, cx.project()?).await;
+        }
     };
     let kind = crate::db::types::find(volumes.db().read(), id).await?;
     kind.ok_or_else(|| Fault::no_type(id))
@@ -219,15 +236,16 @@ fn size(new: &NewVolume, found: &Found) -> Result<i64, Fault> {
         Found::Nothing | Found::Image(_) => None,
         Found::Snapshot(row) => Some((row.size, "the snapshot size", "snapshot")),
         Found::Volume(row) => Some((row.size, "original volume size", "volume")),
+        Found::Backup(row) => Some((row.size, "the backup size", "backup")),
     };
     match (new.size, least) {
-        (Some(size), Some((least, what, _))) if size < least => Err(Fault::InvalidInput(format!(
-            "Volume size '{size}'GB cannot be smaller than {what} {least}GB. They must be >= original {} size.",
-            if what.starts_with("the") {
-                "snapshot"
-            } else {
-                "volume"
-            },
+        (Some(size), Some((least, what, "backup"))) if size < least => {
+            Err(Fault::InvalidInput(format!(
+                "Volume size '{size}'GB cannot be smaller than {what} {least}GB. It must be >= backup size."
+            )))
+        }
+        (Some(size), Some((least, what, of))) if size < least => Err(Fault::InvalidInput(format!(
+            "Volume size '{size}'GB cannot be smaller than {what} {least}GB. They must be >= original {of} size."
         ))),
         (Some(size), _) | (None, Some((size, ..))) => Ok(size),
         (None, None) => Err(Fault::InvalidInput(
@@ -286,7 +304,7 @@ async fn zones(
         Found::Snapshot(row) => store::find::<volume::Entity>(volumes.db().read(), &row.volume_id)
             .await?
             .and_then(|row| row.availability_zone),
-        Found::Nothing | Found::Image(_) => None,
+        Found::Nothing | Found::Image(_) | Found::Backup(_) => None,
     };
     let settings = volumes.settings();
     let usual = || {
@@ -325,7 +343,7 @@ async fn zones(
 
 async fn bootable(volumes: &Volumes, found: &Found) -> Result<bool, Fault> {
     Ok(match found {
-        Found::Nothing => false,
+        Found::Nothing | Found::Backup(_) => false,
         Found::Image(_) => true,
         Found::Volume(row) => row.bootable,
         Found::Snapshot(row) => store::find::<volume::Entity>(volumes.db().read(), &row.volume_id)
@@ -373,13 +391,28 @@ async fn accept(
         }
     };
     properties::merge(&tx, Owner::Image, &row.id, &image).await?;
-    let state = State {
-        asked: cx.asked(),
-        volume_id: row.id.clone(),
-        zones: new.zones.clone(),
-        origin,
+    let (asked, volume_id, zones) = (cx.asked(), row.id.clone(), new.zones.clone());
+    let nudge = match &new.found {
+        Found::Backup(of) => {
+            let state = restore::State {
+                asked,
+                backup_id: of.id.clone(),
+                volume_id,
+                fresh: true,
+                zones,
+            };
+            backups::restore::begin(&tx, &state).await?
+        }
+        _ => {
+            let state = State {
+                asked,
+                volume_id,
+                zones,
+                origin,
+            };
+            workflow::insert(&tx, Kind::of::<Create>(), &row.id, &state).await?
+        }
     };
-    let nudge = workflow::insert(&tx, Kind::of::<Create>(), &row.id, &state).await?;
     let made = rows::one(&tx, row.clone()).await?;
     tx.commit().await?;
     Ok((made, nudge))
@@ -388,7 +421,7 @@ async fn accept(
 /// What the volume is made of is locked with it: who deletes it afterwards waits for the copy.
 async fn still_there(tx: &Tx, found: &Found) -> Result<Origin, Fault> {
     Ok(match found {
-        Found::Nothing => Origin::Blank,
+        Found::Nothing | Found::Backup(_) => Origin::Blank,
         Found::Image(image) => Origin::Image {
             image_id: image.id.clone(),
         },

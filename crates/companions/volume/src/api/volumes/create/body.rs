@@ -93,7 +93,6 @@ pub fn refuse_unbuilt(new: &NewVolume) -> Result<(), Fault> {
     let given = [
         ("consistencygroup_id", &new.consistencygroup_id),
         ("group_id", &new.group_id),
-        ("backup_id", &new.backup_id),
     ];
     match given.into_iter().find(|(_, value)| value.is_some()) {
         Some((name, _)) => Err(Fault::NotBuilt(format!(
