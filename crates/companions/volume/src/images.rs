@@ -12,6 +12,7 @@ use clients::image::{self, Image};
 use clients::{ClientError, Service, Session};
 use futures::{StreamExt, pin_mut};
 use http::Method;
+use secrecy::ExposeSecret;
 use serde_json::Value;
 use sha2::{Digest, Sha512};
 use uuid::Uuid;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 use crate::db::properties::Properties;
 use crate::driver::GIB;
 use crate::fault::Fault;
+use crate::sealed;
 
 /// The image service and the user by which data is fetched.
 pub struct Images {
@@ -61,6 +63,16 @@ impl ImageError {
 }
 
 impl Images {
+    /// A user's token, so that only this service reads it.
+    pub fn sealed(&self, token: &str) -> String {
+        sealed::seal(self.session.secret().expose_secret(), token)
+    }
+
+    /// The user's token that was sealed; none when the service's password changed since.
+    pub fn opened(&self, sealed: &str) -> Option<String> {
+        sealed::open(self.session.secret().expose_secret(), sealed)
+    }
+
     /// The image that a user means by an id or a name.
     ///
     /// # Errors

@@ -30,6 +30,7 @@ mod quota;
 mod resource;
 mod routes;
 mod schedule;
+mod sealed;
 mod service;
 mod settings;
 mod shared;

@@ -93,6 +93,11 @@ const OPTIONS: &[Opt] = &[
         "2592000",
         "How long messages for users are kept.",
     ),
+    Opt::boolean(
+        "enable_force_upload",
+        "false",
+        "Whether images may be made of volumes in use; otherwise a client's force is ignored, as in Cinder.",
+    ),
     Opt::integer("osapi_max_limit", "1000", "Most items of a page of a list.").range(1, 1_000_000),
     Opt::float(
         "max_over_subscription_ratio",
@@ -143,6 +148,7 @@ impl Section for Settings {
             },
             snapshots_count: !from.boolean("no_snapshot_gb_quota"),
             message_ttl: from.seconds("message_ttl"),
+            force_upload: from.boolean("enable_force_upload"),
             max_page: from.integer("osapi_max_limit"),
             over_subscription,
             reserved_percentage: from.integer("reserved_percentage"),

@@ -83,6 +83,7 @@ const ACTIONS: &[Row] = &[
     row(POST, "/volumes/{id}/action", Rule("volume:update_readonly_flag"), ACCEPTED, known!(actions::set_readonly)).action("os-update_readonly_flag"),
     row(POST, "/volumes/{id}/action", Rule("volume:retype"), ACCEPTED, known!(actions::retype)).action("os-retype"),
     row(POST, "/volumes/{id}/action", Rule("volume:revert_to_snapshot"), ACCEPTED, known!(actions::revert)).action("revert").since(40),
+    row(POST, "/volumes/{id}/action", Rule("volume_extension:volume_actions:upload_image"), ACCEPTED, known!(actions::upload::upload)).action("os-volume_upload_image"),
     row(POST, "/volumes/{id}/action", Rule("volume_extension:volume_admin_actions:reset_status"), ACCEPTED, known!(actions::admin::reset_status)).action("os-reset_status"),
     row(POST, "/volumes/{id}/action", Rule("volume_extension:volume_admin_actions:force_delete"), ACCEPTED, known!(actions::admin::force_delete)).action("os-force_delete"),
     row(POST, "/volumes/{id}/action", Rule("volume_extension:volume_admin_actions:force_detach"), ACCEPTED, known!(actions::admin::force_detach)).action("os-force_detach"),

@@ -34,6 +34,8 @@ pub struct Settings {
     pub snapshots_count: bool,
     /// How long messages for users are kept [message_ttl].
     pub message_ttl: Duration,
+    /// Whether images are made of volumes in use where the client forces it [enable_force_upload].
+    pub force_upload: bool,
     /// Items on a page, at most, and when the client names no limit [osapi_max_limit].
     pub max_page: u64,
     /// GiB that may be promised for each GiB that there is [max_over_subscription_ratio], in percent.

@@ -10,6 +10,7 @@ pub mod restore;
 pub mod snapshot;
 #[cfg(test)]
 mod tests;
+pub mod upload;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +47,7 @@ pub fn runner(core: Arc<Core>, sole: Option<SoleProcess>) -> Runner<Core> {
         .on::<snapshot::Create>()
         .on::<snapshot::Delete>()
         .on::<snapshot::Revert>()
+        .on::<upload::Upload>()
         .sole(sole)
         .start()
 }

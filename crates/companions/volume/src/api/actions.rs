@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod attach;
 pub mod image_metadata;
+pub mod upload;
 
 use microversion::Versioned;
 use rest::Answer;

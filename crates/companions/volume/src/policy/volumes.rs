@@ -20,6 +20,8 @@ pub const RULES: &[Rule] = &[
     rule("volume:update_readonly_flag", MEMBER, "Make a volume read-only, or not.", &[("POST", "/volumes/{volume_id}/action")]),
     rule("volume_extension:volume_admin_actions:force_delete", ADMIN, "Delete a volume whatever its status.", &[("POST", "/volumes/{volume_id}/action")]),
     rule("volume_extension:volume_admin_actions:force_detach", ADMIN, "Detach a volume whatever its status.", &[("POST", "/volumes/{volume_id}/action")]),
+    rule("volume_extension:volume_actions:upload_public", ADMIN, "Make a public image of a volume.", &[("POST", "/volumes/{volume_id}/action")]),
+    rule("volume_extension:volume_actions:upload_image", MEMBER, "Make an image of a volume.", &[("POST", "/volumes/{volume_id}/action")]),
     rule("volume_extension:volume_actions:initialize_connection", MEMBER_OR_SERVICE, "Export a volume for a connector.", &[("POST", "/volumes/{volume_id}/action")]),
     rule("volume_extension:volume_actions:terminate_connection", MEMBER_OR_SERVICE, "End the export of a volume.", &[("POST", "/volumes/{volume_id}/action")]),
     rule("volume_extension:volume_actions:roll_detaching", MEMBER_OR_SERVICE, "Give up detaching a volume.", &[("POST", "/volumes/{volume_id}/action")]),

@@ -6,7 +6,6 @@ use super::Row;
 
 #[rustfmt::skip] // A table reads better with a row on each line.
 pub const ROWS: &[Row] = &[
-    Row::later(POST, "/volumes/{id}/action").action("os-volume_upload_image"),
     Row::later(POST, "/volumes/{id}/action").action("os-reimage").since(68),
     Row::later(POST, "/volumes/{id}/action").action("os-migrate_volume"),
     Row::later(POST, "/volumes/{id}/action").action("os-migrate_volume_completion"),

@@ -16,7 +16,7 @@ const RAW: &str = "1a9e0000-0000-4000-8000-000000000001";
 const SERVER: &str = "1a9e0000-0000-4000-8000-000000000002";
 
 /// Images by id, and their data.
-type Shelf = Arc<Mutex<Vec<(Value, Vec<u8>)>>>;
+pub type Shelf = Arc<Mutex<Vec<(Value, Vec<u8>)>>>;
 
 fn found(shelf: &Shelf, id: &str) -> Option<(Value, Vec<u8>)> {
     let all = shelf.lock().expect("unpoisoned");
@@ -24,7 +24,7 @@ fn found(shelf: &Shelf, id: &str) -> Option<(Value, Vec<u8>)> {
 }
 
 /// What of Glance and Keystone is asked.
-fn glance(shelf: Shelf) -> Router {
+pub fn glance(shelf: Shelf) -> Router {
     let show = async |State(shelf): State<Shelf>, Path(id): Path<String>| match found(&shelf, &id) {
         Some((image, _)) => axum::Json(image).into_response(),
         None => http::StatusCode::NOT_FOUND.into_response(),
@@ -59,7 +59,12 @@ fn glance(shelf: Shelf) -> Router {
 }
 
 async fn with_images(cinder: &Cinder, images: Vec<(Value, Vec<u8>)>) {
-    let service = Service::in_process("image", glance(Arc::new(Mutex::new(images))));
+    with_glance(cinder, glance(Arc::new(Mutex::new(images))));
+}
+
+/// The service asks this image service, which is its identity service too.
+pub fn with_glance(cinder: &Cinder, router: Router) {
+    let service = Service::in_process("image", router);
     let login = Login {
         user: "cinder".to_owned(),
         password: "secret".to_owned().into(),

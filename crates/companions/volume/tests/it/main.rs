@@ -13,6 +13,7 @@ mod services;
 mod snapshots;
 mod transfers;
 mod types;
+mod upload;
 mod versions;
 mod volumes;
 
