@@ -7,6 +7,7 @@ pub mod default_types;
 pub mod encryption;
 pub mod extensions;
 pub mod limits;
+pub mod manage;
 pub mod messages;
 pub mod metadata;
 pub mod pools;

@@ -164,6 +164,35 @@ pub trait Driver: Send + Sync {
 
     /// All volumes and snapshots that are there, for audits.
     async fn inventory(&self) -> Result<Vec<Part>>;
+
+    /// The ability to take over what is no volume yet, and to let volumes go.
+    fn adoption(&self) -> Option<&dyn Adoption>;
+}
+
+/// What lies on a back end beside its volumes, under names of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stray {
+    pub name: String,
+    pub bytes: u64,
+    /// The volume of which it was a snapshot.
+    pub of: Option<Id>,
+}
+
+/// Taking over what is no volume yet, and letting volumes go. Nothing here destroys bytes.
+#[async_trait]
+pub trait Adoption: Send + Sync {
+    /// All that may be taken over, by name.
+    async fn strays(&self) -> Result<Vec<Stray>>;
+
+    /// What has this name.
+    async fn stray(&self, name: &str) -> Result<Stray>;
+
+    /// What had this name is that volume or snapshot. One that is there already and is something else stays.
+    async fn ensure_adopted(&self, name: &str, part: Part) -> Result<()>;
+
+    /// What was that volume, which has no snapshots, or that snapshot, has this name; nothing that has it already is
+    /// replaced.
+    async fn ensure_released(&self, part: Part, name: &str) -> Result<()>;
 }
 
 #[cfg(test)]

@@ -262,7 +262,8 @@ pub fn limit(query: &Query, max_page: u64) -> Result<u64, Fault> {
 /// The largest number that Cinder's database takes.
 pub const MOST: i64 = 0x7fff_ffff;
 
-fn offset(query: &Query) -> Result<u64, Fault> {
+/// How many are passed over.
+pub fn offset(query: &Query) -> Result<u64, Fault> {
     let Some(text) = query.last("offset") else {
         return Ok(0);
     };

@@ -8,6 +8,7 @@ use crate::db::store::Tx;
 use crate::db::usage::Usage;
 use crate::fault::{Fault, Over};
 use crate::service::Volumes;
+use crate::settings::Settings;
 use crate::tables::quota::Whom;
 
 pub use crate::resource::Resource;
@@ -35,13 +36,13 @@ pub struct More {
 
 /// The defaults: of the settings, as the class `default` changes them.
 pub async fn defaults(
-    volumes: &Volumes,
+    settings: &Settings,
     db: &impl sql::sea_orm::ConnectionTrait,
     types: &[String],
 ) -> Result<LimitSet, Fault> {
     let mut limits = LimitSet::new();
     for resource in Resource::ALL {
-        let limit = volumes.settings().limits.of(resource);
+        let limit = settings.limits.of(resource);
         limits.insert(resource.name().to_owned(), limit);
     }
     for kind in types {
@@ -58,12 +59,12 @@ pub async fn defaults(
 
 /// The limits that hold for a project.
 pub async fn of_project(
-    volumes: &Volumes,
+    settings: &Settings,
     db: &impl sql::sea_orm::ConnectionTrait,
     types: &[String],
     project_id: &str,
 ) -> Result<LimitSet, Fault> {
-    let mut limits = defaults(volumes, db, types).await?;
+    let mut limits = defaults(settings, db, types).await?;
     overlay(
         &mut limits,
         db::quotas::of(db, Whom::Project, project_id).await?,
@@ -89,10 +90,24 @@ pub async fn admit(
     kind: Option<(&str, &str)>,
     more: More,
 ) -> Result<(), Fault> {
+    admit_in(volumes.settings(), tx, project_id, kind, more).await
+}
+
+/// The same where there is no service but its settings.
+///
+/// # Errors
+/// 413.
+pub async fn admit_in(
+    settings: &Settings,
+    tx: &Tx,
+    project_id: &str,
+    kind: Option<(&str, &str)>,
+    more: More,
+) -> Result<(), Fault> {
     db::usage::hold(tx, project_id).await?;
     let names: Vec<String> = kind.iter().map(|(_, name)| (*name).to_owned()).collect();
-    let limits = of_project(volumes, tx, &names, project_id).await?;
-    let usage = db::usage::of(tx, project_id, volumes.settings().snapshots_count).await?;
+    let limits = of_project(settings, tx, &names, project_id).await?;
+    let usage = db::usage::of(tx, project_id, settings.snapshots_count).await?;
     check(&limits, &usage, kind, more)
 }
 
@@ -105,7 +120,7 @@ pub async fn admit_type(
     more: More,
 ) -> Result<(), Fault> {
     db::usage::hold(tx, project_id).await?;
-    let all = of_project(volumes, tx, &[name.to_owned()], project_id).await?;
+    let all = of_project(volumes.settings(), tx, &[name.to_owned()], project_id).await?;
     let own = Resource::OF_TYPE.map(|resource| resource.of_type(name));
     let limits = all
         .into_iter()
@@ -184,7 +199,7 @@ pub async fn size(
     project_id: &str,
     size: i64,
 ) -> Result<(), Fault> {
-    let limits = of_project(volumes, db, &[], project_id).await?;
+    let limits = of_project(volumes.settings(), db, &[], project_id).await?;
     let limit = limits.get(Resource::PerVolumeGigabytes.name());
     match limit.copied().filter(|limit| (0..size).contains(limit)) {
         Some(limit) => Err(Over::Size { size, limit }.into()),

@@ -20,6 +20,7 @@ static TABLE: LazyLock<Table<Face>> = LazyLock::new(|| {
         ACTIONS,
         PARTS,
         BACKUPS,
+        MANAGED,
         MESSAGES,
         OTHERS,
         TYPES,
@@ -143,6 +144,23 @@ const MESSAGES: &[Row] = &[
     row(DELETE, "/messages/{id}", Rule("message:delete"), NO_CONTENT, known!(messages::delete)).since(3),
 ];
 
+/// What lies on back ends and is to be a volume or a snapshot, or no longer.
+#[rustfmt::skip] // A table reads better with a row on each line.
+const MANAGED: &[Row] = &[
+    row(GET, "/os-volume-manage", Rule("volume_extension:list_manageable"), OK, known!(manage::volumes::list)),
+    row(GET, "/os-volume-manage/detail", Rule("volume_extension:list_manageable"), OK, known!(manage::volumes::list_detail)),
+    row(POST, "/os-volume-manage", Rule("volume_extension:volume_manage"), ACCEPTED, known!(manage::volumes::create)),
+    row(GET, "/manageable_volumes", Rule("volume_extension:list_manageable"), OK, known!(manage::volumes::list)).since(8),
+    row(GET, "/manageable_volumes/detail", Rule("volume_extension:list_manageable"), OK, known!(manage::volumes::list_detail)).since(8),
+    row(POST, "/manageable_volumes", Rule("volume_extension:volume_manage"), ACCEPTED, known!(manage::volumes::create)).since(8),
+    row(POST, "/volumes/{id}/action", Rule("volume_extension:volume_unmanage"), ACCEPTED, known!(manage::unmanage::volume)).action("os-unmanage"),
+    row(GET, "/os-snapshot-manage", Rule("snapshot_extension:list_manageable"), OK, known!(manage::snapshots::list)),
+    row(GET, "/os-snapshot-manage/detail", Rule("snapshot_extension:list_manageable"), OK, known!(manage::snapshots::list_detail)),
+    row(POST, "/os-snapshot-manage", Rule("snapshot_extension:snapshot_manage"), ACCEPTED, known!(manage::snapshots::create)),
+    row(GET, "/manageable_snapshots", Rule("snapshot_extension:list_manageable"), OK, known!(manage::snapshots::list)).since(8),
+    row(GET, "/manageable_snapshots/detail", Rule("snapshot_extension:list_manageable"), OK, known!(manage::snapshots::list_detail)).since(8),
+    row(POST, "/manageable_snapshots", Rule("snapshot_extension:snapshot_manage"), ACCEPTED, known!(manage::snapshots::create)).since(8),
+    row(POST, "/snapshots/{id}/action", Rule("snapshot_extension:snapshot_unmanage"), ACCEPTED, known!(manage::unmanage::snapshot)).action("os-unmanage"),
 ];
 
 /// Transfers, QoS specs, encryption.

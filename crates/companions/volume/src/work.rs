@@ -6,6 +6,7 @@ pub mod create;
 pub mod delete;
 pub mod extend;
 pub mod images;
+pub mod manage;
 pub mod restore;
 pub mod snapshot;
 #[cfg(test)]
@@ -43,6 +44,8 @@ pub fn runner(core: Arc<Core>, sole: Option<SoleProcess>) -> Runner<Core> {
         .on::<create::Create>()
         .on::<delete::Delete>()
         .on::<extend::Extend>()
+        .on::<manage::Manage>()
+        .on::<manage::ManageSnapshot>()
         .on::<restore::Restore>()
         .on::<snapshot::Create>()
         .on::<snapshot::Delete>()

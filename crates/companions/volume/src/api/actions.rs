@@ -333,6 +333,7 @@ pub async fn revert(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
             asked: cx.asked(),
             snapshot_id: last.id.clone(),
             volume_id: row.id.clone(),
+            release: false,
         };
         row.status = Status::Reverting;
         row.updated_at = Some(store::now());

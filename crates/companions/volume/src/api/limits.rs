@@ -40,7 +40,7 @@ pub async fn show(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
     let own = cx.caller.project_id.as_deref().unwrap_or_default();
     let project = asked.unwrap_or(own);
     let db = volumes.db().read();
-    let limits = quota::of_project(&volumes, db, &[], project).await?;
+    let limits = quota::of_project(volumes.settings(), db, &[], project).await?;
     let rule = "limits_extension:used_limits";
     let usage = match volumes.may(rule, &cx.caller, &policy::own(&cx.caller)) {
         true => Some(usage::of(db, project, volumes.settings().snapshots_count).await?),

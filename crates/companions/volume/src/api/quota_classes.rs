@@ -23,7 +23,7 @@ pub struct UpdateClass {
 async fn limits(volumes: &Volumes, class: &str) -> Result<LimitSet, Fault> {
     let known = known(volumes).await?;
     let db = volumes.db().read();
-    let mut limits = quota::defaults(volumes, db, &known.names).await?;
+    let mut limits = quota::defaults(volumes.settings(), db, &known.names).await?;
     for (name, most) in rows::of(db, Whom::Class, class).await? {
         if let Some(limit) = limits.get_mut(&name) {
             *limit = most;

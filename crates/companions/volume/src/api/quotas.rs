@@ -89,7 +89,7 @@ pub async fn show(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
     volumes.allow(&call.cx, &policy::target(project, &call.cx.caller.user_id))?;
     let known = known(&volumes).await?;
     let db = volumes.db().read();
-    let limits = quota::of_project(&volumes, db, &known.names, project).await?;
+    let limits = quota::of_project(volumes.settings(), db, &known.names, project).await?;
     let with_usage = call.pairs().last("usage").is_some_and(truthy);
     let mut set: Map<String, Value> = match with_usage {
         false => plain(&limits),
@@ -139,7 +139,7 @@ pub async fn defaults(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
     let project = call.path("project_id");
     volumes.allow(&call.cx, &policy::target(project, &call.cx.caller.user_id))?;
     let known = known(&volumes).await?;
-    let limits = quota::defaults(&volumes, volumes.db().read(), &known.names).await?;
+    let limits = quota::defaults(volumes.settings(), volumes.db().read(), &known.names).await?;
     let mut set = plain(&limits);
     set.insert("id".to_owned(), json!(project));
     Ok(Answer::of(&json!({"quota_set": set})))
@@ -159,7 +159,7 @@ pub async fn update(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let limits = sql::retry(|| async {
         let tx = volumes.db().begin().await?;
         usage::hold(&tx, &project).await?;
-        let limits = quota::of_project(&volumes, &tx, &known.names, &project).await?;
+        let limits = quota::of_project(volumes.settings(), &tx, &known.names, &project).await?;
         check(&limits, &given)?;
         let usage = usage::of(&tx, &project, volumes.settings().snapshots_count).await?;
         for (name, limit) in &given {
@@ -172,7 +172,7 @@ pub async fn update(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
             }
         }
         rows::set(&tx, Whom::Project, &project, &given).await?;
-        let limits = quota::of_project(&volumes, &tx, &known.names, &project).await?;
+        let limits = quota::of_project(volumes.settings(), &tx, &known.names, &project).await?;
         tx.commit().await?;
         Ok(limits)
     })

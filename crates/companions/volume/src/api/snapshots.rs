@@ -1,5 +1,6 @@
 //! Snapshots of volumes.
 
+mod end;
 mod reset;
 
 use std::collections::BTreeMap;
@@ -22,8 +23,9 @@ use crate::quota::{self, More};
 use crate::service::Volumes;
 use crate::tables::snapshot::{Column, Entity, Model};
 use crate::tables::{Owner, SnapshotStatus, Status, Word, volume};
-use crate::work::snapshot::{Create, Delete, State};
+use crate::work::snapshot::{Create, State};
 
+pub use end::{How, delete, end, force_delete};
 pub use reset::reset_status;
 
 /// A snapshot.
@@ -202,7 +204,8 @@ pub async fn show(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
     shown(&volumes, &call, row).await
 }
 
-async fn shown(volumes: &Volumes, call: &Call, row: Model) -> Result<Answer, Fault> {
+/// The answer that shows a snapshot.
+pub async fn shown(volumes: &Volumes, call: &Call, row: Model) -> Result<Answer, Fault> {
     let mut found = gather(volumes.db().read(), vec![row]).await?;
     let one = found.pop().ok_or(Fault::Internal("a snapshot was lost"))?;
     call.render_under("snapshot", &detail(volumes, &call.cx, &one))
@@ -282,6 +285,28 @@ async fn begin(
     volume_id: &str,
     wish: &Wish,
 ) -> Result<(Model, workflow::WorkflowId), Fault> {
+    let row = insert(volumes, cx, tx, volume_id, wish).await?;
+    let state = State {
+        asked: cx.asked(),
+        snapshot_id: row.id.clone(),
+        volume_id: row.volume_id.clone(),
+        release: false,
+    };
+    let nudge = workflow::insert(tx, Kind::of::<Create>(), &row.id, &state).await?;
+    Ok((row, nudge))
+}
+
+/// The row of a new snapshot, counted.
+///
+/// # Errors
+/// 400: the volume's status; 413: the quota.
+pub async fn insert(
+    volumes: &Volumes,
+    cx: &Cx,
+    tx: &Tx,
+    volume_id: &str,
+    wish: &Wish,
+) -> Result<Model, Fault> {
     let of = super::volumes::locked(tx, volume_id).await?;
     check(&of, wish.in_use)?;
     // A service works in the name of whoever has the volume.
@@ -327,13 +352,7 @@ async fn begin(
     properties::merge(tx, Owner::Snapshot, &row.id, &wish.metadata).await?;
     let image = properties::of(tx, Owner::Image, &of.id).await?;
     properties::merge(tx, Owner::SnapshotImage, &row.id, &image).await?;
-    let state = State {
-        asked: cx.asked(),
-        snapshot_id: row.id.clone(),
-        volume_id: of.id,
-    };
-    let nudge = workflow::insert(tx, Kind::of::<Create>(), &row.id, &state).await?;
-    Ok((row, nudge))
+    Ok(row)
 }
 
 fn check(of: &volume::Model, in_use: bool) -> Result<(), Fault> {
@@ -420,52 +439,4 @@ pub async fn update(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
 pub async fn locked(tx: &Tx, id: &str) -> Result<Model, Fault> {
     let found = store::locked::<Entity>(tx, id).await?;
     found.ok_or_else(|| Fault::no_snapshot(id))
-}
-
-/// `DELETE /snapshots/{id}`.
-pub async fn delete(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
-    end(&volumes, &call, false).await
-}
-
-/// `os-force_delete`: whatever its status.
-pub async fn force_delete(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
-    end(&volumes, &call, true).await
-}
-
-async fn end(volumes: &Volumes, call: &Call, force: bool) -> Result<Answer, Fault> {
-    let seen = find(volumes, &call.cx, call.path("id")).await?;
-    let nudge = sql::retry(|| async {
-        let tx = volumes.db().begin().await?;
-        // Its volume first, as everybody locks them.
-        store::locked::<volume::Entity>(&tx, &seen.volume_id).await?;
-        let mut row = locked(&tx, &seen.id).await?;
-        let rest = matches!(
-            row.status,
-            SnapshotStatus::Available | SnapshotStatus::Error
-        );
-        if row.group_snapshot_id.is_some() || !(force || rest) {
-            let status = if force {
-                ""
-            } else {
-                "status must be available or error and "
-            };
-            return Err(Fault::InvalidSnapshot(format!(
-                "Snapshot {status}must not be part of a group."
-            )));
-        }
-        row.status = SnapshotStatus::Deleting;
-        row.updated_at = Some(store::now());
-        let state = State {
-            asked: call.cx.asked(),
-            snapshot_id: row.id.clone(),
-            volume_id: row.volume_id.clone(),
-        };
-        store::save(&tx, row).await?;
-        let nudge = workflow::insert(&tx, Kind::of::<Delete>(), &seen.id, &state).await?;
-        tx.commit().await?;
-        Ok(nudge)
-    })
-    .await?;
-    volumes.nudge(nudge);
-    Ok(Answer::empty())
 }

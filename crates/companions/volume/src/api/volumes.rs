@@ -114,6 +114,14 @@ pub async fn show(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
     call.render_under("volume", &view::detail(&volumes, &call, &one))
 }
 
+/// The answer that shows a volume.
+///
+/// # Errors
+/// It cannot be written.
+pub fn shown(volumes: &Volumes, call: &Call, one: &rows::Volume) -> Result<Answer, Fault> {
+    call.render_under("volume", &view::detail(volumes, call, one))
+}
+
 /// What `PUT` may change.
 #[derive(Debug, Deserialize, Versioned)]
 pub struct UpdateVolume {
@@ -200,7 +208,17 @@ pub async fn delete(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
         volumes.allow_rule("volume:force_delete", &call.cx.caller, &target)?;
     }
     volumes.allow(&call.cx, &target)?;
-    begin(&volumes, &call.cx, &row.id, How { cascade, force }).await?;
+    begin(
+        &volumes,
+        &call.cx,
+        &row.id,
+        How {
+            cascade,
+            force,
+            release: false,
+        },
+    )
+    .await?;
     Ok(Answer::empty())
 }
 
@@ -211,6 +229,8 @@ pub struct How {
     pub cascade: bool,
     /// Whatever its status.
     pub force: bool,
+    /// Its bytes stay.
+    pub release: bool,
 }
 
 /// Begins to delete a volume.
@@ -294,6 +314,7 @@ async fn accept(
     let state = delete::State {
         asked: cx.asked(),
         volume_id: id.to_owned(),
+        release: how.release,
     };
     Ok(Some(
         workflow::insert(tx, Kind::of::<Delete>(), id, &state).await?,

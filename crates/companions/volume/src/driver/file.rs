@@ -1,9 +1,11 @@
 //! Volumes as raw, sparse files of this machine.
 //!
-//! Layout of the folder: `ID/disk.raw`, `ID/snapshots/SNAPSHOT.raw`. What is being made has a name of its own beside its
+//! Layout of the folder: `ID/disk.raw`, `ID/snapshots/SNAPSHOT.raw`, and `unmanaged/NAME` of what is no volume. What is being made has a name of its own beside its
 //! place, `disk.raw.RANDOM.part`, and is linked to its place when it is whole and on disk: a link never replaces what is
 //! there, so that a process that was given up and wakes up late destroys nothing. Only this user reads the folder; no
 //! link is followed in it.
+
+pub mod adopt;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -15,7 +17,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    About, Capacity, Driver, DriverError, Export, GIB, Id, Part, Result, Snapshot, Source, sparse,
+    About, Adoption, Capacity, Driver, DriverError, Export, GIB, Id, Part, Result, Snapshot,
+    Source, sparse,
 };
 
 /// See the module. Cheap to clone.
@@ -342,6 +345,10 @@ impl Driver for FileDriver {
 
     async fn inventory(&self) -> Result<Vec<Part>> {
         self.run(FileDriver::all).await
+    }
+
+    fn adoption(&self) -> Option<&dyn Adoption> {
+        Some(self)
     }
 }
 

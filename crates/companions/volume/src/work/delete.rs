@@ -10,6 +10,8 @@ use workflow::{Next, Step, StepContext, StepError, Workflow};
 use super::{Asked, COPY, MINUTE, TRIES, backend, database, id};
 use crate::db::properties;
 use crate::db::store::{self, Tx};
+use crate::driver::Part;
+use crate::driver::file::adopt::name_of;
 use crate::shared::Core;
 use crate::tables::{Owner, SnapshotStatus, Status, attachment, snapshot, transfer, volume};
 
@@ -21,6 +23,9 @@ pub struct Delete;
 pub struct State {
     pub asked: Asked,
     pub volume_id: String,
+    /// Whether its bytes stay.
+    #[serde(default)]
+    pub release: bool,
 }
 
 /// How often it is looked whether a copy of the volume is done.
@@ -105,8 +110,19 @@ async fn quiet(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next
 async fn data(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let volume = id(&state.volume_id)?;
     core.driver.unexport(volume, None).await.map_err(backend)?;
-    core.driver.ensure_gone(volume).await.map_err(backend)?;
+    match state.release {
+        true => release(core, Part::Volume(volume)).await?,
+        false => core.driver.ensure_gone(volume).await.map_err(backend)?,
+    }
     Ok(Next::Go)
+}
+
+/// Bytes stay on the back end, beside the volumes.
+pub async fn release(core: &Core, part: Part) -> Result<(), StepError> {
+    let able = core.driver.adoption();
+    let able = able.ok_or_else(|| StepError::fail("the back end lets nothing go"))?;
+    let name = name_of(part);
+    able.ensure_released(part, &name).await.map_err(backend)
 }
 
 async fn record(_core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {

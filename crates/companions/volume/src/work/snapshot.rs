@@ -9,7 +9,7 @@ use workflow::{Next, Step, StepContext, StepError, Workflow};
 
 use super::{Asked, COPY, MINUTE, TRIES, backend, database, delete, id};
 use crate::db::store;
-use crate::driver::{Snapshot, Source};
+use crate::driver::{Part, Snapshot, Source};
 use crate::messages::{self, About, Action, Detail};
 use crate::shared::Core;
 use crate::tables::{SnapshotStatus, Status, snapshot, volume};
@@ -29,6 +29,9 @@ pub struct State {
     pub asked: Asked,
     pub snapshot_id: String,
     pub volume_id: String,
+    /// Whether its bytes stay when it is deleted.
+    #[serde(default)]
+    pub release: bool,
 }
 
 impl State {
@@ -155,7 +158,10 @@ impl Workflow for Delete {
         why: &Value,
     ) -> Result<(), StepError> {
         tracing::error!(snapshot = state.snapshot_id, %why, "a snapshot could not be deleted");
-        let from = SnapshotStatus::Deleting;
+        let from = match state.release {
+            true => SnapshotStatus::Unmanaging,
+            false => SnapshotStatus::Deleting,
+        };
         let what = (Action::DeleteSnapshot, Detail::SnapshotStays);
         let ends = (from, SnapshotStatus::ErrorDeleting);
         change(cx, state, ends, Some((core, what))).await
@@ -180,6 +186,10 @@ async fn quiet(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next
 }
 
 async fn gone(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    if state.release {
+        delete::release(core, Part::Snapshot(state.snapshot()?)).await?;
+        return Ok(Next::Go);
+    }
     core.driver
         .ensure_snapshot_gone(state.snapshot()?)
         .await

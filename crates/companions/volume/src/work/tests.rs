@@ -157,6 +157,7 @@ impl Stage {
             asked: asked(),
             snapshot_id: row.id,
             volume_id: of.id.clone(),
+            release: false,
         }
     }
 
@@ -245,6 +246,7 @@ async fn a_volume_is_deleted_whatever_dies() {
             let state = delete::State {
                 asked: asked(),
                 volume_id: row.id.clone(),
+                release: false,
             };
             stage.world::<delete::Delete>(&row.id, state)
         };

@@ -5,6 +5,7 @@ mod attachments;
 mod backups;
 mod images;
 mod lists;
+mod manage;
 mod messages;
 mod qos;
 mod quotas;

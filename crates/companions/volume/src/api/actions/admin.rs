@@ -137,6 +137,7 @@ pub async fn force_delete(volumes: Volumes, call: Call) -> Result<Answer, Fault>
     let how = How {
         cascade: false,
         force: true,
+        release: false,
     };
     begin(&volumes, &call.cx, &seen.id, how).await?;
     Ok(Answer::empty())
