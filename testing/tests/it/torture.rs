@@ -169,6 +169,12 @@ impl Stage {
         found
     }
 
+    /// The user's token as workflows keep it.
+    fn sealed(&self) -> String {
+        let secret = self.env.session.secret();
+        compute_rpc::sealed::seal(secret.expose_secret(), &self.demo.token)
+    }
+
     /// The ports of the cards that the guest has.
     async fn cards(&self, row: &Row) -> Vec<String> {
         let nics = self.spec(row).await.nics;
@@ -256,6 +262,8 @@ async fn builds(stage: Stage) {
                     tag: None,
                 },
             ],
+            volumes: vec![volumes::blank()],
+            token: Some(stage.sealed()),
             ..BuildPlan::default()
         };
         stage.world::<Build>(&row.id, states::Build::new(&row.id, asked(), plan))
@@ -277,8 +285,12 @@ async fn builds(stage: Stage) {
                 .expect("claims");
             let nodes: Vec<_> = held.iter().map(|(node, _)| Some(node)).collect();
             assert_eq!(nodes, [row.node_id.as_ref()], "{trial:?}");
+            assert_eq!(row.volumes.len(), 1, "{trial:?}");
+            assert_eq!(stage.spec(&row).await.volumes.len(), 1, "{trial:?}");
+            stage.volume_is(&row.volumes[0].volume_id, "in-use").await;
             // Room for those to come, and nothing left for the last audit to be fooled by.
             stage.server(&row.id).delete().await.vanishes().await;
+            stage.has_no_volumes(trial).await;
             return;
         }
         let cancelled = record.error == Some(json!({"cancelled": true}));
@@ -302,6 +314,8 @@ async fn builds(stage: Stage) {
         }
         assert_eq!(row.host, None, "{trial:?}");
         assert!(row.vifs.is_empty(), "{trial:?}");
+        assert!(row.volumes.is_empty(), "{trial:?}");
+        stage.has_no_volumes(trial).await;
         assert_eq!(given["device_id"], "", "{trial:?}");
         stage.is_clean(trial, &row.id).await;
         stage.server(&row.id).delete().await.vanishes().await;
@@ -496,10 +510,7 @@ async fn snapshots(stage: Stage) {
             asked: asked(),
             epoch: row.epoch,
             image_id,
-            token: compute_rpc::sealed::seal(
-                stage.env.session.secret().expose_secret(),
-                &stage.demo.token,
-            ),
+            token: stage.sealed(),
             backup: None,
         };
         stage.world::<Snapshot>(&target.id, state)

@@ -18,3 +18,4 @@ mod leftovers;
 mod power;
 mod security;
 mod user;
+mod volumes;

@@ -64,6 +64,10 @@ impl User {
         if path.starts_with("/compute") {
             request = request.header("x-openstack-nova-api-version", VERSION);
         }
+        if path.starts_with("/volume") {
+            // Paths need no project from here on.
+            request = request.header("openstack-api-version", "volume 3.67");
+        }
         if let Some(body) = body {
             request = request.json(body);
         }

@@ -3,6 +3,7 @@
 use compute_conductor::Env;
 use compute_conductor::workflows::volumes::attach::AttachVolume;
 use compute_conductor::workflows::volumes::detach::DetachVolume;
+use compute_model::volume::{Origin, VolumeRequest};
 use compute_model::{TaskState, VmState};
 use compute_rpc::workflows as states;
 use http::Method;
@@ -12,7 +13,33 @@ use workflow::{Record, Status};
 
 use super::{Stage, asked};
 
+/// An empty volume that goes with its server.
+pub fn blank() -> VolumeRequest {
+    VolumeRequest {
+        origin: Origin::Blank,
+        size: Some(1),
+        volume_type: None,
+        tag: None,
+        delete_on_termination: true,
+        boot: false,
+    }
+}
+
 impl Stage {
+    /// Waits until the project has no volume.
+    pub async fn has_no_volumes(&self, trial: &Trial) {
+        let mut list = Value::Null;
+        for _ in 0..1000 {
+            let path = format!("{}/detail", self.volumes());
+            list = self.demo.get(&path).await.expect(200)["volumes"].take();
+            if list.as_array().is_some_and(Vec::is_empty) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("{trial:?}: volumes are left: {list:#}");
+    }
+
     fn volumes(&self) -> String {
         format!("/volume/v3/{}/volumes", self.demo.project_id)
     }
@@ -25,7 +52,7 @@ impl Stage {
         id
     }
 
-    async fn volume_is(&self, id: &str, status: &str) {
+    pub async fn volume_is(&self, id: &str, status: &str) {
         let path = format!("{}/{id}", self.volumes());
         until(|| async {
             let shown = self.demo.get(&path).await.expect(200);

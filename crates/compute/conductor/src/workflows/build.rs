@@ -411,7 +411,9 @@ async fn destroy(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), S
 }
 
 async fn settle(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    state.plan.token = None;
+    // Until the end is saved, an undo may need the token.
+    let mut ended = state.clone();
+    ended.plan.token = None;
     let power = state
         .power_state
         .and_then(|number| PowerState::try_from(number).ok())
@@ -420,7 +422,7 @@ async fn settle(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, 
     let event = records::event(&state.asked, &event_of("create"), host, None);
     let changed = finish(
         cx,
-        state,
+        &ended,
         &state.server_id,
         Some((&state.asked, event)),
         |server| {
