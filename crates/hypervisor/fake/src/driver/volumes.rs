@@ -42,7 +42,7 @@ impl FakeDriver {
             let clash = |other: &&Volume| {
                 other.source == volume.source && !(other.read_only && volume.read_only)
             };
-            if others.iter().any(|other| clash(&other)) {
+            if others.iter().any(clash) {
                 let what = format!("volume {} is in use by another guest", volume.id);
                 return Err(busy(id, &what));
             }

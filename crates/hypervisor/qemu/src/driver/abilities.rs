@@ -93,6 +93,7 @@ impl Diagnostics for QemuDriver {
         let spec = &known.spec;
         let disks = usize::from(spec.root_disk.is_some())
             + spec.ephemeral.len()
+            + spec.volumes.len()
             + usize::from(spec.swap_mb > 0);
         let disk_details = match &guest {
             Some(guest) => disk_details(guest).await,

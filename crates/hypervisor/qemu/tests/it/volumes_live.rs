@@ -9,13 +9,13 @@ use hypervisor_qemu::{QemuDriver, QemuSettings};
 
 use crate::cloud::{Cloud, READY, demo_image, demo_server, log, qemu_is_here, says};
 
-/// Marks every disk with a serial number, and says which there are whenever that changes: number, sectors, mark.
+/// Marks every disk with a serial number but the first, and says which there are whenever that changes: number, sectors, mark.
 const LOOK: &str = r#"#!/bin/sh
 (
   seen=
   while :; do
     now=
-    for disk in /sys/block/vd*; do
+    for disk in /sys/block/vd[b-z]; do
       serial=$(cat $disk/serial 2>/dev/null)
       [ -n "$serial" ] || continue
       mark=$(dd if=/dev/${disk##*/} bs=6 count=1 2>/dev/null | tr -d '\0')
@@ -191,6 +191,7 @@ async fn a_volume_that_was_let_go_of_late_is_closed_by_the_next_call() {
     let volume = cloud.volume(1);
     for round in 1..=2 {
         attach(&driver, id, &volume).await;
+        says(&driver, id, &said(&volume, 1, "marked"), round).await;
         let late = hotplug.detach_volume(id, 1, &volume.id).await;
         assert!(
             matches!(late, Err(DriverError::Hypervisor { .. })),
@@ -238,7 +239,9 @@ async fn a_server_boots_from_a_volume() {
             matches!(&none, Err(DriverError::Unsupported { what }) if what.contains("local disk")),
             "{none:?}"
         );
-        detach(&driver, &spec.id, &spec.volumes[1]).await;
+        let data = &spec.volumes[1];
+        says(&driver, &spec.id, &said(data, 1, "marked"), 1).await;
+        detach(&driver, &spec.id, data).await;
         driver
             .ensure_gone(&spec.id, 1, Keep::Nothing)
             .await
