@@ -14,7 +14,6 @@ mod watch;
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::Utc;
@@ -30,7 +29,6 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::confine::Warden;
 use crate::guest::Guest;
 use crate::layout::{Layout, servers};
-use crate::machines::{Chipset, chipset};
 use crate::probe::Probe;
 use crate::record::{Kept, Record};
 use crate::settings::QemuSettings;
@@ -265,27 +263,6 @@ impl Host {
     fn clear_runtime(&self, layout: &Layout) {
         let _ = std::fs::remove_file(layout.memory()); // mostly not there
         self.clear_sockets(layout);
-    }
-
-    /// Devices of this server's guest come and go on root ports alone.
-    fn q35(&self, record: &Record) -> bool {
-        chipset(args::machine_type(record, &self.settings)) == Some(Chipset::Q35)
-    }
-
-    /// How long a guest is asked to let go of a device.
-    fn unplug_limit(&self) -> Duration {
-        Duration::from_secs(self.settings.unplug_timeout_s)
-    }
-
-    /// Refuses to change the devices of a suspended server: its saved memory knows those that it had.
-    ///
-    /// # Errors
-    /// `Busy`.
-    fn awake(&self, layout: &Layout, record: &Record) -> Result<()> {
-        match record.power == PowerState::Suspended && layout.memory().exists() {
-            false => Ok(()),
-            true => Err(busy(layout.id(), "it is suspended")),
-        }
     }
 
     fn servers(&self) -> PathBuf {

@@ -2,19 +2,46 @@
 
 use std::time::{Duration, Instant};
 
-use hypervisor::{DriverError, Result};
+use hypervisor::{DriverError, PowerState, Result};
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
+use super::{Host, busy};
 use crate::args;
 use crate::guest::Guest;
+use crate::layout::Layout;
+use crate::machines::{Chipset, chipset};
 use crate::qmp::QmpError;
+use crate::record::Record;
 
 /// How often a guest is asked to let go of a device. One that is still booting does not hear it, and QEMU takes no second
 /// request within five seconds.
 const ASK: Duration = Duration::from_millis(5200);
 /// More root ports than a machine has.
 const PORTS: usize = 256;
+
+impl Host {
+    /// Devices of this server's guest come and go on root ports alone.
+    pub(super) fn q35(&self, record: &Record) -> bool {
+        chipset(args::machine_type(record, &self.settings)) == Some(Chipset::Q35)
+    }
+
+    /// How long a guest is asked to let go of a device.
+    pub(super) fn unplug_limit(&self) -> Duration {
+        Duration::from_secs(self.settings.unplug_timeout_s)
+    }
+
+    /// Refuses to change the devices of a suspended server: its saved memory knows those that it had.
+    ///
+    /// # Errors
+    /// `Busy`.
+    pub(super) fn awake(&self, layout: &Layout, record: &Record) -> Result<()> {
+        match record.power == PowerState::Suspended && layout.memory().exists() {
+            false => Ok(()),
+            true => Err(busy(layout.id(), "it is suspended")),
+        }
+    }
+}
 
 /// Adds a device; on q35, where `port` is set, at the first root port that is free.
 ///

@@ -97,6 +97,8 @@ async fn a_program_in_qemus_place_reaches_nothing_but_its_own_server() {
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut settings = cloud.settings();
     settings.qemu_binary = script;
+    // A host without volumes: where limits cannot be raised later, those of others are wide.
+    settings.volume_folders.clear();
     settings
         .program_folders
         .push(own.parent().unwrap().to_owned());
