@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod backups;
+pub mod groups;
 pub mod list;
 pub mod properties;
 pub mod quotas;

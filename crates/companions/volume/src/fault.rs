@@ -21,6 +21,8 @@ pub enum Fault {
     InvalidVolume(String),
     #[error("Invalid snapshot: {0}")]
     InvalidSnapshot(String),
+    #[error("Invalid Group: {0}")]
+    InvalidGroup(String),
     #[error("Invalid backup: {0}")]
     InvalidBackup(String),
     #[error("{0}")]
@@ -107,6 +109,10 @@ impl Fault {
         Fault::NotFound(format!("Backup {id} could not be found."))
     }
 
+    pub fn no_group(id: &str) -> Self {
+        Fault::NotFound(format!("Group {id} could not be found."))
+    }
+
     pub fn no_type(id: &str) -> Self {
         Fault::NotFound(format!("Volume type {id} could not be found."))
     }
@@ -118,7 +124,8 @@ impl Fault {
             | Fault::InvalidInput(_)
             | Fault::InvalidVolume(_)
             | Fault::InvalidSnapshot(_)
-            | Fault::InvalidBackup(_) => StatusCode::BAD_REQUEST,
+            | Fault::InvalidBackup(_)
+            | Fault::InvalidGroup(_) => StatusCode::BAD_REQUEST,
             Fault::NotFound(_) => StatusCode::NOT_FOUND,
             Fault::Conflict(_) | Fault::ResourceConflict(_) => StatusCode::CONFLICT,
             Fault::Denied(_) | Fault::Forbidden(_) => StatusCode::FORBIDDEN,

@@ -160,6 +160,53 @@ pub const BACKUPS: Noun = Noun {
     also: &[],
 };
 
+pub const GROUPS: Noun = Noun {
+    fields: &[
+        text("id"),
+        text("name").empty().open(),
+        text("description").empty(),
+        text("status"),
+        text("availability_zone").empty(),
+        text("host").empty(),
+        text("group_type_id"),
+        text("group_snapshot_id").empty(),
+        text("source_group_id").empty(),
+        text("project_id"),
+        text("user_id"),
+        of(Kind::Time, "created_at"),
+        of(Kind::Time, "updated_at").empty(),
+    ],
+    also: &["list_volume"],
+};
+
+pub const GROUP_SNAPSHOTS: Noun = Noun {
+    fields: &[
+        text("id"),
+        text("name").empty().open(),
+        text("status").open(),
+        text("group_id").open(),
+        text("description").empty(),
+        text("group_type_id"),
+        text("project_id"),
+        text("user_id"),
+        of(Kind::Time, "created_at"),
+        of(Kind::Time, "updated_at").empty(),
+    ],
+    also: &[],
+};
+
+pub const GROUP_TYPES: Noun = Noun {
+    fields: &[
+        text("id"),
+        text("name"),
+        text("description").empty(),
+        of(Kind::Flag, "is_public"),
+        of(Kind::Time, "created_at"),
+        of(Kind::Time, "updated_at").empty(),
+    ],
+    also: &["is_public"],
+};
+
 pub const MESSAGES: Noun = Noun {
     fields: &[
         text("id"),

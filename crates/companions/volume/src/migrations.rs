@@ -3,6 +3,7 @@
 mod m0001_volumes;
 mod m0002_messages;
 mod m0003_backups;
+mod m0004_groups;
 
 use sql::schema::History;
 
@@ -15,5 +16,6 @@ pub const HISTORY: History = History {
         m0001_volumes::MIGRATION,
         m0002_messages::MIGRATION,
         m0003_backups::MIGRATION,
+        m0004_groups::MIGRATION,
     ],
 };

@@ -1,5 +1,6 @@
 //! Who may do what: Cinder's default rules as tables, and what a thing tells a rule about itself.
 
+mod groups;
 mod operators;
 mod snapshots;
 mod volumes;
@@ -61,7 +62,13 @@ const PARTS: &[Rule] = &[
 ];
 
 /// All tables.
-pub const TABLES: [&[Rule]; 4] = [PARTS, volumes::RULES, snapshots::RULES, operators::RULES];
+pub const TABLES: [&[Rule]; 5] = [
+    PARTS,
+    volumes::RULES,
+    snapshots::RULES,
+    groups::RULES,
+    operators::RULES,
+];
 
 /// A microversion.
 pub const fn version(minor: u16) -> Version {

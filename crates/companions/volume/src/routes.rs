@@ -22,6 +22,7 @@ static TABLE: LazyLock<Table<Face>> = LazyLock::new(|| {
         BACKUPS,
         MANAGED,
         MESSAGES,
+        GROUPS,
         OTHERS,
         TYPES,
         OPERATORS,
@@ -134,6 +135,39 @@ const BACKUPS: &[Row] = &[
     row(POST, "/backups/import_record", Rule("backup:backup-import"), CREATED, known!(backups::record::import)),
     row(POST, "/backups/{id}/action", Rule("volume_extension:backup_admin_actions:reset_status"), ACCEPTED, known!(backups::reset_status)).action("os-reset_status"),
     row(POST, "/backups/{id}/action", Rule("volume_extension:backup_admin_actions:force_delete"), ACCEPTED, known!(backups::force_delete)).action("os-force_delete"),
+];
+
+/// Groups, their types and their snapshots.
+#[rustfmt::skip] // A table reads better with a row on each line.
+const GROUPS: &[Row] = &[
+    row(GET, "/groups", Rule("group:get_all"), OK, known!(groups::list)).since(13),
+    row(GET, "/groups/detail", Rule("group:get_all"), OK, known!(groups::list_detail)).since(13),
+    row(POST, "/groups", Rule("group:create"), ACCEPTED, known!(groups::create::create)).since(13),
+    row(GET, "/groups/{id}", Rule("group:get"), OK, known!(groups::show)).since(13),
+    row(PUT, "/groups/{id}", Rule("group:update"), ACCEPTED, known!(groups::update::update)).since(13),
+    row(POST, "/groups/{id}/action", Rule("group:delete"), ACCEPTED, known!(groups::end::delete)).action("delete").since(13),
+    row(POST, "/groups/{id}/action", Rule("group:reset_status"), ACCEPTED, known!(groups::reset_status)).action("reset_status").since(20),
+    row(POST, "/groups/{id}/action", Rule("group:enable_replication"), ACCEPTED, known!(groups::replication)).action("enable_replication").since(38),
+    row(POST, "/groups/{id}/action", Rule("group:disable_replication"), ACCEPTED, known!(groups::replication)).action("disable_replication").since(38),
+    row(POST, "/groups/{id}/action", Rule("group:failover_replication"), ACCEPTED, known!(groups::replication)).action("failover_replication").since(38),
+    row(POST, "/groups/{id}/action", Rule("group:list_replication_targets"), OK, known!(groups::replication)).action("list_replication_targets").since(38),
+    row(POST, "/groups/action", Rule("group:create"), ACCEPTED, known!(groups::from_src::create)).action("create-from-src").since(14),
+    row(GET, "/group_snapshots", Rule("group:get_all_group_snapshots"), OK, known!(group_snapshots::list)).since(14),
+    row(GET, "/group_snapshots/detail", Rule("group:get_all_group_snapshots"), OK, known!(group_snapshots::list_detail)).since(14),
+    row(POST, "/group_snapshots", Rule("group:create_group_snapshot"), ACCEPTED, known!(group_snapshots::create)).since(14),
+    row(GET, "/group_snapshots/{id}", Rule("group:get_group_snapshot"), OK, known!(group_snapshots::show)).since(14),
+    row(DELETE, "/group_snapshots/{id}", Rule("group:delete_group_snapshot"), ACCEPTED, known!(group_snapshots::delete)).since(14),
+    row(POST, "/group_snapshots/{id}/action", Rule("group:reset_group_snapshot_status"), ACCEPTED, known!(group_snapshots::reset_status)).action("reset_status").since(19),
+    row(GET, "/group_types", Authenticated, OK, known!(group_types::list)).since(11),
+    row(POST, "/group_types", Rule("group:group_types:create"), ACCEPTED, known!(group_types::create)).since(11),
+    row(GET, "/group_types/{id}", Authenticated, OK, known!(group_types::show)).since(11),
+    row(PUT, "/group_types/{id}", Rule("group:group_types:update"), OK, known!(group_types::update)).since(11),
+    row(DELETE, "/group_types/{id}", Rule("group:group_types:delete"), ACCEPTED, known!(group_types::delete)).since(11),
+    row(GET, "/group_types/{group_type_id}/group_specs", Rule("group:group_types_specs:get_all"), OK, known!(group_specs::list)).since(11),
+    row(POST, "/group_types/{group_type_id}/group_specs", Rule("group:group_types_specs:create"), ACCEPTED, known!(group_specs::create)).since(11),
+    row(GET, "/group_types/{group_type_id}/group_specs/{key}", Rule("group:group_types_specs:get"), OK, known!(group_specs::show)).since(11),
+    row(PUT, "/group_types/{group_type_id}/group_specs/{key}", Rule("group:group_types_specs:update"), OK, known!(group_specs::update)).since(11),
+    row(DELETE, "/group_types/{group_type_id}/group_specs/{key}", Rule("group:group_types_specs:delete"), ACCEPTED, known!(group_specs::delete)).since(11),
 ];
 
 /// Messages for users.

@@ -5,6 +5,7 @@ pub mod backup;
 pub mod create;
 pub mod delete;
 pub mod extend;
+pub mod group;
 pub mod images;
 pub mod manage;
 pub mod restore;
@@ -44,6 +45,8 @@ pub fn runner(core: Arc<Core>, sole: Option<SoleProcess>) -> Runner<Core> {
         .on::<create::Create>()
         .on::<delete::Delete>()
         .on::<extend::Extend>()
+        .on::<group::Create>()
+        .on::<group::Follow>()
         .on::<manage::Manage>()
         .on::<manage::ManageSnapshot>()
         .on::<restore::Restore>()

@@ -192,7 +192,10 @@ pub async fn list(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
 }
 
 /// `is_public` of a query: public ones when nothing is said.
-fn is_public(text: Option<&str>) -> Result<Option<bool>, Fault> {
+///
+/// # Errors
+/// 400.
+pub fn is_public(text: Option<&str>) -> Result<Option<bool>, Fault> {
     match text.map(str::to_lowercase).as_deref() {
         None => Ok(Some(true)),
         Some("none") => Ok(None),

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use sql::sea_orm::sea_query::{Expr, OnConflict};
 use sql::sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseBackend, DbErr, EntityTrait,
-    QueryFilter, QuerySelect,
+    PaginatorTrait, QueryFilter, QuerySelect,
 };
 
 use crate::db::store::Tx;
 use crate::resource::Resource;
-use crate::tables::{backup, snapshot, turn, volume};
+use crate::tables::{backup, group, snapshot, turn, volume};
 
 /// Counts of one type, or of all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,6 +39,7 @@ pub struct Usage {
     types: HashMap<String, Counted>,
     backups: i64,
     backup_gigabytes: i64,
+    groups: i64,
 }
 
 impl Usage {
@@ -47,6 +48,7 @@ impl Usage {
         match resource {
             Resource::Backups => self.backups,
             Resource::BackupGigabytes => self.backup_gigabytes,
+            Resource::Groups => self.groups,
             other => self.all.used(other),
         }
     }
@@ -149,5 +151,10 @@ pub async fn of(
         .one(db)
         .await?;
     (usage.backups, usage.backup_gigabytes) = row.unwrap_or_default();
+    let groups = group::Entity::find()
+        .filter(group::Column::ProjectId.eq(project_id))
+        .count(db)
+        .await?;
+    usage.groups = i64::try_from(groups).unwrap_or(i64::MAX);
     Ok(usage)
 }

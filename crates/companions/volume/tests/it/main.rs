@@ -3,6 +3,7 @@
 mod actions;
 mod attachments;
 mod backups;
+mod groups;
 mod images;
 mod lists;
 mod manage;

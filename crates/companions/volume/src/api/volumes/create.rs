@@ -1,6 +1,7 @@
 //! `POST /volumes`.
 
 mod body;
+mod group;
 
 use clients::image::Image;
 use rest::Answer;
@@ -46,6 +47,7 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
         Some(name) => Some(types::find_any(&volumes, &cx, name).await?),
         None => None,
     };
+    let group = group::asked(&volumes, &cx, &new, wish.as_ref()).await?;
     let found = origin(&volumes, &call, &new).await?;
     body::refuse_unbuilt(&new)?;
     if new.multiattach.is_some_and(|flag| flag.0) {
@@ -84,11 +86,13 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
         previous: None,
         size,
         type_id: kind.row.id.clone(),
-        availability_zone: match zones.as_slice() {
-            [one] => Some(one.clone()),
+        availability_zone: match (&group, zones.as_slice()) {
+            (Some(group), _) => group.availability_zone.clone(),
+            (None, [one]) => Some(one.clone()),
             _ => None,
         },
-        host: None,
+        // All volumes of a group are in one place.
+        host: group.and_then(|group| group.host),
         bootable: bootable(&volumes, &found).await?,
         multiattach,
         readonly: None,
@@ -97,7 +101,7 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
             _ => None,
         },
         source_volid: new.source_volid.clone(),
-        group_id: None,
+        group_id: new.group_id.clone(),
         consumes_quota: true,
         created_at: store::now(),
         updated_at: None,
@@ -377,6 +381,9 @@ async fn accept(
     let kind = (row.type_id.as_str(), new.kind.row.name.as_str());
     quota::admit(volumes, &tx, &row.project_id, Some(kind), more).await?;
     let origin = still_there(&tx, &new.found).await?;
+    if let Some(id) = &row.group_id {
+        group::hold(&tx, id).await?;
+    }
     store::insert(&tx, row.clone()).await?;
     properties::merge(&tx, Owner::Volume, &row.id, &new.metadata).await?;
     let image = match &origin {

@@ -90,10 +90,7 @@ pub fn refuse_hints(hints: Option<Hints>) -> Result<(), Fault> {
 
 /// Refuses origins and groups that are not built.
 pub fn refuse_unbuilt(new: &NewVolume) -> Result<(), Fault> {
-    let given = [
-        ("consistencygroup_id", &new.consistencygroup_id),
-        ("group_id", &new.group_id),
-    ];
+    let given = [("consistencygroup_id", &new.consistencygroup_id)];
     match given.into_iter().find(|(_, value)| value.is_some()) {
         Some((name, _)) => Err(Fault::NotBuilt(format!(
             "A volume with {name} is not built yet."

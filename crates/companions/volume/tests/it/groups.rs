@@ -1,0 +1,362 @@
+//! Groups, their types and their snapshots.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::{ADMIN, ALICE, BOB, Cinder, READER};
+
+impl Cinder {
+    async fn group_type(&self, name: &str) -> String {
+        let body = json!({"group_type": {"name": name, "group_specs": {"a": "1"}}});
+        let made = self.post(ADMIN, "/group_types", body).await.is(202).json();
+        made["group_type"]["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// A group that is there.
+    async fn group(&self, kind: &str) -> String {
+        let body =
+            json!({"group": {"name": "g", "group_type": kind, "volume_types": ["__DEFAULT__"]}});
+        let made = self.post(ALICE, "/groups", body).await.is(202).json();
+        assert_eq!(made["group"].as_object().map(serde_json::Map::len), Some(2));
+        let id = made["group"]["id"].as_str().expect("an id").to_owned();
+        self.reaches(&format!("/groups/{id}"), "group", "available")
+            .await;
+        id
+    }
+
+    /// A volume in a group.
+    async fn member(&self, group: &str) -> String {
+        self.volume(
+            ALICE,
+            json!({"group_id": group, "volume_type": "__DEFAULT__"}),
+        )
+        .await
+    }
+
+    async fn members(&self, group: &str) -> Vec<String> {
+        let shown = self
+            .get(ALICE, &format!("/groups/{group}?list_volume=true"))
+            .await;
+        let all = shown.is(200).json()["group"]["volumes"]
+            .as_array()
+            .expect("a list")
+            .clone();
+        all.iter()
+            .map(|id| id.as_str().expect("an id").to_owned())
+            .collect()
+    }
+
+    async fn group_snapshot(&self, group: &str) -> String {
+        let body = json!({"group_snapshot": {"group_id": group, "name": "s"}});
+        let made = self
+            .post(ALICE, "/group_snapshots", body)
+            .await
+            .is(202)
+            .json();
+        let id = made["group_snapshot"]["id"]
+            .as_str()
+            .expect("an id")
+            .to_owned();
+        self.reaches(
+            &format!("/group_snapshots/{id}"),
+            "group_snapshot",
+            "available",
+        )
+        .await;
+        id
+    }
+
+    async fn end_group(&self, id: &str, volumes: bool) -> crate::Answer {
+        let body = json!({"delete": {"delete-volumes": volumes}});
+        self.post(ALICE, &format!("/groups/{id}/action"), body)
+            .await
+    }
+}
+
+#[tokio::test]
+async fn types_of_groups_and_their_specs() {
+    for cinder in Cinder::all().await {
+        let id = cinder.group_type("silver").await;
+        let path = format!("/group_types/{id}");
+        let again = json!({"group_type": {"name": "silver"}});
+        cinder
+            .post(ADMIN, "/group_types", again.clone())
+            .await
+            .is(409);
+        cinder.post(ALICE, "/group_types", again).await.is(403);
+        let shown = cinder.get(ALICE, &path).await.is(200).json()["group_type"].clone();
+        assert_eq!(
+            shown,
+            json!({"id": id, "name": "silver", "description": null, "is_public": true})
+        );
+        let seen = cinder.get(ADMIN, &path).await.json()["group_type"].clone();
+        assert_eq!(seen["group_specs"], json!({"a": "1"}));
+        let hidden = json!({"group_type": {"name": "gold", "is_public": false}});
+        cinder.post(ADMIN, "/group_types", hidden).await.is(202);
+        for (token, query, count) in [
+            (ALICE, "", 1),
+            (ADMIN, "", 1),
+            (ADMIN, "?is_public=None", 2),
+        ] {
+            let all = cinder
+                .get(token, &format!("/group_types{query}"))
+                .await
+                .is(200)
+                .json();
+            assert_eq!(
+                all["group_types"].as_array().map(Vec::len),
+                Some(count),
+                "{query}"
+            );
+        }
+        let changed = json!({"group_type": {"description": "d"}});
+        assert_eq!(
+            cinder.put(ADMIN, &path, changed).await.is(200).json()["group_type"]["description"],
+            "d"
+        );
+        cinder
+            .put(ADMIN, &path, json!({"group_type": {}}))
+            .await
+            .is(400);
+        let specs = format!("{path}/group_specs");
+        let more = json!({"group_specs": {"b": "2", "c": null}});
+        assert_eq!(
+            cinder
+                .post(ADMIN, &specs, more.clone())
+                .await
+                .is(202)
+                .json(),
+            more
+        );
+        cinder
+            .put(ADMIN, &format!("{specs}/b"), json!({"b": "3"}))
+            .await
+            .is(200);
+        cinder
+            .put(ADMIN, &format!("{specs}/b"), json!({"c": "3"}))
+            .await
+            .is(400);
+        assert_eq!(
+            cinder
+                .get(ADMIN, &format!("{specs}/b"))
+                .await
+                .is(200)
+                .json(),
+            json!({"b": "3"})
+        );
+        cinder.delete(ADMIN, &format!("{specs}/a")).await.is(202);
+        cinder.delete(ADMIN, &format!("{specs}/a")).await.is(404);
+        cinder.get(ALICE, &specs).await.is(403);
+        let group = cinder.group("silver").await;
+        cinder.delete(ADMIN, &path).await.is(400);
+        cinder.end_group(&group, false).await.is(202);
+        cinder.is_gone(&format!("/groups/{group}")).await;
+        cinder.delete(ADMIN, &path).await.is(202);
+        cinder.get(ADMIN, &path).await.is(404);
+        cinder.get(ADMIN, "/group_types/default").await.is(404);
+    }
+}
+
+#[tokio::test]
+async fn volumes_come_to_a_group_and_go() {
+    for cinder in Cinder::all().await {
+        let kind = cinder.group_type("silver").await;
+        let group = cinder.group(&kind).await;
+        let path = format!("/groups/{group}");
+        let shown = cinder.get(ALICE, &path).await.json()["group"].clone();
+        assert_eq!(
+            (&shown["name"], &shown["group_type"]),
+            (&json!("g"), &json!(kind))
+        );
+        assert_eq!(
+            (&shown["replication_status"], shown.get("volumes")),
+            (&json!("disabled"), None)
+        );
+        let early = cinder.at(13, ALICE, Method::GET, &path, None).await.json()["group"].clone();
+        assert_eq!(
+            (
+                early.get("source_group_id"),
+                early.get("replication_status")
+            ),
+            (None, None)
+        );
+        assert_eq!(
+            cinder.get(ADMIN, &path).await.json()["group"]["project_id"],
+            "a11ce"
+        );
+        let member = cinder.member(&group).await;
+        let other = cinder.volume(ALICE, json!({})).await;
+        let update = async |body: Value| cinder.put(ALICE, &path, json!({"group": body})).await;
+        update(json!({"add_volumes": other, "name": "h"}))
+            .await
+            .is(202);
+        let mut both = vec![member.clone(), other.clone()];
+        both.sort();
+        let mut members = cinder.members(&group).await;
+        members.sort();
+        assert_eq!(members, both);
+        assert_eq!(cinder.show(ALICE, &other).await["group_id"], group);
+        let refused = cinder
+            .delete(ALICE, &format!("/volumes/{other}"))
+            .await
+            .is(400)
+            .says();
+        assert!(refused.contains("belong to a group"), "{refused}");
+        update(json!({"remove_volumes": other})).await.is(202);
+        assert_eq!(cinder.members(&group).await, std::slice::from_ref(&member));
+        for (body, why) in [
+            (json!({"remove_volumes": other}), "it is not in the group."),
+            (
+                json!({"add_volumes": kind}),
+                "because volume cannot be found.",
+            ),
+            (
+                json!({"add_volumes": other, "remove_volumes": other}),
+                "are in both add and remove volume list.",
+            ),
+            (json!({"name": "h"}), "were provided."),
+        ] {
+            let said = update(body).await.is(400).says();
+            assert!(said.ends_with(why), "{said}");
+        }
+        cinder.get(BOB, &path).await.is(404);
+        let all = cinder
+            .get(READER, "/groups/detail?list_volume=1")
+            .await
+            .is(200)
+            .json();
+        assert_eq!(all["groups"][0]["volumes"], json!([member]));
+        let said = cinder.end_group(&group, false).await.is(400).says();
+        assert!(
+            said.ends_with("The delete-volumes flag is required to delete it."),
+            "{said}"
+        );
+        cinder.end_group(&group, true).await.is(202);
+        cinder.is_gone(&path).await;
+        cinder
+            .get(ADMIN, &format!("/volumes/{member}"))
+            .await
+            .is(404);
+        cinder.is_clean().await;
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_of_a_group_becomes_a_group() {
+    for cinder in Cinder::all().await {
+        let kind = cinder.group_type("silver").await;
+        let group = cinder.group(&kind).await;
+        let (a, b) = (cinder.member(&group).await, cinder.member(&group).await);
+        cinder.write(&a, b"then");
+        cinder.write(&b, b"also");
+        let snapshot = cinder.group_snapshot(&group).await;
+        cinder.write(&a, b"now!");
+        let path = format!("/group_snapshots/{snapshot}");
+        let shown = cinder.get(ALICE, &path).await.is(200).json()["group_snapshot"].clone();
+        assert_eq!(
+            (&shown["group_id"], &shown["group_type_id"]),
+            (&json!(group), &json!(kind))
+        );
+        let all = cinder.get(ALICE, "/snapshots/detail").await.json();
+        let all = all["snapshots"].as_array().expect("a list").clone();
+        assert!(
+            all.iter()
+                .all(|one| one["group_snapshot_id"] == snapshot.as_str())
+        );
+        let one = format!("/snapshots/{}", all[0]["id"].as_str().expect("an id"));
+        let said = cinder.delete(ALICE, &one).await.is(400).says();
+        assert!(said.contains("must not be part of a group"), "{said}");
+        let from = async |body: Value| {
+            cinder
+                .post(ALICE, "/groups/action", json!({"create-from-src": body}))
+                .await
+        };
+        for (source, key, first) in [
+            (&snapshot, "group_snapshot_id", b"then"),
+            (&group, "source_group_id", b"now!"),
+        ] {
+            let made = from(json!({key: source, "name": "n"})).await.is(202).json();
+            let id = made["group"]["id"].as_str().expect("an id").to_owned();
+            let there = cinder
+                .reaches(&format!("/groups/{id}"), "group", "available")
+                .await;
+            assert_eq!(there[key], source.as_str());
+            let mut held: Vec<[u8; 4]> = Vec::new();
+            for volume in cinder.members(&id).await {
+                held.push(cinder.read(&volume));
+            }
+            held.sort_unstable();
+            let mut wanted = [*first, *b"also"];
+            wanted.sort_unstable();
+            assert_eq!(held, wanted);
+            let said = cinder.end_group(&group, true).await.is(400).says();
+            assert!(said.ends_with("Group has existing snapshots."), "{said}");
+            cinder.end_group(&id, true).await.is(202);
+            cinder.is_gone(&format!("/groups/{id}")).await;
+        }
+        from(json!({"name": "n"})).await.is(400);
+        cinder.delete(ALICE, &path).await.is(202);
+        cinder.is_gone(&path).await;
+        cinder.get(ADMIN, &one).await.is(404);
+        cinder.is_clean().await;
+    }
+}
+
+#[tokio::test]
+async fn groups_count_and_have_types_of_volumes() {
+    for cinder in Cinder::all().await {
+        let kind = cinder.group_type("silver").await;
+        let group = cinder.group(&kind).await;
+        let limits = json!({"quota_set": {"groups": 1}});
+        cinder
+            .put(ADMIN, "/os-quota-sets/a11ce", limits)
+            .await
+            .is(200);
+        let wish = |types: Value| json!({"group": {"group_type": kind, "volume_types": types}});
+        let said = cinder
+            .post(ALICE, "/groups", wish(json!(["__DEFAULT__"])))
+            .await
+            .is(413)
+            .says();
+        assert_eq!(
+            said,
+            "GroupLimitExceeded: Maximum number of groups allowed (1) exceeded"
+        );
+        cinder.post(ALICE, "/groups", wish(json!([]))).await.is(400);
+        cinder
+            .post(ALICE, "/groups", wish(json!(["none"])))
+            .await
+            .is(404);
+        let volume = async |more: Value| {
+            cinder
+                .post(ALICE, "/volumes", json!({"volume": more}))
+                .await
+        };
+        let said = volume(json!({"size": 1, "group_id": group}))
+            .await
+            .is(400)
+            .says();
+        assert!(said.contains("volume_type must be provided"), "{said}");
+        let other = json!({"volume_type": {"name": "other"}});
+        cinder.post(ADMIN, "/types", other).await.is(200);
+        let said = volume(json!({"size": 1, "group_id": group, "volume_type": "other"}))
+            .await
+            .is(400)
+            .says();
+        assert!(said.contains("must be supported by this group"), "{said}");
+        volume(json!({"size": 1, "group_id": kind, "volume_type": "other"}))
+            .await
+            .is(404);
+        let action = format!("/groups/{group}/action");
+        cinder
+            .post(ALICE, &action, json!({"enable_replication": {}}))
+            .await
+            .is(400);
+        let reset = json!({"reset_status": {"status": "error"}});
+        cinder.post(ALICE, &action, reset.clone()).await.is(403);
+        cinder.post(ADMIN, &action, reset).await.is(202);
+        cinder
+            .reaches(&format!("/groups/{group}"), "group", "error")
+            .await;
+    }
+}
