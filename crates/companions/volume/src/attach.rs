@@ -39,20 +39,6 @@ pub fn missing(id: &str) -> Fault {
     ))
 }
 
-/// The status of a volume that is at rest, by its attachments.
-pub fn at_rest(attachments: &[attachment::Model]) -> Status {
-    let any = |status| attachments.iter().any(|one| one.status == status);
-    if any(AttachStatus::Attached) {
-        Status::InUse
-    } else if any(AttachStatus::Attaching) {
-        Status::Attaching
-    } else if any(AttachStatus::Reserved) {
-        Status::Reserved
-    } else {
-        Status::Available
-    }
-}
-
 /// Reserves a volume for a server, or for a host when none is named.
 ///
 /// # Errors
@@ -296,7 +282,7 @@ pub async fn remove(tx: &Tx, volume_id: &str, id: &str) -> Result<Vec<attachment
     }
     let left = rows::attachments(tx, volume_id).await?;
     if is_of_attachments(row.status) {
-        row.status = at_rest(&left);
+        row.status = attachment::at_rest(&left);
     }
     row.updated_at = Some(store::now());
     store::save(tx, row).await?;

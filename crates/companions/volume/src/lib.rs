@@ -10,6 +10,7 @@
 //! - how a volume is reached is told to services and to whom an attachment belongs, and stands in no list.
 
 mod api;
+mod asked;
 mod attach;
 mod audit;
 mod db;

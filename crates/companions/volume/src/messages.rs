@@ -7,10 +7,10 @@ use chrono::TimeDelta;
 use sql::sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter};
 use tokio_util::sync::CancellationToken;
 
+use crate::asked::Asked;
 use crate::db::store::{self, Tx};
 use crate::shared::Core;
 use crate::tables::message::{Column, Entity, Model};
-use crate::work::Asked;
 
 /// What was being done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

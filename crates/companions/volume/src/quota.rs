@@ -7,7 +7,6 @@ use crate::db;
 use crate::db::store::Tx;
 use crate::db::usage::Usage;
 use crate::fault::{Fault, Over};
-use crate::service::Volumes;
 use crate::settings::Settings;
 use crate::tables::quota::Whom;
 
@@ -83,21 +82,10 @@ fn overlay(limits: &mut LimitSet, set: LimitSet) {
 
 /// Admits `more` for a project, or says which limit is in the way. What was counted stays true until the transaction ends.
 /// `kind` is the name of the type whose limits hold too; backups and groups have none.
-pub async fn admit(
-    volumes: &Volumes,
-    tx: &Tx,
-    project_id: &str,
-    kind: Option<(&str, &str)>,
-    more: More,
-) -> Result<(), Fault> {
-    admit_in(volumes.settings(), tx, project_id, kind, more).await
-}
-
-/// The same where there is no service but its settings.
 ///
 /// # Errors
 /// 413.
-pub async fn admit_in(
+pub async fn admit(
     settings: &Settings,
     tx: &Tx,
     project_id: &str,
@@ -113,20 +101,20 @@ pub async fn admit_in(
 
 /// The same by the limits of one type alone: for what changes its type.
 pub async fn admit_type(
-    volumes: &Volumes,
+    settings: &Settings,
     tx: &Tx,
     project_id: &str,
     (id, name): (&str, &str),
     more: More,
 ) -> Result<(), Fault> {
     db::usage::hold(tx, project_id).await?;
-    let all = of_project(volumes.settings(), tx, &[name.to_owned()], project_id).await?;
+    let all = of_project(settings, tx, &[name.to_owned()], project_id).await?;
     let own = Resource::OF_TYPE.map(|resource| resource.of_type(name));
     let limits = all
         .into_iter()
         .filter(|(name, _)| own.contains(name))
         .collect();
-    let usage = db::usage::of(tx, project_id, volumes.settings().snapshots_count).await?;
+    let usage = db::usage::of(tx, project_id, settings.snapshots_count).await?;
     check(&limits, &usage, Some((id, name)), more)
 }
 
@@ -194,12 +182,12 @@ fn check(
 
 /// Refuses a volume that is larger than any of the project may be.
 pub async fn size(
-    volumes: &Volumes,
+    settings: &Settings,
     db: &impl sql::sea_orm::ConnectionTrait,
     project_id: &str,
     size: i64,
 ) -> Result<(), Fault> {
-    let limits = of_project(volumes.settings(), db, &[], project_id).await?;
+    let limits = of_project(settings, db, &[], project_id).await?;
     let limit = limits.get(Resource::PerVolumeGigabytes.name());
     match limit.copied().filter(|limit| (0..size).contains(limit)) {
         Some(limit) => Err(Over::Size { size, limit }.into()),

@@ -17,9 +17,9 @@ pub mod upload;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use workflow::{Runner, SoleProcess, StepError};
 
+pub use crate::asked::Asked;
 use crate::driver::{DriverError, Id};
 use crate::shared::Core;
 use crate::tables::volume;
@@ -56,24 +56,6 @@ pub fn runner(core: Arc<Core>, sole: Option<SoleProcess>) -> Runner<Core> {
         .on::<upload::Upload>()
         .sole(sole)
         .start()
-}
-
-/// What every workflow knows of the request that asked for it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Asked {
-    pub request_id: String,
-    pub global_request_id: Option<String>,
-    pub user_id: String,
-    pub project_id: String,
-}
-
-impl Asked {
-    pub fn request(&self) -> Option<telemetry::RequestId> {
-        Some(telemetry::RequestId {
-            local: self.request_id.clone(),
-            global: self.global_request_id.clone(),
-        })
-    }
 }
 
 /// An id of a row as drivers take it.

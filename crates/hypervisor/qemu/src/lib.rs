@@ -17,6 +17,7 @@
 //! | `driver` | the contract's verbs |
 
 mod accel;
+mod addresses;
 mod args;
 mod cgroup;
 mod config_drive;

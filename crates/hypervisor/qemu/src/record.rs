@@ -8,7 +8,7 @@ use hypervisor::{DriverError, ImageFormat, MachineType, PowerState, Result, Serv
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-use crate::args::Addresses;
+use crate::addresses::Addresses;
 use crate::durable;
 use crate::layout::Layout;
 

@@ -73,11 +73,11 @@ pub async fn extend(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
                 row.status.word()
             )));
         }
-        quota::size(&volumes, &tx, &row.project_id, new_size).await?;
+        quota::size(volumes.settings(), &tx, &row.project_id, new_size).await?;
         if row.consumes_quota {
             let more = More { gigabytes: more, ..More::default() };
             let kind = Some((kind.row.id.as_str(), kind.row.name.as_str()));
-            quota::admit(&volumes, &tx, &row.project_id, kind, more).await?;
+            quota::admit(volumes.settings(), &tx, &row.project_id, kind, more).await?;
         }
         let state = extend::State {
             asked: cx.asked(),
@@ -273,7 +273,14 @@ async fn of_new_type(
         gigabytes: row.size,
         ..More::default()
     };
-    quota::admit_type(volumes, tx, &row.project_id, (&kind.id, &kind.name), more).await
+    quota::admit_type(
+        volumes.settings(),
+        tx,
+        &row.project_id,
+        (&kind.id, &kind.name),
+        more,
+    )
+    .await
 }
 
 #[derive(Debug, Deserialize, Versioned)]

@@ -328,7 +328,7 @@ pub async fn insert(
         ..More::default()
     };
     let names = Some((kind.row.id.as_str(), kind.row.name.as_str()));
-    quota::admit(volumes, tx, &project, names, more).await?;
+    quota::admit(volumes.settings(), tx, &project, names, more).await?;
     let row = Model {
         id: store::new_id(),
         project_id: project,

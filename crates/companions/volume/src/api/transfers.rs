@@ -292,7 +292,7 @@ async fn take(volumes: &Volumes, cx: &Cx, tx: &Tx, seen: &Model) -> Result<(), F
         false => delete::snapshots(tx, &row.id).await?,
     };
     if project != row.project_id {
-        quota::size(volumes, tx, project, row.size).await?;
+        quota::size(volumes.settings(), tx, project, row.size).await?;
         let kind = types::find(tx, &row.type_id).await?;
         let kind = kind.ok_or_else(|| Fault::no_type(&row.type_id))?;
         let snapshots: i64 = match volumes.settings().snapshots_count {
@@ -306,7 +306,7 @@ async fn take(volumes: &Volumes, cx: &Cx, tx: &Tx, seen: &Model) -> Result<(), F
             ..More::default()
         };
         let names = Some((kind.row.id.as_str(), kind.row.name.as_str()));
-        quota::admit(volumes, tx, project, names, more).await?;
+        quota::admit(volumes.settings(), tx, project, names, more).await?;
     }
     for snapshot in all {
         let moved = snapshot::Model {

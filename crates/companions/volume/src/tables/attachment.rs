@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use sql::sea_orm;
 use sql::sea_orm::entity::prelude::*;
 
+use super::Status;
+
 /// How far an attachment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
@@ -46,3 +48,17 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// The status of a volume that is at rest, by its attachments.
+pub fn at_rest(attachments: &[Model]) -> Status {
+    let any = |status| attachments.iter().any(|one| one.status == status);
+    if any(AttachStatus::Attached) {
+        Status::InUse
+    } else if any(AttachStatus::Attaching) {
+        Status::Attaching
+    } else if any(AttachStatus::Reserved) {
+        Status::Reserved
+    } else {
+        Status::Available
+    }
+}

@@ -7,14 +7,15 @@ use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
 use super::{Asked, COPY, MINUTE, TRIES, backend, database, id, restore};
-use crate::attach;
 use crate::db::store::{self, Tx};
 use crate::db::{backups, properties, services, volumes as rows};
 use crate::driver::{Part, Snapshot};
 use crate::messages::{self, About, Action, Detail};
 use crate::shared::Core;
 use crate::tables::service::{self, Binary};
-use crate::tables::{BackupStatus, Owner, SnapshotStatus, Status, backup, snapshot, volume};
+use crate::tables::{
+    BackupStatus, Owner, SnapshotStatus, Status, attachment, backup, snapshot, volume,
+};
 use crate::vault::{Kept, Vault, VaultError};
 
 /// A backup is made.
@@ -128,7 +129,7 @@ async fn let_go(tx: &Tx, state: &State) -> Result<(), sql::sea_orm::DbErr> {
     let row = store::locked::<volume::Entity>(tx, &state.volume_id).await?;
     if let Some(mut row) = row.filter(|row| row.status == Status::BackingUp) {
         // Servers may have come and gone in the meantime.
-        row.status = attach::at_rest(&rows::attachments(tx, &row.id).await?);
+        row.status = attachment::at_rest(&rows::attachments(tx, &row.id).await?);
         row.previous = None;
         row.updated_at = Some(store::now());
         store::save(tx, row).await?;

@@ -119,8 +119,7 @@ async fn size(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, 
             ..More::default()
         };
         let names = (kind.row.id.as_str(), kind.row.name.as_str());
-        let admitted =
-            quota::admit_in(&core.settings, &tx, &row.project_id, Some(names), more).await;
+        let admitted = quota::admit(&core.settings, &tx, &row.project_id, Some(names), more).await;
         match admitted {
             Err(Fault::Over(over)) => return Ok(Some(over.to_string())),
             other => other?,

@@ -14,14 +14,13 @@ use tokio_util::io::ReaderStream;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
 use super::{Asked, COPY, MINUTE, TRIES, backend, database, id};
-use crate::attach;
 use crate::db::store::{self, Tx};
 use crate::db::volumes as rows;
 use crate::driver::{Part, Snapshot};
 use crate::images::Images;
 use crate::messages::{self, About, Action, Detail};
 use crate::shared::Core;
-use crate::tables::{Status, volume};
+use crate::tables::{Status, attachment, volume};
 
 /// See the module.
 pub struct Upload;
@@ -257,7 +256,7 @@ async fn let_go(tx: &Tx, state: &State) -> Result<bool, sql::sea_orm::DbErr> {
     let Some(mut row) = row.filter(|row| row.status == Status::Uploading) else {
         return Ok(false);
     };
-    row.status = attach::at_rest(&rows::attachments(tx, &row.id).await?);
+    row.status = attachment::at_rest(&rows::attachments(tx, &row.id).await?);
     row.previous = None;
     row.updated_at = Some(store::now());
     store::save(tx, row).await?;

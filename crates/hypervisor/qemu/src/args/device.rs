@@ -1,19 +1,9 @@
 //! One device as QEMU takes it, and where it sits: the same for the command line and for `device_add`.
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::option::{Keyed, Word};
-
-/// Where a device sits: a bus by its name, and the place on it. What is missing, QEMU chooses.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Address {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bus: Option<String>,
-    /// On PCI the slot times eight and the function, on SCSI the target, on IDE the unit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub place: Option<u32>,
-}
+use crate::addresses::Address;
 
 /// By the beginning of a bus's name, the property of its devices that says their place.
 const PLACES: [(&str, Word); 6] = [

@@ -1,8 +1,9 @@
 //! Which devices a description's words stand for here: disks and their buses, graphics, network cards.
 
+use crate::addresses::Address;
 use hypervisor::{DiskBus, DriverError, Nic, NicModel, Result, VideoModel};
 
-use super::device::{Address, Device};
+use super::device::Device;
 use super::option::Word;
 
 /// Node of the config drive.

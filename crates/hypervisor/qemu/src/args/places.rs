@@ -1,19 +1,14 @@
 //! Where the devices of a server go: to the next place of their bus, and in a guest that continues from saved memory
 //! to where they were.
 
-use std::collections::BTreeMap;
-
-use super::device::Address;
 use super::devices::Bus;
+use crate::addresses::{Address, Addresses};
 
 /// Root ports a q35 server has for devices plugged in later. Each costs a little firmware time.
 pub(crate) const SPARE_PORTS: usize = 8;
 
 /// What the name of a root port begins with; its number follows.
 const PORT: &str = "spare";
-
-/// Addresses by the names of devices.
-pub(crate) type Addresses = BTreeMap<String, Address>;
 
 /// Name of a root port, which takes one device.
 pub(crate) fn port(number: usize) -> String {

@@ -3,7 +3,8 @@
 use hypervisor::Result;
 use serde_json::{Value, json};
 
-use crate::args::{Address, Addresses, place_property};
+use crate::addresses::{Address, Addresses};
+use crate::args::place_property;
 use crate::guest::Guest;
 use crate::qmp::QmpError;
 

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use super::hotplug::{add_device, remove_device, unknown_device};
 use super::{Host, QemuDriver};
-use crate::args::{self, Address, Bus, disk_id};
+use crate::addresses::Address;
+use crate::args::{self, Bus, disk_id};
 use crate::guest::Guest;
 use crate::qmp::QmpError;
 use crate::volumes::{self, Opened};

@@ -249,7 +249,7 @@ pub async fn end(
                     row.status,
                     Status::Detaching | Status::InUse | Status::Attaching
                 ) {
-                    row.status = attach::at_rest(&rows::attachments(&tx, &row.id).await?);
+                    row.status = attachment::at_rest(&rows::attachments(&tx, &row.id).await?);
                     store::save(&tx, row).await?;
                 }
             }

@@ -81,7 +81,7 @@ async fn begin(
         backup_gigabytes: of.size,
         ..More::default()
     };
-    quota::admit(volumes, tx, &project, None, more).await?;
+    quota::admit(volumes.settings(), tx, &project, None, more).await?;
     let incremental = new.incremental.is_some_and(|flag| flag.0);
     let parent = match incremental {
         true => Some(parent(tx, &project, &of.id, snapshot.as_ref()).await?),

@@ -167,7 +167,7 @@ async fn accept(volumes: &Volumes, cx: &Cx, tx: &Tx, row: &Model) -> Result<(), 
         backup_gigabytes: row.size,
         ..More::default()
     };
-    quota::admit(volumes, tx, cx.project()?, None, more).await?;
+    quota::admit(volumes.settings(), tx, cx.project()?, None, more).await?;
     if store::find::<Entity>(tx, &row.id).await?.is_some() {
         return Err(Fault::InvalidBackup(
             "Backup already exists in database.".to_owned(),

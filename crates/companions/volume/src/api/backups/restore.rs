@@ -140,14 +140,14 @@ async fn fresh(
 ) -> Result<volume::Model, Fault> {
     let project = cx.project()?.to_owned();
     api::provisioning(&kind.specs, of.size)?;
-    quota::size(volumes, tx, &project, of.size).await?;
+    quota::size(volumes.settings(), tx, &project, of.size).await?;
     let more = More {
         volumes: 1,
         gigabytes: of.size,
         ..More::default()
     };
     let names = (kind.row.id.as_str(), kind.row.name.as_str());
-    quota::admit(volumes, tx, &project, Some(names), more).await?;
+    quota::admit(volumes.settings(), tx, &project, Some(names), more).await?;
     let settings = volumes.settings();
     let zone = settings.default_zone.as_ref().unwrap_or(&settings.zone);
     let name = trimmed(wish.name.clone());

@@ -74,7 +74,7 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
             groups: 1,
             ..More::default()
         };
-        quota::admit(&volumes, &tx, &row.project_id, None, more).await?;
+        quota::admit(volumes.settings(), &tx, &row.project_id, None, more).await?;
         // Who deletes the type waits, and sees that it is used.
         let kind = store::locked::<group_type::Entity>(&tx, &row.group_type_id).await?;
         if kind.is_none() {

@@ -97,7 +97,7 @@ async fn accept(
         groups: 1,
         ..More::default()
     };
-    quota::admit(volumes, tx, &row.project_id, None, more).await?;
+    quota::admit(volumes.settings(), tx, &row.project_id, None, more).await?;
     let wishes = match &row.group_snapshot_id {
         Some(id) => of_snapshots(tx, id).await?,
         None => of_volumes(tx, &of.id).await?,
@@ -216,7 +216,7 @@ async fn begin(
         ..More::default()
     };
     let names = (kind.row.id.as_str(), kind.row.name.as_str());
-    quota::admit(volumes, tx, &group.project_id, Some(names), more).await?;
+    quota::admit(volumes.settings(), tx, &group.project_id, Some(names), more).await?;
     let row = volume::Model {
         id: store::new_id(),
         project_id: group.project_id.clone(),

@@ -372,14 +372,14 @@ async fn accept(
 ) -> Result<(rows::Volume, WorkflowId), Fault> {
     let row = &new.row;
     let tx = volumes.db().begin().await?;
-    quota::size(volumes, &tx, &row.project_id, row.size).await?;
+    quota::size(volumes.settings(), &tx, &row.project_id, row.size).await?;
     let more = More {
         volumes: 1,
         gigabytes: row.size,
         ..More::default()
     };
     let kind = (row.type_id.as_str(), new.kind.row.name.as_str());
-    quota::admit(volumes, &tx, &row.project_id, Some(kind), more).await?;
+    quota::admit(volumes.settings(), &tx, &row.project_id, Some(kind), more).await?;
     let origin = still_there(&tx, &new.found).await?;
     if let Some(id) = &row.group_id {
         group::hold(&tx, id).await?;

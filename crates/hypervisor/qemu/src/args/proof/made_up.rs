@@ -3,7 +3,9 @@
 use hypervisor::{NicModel, ServerSpec};
 use serde_json::{Value, json};
 
-use super::super::{Address, Addresses, Inputs, build, check, machine_type};
+use crate::addresses::{Address, Addresses};
+
+use super::super::{Inputs, build, check, machine_type};
 use super::unmeant;
 use crate::layout::Layout;
 use crate::machines::Machines;
