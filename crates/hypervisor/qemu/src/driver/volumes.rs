@@ -1,7 +1,8 @@
 //! Plugging volumes into servers, running or not.
 //!
 //! Of a running guest QEMU itself is asked what it has, not the record: a driver that died in between leaves a volume
-//! plugged and not recorded, or a node whose device the guest let go of late. Both are put right by the next call.
+//! plugged and not recorded, or a node whose device the guest let go of late. Both are put right by the next call. That a
+//! guest is about to let go late, QEMU does not say: until it did, the volume is plugged.
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
