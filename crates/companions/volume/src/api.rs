@@ -3,6 +3,8 @@
 pub mod actions;
 pub mod attachments;
 pub mod backups;
+pub mod capabilities;
+pub mod clusters;
 pub mod default_types;
 pub mod encryption;
 pub mod extensions;

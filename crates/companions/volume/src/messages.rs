@@ -25,6 +25,7 @@ pub enum Action {
     CreateBackup,
     DeleteBackup,
     RestoreBackup,
+    Reimage,
 }
 
 /// What happened.
@@ -44,7 +45,7 @@ pub enum Detail {
 }
 
 /// Actions by their numbers, and how they are told.
-const ACTIONS: [(Action, &str, &str); 10] = [
+const ACTIONS: [(Action, &str, &str); 11] = [
     (Action::Schedule, "001", "schedule allocate volume"),
     (Action::UploadImage, "003", "copy volume to image"),
     (Action::DownloadImage, "005", "copy image to volume"),
@@ -59,6 +60,7 @@ const ACTIONS: [(Action, &str, &str); 10] = [
     (Action::CreateBackup, "013", "create backup"),
     (Action::DeleteBackup, "014", "delete backup"),
     (Action::RestoreBackup, "015", "restore backup"),
+    (Action::Reimage, "016", "reimage volume"),
 ];
 
 /// What happened by its number, and how it is told.

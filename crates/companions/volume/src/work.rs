@@ -8,6 +8,7 @@ pub mod extend;
 pub mod group;
 pub mod images;
 pub mod manage;
+pub mod reimage;
 pub mod restore;
 pub mod snapshot;
 #[cfg(test)]
@@ -49,6 +50,7 @@ pub fn runner(core: Arc<Core>, sole: Option<SoleProcess>) -> Runner<Core> {
         .on::<group::Follow>()
         .on::<manage::Manage>()
         .on::<manage::ManageSnapshot>()
+        .on::<reimage::Reimage>()
         .on::<restore::Restore>()
         .on::<snapshot::Create>()
         .on::<snapshot::Delete>()

@@ -3,6 +3,8 @@
 pub mod admin;
 pub mod attach;
 pub mod image_metadata;
+pub mod migrate;
+pub mod reimage;
 pub mod upload;
 
 use microversion::Versioned;

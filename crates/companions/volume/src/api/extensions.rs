@@ -8,12 +8,32 @@ use crate::fault::Fault;
 use crate::service::Volumes;
 
 /// Name, alias, when it came, what it is for.
-const EXTENSIONS: &[(&str, &str, &str, &str)] = &[
+type Extension = (&'static str, &'static str, &'static str, &'static str);
+
+const EXTENSIONS: &[Extension] = &[
+    (
+        "AdminActions",
+        "os-admin-actions",
+        "2012-08-25T00:00:00+00:00",
+        "What only administrators do.",
+    ),
     (
         "AvailabilityZones",
         "os-availability-zone",
         "2013-06-27T00:00:00+00:00",
         "Describe availability zones.",
+    ),
+    (
+        "Backups",
+        "backups",
+        "2012-12-12T00:00:00+00:00",
+        "Backups.",
+    ),
+    (
+        "Capabilities",
+        "capabilities",
+        "2015-08-31T00:00:00+00:00",
+        "What back ends are able to do.",
     ),
     (
         "ExtendedServices",
@@ -52,6 +72,18 @@ const EXTENSIONS: &[(&str, &str, &str, &str)] = &[
         "Services.",
     ),
     (
+        "SnapshotManage",
+        "os-snapshot-manage",
+        "2014-12-31T00:00:00+00:00",
+        "Snapshots are taken over.",
+    ),
+    (
+        "SnapshotUnmanage",
+        "os-snapshot-unmanage",
+        "2014-12-31T00:00:00+00:00",
+        "Snapshots are let go.",
+    ),
+    (
         "TypesExtraSpecs",
         "os-types-extra-specs",
         "2011-08-24T00:00:00+00:00",
@@ -70,6 +102,12 @@ const EXTENSIONS: &[(&str, &str, &str, &str)] = &[
         "How much of limits is used.",
     ),
     (
+        "VolumeActions",
+        "os-volume-actions",
+        "2012-05-31T00:00:00+00:00",
+        "What is done with volumes.",
+    ),
+    (
         "VolumeHostAttribute",
         "os-vol-host-attr",
         "2011-11-03T00:00:00+00:00",
@@ -80,6 +118,12 @@ const EXTENSIONS: &[(&str, &str, &str, &str)] = &[
         "os-vol-image-meta",
         "2012-12-07T00:00:00+00:00",
         "What volumes know of images.",
+    ),
+    (
+        "VolumeManage",
+        "os-volume-manage",
+        "2014-02-10T00:00:00+00:00",
+        "Volumes are taken over.",
     ),
     (
         "VolumeMigStatusAttribute",
@@ -99,14 +143,29 @@ const EXTENSIONS: &[(&str, &str, &str, &str)] = &[
         "2014-06-26T00:00:00Z",
         "Private types.",
     ),
+    (
+        "VolumeUnmanage",
+        "os-volume-unmanage",
+        "2012-05-31T00:00:00+00:00",
+        "Volumes are let go.",
+    ),
 ];
+
+fn view((name, alias, updated, description): &Extension) -> Value {
+    json!({"name": name, "alias": alias, "updated": updated, "description": description, "links": []})
+}
 
 /// `GET /extensions`.
 pub async fn list(_: Volumes, _call: Call) -> Result<Answer, Fault> {
-    let all = EXTENSIONS.iter().map(|(name, alias, updated, description)| {
-        json!({"name": name, "alias": alias, "updated": updated, "description": description, "links": []})
-    });
-    Ok(Answer::of(
-        &json!({"extensions": all.collect::<Vec<Value>>()}),
-    ))
+    let all: Vec<Value> = EXTENSIONS.iter().map(view).collect();
+    Ok(Answer::of(&json!({"extensions": all})))
+}
+
+/// `GET /extensions/{alias}`.
+pub async fn show(_: Volumes, call: Call) -> Result<Answer, Fault> {
+    let alias = call.path("alias");
+    let found = EXTENSIONS.iter().find(|(_, one, ..)| *one == alias);
+    let found =
+        found.ok_or_else(|| Fault::NotFound("The resource could not be found.".to_owned()))?;
+    Ok(Answer::of(&json!({"extension": view(found)})))
 }

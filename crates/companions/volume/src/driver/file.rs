@@ -1,9 +1,9 @@
 //! Volumes as raw, sparse files of this machine.
 //!
-//! Layout of the folder: `ID/disk.raw`, `ID/snapshots/SNAPSHOT.raw`, and `unmanaged/NAME` of what is no volume. What is being made has a name of its own beside its
-//! place, `disk.raw.RANDOM.part`, and is linked to its place when it is whole and on disk: a link never replaces what is
-//! there, so that a process that was given up and wakes up late destroys nothing. Only this user reads the folder; no
-//! link is followed in it.
+//! Layout of the folder: `ID/disk.raw`, `ID/snapshots/SNAPSHOT.raw`, and `unmanaged/NAME` of what is no volume. What is
+//! being made has a name of its own beside its place, `disk.raw.RANDOM.part`, and is linked to its place when it is whole
+//! and on disk: a link never replaces what is there, so that a process that was given up and wakes up late destroys
+//! nothing. Only this user reads the folder; no link is followed in it.
 
 pub mod adopt;
 

@@ -6,8 +6,6 @@ use super::Row;
 
 #[rustfmt::skip] // A table reads better with a row on each line.
 pub const ROWS: &[Row] = &[
-    Row::later(POST, "/volumes/{id}/action").action("os-reimage").since(68),
-    Row::later(POST, "/volumes/{id}/action").action("os-migrate_volume"),
     Row::later(POST, "/volumes/{id}/action").action("os-migrate_volume_completion"),
     Row::later(GET, "/attachments/summary").since(27),
     Row::later(POST, "/snapshots/{id}/action").action("os-update_snapshot_status"),
@@ -22,18 +20,10 @@ pub const ROWS: &[Row] = &[
     Row::later(GET, "/os-hosts/{host}/startup"),
     Row::later(GET, "/os-hosts/{host}/shutdown"),
     Row::later(GET, "/os-hosts/{host}/reboot"),
-    Row::later(GET, "/capabilities/{host}"),
     Row::later(PUT, "/os-services/failover_host"),
     Row::later(PUT, "/os-services/failover").since(26),
     Row::later(PUT, "/os-services/get-log").since(32),
     Row::later(PUT, "/os-services/set-log").since(32),
-    Row::later(GET, "/clusters").since(7),
-    Row::later(GET, "/clusters/detail").since(7),
-    Row::later(GET, "/clusters/{name}").since(7),
-    Row::later(PUT, "/clusters/enable").since(7),
-    Row::later(PUT, "/clusters/disable").since(7),
-    Row::later(POST, "/workers/cleanup").since(24),
-    Row::later(GET, "/extensions/{alias}"),
     Row::later(GET, "/consistencygroups"),
     Row::later(GET, "/consistencygroups/detail"),
     Row::later(POST, "/consistencygroups"),

@@ -10,10 +10,11 @@ use clients::{Login, Service, Session};
 use serde_json::{Value, json};
 use volume::Images;
 
-use crate::{ALICE, Cinder};
+use crate::{ALICE, Cinder, READER};
 
 const RAW: &str = "1a9e0000-0000-4000-8000-000000000001";
 const SERVER: &str = "1a9e0000-0000-4000-8000-000000000002";
+const LARGE: &str = "1a9e0000-0000-4000-8000-000000000003";
 
 /// Images by id, and their data.
 pub type Shelf = Arc<Mutex<Vec<(Value, Vec<u8>)>>>;
@@ -174,4 +175,43 @@ async fn an_image_of_a_server_stands_for_a_snapshot() {
         (&json!(snapshot), &json!(1))
     );
     assert_eq!(&cinder.read(&id), b"root");
+}
+
+#[tokio::test]
+async fn a_volume_gets_an_image_again() {
+    for cinder in Cinder::all().await {
+        let mapping = json!([{"source_type": "snapshot", "boot_index": 0, "snapshot_id": "x"}]);
+        let mapping = json!({"block_device_mapping": mapping.to_string()});
+        let large = json!({"virtual_size": 3u64 << 30});
+        with_images(
+            &cinder,
+            vec![
+                image(RAW, "raw", b"root disk", json!({})),
+                image(SERVER, "raw", b"", mapping),
+                image(LARGE, "qcow2", b"QFI\xfbnonsense", large),
+            ],
+        )
+        .await;
+        let volume = cinder.volume(ALICE, json!({})).await;
+        cinder.write(&volume, b"then, and much behind it");
+        let action = format!("/volumes/{volume}/action");
+        let wish = |id: &str| json!({"os-reimage": {"image_id": id}});
+        cinder.post(ALICE, &action, wish(RAW)).await.is(202);
+        let shown = cinder.becomes(&volume, "available").await;
+        assert_eq!(shown["volume_image_metadata"]["image_id"], RAW);
+        assert_eq!(&cinder.read(&volume), b"root");
+        for (id, code) in [(LARGE, 400), (SERVER, 404), (&*volume, 404)] {
+            cinder.post(ALICE, &action, wish(id)).await.is(code);
+        }
+        cinder.post(READER, &action, wish(RAW)).await.is(403);
+        let reserve = json!({"attachment": {"volume_uuid": volume, "instance_uuid": SERVER}});
+        cinder.post(ALICE, "/attachments", reserve).await.is(200);
+        cinder.write(&volume, b"then");
+        cinder.post(ALICE, &action, wish(RAW)).await.is(400);
+        let reserved = json!({"os-reimage": {"image_id": RAW, "reimage_reserved": true}});
+        cinder.post(ALICE, &action, reserved).await.is(202);
+        cinder.becomes(&volume, "reserved").await;
+        assert_eq!(&cinder.read(&volume), b"root");
+        cinder.is_clean().await;
+    }
 }
