@@ -17,6 +17,12 @@ const SERVER: &str = "5e7e0000-0000-4000-8000-000000000001";
 pub async fn furnish(scene: &mut Scene, owner: &User, admin: &User) {
     let volume = made(owner, json!({"size": 1, "metadata": {"key": "value"}})).await;
     parts(scene, owner, &volume).await;
+    backup(scene, owner, &volume).await;
+    groups(scene, owner, admin).await;
+    message(scene, owner, admin).await;
+    scene.put("volume extensions", "backups");
+    scene.put("volume clusters", "nowhere");
+    scene.put("volume capabilities", "nowhere");
     let specs = json!({"qos_specs": {"name": "specs", "consumer": "front-end", "key": "value"}});
     let specs = admin.post("/volume/v3/qos-specs", &specs).await.expect(200);
     scene.put("volume qos-specs", &id(&specs["qos_specs"]));
@@ -73,6 +79,59 @@ async fn parts(scene: &mut Scene, owner: &User, volume: &str) {
     scene.hide("volume volume-transfers", &transfer);
 }
 
+/// A backup that is there.
+async fn backup(scene: &mut Scene, owner: &User, volume: &str) {
+    let wish = json!({"backup": {"volume_id": volume, "name": "thing"}});
+    let made = owner.post("/volume/v3/backups", &wish).await.expect(202);
+    let backup = id(&made["backup"]);
+    let path = format!("/volume/v3/backups/{backup}");
+    until("the backup is there", || async {
+        let shown = owner.send(Method::GET, &path, &[], None).await.expect(200);
+        (shown["backup"]["status"] == "available").then_some(())
+    })
+    .await;
+    scene.hide("volume backups", &backup);
+}
+
+/// A type of groups, a group, and a snapshot of it.
+async fn groups(scene: &mut Scene, owner: &User, admin: &User) {
+    let newest = [("openstack-api-version", "volume 3.71")];
+    let post = async |user: &User, path: &str, body: Value| {
+        let path = format!("/volume/v3{path}");
+        let sent = user.send(Method::POST, &path, &newest, Some(&body)).await;
+        sent.expect(202)
+    };
+    let kind = json!({"group_type": {"name": "thing", "group_specs": {"spec": "value"}}});
+    let kind = id(&post(admin, "/group_types", kind).await["group_type"]);
+    let group = json!({"group": {"group_type": kind, "volume_types": ["__DEFAULT__"]}});
+    let group = id(&post(owner, "/groups", group).await["group"]);
+    let snapshot = json!({"group_snapshot": {"group_id": group}});
+    let snapshot = id(&post(owner, "/group_snapshots", snapshot).await["group_snapshot"]);
+    scene.put("volume group_types", &kind);
+    scene.put("volume group_specs", "spec");
+    scene.hide("volume groups", &group);
+    scene.hide("volume group_snapshots", &snapshot);
+}
+
+/// What a volume leaves for which there is no back end.
+async fn message(scene: &mut Scene, owner: &User, admin: &User) {
+    let specs = json!({"volume_backend_name": "nowhere"});
+    let kind = json!({"volume_type": {"name": "nowhere", "extra_specs": specs}});
+    admin.post("/volume/v3/types", &kind).await.expect(200);
+    let volume = json!({"volume": {"size": 1, "volume_type": "nowhere"}});
+    let made = owner.post("/volume/v3/volumes", &volume).await;
+    made.expect(202);
+    let newest = [("openstack-api-version", "volume 3.71")];
+    let message = until("there is a message", || async {
+        let path = "/volume/v3/messages";
+        let all = owner.send(Method::GET, path, &newest, None).await;
+        let all = all.expect(200);
+        all["messages"].get(0).map(id)
+    })
+    .await;
+    scene.hide("volume messages", &message);
+}
+
 /// A volume that is there.
 async fn made(owner: &User, wish: Value) -> String {
     let made = owner
@@ -108,6 +167,33 @@ pub fn body(call: &Line, scene: &Scene) -> Option<Value> {
         ) => json!({"meta": {"key": "value"}}),
         ("POST", "/snapshots") => json!({"snapshot": {"volume_id": volume}}),
         ("PUT", "/snapshots/{id}") => json!({"snapshot": {"name": "thing"}}),
+        ("POST", "/backups") => json!({"backup": {"volume_id": volume}}),
+        ("PUT", "/backups/{id}") => json!({"backup": {"name": "thing"}}),
+        // Nobody restores to a volume that is not there.
+        ("POST", "/backups/{id}/restore") => json!({"restore": {"volume_id": SERVER}}),
+        ("POST", "/backups/import_record") => {
+            json!({"backup-record": {"backup_service": "other", "backup_url": "e30="}})
+        }
+        ("POST", "/os-volume-manage" | "/manageable_volumes") => json!({"volume": {"ref": {}}}),
+        ("POST", "/os-snapshot-manage" | "/manageable_snapshots") => {
+            json!({"snapshot": {"volume_id": volume, "ref": {"source-name": "nothing"}}})
+        }
+        ("POST", "/groups") => {
+            let kind = scene.thing("volume group_types");
+            json!({"group": {"group_type": kind, "volume_types": ["__DEFAULT__"]}})
+        }
+        ("PUT", "/groups/{id}") => json!({"group": {"description": "thing"}}),
+        ("POST", "/group_snapshots") => {
+            json!({"group_snapshot": {"group_id": scene.thing("volume groups")}})
+        }
+        ("POST", "/group_types") => json!({"group_type": {"name": "another"}}),
+        ("PUT", "/group_types/{id}") => json!({"group_type": {"description": "thing"}}),
+        ("POST", "/group_types/{group_type_id}/group_specs") => {
+            json!({"group_specs": {"spec": "value"}})
+        }
+        ("PUT", "/group_types/{group_type_id}/group_specs/{key}") => json!({"spec": "value"}),
+        ("PUT", path) if path.starts_with("/clusters/") => json!({"name": "nowhere"}),
+        ("POST", "/workers/cleanup") => json!({"binary": "cinder-volume"}),
         ("POST", "/attachments") => {
             json!({"attachment": {"volume_uuid": volume, "instance_uuid": SERVER}})
         }
@@ -141,10 +227,15 @@ fn action_body(action: &str, scene: &Scene) -> Value {
         "os-initialize_connection" | "os-terminate_connection" => {
             json!({"connector": {"host": "nowhere"}})
         }
+        "os-volume_upload_image" => json!({"image_name": "thing", "container_format": "compressed"}),
         "os-extend" => json!({"new_size": 2}),
         "os-set_bootable" => json!({"bootable": true}),
         "os-update_readonly_flag" => json!({"readonly": false}),
         "os-retype" => json!({"new_type": "__DEFAULT__", "migration_policy": "never"}),
+        "os-migrate_volume" => json!({"host": "nowhere"}),
+        "os-reimage" => json!({"image_id": SERVER}),
+        "create-from-src" => json!({"source_group_id": scene.thing("volume groups")}),
+        "reset_status" => json!({"status": "available"}),
         "os-reset_status" => json!({"status": "available"}),
         "os-set_image_metadata" => json!({"metadata": {"key": "value"}}),
         "os-unset_image_metadata" => json!({"key": "key"}),
@@ -159,6 +250,10 @@ pub fn target<'a>(scene: &'a Scene, _: &Face, call: &Line, caller: &'a Known) ->
         "/volumes/{",
         "/snapshots/{",
         "/attachments/{",
+        "/backups/{",
+        "/messages/{",
+        "/groups/{",
+        "/group_snapshots/{",
         "/os-volume-transfer/{",
         "/volume-transfers/{",
         "/default-types/{",
