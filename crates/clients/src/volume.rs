@@ -114,7 +114,7 @@ pub async fn delete(service: &Service, token: &str, id: &str) -> Result<()> {
     gone(ask(service, token, Method::DELETE, &path, None).await)
 }
 
-/// The attachments of a server, or of all that the caller may see.
+/// The attachments of a server, of a volume, or all that the caller may see.
 ///
 /// # Errors
 /// The service does not answer, or refuses.
@@ -122,18 +122,29 @@ pub async fn attachments(
     service: &Service,
     token: &str,
     server_id: Option<&str>,
+    volume_id: Option<&str>,
 ) -> Result<Vec<Attachment>> {
+    let mut filters = "/v3/attachments?all_tenants=1".to_owned();
+    for (name, id) in [("instance_id", server_id), ("volume_id", volume_id)] {
+        if let Some(id) = id {
+            filters.push_str(&format!("&{name}={}", segment(id)));
+        }
+    }
     let mut all: Vec<Attachment> = Vec::new();
     loop {
-        let mut path = "/v3/attachments?all_tenants=1".to_owned();
-        if let Some(server) = server_id {
-            path.push_str(&format!("&instance_id={}", segment(server)));
-        }
+        let mut path = filters.clone();
         if let Some(last) = all.last() {
             path.push_str(&format!("&marker={}", segment(&last.id)));
         }
-        let mut body: Value = ask(service, token, Method::GET, &path, None).await?;
-        let page: Vec<Attachment> = read(service, body["attachments"].take())?;
+        let page: Result<Value> = ask(service, token, Method::GET, &path, None).await;
+        let page: Vec<Attachment> = match page {
+            // The last one went meanwhile: begin again.
+            Err(error) if error.is_not_found() && !all.is_empty() => {
+                all.clear();
+                continue;
+            }
+            other => read(service, other?["attachments"].take())?,
+        };
         match page.is_empty() {
             true => return Ok(all),
             false => all.extend(page),

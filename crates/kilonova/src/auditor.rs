@@ -205,7 +205,7 @@ async fn volumes(cloud: &Auditor, live: &BTreeSet<String>) -> Result<Vec<String>
     let volume = &cloud.volume;
     let attachments = cloud
         .session
-        .with(|token| async move { clients::volume::attachments(volume, &token, None).await })
+        .with(|token| async move { clients::volume::attachments(volume, &token, None, None).await })
         .await?;
     let mut had = BTreeSet::new();
     let mut findings = Vec::new();

@@ -448,3 +448,60 @@ async fn a_volume_that_grows_is_seen_by_its_guest() {
     is(demo, &id, "in-use").await;
     cloud.audit().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_do_not_know_of_volumes_of_several_servers_get_none() {
+    let (cloud, server) = running().await;
+    let admin = cloud.admin().await;
+    let path = format!("/volume/v3/{}/types", admin.project_id);
+    let kind =
+        json!({"volume_type": {"name": "shared", "extra_specs": {"multiattach": "<is> True"}}});
+    admin.post(&path, &kind).await.expect(200);
+    let demo = &server.user;
+    let body = json!({"volume": {"size": 1, "volume_type": "shared"}});
+    let made = demo.post(&volumes(demo), &body).await.expect(202);
+    let id = made["volume"]["id"].as_str().expect("an id").to_owned();
+    is(demo, &id, "available").await;
+    let why = attach_at(&server, "2.59", json!({"volumeId": id})).await;
+    assert!(why.fault(400).contains("2.60"));
+    let second = cloud.boot(demo, "two").await;
+    second.reaches("ACTIVE").await;
+    for server in [&server, &second] {
+        attach_at(server, "2.60", json!({"volumeId": id}))
+            .await
+            .expect(200);
+        is(demo, &id, "in-use").await;
+    }
+    until("both have it", || async {
+        let shown = is(demo, &id, "in-use").await;
+        (shown["attachments"].as_array().map(Vec::len) == Some(2)).then_some(())
+    })
+    .await;
+    detach(&server, &id).await.expect(202);
+    until("one is left", || async {
+        (listed(&server, "latest").await.is_empty()).then_some(())
+    })
+    .await;
+    is(demo, &id, "in-use").await;
+    assert_eq!(listed(&second, "latest").await.len(), 1);
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleted_while_its_guest_keeps_a_volume_a_server_goes_all_the_same() {
+    let (cloud, server) = running().await;
+    let demo = &server.user;
+    let id = volume(demo).await;
+    let faults = Faults {
+        keep_volume_of: Some("one".to_owned()),
+        ..Faults::default()
+    };
+    cloud.host(0).set_faults(&faults).expect("faults");
+    attach(&server, &id).await;
+    is(demo, &id, "in-use").await;
+    detach(&server, &id).await.expect(202);
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    server.delete().await.vanishes().await;
+    is(demo, &id, "available").await;
+    cloud.audit().await;
+}

@@ -6,7 +6,7 @@ use bus::{Context, Failure};
 use compute_rpc::agent::{Plug, PlugVolume, ResizeVolume};
 use compute_rpc::code;
 
-use hypervisor::HotplugVolume;
+use hypervisor::{DriverError, HotplugVolume};
 
 use crate::failure::{of_driver, unsupported};
 use crate::numbers::epoch;
@@ -52,7 +52,11 @@ pub async fn plug_volume(
             })?;
             able.attach_volume(&server.id, epoch, volume).await
         }
-        false => able.detach_volume(&server.id, epoch, volume_id).await,
+        false => match able.detach_volume(&server.id, epoch, volume_id).await {
+            // Where there is no guest, nothing has the volume.
+            Err(DriverError::NotFound { .. }) => Ok(()),
+            other => other,
+        },
     };
     done.map_err(|error| of_driver(&error))
 }

@@ -15,6 +15,9 @@ use crate::words::{Flag, Id, Limit, Tag};
 /// From here on an attachment is accepted and not waited for.
 const ACCEPTED: Version = Version::new(2, 101);
 
+/// From here on a client knows of volumes of several servers.
+pub(crate) const MULTIATTACH: Version = Version::new(2, 60);
+
 /// From here on a change that names the same volume is about whether it goes with its server.
 const UPDATE: Version = Version::new(2, 85);
 
@@ -51,6 +54,7 @@ pub async fn create(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
         volume_id: new.volume_id.0,
         tag: new.tag.map(|Tag(tag)| tag),
         delete_on_termination: new.delete_on_termination.is_some_and(|flag| flag.0),
+        multiattach: call.version.at_least(MULTIATTACH),
     };
     let id = call.path("server_id");
     match volumes::attach(&api.control, &call.cx, id, &wanted, wait).await? {

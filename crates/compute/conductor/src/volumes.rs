@@ -44,7 +44,7 @@ pub async fn release_reserved(
 /// Attachments of the volume to the server that its record does not know.
 async fn unrecorded(env: &Env, server: &Server, volume_id: &str) -> Result<Vec<String>, StepError> {
     let found = call(env, |token| async move {
-        cinder::attachments(&env.volume, &token, Some(&server.id)).await
+        cinder::attachments(&env.volume, &token, Some(&server.id), Some(volume_id)).await
     })
     .await?;
     let known = |id: &str| {
@@ -137,7 +137,7 @@ pub async fn show(env: &Env, volume_id: &str) -> Result<cinder::Volume, StepErro
 /// Gives back every attachment of a server, whether or not its record knows it.
 pub async fn release_all_of(env: &Env, server_id: &str) -> Result<(), StepError> {
     let found = call(env, |token| async move {
-        cinder::attachments(&env.volume, &token, Some(server_id)).await
+        cinder::attachments(&env.volume, &token, Some(server_id), None).await
     })
     .await?;
     for attachment in found {

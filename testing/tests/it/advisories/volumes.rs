@@ -54,7 +54,11 @@ async fn a_volume_is_not_taken_from_under_its_server_by_the_volume_service() {
     ] {
         let answer = demo.post(&format!("{volume}/action"), &action).await;
         let code = answer.status.as_u16();
-        assert!((400..500).contains(&code), "{action}: {code} {}", answer.text);
+        assert!(
+            (400..500).contains(&code),
+            "{action}: {code} {}",
+            answer.text
+        );
     }
     let newest = [("openstack-api-version", "volume 3.67")];
     let of_attachment = format!("/volume/v3/{}/attachments/{attachment}", demo.project_id);
@@ -67,7 +71,10 @@ async fn a_volume_is_not_taken_from_under_its_server_by_the_volume_service() {
     let stranger = cloud.stranger("eve").await;
     for path in [
         format!("/volume/v3/{}/volumes/{id}", stranger.project_id),
-        format!("/volume/v3/{}/attachments/{attachment}", stranger.project_id),
+        format!(
+            "/volume/v3/{}/attachments/{attachment}",
+            stranger.project_id
+        ),
     ] {
         for method in [Method::GET, Method::DELETE] {
             let answer = stranger.send(method, &path, &newest, None).await;

@@ -227,7 +227,9 @@ fn action_body(action: &str, scene: &Scene) -> Value {
         "os-initialize_connection" | "os-terminate_connection" => {
             json!({"connector": {"host": "nowhere"}})
         }
-        "os-volume_upload_image" => json!({"image_name": "thing", "container_format": "compressed"}),
+        "os-volume_upload_image" => {
+            json!({"image_name": "thing", "container_format": "compressed"})
+        }
         "os-extend" => json!({"new_size": 2}),
         "os-set_bootable" => json!({"bootable": true}),
         "os-update_readonly_flag" => json!({"readonly": false}),

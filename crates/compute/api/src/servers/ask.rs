@@ -13,6 +13,7 @@ use super::create::{
     NewNic as Nic, OldBlockDevice, SourceType,
 };
 use crate::fault::Fault;
+use crate::volumes::MULTIATTACH;
 use crate::words::{Fqdn, InjectedFile, Name};
 
 /// The version in which descriptions were told apart from names.
@@ -55,7 +56,11 @@ pub(super) fn new_server(request: CreateServer, version: Version) -> Result<NewS
         access_ip_v6: address(server.access_ip_v6.as_deref()),
         injected_files: files(server.personality)?,
         availability_zone: server.availability_zone.map(|Name(zone)| zone),
-        devices: devices(server.block_device_mapping, server.block_device_mapping_v2)?,
+        devices: devices(
+            server.block_device_mapping,
+            server.block_device_mapping_v2,
+            version.at_least(MULTIATTACH),
+        )?,
         config_drive: server.config_drive.is_some_and(|flag| flag.0),
         key_name: server.key_name.map(|Name(key)| key),
         min_count,
@@ -150,6 +155,7 @@ fn files(personality: Option<Vec<InjectedFile>>) -> Result<Vec<(String, String)>
 fn devices(
     old: Option<Vec<OldBlockDevice>>,
     new: Option<Vec<BlockDevice>>,
+    multiattach: bool,
 ) -> Result<Vec<Device>, Fault> {
     let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
     if !old.is_empty() && !new.is_empty() {
@@ -173,12 +179,13 @@ fn devices(
                 delete_on_termination: None,
                 said: BTreeMap::new(),
                 old: true,
+                multiattach: false,
             })
             .collect());
     }
     new.into_iter()
         .filter(|device| !is_no_device(device.no_device.as_ref()))
-        .map(device)
+        .map(|one| device(one, multiattach))
         .collect()
 }
 
@@ -194,7 +201,7 @@ fn is_no_device(said: Option<&Value>) -> bool {
     }
 }
 
-fn device(device: BlockDevice) -> Result<Device, Fault> {
+fn device(device: BlockDevice, multiattach: bool) -> Result<Device, Fault> {
     let source = match device.source_type {
         Some(SourceType::Blank) => Source::Blank,
         Some(SourceType::Image) => Source::Image,
@@ -236,6 +243,7 @@ fn device(device: BlockDevice) -> Result<Device, Fault> {
         tag: device.tag.or(device.tag_at_first).map(|tag| tag.0),
         delete_on_termination: device.delete_on_termination.map(|flag| flag.0),
         old: false,
+        multiattach,
         said: said
             .filter_map(|(field, value)| Some((field, value?)))
             .collect(),

@@ -402,6 +402,12 @@ async fn destroy(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), S
         AgentTrouble::Away(_) if cx.attempt() < 2 => {
             Err(StepError::retry(Duration::from_secs(1), trouble.why().text))
         }
+        // What the guest may have open is nobody else's until its host is known to be dead.
+        AgentTrouble::Away(why)
+            if !server.volumes.is_empty() && !disks::is_dead(env, on).await? =>
+        {
+            Err(StepError::retry(Duration::from_secs(1), why.text))
+        }
         AgentTrouble::Away(_) | AgentTrouble::Dead(_) => {
             host::leave_word(env, on, &state.asked, message).await;
             Ok(())

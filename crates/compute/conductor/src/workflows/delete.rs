@@ -114,6 +114,8 @@ async fn release_volumes(
 ) -> Result<Next, StepError> {
     if let Some(server) = records::load(env, &state.server_id).await? {
         volumes::release_all(env, &server).await?;
+        // What was reserved for the server besides is void by now.
+        volumes::release_all_of(env, &server.id).await?;
     }
     Ok(Next::Go)
 }

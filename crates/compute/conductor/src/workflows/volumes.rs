@@ -5,11 +5,26 @@ pub mod detach;
 
 use compute_model::Server;
 use compute_rpc::agent;
-use compute_rpc::workflows::Asked;
+use compute_rpc::workflows::{ACT, Asked};
+use std::time::Duration;
+use workflow::StepError;
 
 use super::devices;
 use crate::env::Env;
 use crate::host::AgentTrouble;
+
+/// How often an action that is under way is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Waits for an action that was accepted before: it may start the guest with the volumes that the record had then.
+async fn no_start_under_way(env: &Env, server_id: &str) -> Result<(), StepError> {
+    let running = workflow::find(env.db.read(), server_id).await;
+    let running = running.map_err(|error| StepError::retry(LOOK, error))?;
+    match running.iter().any(|record| record.kind == ACT) {
+        true => Err(StepError::retry(LOOK, "an action is under way")),
+        false => Ok(()),
+    }
+}
 
 /// Has the server's host give its guest a volume, or take it.
 async fn tell(

@@ -13,6 +13,10 @@ use super::create::invalid;
 use super::plan;
 use crate::{Context, Control, ControlError, Result};
 
+/// Why volumes of several servers are refused to clients that do not know of them; Nova's words.
+pub(super) const MULTIATTACH: &str =
+    "Multiattach volumes are only supported starting with compute API version 2.60.";
+
 /// A disk that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
@@ -33,6 +37,8 @@ pub struct Device {
     pub said: BTreeMap<&'static str, String>,
     /// In the notation of `block_device_mapping`, which is not built.
     pub old: bool,
+    /// Whether the client knows of volumes of several servers (2.60).
+    pub multiattach: bool,
 }
 
 /// What a disk is made from.
@@ -270,6 +276,9 @@ async fn origin(
                 return Err(invalid(format!(
                     "Invalid volume: volume '{id}' status must be 'available'. Currently in '{status}'"
                 )));
+            }
+            if volume.multiattach && !device.multiattach {
+                return Err(invalid(MULTIATTACH.to_owned()));
             }
             if device.size.is_some_and(|size| size != volume.size) {
                 return Err(malformed(&format!(

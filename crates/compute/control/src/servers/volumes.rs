@@ -15,6 +15,7 @@ use compute_rpc::workflows::{
 use serde_json::Value;
 use workflow::{Status, WorkflowId};
 
+use super::boot;
 use super::devices::under_way;
 use super::{asked, begin_action, load, lock, nudge};
 use crate::{Context, Control, ControlError, Result, policy};
@@ -31,6 +32,8 @@ pub struct NewVolume {
     pub volume_id: String,
     pub tag: Option<String>,
     pub delete_on_termination: bool,
+    /// Whether the client knows of volumes of several servers (2.60).
+    pub multiattach: bool,
 }
 
 /// The server with its volumes.
@@ -84,7 +87,13 @@ pub async fn attach(
     const WORD: &str = "attach_volume";
     let server = load(control, cx, id).await?;
     lifecycle::admit_plug(WORD, &server, policy::is_admin(control, cx))?;
-    check_attach(&server, &seen(control, cx, &new.volume_id).await?)?;
+    let volume = seen(control, cx, &new.volume_id).await?;
+    check_attach(&server, &volume)?;
+    if volume.multiattach && !new.multiattach {
+        return Err(ControlError::Invalid {
+            why: boot::MULTIATTACH.to_owned(),
+        });
+    }
     let begun = sql::retry(|| async {
         let tx = control.db.begin().await?;
         let server = lock(&tx, control, cx, id).await?;
@@ -181,6 +190,10 @@ async fn recorded(
 
 /// Why a server did not get its volume, out of the failure in the journal.
 fn failure(server_id: &str, error: Value) -> ControlError {
+    if error["cancelled"] == true {
+        // Only a delete asks for that.
+        return super::missing(server_id);
+    }
     let kind: Kind = serde_json::from_value(error["kind"].clone()).unwrap_or_default();
     let text = error["message"].as_str().unwrap_or_default();
     let sentence = kind.sentence();

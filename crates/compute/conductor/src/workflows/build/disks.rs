@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use clients::Service;
 use clients::volume as cinder;
+use clients::{ClientError, Service};
 use compute_model::Server;
 use compute_model::fault::Kind;
 use compute_model::volume::{AttachedVolume, Origin, VolumeRequest};
@@ -16,8 +16,8 @@ use workflow::{Next, StepContext, StepError};
 
 use crate::env::Env;
 use crate::records::{self, finish};
-use crate::volumes;
 use crate::why::Why;
+use crate::{silence, volumes};
 
 /// How often a volume that is being made is looked at.
 const LOOK: Duration = Duration::from_millis(200);
@@ -136,6 +136,12 @@ async fn in_name(env: &Env, state: &State) -> Result<(Service, SecretString), St
     Ok((env.volume.vouched(&own), token))
 }
 
+/// Whether a host counts as dead.
+pub async fn is_dead(env: &Env, host: &str) -> Result<bool, StepError> {
+    let death = silence::death(env, host).await;
+    Ok(death.map_err(records::database)?.is_some())
+}
+
 /// Gives the volumes back, and deletes those that were made.
 pub async fn give_back(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
     if state.plan.volumes.is_empty() {
@@ -145,15 +151,20 @@ pub async fn give_back(env: &Env, cx: &StepContext, state: &mut State) -> Result
     if state.plan.token.is_some() {
         let (service, token) = in_name(env, state).await?;
         let token = token.expose_secret();
-        // One that is still being made can be deleted in a moment.
-        let later = |error| StepError::retry(PAUSE, error);
         for number in 0..state.plan.volumes.len() {
             let purpose = purpose(&state.server_id, number);
-            let found = cinder::made_for(&service, token, &purpose).await;
-            for volume in found.map_err(later)? {
-                if volume.status != "deleting" {
-                    let deleted = cinder::delete(&service, token, &volume.id).await;
-                    deleted.map_err(later)?;
+            let found = match cinder::made_for(&service, token, &purpose).await {
+                Err(error) => kept(&state.server_id, &purpose, error)?,
+                Ok(found) => found,
+            };
+            for volume in found.iter().filter(|volume| volume.status != "deleting") {
+                let deleted = cinder::delete(&service, token, &volume.id).await;
+                // One that is still being made can be deleted in a moment.
+                if deleted.is_err() && BUSY.contains(&volume.status.as_str()) {
+                    return Err(StepError::retry(PAUSE, "a volume is still being made"));
+                }
+                if let Err(error) = deleted {
+                    kept::<()>(&state.server_id, &volume.id, error)?;
                 }
             }
         }
@@ -164,6 +175,18 @@ pub async fn give_back(env: &Env, cx: &StepContext, state: &mut State) -> Result
     })
     .await?;
     Ok(())
+}
+
+/// States that a volume leaves by itself.
+const BUSY: &[&str] = &["creating", "downloading", "reserved", "attaching"];
+
+/// What was made for a server and cannot be removed in the caller's name any more is the caller's.
+fn kept<T: Default>(server: &str, what: &str, error: ClientError) -> Result<T, StepError> {
+    if error.is_passing() {
+        return Err(StepError::retry(PAUSE, error));
+    }
+    tracing::warn!(server, what, %error, "a volume that was made for a server stays");
+    Ok(T::default())
 }
 
 /// Says that the guest has its volumes.

@@ -3,12 +3,13 @@
 
 use compute_model::fault::Kind;
 use compute_model::volume::AttachedVolume;
+use compute_model::{Server, TaskState};
 use compute_rpc::workflows::{ATTACH_VOLUME, ATTACH_VOLUME_VERSION, AttachVolume as State};
 use serde_json::Value;
 use uuid::Uuid;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::tell;
+use super::{no_start_under_way, tell};
 use crate::env::Env;
 use crate::host::AgentTrouble;
 use crate::why::Why;
@@ -84,10 +85,19 @@ async fn reserve(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next
 }
 
 async fn give_back(env: &Env, _cx: &StepContext, state: &mut State) -> Result<(), StepError> {
+    let server = records::load(env, &state.server_id).await?;
     if let Some(volume) = &state.volume {
-        return volumes::release(env, &volume.attachment_id).await;
+        let recorded = |server: &Server| {
+            let mut volumes = server.volumes.iter();
+            volumes.any(|known| known.attachment_id == volume.attachment_id)
+        };
+        return match server.as_ref().is_some_and(recorded) {
+            // Its deletion gives it back.
+            true => Ok(()),
+            false => volumes::release(env, &volume.attachment_id).await,
+        };
     }
-    match records::load(env, &state.server_id).await? {
+    match server {
         Some(server) => volumes::release_reserved(env, &server, &state.volume_id).await,
         None => Ok(()),
     }
@@ -108,13 +118,24 @@ async fn record(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next,
 
 async fn forget(_env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
     records::finish(cx, state, &state.server_id, None, |server| {
-        server
+        let plugged = server
             .volumes
-            .retain(|known| known.volume_id != state.volume_id);
+            .iter()
+            .any(|known| known.volume_id == state.volume_id && known.connection.is_some());
+        if !(plugged && is_going(server)) {
+            server
+                .volumes
+                .retain(|known| known.volume_id != state.volume_id);
+        }
         true
     })
     .await?;
     Ok(())
+}
+
+/// Whether a delete took the server over: it removes the guest first, and gives its volumes back then.
+fn is_going(server: &Server) -> bool {
+    server.task_state == Some(TaskState::Deleting)
 }
 
 async fn connect(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
@@ -136,6 +157,7 @@ async fn connect(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next,
 }
 
 async fn plug(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    no_start_under_way(env, &state.server_id).await?;
     let server = existing(env, &state.server_id).await?;
     let told = tokio::select! {
         told = tell(env, &state.asked, server, &state.volume_id, true) => told,
@@ -145,13 +167,18 @@ async fn plug(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, St
         .map_err(|trouble| failed(cx, trouble))
 }
 
-/// Takes the volume from the guest. Until it let go, or its host is known to be dead, the volume is not given back.
+/// Takes the volume from the guest. Until it let go the volume is not given back: a host that is cut off may have it. The
+/// guest of a server that is being deleted goes as a whole, and its volumes after it.
 async fn unplug(env: &Env, _cx: &StepContext, state: &mut State) -> Result<(), StepError> {
     let Some(server) = records::load(env, &state.server_id).await? else {
         return Ok(());
     };
+    if is_going(&server) {
+        return Ok(());
+    }
+    no_start_under_way(env, &state.server_id).await?;
     match tell(env, &state.asked, server, &state.volume_id, false).await {
-        Ok(()) | Err(AgentTrouble::Dead(_) | AgentTrouble::Request(_)) => Ok(()),
+        Ok(()) | Err(AgentTrouble::Request(_)) => Ok(()),
         Err(trouble) => Err(StepError::retry(AWAY, trouble.why().text)),
     }
 }
@@ -161,7 +188,11 @@ async fn complete(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Nex
     Ok(Next::Go)
 }
 
-async fn settle(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+async fn settle(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    // What a run reserved that was given up and came late.
+    if let Some(server) = records::load(env, &state.server_id).await? {
+        volumes::release_reserved(env, &server, &state.volume_id).await?;
+    }
     let of = (state.server_id.as_str(), &state.asked);
     CHANGE.went_well(cx, state, of).await
 }

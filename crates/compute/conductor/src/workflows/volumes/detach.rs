@@ -7,7 +7,7 @@ use compute_rpc::workflows::{DETACH_VOLUME, DETACH_VOLUME_VERSION, DetachVolume 
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::tell;
+use super::{no_start_under_way, tell};
 use crate::env::Env;
 use crate::host::AgentTrouble;
 use crate::workflows::MINUTE;
@@ -96,6 +96,7 @@ async fn mark(cx: &StepContext, state: &State, detaching: bool) -> Result<(), St
 }
 
 async fn unplug(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    no_start_under_way(env, &state.server_id).await?;
     let Some(server) = records::load(env, &state.server_id).await? else {
         return Ok(Next::Go);
     };
