@@ -97,15 +97,15 @@ pub fn renewed(mut kept: ServerSpec, server: &Server) -> Result<ServerSpec, Fail
 /// The volumes that the guest is to have: those that the host can reach, and that it is not to let go of.
 pub fn volumes(server: &Server) -> Vec<Volume> {
     let wanted = server.volumes.iter().filter(|volume| !volume.detaching);
-    let reached = wanted.filter_map(|volume| match &volume.connection {
-        Some(Connection::File { path, read_only }) => Some(Volume {
+    let reached = wanted.filter_map(|volume| {
+        let Connection::File { path, read_only } = volume.connection.as_ref()?;
+        Some(Volume {
             id: volume.volume_id.clone(),
             source: VolumeSource::File { path: path.clone() },
             read_only: *read_only,
             bus: None,
             boot: volume.boot,
-        }),
-        None => None,
+        })
     });
     reached.collect()
 }

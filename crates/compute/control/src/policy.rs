@@ -161,12 +161,8 @@ mod tests {
             "shelving is not built",
         ),
         (
-            "os_compute_api:os-volumes-attachments:swap",
-            "volumes are not built",
-        ),
-        (
             "os_compute_api:servers:create_image:allow_volume_backed",
-            "volumes are not built",
+            "images of servers that boot from a volume are not built",
         ),
         (
             "os_compute_api:servers:migrations:index:host",

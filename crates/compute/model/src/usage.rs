@@ -124,6 +124,7 @@ pub fn local_gb(server: &Server) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::ServerImage;
     use crate::testing::server;
 
     fn at(hour: i64) -> DateTime<Utc> {
@@ -197,6 +198,15 @@ mod tests {
     }
 
     #[test]
+    fn a_root_on_a_volume_is_no_disk_of_the_host() {
+        let mut server = server("s1");
+        (server.flavor.disk, server.flavor.ephemeral) = (3, 2);
+        assert_eq!(local_gb(&server), 2);
+        server.image = Some(ServerImage::default());
+        assert_eq!(local_gb(&server), 5);
+    }
+
+    #[test]
     fn projects_are_summed_apart_by_what_their_servers_hold() {
         let period = Period {
             start: at(0),
@@ -208,6 +218,7 @@ mod tests {
             server.flavor.vcpus = vcpus;
             server.flavor.ram = 512;
             (server.flavor.disk, server.flavor.ephemeral) = (3, 2);
+            server.image = Some(ServerImage::default());
             server.launched_at = Some(at(10 - hours));
             server
         };

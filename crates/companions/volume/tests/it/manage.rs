@@ -132,7 +132,7 @@ async fn a_snapshot_is_let_go_and_taken_over() {
             .is(202);
         cinder.is_gone(&path).await;
         let name = format!("snapshot-{volume}.{id}.raw");
-        assert_eq!(cinder.beside(), [name.clone()]);
+        assert_eq!(cinder.beside(), std::slice::from_ref(&name));
         let all = cinder.manageable("snapshots", "").await;
         assert_eq!(
             (&all[0]["safe_to_manage"], &all[0]["source_reference"]),
