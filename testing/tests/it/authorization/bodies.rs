@@ -62,6 +62,11 @@ fn compute(call: &Line, scene: &Scene) -> Option<Value> {
         ("POST", "/servers/{server_id}/os-interface") => {
             json!({"interfaceAttachment": {"net_id": "7f3c1a52-0000-4000-8000-00000000dead"}})
         }
+        // A volume that is not there.
+        ("POST", "/servers/{server_id}/os-volume_attachments")
+        | ("PUT", "/servers/{server_id}/os-volume_attachments/{id}") => {
+            json!({"volumeAttachment": {"volumeId": "7f3c1a52-0000-4000-8000-00000000dead"}})
+        }
         ("POST", "/servers/{server_id}/remote-consoles") => {
             json!({"remote_console": {"protocol": "vnc", "type": "novnc"}})
         }
