@@ -6,6 +6,7 @@
 pub mod cloud;
 pub mod server;
 pub mod user;
+pub mod volumes;
 
 pub use cloud::TestCloud;
 pub use server::Server;

@@ -62,6 +62,17 @@ impl Server {
             .to_owned()
     }
 
+    /// Its last action, with the events, as an administrator sees it.
+    pub async fn last_action(&self, admin: &User) -> Value {
+        let path = format!("/servers/{}/os-instance-actions", self.id);
+        let actions = admin.compute("latest", Method::GET, &path, None).await;
+        let actions = actions.expect(200);
+        let request = &actions["instanceActions"][0]["request_id"];
+        let path = format!("{path}/{}", request.as_str().expect("an id"));
+        let action = admin.compute("latest", Method::GET, &path, None).await;
+        action.expect(200)["instanceAction"].take()
+    }
+
     /// Its ports, as its owner sees them.
     pub async fn ports(&self) -> Vec<Value> {
         let path = format!("/network/v2.0/ports?device_id={}", self.id);

@@ -8,31 +8,9 @@ use testing::{Server, TestCloud, User, until};
 
 const NOTHING: &str = "7f3c1a52-0000-4000-8000-00000000dead";
 
-fn volumes(user: &User) -> String {
-    format!("/volume/v3/{}/volumes", user.project_id)
-}
-
-async fn is(user: &User, id: &str, status: &str) -> Value {
-    let path = format!("{}/{id}", volumes(user));
-    until(&format!("the volume is {status}"), || async {
-        let shown = user.get(&path).await.expect(200)["volume"].take();
-        (shown["status"] == status).then_some(shown)
-    })
-    .await
-}
-
-async fn volume(user: &User, wanted: Value) -> String {
-    let body = json!({ "volume": wanted });
-    let made = user.post(&volumes(user), &body).await.expect(202);
-    let id = made["volume"]["id"].as_str().expect("an id").to_owned();
-    is(user, &id, "available").await;
-    id
-}
-
 /// How many volumes a project has.
 async fn count(user: &User) -> usize {
-    let list = user.get(&volumes(user)).await.expect(200);
-    list["volumes"].as_array().expect("a list").len()
+    user.all_volumes().await.len()
 }
 
 /// A server as asked, with these disks.
@@ -85,13 +63,13 @@ async fn a_server_boots_from_a_volume_made_of_an_image_beside_an_empty_one() {
         .map(|one| (&one.id, one.boot))
         .collect();
     assert_eq!(plugged, [(&had[0], true), (&had[1], false)]);
-    let root = is(&demo, &had[0], "in-use").await;
+    let root = demo.volume_is(&had[0], "in-use").await;
     assert_eq!(
         (&root["size"], &root["bootable"]),
         (&json!(1), &json!("true"))
     );
     assert_eq!(root["attachments"][0]["device"], "/dev/vda");
-    let data = is(&demo, &had[1], "in-use").await;
+    let data = demo.volume_is(&had[1], "in-use").await;
     assert_eq!(data["attachments"][0]["device"], "/dev/vdb");
 
     // The root stays where it is, and no image is made of it yet.
@@ -105,7 +83,7 @@ async fn a_server_boots_from_a_volume_made_of_an_image_beside_an_empty_one() {
     assert_eq!(spec(&cloud, &server).await.volumes.len(), 2);
 
     server.delete().await.vanishes().await;
-    is(&demo, &had[1], "available").await;
+    demo.volume_is(&had[1], "available").await;
     until("the root volume is gone", || async {
         (count(&demo).await == 1).then_some(())
     })
@@ -121,7 +99,7 @@ async fn a_volume_that_was_booted_from_boots_again_and_its_snapshot_too() {
     let property = json!([{"op": "add", "path": "/hw_disk_bus", "value": "scsi"}]);
     let path = format!("/image/v2/images/{image}");
     demo.patch(&path, &property).await.expect(200);
-    let id = volume(&demo, json!({"size": 1, "imageRef": image})).await;
+    let id = demo.volume(json!({"size": 1, "imageRef": image})).await;
     let disks = |kind: &str, id: &str| json!([{"boot_index": 0, "source_type": kind, "destination_type": "volume", "uuid": id}]);
     for _ in 0..2 {
         let server = boot(&cloud, &demo, disks("volume", &id)).await;
@@ -139,7 +117,7 @@ async fn a_volume_that_was_booted_from_boots_again_and_its_snapshot_too() {
             .await;
         assert!(refused.fault(400).starts_with("Invalid volume"));
         server.delete().await.vanishes().await;
-        is(&demo, &id, "available").await;
+        demo.volume_is(&id, "available").await;
     }
     let body = json!({"snapshot": {"volume_id": id}});
     let path = format!("/volume/v3/{}/snapshots", demo.project_id);
@@ -160,7 +138,7 @@ async fn a_volume_that_was_booted_from_boots_again_and_its_snapshot_too() {
         Some(hypervisor::DiskBus::Scsi)
     );
     server.delete().await.vanishes().await;
-    is(&demo, &had[0], "available").await;
+    demo.volume_is(&had[0], "available").await;
     cloud.audit().await;
 }
 
@@ -169,7 +147,7 @@ async fn a_server_that_cannot_be_built_leaves_no_volume_behind() {
     let cloud = TestCloud::start().await;
     let demo = cloud.demo().await;
     let image = cloud.image(&demo).await;
-    let kept = volume(&demo, json!({"size": 1})).await;
+    let kept = demo.volume(json!({"size": 1})).await;
     let faults = Faults {
         fail_start_of: Some("booted".to_owned()),
         ..Faults::default()
@@ -182,7 +160,7 @@ async fn a_server_that_cannot_be_built_leaves_no_volume_behind() {
     ]);
     let server = boot(&cloud, &demo, disks).await;
     server.fails().await;
-    is(&demo, &kept, "available").await;
+    demo.volume_is(&kept, "available").await;
     until("only the volume of before is left", || async {
         (count(&demo).await == 1).then_some(())
     })
@@ -235,7 +213,7 @@ async fn disks_that_make_no_sense_are_refused() {
     let cloud = TestCloud::start().await;
     let demo = cloud.demo().await;
     let image = cloud.image(&demo).await;
-    let blank = volume(&demo, json!({"size": 1})).await;
+    let blank = demo.volume(json!({"size": 1})).await;
     let flavor = cloud.tiny().await;
     let root = |more: Value| {
         let mut root = json!({"boot_index": 0, "destination_type": "volume"});
@@ -385,7 +363,7 @@ async fn disks_that_make_no_sense_are_refused() {
         .compute("latest", Method::POST, "/servers", Some(&body))
         .await;
     answer.fault(501);
-    is(&demo, &blank, "available").await;
+    demo.volume_is(&blank, "available").await;
     assert_eq!(count(&demo).await, 1);
     cloud.audit().await;
 }

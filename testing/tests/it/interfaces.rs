@@ -58,18 +58,7 @@ async fn has_cards(cloud: &TestCloud, server: &Server, count: usize) {
 
 /// Name, result and message of the last action's event of a server.
 async fn last_event(cloud: &TestCloud, server: &Server) -> Value {
-    let admin = cloud.admin().await;
-    let path = format!("/servers/{}/os-instance-actions", server.id);
-    let actions = admin.compute("latest", Method::GET, &path, None).await;
-    let actions = actions.expect(200);
-    let request = actions["instanceActions"][0]["request_id"]
-        .as_str()
-        .expect("an id")
-        .to_owned();
-    let path = format!("{path}/{request}");
-    let action = admin.compute("latest", Method::GET, &path, None).await;
-    let action = action.expect(200);
-    action["instanceAction"]["events"][0].clone()
+    server.last_action(&cloud.admin().await).await["events"][0].take()
 }
 
 async fn port(user: &User, network: &str, more: Value) -> String {

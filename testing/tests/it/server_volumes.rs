@@ -17,27 +17,9 @@ async fn running() -> (TestCloud, Server) {
     (cloud, server)
 }
 
-fn volumes(user: &User) -> String {
-    format!("/volume/v3/{}/volumes", user.project_id)
-}
-
 /// A volume of 1 GiB that is there.
 async fn volume(user: &User) -> String {
-    let body = json!({"volume": {"size": 1}});
-    let made = user.post(&volumes(user), &body).await.expect(202);
-    let id = made["volume"]["id"].as_str().expect("an id").to_owned();
-    is(user, &id, "available").await;
-    id
-}
-
-/// Waits until a volume has this status.
-async fn is(user: &User, id: &str, status: &str) -> Value {
-    let path = format!("{}/{id}", volumes(user));
-    until(&format!("the volume is {status}"), || async {
-        let mut shown = user.get(&path).await.expect(200)["volume"].take();
-        (shown["status"] == status).then(|| shown.take())
-    })
-    .await
+    user.volume(json!({"size": 1})).await
 }
 
 async fn attach_at(server: &Server, version: &str, wanted: Value) -> Answer {
@@ -76,7 +58,7 @@ async fn of_guest(cloud: &TestCloud, server: &Server) -> Vec<String> {
 
 /// Waits until nothing is left of an attachment.
 async fn free(cloud: &TestCloud, server: &Server, volume: &str) {
-    is(&server.user, volume, "available").await;
+    server.user.volume_is(volume, "available").await;
     until("the server has no volume", || async {
         (listed(server, "latest").await.is_empty()).then_some(())
     })
@@ -84,19 +66,8 @@ async fn free(cloud: &TestCloud, server: &Server, volume: &str) {
     assert!(of_guest(cloud, server).await.is_empty());
 }
 
-/// The last action of a server, as an administrator sees it.
 async fn last_action(cloud: &TestCloud, server: &Server) -> Value {
-    let admin = cloud.admin().await;
-    let path = format!("/servers/{}/os-instance-actions", server.id);
-    let actions = admin.compute("latest", Method::GET, &path, None).await;
-    let actions = actions.expect(200);
-    let request = actions["instanceActions"][0]["request_id"]
-        .as_str()
-        .expect("an id")
-        .to_owned();
-    let path = format!("{path}/{request}");
-    let action = admin.compute("latest", Method::GET, &path, None).await;
-    action.expect(200)["instanceAction"].take()
+    server.last_action(&cloud.admin().await).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,7 +84,7 @@ async fn a_server_gets_a_volume_and_loses_it() {
             "tag": "data", "delete_on_termination": false,
         })
     );
-    let shown = is(&server.user, &id, "in-use").await;
+    let shown = server.user.volume_is(&id, "in-use").await;
     let attachment = &shown["attachments"][0];
     assert_eq!(attachment["server_id"], server.id.as_str());
     assert_eq!(attachment["device"], "/dev/vdb");
@@ -163,13 +134,13 @@ async fn an_attachment_of_the_newest_version_is_accepted_and_not_waited_for() {
     let id = volume(&server.user).await;
     let answer = attach_at(&server, "2.101", json!({"volumeId": id})).await;
     assert_eq!((answer.status.as_u16(), answer.text.as_str()), (202, ""));
-    is(&server.user, &id, "in-use").await;
+    server.user.volume_is(&id, "in-use").await;
     // Stopped servers get and lose volumes too.
     server.stop().await.reaches("SHUTOFF").await;
     detach(&server, &id).await.expect(202);
     free(&cloud, &server, &id).await;
     assert_eq!(attach(&server, &id).await["device"], "/dev/vdb");
-    is(&server.user, &id, "in-use").await;
+    server.user.volume_is(&id, "in-use").await;
     server.start().await.reaches("ACTIVE").await;
     assert_eq!(of_guest(&cloud, &server).await, [id.as_str()]);
     cloud.audit().await;
@@ -184,12 +155,12 @@ async fn a_deleted_server_gives_its_volumes_back_or_takes_them_along() {
     let wanted = json!({"volumeId": going, "delete_on_termination": true});
     let made = attach_at(&server, "2.79", wanted).await.expect(200);
     assert_eq!(made["volumeAttachment"]["device"], "/dev/vdc");
-    is(demo, &kept, "in-use").await;
-    is(demo, &going, "in-use").await;
+    demo.volume_is(&kept, "in-use").await;
+    demo.volume_is(&going, "in-use").await;
     server.delete().await.vanishes().await;
-    is(demo, &kept, "available").await;
+    demo.volume_is(&kept, "available").await;
     until("the other volume is gone", || async {
-        let shown = demo.get(&format!("{}/{going}", volumes(demo))).await;
+        let shown = demo.get(&format!("{}/{going}", demo.volumes())).await;
         (shown.status == 404).then_some(())
     })
     .await;
@@ -202,7 +173,7 @@ async fn whether_a_volume_goes_with_its_server_can_be_changed() {
     let demo = &server.user;
     let id = volume(demo).await;
     attach(&server, &id).await;
-    is(demo, &id, "in-use").await;
+    demo.volume_is(&id, "in-use").await;
     let path = format!("/servers/{}/os-volume_attachments/{id}", server.id);
     let put = async |version: &str, body: Value| {
         let body = json!({"volumeAttachment": body});
@@ -248,7 +219,7 @@ async fn whether_a_volume_goes_with_its_server_can_be_changed() {
     .await
     .expect(202);
     server.delete().await.vanishes().await;
-    is(demo, &id, "available").await;
+    demo.volume_is(&id, "available").await;
     cloud.audit().await;
 }
 
@@ -260,7 +231,7 @@ async fn what_cannot_be_attached_or_detached_is_refused_and_nothing_changes() {
     other.reaches("ACTIVE").await;
     let id = volume(demo).await;
     attach(&server, &id).await;
-    is(demo, &id, "in-use").await;
+    demo.volume_is(&id, "in-use").await;
     for taken in [&server, &other] {
         let refused = attach_at(taken, "latest", json!({"volumeId": id})).await;
         assert!(refused.fault(400).starts_with("Invalid volume"));
@@ -346,7 +317,7 @@ async fn an_attachment_that_fails_on_the_host_leaves_the_volume_usable() {
         .set_faults(&Faults::default())
         .expect("faults");
     attach(&server, &id).await;
-    is(&server.user, &id, "in-use").await;
+    server.user.volume_is(&id, "in-use").await;
 
     // A guest that does not let go keeps its volume, and can be asked again.
     let faults = Faults {
@@ -361,7 +332,7 @@ async fn an_attachment_that_fails_on_the_host_leaves_the_volume_usable() {
             .then_some(())
     })
     .await;
-    is(&server.user, &id, "in-use").await;
+    server.user.volume_is(&id, "in-use").await;
     assert_eq!(of_guest(&cloud, &server).await, [id.as_str()]);
     cloud
         .host(0)
@@ -395,7 +366,7 @@ async fn of_many_attachments_of_one_volume_one_wins() {
     for lost in all.into_iter().filter(|answer| answer.status != 200) {
         lost.fault(400);
     }
-    is(demo, &id, "in-use").await;
+    demo.volume_is(&id, "in-use").await;
     until("one server has it", || async {
         let (first, other) = (
             listed(&server, "latest").await,
@@ -419,7 +390,7 @@ async fn deleted_in_the_middle_of_an_attachment_a_server_leaves_the_volume_free(
         attach_at(&server, "2.101", wanted).await.expect(202);
         tokio::time::sleep(std::time::Duration::from_millis(round * 7)).await;
         server.delete().await.vanishes().await;
-        is(&demo, &id, "available").await;
+        demo.volume_is(&id, "available").await;
     }
     cloud.audit().await;
 }
@@ -430,8 +401,8 @@ async fn a_volume_that_grows_is_seen_by_its_guest() {
     let demo = &server.user;
     let id = volume(demo).await;
     attach(&server, &id).await;
-    is(demo, &id, "in-use").await;
-    let path = format!("{}/{id}/action", volumes(demo));
+    demo.volume_is(&id, "in-use").await;
+    let path = format!("{}/{id}/action", demo.volumes());
     let body = json!({"os-extend": {"new_size": 2}});
     let headers = [
         ("openstack-api-version", "volume 3.42"),
@@ -445,7 +416,7 @@ async fn a_volume_that_grows_is_seen_by_its_guest() {
         (seen == Some(2 << 30)).then_some(())
     })
     .await;
-    is(demo, &id, "in-use").await;
+    demo.volume_is(&id, "in-use").await;
     cloud.audit().await;
 }
 
@@ -459,15 +430,15 @@ async fn clients_that_do_not_know_of_volumes_of_several_servers_get_none() {
     admin.post(&path, &kind).await.expect(200);
     let demo = &server.user;
     let body = json!({"volume": {"size": 1, "volume_type": "shared"}});
-    let made = demo.post(&volumes(demo), &body).await.expect(202);
+    let made = demo.post(&demo.volumes(), &body).await.expect(202);
     let id = made["volume"]["id"].as_str().expect("an id").to_owned();
-    is(demo, &id, "available").await;
+    demo.volume_is(&id, "available").await;
     let why = attach_at(&server, "2.59", json!({"volumeId": id})).await;
     assert!(why.fault(400).contains("2.60"));
     attach_at(&server, "2.60", json!({"volumeId": id}))
         .await
         .expect(200);
-    is(demo, &id, "in-use").await;
+    demo.volume_is(&id, "in-use").await;
     // Two servers of one host cannot have it: the second one gives it back.
     let second = cloud.boot(demo, "two").await;
     second.reaches("ACTIVE").await;
@@ -481,7 +452,7 @@ async fn clients_that_do_not_know_of_volumes_of_several_servers_get_none() {
     })
     .await;
     assert!(listed(&second, "latest").await.is_empty());
-    is(demo, &id, "in-use").await;
+    demo.volume_is(&id, "in-use").await;
     assert_eq!(of_guest(&cloud, &server).await, [id.as_str()]);
     cloud.audit().await;
 }
@@ -497,10 +468,10 @@ async fn deleted_while_its_guest_keeps_a_volume_a_server_goes_all_the_same() {
     };
     cloud.host(0).set_faults(&faults).expect("faults");
     attach(&server, &id).await;
-    is(demo, &id, "in-use").await;
+    demo.volume_is(&id, "in-use").await;
     detach(&server, &id).await.expect(202);
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    demo.volume_is(&id, "detaching").await;
     server.delete().await.vanishes().await;
-    is(demo, &id, "available").await;
+    demo.volume_is(&id, "available").await;
     cloud.audit().await;
 }

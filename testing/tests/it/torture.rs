@@ -5,12 +5,11 @@
 //! The world is a whole cloud, and the journal is its own: the workflows under test have names that the cloud's
 //! conductor does not know.
 
+mod interfaces;
 mod volumes;
 
 use std::sync::Arc;
 
-use compute_conductor::workflows::interfaces::attach::AttachInterface;
-use compute_conductor::workflows::interfaces::detach::DetachInterface;
 use compute_conductor::workflows::{act::Act, build::Build, delete::Delete, snapshot::Snapshot};
 use compute_conductor::{Env, Settings};
 use compute_db::{claims, servers};
@@ -19,13 +18,12 @@ use compute_model::network::NetworkRequest;
 use compute_model::server::BuildPlan;
 use compute_model::{Server as Row, TaskState, VmState};
 use compute_rpc::workflows as states;
-use http::Method;
 use hypervisor::ServerSpec;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sql::Database;
 use testing::{Server, TestCloud, User};
-use workflow::testing::{Plan, Stop, Trial, World, torture, until};
+use workflow::testing::{Plan, Stop, Trial, World, torture};
 use workflow::{Record, Status};
 
 use crate::engines::databases_of;
@@ -175,12 +173,6 @@ impl Stage {
         compute_rpc::sealed::seal(secret.expose_secret(), &self.demo.token)
     }
 
-    /// The ports of the cards that the guest has.
-    async fn cards(&self, row: &Row) -> Vec<String> {
-        let nics = self.spec(row).await.nics;
-        nics.into_iter().map(|nic| nic.port_id).collect()
-    }
-
     /// What the server's host knows of its guest.
     async fn spec(&self, row: &Row) -> ServerSpec {
         let hosts = &self.cloud.cloud().hosts;
@@ -189,15 +181,6 @@ impl Stage {
             .find(|hosted| Some(hosted.host.as_str()) == row.host.as_deref());
         let spec = hosted.expect("a host").driver.spec(&row.id).await;
         spec.expect("a driver").expect("a guest")
-    }
-
-    /// Waits until the server has so many ports, and its record says so.
-    async fn has_ports(&self, id: &str, count: usize) {
-        until(|| async {
-            let row = self.row(id).await;
-            row.vifs.len() == count && self.server(id).ports().await.len() == count
-        })
-        .await;
     }
 
     /// Nothing of a server is left on hosts and networks.
@@ -287,7 +270,10 @@ async fn builds(stage: Stage) {
             assert_eq!(nodes, [row.node_id.as_ref()], "{trial:?}");
             assert_eq!(row.volumes.len(), 1, "{trial:?}");
             assert_eq!(stage.spec(&row).await.volumes.len(), 1, "{trial:?}");
-            stage.volume_is(&row.volumes[0].volume_id, "in-use").await;
+            stage
+                .demo
+                .volume_is(&row.volumes[0].volume_id, "in-use")
+                .await;
             // Room for those to come, and nothing left for the last audit to be fooled by.
             stage.server(&row.id).delete().await.vanishes().await;
             stage.has_no_volumes(trial).await;
@@ -405,86 +391,6 @@ async fn actions(stage: Stage) {
     stage.cloud.audit().await;
 }
 
-/// One more card of a server; each trial leaves the server as it found it.
-async fn attaches(stage: Stage) {
-    let target = stage.running().await;
-    let world = async || {
-        let state = states::AttachInterface {
-            server_id: target.id.clone(),
-            asked: asked(),
-            wanted: NetworkRequest::Network {
-                id: stage.network.clone(),
-                fixed_ip: None,
-                tag: None,
-            },
-            before: Vec::new(),
-            vif: None,
-            plugging_since: None,
-        };
-        stage.world::<AttachInterface>(&target.id, state)
-    };
-    let audit = async |trial: &Trial, _: &Env, record: &Record| {
-        let row = stage.row(&record.subject).await;
-        let kept = match record.status {
-            Status::Done => 2,
-            _ => 1,
-        };
-        assert_eq!(row.vifs.len(), kept, "{trial:?}");
-        assert_eq!(stage.server(&row.id).ports().await.len(), kept, "{trial:?}");
-        assert_eq!(stage.cards(&row).await.len(), kept, "{trial:?}");
-        assert_eq!(
-            (row.vm_state, row.task_state),
-            (VmState::Active, None),
-            "{trial:?}"
-        );
-        for vif in row.vifs.iter().skip(1) {
-            let path = format!("/servers/{}/os-interface/{}", row.id, vif.port_id);
-            let demo = &stage.demo;
-            let answer = demo.compute("latest", Method::DELETE, &path, None).await;
-            answer.expect(202);
-        }
-        stage.has_ports(&row.id, 1).await;
-    };
-    torture::<AttachInterface>(stage.plan("tortured attach"), world, audit).await;
-    stage.cloud.audit().await;
-}
-
-/// A card of a server goes; where the trial took it away, it is given another one.
-async fn detaches(stage: Stage) {
-    let target = stage.running().await;
-    let world = async || {
-        let path = format!("/servers/{}/os-interface", target.id);
-        let wanted = json!({"interfaceAttachment": {"net_id": stage.network}});
-        let demo = &stage.demo;
-        if stage.server(&target.id).ports().await.len() == 1 {
-            let answer = demo
-                .compute("latest", Method::POST, &path, Some(&wanted))
-                .await;
-            answer.expect(200);
-        }
-        let row = stage.row(&target.id).await;
-        let state = states::DetachInterface {
-            server_id: target.id.clone(),
-            asked: asked(),
-            before: Vec::new(),
-            vif: row.vifs[1].clone(),
-        };
-        stage.world::<DetachInterface>(&target.id, state)
-    };
-    let audit = async |trial: &Trial, _: &Env, record: &Record| {
-        let row = stage.row(&record.subject).await;
-        let kept = match record.status {
-            Status::Done => 1,
-            _ => 2,
-        };
-        assert_eq!(row.vifs.len(), kept, "{trial:?}");
-        assert_eq!(stage.server(&row.id).ports().await.len(), kept, "{trial:?}");
-        assert_eq!(stage.cards(&row).await.len(), kept, "{trial:?}");
-    };
-    torture::<DetachInterface>(stage.plan("tortured detach"), world, audit).await;
-    stage.cloud.audit().await;
-}
-
 /// An image of a server; each trial makes another one.
 async fn snapshots(stage: Stage) {
     let target = stage.running().await;
@@ -546,12 +452,12 @@ async fn an_image_is_whole_or_leaves_nothing_wherever_it_is_hit() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_comes_whole_or_leaves_nothing_wherever_its_attachment_is_hit() {
-    attaches(Stage::open().await).await;
+    interfaces::attaches(Stage::open().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_goes_whole_or_stays_wherever_its_detachment_is_hit() {
-    detaches(Stage::open().await).await;
+    interfaces::detaches(Stage::open().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -600,10 +506,10 @@ async fn on_a_server(variable: &str) {
         actions(stage).await;
     }
     if let Some(stage) = Stage::on(variable).await {
-        attaches(stage).await;
+        interfaces::attaches(stage).await;
     }
     if let Some(stage) = Stage::on(variable).await {
-        detaches(stage).await;
+        interfaces::detaches(stage).await;
     }
     if let Some(stage) = Stage::on(variable).await {
         volumes::attaches(stage).await;

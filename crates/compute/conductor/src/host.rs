@@ -15,9 +15,11 @@ use bus::{CallError, Message, Options};
 use compute_model::fault::Kind;
 use compute_rpc::agent;
 use compute_rpc::workflows::Asked;
+use workflow::StepError;
 
 use crate::env::Env;
 use crate::hearing::look_interval;
+use crate::records;
 use crate::silence;
 use crate::why::Why;
 
@@ -93,6 +95,15 @@ pub async fn call<M: Message>(
             Err(AgentTrouble::Dead(Why::new(Kind::HostAway, format!("{host}: {why}"))))
         }
     }
+}
+
+/// Whether a host counts as dead.
+///
+/// # Errors
+/// The database does not answer: the step is tried again.
+pub async fn is_dead(env: &Env, host: &str) -> Result<bool, StepError> {
+    let death = silence::death(env, host).await;
+    Ok(death.map_err(records::database)?.is_some())
 }
 
 /// Tells a host that is away what it must do when it returns: whatever it was told before about the

@@ -146,13 +146,14 @@ pub async fn release_all_of(env: &Env, server_id: &str) -> Result<(), StepError>
     Ok(())
 }
 
-/// Gives back all volumes of a server that is gone from its host, and deletes those that go with it.
-pub async fn release_all(env: &Env, server: &Server) -> Result<(), StepError> {
-    for volume in &server.volumes {
-        release(env, &volume.attachment_id).await?;
-        if volume.delete_on_termination {
-            delete(env, server, &volume.volume_id).await?;
-        }
+/// Deletes the volumes that go with a server; they were given back before.
+pub async fn delete_those_that_go(env: &Env, server: &Server) -> Result<(), StepError> {
+    let going = server
+        .volumes
+        .iter()
+        .filter(|one| one.delete_on_termination);
+    for volume in going {
+        delete(env, server, &volume.volume_id).await?;
     }
     Ok(())
 }

@@ -18,27 +18,16 @@ async fn a_volume_is_not_taken_from_under_its_server_by_the_volume_service() {
     let demo = cloud.demo().await;
     let server = cloud.boot(&demo, "s").await;
     server.reaches("ACTIVE").await;
-    let volumes = format!("/volume/v3/{}/volumes", demo.project_id);
-    let body = json!({"volume": {"size": 1}});
-    let made = demo.post(&volumes, &body).await.expect(202);
-    let id = made["volume"]["id"].as_str().expect("an id").to_owned();
-    let volume = format!("{volumes}/{id}");
-    until("the volume is made", || async {
-        (status(&demo, &volume).await == "available").then_some(())
-    })
-    .await;
+    let id = demo.volume(json!({"size": 1})).await;
+    let volume = format!("{}/{id}", demo.volumes());
     let path = format!("/servers/{}/os-volume_attachments", server.id);
     let attach = json!({"volumeAttachment": {"volumeId": id}});
     let attached = demo
         .compute("2.100", Method::POST, &path, Some(&attach))
         .await;
     attached.expect(200);
-    until("the volume is in use", || async {
-        (status(&demo, &volume).await == "in-use").then_some(())
-    })
-    .await;
-    let shown = demo.get(&volume).await.expect(200);
-    let attachment = shown["volume"]["attachments"][0]["attachment_id"].clone();
+    let shown = demo.volume_is(&id, "in-use").await;
+    let attachment = shown["attachments"][0]["attachment_id"].clone();
     let attachment = attachment.as_str().expect("an id");
 
     // Each of these would leave the guest with a device that others may get.

@@ -8,7 +8,8 @@ use compute_model::{TaskState, VmState};
 use compute_rpc::workflows as states;
 use http::Method;
 use serde_json::{Value, json};
-use workflow::testing::{Trial, torture, until};
+use testing::until;
+use workflow::testing::{Trial, torture};
 use workflow::{Record, Status};
 
 use super::{Stage, asked};
@@ -28,42 +29,15 @@ pub fn blank() -> VolumeRequest {
 impl Stage {
     /// Waits until the project has no volume.
     pub async fn has_no_volumes(&self, trial: &Trial) {
-        let mut list = Value::Null;
-        for _ in 0..1000 {
-            let path = format!("{}/detail", self.volumes());
-            list = self.demo.get(&path).await.expect(200)["volumes"].take();
-            if list.as_array().is_some_and(Vec::is_empty) {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-        panic!("{trial:?}: volumes are left: {list:#}");
-    }
-
-    fn volumes(&self) -> String {
-        format!("/volume/v3/{}/volumes", self.demo.project_id)
-    }
-
-    async fn volume(&self) -> String {
-        let body = json!({"volume": {"size": 1}});
-        let made = self.demo.post(&self.volumes(), &body).await.expect(202);
-        let id = made["volume"]["id"].as_str().expect("an id").to_owned();
-        self.volume_is(&id, "available").await;
-        id
-    }
-
-    pub async fn volume_is(&self, id: &str, status: &str) {
-        let path = format!("{}/{id}", self.volumes());
-        until(|| async {
-            let shown = self.demo.get(&path).await.expect(200);
-            shown["volume"]["status"] == status
+        until(&format!("{trial:?}: no volume is left"), || async {
+            self.demo.all_volumes().await.is_empty().then_some(())
         })
         .await;
     }
 
     /// The attachments that the volume service has of a volume.
     async fn attachments(&self, id: &str) -> usize {
-        let path = format!("{}/{id}", self.volumes());
+        let path = format!("{}/{id}", self.demo.volumes());
         let shown = self.demo.get(&path).await.expect(200);
         shown["volume"]["attachments"]
             .as_array()
@@ -81,7 +55,7 @@ impl Stage {
             0 => "available",
             _ => "in-use",
         };
-        self.volume_is(volume, status).await;
+        self.demo.volume_is(volume, status).await;
         assert_eq!(
             (row.vm_state, row.task_state),
             (VmState::Active, None::<TaskState>),
@@ -97,15 +71,18 @@ impl Stage {
             .compute("latest", Method::DELETE, &path, None)
             .await;
         answer.expect(202);
-        self.volume_is(volume, "available").await;
-        until(|| async { self.row(server_id).await.volumes.is_empty() }).await;
+        self.demo.volume_is(volume, "available").await;
+        until("the server has no volume", || async {
+            (self.row(server_id).await.volumes.is_empty()).then_some(())
+        })
+        .await;
     }
 }
 
 /// A server gets a volume; each trial leaves both as it found them.
 pub async fn attaches(stage: Stage) {
     let target = stage.running().await;
-    let volume = stage.volume().await;
+    let volume = stage.demo.volume(json!({"size": 1})).await;
     let world = async || {
         let state = states::AttachVolume {
             server_id: target.id.clone(),
@@ -132,7 +109,7 @@ pub async fn attaches(stage: Stage) {
 /// A server loses a volume; where the trial took it away, it is given it again.
 pub async fn detaches(stage: Stage) {
     let target = stage.running().await;
-    let volume = stage.volume().await;
+    let volume = stage.demo.volume(json!({"size": 1})).await;
     let world = async || {
         let path = format!("/servers/{}/os-volume_attachments", target.id);
         let wanted: Value = json!({"volumeAttachment": {"volumeId": volume}});
@@ -142,7 +119,7 @@ pub async fn detaches(stage: Stage) {
                 .compute("2.100", Method::POST, &path, Some(&wanted))
                 .await;
             answer.expect(200);
-            stage.volume_is(&volume, "in-use").await;
+            stage.demo.volume_is(&volume, "in-use").await;
         }
         let state = states::DetachVolume {
             server_id: target.id.clone(),

@@ -404,7 +404,7 @@ async fn destroy(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), S
         }
         // What the guest may have open is nobody else's until its host is known to be dead.
         AgentTrouble::Away(why)
-            if !server.volumes.is_empty() && !disks::is_dead(env, on).await? =>
+            if !server.volumes.is_empty() && !host::is_dead(env, on).await? =>
         {
             Err(StepError::retry(Duration::from_secs(1), why.text))
         }

@@ -18,7 +18,7 @@ use workflow::{Next, Step, StepContext, StepError, Workflow};
 use super::MINUTE;
 use crate::env::Env;
 use crate::host::{self, AgentTrouble};
-use crate::{letting_go, ports, records, silence, volumes};
+use crate::{letting_go, ports, records, volumes};
 
 /// How often an operation that was asked to turn round is looked at. Its end wakes us before that.
 const LOOK: Duration = Duration::from_secs(1);
@@ -85,10 +85,7 @@ async fn guest(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
     let gone = match &trouble {
         AgentTrouble::Stale => return Ok(Next::Go),
         AgentTrouble::Dead(_) => true,
-        AgentTrouble::Away(_) if cx.attempt() >= AGENT_TRIES => {
-            let death = silence::death(env, &on).await;
-            death.map_err(records::database)?.is_some()
-        }
+        AgentTrouble::Away(_) if cx.attempt() >= AGENT_TRIES => host::is_dead(env, &on).await?,
         _ => false,
     };
     if !gone {
@@ -113,9 +110,9 @@ async fn release_volumes(
     state: &mut State,
 ) -> Result<Next, StepError> {
     if let Some(server) = records::load(env, &state.server_id).await? {
-        volumes::release_all(env, &server).await?;
-        // What was reserved for the server besides is void by now.
+        // What was reserved for the server beside its own is void by now.
         volumes::release_all_of(env, &server.id).await?;
+        volumes::delete_those_that_go(env, &server).await?;
     }
     Ok(Next::Go)
 }

@@ -16,8 +16,8 @@ use workflow::{Next, StepContext, StepError};
 
 use crate::env::Env;
 use crate::records::{self, finish};
+use crate::volumes;
 use crate::why::Why;
-use crate::{silence, volumes};
 
 /// How often a volume that is being made is looked at.
 const LOOK: Duration = Duration::from_millis(200);
@@ -134,12 +134,6 @@ async fn in_name(env: &Env, state: &State) -> Result<(Service, SecretString), St
     let own = env.session.token().await;
     let own = own.map_err(|error| StepError::retry(LOOK, error))?;
     Ok((env.volume.vouched(&own), token))
-}
-
-/// Whether a host counts as dead.
-pub async fn is_dead(env: &Env, host: &str) -> Result<bool, StepError> {
-    let death = silence::death(env, host).await;
-    Ok(death.map_err(records::database)?.is_some())
 }
 
 /// Gives the volumes back, and deletes those that were made.
