@@ -475,3 +475,107 @@ async fn deleted_while_its_guest_keeps_a_volume_a_server_goes_all_the_same() {
     demo.volume_is(&id, "available").await;
     cloud.audit().await;
 }
+
+/// A cloud with a running server whose host takes this long for each change of a device.
+async fn slow() -> (TestCloud, Server) {
+    let cloud = TestCloud::changed("", |config| config.fake.latencies.other_ms = 2000).await;
+    let demo = cloud.demo().await;
+    let server = cloud.boot(&demo, "one").await;
+    server.reaches("ACTIVE").await;
+    (cloud, server)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleted_while_it_gets_a_volume_that_its_guest_keeps_a_server_goes_all_the_same() {
+    let (cloud, server) = slow().await;
+    let demo = &server.user;
+    let id = volume(demo).await;
+    let faults = Faults {
+        keep_volume_of: Some("one".to_owned()),
+        ..Faults::default()
+    };
+    cloud.host(0).set_faults(&faults).expect("faults");
+    let wanted = json!({"volumeId": id});
+    attach_at(&server, "2.101", wanted).await.expect(202);
+    // From here on the host is told to plug it.
+    demo.volume_is(&id, "attaching").await;
+    server.delete().await.vanishes().await;
+    demo.volume_is(&id, "available").await;
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_changes_of_devices_wait_than_a_server_can_want() {
+    let (cloud, server) = slow().await;
+    let demo = &server.user;
+    let admin = cloud.admin().await;
+    let quota = format!(
+        "/volume/v3/{}/os-quota-sets/{}",
+        admin.project_id, demo.project_id
+    );
+    let body = json!({"quota_set": {"volumes": -1}});
+    admin.put(&quota, &body).await.expect(200);
+    let mut refused = None;
+    for _ in 0..20 {
+        let id = volume(demo).await;
+        let answer = attach_at(&server, "2.101", json!({"volumeId": id})).await;
+        if answer.status != 202 {
+            refused = Some(answer.fault(409));
+            break;
+        }
+    }
+    let why = refused.expect("one too many");
+    assert!(why.contains("under way"), "{why}");
+    server.delete().await.vanishes().await;
+    for volume in demo.all_volumes().await {
+        let id = volume["id"].as_str().expect("an id");
+        demo.volume_is(id, "available").await;
+    }
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_lost_its_guest_gives_the_volume_back() {
+    let (cloud, server) = running().await;
+    let demo = &server.user;
+    let id = volume(demo).await;
+    attach(&server, &id).await;
+    demo.volume_is(&id, "in-use").await;
+    let facts = cloud.host(0).inspect(&server.id).await.expect("a driver");
+    let epoch = facts.expect("a guest").epoch;
+    let gone = cloud
+        .host(0)
+        .ensure_gone(&server.id, epoch, hypervisor::Keep::Nothing);
+    gone.await.expect("gone");
+    detach(&server, &id).await.expect(202);
+    demo.volume_is(&id, "available").await;
+    until("the server has no volume", || async {
+        (listed(&server, "latest").await.is_empty()).then_some(())
+    })
+    .await;
+    server.delete().await.vanishes().await;
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_in_the_middle_of_changes_gives_the_guest_what_its_record_says_in_the_end() {
+    let cloud = TestCloud::changed("[fake]\nstart_ms = 1000\n", |config| {
+        config.fake.latencies.other_ms = 500;
+    })
+    .await;
+    let demo = cloud.demo().await;
+    let server = cloud.boot(&demo, "one").await;
+    server.reaches("ACTIVE").await;
+    let (first, second) = (volume(&demo).await, volume(&demo).await);
+    attach(&server, &first).await;
+    demo.volume_is(&first, "in-use").await;
+    server.stop().await.reaches("SHUTOFF").await;
+    let wanted = json!({"volumeId": second});
+    attach_at(&server, "2.101", wanted).await.expect(202);
+    detach(&server, &first).await.expect(202);
+    server.start().await.reaches("ACTIVE").await;
+    demo.volume_is(&first, "available").await;
+    demo.volume_is(&second, "in-use").await;
+    assert_eq!(of_guest(&cloud, &server).await, [second.as_str()]);
+    cloud.audit().await;
+}
