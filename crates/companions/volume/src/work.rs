@@ -11,6 +11,7 @@ pub mod manage;
 pub mod reimage;
 pub mod restore;
 pub mod snapshot;
+pub mod still;
 #[cfg(test)]
 mod tests;
 pub mod upload;

@@ -205,10 +205,7 @@ async fn page(volumes: &Volumes, call: &Call) -> Result<Vec<Model>, Fault> {
         None => None,
         Some(id) => Some(attach::find(volumes, &cx.caller, id).await?),
     };
-    match asked.limit {
-        0 => Ok(Vec::new()),
-        _ => Ok(pages::page(volumes.db().read(), base, &asked, marker.as_ref()).await?),
-    }
+    Ok(pages::page(volumes.db().read(), base, &asked, marker.as_ref()).await?)
 }
 
 #[derive(Debug, Deserialize, Versioned)]

@@ -95,10 +95,7 @@ async fn page(volumes: &Volumes, call: &Call, path: &str) -> Result<Page, Fault>
         true => Some(pages::count(db, base.clone(), &asked).await?),
         false => None,
     };
-    let found = match asked.limit {
-        0 => Vec::new(),
-        _ => pages::page(db, base, &asked, marker.as_ref()).await?,
-    };
+    let found = pages::page(db, base, &asked, marker.as_ref()).await?;
     let last = found.last().map(|row| row.id.clone());
     let next = next_links(call, path, asked.limit, found.len(), last.as_deref());
     Ok((found, count, next))

@@ -99,10 +99,7 @@ pub async fn list(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
         None => None,
         Some(id) => Some(find(&volumes, id).await?),
     };
-    let found = match asked.limit {
-        0 => Vec::new(),
-        _ => pages::page(db, base, &asked, marker.as_ref()).await?,
-    };
+    let found = pages::page(db, base, &asked, marker.as_ref()).await?;
     let ids: Vec<&str> = found.iter().map(|row| row.id.as_str()).collect();
     let specs = properties::of_many(db, Owner::GroupType, &ids).await?;
     let none = Properties::new();

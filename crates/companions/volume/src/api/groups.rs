@@ -82,10 +82,7 @@ async fn page(volumes: &Volumes, call: &Call) -> Result<(Vec<Model>, Option<Vec<
         None => None,
         Some(id) => Some(find_by(volumes, cx, id).await?),
     };
-    let found = match asked.limit {
-        0 => Vec::new(),
-        _ => pages::page(db, Entity::find().filter(of), &asked, marker.as_ref()).await?,
-    };
+    let found = pages::page(db, Entity::find().filter(of), &asked, marker.as_ref()).await?;
     let last = found.last().map(|row| row.id.as_str());
     let next = next_links(call, "groups", asked.limit, found.len(), last);
     Ok((found, next))

@@ -83,10 +83,7 @@ pub async fn list(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
         None => None,
         Some(id) => Some(seen(&volumes, cx, id).await?),
     };
-    let found = match asked.limit {
-        0 => Vec::new(),
-        _ => pages::page(db, Entity::find().filter(of), &asked, marker.as_ref()).await?,
-    };
+    let found = pages::page(db, Entity::find().filter(of), &asked, marker.as_ref()).await?;
     let last = found.last().map(|row| row.id.as_str());
     let next = next_links(&call, "messages", asked.limit, found.len(), last);
     call.render(&MessagePage {

@@ -76,10 +76,7 @@ pub async fn list(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
         None => None,
         Some(id) => Some(find(db, id).await?),
     };
-    let found = match asked.limit {
-        0 => Vec::new(),
-        _ => pages::page(db, Entity::find(), &asked, marker.as_ref()).await?,
-    };
+    let found = pages::page(db, Entity::find(), &asked, marker.as_ref()).await?;
     let ids: Vec<&str> = found.iter().map(|row| row.id.as_str()).collect();
     let all = properties::of_many(db, Owner::Qos, &ids).await?;
     let none = Properties::new();

@@ -142,10 +142,7 @@ async fn page(
             Some(found.ok_or_else(|| missing(id))?)
         }
     };
-    let found = match asked.limit {
-        0 => Vec::new(),
-        _ => pages::page(db, base, &asked, marker.as_ref()).await?,
-    };
+    let found = pages::page(db, base, &asked, marker.as_ref()).await?;
     let last = found.last().map(|row| row.id.clone());
     let at = format!("{}{below}", path(call));
     let next = next_links(call, &at, asked.limit, found.len(), last.as_deref());

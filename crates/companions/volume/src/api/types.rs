@@ -180,7 +180,7 @@ pub async fn list(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
         None => None,
         Some(id) => Some(find_id(&volumes, cx, id).await?.row),
     };
-    let found = match asked.limit == 0 || blind {
+    let found = match blind {
         true => Vec::new(),
         false => pages::page(db, base, &asked, marker.as_ref()).await?,
     };

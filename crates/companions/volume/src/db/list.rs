@@ -15,7 +15,7 @@ use crate::fields::{Field, Kind};
 use crate::listing::{Comparand, Filter, Listing, Operator};
 use crate::tables::property;
 
-/// The rows of a page behind `marker`.
+/// The rows of a page behind `marker`; none for a limit of nothing.
 pub async fn page<E>(
     db: &impl ConnectionTrait,
     base: Select<E>,
@@ -26,6 +26,9 @@ where
     E: EntityTrait,
     E::Model: ModelTrait<Entity = E>,
 {
+    if listing.limit == 0 {
+        return Ok(Vec::new());
+    }
     let mut query = filtered(base, listing);
     if let Some(marker) = marker {
         query = query.filter(behind::<E>(&listing.order, marker)?);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Asked, COPY, MINUTE, TRIES, backend, database, id, restore};
+use super::{Asked, COPY, MINUTE, TRIES, backend, database, id, restore, still};
 use crate::db::store::{self, Tx};
 use crate::db::{backups, properties, services, volumes as rows};
 use crate::driver::{Part, Snapshot};
@@ -62,7 +62,7 @@ impl Workflow for Create {
     fn steps() -> Vec<Step<Core, State>> {
         vec![
             Step::new("place", MINUTE, place),
-            Step::new("still", COPY, still)
+            Step::new("still", COPY, make_still)
                 .undo(no_still)
                 .attempts(TRIES),
             Step::new("data", COPY, data).undo(no_data).attempts(TRIES),
@@ -162,13 +162,7 @@ async fn place(_core: &Core, cx: &StepContext, state: &mut State) -> Result<Next
 impl State {
     /// The snapshot that stands still for this backup.
     fn still(&self) -> Result<Option<Snapshot>, StepError> {
-        let made = |still: &String| {
-            Ok(Snapshot {
-                volume: id(&self.volume_id)?,
-                id: id(still)?,
-            })
-        };
-        self.still.as_ref().map(made).transpose()
+        still::of(&self.volume_id, self.still.as_ref())
     }
 
     /// What is read.
@@ -185,22 +179,13 @@ impl State {
     }
 }
 
-async fn still(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    if let Some(still) = state.still()? {
-        core.driver.ensure_snapshot(still).await.map_err(backend)?;
-    }
+async fn make_still(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    still::ensure(core, state.still()?).await?;
     Ok(Next::Go)
 }
 
 async fn no_still(core: &Core, _cx: &StepContext, state: &mut State) -> Result<(), StepError> {
-    match state.still()? {
-        Some(still) => core
-            .driver
-            .ensure_snapshot_gone(still)
-            .await
-            .map_err(backend),
-        None => Ok(()),
-    }
+    still::ensure_gone(core, state.still()?).await
 }
 
 async fn data(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio_util::io::ReaderStream;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Asked, COPY, MINUTE, TRIES, backend, database, id};
+use super::{Asked, COPY, MINUTE, TRIES, backend, database, id, still};
 use crate::db::store::{self, Tx};
 use crate::db::volumes as rows;
 use crate::driver::{Part, Snapshot};
@@ -64,7 +64,7 @@ impl Workflow for Upload {
             Step::new("image", MINUTE, image)
                 .attempts(LOOKS)
                 .undo(no_image),
-            Step::new("still", COPY, still)
+            Step::new("still", COPY, make_still)
                 .undo(no_still)
                 .attempts(TRIES),
             Step::new("upload", COPY, upload).attempts(TRIES),
@@ -168,32 +168,17 @@ async fn owners(core: &Core, state: &State) -> Result<(Service, String), StepErr
 impl State {
     /// The snapshot that stands still for this image.
     fn still(&self) -> Result<Option<Snapshot>, StepError> {
-        let made = |still: &String| {
-            Ok(Snapshot {
-                volume: id(&self.volume_id)?,
-                id: id(still)?,
-            })
-        };
-        self.still.as_ref().map(made).transpose()
+        still::of(&self.volume_id, self.still.as_ref())
     }
 }
 
-async fn still(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    if let Some(still) = state.still()? {
-        core.driver.ensure_snapshot(still).await.map_err(backend)?;
-    }
+async fn make_still(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    still::ensure(core, state.still()?).await?;
     Ok(Next::Go)
 }
 
 async fn no_still(core: &Core, _cx: &StepContext, state: &mut State) -> Result<(), StepError> {
-    match state.still()? {
-        Some(still) => core
-            .driver
-            .ensure_snapshot_gone(still)
-            .await
-            .map_err(backend),
-        None => Ok(()),
-    }
+    still::ensure_gone(core, state.still()?).await
 }
 
 /// Sends the bytes. An image that has its data already is success.

@@ -30,6 +30,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use sql::Database;
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use volume::{Settings, Volumes};
@@ -83,6 +84,7 @@ pub struct Cinder {
     pub settings: Settings,
     router: Router,
     stop: CancellationToken,
+    tasks: JoinSet<()>,
     _folder: TempDir,
 }
 
@@ -132,7 +134,7 @@ impl Cinder {
         let opened = Volumes::open(db.clone(), settings.clone()).await;
         let volumes = opened.expect("opens");
         let stop = CancellationToken::new();
-        volumes.start(None, stop.clone()).await.detach_all();
+        let tasks = volumes.start(None, stop.clone()).await;
         let router = volumes.router(Arc::new(Tokens));
         Cinder {
             volumes,
@@ -140,6 +142,7 @@ impl Cinder {
             settings,
             router,
             stop,
+            tasks,
             _folder: folder,
         }
     }

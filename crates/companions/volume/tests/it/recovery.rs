@@ -8,11 +8,11 @@ use crate::{ALICE, Cinder};
 #[tokio::test]
 async fn what_was_accepted_is_done_after_a_restart() {
     for db in sql::testing::engines().await {
-        let cinder = Cinder::on(db.clone(), |_| {}).await;
+        let mut cinder = Cinder::on(db.clone(), |_| {}).await;
         let gone = cinder.volume(ALICE, json!({})).await;
         // Nobody works on the journal from here on.
         cinder.stop.cancel();
-        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        while cinder.tasks.join_next().await.is_some() {}
         let made = cinder.begin(ALICE, json!({})).await;
         let made = made["id"].as_str().expect("an id");
         cinder
