@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use testing::{Server, TestCloud, User};
 
 /// Every action of this slice: its body and the word in refusals.
-fn all() -> [(Value, &'static str); 8] {
+fn all() -> [(Value, &'static str); 11] {
     [
         (json!({"os-start": null}), "start"),
         (json!({"os-stop": null}), "stop"),
@@ -16,6 +16,9 @@ fn all() -> [(Value, &'static str); 8] {
         (json!({"unpause": null}), "unpause"),
         (json!({"suspend": null}), "suspend"),
         (json!({"resume": null}), "resume"),
+        (json!({"rescue": null}), "rescue"),
+        (json!({"unrescue": null}), "unrescue"),
+        (json!({"trigger_crash_dump": null}), "trigger_crash_dump"),
     ]
 }
 
@@ -25,11 +28,21 @@ async fn lead(server: &Server, status: &str) {
         "SHUTOFF" => json!({"os-stop": null}),
         "PAUSED" => json!({"pause": null}),
         "SUSPENDED" => json!({"suspend": null}),
+        "RESCUE" => json!({"rescue": null}),
         "ACTIVE" => return,
         other => panic!("no way to {other}"),
     };
-    server.action(action).await.expect(202);
+    take(server, action).await;
     server.reaches(status).await;
+}
+
+/// Asks for an action; a rescue answers with a password.
+async fn take(server: &Server, action: Value) {
+    let code = match action.get("rescue") {
+        Some(_) => 200,
+        None => 202,
+    };
+    server.action(action).await.expect(code);
 }
 
 /// Actions by their position in [`all`], and the status that each leads to.
@@ -46,11 +59,22 @@ const ALLOWED: &[(&str, &str, Ways)] = &[
             (3, "ACTIVE"),
             (4, "PAUSED"),
             (6, "SUSPENDED"),
+            (8, "RESCUE"),
+            (10, "ACTIVE"),
         ],
     ),
-    ("SHUTOFF", "stopped", &[(0, "ACTIVE"), (3, "ACTIVE")]),
-    ("PAUSED", "paused", &[(3, "ACTIVE"), (5, "ACTIVE")]),
+    (
+        "SHUTOFF",
+        "stopped",
+        &[(0, "ACTIVE"), (3, "ACTIVE"), (8, "RESCUE")],
+    ),
+    (
+        "PAUSED",
+        "paused",
+        &[(3, "ACTIVE"), (5, "ACTIVE"), (10, "PAUSED")],
+    ),
     ("SUSPENDED", "suspended", &[(3, "ACTIVE"), (7, "ACTIVE")]),
+    ("RESCUE", "rescued", &[(9, "ACTIVE"), (10, "RESCUE")]),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,13 +96,17 @@ async fn each_action_works_from_its_states_and_is_refused_in_novas_words_in_all_
         }
         for (position, leads_to) in *allowed {
             let (body, _) = all()[*position].clone();
-            server.action(body).await.expect(202);
+            take(&server, body).await;
             server.reaches(leads_to).await;
             if leads_to != status {
-                // Back: every state has a way to ACTIVE by a hard reboot.
-                if *leads_to != "ACTIVE" {
-                    let hard = json!({"reboot": {"type": "HARD"}});
-                    server.action(hard).await.expect(202);
+                // Back: every state but that of a rescue has a way to ACTIVE by a hard reboot.
+                let back = match *leads_to {
+                    "ACTIVE" => None,
+                    "RESCUE" => Some(json!({"unrescue": null})),
+                    _ => Some(json!({"reboot": {"type": "HARD"}})),
+                };
+                if let Some(back) = back {
+                    take(&server, back).await;
                     server.reaches("ACTIVE").await;
                 }
                 lead(&server, status).await;

@@ -200,6 +200,7 @@ async fn a_command_that_comes_late_is_carried_out_only_if_somebody_still_waits_f
     let stop = || agent::Act {
         action: Action::Stop,
         server: Box::new(row.clone()),
+        given: agent::Given::default(),
         sent_at: Some(chrono::Utc::now() - chrono::TimeDelta::minutes(4)),
     };
     let (bus, address) = (&cloud.cloud().bus, agent::address(&host.host));
@@ -428,6 +429,7 @@ async fn an_action_that_was_given_up_ends_without_effect_when_its_host_wakes_up(
     let again = agent::Act {
         action: Action::Stop,
         server: Box::new(claimed),
+        given: agent::Given::default(),
         sent_at: None,
     };
     let bus = &cloud.cloud().bus;

@@ -162,6 +162,8 @@ fn harmless(row: &Row) -> (&'static [&'static str], Option<&'static str>) {
 const SEEN_ELSEWHERE: &[&str] = &[
     "aggregate_instance_extra_specs:{key}", // scheduler: filters_by_name
     "hw_auto_disk_config",                  // below
+    "hw_rescue_bus",                        // model: rescue
+    "hw_rescue_device",                     // model: rescue
     "img_config_drive",                     // below
     "kernel_id",                            // advisories
     "os_require_quiesce",                   // server_images

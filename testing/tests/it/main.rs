@@ -23,6 +23,7 @@ mod networks;
 mod plugging;
 mod policies;
 mod quarantine;
+mod repairs;
 mod reports;
 mod scheduling;
 mod server_groups;

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Context, Failure};
-use compute_model::Server;
 use compute_model::lifecycle::Action;
-use compute_rpc::agent::{Act, Done};
-use hypervisor::{DriverError, GuestFacts, Reboot, ServerSpec, StopHow};
+use compute_model::{Server, VmState};
+use compute_rpc::agent::{Act, Done, Given};
+use hypervisor::{DriverError, GuestFacts, Keep, Reboot, ServerSpec, StopHow};
 
 use crate::failure::{of_driver, unsupported};
 use crate::images::Hold;
 use crate::numbers::{epoch, power};
 use crate::spec::{self, Extras};
-use crate::{Host, images, late};
+use crate::{Host, images, late, rescue};
 
 /// Carries out one action. Repeating it is harmless.
 pub async fn act(host: Arc<Host>, _context: Context, message: Act) -> Result<Done, Failure> {
@@ -22,29 +22,24 @@ pub async fn act(host: Arc<Host>, _context: Context, message: Act) -> Result<Don
     let facts = tokio::select! {
         biased;
         failure = host.given_up.of(&server.id, server.epoch) => return Err(failure),
-        facts = carry_out(&host, server, message.action) => facts?,
+        facts = carry_out(&host, &message) => facts?,
     };
     Ok(Done {
         power_state: power(facts.power_state),
     })
 }
 
-async fn carry_out(
-    host: &Arc<Host>,
-    server: &Server,
-    action: Action,
-) -> Result<GuestFacts, Failure> {
+async fn carry_out(host: &Arc<Host>, message: &Act) -> Result<GuestFacts, Failure> {
+    let (server, action) = (&*message.server, message.action);
     Ok(match action {
         Action::Start => {
             let (described, _holds) = described(host, server).await?;
             facts_of(host.driver.ensure_running(&described).await)?
         }
         Action::Stop => {
-            let image = server.described_by();
-            let asked = image.and_then(|image| image.properties.get("os_shutdown_timeout"));
-            let usual = host.settings.shutdown_timeout;
-            let timeout = shutdown_timeout(asked.map(String::as_str), usual);
-            let how = StopHow::Graceful { timeout };
+            let how = StopHow::Graceful {
+                timeout: patience(host, server),
+            };
             let stopped = host
                 .driver
                 .ensure_stopped(&server.id, epoch(server.epoch), how);
@@ -63,7 +58,52 @@ async fn carry_out(
         }
         Action::Pause | Action::Unpause => pause(host, server, action).await?,
         Action::Suspend | Action::Resume => suspend(host, server, action).await?,
+        Action::Rescue => {
+            let (mut described, mut holds) = described(host, server).await?;
+            holds.extend(rescue::describe(host, &mut described, server, &message.given).await?);
+            let how = Reboot::Soft {
+                timeout: patience(host, server),
+            };
+            facts_of(host.driver.reboot(&described, how).await)?
+        }
+        Action::Unrescue => {
+            let (described, _holds) = described(host, server).await?;
+            facts_of(host.driver.reboot(&described, Reboot::Hard).await)?
+        }
+        Action::Rebuild => rebuild(host, server, &message.given).await?,
+        Action::CrashDump => {
+            let able = host.driver.crash_dump();
+            let able = able.ok_or_else(|| unsupported("trigger a crash dump"))?;
+            facts_of(able.crash_dump(&server.id, epoch(server.epoch)).await)?
+        }
     })
+}
+
+/// Makes the server anew: nothing of its guest, and none of its local disks, is left. A stopped one is stopped again.
+async fn rebuild(host: &Host, server: &Server, given: &Given) -> Result<GuestFacts, Failure> {
+    let _permit = host.builds.acquire().await;
+    // Fetched before anything is given up: an image that cannot be had leaves the server as it is.
+    let (image, _holds) = images::of_server(host, server).await?;
+    let described = spec::new(server, image, &Extras::of(given), &host.settings)?;
+    let epoch = epoch(server.epoch);
+    let gone = host.driver.ensure_gone(&server.id, epoch, Keep::Nothing);
+    gone.await.map_err(|error| of_driver(&error))?;
+    let facts = facts_of(host.driver.ensure_running(&described).await)?;
+    if server.vm_state != VmState::Stopped {
+        return Ok(facts);
+    }
+    facts_of(
+        host.driver
+            .ensure_stopped(&server.id, epoch, StopHow::Hard)
+            .await,
+    )
+}
+
+/// How long the guest may take to shut down.
+fn patience(host: &Host, server: &Server) -> Duration {
+    let image = server.described_by();
+    let asked = image.and_then(|image| image.properties.get("os_shutdown_timeout"));
+    shutdown_timeout(asked.map(String::as_str), host.settings.shutdown_timeout)
 }
 
 fn facts_of(result: Result<GuestFacts, DriverError>) -> Result<GuestFacts, Failure> {

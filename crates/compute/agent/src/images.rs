@@ -114,9 +114,13 @@ pub async fn of_server(
     let Some(image) = &server.image else {
         return Ok((None, Vec::new()));
     };
-    let most = host.settings.max_image_disk;
-    let (ready, holds) = ready(&host.images, image, most).await?;
+    let (ready, holds) = ready_on(host, image).await?;
     Ok((Some(ready), holds))
+}
+
+/// An image, in the cache when this returns; see [`of_server`].
+pub async fn ready_on(host: &Host, image: &ServerImage) -> Result<(Ready, Vec<Hold>), Failure> {
+    ready(&host.images, image, host.settings.max_image_disk).await
 }
 
 /// The image of a server, in the cache when this returns; with its kernel and ramdisk if it has any.

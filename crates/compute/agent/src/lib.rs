@@ -15,6 +15,7 @@ mod late;
 mod numbers;
 mod plug;
 mod report;
+mod rescue;
 pub mod settings;
 mod snapshot;
 mod spec;

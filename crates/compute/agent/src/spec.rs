@@ -9,10 +9,12 @@ use bus::Failure;
 use compute_model::fault::Kind;
 use compute_model::guest_hardware::GuestHardware;
 use compute_model::hardware::{FirmwareType, quoted};
+use compute_model::image::ServerImage;
 use compute_model::metadata::{self, Guest};
 use compute_model::network::Vif;
 use compute_model::volume::Connection;
 use compute_model::{Server, image_properties};
+use compute_rpc::agent::Given;
 use compute_rpc::{code, failure};
 use hypervisor::{
     CommandLine, ConfigDrive, ConfigFile, CpuLimits, DirectBoot, Ephemeral, Firmware, ImageRef,
@@ -30,6 +32,15 @@ pub struct Extras<'a> {
     pub admin_password: Option<&'a str>,
     /// Path and base64 content.
     pub files: &'a [(String, String)],
+}
+
+impl<'a> Extras<'a> {
+    pub fn of(given: &'a Given) -> Self {
+        Extras {
+            admin_password: given.admin_password.as_deref(),
+            files: &given.injected_files,
+        }
+    }
 }
 
 /// The description of a server that is new on this host.
@@ -91,6 +102,9 @@ pub fn renewed(mut kept: ServerSpec, server: &Server) -> Result<ServerSpec, Fail
     kept.name.clone_from(&server.name);
     kept.nics = nics(server)?;
     kept.volumes = volumes(server);
+    if server.rescued_by().is_none() {
+        kept.rescue = None;
+    }
     Ok(kept)
 }
 
@@ -113,9 +127,13 @@ pub fn volumes(server: &Server) -> Vec<Volume> {
 /// A property of the server's image as the type that a description has. The API refuses others, but a row may be older
 /// than the check.
 fn property<T: FromStr>(server: &Server, name: &'static str) -> Result<Option<T>, Failure> {
-    let Some(image) = server.described_by() else {
-        return Ok(None);
-    };
+    match server.described_by() {
+        Some(image) => property_of(image, name),
+        None => Ok(None),
+    }
+}
+
+fn property_of<T: FromStr>(image: &ServerImage, name: &'static str) -> Result<Option<T>, Failure> {
     image_properties::typed(&image.properties, name).map_err(|bad| unusable(bad.to_string()))
 }
 
@@ -141,27 +159,41 @@ fn root_disk(
         };
         return Ok((Some(empty), None));
     };
-    let direct_boot = match ready.kernel {
+    let direct_boot = match &server.image {
+        Some(image) => direct_boot(image, &ready)?,
         None => None,
-        Some(kernel) => {
-            let line: Option<CommandLine> = property(server, "os_command_line")?;
-            Some(DirectBoot {
-                kernel,
-                ramdisk: ready.ramdisk,
-                cmdline: line.or_else(|| COMMAND_LINE.parse().ok()),
-            })
-        }
     };
     let root = RootDisk {
         size_gb,
-        image: Some(ImageRef {
-            id: ready.id,
-            path: ready.path,
-            format: ready.format,
-            virtual_size: ready.virtual_size,
-        }),
+        image: Some(image_ref(ready)),
     };
     Ok((Some(root), direct_boot))
+}
+
+/// The kernel of an image, where it has one.
+///
+/// # Errors
+/// Its command line cannot be read.
+pub fn direct_boot(image: &ServerImage, ready: &Ready) -> Result<Option<DirectBoot>, Failure> {
+    let Some(kernel) = &ready.kernel else {
+        return Ok(None);
+    };
+    let line: Option<CommandLine> = property_of(image, "os_command_line")?;
+    Ok(Some(DirectBoot {
+        kernel: kernel.clone(),
+        ramdisk: ready.ramdisk.clone(),
+        cmdline: line.or_else(|| COMMAND_LINE.parse().ok()),
+    }))
+}
+
+/// The file of an image.
+pub fn image_ref(ready: Ready) -> ImageRef {
+    ImageRef {
+        id: ready.id,
+        path: ready.path,
+        format: ready.format,
+        virtual_size: ready.virtual_size,
+    }
 }
 
 /// The network cards of a server.
@@ -200,7 +232,11 @@ fn extra_spec<T: FromStr>(server: &Server, name: &str) -> Result<Option<T>, Fail
     number.map_err(|_| unusable(format!("extra spec {name}: {} is no number", quoted(text))))
 }
 
-fn config_drive(
+/// The config drive of a server.
+///
+/// # Errors
+/// User data or a file is no base64.
+pub fn config_drive(
     server: &Server,
     extras: &Extras,
     settings: &Settings,

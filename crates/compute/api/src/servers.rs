@@ -9,6 +9,8 @@ pub mod events;
 pub mod images;
 pub mod list;
 pub mod lock;
+pub mod rebuild;
+pub mod rescue;
 pub mod security_groups;
 pub mod show;
 pub mod state;

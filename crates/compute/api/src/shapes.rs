@@ -92,6 +92,7 @@ pub const ALL: &[&Shape] = &[
     servers::actions::LockServer::SHAPE,
     servers::actions::MigrateLive::SHAPE,
     servers::actions::MigrateServer::SHAPE,
+    servers::actions::NewPasswordShown::SHAPE,
     servers::actions::RebootServer::SHAPE,
     servers::actions::RescueServer::SHAPE,
     servers::actions::ResetState::SHAPE,

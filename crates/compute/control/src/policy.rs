@@ -168,10 +168,6 @@ mod tests {
             "os_compute_api:servers:migrations:index:host",
             "migrations are not built",
         ),
-        (
-            "os_compute_api:servers:rebuild:trusted_certs",
-            "rebuild is not built",
-        ),
     ];
 
     #[test]

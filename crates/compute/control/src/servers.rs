@@ -16,6 +16,8 @@ pub mod list;
 pub mod lock;
 pub mod metadata;
 pub mod passwords;
+pub mod rebuild;
+pub mod rescue;
 pub mod security_groups;
 pub mod show;
 pub mod state;

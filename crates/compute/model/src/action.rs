@@ -49,6 +49,7 @@ pub fn event_of(action: &str) -> String {
         "attach_interface" | "detach_interface" | "attach_volume" | "detach_volume" => {
             format!("compute_{action}")
         }
+        "trigger_crash_dump" => "compute_trigger_crash_dump".to_owned(),
         other => format!("compute_{other}_instance"),
     }
 }

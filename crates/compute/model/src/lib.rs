@@ -24,6 +24,7 @@ pub mod network;
 pub mod quarantine;
 pub mod quota;
 pub mod request;
+pub mod rescue;
 pub mod server;
 pub mod server_group;
 pub mod state;

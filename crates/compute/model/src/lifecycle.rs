@@ -6,7 +6,7 @@
 use crate::server::{LockOwner, Server};
 use crate::state::{TaskState, VmState};
 use TaskState::*;
-use VmState::{Active, Paused, Stopped, Suspended};
+use VmState::{Active, Paused, Rescued, Resized, Stopped, Suspended};
 
 /// Something that a server's host does with its guest when a user asks. Other operations (build, delete, a change of
 /// network cards) are workflows of their own.
@@ -21,6 +21,10 @@ pub enum Action {
     Unpause,
     Suspend,
     Resume,
+    Rescue,
+    Unrescue,
+    Rebuild,
+    CrashDump,
 }
 
 impl Action {
@@ -34,6 +38,10 @@ impl Action {
         Action::Unpause,
         Action::Suspend,
         Action::Resume,
+        Action::Rescue,
+        Action::Unrescue,
+        Action::Rebuild,
+        Action::CrashDump,
     ];
 }
 
@@ -67,11 +75,23 @@ pub struct Rule {
     /// Allowed vm states.
     pub from: &'static [VmState],
     pub from_task: From,
-    /// The task state that accepting the action claims.
-    pub claims: TaskState,
-    /// The vm state that success settles in.
-    pub settles: VmState,
+    /// The task state that accepting the action claims; none for one that shows none.
+    pub claims: Option<TaskState>,
+    /// The vm state that success settles in; none leaves it.
+    pub settles: Option<VmState>,
+    /// A stopped server stays stopped, whatever `settles` says.
+    pub stays_stopped: bool,
     pub on_failure: OnFailure,
+}
+
+impl Rule {
+    /// The vm state of a server that was in `vm_state`, after success.
+    pub fn settled(&self, vm_state: VmState) -> VmState {
+        match (self.settles, vm_state) {
+            (_, Stopped) if self.stays_stopped => Stopped,
+            (settles, vm_state) => settles.unwrap_or(vm_state),
+        }
+    }
 }
 
 /// The table. Each asks for a guest that was started once. Source: Nova's decorators on `compute.api.API` and the
@@ -84,8 +104,9 @@ pub fn rule(action: Action) -> Rule {
             record: "start",
             from: &[Stopped],
             from_task: From::Idle,
-            claims: PoweringOn,
-            settles: Active,
+            claims: Some(PoweringOn),
+            settles: Some(Active),
+            stays_stopped: false,
             on_failure: OnFailure::Keep,
         },
         Action::Stop => Rule {
@@ -94,8 +115,9 @@ pub fn rule(action: Action) -> Rule {
             record: "stop",
             from: &[Active, VmState::Error],
             from_task: From::Idle,
-            claims: PoweringOff,
-            settles: Stopped,
+            claims: Some(PoweringOff),
+            settles: Some(Stopped),
+            stays_stopped: false,
             on_failure: OnFailure::Keep,
         },
         Action::RebootSoft => Rule {
@@ -104,8 +126,9 @@ pub fn rule(action: Action) -> Rule {
             record: "reboot",
             from: &[Active],
             from_task: From::Idle,
-            claims: Rebooting,
-            settles: Active,
+            claims: Some(Rebooting),
+            settles: Some(Active),
+            stays_stopped: false,
             on_failure: OnFailure::Error,
         },
         Action::RebootHard => Rule {
@@ -124,8 +147,9 @@ pub fn rule(action: Action) -> Rule {
                 Pausing,
                 Suspending,
             ]),
-            claims: RebootingHard,
-            settles: Active,
+            claims: Some(RebootingHard),
+            settles: Some(Active),
+            stays_stopped: false,
             on_failure: OnFailure::Error,
         },
         Action::Pause => Rule {
@@ -134,8 +158,9 @@ pub fn rule(action: Action) -> Rule {
             record: "pause",
             from: &[Active],
             from_task: From::Idle,
-            claims: Pausing,
-            settles: Paused,
+            claims: Some(Pausing),
+            settles: Some(Paused),
+            stays_stopped: false,
             on_failure: OnFailure::Keep,
         },
         Action::Unpause => Rule {
@@ -144,8 +169,9 @@ pub fn rule(action: Action) -> Rule {
             record: "unpause",
             from: &[Paused],
             from_task: From::Idle,
-            claims: Unpausing,
-            settles: Active,
+            claims: Some(Unpausing),
+            settles: Some(Active),
+            stays_stopped: false,
             on_failure: OnFailure::Keep,
         },
         Action::Suspend => Rule {
@@ -154,8 +180,9 @@ pub fn rule(action: Action) -> Rule {
             record: "suspend",
             from: &[Active],
             from_task: From::Idle,
-            claims: Suspending,
-            settles: Suspended,
+            claims: Some(Suspending),
+            settles: Some(Suspended),
+            stays_stopped: false,
             on_failure: OnFailure::Error,
         },
         Action::Resume => Rule {
@@ -164,9 +191,55 @@ pub fn rule(action: Action) -> Rule {
             record: "resume",
             from: &[Suspended],
             from_task: From::Idle,
-            claims: Resuming,
-            settles: Active,
+            claims: Some(Resuming),
+            settles: Some(Active),
+            stays_stopped: false,
             on_failure: OnFailure::Error,
+        },
+        // Source of the next four: the decorators of `rescue`, `unrescue`, `rebuild` and `trigger_crash_dump`.
+        Action::Rescue => Rule {
+            word: "rescue",
+            verb: "rescue",
+            record: "rescue",
+            from: &[Active, Stopped, VmState::Error],
+            from_task: From::Idle,
+            claims: Some(Rescuing),
+            settles: Some(Rescued),
+            stays_stopped: false,
+            on_failure: OnFailure::Error,
+        },
+        Action::Unrescue => Rule {
+            word: "unrescue",
+            verb: "unrescue",
+            record: "unrescue",
+            from: &[Rescued],
+            from_task: From::Idle,
+            claims: Some(Unrescuing),
+            settles: Some(Active),
+            stays_stopped: false,
+            on_failure: OnFailure::Error,
+        },
+        Action::Rebuild => Rule {
+            word: "rebuild",
+            verb: "rebuild",
+            record: "rebuild",
+            from: &[Active, Stopped, VmState::Error],
+            from_task: From::Idle,
+            claims: Some(Rebuilding),
+            settles: Some(Active),
+            stays_stopped: true,
+            on_failure: OnFailure::Error,
+        },
+        Action::CrashDump => Rule {
+            word: "trigger_crash_dump",
+            verb: "trigger a crash dump in",
+            record: "trigger_crash_dump",
+            from: &[Active, Paused, Rescued, Resized, VmState::Error],
+            from_task: From::Idle,
+            claims: None,
+            settles: None,
+            stays_stopped: false,
+            on_failure: OnFailure::Keep,
         },
     }
 }
@@ -372,13 +445,14 @@ mod tests {
     #[test]
     fn every_state_that_an_action_leads_to_has_a_way_on_and_back_to_active() {
         let rules: Vec<Rule> = Action::ALL.iter().map(|action| rule(*action)).collect();
-        for rule in &rules {
+        for rule in rules.iter().filter(|rule| rule.settles.is_some()) {
+            let settles = rule.settled(Active);
             let on: Vec<&Rule> = rules
                 .iter()
-                .filter(|next| next.from.contains(&rule.settles))
+                .filter(|next| next.from.contains(&settles))
                 .collect();
             assert!(
-                on.iter().any(|next| next.settles == Active),
+                on.iter().any(|next| next.settles == Some(Active)),
                 "{}",
                 rule.word
             );
@@ -391,7 +465,10 @@ mod tests {
 
     #[test]
     fn what_interrupts_tasks_interrupts_only_those_that_actions_claim() {
-        let claimed: Vec<TaskState> = Action::ALL.iter().map(|one| rule(*one).claims).collect();
+        let claimed: Vec<TaskState> = Action::ALL
+            .iter()
+            .filter_map(|one| rule(*one).claims)
+            .collect();
         for action in Action::ALL {
             if let From::IdleOr(tasks) = rule(*action).from_task {
                 let strange = |task: &&TaskState| {

@@ -10,6 +10,7 @@ use crate::fault::Fault;
 use crate::flavor::Flavor;
 use crate::image::ServerImage;
 use crate::network::{NetworkRequest, Vif};
+use crate::rescue::Rescue;
 use crate::state::{PowerState, TaskState, VmState};
 use crate::volume::{AttachedVolume, VolumeRequest, next_device};
 
@@ -53,6 +54,9 @@ pub struct Server {
     /// In the order in which the guest got them. What messages of older releases say nothing of is none.
     #[serde(default)]
     pub volumes: Vec<AttachedVolume>,
+    /// What it was rescued by, or is going to be: see [`Server::rescued_by`].
+    #[serde(default)]
+    pub rescue: Option<Rescue>,
     pub metadata: BTreeMap<String, String>,
     pub tags: Vec<String>,
     pub key: Option<ServerKey>,
@@ -89,6 +93,14 @@ impl Server {
     /// Whether its guest was ever started.
     pub fn launched(&self) -> bool {
         self.launched_at.is_some()
+    }
+
+    /// What it boots from while it is rescued.
+    pub fn rescued_by(&self) -> Option<&Rescue> {
+        let begins = self.task_state == Some(TaskState::Rescuing);
+        let ends = self.task_state == Some(TaskState::Unrescuing);
+        let is_rescued = begins || self.vm_state == VmState::Rescued && !ends;
+        self.rescue.as_ref().filter(|_| is_rescued)
     }
 
     /// The image that says what the server's hardware is: its own, or that of the volume it boots from.

@@ -55,6 +55,7 @@ pub fn server(id: &str) -> Server {
         vifs: Vec::new(),
         volume_image: None,
         volumes: Vec::new(),
+        rescue: None,
         metadata: BTreeMap::new(),
         tags: Vec::new(),
         key: None,

@@ -16,6 +16,17 @@ pub fn address(host: &str) -> Address {
     Address::host("compute", host)
 }
 
+/// What a guest learns at its start and nobody keeps.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Given {
+    /// For the config drive.
+    #[serde(default)]
+    pub admin_password: Option<String>,
+    /// Path and base64 content.
+    #[serde(default)]
+    pub injected_files: Vec<(String, String)>,
+}
+
 /// The server must exist on this host and run: fetch its image, make its disks, start it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Build {
@@ -55,6 +66,8 @@ impl Message for Destroy {
 pub struct Act {
     pub action: Action,
     pub server: Box<Server>,
+    #[serde(default)]
+    pub given: Given,
     /// As in [`Build`].
     #[serde(default)]
     pub sent_at: Option<DateTime<Utc>>,

@@ -12,6 +12,8 @@ use compute_model::server::BuildPlan;
 use compute_model::volume::AttachedVolume;
 use serde::{Deserialize, Serialize};
 
+use crate::agent::Given;
+
 /// Who asked, kept for the record of the action and for log lines.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Asked {
@@ -142,6 +144,9 @@ pub struct Act {
     /// The server's epoch when the action claimed it. When the server has another one by now, a
     /// newer operation took over and this one ends without effect.
     pub epoch: i64,
+    /// For the guest alone: forgotten once its host has it.
+    #[serde(default)]
+    pub given: Given,
     #[serde(default)]
     pub power_state: Option<u8>,
 }

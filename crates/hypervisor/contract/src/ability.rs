@@ -90,6 +90,16 @@ pub trait HotplugVolume: Send + Sync {
     async fn resize_volume(&self, id: &str, volume_id: &str) -> Result<()>;
 }
 
+/// Make a guest's kernel write what it was doing.
+#[async_trait]
+pub trait CrashDump: Send + Sync {
+    /// Sends the guest a non-maskable interrupt; what that makes of it is the guest's own choice.
+    ///
+    /// # Errors
+    /// `Busy` when it does not run.
+    async fn crash_dump(&self, id: &str, epoch: u64) -> Result<GuestFacts>;
+}
+
 /// Counters of a running guest.
 #[async_trait]
 pub trait Diagnostics: Send + Sync {

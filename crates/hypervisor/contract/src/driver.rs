@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
-use crate::ability::{Console, Diagnostics, HotplugNic, HotplugVolume, Pause, Snapshot, Suspend};
+use crate::ability::{
+    Console, CrashDump, Diagnostics, HotplugNic, HotplugVolume, Pause, Snapshot, Suspend,
+};
 use crate::{GuestEvent, GuestFacts, HostFacts, Result, ServerSpec};
 
 /// How a running guest is brought down.
@@ -110,6 +112,10 @@ pub trait Driver: Send + Sync {
     }
 
     fn hotplug_volume(&self) -> Option<&dyn HotplugVolume> {
+        None
+    }
+
+    fn crash_dump(&self) -> Option<&dyn CrashDump> {
         None
     }
 

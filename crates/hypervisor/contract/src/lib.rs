@@ -30,7 +30,9 @@ pub use compute_model::hardware::{
     CommandLine, DiskBus, InputBus, MachineType, NicModel, UsbModel, VideoModel, WatchdogAction,
 };
 
-pub use ability::{Console, Diagnostics, HotplugNic, HotplugVolume, Pause, Snapshot, Suspend};
+pub use ability::{
+    Console, CrashDump, Diagnostics, HotplugNic, HotplugVolume, Pause, Snapshot, Suspend,
+};
 pub use driver::{Driver, Keep, Reboot, StopHow};
 pub use error::DriverError;
 pub use facts::{
@@ -39,7 +41,7 @@ pub use facts::{
 };
 pub use spec::{
     Blob, ConfigDrive, ConfigFile, CpuLimits, DirectBoot, Ephemeral, Firmware, ImageFormat,
-    ImageRef, Nic, RootDisk, ServerSpec, Tap, Volume, VolumeSource, parse_id,
+    ImageRef, Nic, Rescue, RescueDevice, RootDisk, ServerSpec, Tap, Volume, VolumeSource, parse_id,
 };
 
 /// The result of every driver call.

@@ -59,6 +59,9 @@ pub struct ServerSpec {
     /// [`DriverError::Unsupported`] when this is not empty.
     #[serde(default)]
     pub volumes: Vec<Volume>,
+    /// What it boots from in place of its own disks, until a description comes without it.
+    #[serde(default)]
+    pub rescue: Option<Rescue>,
     /// What the agent needs to rebuild its picture (project id, flavor name, ...); drivers only keep it.
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
@@ -88,6 +91,7 @@ impl ServerSpec {
             cpu_limits: CpuLimits::default(),
             hardware: GuestHardware::default(),
             volumes: Vec::new(),
+            rescue: None,
             metadata: BTreeMap::new(),
         }
     }
@@ -95,13 +99,33 @@ impl ServerSpec {
     /// Files made elsewhere that the description names.
     pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
         let image = self.root_disk.as_ref().and_then(|disk| disk.image.as_ref());
-        let boot = self.direct_boot.as_ref();
-        let image = image.map(|image| &image.path);
-        let ramdisk = boot.and_then(|boot| boot.ramdisk.as_ref());
-        image
-            .into_iter()
-            .chain(boot.map(|boot| &boot.kernel))
-            .chain(ramdisk)
+        let rescue = self.rescue.as_ref();
+        let images = image.into_iter().chain(rescue.map(|rescue| &rescue.image));
+        let boots = self
+            .direct_boot
+            .iter()
+            .chain(rescue.and_then(|rescue| rescue.direct_boot.as_ref()));
+        images
+            .map(|image| &image.path)
+            .chain(boots.flat_map(DirectBoot::files))
+    }
+
+    /// The description that the guest is started by: while the server is rescued, with what that changes.
+    pub fn started(&self) -> Self {
+        let mut started = self.clone();
+        let Some(rescue) = &self.rescue else {
+            return started;
+        };
+        started.direct_boot.clone_from(&rescue.direct_boot);
+        if rescue.config_drive.is_some() {
+            started.config_drive.clone_from(&rescue.config_drive);
+        }
+        if rescue.device.is_none() {
+            started.ephemeral.clear();
+            started.swap_mb = 0;
+            started.volumes.clear();
+        }
+        started
     }
 
     /// Local disk space that the description asks for, in GiB (swap rounded up).
@@ -260,6 +284,42 @@ pub struct DirectBoot {
     pub ramdisk: Option<PathBuf>,
     #[serde(default)]
     pub cmdline: Option<CommandLine>,
+}
+
+impl DirectBoot {
+    /// Kernel and ramdisk.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.kernel).chain(&self.ramdisk)
+    }
+}
+
+/// The disk that a server boots from while it is rescued: made anew from an image for each rescue, as large as the
+/// image, and gone afterwards.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rescue {
+    /// Tells one rescue of a server from another: a new number is a new disk.
+    pub number: u64,
+    pub image: ImageRef,
+    /// The kernel of the image, where it has one.
+    #[serde(default)]
+    pub direct_boot: Option<DirectBoot>,
+    /// In place of the server's own; None leaves that.
+    #[serde(default)]
+    pub config_drive: Option<ConfigDrive>,
+    /// The disk comes after all others, which the guest keeps (Nova's stable rescue). None: it is the first, the root disk
+    /// is the second, and there are no others.
+    #[serde(default)]
+    pub device: Option<RescueDevice>,
+}
+
+/// How the disk of a rescue is shown beside the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RescueDevice {
+    /// A CD, which nobody writes; else a disk.
+    pub cdrom: bool,
+    /// None is the server's own bus of disks.
+    #[serde(default)]
+    pub bus: Option<DiskBus>,
 }
 
 /// What starts the guest.

@@ -3,6 +3,7 @@
 
 mod abilities;
 mod recovery;
+mod rescue;
 mod volumes;
 
 use std::path::PathBuf;
@@ -56,9 +57,11 @@ pub async fn check(subject: &dyn Subject) {
             Rule::KeepDisks => {
                 kept_disks_are_not_listed_but_used_again(driver, subject.spec()).await
             }
+            Rule::Rescue => rescue::a_rescue_begins_and_ends(driver, subject.spec()).await,
             Rule::NoVolume => volumes::a_missing_volume_is_named(driver, subject).await,
             Rule::Volumes => volumes::volumes_come_and_go(subject).await,
             Rule::Pause => abilities::pausing_and_unpausing(driver, subject.spec()).await,
+            Rule::CrashDump => abilities::a_crash_dump_needs_a_guest(driver, subject.spec()).await,
             Rule::Suspend => abilities::suspending_and_resuming(driver, subject.spec()).await,
             Rule::Console => abilities::consoles_and_the_log(driver, subject.spec()).await,
             Rule::Snapshot => abilities::a_snapshot_is_a_whole_file(driver, subject).await,
@@ -86,9 +89,11 @@ enum Rule {
     Damaged,
     Reboot,
     KeepDisks,
+    Rescue,
     NoVolume,
     Volumes,
     Pause,
+    CrashDump,
     Suspend,
     Console,
     Snapshot,
@@ -109,9 +114,11 @@ const RULES: &[Rule] = &[
     Rule::Damaged,
     Rule::Reboot,
     Rule::KeepDisks,
+    Rule::Rescue,
     Rule::NoVolume,
     Rule::Volumes,
     Rule::Pause,
+    Rule::CrashDump,
     Rule::Suspend,
     Rule::Console,
     Rule::Snapshot,
@@ -136,9 +143,11 @@ impl Rule {
             }
             Self::Reboot => "a reboot ends running",
             Self::KeepDisks => "kept disks are not listed, but used again",
+            Self::Rescue => "a rescue boots from its own disk, and leaves nothing",
             Self::NoVolume => "a volume that is not there is named, and nothing is left behind",
             Self::Volumes => "volumes come and go, and stay over a restart",
             Self::Pause => "pausing and unpausing",
+            Self::CrashDump => "a crash dump needs a guest that runs",
             Self::Suspend => "suspending and resuming",
             Self::Console => "consoles and the log",
             Self::Snapshot => "a snapshot is a whole file",

@@ -17,6 +17,12 @@ pub(crate) fn boot_text(spec: &ServerSpec) -> String {
             nic.mac, nic.port_id
         ));
     }
+    if let Some(rescue) = &spec.rescue {
+        text.push_str(&format!(
+            "[    0.050000] booted from the rescue image {}\n",
+            rescue.image.id
+        ));
+    }
     if let Some(drive) = &spec.config_drive {
         text.push_str(&format!(
             "[    0.200000] config drive with {} files\n",

@@ -12,9 +12,9 @@ use async_trait::async_trait;
 use chrono::Utc;
 use hypervisor::guard::{Graves, ServerLocks, admit};
 use hypervisor::{
-    Cause, Console, Diagnostics, Driver, DriverError, EventKind, GuestEvent, GuestFacts, HostFacts,
-    HotplugNic, HotplugVolume, Keep, Pause, PowerState, Reboot, Result, ServerSpec, Snapshot,
-    StopHow, Suspend, parse_id,
+    Cause, Console, CrashDump, Diagnostics, Driver, DriverError, EventKind, GuestEvent, GuestFacts,
+    HostFacts, HotplugNic, HotplugVolume, Keep, Pause, PowerState, Reboot, Result, ServerSpec,
+    Snapshot, StopHow, Suspend, parse_id,
 };
 use tokio::sync::broadcast;
 
@@ -247,7 +247,7 @@ impl FakeDriver {
         guest.starts += 1;
         guest.away = false;
         if kind == EventKind::Started {
-            let text = console::boot_text(&guest.spec);
+            let text = console::boot_text(&guest.spec.started());
             console::append(&mut guest.console, &text);
         }
         guest.take(PowerState::Running);
@@ -484,6 +484,10 @@ impl Driver for FakeDriver {
     }
 
     fn hotplug_volume(&self) -> Option<&dyn HotplugVolume> {
+        Some(self)
+    }
+
+    fn crash_dump(&self) -> Option<&dyn CrashDump> {
         Some(self)
     }
 

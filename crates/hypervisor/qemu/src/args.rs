@@ -17,7 +17,7 @@ mod tests;
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 
-use hypervisor::{DriverError, Firmware, MachineType, Result, ServerSpec, Volume};
+use hypervisor::{DriverError, Firmware, MachineType, Rescue, Result, ServerSpec, Volume};
 use serde_json::{Value, json};
 
 use self::buses::Buses;
@@ -217,12 +217,16 @@ fn disks(args: &mut Arguments, inputs: &Inputs<'_>) -> Result<()> {
     let buses = Buses::of(spec, inputs.q35())?;
     let mut places = Places::new(inputs.saved(), inputs.q35());
     buses.controllers(args, spec.hardware.packed_ring, &places)?;
+    let rescue = spec.rescue.as_ref();
+    if let Some(rescue) = rescue.filter(|rescue| rescue.device.is_none()) {
+        rescue_disk(args, inputs, &mut places, (rescue, buses.rescue))?;
+    }
     if spec.root_disk.is_some() {
         if let Some(base) = &inputs.record.base {
             inside_image_folders(&base.path, inputs.settings)?;
         }
         args.blockdev(&root_node(layout, inputs.record.base.as_ref(), false)?);
-        let boot = !spec.volumes.iter().any(|volume| volume.boot);
+        let boot = rescue.is_none() && !spec.volumes.iter().any(|volume| volume.boot);
         own_disk(args, spec, &mut places, (buses.disks, "root", boot))?;
     }
     for number in 0..spec.ephemeral.len() {
@@ -252,7 +256,11 @@ fn disks(args: &mut Arguments, inputs: &Inputs<'_>) -> Result<()> {
             false => places.removable(*bus, &device),
         };
         let device = volume_device(spec, volume, *bus, address);
-        args.keyed("-device", bootable(device, volume.boot).argument())?;
+        let boot = volume.boot && rescue.is_none();
+        args.keyed("-device", bootable(device, boot).argument())?;
+    }
+    if let Some(rescue) = rescue.filter(|rescue| rescue.device.is_some()) {
+        rescue_disk(args, inputs, &mut places, (rescue, buses.rescue))?;
     }
     if spec.config_drive.is_some() {
         let file = file_node(&layout.config_drive(), true)?;
@@ -262,6 +270,34 @@ fn disks(args: &mut Arguments, inputs: &Inputs<'_>) -> Result<()> {
         own_disk(args, spec, &mut places, (buses.config, CONFIG, false))?;
     }
     Ok(())
+}
+
+/// The disk that a rescued server boots from.
+fn rescue_disk(
+    args: &mut Arguments,
+    inputs: &Inputs<'_>,
+    places: &mut Places<'_>,
+    (rescue, bus): (&Rescue, Bus),
+) -> Result<()> {
+    const NODE: &str = "rescue";
+    if let Some(base) = &inputs.record.rescue_base {
+        inside_image_folders(&base.path, inputs.settings)?;
+    }
+    let cd = rescue.device.is_some_and(|device| device.cdrom);
+    let file = inputs.layout.rescue_disk(rescue.number);
+    let base = inputs.record.rescue_base.as_ref();
+    args.blockdev(&overlay_node(NODE, &file, base, cd)?);
+    let spec = inputs.spec();
+    let drive = hardware::limited(args, &spec.hardware, NODE);
+    let device = disk(&Disk {
+        bus,
+        address: places.disk(bus, &disk_id(NODE)),
+        packed: spec.hardware.packed_ring,
+        cd,
+        node: NODE,
+        drive: &drive,
+    });
+    args.keyed("-device", bootable(device, true).argument())
 }
 
 /// Puts a node of the server's own on a bus, within the limits that its disks have.
@@ -279,6 +315,7 @@ fn own_disk(
         bus,
         address: places.disk(bus, &disk_id(node)),
         packed: spec.hardware.packed_ring,
+        cd: node == CONFIG,
         node,
         drive: &drive,
     });
@@ -304,6 +341,7 @@ pub(crate) fn volume_device(
         bus,
         address,
         packed: spec.hardware.packed_ring,
+        cd: false,
         node: &node,
         drive: &node,
     });
@@ -312,6 +350,10 @@ pub(crate) fn volume_device(
 
 /// The root disk: our overlay, with every file below it and every format named.
 pub(crate) fn root_node(layout: &Layout, base: Option<&Base>, read_only: bool) -> Result<Value> {
+    overlay_node("root", &layout.root_disk(), base, read_only)
+}
+
+fn overlay_node(name: &str, file: &Path, base: Option<&Base>, read_only: bool) -> Result<Value> {
     let backing = match base {
         None => Value::Null,
         Some(base) => {
@@ -326,8 +368,8 @@ pub(crate) fn root_node(layout: &Layout, base: Option<&Base>, read_only: bool) -
             node
         }
     };
-    let file = file_node(&layout.root_disk(), read_only)?;
-    let mut node = json!({"driver": "qcow2", "node-name": "root", "discard": "unmap", "file": file, "backing": backing});
+    let file = file_node(file, read_only)?;
+    let mut node = json!({"driver": "qcow2", "node-name": name, "discard": "unmap", "file": file, "backing": backing});
     if read_only {
         node["read-only"] = Value::Bool(true);
     }
@@ -421,19 +463,22 @@ pub(crate) fn check(spec: &ServerSpec, settings: &QemuSettings) -> Result<()> {
             return Err(DriverError::Unsupported { what });
         }
     }
+    if buses.rescue == Bus::Virtio && rescued_by_cd(spec) {
+        let what = "a rescue from a CD on the bus virtio".to_owned();
+        return Err(DriverError::Unsupported { what });
+    }
     hardware::screen(spec.video_model, &spec.hardware)?;
-    let image = spec.root_disk.iter().filter_map(|root| root.image.as_ref());
-    let files = image.map(|image| &image.path).chain(
-        spec.direct_boot
-            .iter()
-            .flat_map(|boot| std::iter::once(&boot.kernel).chain(&boot.ramdisk)),
-    );
-    for file in files {
+    for file in spec.files() {
         inside_image_folders(&absolute(file)?, settings)?;
     }
     spec.nics
         .iter()
         .try_for_each(|nic| network(nic, false, false).map(drop))
+}
+
+fn rescued_by_cd(spec: &ServerSpec) -> bool {
+    let device = spec.rescue.as_ref().and_then(|rescue| rescue.device);
+    device.is_some_and(|device| device.cdrom)
 }
 
 fn absolute(file: &Path) -> Result<PathBuf> {

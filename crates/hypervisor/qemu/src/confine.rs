@@ -166,6 +166,8 @@ impl Warden {
             layout.config_drive(),
         ];
         files.extend((0..record.spec.ephemeral.len()).map(|number| layout.ephemeral(number)));
+        let rescue = record.spec.rescue.as_ref();
+        files.extend(rescue.map(|rescue| layout.rescue_disk(rescue.number)));
         for file in files {
             match lchown(&file, Some(uid), Some(uid)) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -299,10 +301,15 @@ impl Warden {
 
 /// Files of the image cache that a server reads.
 fn shared(record: &Record) -> Vec<PathBuf> {
-    let boot = record.spec.direct_boot.as_ref();
-    let mut files: Vec<PathBuf> = record.base.iter().map(|base| base.path.clone()).collect();
-    files.extend(boot.map(|boot| boot.kernel.clone()));
-    files.extend(boot.and_then(|boot| boot.ramdisk.clone()));
+    let bases = record.base.iter().chain(&record.rescue_base);
+    let mut files: Vec<PathBuf> = bases.map(|base| base.path.clone()).collect();
+    let started = record.spec.started();
+    files.extend(
+        started
+            .direct_boot
+            .iter()
+            .flat_map(|boot| boot.files().cloned()),
+    );
     files
 }
 

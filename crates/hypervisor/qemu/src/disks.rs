@@ -28,6 +28,7 @@ pub(crate) struct Ground<'a> {
 /// # Errors
 /// `ImageUnusable` when the base is missing or larger than the disk; `BadSpec` when it lies outside the image cache.
 pub(crate) fn plan(layout: &Layout, record: &mut Record, settings: &QemuSettings) -> Result<()> {
+    plan_rescue(layout, record, settings)?;
     let Some(root) = &record.spec.root_disk else {
         return Ok(());
     };
@@ -42,6 +43,22 @@ pub(crate) fn plan(layout: &Layout, record: &mut Record, settings: &QemuSettings
         None => None,
     };
     Ok(())
+}
+
+fn plan_rescue(layout: &Layout, record: &mut Record, settings: &QemuSettings) -> Result<()> {
+    let Some(rescue) = &record.spec.rescue else {
+        record.rescue_base = None;
+        return Ok(());
+    };
+    match &record.rescue_base {
+        Some(base) if layout.rescue_disk(rescue.number).exists() => {
+            check_base(&base.path, &rescue.image.id)
+        }
+        _ => {
+            record.rescue_base = Some(base_of(&rescue.image, 0, settings)?);
+            Ok(())
+        }
+    }
 }
 
 fn base_of(image: &ImageRef, size_gb: u64, settings: &QemuSettings) -> Result<Base> {
@@ -85,7 +102,8 @@ pub(crate) fn ensure(ground: &Ground<'_>, record: &Record) -> Result<()> {
         make_swap(&path, record.spec.swap_mb << 20)
             .map_err(DriverError::io(format!("make {}", path.display())))?;
     }
-    if let Some(drive) = &record.spec.config_drive {
+    ensure_rescue(ground, record)?;
+    if let Some(drive) = &record.spec.started().config_drive {
         let path = layout.config_drive();
         let image = crate::config_drive::image(drive)?;
         durable::replace(&path, &image)
@@ -114,6 +132,31 @@ fn ensure_root(ground: &Ground<'_>, record: &Record, root: &RootDisk) -> Result<
         true => wanted,
         false => wanted.max(image.virtual_size),
     };
+    ensure_size(ground, record, &path, size, Some(backing))
+}
+
+/// The disk of the present rescue, and none of an earlier one.
+fn ensure_rescue(ground: &Ground<'_>, record: &Record) -> Result<()> {
+    let layout = ground.layout;
+    let rescue = record.spec.rescue.as_ref().zip(record.rescue_base.as_ref());
+    let wanted = rescue.map(|(rescue, _)| layout.rescue_disk(rescue.number));
+    let fail = || DriverError::io("remove the disk of an earlier rescue");
+    for entry in std::fs::read_dir(layout.dir()).map_err(fail())? {
+        let entry = entry.map_err(fail())?;
+        let name = entry.file_name();
+        if Layout::is_rescue_disk(&name.to_string_lossy()) && wanted.as_ref() != Some(&entry.path())
+        {
+            std::fs::remove_file(entry.path()).map_err(fail())?;
+        }
+    }
+    let (Some((rescue, base)), Some(path)) = (rescue, wanted) else {
+        return Ok(());
+    };
+    let backing = Backing {
+        path: &base.path,
+        format: base.format.as_str(),
+    };
+    let size = rescue.image.virtual_size;
     ensure_size(ground, record, &path, size, Some(backing))
 }
 

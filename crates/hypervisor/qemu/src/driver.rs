@@ -19,9 +19,9 @@ use async_trait::async_trait;
 use chrono::Utc;
 use hypervisor::guard::{Graves, ServerLocks, admit};
 use hypervisor::{
-    Cause, Console, Diagnostics, Driver, DriverError, EventKind, GuestEvent, GuestFacts, HostFacts,
-    HotplugNic, HotplugVolume, Keep, Pause, PowerState, Reboot, Result, ServerSpec, Snapshot,
-    StopHow, Suspend, parse_id,
+    Cause, Console, CrashDump, Diagnostics, Driver, DriverError, EventKind, GuestEvent, GuestFacts,
+    HostFacts, HotplugNic, HotplugVolume, Keep, Pause, PowerState, Reboot, Result, ServerSpec,
+    Snapshot, StopHow, Suspend, parse_id,
 };
 use tokio::sync::broadcast;
 use tokio::task::{AbortHandle, JoinSet};
@@ -470,6 +470,10 @@ impl Driver for QemuDriver {
     }
 
     fn hotplug_volume(&self) -> Option<&dyn HotplugVolume> {
+        Some(self)
+    }
+
+    fn crash_dump(&self) -> Option<&dyn CrashDump> {
         Some(self)
     }
 

@@ -30,8 +30,9 @@ fn own(record: &Record) -> u64 {
         image.max(root.size_gb << 30)
     });
     let extra = spec.ephemeral.iter().map(|disk| disk.size_gb << 30);
+    let rescue = spec.rescue.as_ref().map(|rescue| rescue.image.virtual_size);
     let others = [spec.swap_mb << 20, spec.memory_mb << 20];
-    let largest = extra.chain(others).fold(root, u64::max);
+    let largest = extra.chain(others).chain(rescue).fold(root, u64::max);
     largest.saturating_mul(2).saturating_add(1 << 30)
 }
 

@@ -7,6 +7,9 @@ use hypervisor::{DriverError, Result, parse_id};
 /// The longest path that a unix socket can have on Linux.
 const SOCKET_PATH: usize = 107;
 
+/// What the names of disks of rescues begin with.
+const RESCUE: &str = "rescue-";
+
 /// The directory of one server. Only made from ids that passed [`parse_id`].
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -44,6 +47,16 @@ impl Layout {
 
     pub fn ephemeral(&self, number: usize) -> PathBuf {
         self.dir.join(format!("ephemeral{number}.qcow2"))
+    }
+
+    /// The disk of a rescue.
+    pub fn rescue_disk(&self, number: u64) -> PathBuf {
+        self.dir.join(format!("{RESCUE}{number}.qcow2"))
+    }
+
+    /// Whether a file of the folder is the disk of a rescue, made or half made.
+    pub fn is_rescue_disk(name: &str) -> bool {
+        name.starts_with(RESCUE)
     }
 
     pub fn swap(&self) -> PathBuf {

@@ -22,6 +22,9 @@ pub(crate) struct Record {
     /// The base image under the root disk, as it was when the disk was made: a later description may name another.
     #[serde(default)]
     pub base: Option<Base>,
+    /// The base image under the disk of the present rescue.
+    #[serde(default)]
+    pub rescue_base: Option<Base>,
     /// Machine type the server was first started with, by its whole name; it never changes under a guest.
     #[serde(default)]
     pub machine: Option<MachineType>,
@@ -51,6 +54,7 @@ impl Record {
             power: PowerState::Shutdown,
             since: Utc::now(),
             base: None,
+            rescue_base: None,
             machine: None,
             uid: None,
             away: false,
@@ -166,7 +170,8 @@ pub(crate) fn files(layout: &Layout) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     if let Some(record) = read(layout)? {
         files.extend(record.spec.files().cloned());
-        files.extend(record.base.map(|base| base.path));
+        let bases = record.base.into_iter().chain(record.rescue_base);
+        files.extend(bases.map(|base| base.path));
     }
     let disk = layout.root_disk();
     match qcow2::backing_file(&disk) {

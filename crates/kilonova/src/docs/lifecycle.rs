@@ -17,7 +17,7 @@ pub fn document() -> String {
     let mut text = HEAD.to_owned();
     for (name, rule) in rules() {
         for from in rule.from {
-            let (from, to) = (from.as_str(), rule.settles.as_str());
+            let (from, to) = (from.as_str(), rule.settled(*from).as_str());
             // Writing to a String cannot fail.
             let _ = writeln!(text, "    {from} --> {to}: {name}");
         }
@@ -34,8 +34,12 @@ pub fn document() -> String {
             "| {name} | {} | {} | {} | {} | {} |",
             from.join(", "),
             also.join(", "),
-            rule.claims.as_str(),
-            rule.settles.as_str(),
+            rule.claims.map_or("none", |task| task.as_str()),
+            match (rule.settles, rule.stays_stopped) {
+                (None, _) => "what it was".to_owned(),
+                (Some(state), false) => state.as_str().to_owned(),
+                (Some(state), true) => format!("{state}; stopped if it was"),
+            },
             match rule.on_failure {
                 OnFailure::Keep => "it stays what it was",
                 OnFailure::Error => "error",

@@ -1,11 +1,11 @@
-//! Actions on guests: start, stop, reboot, pause, unpause, suspend, resume.
+//! Actions on guests: start, stop, reboot, pause, unpause, suspend, resume, unrescue, crash dump.
 
 use std::sync::Arc;
 
 use compute_control::servers;
 use compute_model::lifecycle::Action;
 
-use super::actions::RebootServer;
+use super::actions::{RebootServer, TriggerCrashDump};
 use crate::Api;
 use crate::call::{Answer, Call};
 use crate::fault::Fault;
@@ -46,4 +46,15 @@ pub async fn suspend(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
 
 pub async fn resume(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     act(&api, &call, Action::Resume).await
+}
+
+pub async fn unrescue(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    act(&api, &call, Action::Unrescue).await
+}
+
+pub async fn trigger_crash_dump(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
+    let TriggerCrashDump {
+        trigger_crash_dump: (),
+    } = call.admit()?;
+    act(&api, &call, Action::CrashDump).await
 }

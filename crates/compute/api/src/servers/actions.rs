@@ -109,6 +109,14 @@ pub struct Rescue {
     pub rescue_image_ref: Option<Id>,
 }
 
+/// The answer: the password of the rescued guest, unless this cloud does not tell passwords.
+#[derive(Debug, Serialize, Versioned)]
+pub struct NewPasswordShown<'v> {
+    #[mv(wire = "adminPass")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_pass: Option<&'v str>,
+}
+
 #[derive(Debug, Deserialize, Versioned)]
 pub struct ResetState {
     #[mv(wire = "os-resetState")]

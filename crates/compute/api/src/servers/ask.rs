@@ -138,7 +138,9 @@ fn uuid_like(text: &str) -> Option<()> {
     hex.then_some(())
 }
 
-fn files(personality: Option<Vec<InjectedFile>>) -> Result<Vec<(String, String)>, Fault> {
+pub(super) fn files(
+    personality: Option<Vec<InjectedFile>>,
+) -> Result<Vec<(String, String)>, Fault> {
     let missing =
         |what: &str| Fault::bad_request(format!("Bad personality format: missing {what}"));
     personality

@@ -114,7 +114,7 @@ pub(super) fn view<'v>(
             .map(|fault| shown_fault(fault, sight.admin)),
         availability_zone: Some(zone.or(server.pinned_zone.as_deref()).unwrap_or_default()),
         config_drive: Some(if server.config_drive { "True" } else { "" }),
-        key_name: or_null(server.key.as_ref().map(|key| key.name.as_str())),
+        key_name: key_name(server),
         launched_at: or_null(server.launched_at.map(micros)),
         terminated_at: or_null(server.terminated_at.map(micros)),
         security_groups: server
@@ -146,7 +146,13 @@ pub(super) fn view<'v>(
         locked_reason: server.lock.as_ref().and_then(|lock| lock.reason.as_deref()),
         pinned_availability_zone: or_null(server.pinned_zone.as_deref()),
         scheduler_hints: &server.hints,
+        admin_pass: None,
+        rebuilt_user_data: Patch::Absent,
     }
+}
+
+pub(super) fn key_name(server: &Server) -> Patch<&str> {
+    or_null(server.key.as_ref().map(|key| key.name.as_str()))
 }
 
 fn image<'v>(call: &Call, server: &'v Server) -> ImageView<'v> {
@@ -240,7 +246,7 @@ fn text(address: Option<IpAddr>) -> String {
         .unwrap_or_default()
 }
 
-fn or_null<T>(value: Option<T>) -> Patch<T> {
+pub(super) fn or_null<T>(value: Option<T>) -> Patch<T> {
     value.map_or(Patch::Null, Patch::Value)
 }
 

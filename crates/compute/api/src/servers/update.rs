@@ -13,7 +13,7 @@ use crate::fault::Fault;
 use crate::words::{Certificates, Flag, Id, InjectedFile, Metadata, Name};
 
 /// The version in which the answer became complete.
-const COMPLETE: Version = Version::new(2, 75);
+pub(super) const COMPLETE: Version = Version::new(2, 75);
 
 /// `PUT /servers/{id}`.
 pub async fn update(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {

@@ -128,6 +128,14 @@ pub struct ServerView<'v> {
     pub pinned_availability_zone: Patch<&'v str>,
     #[mv(since = "2.100")]
     pub scheduler_hints: &'v BTreeMap<String, Value>,
+    /// In the answer of rebuild alone, unless the service does not tell passwords.
+    #[mv(wire = "adminPass")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_pass: Option<&'v str>,
+    /// In the answer of rebuild alone.
+    #[mv(wire = "user_data", since = "2.57")]
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub rebuilt_user_data: Patch<&'v str>,
 }
 
 /// A server in a brief list.

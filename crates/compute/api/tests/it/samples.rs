@@ -114,6 +114,10 @@ fn with_server<T>(run: impl FnOnce(&ServerView<'_>) -> T) -> T {
         locked_reason: None,
         pinned_availability_zone: Patch::Null,
         scheduler_hints: &hints,
+        admin_pass: None,
+        rebuilt_user_data: Patch::Absent,
+        admin_pass: None,
+        rebuilt_user_data: Patch::Absent,
     })
 }
 

@@ -1,4 +1,5 @@
-//! One action on a server's host: start, stop, reboot, pause, unpause, suspend, resume.
+//! One action on a server's host: start, stop, reboot, pause, unpause, suspend, resume, rescue, unrescue, rebuild, crash
+//! dump.
 //!
 //! The use case claimed the server: its task state, and an epoch of its own. Whoever claims it
 //! anew raises the epoch, and then this workflow ends without effect.
@@ -8,9 +9,9 @@ use std::time::Duration;
 use bus::Options;
 use compute_model::action::event_of;
 use compute_model::fault::Kind;
-use compute_model::lifecycle::{self, OnFailure};
+use compute_model::lifecycle::{self, Action, OnFailure};
 use compute_model::{PowerState, Server, VmState};
-use compute_rpc::agent;
+use compute_rpc::agent::{self, Given};
 use compute_rpc::workflows::{ACT, ACT_VERSION, Act as State};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
@@ -55,6 +56,7 @@ impl Workflow for Act {
         state: &mut State,
         why: &Value,
     ) -> Result<(), StepError> {
+        state.given = Given::default();
         failed(env, cx, state, why).await
     }
 }
@@ -69,6 +71,7 @@ async fn act(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, Ste
     let message = agent::Act {
         action: state.action,
         server: Box::new(server),
+        given: state.given.clone(),
         sent_at: Some(records::now()),
     };
     let options = Options::from(state.asked.context()).deadline(env.settings.action_timeout);
@@ -80,6 +83,7 @@ async fn act(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, Ste
     match called {
         Ok(done) => {
             state.power_state = Some(done.power_state.number());
+            state.given = Given::default();
             Ok(Next::Go)
         }
         // The host obeyed a newer operation. If that is none of ours, nobody but us says how this one ended.
@@ -112,10 +116,13 @@ async fn settle(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, 
             if server.epoch != state.epoch {
                 return false;
             }
-            server.vm_state = rule.settles;
+            server.vm_state = rule.settled(server.vm_state);
             server.task_state = None;
             server.power_state = power;
-            if rule.settles == VmState::Active {
+            if state.action == Action::Unrescue {
+                server.rescue = None;
+            }
+            if server.vm_state == VmState::Active {
                 server.launched_at = server.launched_at.or(Some(records::now()));
                 server.fault = None;
             }

@@ -1,7 +1,9 @@
-//! One action on a server's guest: start, stop, reboot, pause, unpause, suspend, resume.
+//! One action on a server's guest: start, stop, reboot, pause, unpause, suspend, resume, unrescue, crash dump.
 
 use compute_db::servers;
+use compute_model::Server;
 use compute_model::lifecycle::{self, Action};
+use compute_rpc::agent::Given;
 use compute_rpc::workflows::{ACT, ACT_VERSION, Act};
 
 use super::{asked, begin_action, lock, nudge};
@@ -12,6 +14,17 @@ use crate::{Context, Control, ControlError, Result, policy};
 /// # Errors
 /// 404, 403 by policy, 409 when the server's state or lock forbids it.
 pub async fn act(control: &Control, cx: &Context, id: &str, action: Action) -> Result<()> {
+    begin(control, cx, id, (action, Given::default()), |_| Ok(())).await
+}
+
+/// The same, with what its guest is given, and what becomes of the server at once; it has the epoch of the action then.
+pub(super) async fn begin(
+    control: &Control,
+    cx: &Context,
+    id: &str,
+    (action, given): (Action, Given),
+    change: impl Fn(&mut Server) -> Result<()> + Send + Sync,
+) -> Result<()> {
     let begun = sql::retry(|| async {
         let tx = control.db.begin().await?;
         let mut server = lock(&tx, control, cx, id).await?;
@@ -19,8 +32,9 @@ pub async fn act(control: &Control, cx: &Context, id: &str, action: Action) -> R
         if server.host.is_none() {
             return Err(not_ready(&server.id));
         }
-        server.task_state = Some(rule.claims);
+        server.task_state = rule.claims;
         server.epoch += 1;
+        change(&mut server)?;
         servers::save(&tx, &mut server).await?;
         begin_action(&tx, cx, &server, rule.record).await?;
         let state = Act {
@@ -28,6 +42,7 @@ pub async fn act(control: &Control, cx: &Context, id: &str, action: Action) -> R
             asked: asked(cx),
             action,
             epoch: server.epoch,
+            given: given.clone(),
             power_state: None,
         };
         let begun = workflow::insert(&tx, (ACT, ACT_VERSION), &server.id, &state).await?;

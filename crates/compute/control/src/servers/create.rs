@@ -142,6 +142,7 @@ pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<C
         reservation_id: reservation_id.clone(),
         vifs: Vec::new(),
         volumes: Vec::new(),
+        rescue: None,
         metadata: new.metadata.clone(),
         tags: distinct(&new.tags),
         key,
@@ -285,13 +286,8 @@ async fn room(
     let defaults = &control.settings.quotas;
     let (project, user) = (first.project_id.as_str(), first.user_id.as_str());
     let of_project = quotas::limits(tx, defaults, quotas::Owner::Project(project)).await?;
-    let items = of_project[&Resource::MetadataItems];
-    if items != -1 && i64::try_from(new.metadata.len()).unwrap_or(i64::MAX) > items {
-        return Err(ControlError::Forbidden {
-            why: format!("Maximum number of metadata items exceeds {items}"),
-        });
-    }
-    files(new, &of_project)?;
+    metadata_fits(new.metadata.len(), of_project[&Resource::MetadataItems])?;
+    files_fit(&new.injected_files, &of_project)?;
     let used = servers::usage(tx, project, None).await?;
     let fits = fit(
         &of_project,
@@ -327,8 +323,21 @@ fn fit(
     )?)
 }
 
+/// The quota of items of metadata.
+pub(super) fn metadata_fits(items: usize, limit: i64) -> Result<()> {
+    match limit != -1 && i64::try_from(items).unwrap_or(i64::MAX) > limit {
+        true => Err(ControlError::Forbidden {
+            why: format!("Maximum number of metadata items exceeds {limit}"),
+        }),
+        false => Ok(()),
+    }
+}
+
 /// The quotas of files to inject.
-fn files(new: &NewServer, limits: &BTreeMap<Resource, i64>) -> Result<()> {
+pub(super) fn files_fit(
+    injected: &[(String, String)],
+    limits: &BTreeMap<Resource, i64>,
+) -> Result<()> {
     let over = |resource: Resource, size: usize| {
         let limit = limits[&resource];
         limit != -1 && i64::try_from(size).unwrap_or(i64::MAX) > limit
@@ -336,13 +345,13 @@ fn files(new: &NewServer, limits: &BTreeMap<Resource, i64>) -> Result<()> {
     let forbidden = |what: &str| ControlError::Forbidden {
         why: what.to_owned(),
     };
-    if new.injected_files.is_empty() {
+    if injected.is_empty() {
         return Ok(());
     }
-    if over(Resource::InjectedFiles, new.injected_files.len()) {
+    if over(Resource::InjectedFiles, injected.len()) {
         return Err(forbidden("Personality file limit exceeded"));
     }
-    for (path, content) in &new.injected_files {
+    for (path, content) in injected {
         if over(Resource::InjectedFilePathBytes, path.len()) {
             return Err(forbidden("Personality file path exceeds maximum length"));
         }

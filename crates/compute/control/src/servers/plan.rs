@@ -257,11 +257,20 @@ pub(super) fn honours(new: &NewServer, image: &ServerImage, flavor: &Flavor) -> 
             return Err(invalid(refusal.to_string()));
         }
     }
+    image_honours(image, flavor, new.disk_config)
+}
+
+/// The same of an image and a flavor.
+pub(super) fn image_honours(
+    image: &ServerImage,
+    flavor: &Flavor,
+    disk_config: DiskConfig,
+) -> Result<()> {
     image_properties::refuse(&image.properties).map_err(|why| invalid(why.to_string()))?;
     extra_specs::refuse(&flavor.extra_specs).map_err(|why| invalid(why.to_string()))?;
     let grows = image_properties::value(&image.properties, "hw_auto_disk_config");
     let grows = grows.is_none_or(|word| !word.trim().eq_ignore_ascii_case("disabled"));
-    if new.disk_config == DiskConfig::Auto && !grows {
+    if disk_config == DiskConfig::Auto && !grows {
         return Err(invalid(format!(
             "Requested image {} has automatic disk resize disabled.",
             image.id

@@ -6,6 +6,7 @@ use compute_model::fault::Fault;
 use compute_model::flavor::Flavor;
 use compute_model::image::ServerImage;
 use compute_model::network::Vif;
+use compute_model::rescue::Rescue;
 use compute_model::server::{DiskConfig, Lock, LockOwner, Server, ServerKey};
 use compute_model::state::{PowerState, VmState};
 use compute_model::volume::AttachedVolume;
@@ -25,6 +26,8 @@ struct Document {
     volume_image: Option<ServerImage>,
     #[serde(default)]
     volumes: Vec<AttachedVolume>,
+    #[serde(default)]
+    rescue: Option<Rescue>,
     metadata: BTreeMap<String, String>,
     key: Option<ServerKey>,
     security_groups: Vec<String>,
@@ -47,6 +50,7 @@ pub fn active(server: &Server) -> Result<ActiveModel> {
         vifs: server.vifs.clone(),
         volume_image: server.volume_image.clone(),
         volumes: server.volumes.clone(),
+        rescue: server.rescue.clone(),
         metadata: server.metadata.clone(),
         key: server.key.clone(),
         security_groups: server.security_groups.clone(),
@@ -142,6 +146,7 @@ pub fn server(row: Model) -> Result<Server> {
         vifs: document.vifs,
         volume_image: document.volume_image,
         volumes: document.volumes,
+        rescue: document.rescue,
         metadata: document.metadata,
         tags: split_tags(&row.tags),
         key: document.key,

@@ -30,6 +30,5 @@ pub const VMWARE_LIMITS: &str = "it is a promise of VMware's hosts, and there ar
 
 // Why hints may be ignored.
 pub const QUEUES: &str = "network cards have one queue: a guest is slower with it, not different";
-pub const RESCUE: &str = "it is read when a server is rescued, which answers 501";
 pub const VMWARE: &str = "only VMware's hosts read it";
 pub const XEN: &str = "only Xen's hosts read it";

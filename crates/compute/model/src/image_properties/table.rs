@@ -21,6 +21,7 @@ const ANY_NUMBER: Takes = Int(None, None);
 const BUS: Takes = OneOf(DiskBus::WORDS);
 const HARDWARE: Fate = Honoured(&["compute/model/src/guest_hardware.rs"]);
 const TOPOLOGY: Fate = Honoured(&["compute/model/src/guest_hardware/topology.rs"]);
+const RESCUE: Fate = Honoured(&["compute/model/src/rescue.rs"]);
 const SPEC: &[&str] = &["compute/agent/src/spec.rs"];
 const SCHEDULER: Fate = Honoured(&["compute/scheduler/src/filters/image.rs"]);
 
@@ -83,8 +84,8 @@ pub const PROPERTIES: &[Row] = &[
     row("hw_pointer_model", OneOf(&["usbtablet"]), HARDWARE),
     row("hw_qemu_guest_agent", Flag, Hint("nothing here speaks with an agent in the guest")),
     row("hw_redirected_usb_ports", ANY_NUMBER, Refused { unless: &["0"], why: lacks::USB_REDIRECTION }),
-    row("hw_rescue_bus", BUS, Hint(lacks::RESCUE)),
-    row("hw_rescue_device", OneOf(&["cdrom", "disk", "floppy", "fs", "lun"]), Hint(lacks::RESCUE)),
+    row("hw_rescue_bus", BUS, RESCUE),
+    row("hw_rescue_device", OneOf(&["cdrom", "disk", "floppy", "fs", "lun"]), RESCUE),
     row("hw_rng_model", OneOf(&["virtio"]), HARDWARE),
     row("hw_scsi_model", AnyCase(&[
         "buslogic", "ibmvscsi", "lsilogic", "lsilogicsas", "lsisas1068", "lsisas1078", "paravirtual",

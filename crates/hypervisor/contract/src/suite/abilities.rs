@@ -40,6 +40,30 @@ pub(super) async fn pausing_and_unpausing(driver: &dyn Driver, spec: ServerSpec)
     remove(driver, &spec).await;
 }
 
+pub(super) async fn a_crash_dump_needs_a_guest(driver: &dyn Driver, spec: ServerSpec) {
+    let Some(able) = driver.crash_dump() else {
+        return;
+    };
+    ok(driver.ensure_running(&spec).await, "ensure_running");
+    let facts = ok(able.crash_dump(&spec.id, 1).await, "crash_dump");
+    assert_eq!(facts.power_state, PowerState::Running);
+    ok(
+        driver.ensure_stopped(&spec.id, 2, StopHow::Hard).await,
+        "ensure_stopped",
+    );
+    let stale = able.crash_dump(&spec.id, 1).await;
+    assert!(
+        matches!(stale, Err(DriverError::StaleEpoch { .. })),
+        "{stale:?}"
+    );
+    let stopped = able.crash_dump(&spec.id, 2).await;
+    assert!(
+        matches!(stopped, Err(DriverError::Busy { .. })),
+        "{stopped:?}"
+    );
+    remove(driver, &spec).await;
+}
+
 pub(super) async fn suspending_and_resuming(driver: &dyn Driver, spec: ServerSpec) {
     let Some(suspend) = driver.suspend() else {
         return;

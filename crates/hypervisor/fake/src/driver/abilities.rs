@@ -5,13 +5,13 @@ use std::path::Path;
 use async_trait::async_trait;
 use chrono::Utc;
 use hypervisor::{
-    Cause, Console, CpuDetails, Diagnostics, DiskDetails, DriverError, Endpoint, EventKind,
-    GuestDiagnostics, GuestFacts, HotplugNic, MemoryDetails, Nic, NicDetails, Pause, PowerState,
-    Result, Snapshot, SnapshotFacts, Suspend,
+    Cause, Console, CpuDetails, CrashDump, Diagnostics, DiskDetails, DriverError, Endpoint,
+    EventKind, GuestDiagnostics, GuestFacts, HotplugNic, MemoryDetails, Nic, NicDetails, Pause,
+    PowerState, Result, Snapshot, SnapshotFacts, Suspend,
 };
 
 use super::{FakeDriver, alive, busy};
-use crate::Verb;
+use crate::{Verb, console};
 
 impl FakeDriver {
     /// From one power state to another; already there is success, any other is `Busy`.
@@ -76,6 +76,26 @@ impl Pause for FakeDriver {
             },
         )
         .await
+    }
+}
+
+#[async_trait]
+impl CrashDump for FakeDriver {
+    async fn crash_dump(&self, id: &str, epoch: u64) -> Result<GuestFacts> {
+        let _held = self.host.locks.lock(id).await;
+        let mut guest = self.admitted(id, epoch)?;
+        self.begin(Verb::CrashDump, self.host.settings.latencies.other_ms)
+            .await?;
+        if !alive(&guest) {
+            return Err(busy(id, "it does not run"));
+        }
+        console::append(
+            &mut guest.console,
+            "Uhhuh. NMI received for unknown reason\n",
+        );
+        let facts = guest.facts();
+        self.host.guests.put(guest)?;
+        Ok(facts)
     }
 }
 

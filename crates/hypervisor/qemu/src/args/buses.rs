@@ -17,6 +17,8 @@ pub(super) struct Buses {
     pub disks: Bus,
     pub config: Bus,
     pub volumes: Vec<Bus>,
+    /// Of the disk that a rescued server boots from; that of the disks for others.
+    pub rescue: Bus,
 }
 
 /// The bus of a volume.
@@ -45,12 +47,18 @@ impl Buses {
             Some(wanted) => bus(Some(wanted))?,
             None => disks,
         };
+        let device = spec.rescue.as_ref().and_then(|rescue| rescue.device);
+        let rescue = match device.and_then(|device| device.bus) {
+            Some(wanted) => bus(Some(wanted))?,
+            None => disks,
+        };
         let volumes = spec.volumes.iter();
         let volumes = volumes.map(|volume| volume_bus(spec, volume, q35));
         Ok(Self {
             disks: here(disks, q35),
             config: here(config, q35),
             volumes: volumes.collect::<Result<_>>()?,
+            rescue: here(rescue, q35),
         })
     }
 
@@ -66,7 +74,11 @@ impl Buses {
             (Bus::Ide, 4, "more than four IDE disks"),
             (Bus::Sata, 6, "more than six SATA disks"),
         ] {
-            let drives = [(self.disks, disks), (self.config, config_drives(spec))];
+            let drives = [
+                (self.disks, disks),
+                (self.config, config_drives(spec)),
+                (self.rescue, usize::from(spec.rescue.is_some())),
+            ];
             let here = drives.into_iter().filter(|(other, _)| *other == bus);
             let volumes = self.volumes.iter().filter(|other| **other == bus).count();
             if here.map(|(_, count)| count).sum::<usize>() + volumes > most {
@@ -79,7 +91,7 @@ impl Buses {
     }
 
     fn uses(&self, bus: Bus) -> bool {
-        [self.disks, self.config].contains(&bus) || self.volumes.contains(&bus)
+        [self.disks, self.config, self.rescue].contains(&bus) || self.volumes.contains(&bus)
     }
 
     /// The controllers of those buses that a machine does not have by itself. That of SCSI is the only one that an image's

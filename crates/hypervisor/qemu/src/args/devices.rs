@@ -40,6 +40,8 @@ pub(crate) struct Disk<'a> {
     pub address: Address,
     /// Virtio's packed rings.
     pub packed: bool,
+    /// A CD, where the bus has such: IDE disks cannot be read-only.
+    pub cd: bool,
     /// Gives the device its name, as [`disk_id`].
     pub node: &'a str,
     /// The node that the device reads.
@@ -51,9 +53,9 @@ pub(crate) fn disk_id(node: &str) -> String {
     format!("disk-{node}")
 }
 
-/// The device for a node. The config drive is a CD where the bus has such: IDE disks cannot be read-only.
+/// The device for a node.
 pub(crate) fn disk(disk: &Disk<'_>) -> Device {
-    let cd = disk.node == CONFIG;
+    let cd = disk.cd;
     let device = match disk.bus {
         Bus::Virtio => Device::new("virtio-blk-pci").flag("packed", disk.packed),
         Bus::Scsi => Device::new(if cd { "scsi-cd" } else { "scsi-hd" }),

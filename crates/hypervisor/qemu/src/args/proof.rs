@@ -233,10 +233,14 @@ fn allowed(inputs: &Inputs<'_>) -> BTreeSet<PathBuf> {
     if spec.firmware == Firmware::Uefi {
         files.extend([settings.ovmf_code.clone(), layout.nvram()]);
     }
+    if let Some(rescue) = &spec.rescue {
+        files.insert(layout.dir().join(format!("rescue-{}.qcow2", rescue.number)));
+    }
     let boot = spec.direct_boot.iter();
+    let bases = inputs.record.base.iter().chain(&inputs.record.rescue_base);
     let images = boot
         .flat_map(|boot| std::iter::once(&boot.kernel).chain(&boot.ramdisk))
-        .chain(inputs.record.base.iter().map(|base| &base.path));
+        .chain(bases.map(|base| &base.path));
     // Names of the cache are one level below its folder.
     files.extend(
         images
@@ -260,6 +264,7 @@ fn wanted(inputs: &Inputs<'_>) -> usize {
         + spec.ephemeral.len()
         + usize::from(spec.swap_mb > 0)
         + spec.volumes.len()
+        + usize::from(spec.rescue.is_some())
         + usize::from(spec.config_drive.is_some());
     let q35 = inputs.record.machine.as_ref().and_then(chipset) == Some(Chipset::Q35);
     let disks_on = spec.disk_bus.map_or("virtio", hypervisor::DiskBus::as_str);
@@ -267,11 +272,14 @@ fn wanted(inputs: &Inputs<'_>) -> usize {
         .hardware
         .cdrom_bus
         .map_or(disks_on, hypervisor::DiskBus::as_str);
+    let rescue_bus = spec.rescue.as_ref().and_then(|rescue| rescue.device?.bus);
+    let rescue_on = rescue_bus.map_or(disks_on, hypervisor::DiskBus::as_str);
     let volume_on = |volume: &hypervisor::Volume| volume.bus.map_or(disks_on, |bus| bus.as_str());
     let volumes_on: Vec<&str> = spec.volumes.iter().map(volume_on).collect();
     let saved = |id: &str| inputs.incoming.is_some() && inputs.record.addresses.contains_key(id);
     let controller = |id: &str, bus: &[&str]| {
-        let mut uses = [disks_on, config_on].into_iter().chain(volumes_on.clone());
+        let own = [disks_on, config_on, rescue_on];
+        let mut uses = own.into_iter().chain(volumes_on.clone());
         usize::from(uses.any(|one| bus.contains(&one)) || saved(id))
     };
     let sata: &[&str] = if q35 { &["sata", "ide"] } else { &["sata"] };

@@ -1,6 +1,7 @@
 use hypervisor::{
-    ConfigDrive, CpuLimits, DirectBoot, DiskBus, Ephemeral, GuestHardware, ImageFormat, InputBus,
-    Nic, NicModel, Random, Rates, RootDisk, Tap, Topology, UsbModel, VideoModel, WatchdogAction,
+    ConfigDrive, CpuLimits, DirectBoot, DiskBus, Ephemeral, GuestHardware, ImageFormat, ImageRef,
+    InputBus, Nic, NicModel, Random, Rates, RescueDevice, RootDisk, Tap, Topology, UsbModel,
+    VideoModel, WatchdogAction,
 };
 use proptest::prelude::*;
 
@@ -108,6 +109,89 @@ fn a_server_with_everything_else() {
         format: ImageFormat::Raw,
     };
     insta::assert_snapshot!(lines(spec, Some(base), Accel::Kvm, &[None], Some(33)));
+}
+
+/// A server with each kind of disk, rescued.
+fn rescued(device: Option<RescueDevice>) -> String {
+    let image = |path: &str| ImageRef {
+        id: "image".into(),
+        path: path.into(),
+        format: ImageFormat::Qcow2,
+        virtual_size: 1 << 30,
+    };
+    let mut spec = ServerSpec::minimal(ID, "rescued");
+    spec.root_disk = Some(RootDisk {
+        size_gb: 1,
+        image: Some(image("/cache/base")),
+    });
+    spec.ephemeral = vec![Ephemeral {
+        size_gb: 2,
+        guest_format: None,
+    }];
+    spec.swap_mb = 64;
+    spec.volumes = vec![Volume {
+        id: "4c5ba8ad-6f5e-4f2d-9b2b-000000000001".into(),
+        source: hypervisor::VolumeSource::File {
+            path: "/volumes/one".into(),
+        },
+        read_only: false,
+        bus: None,
+        boot: false,
+    }];
+    spec.config_drive = Some(ConfigDrive::default());
+    spec.rescue = Some(Rescue {
+        number: 5,
+        image: image("/cache/rescue"),
+        direct_boot: None,
+        config_drive: None,
+        device,
+    });
+    let base = |path: &str| {
+        Some(Base {
+            path: path.into(),
+            format: ImageFormat::Qcow2,
+        })
+    };
+    let layout = Layout::new(Path::new("/state"), ID).unwrap();
+    let record = Record {
+        base: base("/cache/base"),
+        rescue_base: base("/cache/rescue"),
+        machine: Some("pc-i440fx-7.2".parse().unwrap()),
+        ..Record::new(&spec.started())
+    };
+    let volumes = vec![50; record.spec.volumes.len()];
+    let settings = settings();
+    check(&spec, &settings).unwrap();
+    let inputs = Inputs {
+        layout: &layout,
+        record: &record,
+        settings: &settings,
+        accel: Accel::Tcg,
+        qmp: 9,
+        taps: &[],
+        volumes: &volumes,
+        incoming: None,
+    };
+    let args = build(&inputs).unwrap();
+    assert_eq!(proof::unmeant(&inputs, &args), Vec::<String>::new());
+    let disks = args
+        .into_iter()
+        .filter(|arg| arg.contains("drive=") || arg.contains("rescue"));
+    disks.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_rescued_server_boots_from_the_disk_of_the_rescue_before_its_root_disk() {
+    insta::assert_snapshot!(rescued(None));
+}
+
+#[test]
+fn a_stable_rescue_comes_after_the_disks_that_the_server_has() {
+    let device = RescueDevice {
+        cdrom: true,
+        bus: Some(DiskBus::Ide),
+    };
+    insta::assert_snapshot!(rescued(Some(device)));
 }
 
 /// The arguments that one wish adds, removes or changes.

@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use chrono::Utc;
 use hypervisor::{
-    Cause, Console, CpuDetails, Diagnostics, DiskDetails, DriverError, Endpoint, EventKind,
-    GuestDiagnostics, GuestFacts, MemoryDetails, Nic, NicDetails, Pause, PowerState, Result,
+    Cause, Console, CpuDetails, CrashDump, Diagnostics, DiskDetails, DriverError, Endpoint,
+    EventKind, GuestDiagnostics, GuestFacts, MemoryDetails, Nic, NicDetails, Pause, PowerState,
+    Result,
 };
 use serde_json::{Value, json};
 
@@ -62,6 +63,23 @@ impl Pause for QemuDriver {
 
     async fn unpause(&self, id: &str, epoch: u64) -> Result<GuestFacts> {
         self.switch(id, epoch, PowerState::Running).await
+    }
+}
+
+#[async_trait]
+impl CrashDump for QemuDriver {
+    async fn crash_dump(&self, id: &str, epoch: u64) -> Result<GuestFacts> {
+        let host = &self.host;
+        let layout = host.layout(id)?;
+        let _held = host.locks.lock(id).await;
+        let known = host.admitted(&layout, epoch)?;
+        record::write(&layout, &known)?;
+        let Some(guest) = host.reach(&layout).await? else {
+            return Err(busy(id, "it does not run"));
+        };
+        let told = guest.qmp.execute("inject-nmi", json!({})).await;
+        told.map_err(|error| error.during("inject-nmi"))?;
+        Ok(host.facts(&layout, &known).await)
     }
 }
 

@@ -213,7 +213,12 @@ fn prepare(
     }
     let mut volumes: Vec<RawFd> = Vec::new();
     let mut largest = 0;
-    for volume in &record.spec.volumes {
+    // What the guest is started by, which is not all of what is kept.
+    let started = Record {
+        spec: record.spec.started(),
+        ..record.clone()
+    };
+    for volume in &started.spec.volumes {
         let opened = volumes::open(volume, &host.settings, layout.id())?;
         largest = opened.bytes.max(largest);
         volumes.push(opened.fd.as_raw_fd());
@@ -223,7 +228,7 @@ fn prepare(
     fds.extend(memory);
     let inputs = Inputs {
         layout,
-        record: &record,
+        record: &started,
         settings: &host.settings,
         accel: host.probe.accel,
         qmp,

@@ -1,6 +1,6 @@
 //! Descriptions made of any bytes, and whether their arguments hold what was not meant.
 
-use hypervisor::{NicModel, ServerSpec};
+use hypervisor::{ImageRef, NicModel, ServerSpec};
 use serde_json::{Value, json};
 
 use crate::addresses::{Address, Addresses};
@@ -122,14 +122,30 @@ impl Bytes<'_> {
         (0..3).map(|_| address()).collect()
     }
 
-    fn root_disk(&mut self) -> Value {
-        let image = json!({
+    fn image(&mut self) -> Value {
+        json!({
             "id": self.text(),
             "path": self.word(&["/cache/base", "/cache/b,c"]),
             "format": self.word(&["raw", "qcow2"]),
             "virtual_size": self.byte(),
-        });
-        json!({"size_gb": self.byte(), "image": image})
+        })
+    }
+
+    fn root_disk(&mut self) -> Value {
+        json!({"size_gb": self.byte(), "image": self.image()})
+    }
+
+    fn rescue(&mut self) -> Value {
+        let buses = ["virtio", "scsi", "ide", "sata"];
+        let beside = self.rarely(2);
+        let device = json!({"cdrom": self.rarely(2), "bus": self.maybe(&buses)});
+        let boot = json!({"kernel": self.word(&["/cache/kernel"])});
+        json!({
+            "number": self.byte(),
+            "image": self.image(),
+            "direct_boot": if self.rarely(2) { boot } else { Value::Null },
+            "device": if beside { device } else { Value::Null },
+        })
     }
 
     fn hardware(&mut self) -> Value {
@@ -185,6 +201,7 @@ impl Bytes<'_> {
             "hardware": self.hardware(),
             "volumes": (0..self.byte() % 3).map(|_| self.volume()).collect::<Vec<_>>(),
             "metadata": {self.text(): self.text()},
+            "rescue": if self.rarely(3) { self.rescue() } else { Value::Null },
         })
     }
 }
@@ -220,17 +237,20 @@ pub(crate) fn arguments(input: &[u8]) -> bool {
     if check(&spec, &settings).is_err() {
         return false;
     }
+    let spec = spec.started();
     let mut record = Record::new(&spec);
     let wanted = machine_type(&record, &settings).clone();
     let Ok(whole) = Machines::parse(MACHINES).whole(&wanted) else {
         return false;
     };
     record.machine = Some(whole);
-    let image = spec.root_disk.as_ref().and_then(|root| root.image.clone());
-    record.base = image.map(|image| Base {
+    let base = |image: ImageRef| Base {
         path: image.path,
         format: image.format,
-    });
+    };
+    let image = spec.root_disk.as_ref().and_then(|root| root.image.clone());
+    record.base = image.map(base);
+    record.rescue_base = spec.rescue.clone().map(|rescue| base(rescue.image));
     let taps: Vec<_> = spec.nics.iter().map(|_| plugged.then_some(12)).collect();
     if incoming.is_some() && bytes.rarely(2) {
         record.addresses = bytes.addresses();
