@@ -4,7 +4,9 @@ use std::path::Path;
 
 use async_trait::async_trait;
 
-use crate::{Endpoint, GuestDiagnostics, GuestFacts, Nic, Result, SnapshotFacts, Volume};
+use crate::{
+    Endpoint, GuestDiagnostics, GuestFacts, Nic, Result, ServerSpec, SnapshotFacts, StopHow, Volume,
+};
 
 /// Freeze a guest in memory.
 #[async_trait]
@@ -88,6 +90,25 @@ pub trait HotplugVolume: Send + Sync {
     /// # Errors
     /// `BadSpec` when the server does not have the volume.
     async fn resize_volume(&self, id: &str, volume_id: &str) -> Result<()>;
+}
+
+/// Give a server another size, for good or not: until it is confirmed, its local disks can come back as they were.
+#[async_trait]
+pub trait Resize: Send + Sync {
+    /// Stops the guest, keeps what its local disks hold, gives it the size of the new description, and starts it again if
+    /// `run`. Repeating it with one epoch keeps what was kept first; another epoch gives up what was kept before.
+    ///
+    /// # Errors
+    /// `NotFound` when unknown. What was kept stays kept: [`Resize::revert_resize`] takes all of it back.
+    async fn resize(&self, spec: &ServerSpec, how: StopHow, run: bool) -> Result<GuestFacts>;
+
+    /// What was kept goes, while the guest runs or not. Nothing kept is success.
+    async fn confirm_resize(&self, id: &str, epoch: u64) -> Result<GuestFacts>;
+
+    /// Stops the guest, takes its local disks back to what was kept, gives it the size of this description, and starts it
+    /// again if `run`. Where nothing was kept, a guest that runs goes on.
+    async fn revert_resize(&self, spec: &ServerSpec, how: StopHow, run: bool)
+    -> Result<GuestFacts>;
 }
 
 /// Make a guest's kernel write what it was doing.

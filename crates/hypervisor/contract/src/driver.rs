@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use crate::ability::{
-    Console, CrashDump, Diagnostics, HotplugNic, HotplugVolume, Pause, Snapshot, Suspend,
+    Console, CrashDump, Diagnostics, HotplugNic, HotplugVolume, Pause, Resize, Snapshot, Suspend,
 };
 use crate::{GuestEvent, GuestFacts, HostFacts, Result, ServerSpec};
 
@@ -112,6 +112,10 @@ pub trait Driver: Send + Sync {
     }
 
     fn hotplug_volume(&self) -> Option<&dyn HotplugVolume> {
+        None
+    }
+
+    fn resize(&self) -> Option<&dyn Resize> {
         None
     }
 

@@ -31,7 +31,7 @@ pub use compute_model::hardware::{
 };
 
 pub use ability::{
-    Console, CrashDump, Diagnostics, HotplugNic, HotplugVolume, Pause, Snapshot, Suspend,
+    Console, CrashDump, Diagnostics, HotplugNic, HotplugVolume, Pause, Resize, Snapshot, Suspend,
 };
 pub use driver::{Driver, Keep, Reboot, StopHow};
 pub use error::DriverError;

@@ -4,6 +4,7 @@
 mod abilities;
 mod recovery;
 mod rescue;
+mod resize;
 mod volumes;
 
 use std::path::PathBuf;
@@ -58,6 +59,7 @@ pub async fn check(subject: &dyn Subject) {
                 kept_disks_are_not_listed_but_used_again(driver, subject.spec()).await
             }
             Rule::Rescue => rescue::a_rescue_begins_and_ends(driver, subject.spec()).await,
+            Rule::Resize => resize::a_size_is_confirmed_or_taken_back(driver, subject.spec()).await,
             Rule::NoVolume => volumes::a_missing_volume_is_named(driver, subject).await,
             Rule::Volumes => volumes::volumes_come_and_go(subject).await,
             Rule::Pause => abilities::pausing_and_unpausing(driver, subject.spec()).await,
@@ -90,6 +92,7 @@ enum Rule {
     Reboot,
     KeepDisks,
     Rescue,
+    Resize,
     NoVolume,
     Volumes,
     Pause,
@@ -115,6 +118,7 @@ const RULES: &[Rule] = &[
     Rule::Reboot,
     Rule::KeepDisks,
     Rule::Rescue,
+    Rule::Resize,
     Rule::NoVolume,
     Rule::Volumes,
     Rule::Pause,
@@ -144,6 +148,7 @@ impl Rule {
             Self::Reboot => "a reboot ends running",
             Self::KeepDisks => "kept disks are not listed, but used again",
             Self::Rescue => "a rescue boots from its own disk, and leaves nothing",
+            Self::Resize => "another size is confirmed, or taken back",
             Self::NoVolume => "a volume that is not there is named, and nothing is left behind",
             Self::Volumes => "volumes come and go, and stay over a restart",
             Self::Pause => "pausing and unpausing",

@@ -1,6 +1,7 @@
 //! The driver: the contract, played out on simulated guests.
 
 mod abilities;
+mod resize;
 mod volumes;
 
 use std::collections::{BTreeSet, HashMap};
@@ -13,8 +14,8 @@ use chrono::Utc;
 use hypervisor::guard::{Graves, ServerLocks, admit};
 use hypervisor::{
     Cause, Console, CrashDump, Diagnostics, Driver, DriverError, EventKind, GuestEvent, GuestFacts,
-    HostFacts, HotplugNic, HotplugVolume, Keep, Pause, PowerState, Reboot, Result, ServerSpec,
-    Snapshot, StopHow, Suspend, parse_id,
+    HostFacts, HotplugNic, HotplugVolume, Keep, Pause, PowerState, Reboot, Resize, Result,
+    ServerSpec, Snapshot, StopHow, Suspend, parse_id,
 };
 use tokio::sync::broadcast;
 
@@ -484,6 +485,10 @@ impl Driver for FakeDriver {
     }
 
     fn hotplug_volume(&self) -> Option<&dyn HotplugVolume> {
+        Some(self)
+    }
+
+    fn resize(&self) -> Option<&dyn Resize> {
         Some(self)
     }
 

@@ -21,6 +21,17 @@ pub(crate) struct Guest {
     /// Taken from the host with its disks kept.
     pub away: bool,
     pub console: String,
+    /// What it was before a resize that is not confirmed.
+    #[serde(default)]
+    pub before: Option<Before>,
+}
+
+/// What a resize can be taken back to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Before {
+    /// Of the resize.
+    pub epoch: u64,
+    pub spec: ServerSpec,
 }
 
 impl Guest {
@@ -34,6 +45,7 @@ impl Guest {
             has_disks: true,
             away: false,
             console: String::new(),
+            before: None,
         }
     }
 

@@ -26,6 +26,7 @@ use self::device::Device;
 pub(crate) use self::device::place_property;
 use self::devices::CONFIG;
 pub(crate) use self::devices::{Bus, Disk, disk, disk_id, netdev_id, network, nic_id};
+pub(crate) use self::hardware::limited_node;
 use self::option::{Arguments, Keyed, path};
 use self::places::Places;
 pub(crate) use self::places::port;

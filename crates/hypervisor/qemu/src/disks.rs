@@ -207,6 +207,39 @@ fn grow(ground: &Ground<'_>, record: &Record, path: &Path, size: u64) -> Result<
     run(ground, record, args, None, "grow the disk")
 }
 
+/// What is done with the internal snapshot of a disk whose guest does not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Still {
+    Make,
+    GoBackTo,
+    Remove,
+}
+
+/// Makes, takes a disk back to, or removes an internal snapshot. The guest does not run. Blocking.
+///
+/// # Errors
+/// What qemu-img says, also when there is no such snapshot.
+pub(crate) fn still(
+    ground: &Ground<'_>,
+    record: &Record,
+    (path, name): (&Path, &str),
+    what: Still,
+) -> Result<()> {
+    // Its header is looked at first, as of every disk that a tool opens.
+    qcow2::virtual_size(path).map_err(DriverError::io(format!("read {}", path.display())))?;
+    let file = crate::args::file_node(path, false)?;
+    // Without what lies below, which neither is changed nor read by this.
+    let node = serde_json::json!({"driver": "qcow2", "file": file, "backing": null});
+    let (option, verb) = match what {
+        Still::Make => ("-c", "keep the disk as it is"),
+        Still::GoBackTo => ("-a", "take the disk back"),
+        Still::Remove => ("-d", "forget what was kept of the disk"),
+    };
+    let mut args: Vec<OsString> = ["snapshot", "-q", option, name].map(Into::into).to_vec();
+    args.push(format!("json:{node}").into());
+    run(ground, record, args, None, verb)
+}
+
 /// Copies a stopped server's root disk, with everything below it, into a file of its own. Blocking.
 pub(crate) fn export(ground: &Ground<'_>, record: &Record, target: &Path) -> Result<()> {
     let layout = ground.layout;

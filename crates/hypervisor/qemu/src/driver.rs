@@ -5,6 +5,7 @@ mod addresses;
 mod hotplug;
 mod nics;
 mod recover;
+mod resize;
 mod snapshot;
 mod start;
 mod suspend;
@@ -20,8 +21,8 @@ use chrono::Utc;
 use hypervisor::guard::{Graves, ServerLocks, admit};
 use hypervisor::{
     Cause, Console, CrashDump, Diagnostics, Driver, DriverError, EventKind, GuestEvent, GuestFacts,
-    HostFacts, HotplugNic, HotplugVolume, Keep, Pause, PowerState, Reboot, Result, ServerSpec,
-    Snapshot, StopHow, Suspend, parse_id,
+    HostFacts, HotplugNic, HotplugVolume, Keep, Pause, PowerState, Reboot, Resize, Result,
+    ServerSpec, Snapshot, StopHow, Suspend, parse_id,
 };
 use tokio::sync::broadcast;
 use tokio::task::{AbortHandle, JoinSet};
@@ -470,6 +471,10 @@ impl Driver for QemuDriver {
     }
 
     fn hotplug_volume(&self) -> Option<&dyn HotplugVolume> {
+        Some(self)
+    }
+
+    fn resize(&self) -> Option<&dyn Resize> {
         Some(self)
     }
 

@@ -72,6 +72,11 @@ impl Layout {
         self.dir.join("nvram.fd")
     }
 
+    /// The same as they were before a resize.
+    pub fn nvram_before(&self) -> PathBuf {
+        self.dir.join("nvram.before")
+    }
+
     /// The guest's process number, as this process sees it.
     pub fn pid(&self) -> PathBuf {
         self.dir.join("pid")

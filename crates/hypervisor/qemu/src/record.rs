@@ -37,7 +37,31 @@ pub(crate) struct Record {
     /// Where each named device sat when the guest's memory was saved: it expects them there. Of no meaning otherwise.
     #[serde(default)]
     pub addresses: Addresses,
+    /// What the server's disks can be taken back to, while a resize is not confirmed.
+    #[serde(default)]
+    pub before: Option<Before>,
     pub spec: ServerSpec,
+}
+
+/// The state before a resize: an internal snapshot of each qcow2 disk, and a copy of the UEFI variables.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Before {
+    /// Of the resize; names the snapshots.
+    pub epoch: u64,
+    pub stage: Stage,
+    pub root: bool,
+    pub ephemeral: usize,
+}
+
+/// How far a resize, or its way back, has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Stage {
+    /// The disks are as they were; not all of them may have their snapshot.
+    Keeping,
+    Kept,
+    /// The disks are as they were again; some may still have their snapshot.
+    Restored,
 }
 
 /// A base image.
@@ -59,6 +83,7 @@ impl Record {
             uid: None,
             away: false,
             addresses: Addresses::new(),
+            before: None,
             spec: spec.clone(),
         }
     }

@@ -163,12 +163,17 @@ pub(super) fn limited(args: &mut Arguments, hardware: &GuestHardware, node: &str
     if hardware.disk_limits.is_none() {
         return node.to_owned();
     }
-    let (group, above) = (format!("limits-{node}"), format!("{node}-limited"));
+    let (group, above) = (format!("limits-{node}"), limited_node(node));
     args.object(&json!({"qom-type": "throttle-group", "id": group, "limits": limits(hardware)}));
     args.blockdev(&json!({
         "driver": "throttle", "node-name": above, "throttle-group": group, "file": node,
     }));
     above
+}
+
+/// The node above `node` that holds its limits.
+pub(crate) fn limited_node(node: &str) -> String {
+    format!("{node}-limited")
 }
 
 fn limits(hardware: &GuestHardware) -> Value {

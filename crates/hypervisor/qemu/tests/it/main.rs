@@ -10,5 +10,6 @@ mod full_disk;
 mod live;
 mod network;
 mod records;
+mod resize;
 mod volumes;
 mod volumes_live;
