@@ -340,6 +340,13 @@ pub async fn unbind_port(service: &Service, token: &str, id: &str) -> Result<Por
     write(service, token, Method::PUT, &path, body).await
 }
 
+/// Takes a port off its host; it stays its server's.
+pub async fn leave_host(service: &Service, token: &str, id: &str) -> Result<Port> {
+    let path = format!("/v2.0/ports/{}", segment(id));
+    let body = json!({"binding:host_id": null, "binding:profile": {}});
+    write(service, token, Method::PUT, &path, body).await
+}
+
 /// Removes a port; one that is gone already is success.
 pub async fn delete_port(service: &Service, token: &str, id: &str) -> Result<()> {
     let path = format!("/v2.0/ports/{}", segment(id));

@@ -101,9 +101,10 @@ async fn idle(cloud: &Auditor) -> Result<Vec<String>> {
 /// Claims of servers that are gone or live elsewhere, and counts that do not add up.
 async fn claimed(cloud: &Auditor, live: &BTreeSet<String>) -> Result<Vec<String>> {
     let db = cloud.db.read();
+    let resized = servers::resizes_of_live(db).await?;
     let consumers = claims::consumers(db).await?.into_iter();
     let mut findings: Vec<String> = consumers
-        .filter(|consumer| !live.contains(consumer))
+        .filter(|consumer| !live.contains(consumer) && !resized.contains(consumer))
         .map(|consumer| format!("a claim of {consumer}, which is no server"))
         .collect();
     for (server, lives, held) in servers::nodes_of_live(db).await?.into_iter().filter_map({

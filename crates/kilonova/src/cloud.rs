@@ -343,6 +343,7 @@ fn control(
         service_down_time: config.compute.service_down_time,
         quotas: config.quota.0.clone(),
         force_config_drive: config.compute.force_config_drive,
+        shelved_offload_time: config.compute.shelved_offload(),
         console_token_ttl: config.consoleauth.token_ttl,
         novnc_base_url: config
             .vnc

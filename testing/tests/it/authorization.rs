@@ -128,6 +128,14 @@ async fn ask(
             "application/openstack-images-v2.1-json-patch",
         ));
     }
+    // Migrations of all projects have a rule of their own.
+    let subject = caller.subject.as_ref();
+    let own = subject.and_then(|subject| subject.project_id.as_ref());
+    let own = own.map(|project| format!("{path}?project_id={project}"));
+    let path = match (call.path, &own) {
+        ("/os-migrations", Some(own)) => own.as_str(),
+        _ => path,
+    };
     caller.user.send(method, path, &headers, body).await
 }
 

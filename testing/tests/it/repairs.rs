@@ -175,8 +175,12 @@ async fn a_rescue_that_cannot_be_is_refused_and_one_that_fails_leaves_the_server
 async fn a_rebuilt_server_is_new_and_keeps_its_id_ports_and_place() {
     let cloud = TestCloud::start().await;
     let demo = cloud.demo().await;
-    demo.network("private", "10.0.0.0/24").await;
-    let server = cloud.boot(&demo, "old").await;
+    let network = demo.network("private", "10.0.0.0/24").await;
+    let wanted = json!({
+        "name": "old", "flavorRef": cloud.tiny().await, "imageRef": cloud.image(&demo).await,
+        "networks": [{"uuid": network}],
+    });
+    let server = cloud.boot_with(&demo, wanted).await;
     let before = server.reaches("ACTIVE").await;
     let (ports, old) = (server.ports().await, kept(&cloud, &server).await);
     let other = image(&demo, &[("hw_disk_bus", "scsi")]).await;

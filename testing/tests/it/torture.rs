@@ -6,6 +6,7 @@
 //! conductor does not know.
 
 mod interfaces;
+mod sizes;
 mod volumes;
 
 use std::sync::Arc;
@@ -324,6 +325,7 @@ async fn deletes(stage: Stage) {
         let state = states::Delete {
             server_id: row.id.clone(),
             asked: asked(),
+            image: None,
         };
         stage.world::<Delete>(&row.id, state)
     };
@@ -487,6 +489,31 @@ async fn a_volume_goes_whole_or_stays_wherever_its_detachment_is_hit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_has_its_new_size_or_its_old_one_wherever_its_resize_is_hit() {
+    sizes::resizes(Stage::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_size_is_kept_or_taken_back_wherever_that_is_hit() {
+    sizes::ends_of_resizes(Stage::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_is_put_aside_whole_or_stays_wherever_its_shelving_is_hit() {
+    sizes::shelvings(Stage::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_comes_back_whole_or_stays_aside_wherever_its_return_is_hit() {
+    sizes::returns(Stage::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shelved_server_starts_or_stays_shelved_wherever_that_is_hit() {
+    sizes::starts_of_shelved(Stage::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_build_ends_whole_or_leaves_nothing_wherever_it_is_hit() {
     builds(Stage::open().await).await;
 }
@@ -535,5 +562,11 @@ async fn on_a_server(variable: &str) {
     }
     if let Some(stage) = Stage::on(variable).await {
         snapshots(stage).await;
+    }
+    if let Some(stage) = Stage::on(variable).await {
+        sizes::resizes(stage).await;
+    }
+    if let Some(stage) = Stage::on(variable).await {
+        sizes::shelvings(stage).await;
     }
 }

@@ -70,12 +70,36 @@ async fn carry_out(host: &Arc<Host>, message: &Act) -> Result<GuestFacts, Failur
             let (described, _holds) = described(host, server).await?;
             facts_of(host.driver.reboot(&described, Reboot::Hard).await)?
         }
+        Action::Resize | Action::ConfirmResize | Action::RevertResize => {
+            resize(host, server, action).await?
+        }
         Action::Rebuild => rebuild(host, server, &message.given).await?,
         Action::CrashDump => {
             let able = host.driver.crash_dump();
             let able = able.ok_or_else(|| unsupported("trigger a crash dump"))?;
             facts_of(able.crash_dump(&server.id, epoch(server.epoch)).await)?
         }
+    })
+}
+
+/// Gives the server the size of its flavor as the message has it, for good or not.
+async fn resize(host: &Host, server: &Server, action: Action) -> Result<GuestFacts, Failure> {
+    let able = host.driver.resize();
+    let able = able.ok_or_else(|| unsupported("give a server another size"))?;
+    if action == Action::ConfirmResize {
+        let confirmed = able.confirm_resize(&server.id, epoch(server.epoch));
+        return facts_of(confirmed.await);
+    }
+    let (mut described, _holds) = described(host, server).await?;
+    spec::size(&mut described, server)?;
+    let runs = server.resize.as_ref();
+    let runs = runs.is_none_or(|resize| resize.was != VmState::Stopped);
+    let how = StopHow::Graceful {
+        timeout: patience(host, server),
+    };
+    facts_of(match action {
+        Action::Resize => able.resize(&described, how, runs).await,
+        _ => able.revert_resize(&described, how, runs).await,
     })
 }
 

@@ -56,18 +56,10 @@ pub fn new(
     let mut spec = ServerSpec::minimal(&server.id, &server.name);
     spec.epoch = epoch(server.epoch);
     spec.hostname.clone_from(&server.hostname);
-    spec.vcpus = server.flavor.vcpus;
-    spec.memory_mb = u64::from(server.flavor.ram);
     let (root, direct_boot) = root_disk(server, image)?;
     spec.root_disk = root;
     spec.direct_boot = direct_boot;
-    if server.flavor.ephemeral > 0 {
-        spec.ephemeral.push(Ephemeral {
-            size_gb: u64::from(server.flavor.ephemeral),
-            guest_format: None,
-        });
-    }
-    spec.swap_mb = u64::from(server.flavor.swap);
+    size(&mut spec, server)?;
     spec.machine_type = property(server, "hw_machine_type")?;
     spec.disk_bus = property(server, "hw_disk_bus")?;
     spec.video_model = property(server, "hw_video_model")?;
@@ -75,12 +67,6 @@ pub fn new(
         Some(FirmwareType::Uefi) => Firmware::Uefi,
         Some(FirmwareType::Bios) | None => Firmware::Bios,
     };
-    spec.cpu_limits = cpu_limits(server)?;
-    let none = BTreeMap::new();
-    let properties = server
-        .described_by()
-        .map_or(&none, |image| &image.properties);
-    spec.hardware = GuestHardware::of(&server.flavor, properties).map_err(unusable)?;
     spec.nics = nics(server)?;
     spec.volumes = volumes(server);
     if server.config_drive {
@@ -91,6 +77,31 @@ pub fn new(
         ("flavor".to_owned(), server.flavor.name.clone()),
     ]);
     Ok(spec)
+}
+
+/// Gives a description what follows from the server's flavor.
+///
+/// # Errors
+/// An extra spec, or a property of the server's image, cannot be read.
+pub fn size(spec: &mut ServerSpec, server: &Server) -> Result<(), Failure> {
+    let flavor = &server.flavor;
+    spec.vcpus = flavor.vcpus;
+    spec.memory_mb = u64::from(flavor.ram);
+    if let Some(root) = &mut spec.root_disk {
+        root.size_gb = u64::from(flavor.disk);
+    }
+    let ephemeral = (flavor.ephemeral > 0).then(|| Ephemeral {
+        size_gb: u64::from(flavor.ephemeral),
+        guest_format: None,
+    });
+    spec.ephemeral = ephemeral.into_iter().collect();
+    spec.swap_mb = u64::from(flavor.swap);
+    spec.cpu_limits = cpu_limits(server)?;
+    let none = BTreeMap::new();
+    let image = server.described_by();
+    let properties = image.map_or(&none, |image| &image.properties);
+    spec.hardware = GuestHardware::of(flavor, properties).map_err(unusable)?;
+    Ok(())
 }
 
 /// The kept description of a server that is here, brought up to the server's present state.

@@ -3,9 +3,11 @@
 //! It drives the workflows of [`workflows`] and takes what hosts report ([`messages`]). Any number
 //! of conductors share the work through leases in the database; none of them is special.
 
+mod after_a_while;
 mod env;
 mod hearing;
 mod host;
+mod images;
 mod letting_go;
 mod messages;
 mod ports;
@@ -60,6 +62,12 @@ impl Conductor {
             .on::<workflows::volumes::attach::AttachVolume>()
             .on::<workflows::volumes::detach::DetachVolume>()
             .on::<workflows::snapshot::Snapshot>()
+            .on::<workflows::shelve::aside::Shelve>()
+            .on::<workflows::shelve::here::UnshelveHere>()
+            .on::<workflows::shelve::back::Unshelve>()
+            .on::<workflows::resize::begin::Resize>()
+            .on::<workflows::resize::confirm::ConfirmResize>()
+            .on::<workflows::resize::revert::RevertResize>()
             .options(workflow::Options {
                 concurrency: env.settings.concurrency,
                 // Nobody lives to see so long a time end.
@@ -95,6 +103,12 @@ impl Conductor {
         let (listens, ended) = (env.clone(), stop.clone());
         tokio::spawn(async move { silence::listen(&listens, ended).await });
         let ended = stop.clone();
+        let limits = after_a_while::Limits {
+            resized: env.settings.resize_confirm_window,
+            shelved: env.settings.shelved_offload_time,
+        };
+        let (looks, until) = (db.clone(), stop.clone());
+        tokio::spawn(async move { after_a_while::run(&looks, limits, until).await });
         tokio::spawn(async move { purge::run(&db, &env.settings.keep, ended).await });
         Ok(Conductor {
             runner,

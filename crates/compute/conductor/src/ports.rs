@@ -244,6 +244,21 @@ pub async fn release_planned(
     Ok(())
 }
 
+/// Takes a server's ports off its host; they stay the server's.
+pub async fn leave_host(env: &Env, server: &Server) -> Result<(), StepError> {
+    for vif in &server.vifs {
+        let left = call(env, |token| async move {
+            network::leave_host(&env.network, &token, &vif.port_id).await
+        });
+        match left.await {
+            // Somebody removed it meanwhile.
+            Err(StepError::Fail(why)) if why["status"] == 404 => {}
+            other => drop(other?),
+        }
+    }
+    Ok(())
+}
+
 /// Whether the network service says that a port is the server's.
 pub async fn is_tied(env: &Env, server_id: &str, port_id: &str) -> Result<bool, StepError> {
     let ports = of_server(env, server_id).await?;

@@ -24,6 +24,14 @@ pub struct Settings {
     /// How long a host may take for one action. A graceful stop waits for the guest
     /// (`shutdown_timeout`, 60 s), so this must be longer.
     pub action_timeout: Duration,
+    /// Whether a server may get another size on the host that it is on (`allow_resize_to_same_host`). There is no other
+    /// way yet.
+    pub allow_resize_to_same_host: bool,
+    /// After how long a new size counts as confirmed (`resize_confirm_window`); none: its owner says so.
+    pub resize_confirm_window: Option<Duration>,
+    /// After how long a shelved server that is still on its host leaves it (`shelved_offload_time`); none: an operator says
+    /// so.
+    pub shelved_offload_time: Option<Duration>,
     /// How long things are kept that ended.
     pub keep: Keep,
 }
@@ -63,6 +71,9 @@ impl Default for Settings {
             vif_plugging_is_fatal: true,
             build_timeout: Duration::from_secs(1800),
             action_timeout: Duration::from_secs(300),
+            allow_resize_to_same_host: true,
+            resize_confirm_window: None,
+            shelved_offload_time: None,
             keep: Keep::default(),
         }
     }

@@ -9,9 +9,10 @@ use compute_model::Server;
 use compute_model::fault::Kind;
 use compute_model::volume::{AttachedVolume, Connection};
 use serde_json::json;
-use workflow::StepError;
+use workflow::{StepContext, StepError};
 
 use crate::env::Env;
+use crate::records;
 use crate::why::Why;
 
 /// How long a volume service in trouble is left alone.
@@ -76,6 +77,22 @@ pub async fn connect(
     })
     .await?;
     Connection::of(&info).map_err(|error| Why::new(Kind::Unsupported, error.to_string()).into())
+}
+
+/// Changes what a server's record says of a volume that it has.
+pub async fn note(
+    cx: &StepContext,
+    server_id: &str,
+    volume_id: &str,
+    change: impl Fn(&mut AttachedVolume) + Send + Sync,
+) -> Result<(), StepError> {
+    records::change(cx, server_id, None, |server| {
+        let mut all = server.volumes.iter_mut();
+        let own = all.find(|one| one.volume_id == volume_id);
+        own.map(&change).is_some()
+    })
+    .await?;
+    Ok(())
 }
 
 /// Says that the guest has the volume.

@@ -6,6 +6,8 @@ pub mod act;
 pub mod build;
 pub mod delete;
 pub mod interfaces;
+pub mod resize;
+pub mod shelve;
 pub mod snapshot;
 pub mod volumes;
 

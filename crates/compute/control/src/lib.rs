@@ -13,6 +13,7 @@ pub mod guests;
 pub mod hypervisors;
 pub mod keypairs;
 pub mod limits;
+pub mod migrations;
 pub mod operations;
 pub mod policy;
 mod projects;

@@ -51,6 +51,16 @@ pub async fn release(tx: &DatabaseTransaction, consumer_id: &str) -> Result<()> 
     release_from(tx, consumer_id, None).await
 }
 
+/// Gives all that one consumer holds to another, which holds nothing. Holding nothing is fine.
+pub async fn hand_over(tx: &DatabaseTransaction, from: &str, to: &str) -> Result<()> {
+    claim::Entity::update_many()
+        .col_expr(claim::Column::ConsumerId, Expr::value(to))
+        .filter(claim::Column::ConsumerId.eq(from))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
 /// What a consumer holds: node and amounts.
 pub async fn of_consumer(
     conn: &impl ConnectionTrait,

@@ -49,6 +49,15 @@ pub async fn find(conn: &impl ConnectionTrait, id: &str) -> Result<Flavor> {
         .and_then(value)
 }
 
+/// The number of a flavor, as records of migrations show it; 0 for one that is gone.
+pub async fn number(conn: &impl ConnectionTrait, id: &str) -> Result<i64> {
+    let row = flavor::Entity::find()
+        .filter(flavor::Column::Id.eq(id))
+        .one(conn)
+        .await?;
+    Ok(row.map_or(0, |row| row.seq))
+}
+
 /// [`find`] with the row locked until the transaction ends, for those who change it. (On SQLite the
 /// transaction itself is the lock.)
 ///

@@ -20,6 +20,7 @@ pub mod purge;
 pub mod quarantine;
 pub mod quotas;
 pub mod server_groups;
+pub mod server_migrations;
 pub mod servers;
 mod tables;
 

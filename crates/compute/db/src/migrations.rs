@@ -7,6 +7,7 @@ mod m0004_server_groups;
 mod m0005_quarantine;
 mod m0006_purge;
 mod m0007_console_owner;
+mod m0008_server_migrations;
 
 use sql::schema::{History, Kind};
 
@@ -23,6 +24,7 @@ pub const HISTORY: History = History {
         m0006_purge::MIGRATION,
         m0007_console_owner::MIGRATION,
         workflow::SIGNALS_MIGRATION,
+        m0008_server_migrations::MIGRATION,
     ],
 };
 

@@ -14,7 +14,7 @@ use sql::sea_orm::{ActiveValue::Set, Condition, QueryOrder, QuerySelect};
 use crate::hosts::COMPUTE;
 use crate::tables::{
     action, action_event, claim, console_token, letting_go, quarantine, server,
-    server_group_member, server_password, service, turn,
+    server_group_member, server_migration, server_password, service, turn,
 };
 use crate::{DbError, Result};
 
@@ -88,6 +88,7 @@ pub async fn deleted_servers(db: &Database, before: DateTime<Utc>) -> Result<u64
         forget!(console_token, ServerId);
         forget!(server_password, ServerId);
         forget!(server_group_member, ServerId);
+        forget!(server_migration, ServerId);
         let gone = forget!(server, Id);
         tx.commit().await?;
         Ok::<u64, DbError>(gone)

@@ -4,8 +4,9 @@ mod filter;
 mod patterns;
 mod row;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use chrono::{DateTime, Utc};
 use compute_model::Server;
 use compute_model::listing::{Paging, ServerFilter};
 use compute_model::quota::ServerUsage;
@@ -338,4 +339,44 @@ pub async fn with_task(conn: &impl ConnectionTrait) -> Result<Vec<Server>> {
         .all(conn)
         .await?;
     rows.into_iter().map(row::server).collect()
+}
+
+/// Servers that are resized, or shelved, and wait for somebody's word since before `before`; a slice of them.
+pub async fn waiting_since(
+    conn: &impl ConnectionTrait,
+    state: VmState,
+    before: DateTime<Utc>,
+) -> Result<Vec<String>> {
+    // Since when one is shelved is not a column: small changes of its row put it off.
+    let since = match state {
+        VmState::Shelved => Column::UpdatedAt,
+        _ => Column::LaunchedAt,
+    };
+    let ids = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::VmState.eq(state.as_str()))
+        .filter(Column::TaskState.is_null())
+        .filter(since.lt(before))
+        .filter(Column::DeletedAt.is_null())
+        .limit(100)
+        .into_tuple()
+        .all(conn)
+        .await?;
+    Ok(ids)
+}
+
+/// The migrations of resizes of living servers that are under way or not confirmed, for the audit.
+pub async fn resizes_of_live(conn: &impl ConnectionTrait) -> Result<BTreeSet<String>> {
+    let rows = Entity::find()
+        .filter(Column::DeletedAt.is_null())
+        .filter(Column::Document.contains("\"migration_id\""))
+        .all(conn)
+        .await?;
+    let mut ids = BTreeSet::new();
+    for row in rows {
+        let server = row::server(row)?;
+        ids.extend(server.resize.map(|resize| resize.migration_id));
+    }
+    Ok(ids)
 }

@@ -19,6 +19,7 @@ pub mod quota;
 pub mod server;
 pub mod server_group;
 pub mod server_group_member;
+pub mod server_migration;
 pub mod server_password;
 pub mod service;
 pub mod turn;

@@ -49,6 +49,9 @@ pub fn event_of(action: &str) -> String {
         "attach_interface" | "detach_interface" | "attach_volume" | "detach_volume" => {
             format!("compute_{action}")
         }
+        "confirmResize" => "compute_confirm_resize".to_owned(),
+        "revertResize" => "compute_revert_resize".to_owned(),
+        "shelveOffload" => "compute_shelve_offload_instance".to_owned(),
         "trigger_crash_dump" => "compute_trigger_crash_dump".to_owned(),
         other => format!("compute_{other}_instance"),
     }

@@ -20,13 +20,16 @@ pub mod keypair;
 pub mod lifecycle;
 pub mod listing;
 pub mod metadata;
+pub mod migration;
 pub mod network;
 pub mod quarantine;
 pub mod quota;
 pub mod request;
 pub mod rescue;
+pub mod resize;
 pub mod server;
 pub mod server_group;
+pub mod shelve;
 pub mod state;
 pub mod status;
 #[cfg(any(test, feature = "testing"))]

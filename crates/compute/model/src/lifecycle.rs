@@ -6,7 +6,7 @@
 use crate::server::{LockOwner, Server};
 use crate::state::{TaskState, VmState};
 use TaskState::*;
-use VmState::{Active, Paused, Rescued, Resized, Stopped, Suspended};
+use VmState::{Active, Paused, Rescued, Resized, Shelved, ShelvedOffloaded, Stopped, Suspended};
 
 /// Something that a server's host does with its guest when a user asks. Other operations (build, delete, a change of
 /// network cards) are workflows of their own.
@@ -25,6 +25,9 @@ pub enum Action {
     Unrescue,
     Rebuild,
     CrashDump,
+    Resize,
+    ConfirmResize,
+    RevertResize,
 }
 
 impl Action {
@@ -42,6 +45,26 @@ impl Action {
         Action::Unrescue,
         Action::Rebuild,
         Action::CrashDump,
+        Action::Resize,
+        Action::ConfirmResize,
+        Action::RevertResize,
+    ];
+}
+
+/// What is done with a server in several steps, on its host and elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    Shelve,
+    ShelveOffload,
+    Unshelve,
+}
+
+impl Operation {
+    /// Every operation.
+    pub const ALL: &'static [Operation] = &[
+        Operation::Shelve,
+        Operation::ShelveOffload,
+        Operation::Unshelve,
     ];
 }
 
@@ -241,6 +264,80 @@ pub fn rule(action: Action) -> Rule {
             stays_stopped: false,
             on_failure: OnFailure::Keep,
         },
+        // A failed resize is taken back. Source: the decorators of `resize`, `confirm_resize` and `revert_resize`; Nova shows no
+        // task while it confirms.
+        Action::Resize => Rule {
+            word: "resize",
+            verb: "resize",
+            record: "resize",
+            from: &[Active, Stopped],
+            from_task: From::Idle,
+            claims: Some(ResizePrep),
+            settles: Some(Resized),
+            stays_stopped: false,
+            on_failure: OnFailure::Keep,
+        },
+        Action::ConfirmResize => Rule {
+            word: "confirmResize",
+            verb: "confirm the resize of",
+            record: "confirmResize",
+            from: &[Resized],
+            from_task: From::Idle,
+            claims: Some(ResizeConfirming),
+            settles: Some(Active),
+            stays_stopped: true,
+            on_failure: OnFailure::Keep,
+        },
+        Action::RevertResize => Rule {
+            word: "revertResize",
+            verb: "revert the resize of",
+            record: "revertResize",
+            from: &[Resized],
+            from_task: From::Idle,
+            claims: Some(ResizeReverting),
+            settles: Some(Active),
+            stays_stopped: true,
+            on_failure: OnFailure::Error,
+        },
+    }
+}
+
+/// The table of operations. Source: the decorators of `shelve`, `shelve_offload` and `unshelve`.
+pub fn operation(operation: Operation) -> Rule {
+    match operation {
+        Operation::Shelve => Rule {
+            word: "shelve",
+            verb: "shelve",
+            record: "shelve",
+            from: &[Active, Stopped, Paused, Suspended],
+            from_task: From::Idle,
+            claims: Some(Shelving),
+            settles: Some(Shelved),
+            stays_stopped: false,
+            on_failure: OnFailure::Keep,
+        },
+        Operation::ShelveOffload => Rule {
+            word: "shelveOffload",
+            verb: "offload",
+            record: "shelveOffload",
+            from: &[Shelved],
+            from_task: From::Idle,
+            claims: Some(ShelvingOffloading),
+            settles: Some(ShelvedOffloaded),
+            stays_stopped: false,
+            on_failure: OnFailure::Keep,
+        },
+        Operation::Unshelve => Rule {
+            word: "unshelve",
+            verb: "unshelve",
+            record: "unshelve",
+            from: &[Shelved, ShelvedOffloaded],
+            from_task: From::Idle,
+            claims: Some(Unshelving),
+            settles: Some(Active),
+            stays_stopped: false,
+            on_failure: OnFailure::Keep,
+        },
     }
 }
 
@@ -262,7 +359,15 @@ pub enum Refusal {
 
 /// Whether `action` may begin now; `admin` callers pass locks. The order of the checks is Nova's.
 pub fn admit(action: Action, server: &Server, admin: bool) -> Result<Rule, Refusal> {
-    let rule = rule(action);
+    admit_by(rule(action), server, admin)
+}
+
+/// The same of an operation.
+pub fn admit_operation(wanted: Operation, server: &Server, admin: bool) -> Result<Rule, Refusal> {
+    admit_by(operation(wanted), server, admin)
+}
+
+fn admit_by(rule: Rule, server: &Server, admin: bool) -> Result<Rule, Refusal> {
     unlocked(server, admin)?;
     states_allow(rule.word, rule.from, rule.from_task, server)?;
     match server.launched() {
@@ -444,7 +549,12 @@ mod tests {
 
     #[test]
     fn every_state_that_an_action_leads_to_has_a_way_on_and_back_to_active() {
-        let rules: Vec<Rule> = Action::ALL.iter().map(|action| rule(*action)).collect();
+        let operations = Operation::ALL.iter().map(|one| operation(*one));
+        let rules: Vec<Rule> = Action::ALL
+            .iter()
+            .map(|action| rule(*action))
+            .chain(operations)
+            .collect();
         for rule in rules.iter().filter(|rule| rule.settles.is_some()) {
             let settles = rule.settled(Active);
             let on: Vec<&Rule> = rules

@@ -11,6 +11,8 @@ use crate::flavor::Flavor;
 use crate::image::ServerImage;
 use crate::network::{NetworkRequest, Vif};
 use crate::rescue::Rescue;
+use crate::resize::Resize;
+use crate::shelve::Shelved;
 use crate::state::{PowerState, TaskState, VmState};
 use crate::volume::{AttachedVolume, VolumeRequest, next_device};
 
@@ -57,6 +59,12 @@ pub struct Server {
     /// What it was rescued by, or is going to be: see [`Server::rescued_by`].
     #[serde(default)]
     pub rescue: Option<Rescue>,
+    /// Under way, or not confirmed.
+    #[serde(default)]
+    pub resize: Option<Resize>,
+    /// None of a server that is not shelved.
+    #[serde(default)]
+    pub shelved: Option<Shelved>,
     pub metadata: BTreeMap<String, String>,
     pub tags: Vec<String>,
     pub key: Option<ServerKey>,

@@ -115,6 +115,21 @@ words! {
     }
 }
 
+words! {
+    /// How far a server's way to another size or host has come. Source: Nova's records of migrations.
+    MigrationStatus, "migration status", {
+        PreMigrating = "pre-migrating",
+        Migrating = "migrating",
+        PostMigrating = "post-migrating",
+        Finished = "finished",
+        Confirming = "confirming",
+        Confirmed = "confirmed",
+        Reverting = "reverting",
+        Reverted = "reverted",
+        Error = "error",
+    }
+}
+
 impl TaskState {
     /// Whether it keeps its host's disks and wires busy, by Nova's count.
     pub fn is_heavy(self) -> bool {

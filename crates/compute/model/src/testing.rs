@@ -56,6 +56,8 @@ pub fn server(id: &str) -> Server {
         volume_image: None,
         volumes: Vec::new(),
         rescue: None,
+        resize: None,
+        shelved: None,
         metadata: BTreeMap::new(),
         tags: Vec::new(),
         key: None,

@@ -4,7 +4,9 @@
 //! Rows of older releases must read: new fields get defaults.
 
 use chrono::{DateTime, Utc};
+use compute_model::VmState;
 use compute_model::fault::Kind;
+use compute_model::image::ServerImage;
 use compute_model::lifecycle::Action;
 use compute_model::network::{NetworkRequest, Vif};
 use compute_model::request::{Choice, Explanation};
@@ -88,6 +90,9 @@ pub struct Build {
     /// The guest runs; only settling is left.
     #[serde(default)]
     pub power_state: Option<u8>,
+    /// The image of its disk, when it is a shelved server that comes back.
+    #[serde(default)]
+    pub shelved_image: Option<ServerImage>,
 }
 
 /// How a host failed.
@@ -112,6 +117,7 @@ impl Build {
             failures: Vec::new(),
             plugging_since: None,
             power_state: None,
+            shelved_image: None,
         }
     }
 }
@@ -127,6 +133,9 @@ pub const DELETE_VERSION: u16 = 1;
 pub struct Delete {
     pub server_id: String,
     pub asked: Asked,
+    /// The image of a shelved server, which goes with it.
+    #[serde(default)]
+    pub image: Option<OwnedImage>,
 }
 
 /// Kind of [`Act`].
@@ -149,6 +158,85 @@ pub struct Act {
     pub given: Given,
     #[serde(default)]
     pub power_state: Option<u8>,
+}
+
+/// Kind of a [`Resize`] that begins.
+pub const RESIZE: &str = "resize";
+
+/// Kind of a [`Resize`] whose server keeps its new size.
+pub const CONFIRM_RESIZE: &str = "confirm_resize";
+
+/// Kind of a [`Resize`] whose server gets its old size back.
+pub const REVERT_RESIZE: &str = "revert_resize";
+
+/// The version of [`Resize`] and of the steps of its three kinds.
+pub const RESIZE_VERSION: u16 = 1;
+
+/// A server gets another size; what it is and was stands in its row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Resize {
+    pub server_id: String,
+    pub asked: Asked,
+    /// The server's epoch when this claimed it, as in [`Act`]. The way back raises it by one.
+    pub epoch: i64,
+    /// The host did not take back what it had done: nobody knows what the guest is.
+    #[serde(default)]
+    pub lost: bool,
+    #[serde(default)]
+    pub power_state: Option<u8>,
+}
+
+/// Kind of a [`Shelve`].
+pub const SHELVE: &str = "shelve";
+
+/// The version of [`Shelve`] and of its steps.
+pub const SHELVE_VERSION: u16 = 1;
+
+/// A server is put aside, and may leave its host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Shelve {
+    pub server_id: String,
+    pub asked: Asked,
+    /// The server's epoch when this claimed it, as in [`Act`]. The way back raises it by one.
+    pub epoch: i64,
+    /// What it was.
+    pub was: VmState,
+    /// How its disk becomes an image; none when it boots from a volume, or is shelved already.
+    #[serde(default)]
+    pub image: Option<Snapshot>,
+    /// Whether it leaves its host.
+    pub offload: bool,
+    /// It was told to stop: what was in its memory is gone.
+    #[serde(default)]
+    pub stopped: bool,
+}
+
+/// Kind of a [`Build`] of a shelved server that left its host.
+pub const UNSHELVE: &str = "unshelve";
+
+/// Kind of [`UnshelveHere`].
+pub const UNSHELVE_HERE: &str = "unshelve_here";
+
+/// The version of [`UnshelveHere`] and of its steps.
+pub const UNSHELVE_VERSION: u16 = 1;
+
+/// A shelved server that is still on its host starts again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UnshelveHere {
+    pub server_id: String,
+    pub asked: Asked,
+    pub epoch: i64,
+    /// The image that goes when it runs.
+    pub image: Option<OwnedImage>,
+    #[serde(default)]
+    pub power_state: Option<u8>,
+}
+
+/// An image, and the token of somebody who may remove it, sealed as in [`Snapshot`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnedImage {
+    pub id: String,
+    pub token: String,
 }
 
 /// Kind of [`AttachInterface`].

@@ -43,6 +43,13 @@ pub(super) async fn conductor(parts: &Parts<'_>, db: &Database) -> Result<Conduc
         vif_plugging_timeout: config.compute.vif_plugging_timeout,
         vif_plugging_is_fatal: config.compute.vif_plugging_is_fatal,
         build_timeout: config.compute.long_rpc_timeout,
+        allow_resize_to_same_host: config.compute.allow_resize_to_same_host,
+        resize_confirm_window: Some(config.compute.resize_confirm_window)
+            .filter(|window| !window.is_zero()),
+        shelved_offload_time: config
+            .compute
+            .shelved_offload()
+            .filter(|after| !after.is_zero()),
         keep: config.database.keep.clone(),
         // An action may wait for a guest to shut down.
         action_timeout: defaults

@@ -26,12 +26,24 @@ pub struct ComputeSection {
     pub vif_plugging_timeout: Duration,
     pub vif_plugging_is_fatal: bool,
     pub long_rpc_timeout: Duration,
+    pub allow_resize_to_same_host: bool,
+    pub resize_confirm_window: Duration,
+    /// Seconds; below zero never.
+    pub shelved_offload_time: i64,
     pub reserved_host_memory_mb: u64,
     pub reserved_host_cpus: u32,
     pub reserved_host_disk_mb: u64,
     pub cpu_ratio: f64,
     pub ram_ratio: f64,
     pub disk_ratio: f64,
+}
+
+impl ComputeSection {
+    /// After how long a shelved server leaves its host; none: never by itself.
+    pub fn shelved_offload(&self) -> Option<Duration> {
+        let seconds = u64::try_from(self.shelved_offload_time).ok()?;
+        Some(Duration::from_secs(seconds))
+    }
 }
 
 /// A ratio of 0 would leave no room on any host. (Nova reads 0 as "not set".)
@@ -113,6 +125,23 @@ impl Section for ComputeSection {
                 "How long a host may take to fetch an image and start a guest.",
             )
             .seconds_range(1.0, MAX_SECONDS),
+            Opt::boolean(
+                "allow_resize_to_same_host",
+                "true",
+                "Whether a server gets another size on the host that it is on. There is no other way yet: false refuses \
+                 all resizes.",
+            ),
+            Opt::seconds(
+                "resize_confirm_window",
+                "0",
+                "After how long a new size counts as confirmed; 0: its owner says so.",
+            ),
+            Opt::integer(
+                "shelved_offload_time",
+                "0",
+                "Seconds after which a shelved server leaves its host: 0 at once, -1 never by itself.",
+            )
+            .range(-1, 4_294_967_295),
             Opt::integer("reserved_host_memory_mb", "512", "MiB kept from servers.")
                 .range(0, i64::MAX),
             Opt::integer("reserved_host_cpus", "0", "Processors kept from servers.")
@@ -163,6 +192,9 @@ impl Section for ComputeSection {
             vif_plugging_timeout: from.seconds("vif_plugging_timeout"),
             vif_plugging_is_fatal: from.boolean("vif_plugging_is_fatal"),
             long_rpc_timeout: from.seconds("long_rpc_timeout"),
+            allow_resize_to_same_host: from.boolean("allow_resize_to_same_host"),
+            resize_confirm_window: from.seconds("resize_confirm_window"),
+            shelved_offload_time: from.integer("shelved_offload_time"),
             reserved_host_memory_mb: from.integer("reserved_host_memory_mb"),
             reserved_host_cpus: from.integer("reserved_host_cpus"),
             reserved_host_disk_mb: from.integer("reserved_host_disk_mb"),

@@ -8,6 +8,7 @@
 
 mod boot;
 mod browser;
+mod changes;
 mod cloud;
 mod consoles;
 mod crash;

@@ -116,6 +116,8 @@ fn refused_for_all(action: &str) -> bool {
 fn action_body(action: &str, scene: &Scene) -> Option<Value> {
     Some(match action {
         "rescue" | "unrescue" | "trigger_crash_dump" => json!(null),
+        "resize" => json!({"flavorRef": "tiny"}),
+        "confirmResize" | "revertResize" | "shelve" | "shelveOffload" | "unshelve" => json!(null),
         "rebuild" => json!({"imageRef": scene.thing("image images")}),
         "add_host" | "remove_host" => json!({"host": "nowhere"}),
         "set_metadata" => json!({"metadata": {"key": "value"}}),

@@ -116,8 +116,6 @@ fn with_server<T>(run: impl FnOnce(&ServerView<'_>) -> T) -> T {
         scheduler_hints: &hints,
         admin_pass: None,
         rebuilt_user_data: Patch::Absent,
-        admin_pass: None,
-        rebuilt_user_data: Patch::Absent,
     })
 }
 

@@ -12,7 +12,7 @@ use compute_model::fault::Kind;
 use compute_model::lifecycle::{self, Action, OnFailure};
 use compute_model::{PowerState, Server, VmState};
 use compute_rpc::agent::{self, Given};
-use compute_rpc::workflows::{ACT, ACT_VERSION, Act as State};
+use compute_rpc::workflows::{ACT, ACT_VERSION, Act as State, Asked};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
@@ -23,10 +23,10 @@ use crate::records::{self, Changed};
 use crate::why::{FailureText, Why};
 
 /// How long a host that does not answer is waited for: longer than an agent's restart.
-const AWAY: Duration = Duration::from_secs(2);
+pub const AWAY: Duration = Duration::from_secs(2);
 
 /// How often a host that does not answer or is busy is asked.
-const TRIES: u32 = 15;
+pub const TRIES: u32 = 15;
 
 /// See the module.
 pub struct Act;
@@ -180,4 +180,41 @@ async fn failed(env: &Env, cx: &StepContext, state: &State, why: &Value) -> Resu
 async fn current(env: &Env, state: &State) -> Result<Option<Server>, StepError> {
     let server = records::load(env, &state.server_id).await?;
     Ok(server.filter(|server| server.epoch == state.epoch))
+}
+
+/// Has a server's host carry out a part of another operation.
+pub async fn tell(
+    env: &Env,
+    cx: &StepContext,
+    asked: &Asked,
+    action: Action,
+    server: Server,
+) -> Result<PowerState, StepError> {
+    let Some(on) = server.host.clone() else {
+        return Err(Why::new(Kind::Lost, "the server is on no host").into());
+    };
+    let message = message(action, server);
+    let options = Options::from(asked.context()).deadline(env.settings.action_timeout);
+    let called = tokio::select! {
+        called = host::call(env, &on, message, options) => called,
+        // A delete need not wait until a guest shut down in order.
+        () = cx.cancelled() => return Err(StepError::fail("cancelled")),
+    };
+    match called {
+        Ok(done) => Ok(done.power_state),
+        Err(AgentTrouble::Away(why) | AgentTrouble::Busy(why)) if cx.attempt() + 1 < TRIES => {
+            Err(StepError::retry(AWAY, why.text))
+        }
+        Err(trouble) => Err(trouble.why().into()),
+    }
+}
+
+/// The command that carries it out.
+pub fn message(action: Action, server: Server) -> agent::Act {
+    agent::Act {
+        action,
+        server: Box::new(server),
+        given: Given::default(),
+        sent_at: Some(records::now()),
+    }
 }

@@ -5,8 +5,8 @@
 //! When a host fails, everything is undone back to *place* and the next alternate is tried; when
 //! none is left the server is in error with a fault that says why each host was turned away.
 
-mod disks;
-mod explain;
+pub(super) mod disks;
+pub(super) mod explain;
 mod neighbours;
 mod outcome;
 
@@ -37,7 +37,7 @@ use crate::{ports, records::finish};
 const DESTROY: Duration = Duration::from_secs(20);
 
 /// How often hosts are chosen while others take them, and how often one that is busy is asked.
-const TRIES: u32 = 10;
+pub(super) const TRIES: u32 = 10;
 
 /// See the module.
 pub struct Build;
@@ -89,7 +89,11 @@ fn forget_secrets(state: &mut State) {
     state.plan.injected_files.clear();
 }
 
-async fn place(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+pub(super) async fn place(
+    env: &Env,
+    cx: &StepContext,
+    state: &mut State,
+) -> Result<Next, StepError> {
     let Some(server) = records::load(env, &state.server_id).await? else {
         return Err(Why::plain(Kind::Deleted).into());
     };
@@ -250,7 +254,11 @@ async fn take(
     }
 }
 
-async fn unplace(_env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
+pub(super) async fn unplace(
+    _env: &Env,
+    cx: &StepContext,
+    state: &mut State,
+) -> Result<(), StepError> {
     sql::retry(|| async {
         let tx = cx.begin().await?;
         claims::release(&tx, &state.server_id).await?;
@@ -260,7 +268,7 @@ async fn unplace(_env: &Env, cx: &StepContext, state: &mut State) -> Result<(), 
                 server.node = None;
                 server.node_id = None;
                 server.availability_zone = None;
-                if building(&server) {
+                if server.vm_state == VmState::Building && building(&server) {
                     server.task_state = Some(TaskState::Scheduling);
                 }
                 servers::save(&tx, &mut server).await?;
@@ -302,15 +310,26 @@ async fn drop_ports(env: &Env, cx: &StepContext, state: &mut State) -> Result<()
     Ok(())
 }
 
-async fn carry_traffic(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+pub(super) async fn carry_traffic(
+    env: &Env,
+    cx: &StepContext,
+    state: &mut State,
+) -> Result<Next, StepError> {
     let since = *state.plugging_since.get_or_insert_with(records::now);
     plugged::wait(env, cx, &state.server_id, Which::All, since).await
 }
 
-async fn spawn(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    let Some(server) = records::load(env, &state.server_id).await? else {
+pub(super) async fn spawn(
+    env: &Env,
+    cx: &StepContext,
+    state: &mut State,
+) -> Result<Next, StepError> {
+    let Some(mut server) = records::load(env, &state.server_id).await? else {
         return Err(Why::plain(Kind::Deleted).into());
     };
+    if let Some(image) = &state.shelved_image {
+        server.image = Some(image.clone());
+    }
     let on = server.host.clone().unwrap_or_default();
     let (node_id, epoch) = (server.node_id.clone(), server.epoch);
     let message = agent::Build {
@@ -381,7 +400,11 @@ async fn is_ours(env: &Env, server_id: &str, epoch: i64) -> Result<bool, StepErr
     Ok(row.is_some_and(|server| building(&server) && server.epoch == epoch))
 }
 
-async fn destroy(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
+pub(super) async fn destroy(
+    env: &Env,
+    cx: &StepContext,
+    state: &mut State,
+) -> Result<(), StepError> {
     // A build command that is still on its way, or still fetching the image, must come too late.
     let Some(server) = letting_go::give_up(cx, &state.server_id).await? else {
         return Ok(());
@@ -496,5 +519,7 @@ fn settled(server: &Server) -> bool {
 
 /// Whether the server is still this workflow's: being built, and not being deleted.
 fn building(server: &Server) -> bool {
-    server.vm_state == VmState::Building && server.task_state != Some(TaskState::Deleting)
+    let unshelving = server.task_state == Some(TaskState::Unshelving);
+    let building = server.vm_state == VmState::Building || unshelving;
+    building && server.task_state != Some(TaskState::Deleting)
 }

@@ -8,8 +8,11 @@
 use std::time::Duration;
 
 use bus::Options;
-use compute_db::{DbError, actions, claims, consoles, passwords, server_groups, servers};
+use compute_db::{
+    DbError, actions, claims, consoles, passwords, server_groups, server_migrations, servers,
+};
 use compute_model::action::event_of;
+use compute_model::state::MigrationStatus;
 use compute_model::{PowerState, VmState};
 use compute_rpc::agent;
 use compute_rpc::workflows::{DELETE, DELETE_VERSION, Delete as State};
@@ -18,7 +21,7 @@ use workflow::{Next, Step, StepContext, StepError, Workflow};
 use super::MINUTE;
 use crate::env::Env;
 use crate::host::{self, AgentTrouble};
-use crate::{letting_go, ports, records, volumes};
+use crate::{images, letting_go, ports, records, volumes};
 
 /// How often an operation that was asked to turn round is looked at. Its end wakes us before that.
 const LOOK: Duration = Duration::from_secs(1);
@@ -46,6 +49,7 @@ impl Workflow for Delete {
             Step::new("guest", MINUTE, guest).within(|env| env.settings.action_timeout + MINUTE),
             Step::new("ports", 5 * MINUTE, release_ports),
             Step::new("volumes", 5 * MINUTE, release_volumes),
+            Step::new("image", 5 * MINUTE, remove_image),
             Step::new("record", MINUTE, record),
         ]
     }
@@ -117,6 +121,14 @@ async fn release_volumes(
     Ok(Next::Go)
 }
 
+/// The image of a shelved server is of no use without it.
+async fn remove_image(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    if let Some(image) = &state.image {
+        images::remove(env, &image.token, &image.id).await?;
+    }
+    Ok(Next::Go)
+}
+
 async fn record(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     sql::retry(|| async {
         let tx = cx.begin().await?;
@@ -125,6 +137,11 @@ async fn record(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next,
             other => other?,
         };
         claims::release(&tx, &server.id).await?;
+        if let Some(resize) = server.resize.take() {
+            claims::release(&tx, &resize.migration_id).await?;
+            let (id, status) = (&resize.migration_id, MigrationStatus::Confirmed);
+            server_migrations::note(&tx, id, status, records::now()).await?;
+        }
         consoles::forget(&*tx, &server.id).await?;
         server_groups::leave(&tx, &server.id).await?;
         passwords::forget(&*tx, &server.id).await?;

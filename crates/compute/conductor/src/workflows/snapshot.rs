@@ -10,26 +10,26 @@ use clients::image as glance;
 use compute_model::action::event_of;
 use compute_model::fault::Kind;
 use compute_model::{Server, TaskState};
+use compute_rpc::agent;
 use compute_rpc::workflows::{SNAPSHOT, SNAPSHOT_VERSION, Snapshot as State};
-use compute_rpc::{agent, sealed};
-use secrecy::ExposeSecret;
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
 use super::MINUTE;
 use crate::env::Env;
 use crate::host::{self, AgentTrouble};
+use crate::images;
 use crate::records::{self, Changed};
 use crate::why::{FailureText, Why};
 
 /// How often the image's record is looked for, which is made right after the acceptance.
-const LOOKS: u32 = 60;
+pub const LOOKS: u32 = 60;
 
 /// The time between two looks.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// How often a host that does not answer, or is busy, is asked.
-const TRIES: u32 = 15;
+pub const TRIES: u32 = 15;
 
 /// The time between two attempts.
 const AWAY: Duration = Duration::from_secs(2);
@@ -80,8 +80,8 @@ impl Workflow for Snapshot {
     }
 }
 
-async fn image(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    match shown(env, &state.image_id).await? {
+pub async fn image(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    match images::shown(env, &state.image_id).await? {
         Some(image) if is_ours(&image, state) => Ok(Next::Go),
         Some(_) => Err(Why::new(Kind::Internal, "the image is another server's").into()),
         None => Err(StepError::retry(LOOK, "the image has no record yet")),
@@ -89,15 +89,31 @@ async fn image(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, 
 }
 
 /// Removes the image, if it is the one that this operation made.
-async fn remove_image(env: &Env, _cx: &StepContext, state: &mut State) -> Result<(), StepError> {
-    match shown(env, &state.image_id).await? {
-        Some(image) if is_ours(&image, state) => remove(env, state, &state.image_id).await,
+pub async fn remove_image(
+    env: &Env,
+    _cx: &StepContext,
+    state: &mut State,
+) -> Result<(), StepError> {
+    match images::shown(env, &state.image_id).await? {
+        Some(image) if is_ours(&image, state) => {
+            images::remove(env, &state.token, &state.image_id).await
+        }
         _ => Ok(()),
     }
 }
 
 async fn export(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    let server = claimed(cx, env, state, TaskState::ImageSnapshot).await?;
+    export_while(env, cx, state, TaskState::ImageSnapshot).await
+}
+
+/// Has the host copy the disk; the server shows this task meanwhile.
+pub async fn export_while(
+    env: &Env,
+    cx: &StepContext,
+    state: &State,
+    task: TaskState,
+) -> Result<Next, StepError> {
+    let server = claimed(cx, env, state, task).await?;
     let on = host_of(&server)?;
     let message = agent::Export {
         server: Box::new(server),
@@ -112,7 +128,7 @@ async fn export(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, 
 }
 
 /// The host's copy goes, as far as it can be reached; with its next start it goes by itself.
-async fn discard(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
+pub async fn discard(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
     let Some(server) = records::load(env, &state.server_id).await? else {
         return Ok(());
     };
@@ -139,7 +155,17 @@ async fn discard(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), S
 }
 
 async fn upload(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    let server = claimed(cx, env, state, TaskState::ImageUploading).await?;
+    upload_while(env, cx, state, TaskState::ImageUploading).await
+}
+
+/// Has the host give the copy to the image service; the server shows this task meanwhile.
+pub async fn upload_while(
+    env: &Env,
+    cx: &StepContext,
+    state: &State,
+    task: TaskState,
+) -> Result<Next, StepError> {
+    let server = claimed(cx, env, state, task).await?;
     let on = host_of(&server)?;
     let message = agent::Upload {
         server: Box::new(server),
@@ -164,17 +190,17 @@ async fn rotate(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next,
         ("image_type", "backup"),
         ("backup_type", backup.backup_type.as_str()),
     ];
-    let (images, token) = owners(env, state).await?;
-    let found = match glance::having(&images, &token, &wanted).await {
-        Err(error) if is_refusal(&error) => {
+    let (service, token) = images::in_name(env, &state.token).await?;
+    let found = match glance::having(&service, &token, &wanted).await {
+        Err(error) if images::is_refusal(&error) => {
             tracing::warn!(server = state.server_id, %error, "older backups stay");
             return Ok(Next::Go);
         }
-        other => other.map_err(away)?,
+        other => other.map_err(images::away)?,
     };
     let keep = usize::try_from(backup.rotation).unwrap_or(usize::MAX);
     for old in found.iter().skip(keep) {
-        remove(env, state, &old.id).await?;
+        images::remove(env, &state.token, &old.id).await?;
     }
     Ok(Next::Go)
 }
@@ -258,49 +284,6 @@ fn ended(cx: &StepContext, called: Result<(), AgentTrouble>) -> Result<Next, Ste
     }
 }
 
-async fn shown(env: &Env, id: &str) -> Result<Option<glance::Image>, StepError> {
-    let shown = env
-        .session
-        .with(|token| async move { glance::show(&env.image, &token, id).await });
-    match shown.await {
-        Err(error) if error.status() == Some(http::StatusCode::NOT_FOUND) => Ok(None),
-        other => other.map(Some).map_err(away),
-    }
-}
-
-/// Removes an image in the name of who asked. One that they may not remove (any more) stays: it is theirs.
-async fn remove(env: &Env, state: &State, id: &str) -> Result<(), StepError> {
-    let (images, token) = owners(env, state).await?;
-    match glance::delete(&images, &token, id).await {
-        Err(error) if is_refusal(&error) => {
-            tracing::warn!(image = id, %error, "an image stays");
-            Ok(())
-        }
-        other => other.map_err(away),
-    }
-}
-
-/// The image service as it is asked in the name of who asked for the image, and their token.
-async fn owners(env: &Env, state: &State) -> Result<(clients::Service, String), StepError> {
-    let opened = sealed::open(env.session.secret().expose_secret(), &state.token);
-    let token =
-        opened.ok_or_else(|| Why::new(Kind::Internal, "the caller's token cannot be read"))?;
-    let own = env.session.token().await.map_err(away)?;
-    Ok((env.image.vouched(&own), token.expose_secret().to_owned()))
-}
-
-/// An answer that no other attempt will change.
-fn is_refusal(error: &clients::ClientError) -> bool {
-    error.status().is_some_and(|status| {
-        status.is_client_error() && status != http::StatusCode::TOO_MANY_REQUESTS
-    })
-}
-
 fn is_ours(image: &glance::Image, state: &State) -> bool {
     image.properties().get("instance_uuid") == Some(&state.server_id)
-}
-
-/// The image service does not answer as it should: it is waited for.
-fn away(error: clients::ClientError) -> StepError {
-    StepError::retry(AWAY, error)
 }

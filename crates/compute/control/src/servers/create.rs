@@ -143,6 +143,8 @@ pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<C
         vifs: Vec::new(),
         volumes: Vec::new(),
         rescue: None,
+        resize: None,
+        shelved: None,
         metadata: new.metadata.clone(),
         tags: distinct(&new.tags),
         key,

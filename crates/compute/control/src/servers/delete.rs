@@ -5,6 +5,7 @@ use compute_model::TaskState;
 use compute_model::lifecycle;
 use compute_rpc::workflows::{DELETE, DELETE_VERSION, Delete};
 
+use super::shelve::left_image;
 use super::{asked, begin_action, lock, nudge};
 use crate::{Context, Control, ControlError, Result, policy};
 
@@ -29,6 +30,7 @@ pub async fn delete(control: &Control, cx: &Context, id: &str) -> Result<()> {
         let state = Delete {
             server_id: server.id.clone(),
             asked: asked(cx),
+            image: left_image(control, cx, &server),
         };
         begun.push(workflow::insert(&tx, (DELETE, DELETE_VERSION), &server.id, &state).await?);
         tx.commit().await?;

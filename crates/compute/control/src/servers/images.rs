@@ -85,13 +85,24 @@ pub async fn create_image(
         Ok::<_, ControlError>(begun)
     })
     .await?;
-    // Made in the caller's name: it is theirs, and counts for their project. The operation waits for it.
-    if let Err(error) = glance::create(&control.image, cx.token(), &record).await {
+    make_record(control, cx, begun, &record).await?;
+    nudge(control, cx, &[begun]);
+    Ok(image_id)
+}
+
+/// Makes the record that an operation waits for, in the caller's name: the image is theirs, and counts for their project.
+/// Without it the operation ends.
+pub(super) async fn make_record(
+    control: &Control,
+    cx: &Context,
+    begun: WorkflowId,
+    record: &Value,
+) -> Result<()> {
+    if let Err(error) = glance::create(&control.image, cx.token(), record).await {
         give_up(control, cx, begun).await?;
         return Err(refused(error));
     }
-    nudge(control, cx, &[begun]);
-    Ok(image_id)
+    Ok(())
 }
 
 /// Refuses a server whose root is a volume: its image would be a snapshot of that.
@@ -105,7 +116,7 @@ fn on_host(server: &Server) -> Result<()> {
 }
 
 /// Refuses a server whose image is made only of a file system at rest, which nothing here sees to.
-fn at_rest(server: &Server) -> Result<()> {
+pub(super) fn at_rest(server: &Server) -> Result<()> {
     let properties = server.image.as_ref().map(|image| &image.properties);
     match properties.and_then(|all| image_properties::is_set(all, "os_require_quiesce")) {
         Some(true) => Err(ControlError::Unsupported {
@@ -145,7 +156,12 @@ fn refused(error: ClientError) -> ControlError {
 
 /// The body for the image service. Source: `nova.compute.api.API._create_image` and
 /// `nova.utils.get_image_from_system_metadata`.
-fn record(cx: &Context, server: &Server, image_id: &str, new: &NewImage) -> Result<Value> {
+pub(super) fn record(
+    cx: &Context,
+    server: &Server,
+    image_id: &str,
+    new: &NewImage,
+) -> Result<Value> {
     let mut record = Map::new();
     if let Some(image) = &server.image {
         for (name, value) in &image.properties {

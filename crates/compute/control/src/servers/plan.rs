@@ -82,7 +82,7 @@ pub(super) async fn place(control: &Control, cx: &Context, new: &NewServer) -> R
 
 /// A zone that is named must have an enabled host. The default zone is taken even while it has none: servers then
 /// wait for no one and say so in their fault.
-async fn check_zone(control: &Control, zone: &str) -> Result<()> {
+pub(super) async fn check_zone(control: &Control, zone: &str) -> Result<()> {
     if zone == control.settings.default_availability_zone {
         return Ok(());
     }

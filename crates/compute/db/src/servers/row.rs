@@ -7,7 +7,9 @@ use compute_model::flavor::Flavor;
 use compute_model::image::ServerImage;
 use compute_model::network::Vif;
 use compute_model::rescue::Rescue;
+use compute_model::resize::Resize;
 use compute_model::server::{DiskConfig, Lock, LockOwner, Server, ServerKey};
+use compute_model::shelve::Shelved;
 use compute_model::state::{PowerState, VmState};
 use compute_model::volume::AttachedVolume;
 use serde::{Deserialize, Serialize};
@@ -28,6 +30,10 @@ struct Document {
     volumes: Vec<AttachedVolume>,
     #[serde(default)]
     rescue: Option<Rescue>,
+    #[serde(default)]
+    resize: Option<Resize>,
+    #[serde(default)]
+    shelved: Option<Shelved>,
     metadata: BTreeMap<String, String>,
     key: Option<ServerKey>,
     security_groups: Vec<String>,
@@ -51,6 +57,8 @@ pub fn active(server: &Server) -> Result<ActiveModel> {
         volume_image: server.volume_image.clone(),
         volumes: server.volumes.clone(),
         rescue: server.rescue.clone(),
+        resize: server.resize.clone(),
+        shelved: server.shelved.clone(),
         metadata: server.metadata.clone(),
         key: server.key.clone(),
         security_groups: server.security_groups.clone(),
@@ -147,6 +155,8 @@ pub fn server(row: Model) -> Result<Server> {
         volume_image: document.volume_image,
         volumes: document.volumes,
         rescue: document.rescue,
+        resize: document.resize,
+        shelved: document.shelved,
         metadata: document.metadata,
         tags: split_tags(&row.tags),
         key: document.key,

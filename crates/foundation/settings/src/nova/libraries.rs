@@ -47,7 +47,7 @@ pub(super) const GROUPS: &[Group] = &[
     hint(&["oslo_versionedobjects"], &["fatal_exception_format_errors"], PROCESSES),
     hint(&["privsep", "privsep_osbrick", "nova_sys_admin", "vif_plug_linux_bridge_privileged", "vif_plug_ovs_privileged"],
         &["capabilities", "group", "helper_command", "log_daemon_traceback", "logger_name", "thread_pool_size", "user"], PROCESSES),
-    hint(&["os_brick"], &["lock_path", "wait_mpath_device_attempts", "wait_mpath_device_interval"], "volumes answer 501"),
+    hint(&["os_brick"], &["lock_path", "wait_mpath_device_attempts", "wait_mpath_device_interval"], "volumes are files of the host"),
     refuse(&["os_vif_ovs"], &["isolate_vif", "per_port_bridge"], FALSE, "the network service makes bridges of its own, and opens a port when it is ready"),
     hint(&["os_vif_ovs"], &["default_qos_type", "network_device_mtu", "ovs_vsctl_timeout", "ovsdb_connection", "ovsdb_interface"],
         "the network service makes bridges of its own"),

@@ -191,3 +191,29 @@ pub async fn complete(env: &Env, _cx: &StepContext, state: &mut State) -> Result
     }
     Ok(Next::Go)
 }
+
+/// Lets the server's host reach every volume that it has and that is reserved for it.
+pub async fn connect_all(env: &Env, cx: &StepContext, server: &Server) -> Result<(), StepError> {
+    for volume in server.volumes.iter().filter(|one| one.connection.is_none()) {
+        let connection = volumes::connect(env, server, volume).await?;
+        volumes::note(cx, &server.id, &volume.volume_id, |own| {
+            own.connection = Some(connection.clone());
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// The volumes stay reserved for the server, and no host reaches them any more.
+pub async fn keep_reserved(env: &Env, cx: &StepContext, server: &Server) -> Result<(), StepError> {
+    for volume in server.volumes.iter().filter(|one| one.connection.is_some()) {
+        let reserved = volumes::reserve(env, server, &volume.volume_id).await?;
+        volumes::note(cx, &server.id, &volume.volume_id, |own| {
+            own.attachment_id.clone_from(&reserved);
+            own.connection = None;
+        })
+        .await?;
+        volumes::release(env, &volume.attachment_id).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! A reconciler: what is done with servers when their owners say nothing for a while. A new size counts as confirmed
+//! (`resize_confirm_window`), and a shelved server leaves its host (`shelved_offload_time`).
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use compute_db::{Database, DbError, actions, servers};
+use compute_model::action::{ActionRecord, event_of};
+use compute_model::lifecycle::{self, Action, Operation, Refusal, Rule};
+use compute_model::{Server, VmState};
+use compute_rpc::workflows::{
+    Asked, CONFIRM_RESIZE, RESIZE_VERSION, Resize, SHELVE, SHELVE_VERSION, Shelve,
+};
+use sql::sea_orm::DatabaseTransaction;
+use tokio_util::sync::CancellationToken;
+use workflow::WorkflowError;
+
+use crate::records;
+
+/// How often it looks at the most.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// After how long; none: never.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits {
+    pub resized: Option<Duration>,
+    pub shelved: Option<Duration>,
+}
+
+/// Looks until `stop`. The journal's sweep finds what it begins.
+pub async fn run(db: &Database, limits: Limits, stop: CancellationToken) {
+    let Some(shortest) = limits.resized.into_iter().chain(limits.shelved).min() else {
+        return;
+    };
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(EVERY.min(shortest)) => {}
+            () = stop.cancelled() => return,
+        }
+        match once(db, limits).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "began what nobody asked for in time"),
+            Err(error) => tracing::warn!(%error, "cannot look after servers; tried again later"),
+        }
+    }
+}
+
+/// Begins what is due; gives how much.
+async fn once(db: &Database, limits: Limits) -> Result<usize, DbError> {
+    let now = sql::now(db.read()).await?;
+    let mut begun = 0;
+    if let Some(before) = before(now, limits.resized) {
+        for id in servers::waiting_since(db.read(), VmState::Resized, before).await? {
+            begun += usize::from(begin(db, &id, Due::Confirm).await?);
+        }
+    }
+    if let Some(before) = before(now, limits.shelved) {
+        for id in servers::waiting_since(db.read(), VmState::Shelved, before).await? {
+            begun += usize::from(begin(db, &id, Due::Offload).await?);
+        }
+    }
+    Ok(begun)
+}
+
+fn before(now: DateTime<Utc>, limit: Option<Duration>) -> Option<DateTime<Utc>> {
+    now.checked_sub_signed(TimeDelta::from_std(limit?).ok()?)
+}
+
+#[derive(Clone, Copy)]
+enum Due {
+    Confirm,
+    Offload,
+}
+
+impl Due {
+    fn admit(self, server: &Server) -> Result<Rule, Refusal> {
+        match self {
+            Due::Confirm => lifecycle::admit(Action::ConfirmResize, server, true),
+            Due::Offload => lifecycle::admit_operation(Operation::ShelveOffload, server, true),
+        }
+    }
+
+    async fn insert(
+        self,
+        tx: &DatabaseTransaction,
+        server: &Server,
+        asked: Asked,
+    ) -> Result<(), WorkflowError> {
+        let (server_id, epoch) = (server.id.clone(), server.epoch);
+        match self {
+            Due::Confirm => {
+                let state = Resize {
+                    server_id,
+                    asked,
+                    epoch,
+                    lost: false,
+                    power_state: None,
+                };
+                let kind = (CONFIRM_RESIZE, RESIZE_VERSION);
+                workflow::insert(tx, kind, &server.id, &state).await?;
+            }
+            Due::Offload => {
+                let state = Shelve {
+                    server_id,
+                    asked,
+                    epoch,
+                    was: VmState::Shelved,
+                    image: None,
+                    offload: true,
+                    stopped: false,
+                };
+                workflow::insert(tx, (SHELVE, SHELVE_VERSION), &server.id, &state).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Begins one, if nobody was faster.
+async fn begin(db: &Database, id: &str, due: Due) -> Result<bool, DbError> {
+    sql::retry(|| async {
+        let tx = db.begin().await?;
+        let mut server = match servers::lock(&tx, id).await {
+            Err(DbError::NotFound(_)) => return Ok(false),
+            other => other?,
+        };
+        let Ok(rule) = due.admit(&server) else {
+            return Ok(false);
+        };
+        server.task_state = rule.claims;
+        server.epoch += 1;
+        servers::save(&tx, &mut server).await?;
+        let asked = Asked {
+            request_id: format!("req-{}", uuid::Uuid::new_v4()),
+            accepted_at: Some(records::now()),
+            ..Asked::default()
+        };
+        let record = ActionRecord {
+            server_id: server.id.clone(),
+            action: rule.record.to_owned(),
+            request_id: asked.request_id.clone(),
+            user_id: None,
+            project_id: None,
+            start_time: records::now(),
+            updated_at: None,
+            message: None,
+        };
+        actions::start(&tx, &record).await?;
+        let (event, host) = (event_of(rule.record), server.host.as_deref());
+        let (id, start) = (&server.id, record.start_time);
+        actions::begin_event(&tx, id, &record.request_id, &event, host, start).await?;
+        let inserted = due.insert(&tx, &server, asked).await;
+        inserted.map_err(|error| match error {
+            WorkflowError::Sql(error) => DbError::Sql(error),
+            WorkflowError::State(source) => DbError::Unreadable {
+                id: server.id.clone(),
+                source,
+            },
+        })?;
+        tx.commit().await?;
+        Ok(true)
+    })
+    .await
+}

@@ -1,0 +1,26 @@
+//! A server is put aside, and comes back.
+//!
+//! **aside**: *image* (its record, made by whoever accepted, is there), *stop*, *export*, *upload*, *shelved*; if it leaves
+//! its host: *guest* (it goes), *ports* and *volumes* (they stay the server's, on no host), *offloaded*. **here**: a server
+//! that is still on its host starts again. **back**: one that left is built again, from the image of its disk.
+
+pub mod aside;
+pub mod back;
+pub mod here;
+
+use compute_model::{Server, TaskState};
+
+/// Task states of a server while one of these workflows holds it.
+const TASKS: &[TaskState] = &[
+    TaskState::Shelving,
+    TaskState::ShelvingImagePendingUpload,
+    TaskState::ShelvingImageUploading,
+    TaskState::ShelvingOffloading,
+    TaskState::Unshelving,
+];
+
+/// Whether the operation that claimed the server with this epoch still holds it; its way back raises the epoch by one.
+fn holds(server: &Server, epoch: i64) -> bool {
+    let ours = [epoch, epoch + 1].contains(&server.epoch);
+    ours && server.task_state.is_some_and(|task| TASKS.contains(&task))
+}
