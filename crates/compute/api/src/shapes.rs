@@ -6,7 +6,7 @@ use crate::{
     aggregates, availability_zones, consoles, diagnostics, extensions, flavors, hypervisors,
     instance_actions, interfaces, keypairs, limits, metadata, migrations, passwords,
     quota_class_sets, quota_sets, security_groups, server_groups, servers, services, tags,
-    tenant_usages, words,
+    tenant_usages, volumes, words,
 };
 
 /// The tables of all views and requests; what is nested in them is reached through them.
@@ -122,5 +122,10 @@ pub const ALL: &[&Shape] = &[
     tenant_usages::ListUsages::SHAPE,
     tenant_usages::OneUsage::SHAPE,
     tenant_usages::Usages::SHAPE,
+    volumes::AttachVolume::SHAPE,
+    volumes::ChangeVolume::SHAPE,
+    volumes::ListVolumes::SHAPE,
+    volumes::NewVolumeView::SHAPE,
+    volumes::VolumeView::SHAPE,
     words::NoQuery::SHAPE,
 ];

@@ -31,9 +31,9 @@ impl Workflow for Unshelve {
 
     fn steps() -> Vec<Step<Env, State>> {
         vec![
-            Step::new("place", 2 * MINUTE, build::place)
+            Step::new("place", 2 * MINUTE, build::place::place)
                 .attempts(TRIES)
-                .undo(build::unplace),
+                .undo(build::place::unplace),
             Step::new("ports", 5 * MINUTE, bind_ports).undo(leave_ports),
             Step::new("volumes", MINUTE, reach_volumes)
                 .within(|env| env.settings.build_timeout + MINUTE)
