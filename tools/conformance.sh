@@ -11,7 +11,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 STATE=$(realpath -m "${STATE:-$HERE/../var}")
 VENV=${VENV:-$STATE/venv}
 PACKAGES=(tempest==47.0.0 python-openstackclient==10.5.0)
-# Object storage and volumes are not built; tests that need them skip by themselves.
+# Object storage is not built; tests that need it skip by themselves.
 regex='^tempest\.api\.(compute|identity|image|network)\..*\[.*\bsmoke\b.*\]'
 exclude='' workers=2 list='' options=()
 fail() { echo "conformance: $*" >&2; exit 1; }

@@ -14,10 +14,10 @@ import openstack
 
 # Names in [compute-feature-enabled]. An action that gets built moves to the first line.
 BUILT = """config_drive console_output disk_config enable_instance_password metadata_service pause
-    suspend vnc_console serial_console hostname_fqdn_sanitization"""
-NOT_BUILT = """attach_encrypted_volume change_password cold_migration interface_attach live_migration
-    personality rescue resize shelve snapshot spice_console stable_rescue swap_volume volume_backed_live_migration
-    volume_multiattach"""
+    suspend vnc_console serial_console hostname_fqdn_sanitization interface_attach personality rescue resize shelve
+    snapshot stable_rescue"""
+NOT_BUILT = """attach_encrypted_volume change_password cold_migration live_migration spice_console swap_volume
+    volume_backed_live_migration volume_multiattach"""
 
 
 def flavor(cloud, name, ram):

@@ -262,7 +262,7 @@ async fn disks_that_make_no_sense_are_refused() {
         ),
         (
             400,
-            "",
+            image.as_str(),
             json!([root(json!({"source_type": "blank", "volume_size": 1}))]),
         ),
         (400, "", json!([data(json!({}))])),
@@ -365,5 +365,46 @@ async fn disks_that_make_no_sense_are_refused() {
     answer.fault(501);
     demo.volume_is(&blank, "available").await;
     assert_eq!(count(&demo).await, 1);
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_may_have_an_empty_volume_for_its_root() {
+    let cloud = TestCloud::start().await;
+    let demo = cloud.demo().await;
+    let disks = json!([{
+        "boot_index": 0, "source_type": "blank", "destination_type": "volume", "volume_size": 1,
+        "delete_on_termination": true,
+    }]);
+    let server = boot(&cloud, &demo, disks).await;
+    assert_eq!(server.reaches("ACTIVE").await["image"], "");
+    // It is rescued by an image that says how it is shown, and by no other.
+    let image = cloud.image(&demo).await;
+    let rescue = json!({"rescue": {"rescue_image_ref": image}});
+    let said = format!(
+        "Instance {} cannot be rescued: Cannot rescue a volume-backed instance: its rescue image names no \
+         hw_rescue_device and hw_rescue_bus",
+        server.id
+    );
+    assert_eq!(server.action(rescue.clone()).await.fault(400), said);
+    let patch = json!([{"op": "add", "path": "/hw_rescue_device", "value": "disk"}]);
+    let kind = "application/openstack-images-v2.1-json-patch";
+    let (path, headers) = (
+        format!("/image/v2/images/{image}"),
+        [("content-type", kind)],
+    );
+    let patched = demo
+        .send(Method::PATCH, &path, &headers, Some(&patch))
+        .await;
+    patched.expect(200);
+    server.action(rescue).await.expect(200);
+    server.reaches("RESCUE").await;
+    server.action(json!({"unrescue": null})).await.expect(202);
+    server.reaches("ACTIVE").await;
+    server.delete().await.vanishes().await;
+    until("its volume goes with it", async || {
+        (count(&demo).await == 0).then_some(())
+    })
+    .await;
     cloud.audit().await;
 }

@@ -89,6 +89,24 @@ async fn a_server_keeps_its_new_size_when_its_owner_confirms_it() {
         found[0]["old_instance_type_id"],
         found[0]["new_instance_type_id"]
     );
+    // Those of a server are of living guests alone, and none migrates.
+    let of_server = format!("/servers/{}/migrations", server.id);
+    let living = admin.compute("latest", Method::GET, &of_server, None).await;
+    assert_eq!(living.expect(200), json!({"migrations": []}));
+    let number = found[0]["id"].as_i64().expect("a number");
+    let path = format!("{of_server}/{number}");
+    let none = admin.compute("latest", Method::GET, &path, None).await;
+    let said = format!(
+        "In-progress live migration {number} is not found for server {}.",
+        server.id
+    );
+    assert_eq!(none.fault(404), said);
+    let topology = format!("/servers/{}/topology", server.id);
+    let topology = demo.compute("latest", Method::GET, &topology, None).await;
+    assert_eq!(
+        topology.expect(200),
+        json!({"nodes": [], "pagesize_kb": null})
+    );
     let old = migrations(&admin, "2.1", "").await;
     for absent in ["uuid", "migration_type", "user_id"] {
         assert_eq!(old[0].get(absent), None, "{old:?}");

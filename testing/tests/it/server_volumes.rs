@@ -577,5 +577,24 @@ async fn a_start_in_the_middle_of_changes_gives_the_guest_what_its_record_says_i
     demo.volume_is(&first, "available").await;
     demo.volume_is(&second, "in-use").await;
     assert_eq!(of_guest(&cloud, &server).await, [second.as_str()]);
+
+    // Another size starts the guest, too.
+    let large =
+        json!({"flavor": {"id": "large", "name": "large", "vcpus": 2, "ram": 128, "disk": 2}});
+    let admin = cloud.admin().await;
+    admin
+        .post("/compute/v2.1/flavors", &large)
+        .await
+        .expect(200);
+    let third = volume(&demo).await;
+    let wanted = json!({"volumeId": third});
+    attach_at(&server, "2.101", wanted).await.expect(202);
+    detach(&server, &second).await.expect(202);
+    let resize = json!({"resize": {"flavorRef": "large"}});
+    server.action(resize).await.expect(202);
+    server.reaches("VERIFY_RESIZE").await;
+    demo.volume_is(&second, "available").await;
+    demo.volume_is(&third, "in-use").await;
+    assert_eq!(of_guest(&cloud, &server).await, [third.as_str()]);
     cloud.audit().await;
 }

@@ -172,7 +172,7 @@ pub const HISTORY: &[Change] = &[
     row(75, "QR", "Unknown query and body keys are refused; answers of PUT and rebuild are complete", Table),
     row(76, "Q", "External event power-update", NotYet),
     row(77, "Q", "Unshelving into a chosen zone", Table),
-    row(78, "R", "The NUMA topology of a server can be seen", NotYet),
+    row(78, "R", "The NUMA topology of a server can be seen", Table),
     row(79, "QR", "Attached volumes can go with their server", Table),
     row(80, "QR", "Migrations show who started them", Table),
     row(81, "Q", "Images can be cached before they are needed", NotYet),

@@ -37,6 +37,7 @@ pub mod services;
 pub mod shapes;
 pub mod tags;
 pub mod tenant_usages;
+pub mod topology;
 pub mod versions;
 mod volumes;
 pub mod words;

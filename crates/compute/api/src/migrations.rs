@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use compute_control::migrations::{self, Wanted};
+use compute_control::servers;
 use compute_model::migration::Migration;
 use microversion::{Version, Versioned, parse_time};
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use crate::call::{Answer, Call};
 use crate::fault::Fault;
 use crate::paging;
 use crate::servers::shown::micros;
-use crate::words::{Limit, Link};
+use crate::words::{Limit, Link, NoQuery};
 
 /// Lists come in pages.
 const PAGED: Version = Version::new(2, 59);
@@ -62,6 +63,34 @@ pub async fn index(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
         links: next.filter(|_| paged),
     })
 }
+
+/// `GET /servers/{id}/migrations`: those of a living guest that are under way. Guests do not migrate alive yet.
+pub async fn of_server(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    let NoQuery {} = call.admit_query()?;
+    servers::show(&api.control, &call.cx, call.path("server_id"), false).await?;
+    call.render(&LiveMigrations {
+        migrations: Vec::new(),
+    })
+}
+
+/// One of those.
+pub async fn show_of_server(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    let NoQuery {} = call.admit_query()?;
+    let (server, id) = (call.path("server_id"), call.path("id"));
+    servers::show(&api.control, &call.cx, server, false).await?;
+    Err(Fault::not_found(format!(
+        "In-progress live migration {id} is not found for server {server}."
+    )))
+}
+
+#[derive(Serialize, Versioned)]
+pub struct LiveMigrations {
+    pub migrations: Vec<LiveMigrationView>,
+}
+
+/// A migration of a living guest, once there are any.
+#[derive(Serialize, Versioned)]
+pub struct LiveMigrationView {}
 
 fn view(one: &Migration, with_hosts: bool) -> MigrationView<'_> {
     let seen = |text| with_hosts.then_some(text);

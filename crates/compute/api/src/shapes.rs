@@ -6,7 +6,7 @@ use crate::{
     aggregates, availability_zones, consoles, diagnostics, extensions, flavors, hypervisors,
     instance_actions, interfaces, keypairs, limits, metadata, migrations, passwords,
     quota_class_sets, quota_sets, security_groups, server_groups, servers, services, tags,
-    tenant_usages, volumes, words,
+    tenant_usages, topology, volumes, words,
 };
 
 /// The tables of all views and requests; what is nested in them is reached through them.
@@ -64,6 +64,7 @@ pub const ALL: &[&Shape] = &[
     metadata::SetItem::SHAPE,
     metadata::SetMetadata::SHAPE,
     migrations::ListMigrations::SHAPE,
+    migrations::LiveMigrations::SHAPE,
     migrations::Migrations::SHAPE,
     passwords::PasswordView::SHAPE,
     quota_class_sets::QuotaClassSet::SHAPE,
@@ -122,6 +123,7 @@ pub const ALL: &[&Shape] = &[
     tenant_usages::ListUsages::SHAPE,
     tenant_usages::OneUsage::SHAPE,
     tenant_usages::Usages::SHAPE,
+    topology::TopologyView::SHAPE,
     volumes::AttachVolume::SHAPE,
     volumes::ChangeVolume::SHAPE,
     volumes::ListVolumes::SHAPE,

@@ -130,6 +130,7 @@ impl Scene {
         self.put("compute ips", "private");
         self.put("compute os-interface", NOTHING);
         self.put("compute os-volume_attachments", NOTHING);
+        self.put("compute migrations", NOTHING);
         self.put("compute os-instance-actions", request.expect("an id"));
         self.put("compute flavors", "tiny");
         self.put("compute os-extra_specs", "hw:cpu_sockets");

@@ -116,7 +116,7 @@ pub async fn show(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
 /// # Errors
 /// It cannot be written.
 pub fn shown(volumes: &Volumes, call: &Call, one: &rows::Volume) -> Result<Answer, Fault> {
-    call.render_under("volume", &view::detail(volumes, call, one))
+    call.render_under("volume", &view::plain(volumes, call, one))
 }
 
 /// What `PUT` may change.
@@ -184,7 +184,7 @@ pub async fn update(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
         Ok(one)
     })
     .await?;
-    call.render_under("volume", &view::detail(&volumes, &call, &changed))
+    call.render_under("volume", &view::plain(&volumes, &call, &changed))
 }
 
 /// The volume, locked.

@@ -5,8 +5,8 @@ use rest::words::{ACCEPTED, CREATED, DELETE, GET, NO_CONTENT, OK, POST, PUT};
 
 use super::{Route, built, not_built, row};
 use crate::{
-    consoles, diagnostics, instance_actions, interfaces, metadata, passwords, servers, tags,
-    volumes,
+    consoles, diagnostics, instance_actions, interfaces, metadata, migrations, passwords, servers,
+    tags, topology, volumes,
 };
 
 #[rustfmt::skip]
@@ -26,8 +26,8 @@ pub(super) const ROWS: &[Route] = &[
     row(GET, "/servers/{server_id}/metadata/{id}", Rule("os_compute_api:server-metadata:show"), OK, built!(metadata::show)),
     row(PUT, "/servers/{server_id}/metadata/{id}", Rule("os_compute_api:server-metadata:update"), OK, built!(metadata::update)),
     row(DELETE, "/servers/{server_id}/metadata/{id}", Rule("os_compute_api:server-metadata:delete"), NO_CONTENT, built!(metadata::delete)),
-    row(GET, "/servers/{server_id}/migrations", Rule("os_compute_api:servers:migrations:index"), OK, not_built).since(23),
-    row(GET, "/servers/{server_id}/migrations/{id}", Rule("os_compute_api:servers:migrations:show"), OK, not_built).since(23),
+    row(GET, "/servers/{server_id}/migrations", Rule("os_compute_api:servers:migrations:index"), OK, built!(migrations::of_server)).since(23),
+    row(GET, "/servers/{server_id}/migrations/{id}", Rule("os_compute_api:servers:migrations:show"), OK, built!(migrations::show_of_server)).since(23),
     row(DELETE, "/servers/{server_id}/migrations/{id}", Rule("os_compute_api:servers:migrations:delete"), ACCEPTED, not_built).since(24),
     row(GET, "/servers/{server_id}/os-instance-actions", Rule("os_compute_api:os-instance-actions:list"), OK, built!(instance_actions::index)),
     row(GET, "/servers/{server_id}/os-instance-actions/{id}", Rule("os_compute_api:os-instance-actions:show"), OK, built!(instance_actions::show)),
@@ -54,5 +54,5 @@ pub(super) const ROWS: &[Route] = &[
     row(GET, "/servers/{server_id}/tags/{id}", Rule("os_compute_api:os-server-tags:show"), NO_CONTENT, built!(tags::show)).since(26),
     row(PUT, "/servers/{server_id}/tags/{id}", Rule("os_compute_api:os-server-tags:update"), CREATED, built!(tags::update)).since(26),
     row(DELETE, "/servers/{server_id}/tags/{id}", Rule("os_compute_api:os-server-tags:delete"), NO_CONTENT, built!(tags::delete)).since(26),
-    row(GET, "/servers/{server_id}/topology", Rule("compute:server:topology:index"), OK, not_built).since(78),
+    row(GET, "/servers/{server_id}/topology", Rule("compute:server:topology:index"), OK, built!(topology::show)).since(78),
 ];

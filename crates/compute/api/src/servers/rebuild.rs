@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use compute_control::servers::rebuild::{self, RebuildWanted};
-use microversion::Version;
+use microversion::{Patch, Version};
 
 use super::update::{COMPLETE, RebuildServer};
 use super::{ask, show, shown};
@@ -55,6 +55,7 @@ pub async fn rebuild(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     if !complete && call.version.at_least(KEY) {
         view.key_name = shown::key_name(&seen.server);
     }
+    view.user_data = Patch::Absent;
     view.rebuilt_user_data = shown::or_null(seen.server.user_data.as_deref());
     view.admin_pass = password.as_deref();
     let path = format!("servers/{}", seen.server.id);

@@ -5,7 +5,7 @@ pub mod detach;
 
 use compute_model::Server;
 use compute_rpc::agent;
-use compute_rpc::workflows::{ACT, Asked};
+use compute_rpc::workflows::{Asked, STARTS};
 use std::time::Duration;
 use workflow::StepError;
 
@@ -13,15 +13,16 @@ use super::devices;
 use crate::env::Env;
 use crate::host::AgentTrouble;
 
-/// How often an action that is under way is looked at.
+/// How often an operation that is under way is looked at.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Waits for an action that was accepted before: it may start the guest with the volumes that the record had then.
+/// Waits for an operation that was accepted before: it may start the guest with the volumes that the record had then.
 async fn no_start_under_way(env: &Env, server_id: &str) -> Result<(), StepError> {
     let running = workflow::find(env.db.read(), server_id).await;
     let running = running.map_err(|error| StepError::retry(LOOK, error))?;
-    match running.iter().any(|record| record.kind == ACT) {
-        true => Err(StepError::retry(LOOK, "an action is under way")),
+    let starts = |kind: &str| STARTS.contains(&kind);
+    match running.iter().any(|record| starts(&record.kind)) {
+        true => Err(StepError::retry(LOOK, "a start is under way")),
         false => Ok(()),
     }
 }

@@ -119,6 +119,8 @@ fn root_fits(root: &Device, image: Option<&str>) -> Result<()> {
         (Source::Volume | Source::Snapshot, _, Some(_)) => Err(malformed(
             "Boot sequence for the instance and image/block device mapping combination is not valid.",
         )),
+        // Until something is installed on it, nothing boots: that is its owner's plan.
+        (Source::Blank, false, None) => Ok(()),
         (Source::Blank, ..) => Err(malformed("Nothing boots from a blank disk.")),
         _ => Ok(()),
     }

@@ -124,6 +124,19 @@ pub fn brief<'v>(call: &Call, one: &'v Volume) -> Brief<'v> {
     }
 }
 
+/// The same in the answers of `POST` and `PUT`: without what once were extensions, which Cinder shows in lists and by itself
+/// alone.
+pub fn plain<'v>(volumes: &Volumes, call: &Call, one: &'v Volume) -> VolumeView<'v> {
+    VolumeView {
+        tenant_id: None,
+        host: None,
+        migstat: None,
+        name_id: None,
+        volume_image_metadata: None,
+        ..detail(volumes, call, one)
+    }
+}
+
 /// A volume as the caller may see it.
 pub fn detail<'v>(volumes: &Volumes, call: &Call, one: &'v Volume) -> VolumeView<'v> {
     let (row, caller) = (&one.row, &call.cx.caller);
