@@ -268,7 +268,12 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
         other => other?,
     }
     let kind = VolumeType { row, specs };
-    call.render_under("volume_type", &view(&volumes, &call.cx, &kind))
+    let made = TypeView {
+        // What Cinder shows in lists and by themselves alone.
+        qos_specs_id: None,
+        ..view(&volumes, &call.cx, &kind)
+    };
+    call.render_under("volume_type", &made)
 }
 
 #[derive(Debug, Deserialize, Versioned)]
