@@ -115,7 +115,7 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     };
     let (made, nudge) = sql::retry(|| accept(&volumes, &cx, &new)).await?;
     volumes.nudge(nudge);
-    call.render_under("volume", &view::detail(&volumes, &call, &made))
+    call.render_under("volume", &view::plain(&volumes, &call, &made))
 }
 
 /// Finds what the volume is made of; one thing at most.
