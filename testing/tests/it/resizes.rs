@@ -329,11 +329,13 @@ async fn a_host_that_fails_leaves_the_old_size_and_a_delete_leaves_nothing() {
     cloud.audit().await;
 
     // A delete at any moment.
-    for round in 0..6_u64 {
+    for round in 0..6 {
         let server = cloud.boot(&demo, "hasty").await;
         server.reaches("ACTIVE").await;
         server.action(to(&large)).await.expect(202);
-        tokio::time::sleep(std::time::Duration::from_millis(round * 4)).await;
+        for _ in 0..round {
+            server.show().await;
+        }
         server.delete().await.vanishes().await;
     }
     cloud.audit().await;

@@ -347,11 +347,13 @@ async fn a_shelving_that_fails_leaves_the_server_as_it_was() {
     unshelve(&server).await.reaches("ACTIVE").await;
     server.delete().await.vanishes().await;
     // A delete at any moment.
-    for round in 0..6_u64 {
+    for round in 0..6 {
         let server = cloud.boot(&demo, "hasty").await;
         server.reaches("ACTIVE").await;
         shelve(&server).await;
-        tokio::time::sleep(std::time::Duration::from_millis(round * 8)).await;
+        for _ in 0..round {
+            server.show().await;
+        }
         server.delete().await.vanishes().await;
         assert_eq!(
             images(&demo, &server).await,

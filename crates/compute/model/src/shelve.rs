@@ -1,6 +1,5 @@
 //! A server that is put aside: its disk becomes an image, and it may leave its host.
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// What a shelved server comes back from.
@@ -8,5 +7,4 @@ use serde::{Deserialize, Serialize};
 pub struct Shelved {
     /// The image of its disk; none for a server that boots from a volume.
     pub image_id: Option<String>,
-    pub at: DateTime<Utc>,
 }

@@ -217,7 +217,7 @@ pub const UNSHELVE: &str = "unshelve";
 /// Kind of [`UnshelveHere`].
 pub const UNSHELVE_HERE: &str = "unshelve_here";
 
-/// The version of [`UnshelveHere`] and of its steps.
+/// The version of the steps of both ways back from the shelf.
 pub const UNSHELVE_VERSION: u16 = 1;
 
 /// A shelved server that is still on its host starts again.

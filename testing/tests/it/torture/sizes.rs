@@ -339,7 +339,6 @@ async fn offloaded(stage: &Stage) -> Row {
 
 pub async fn returns(stage: Stage) {
     let target = offloaded(&stage).await;
-    let shelved: Option<Shelved> = target.shelved.clone();
     let server = stage.server(&target.id);
     let ports = target.vifs.iter().map(|vif| NetworkRequest::Port {
         id: vif.port_id.clone(),
@@ -395,7 +394,6 @@ pub async fn returns(stage: Stage) {
         }
     };
     torture::<Unshelve>(stage.plan("tortured return"), world, audit).await;
-    let _ = shelved;
     server.delete().await.vanishes().await;
 }
 
@@ -406,10 +404,7 @@ pub async fn starts_of_shelved(stage: Stage) {
         stage
             .change(&target.id, |row| {
                 row.vm_state = VmState::Shelved;
-                row.shelved = Some(Shelved {
-                    image_id: None,
-                    at: chrono::Utc::now(),
-                });
+                row.shelved = Some(Shelved { image_id: None });
             })
             .await;
         let row = stage.claimed(&target.id, TaskState::Unshelving).await;

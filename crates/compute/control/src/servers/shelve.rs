@@ -1,16 +1,16 @@
 //! A server is put aside, and comes back.
 
 use compute_db::{hosts, servers};
+use compute_model::Server;
 use compute_model::image::ServerImage;
 use compute_model::lifecycle::{self, Operation};
 use compute_model::network::NetworkRequest;
 use compute_model::server::BuildPlan;
 use compute_model::state::VmState;
-use compute_model::{Flavor, Server};
 use compute_rpc::sealed;
 use compute_rpc::workflows::{
-    BUILD_VERSION, Build, OwnedImage, SHELVE, SHELVE_VERSION, Shelve, Snapshot, UNSHELVE,
-    UNSHELVE_HERE, UNSHELVE_VERSION, UnshelveHere,
+    Build, OwnedImage, SHELVE, SHELVE_VERSION, Shelve, Snapshot, UNSHELVE, UNSHELVE_HERE,
+    UNSHELVE_VERSION, UnshelveHere,
 };
 use secrecy::ExposeSecret;
 use sql::sea_orm::DatabaseTransaction;
@@ -194,7 +194,7 @@ async fn build(
     };
     let mut state = Build::new(&server.id, asked(cx), plan);
     state.shelved_image.clone_from(image);
-    Ok(workflow::insert(tx, (UNSHELVE, BUILD_VERSION), &server.id, &state).await?)
+    Ok(workflow::insert(tx, (UNSHELVE, UNSHELVE_VERSION), &server.id, &state).await?)
 }
 
 /// Claims the server for an operation.
@@ -232,17 +232,11 @@ async fn image(control: &Control, cx: &Context, server: &Server) -> Result<Optio
         return Ok(None);
     };
     let image = plan::image(control, cx, Some(image_id)).await?;
-    plan::fits(control, cx, (&image, true), &flavor(server))?;
-    Ok(Some(image))
-}
-
-/// The server's flavor; one without a disk of its own takes any image.
-fn flavor(server: &Server) -> Flavor {
-    let mut flavor = server.flavor.clone();
-    if flavor.disk == 0 {
-        flavor.disk = u32::MAX;
+    // A flavor without a disk of its own takes any image.
+    if server.flavor.disk > 0 {
+        plan::fits(control, cx, (&image, true), &server.flavor)?;
     }
-    flavor
+    Ok(Some(image))
 }
 
 /// Whether the server can go where it is wanted.

@@ -56,10 +56,16 @@ impl Host {
                 warden: &host.warden,
             };
             let name = snapshot(&before);
+            let mut ended = Ok(());
             for (path, _) in kept_disks(&layout, &record, &before) {
-                disks::still(&ground, &record, (&path, &name), what)?;
+                let done = disks::still(&ground, &record, (&path, &name), what);
+                match what {
+                    // One that an earlier run removed keeps no other.
+                    Still::Remove => ended = ended.and(done),
+                    Still::Make | Still::GoBackTo => done?,
+                }
             }
-            Ok(())
+            ended
         });
         done.await.unwrap_or_else(|error| {
             Err(DriverError::io("work on the disks")(std::io::Error::other(

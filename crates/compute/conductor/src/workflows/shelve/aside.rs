@@ -169,22 +169,38 @@ async fn upload(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, 
     }
 }
 
-async fn shelved(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+async fn shelved(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     if state.was == VmState::Shelved {
         return Ok(Next::Go);
     }
     let image_id = state.image.as_ref().map(|image| image.image_id.clone());
-    write(cx, state, !state.offload, |server| {
+    let changed = write(cx, state, !state.offload, |server| {
         server.vm_state = VmState::Shelved;
         server.power_state = PowerState::Shutdown;
         server.task_state = state.offload.then_some(TaskState::ShelvingOffloading);
         server.shelved = Some(Shelved {
             image_id: image_id.clone(),
-            at: records::now(),
         });
     })
     .await?;
+    if changed == Changed::Overtaken {
+        forget_image(env, cx, state).await?;
+    }
     Ok(Next::Go)
+}
+
+/// Removes the image of a server that was taken over before its row named it: nobody else knows of it.
+async fn forget_image(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
+    let Some(image) = &mut state.image else {
+        return Ok(());
+    };
+    let server = records::load(env, &state.server_id).await?;
+    let named = server.and_then(|server| server.shelved?.image_id);
+    match named.as_ref() == Some(&image.image_id) {
+        // An earlier run of this step wrote it.
+        true => Ok(()),
+        false => snapshot::remove_image(env, cx, image).await,
+    }
 }
 
 /// The guest goes, with its disks. A host that is down lets it go when it returns.
@@ -261,14 +277,15 @@ async fn write(
     state: &State,
     ends: bool,
     change: impl Fn(&mut Server) + Send + Sync,
-) -> Result<(), StepError> {
+) -> Result<Changed, StepError> {
     sql::retry(|| async {
         let tx = cx.begin().await?;
         let mut server = match servers::lock(&tx, &state.server_id).await {
-            Err(DbError::NotFound(_)) => return Ok(()),
+            Err(DbError::NotFound(_)) => return Ok(Changed::Overtaken),
             other => other?,
         };
-        if holds(&server, state.epoch) {
+        let ours = holds(&server, state.epoch);
+        if ours {
             let host = server.host.clone();
             change(&mut server);
             if server.host.is_none() {
@@ -279,9 +296,15 @@ async fn write(
                 let event = records::event(&state.asked, &event(state), host.as_deref(), None);
                 actions::end_event(&*tx, &server.id, &state.asked.request_id, &event).await?;
             }
+        } else {
+            let request = Some(state.asked.request_id.as_str());
+            actions::abandon_events(&*tx, &server.id, request, records::now()).await?;
+            // What else the step does comes before its end.
+            tx.commit().await?;
+            return Ok(Changed::Overtaken);
         }
         tx.finish(state).await?;
-        Ok::<(), DbError>(())
+        Ok::<_, DbError>(Changed::Yes)
     })
     .await
     .map_err(records::database)

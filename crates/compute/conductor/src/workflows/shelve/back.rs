@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
 use crate::env::Env;
-use crate::records::{self, Changed, finish};
+use crate::records::{self, finish};
 use crate::why::{FailureText, Why};
 use crate::workflows::MINUTE;
 use crate::workflows::build::{self, TRIES, disks, explain};
@@ -112,14 +112,15 @@ fn event() -> String {
     event_of(lifecycle::operation(Operation::Unshelve).record)
 }
 
-async fn settle(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+async fn settle(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let power = state
         .power_state
         .and_then(|number| PowerState::try_from(number).ok());
     let host = state.tried.last().map(String::as_str);
     let event = records::event(&state.asked, &event(), host, None);
     let event = Some((&state.asked, event));
-    let changed = finish(cx, state, &state.server_id, event, |server| {
+    // A delete that claimed it meanwhile waits for the end of this, and takes down what runs.
+    finish(cx, state, &state.server_id, event, |server| {
         if !unshelving(server) {
             return false;
         }
@@ -132,14 +133,7 @@ async fn settle(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, 
         true
     })
     .await?;
-    if let Changed::Yes = changed {
-        return Ok(Next::Go);
-    }
-    match records::load(env, &state.server_id).await? {
-        // An earlier run got this far.
-        Some(server) if server.shelved.is_none() => Ok(Next::Go),
-        _ => Err(Why::plain(Kind::Overtaken).into()),
-    }
+    Ok(Next::Go)
 }
 
 /// The image of its disk is of no use any more; the host keeps what it needs of it.
