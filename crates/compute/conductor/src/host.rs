@@ -120,15 +120,33 @@ pub async fn leave_word(env: &Env, host: &str, asked: &Asked, word: agent::Destr
     }
 }
 
-/// Tells a host that an action was given up, in case it hangs in its middle or has not begun: it is to end without
-/// effect.
-pub async fn say_given_up(env: &Env, host: &str, asked: &Asked, word: agent::GiveUp) {
-    let server = word.server_id.clone();
+/// Tells a server's host that what it was told with this epoch was given up, in case it hangs in its middle or has not begun:
+/// it is to end without effect. The row has the next epoch already, which refuses what the host asks about.
+///
+/// # Errors
+/// The database does not answer: the step is tried again.
+pub async fn say_given_up(
+    env: &Env,
+    asked: &Asked,
+    server_id: &str,
+    epoch: i64,
+) -> Result<(), StepError> {
+    let Some(server) = records::load(env, server_id).await? else {
+        return Ok(());
+    };
+    let Some(host) = server.host else {
+        return Ok(());
+    };
+    let word = agent::GiveUp {
+        server_id: server.id,
+        epoch: epoch + 1,
+    };
     let options = Options::from(asked.context()).deadline(WORD);
-    if let Err(error) = env.bus.cast(&agent::address(host), word, options).await {
+    if let Err(error) = env.bus.cast(&agent::address(&host), word, options).await {
         // What it does late is seen in its report of guests.
-        tracing::warn!(server, host, %error, "its host does not hear that an action was given up");
+        tracing::warn!(server = server_id, host, %error, "its host does not hear that an action was given up");
     }
+    Ok(())
 }
 
 /// Ends when the host is dead, with the reason. See [`crate::hearing`].

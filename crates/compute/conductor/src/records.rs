@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use compute_db::{DbError, actions, servers};
 use compute_model::action::ActionEvent;
-use compute_model::{Fault, Server};
+use compute_model::{Fault, PowerState, Server, TaskState};
 use compute_rpc::workflows::Asked;
 use serde::Serialize;
 use sql::sea_orm::DatabaseTransaction;
@@ -136,4 +136,17 @@ pub fn fault(told: &FailureText) -> Fault {
 /// The present moment as our tables keep it.
 pub fn now() -> DateTime<Utc> {
     sql::micros(Utc::now())
+}
+
+/// The power state that a host's answer left in a workflow's state.
+pub fn power(number: Option<u8>) -> PowerState {
+    let power = number.and_then(|number| PowerState::try_from(number).ok());
+    power.unwrap_or_default()
+}
+
+/// Whether an operation that claimed the server with this epoch still holds it: with one of its tasks. Its way back
+/// raises the epoch by one.
+pub fn holds(server: &Server, epoch: i64, tasks: &[TaskState]) -> bool {
+    let ours = [epoch, epoch + 1].contains(&server.epoch);
+    ours && server.task_state.is_some_and(|task| tasks.contains(&task))
 }

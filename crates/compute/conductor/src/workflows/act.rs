@@ -10,7 +10,7 @@ use bus::Options;
 use compute_model::action::event_of;
 use compute_model::fault::Kind;
 use compute_model::lifecycle::{self, Action, OnFailure};
-use compute_model::{PowerState, Server, VmState};
+use compute_model::{PowerState, Server, TaskState, VmState};
 use compute_rpc::agent::{self, Given};
 use compute_rpc::workflows::{ACT, ACT_VERSION, Act as State, Asked};
 use serde_json::Value;
@@ -65,21 +65,11 @@ async fn act(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, Ste
     let Some(server) = current(env, state).await? else {
         return Ok(Next::Go);
     };
-    let Some(on) = server.host.clone() else {
-        return Err(Why::new(Kind::Lost, "the server is on no host").into());
-    };
     let message = agent::Act {
-        action: state.action,
-        server: Box::new(server),
         given: state.given.clone(),
-        sent_at: Some(records::now()),
+        ..message(state.action, server)
     };
-    let options = Options::from(state.asked.context()).deadline(env.settings.action_timeout);
-    let called = tokio::select! {
-        called = host::call(env, &on, message, options) => called,
-        // A delete need not wait until a guest shut down in order.
-        () = cx.cancelled() => return Err(StepError::fail("cancelled")),
-    };
+    let called = command(env, cx, &state.asked, message).await?;
     match called {
         Ok(done) => {
             state.power_state = Some(done.power_state.number());
@@ -162,18 +152,10 @@ async fn failed(env: &Env, cx: &StepContext, state: &State, why: &Value) -> Resu
         },
     )
     .await?;
-    // After a crash in between, the row's epoch still refuses what the host asks about.
-    if changed == Changed::Yes
-        && let Some(server) = records::load(env, &state.server_id).await?
-        && let Some(on) = &server.host
-    {
-        let word = agent::GiveUp {
-            server_id: server.id.clone(),
-            epoch: state.epoch + 1,
-        };
-        host::say_given_up(env, on, &state.asked, word).await;
+    match changed {
+        Changed::Yes => host::say_given_up(env, &state.asked, &state.server_id, state.epoch).await,
+        Changed::Overtaken => Ok(()),
     }
-    Ok(())
 }
 
 /// The server while this operation still holds it.
@@ -190,16 +172,7 @@ pub async fn tell(
     action: Action,
     server: Server,
 ) -> Result<PowerState, StepError> {
-    let Some(on) = server.host.clone() else {
-        return Err(Why::new(Kind::Lost, "the server is on no host").into());
-    };
-    let message = message(action, server);
-    let options = Options::from(asked.context()).deadline(env.settings.action_timeout);
-    let called = tokio::select! {
-        called = host::call(env, &on, message, options) => called,
-        // A delete need not wait until a guest shut down in order.
-        () = cx.cancelled() => return Err(StepError::fail("cancelled")),
-    };
+    let called = command(env, cx, asked, message(action, server)).await?;
     match called {
         Ok(done) => Ok(done.power_state),
         Err(AgentTrouble::Away(why) | AgentTrouble::Busy(why)) if cx.attempt() + 1 < TRIES => {
@@ -209,8 +182,54 @@ pub async fn tell(
     }
 }
 
+/// Sends a command to the server's host and waits for what becomes of it. A delete need not wait until a guest shut down in
+/// order.
+async fn command(
+    env: &Env,
+    cx: &StepContext,
+    asked: &Asked,
+    message: agent::Act,
+) -> Result<Result<agent::Done, AgentTrouble>, StepError> {
+    let Some(on) = message.server.host.clone() else {
+        return Err(Why::new(Kind::Lost, "the server is on no host").into());
+    };
+    let options = Options::from(asked.context()).deadline(env.settings.action_timeout);
+    tokio::select! {
+        called = host::call(env, &on, message, options) => Ok(called),
+        () = cx.cancelled() => Err(StepError::fail("cancelled")),
+    }
+}
+
+/// Has a server's host take back what another operation of `epoch` told it, or never begin it: the server gets the next
+/// epoch, and its host this action. Success where the operation does not hold the server any more.
+pub async fn take_back(
+    env: &Env,
+    cx: &StepContext,
+    (server_id, asked, epoch): (&str, &Asked, i64),
+    tasks: &[TaskState],
+    action: Action,
+) -> Result<Result<(), AgentTrouble>, StepError> {
+    let raised = records::change(cx, server_id, None, |server| {
+        let ours = records::holds(server, epoch, tasks);
+        if ours {
+            server.epoch = epoch + 1;
+        }
+        ours
+    })
+    .await?;
+    let (Changed::Yes, Some(server)) = (raised, records::load(env, server_id).await?) else {
+        return Ok(Ok(()));
+    };
+    let Some(on) = server.host.clone() else {
+        return Ok(Ok(()));
+    };
+    let options = Options::from(asked.context()).deadline(env.settings.action_timeout);
+    let called = host::call(env, &on, message(action, server), options).await;
+    Ok(called.map(|_| ()))
+}
+
 /// The command that carries it out.
-pub fn message(action: Action, server: Server) -> agent::Act {
+fn message(action: Action, server: Server) -> agent::Act {
     agent::Act {
         action,
         server: Box::new(server),

@@ -247,10 +247,7 @@ async fn settle(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, 
     // Until the end is saved, an undo may need the token.
     let mut ended = state.clone();
     ended.plan.token = None;
-    let power = state
-        .power_state
-        .and_then(|number| PowerState::try_from(number).ok())
-        .unwrap_or_default();
+    let power = records::power(state.power_state);
     let host = state.tried.last().map(String::as_str);
     let event = records::event(&state.asked, &event_of("create"), host, None);
     let changed = finish(

@@ -16,7 +16,6 @@ use compute_model::lifecycle::{self, Action};
 use compute_model::resize::Resize as Sizes;
 use compute_model::state::MigrationStatus;
 use compute_model::{Server, TaskState};
-use compute_rpc::agent;
 use compute_rpc::workflows::Resize as State;
 use serde_json::Value;
 use sql::sea_orm::DatabaseTransaction;
@@ -37,10 +36,8 @@ const TASKS: &[TaskState] = &[
     TaskState::ResizeReverting,
 ];
 
-/// Whether the operation still holds the server; its way back raises the epoch by one.
 fn holds(server: &Server, state: &State) -> bool {
-    let ours = [state.epoch, state.epoch + 1].contains(&server.epoch);
-    ours && server.task_state.is_some_and(|task| TASKS.contains(&task))
+    records::holds(server, state.epoch, TASKS)
 }
 
 /// The server while the operation holds it, with what it is and was.
@@ -157,16 +154,9 @@ async fn failed(
         change(server);
     })
     .await?;
-    // After a crash in between, the row's epoch still refuses what the host asks about.
-    if let Some(server) = records::load(env, &state.server_id).await?
-        && server.epoch == state.epoch + 1
-        && let Some(on) = &server.host
-    {
-        let word = agent::GiveUp {
-            server_id: server.id.clone(),
-            epoch: state.epoch + 1,
-        };
-        host::say_given_up(env, on, &state.asked, word).await;
+    let server = records::load(env, &state.server_id).await?;
+    match server.is_some_and(|server| server.epoch == state.epoch + 1) {
+        true => host::say_given_up(env, &state.asked, &state.server_id, state.epoch).await,
+        false => Ok(()),
     }
-    Ok(())
 }

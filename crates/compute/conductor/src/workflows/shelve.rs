@@ -10,6 +10,8 @@ pub mod here;
 
 use compute_model::{Server, TaskState};
 
+use crate::records;
+
 /// Task states of a server while one of these workflows holds it.
 const TASKS: &[TaskState] = &[
     TaskState::Shelving,
@@ -19,8 +21,6 @@ const TASKS: &[TaskState] = &[
     TaskState::Unshelving,
 ];
 
-/// Whether the operation that claimed the server with this epoch still holds it; its way back raises the epoch by one.
 fn holds(server: &Server, epoch: i64) -> bool {
-    let ours = [epoch, epoch + 1].contains(&server.epoch);
-    ours && server.task_state.is_some_and(|task| TASKS.contains(&task))
+    records::holds(server, epoch, TASKS)
 }

@@ -5,15 +5,15 @@ use compute_model::fault::Kind;
 use compute_model::lifecycle::Action;
 use compute_model::request;
 use compute_model::state::MigrationStatus;
-use compute_model::{PowerState, TaskState, VmState};
+use compute_model::{TaskState, VmState};
 use compute_rpc::workflows::{RESIZE, RESIZE_VERSION, Resize as State};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Claims, Ending, failed, held, holds, settle};
+use super::{Claims, Ending, TASKS, failed, held, holds, settle};
 use crate::env::Env;
-use crate::host::{self, AgentTrouble};
-use crate::records::{self, Changed};
+use crate::host::AgentTrouble;
+use crate::records;
 use crate::why::Why;
 use crate::workflows::MINUTE;
 use crate::workflows::act::{self, TRIES};
@@ -145,26 +145,9 @@ async fn change(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, 
 /// The host takes the change back, whether or not it had begun. A dead one does not: the server is in error then.
 async fn change_back(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
     state.power_state = None;
-    // What is still on its way must come too late.
-    let raised = records::change(cx, &state.server_id, None, |server| {
-        let ours = holds(server, state);
-        if ours {
-            server.epoch = state.epoch + 1;
-        }
-        ours
-    })
-    .await?;
-    let (Changed::Yes, Some(server)) = (raised, records::load(env, &state.server_id).await?) else {
-        return Ok(());
-    };
-    let Some(on) = server.host.clone() else {
-        return Ok(());
-    };
-    let message = act::message(Action::RevertResize, server);
-    let options = bus::Options::from(state.asked.context());
-    let options = options.deadline(env.settings.action_timeout);
-    match host::call(env, &on, message, options).await {
-        Ok(_) => Ok(()),
+    let of = (state.server_id.as_str(), &state.asked, state.epoch);
+    match act::take_back(env, cx, of, TASKS, Action::RevertResize).await? {
+        Ok(()) | Err(AgentTrouble::Stale) => Ok(()),
         // It never began.
         Err(AgentTrouble::Request(_)) => Ok(()),
         Err(AgentTrouble::Dead(why)) => {
@@ -176,7 +159,6 @@ async fn change_back(env: &Env, cx: &StepContext, state: &mut State) -> Result<(
             state.lost = true;
             Ok(())
         }
-        Err(AgentTrouble::Stale) => Ok(()),
         Err(trouble) if cx.attempt() + 1 < TRIES => {
             Err(StepError::retry(act::AWAY, trouble.why().text))
         }
@@ -194,9 +176,7 @@ async fn change_back(env: &Env, cx: &StepContext, state: &mut State) -> Result<(
 }
 
 async fn done(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    let power = state
-        .power_state
-        .and_then(|number| PowerState::try_from(number).ok());
+    let power = records::power(state.power_state);
     let ending = Ending {
         action: Action::Resize,
         failed: None,
@@ -206,7 +186,7 @@ async fn done(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
     settle(cx, (state, true), &ending, |server, sizes| {
         server.flavor = sizes.new.clone();
         server.vm_state = VmState::Resized;
-        server.power_state = power.unwrap_or_default();
+        server.power_state = power;
         server.launched_at = Some(records::now());
         server.fault = None;
     })

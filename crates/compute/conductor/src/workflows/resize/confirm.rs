@@ -9,6 +9,7 @@ use workflow::{Next, Step, StepContext, StepError, Workflow};
 
 use super::{Claims, Ending, failed, held, settle};
 use crate::env::Env;
+use crate::records;
 use crate::workflows::MINUTE;
 use crate::workflows::act::{self, TRIES};
 
@@ -53,9 +54,7 @@ async fn confirm(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next,
 }
 
 async fn done(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    let power = state
-        .power_state
-        .and_then(|number| PowerState::try_from(number).ok());
+    let power = records::power(state.power_state);
     let ending = Ending {
         action: Action::ConfirmResize,
         failed: None,
@@ -63,7 +62,7 @@ async fn done(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
         claims: Claims::New,
     };
     settle(cx, (state, true), &ending, |server, _| {
-        server.power_state = power.unwrap_or_default();
+        server.power_state = power;
         // Its owner may have seen to it in the guest.
         server.vm_state = match server.power_state {
             PowerState::Shutdown | PowerState::Crashed => VmState::Stopped,

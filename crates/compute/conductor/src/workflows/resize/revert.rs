@@ -1,8 +1,8 @@
 //! A server gets its old size back, and its disks as they were.
 
+use compute_model::VmState;
 use compute_model::lifecycle::Action;
 use compute_model::state::MigrationStatus;
-use compute_model::{PowerState, VmState};
 use compute_rpc::workflows::{RESIZE_VERSION, REVERT_RESIZE, Resize as State};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
@@ -56,9 +56,7 @@ async fn revert(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, 
 }
 
 async fn done(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    let power = state
-        .power_state
-        .and_then(|number| PowerState::try_from(number).ok());
+    let power = records::power(state.power_state);
     let ending = Ending {
         action: Action::RevertResize,
         failed: None,
@@ -68,7 +66,7 @@ async fn done(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
     settle(cx, (state, true), &ending, |server, sizes| {
         server.flavor = sizes.old.clone();
         server.vm_state = sizes.was;
-        server.power_state = power.unwrap_or_default();
+        server.power_state = power;
         server.launched_at = Some(records::now());
         server.resize = None;
         server.fault = None;

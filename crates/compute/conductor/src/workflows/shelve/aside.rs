@@ -15,7 +15,7 @@ use serde_json::Value;
 use std::time::Duration;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::holds;
+use super::{TASKS, holds};
 use crate::env::Env;
 use crate::host::{self, AgentTrouble};
 use crate::records::{self, Changed};
@@ -109,24 +109,9 @@ async fn start_again(env: &Env, cx: &StepContext, state: &mut State) -> Result<(
     if state.was != VmState::Active {
         return Ok(());
     }
-    // A stop that is still on its way must come too late.
-    let raised = records::change(cx, &state.server_id, None, |server| {
-        let ours = holds(server, state.epoch);
-        if ours {
-            server.epoch = state.epoch + 1;
-        }
-        ours
-    })
-    .await?;
-    let (Changed::Yes, Some(server)) = (raised, records::load(env, &state.server_id).await?) else {
-        return Ok(());
-    };
-    let Some(on) = server.host.clone() else {
-        return Ok(());
-    };
-    let options = Options::from(state.asked.context()).deadline(env.settings.action_timeout);
-    match host::call(env, &on, act::message(Action::Start, server), options).await {
-        Ok(_) | Err(AgentTrouble::Stale | AgentTrouble::Dead(_)) => Ok(()),
+    let of = (state.server_id.as_str(), &state.asked, state.epoch);
+    match act::take_back(env, cx, of, TASKS, Action::Start).await? {
+        Ok(()) | Err(AgentTrouble::Stale | AgentTrouble::Dead(_)) => Ok(()),
         Err(trouble) if cx.attempt() + 1 < TRIES => {
             Err(StepError::retry(act::AWAY, trouble.why().text))
         }
@@ -351,16 +336,8 @@ async fn failed(env: &Env, cx: &StepContext, state: &State, why: &Value) -> Resu
         },
     )
     .await?;
-    // After a crash in between, the row's epoch still refuses what the host asks about.
-    if changed == Changed::Yes
-        && let Some(server) = records::load(env, &state.server_id).await?
-        && let Some(on) = &server.host
-    {
-        let word = agent::GiveUp {
-            server_id: server.id.clone(),
-            epoch: state.epoch + 1,
-        };
-        host::say_given_up(env, on, &state.asked, word).await;
+    match changed {
+        Changed::Yes => host::say_given_up(env, &state.asked, &state.server_id, state.epoch).await,
+        Changed::Overtaken => Ok(()),
     }
-    Ok(())
 }

@@ -4,7 +4,7 @@
 use compute_model::action::event_of;
 use compute_model::fault::Kind;
 use compute_model::lifecycle::{self, Operation};
-use compute_model::{PowerState, TaskState, VmState};
+use compute_model::{TaskState, VmState};
 use compute_rpc::workflows::{Build as State, UNSHELVE, UNSHELVE_VERSION};
 use serde_json::{Value, json};
 use workflow::{Next, Step, StepContext, StepError, Workflow};
@@ -113,9 +113,7 @@ fn event() -> String {
 }
 
 async fn settle(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    let power = state
-        .power_state
-        .and_then(|number| PowerState::try_from(number).ok());
+    let power = records::power(state.power_state);
     let host = state.tried.last().map(String::as_str);
     let event = records::event(&state.asked, &event(), host, None);
     let event = Some((&state.asked, event));
@@ -126,7 +124,7 @@ async fn settle(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next,
         }
         server.vm_state = VmState::Active;
         server.task_state = None;
-        server.power_state = power.unwrap_or_default();
+        server.power_state = power;
         server.launched_at = Some(records::now());
         server.shelved = None;
         server.fault = None;

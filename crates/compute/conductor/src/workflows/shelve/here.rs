@@ -1,9 +1,9 @@
 //! A shelved server that is still on its host starts again.
 
+use compute_model::VmState;
 use compute_model::action::event_of;
 use compute_model::fault::Kind;
 use compute_model::lifecycle::{self, Action, Operation};
-use compute_model::{PowerState, VmState};
 use compute_rpc::workflows::{UNSHELVE_HERE, UNSHELVE_VERSION, UnshelveHere as State};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
@@ -63,9 +63,7 @@ async fn start(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
 }
 
 async fn settle(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    let power = state
-        .power_state
-        .and_then(|number| PowerState::try_from(number).ok());
+    let power = records::power(state.power_state);
     let event = records::event(&state.asked, &event(), None, None);
     let event = Some((&state.asked, event));
     records::finish(cx, state, &state.server_id, event, |server| {
@@ -74,7 +72,7 @@ async fn settle(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next,
         }
         server.vm_state = VmState::Active;
         server.task_state = None;
-        server.power_state = power.unwrap_or_default();
+        server.power_state = power;
         server.launched_at = Some(records::now());
         server.shelved = None;
         true
