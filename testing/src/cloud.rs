@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use hypervisor_fake::FakeDriver;
+use hypervisor::{Driver, ServerSpec};
+use hypervisor_fake::{FailCall, FakeDriver, Faults, Verb};
 use kilonova::{Cloud, Config};
 use serde_json::json;
 
@@ -153,6 +154,39 @@ impl TestCloud {
             .fake
             .as_ref()
             .expect("test clouds simulate their hosts")
+    }
+
+    /// The first host's next call of this verb fails.
+    ///
+    /// # Panics
+    /// The host cannot keep the setting.
+    pub fn fail_next(&self, verb: Verb) {
+        let faults = Faults {
+            fail_calls: vec![FailCall { verb, nth: 1 }],
+            ..Faults::default()
+        };
+        self.host(0).set_faults(&faults).expect("faults");
+    }
+
+    /// What the first host starts a server by; `None`: the server is not there.
+    pub async fn guest(&self, server: &Server) -> Option<ServerSpec> {
+        let guest = self.host(0).spec(&server.id).await;
+        guest.expect("the host answers")
+    }
+
+    /// The same of a server that is there.
+    ///
+    /// # Panics
+    /// It is not.
+    pub async fn kept(&self, server: &Server) -> ServerSpec {
+        self.guest(server).await.expect("the server is here")
+    }
+
+    /// Processors that the first host has given away.
+    pub async fn vcpus_used(&self) -> serde_json::Value {
+        let (admin, path) = (self.admin().await, "/os-hypervisors/detail");
+        let shown = admin.compute("2.87", http::Method::GET, path, None).await;
+        shown.expect(200)["hypervisors"][0]["vcpus_used"].take()
     }
 
     /// Hosts report themselves a moment after the start: waits until so many are known.

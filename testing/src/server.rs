@@ -92,10 +92,13 @@ impl Server {
 
     /// Asks for an action.
     pub async fn action(&self, body: Value) -> Answer {
-        let path = format!("/servers/{}/action", self.id);
-        self.user
-            .compute("latest", Method::POST, &path, Some(&body))
-            .await
+        self.action_at("latest", &body).await
+    }
+
+    /// Asks for an action, at a version of the API.
+    pub async fn action_at(&self, version: &str, body: &Value) -> Answer {
+        let (user, path) = (&self.user, format!("/servers/{}/action", self.id));
+        user.compute(version, Method::POST, &path, Some(body)).await
     }
 
     /// Stops it.

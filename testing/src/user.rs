@@ -226,4 +226,23 @@ impl User {
         answer.expect(204);
         id
     }
+
+    /// A raw image of one MiB with these properties; its id.
+    pub async fn image_with(&self, properties: &Value) -> String {
+        let id = self.image("raw", vec![0; 1 << 20]).await;
+        self.set_properties(&id, properties).await;
+        id
+    }
+
+    /// Gives an image more properties.
+    ///
+    /// # Panics
+    /// They are no object, or Glance refuses them.
+    pub async fn set_properties(&self, image: &str, properties: &Value) {
+        let properties = properties.as_object().expect("an object");
+        let add = |(name, value)| json!({"op": "add", "path": format!("/{name}"), "value": value});
+        let patch = Value::Array(properties.iter().map(add).collect());
+        let path = format!("/image/v2/images/{image}");
+        self.patch(&path, &patch).await.expect(200);
+    }
 }

@@ -1,7 +1,7 @@
 //! What may be done with a server in which state, and what is remembered of it.
 
 use http::Method;
-use hypervisor_fake::{FailCall, Faults, Verb};
+use hypervisor_fake::Verb;
 use serde_json::{Value, json};
 use testing::{Server, TestCloud, User};
 
@@ -155,7 +155,7 @@ async fn what_was_done_to_a_server_is_remembered_with_how_it_went() {
     server.reaches("ACTIVE").await;
     server.stop().await.reaches("SHUTOFF").await;
     server.start().await.reaches("ACTIVE").await;
-    fail_next(&cloud, Verb::Suspend);
+    cloud.fail_next(Verb::Suspend);
     server.action(json!({"suspend": null})).await.expect(202);
     assert_eq!(
         server.fails().await,
@@ -197,14 +197,6 @@ async fn what_was_done_to_a_server_is_remembered_with_how_it_went() {
     server.delete().await.vanishes().await;
     assert_eq!(actions(&demo, &server.id).await[0]["action"], "delete");
     cloud.audit().await;
-}
-
-fn fail_next(cloud: &TestCloud, verb: Verb) {
-    let faults = Faults {
-        fail_calls: vec![FailCall { verb, nth: 1 }],
-        ..Faults::default()
-    };
-    cloud.host(0).set_faults(&faults).expect("faults");
 }
 
 async fn actions(user: &User, id: &str) -> Vec<Value> {
@@ -274,12 +266,12 @@ async fn an_action_that_its_host_refuses_leaves_the_server_as_it_was() {
     let demo = cloud.demo().await;
     let server = cloud.boot(&demo, "kept").await;
     server.reaches("ACTIVE").await;
-    fail_next(&cloud, Verb::Pause);
+    cloud.fail_next(Verb::Pause);
     server.action(json!({"pause": null})).await.expect(202);
     server.reaches("ACTIVE").await;
     assert_eq!(actions(&demo, &server.id).await[0]["message"], "Error");
     // And after a reboot that failed, which leaves nobody knows what, a second one mends it.
-    fail_next(&cloud, Verb::Reboot);
+    cloud.fail_next(Verb::Reboot);
     server
         .action(json!({"reboot": {"type": "HARD"}}))
         .await

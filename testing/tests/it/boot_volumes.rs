@@ -1,7 +1,6 @@
 //! Servers that are made with volumes, and boot from them.
 
 use http::Method;
-use hypervisor::{Driver, ServerSpec};
 use hypervisor_fake::Faults;
 use serde_json::{Value, json};
 use testing::{Server, TestCloud, User, until};
@@ -35,11 +34,6 @@ async fn of_server(server: &Server) -> Vec<String> {
         .collect()
 }
 
-async fn spec(cloud: &TestCloud, server: &Server) -> ServerSpec {
-    let spec = cloud.host(0).spec(&server.id).await.expect("a driver");
-    spec.expect("a guest")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_boots_from_a_volume_made_of_an_image_beside_an_empty_one() {
     let cloud = TestCloud::start().await;
@@ -55,7 +49,7 @@ async fn a_server_boots_from_a_volume_made_of_an_image_beside_an_empty_one() {
     assert_eq!(shown["image"], "", "its root is a volume");
     let had = of_server(&server).await;
     assert_eq!(had.len(), 2);
-    let guest = spec(&cloud, &server).await;
+    let guest = cloud.kept(&server).await;
     assert_eq!(guest.root_disk, None);
     let plugged: Vec<_> = guest
         .volumes
@@ -80,7 +74,7 @@ async fn a_server_boots_from_a_volume_made_of_an_image_beside_an_empty_one() {
     server.action(image).await.fault(501);
     server.stop().await.reaches("SHUTOFF").await;
     server.start().await.reaches("ACTIVE").await;
-    assert_eq!(spec(&cloud, &server).await.volumes.len(), 2);
+    assert_eq!(cloud.kept(&server).await.volumes.len(), 2);
 
     server.delete().await.vanishes().await;
     demo.volume_is(&had[1], "available").await;
@@ -95,17 +89,14 @@ async fn a_server_boots_from_a_volume_made_of_an_image_beside_an_empty_one() {
 async fn a_volume_that_was_booted_from_boots_again_and_its_snapshot_too() {
     let cloud = TestCloud::start().await;
     let demo = cloud.demo().await;
-    let image = cloud.image(&demo).await;
-    let property = json!([{"op": "add", "path": "/hw_disk_bus", "value": "scsi"}]);
-    let path = format!("/image/v2/images/{image}");
-    demo.patch(&path, &property).await.expect(200);
+    let image = demo.image_with(&json!({"hw_disk_bus": "scsi"})).await;
     let id = demo.volume(json!({"size": 1, "imageRef": image})).await;
     let disks = |kind: &str, id: &str| json!([{"boot_index": 0, "source_type": kind, "destination_type": "volume", "uuid": id}]);
     for _ in 0..2 {
         let server = boot(&cloud, &demo, disks("volume", &id)).await;
         server.reaches("ACTIVE").await;
         // What its image says of hardware holds, and it takes no disk of the host.
-        let guest = spec(&cloud, &server).await;
+        let guest = cloud.kept(&server).await;
         assert_eq!(guest.disk_bus, Some(hypervisor::DiskBus::Scsi));
         assert_eq!(guest.local_disk_gb(), 0);
         let second = json!({"server": {
@@ -134,7 +125,7 @@ async fn a_volume_that_was_booted_from_boots_again_and_its_snapshot_too() {
     let had = of_server(&server).await;
     assert!(had.len() == 1 && had[0] != id);
     assert_eq!(
-        spec(&cloud, &server).await.disk_bus,
+        cloud.kept(&server).await.disk_bus,
         Some(hypervisor::DiskBus::Scsi)
     );
     server.delete().await.vanishes().await;
@@ -387,16 +378,8 @@ async fn a_server_may_have_an_empty_volume_for_its_root() {
         server.id
     );
     assert_eq!(server.action(rescue.clone()).await.fault(400), said);
-    let patch = json!([{"op": "add", "path": "/hw_rescue_device", "value": "disk"}]);
-    let kind = "application/openstack-images-v2.1-json-patch";
-    let (path, headers) = (
-        format!("/image/v2/images/{image}"),
-        [("content-type", kind)],
-    );
-    let patched = demo
-        .send(Method::PATCH, &path, &headers, Some(&patch))
-        .await;
-    patched.expect(200);
+    let device = json!({"hw_rescue_device": "disk"});
+    demo.set_properties(&image, &device).await;
     server.action(rescue).await.expect(200);
     server.reaches("RESCUE").await;
     server.action(json!({"unrescue": null})).await.expect(202);

@@ -39,28 +39,6 @@ const PROPERTIES: &[&str] = &[
     "os_type",
 ];
 
-/// An image like `image` with more properties.
-async fn with(user: &User, properties: &Value) -> String {
-    let id = user.image("raw", vec![0; 1 << 20]).await;
-    let patch: Vec<Value> = properties
-        .as_object()
-        .expect("an object")
-        .iter()
-        .map(|(name, value)| json!({"op": "add", "path": format!("/{name}"), "value": value}))
-        .collect();
-    let path = format!("/image/v2/images/{id}");
-    let kind = "application/openstack-images-v2.1-json-patch";
-    user.send(
-        Method::PATCH,
-        &path,
-        &[("content-type", kind)],
-        Some(&json!(patch)),
-    )
-    .await
-    .expect(200);
-    id
-}
-
 async fn boot(user: &User, flavor: &str, image: &str) -> Answer {
     let body = json!({"server": {
         "name": "s", "flavorRef": flavor, "imageRef": image, "networks": "none",
@@ -78,7 +56,9 @@ async fn an_image_whose_hardware_is_no_word_of_the_list_is_refused_by_name() {
     let long = "a".repeat(65);
     for property in PROPERTIES {
         for value in HOSTILE.iter().copied().chain([long.as_str()]) {
-            let image = with(&demo, &json!({*property: value, "kernel_id": kernel})).await;
+            let image = demo
+                .image_with(&json!({*property: value, "kernel_id": kernel}))
+                .await;
             let said = boot(&demo, &flavor, &image).await.fault(400);
             assert!(
                 said.starts_with("Invalid image metadata. Error: ") && said.contains(property),
@@ -88,7 +68,7 @@ async fn an_image_whose_hardware_is_no_word_of_the_list_is_refused_by_name() {
         }
     }
     for value in ["quiet\ninit=/bin/sh", &"x".repeat(2048)] {
-        let image = with(&demo, &json!({"os_command_line": value})).await;
+        let image = demo.image_with(&json!({"os_command_line": value})).await;
         let said = boot(&demo, &flavor, &image).await.fault(400);
         assert!(said.contains("os_command_line"), "{said}");
     }
@@ -111,7 +91,7 @@ async fn every_word_that_nova_knows_is_taken() {
         json!({"hw_architecture": "amd64", "colour": "red, initrd=/x"}),
     ];
     for properties in good {
-        let image = with(&demo, &properties).await;
+        let image = demo.image_with(&properties).await;
         let answer = boot(&demo, &flavor, &image).await;
         assert_eq!(answer.status, 202, "{properties}: {}", answer.text);
     }
@@ -190,7 +170,7 @@ async fn each_image_property_is_honoured_a_hint_or_refused_in_its_sentence() {
         let (name, value) = (name(row), wish(row));
         let (fine, why) = harmless(row);
         if let Some(why) = why {
-            let image = with(&demo, &json!({&name: value})).await;
+            let image = demo.image_with(&json!({&name: value})).await;
             let refusal = Refusal {
                 what: "Image property",
                 name: name.clone(),
@@ -201,13 +181,13 @@ async fn each_image_property_is_honoured_a_hint_or_refused_in_its_sentence() {
             assert_eq!(said, refusal.to_string());
         }
         if let Some(value) = fine.first() {
-            let image = with(&demo, &json!({&name: value})).await;
+            let image = demo.image_with(&json!({&name: value})).await;
             let answer = boot(&demo, &flavor, &image).await;
             assert_eq!(answer.status, 202, "{name}={value}: {}", answer.text);
         }
         match row.fate {
             Fate::Hint(_) => {
-                let image = with(&demo, &json!({&name: wish(row)})).await;
+                let image = demo.image_with(&json!({&name: wish(row)})).await;
                 let answer = boot(&demo, &flavor, &image).await;
                 assert_eq!(answer.status, 202, "{name}: {}", answer.text);
             }
@@ -370,7 +350,9 @@ async fn an_image_may_demand_a_config_drive_and_forbid_that_its_disk_is_grown() 
     let cloud = TestCloud::start().await;
     let demo = cloud.demo().await;
     let flavor = cloud.tiny().await;
-    let image = with(&demo, &json!({"img_config_drive": "mandatory"})).await;
+    let image = demo
+        .image_with(&json!({"img_config_drive": "mandatory"}))
+        .await;
     let answer = boot(&demo, &flavor, &image).await.expect(202);
     let path = format!(
         "/servers/{}",
@@ -383,7 +365,7 @@ async fn an_image_may_demand_a_config_drive_and_forbid_that_its_disk_is_grown() 
     assert_eq!(shown["server"]["config_drive"], "True");
 
     for property in ["hw_auto_disk_config", "auto_disk_config"] {
-        let image = with(&demo, &json!({property: "Disabled"})).await;
+        let image = demo.image_with(&json!({property: "Disabled"})).await;
         let body = |word: &str| {
             json!({"server": {
                 "name": "s", "flavorRef": flavor, "imageRef": image, "networks": "none", "OS-DCF:diskConfig": word,
@@ -431,12 +413,12 @@ async fn what_flavor_and_image_want_differently_is_refused_when_a_server_is_crea
         .compute("latest", Method::POST, &specs, Some(&body))
         .await
         .expect(200);
-    let image = with(&demo, &json!({"hw_pmu": "false"})).await;
+    let image = demo.image_with(&json!({"hw_pmu": "false"})).await;
     assert_eq!(
         boot(&demo, &flavor, &image).await.fault(400),
         "Conflicting values for pmu found in the flavor (true) and the image (false)."
     );
-    let image = with(&demo, &json!({"hw_cpu_max_sockets": "2"})).await;
+    let image = demo.image_with(&json!({"hw_cpu_max_sockets": "2"})).await;
     let said = boot(&demo, &flavor, &image).await.fault(400);
     assert!(
         said.starts_with("Image vCPU topology limits (sockets=2"),

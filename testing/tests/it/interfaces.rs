@@ -1,7 +1,6 @@
 //! Network cards that servers get and lose while they live.
 
 use http::Method;
-use hypervisor::Driver;
 use hypervisor_fake::{FailCall, Faults, Verb};
 use serde_json::{Value, json};
 use testing::{Answer, Server, TestCloud, User, until};
@@ -42,8 +41,7 @@ fn id(card: &Value) -> String {
 
 /// The ports of the cards that the guest has, in order.
 async fn cards(cloud: &TestCloud, server: &Server) -> Vec<String> {
-    let spec = cloud.host(0).spec(&server.id).await.expect("a driver");
-    let nics = spec.expect("a guest").nics;
+    let nics = cloud.kept(server).await.nics;
     nics.into_iter().map(|nic| nic.port_id).collect()
 }
 

@@ -1,47 +1,8 @@
 //! Servers that are rescued, and servers that are made anew.
 
-use http::Method;
-use hypervisor::Driver;
-use hypervisor_fake::{FailCall, Faults, Verb};
+use hypervisor_fake::Verb;
 use serde_json::{Value, json};
-use testing::{Server, TestCloud, User};
-
-async fn act(server: &Server, version: &str, body: &Value) -> testing::Answer {
-    let path = format!("/servers/{}/action", server.id);
-    let user = &server.user;
-    user.compute(version, Method::POST, &path, Some(body)).await
-}
-
-fn fail_next(cloud: &TestCloud, verb: Verb) {
-    let faults = Faults {
-        fail_calls: vec![FailCall { verb, nth: 1 }],
-        ..Faults::default()
-    };
-    cloud.host(0).set_faults(&faults).expect("faults");
-}
-
-/// What the server's host starts it by.
-async fn kept(cloud: &TestCloud, server: &Server) -> hypervisor::ServerSpec {
-    let kept = cloud.host(0).spec(&server.id).await.expect("a description");
-    kept.expect("the server is here")
-}
-
-/// An image with properties.
-async fn image(user: &User, properties: &[(&str, &str)]) -> String {
-    let id = user.image("raw", vec![0; 1 << 20]).await;
-    let patch: Vec<Value> = properties
-        .iter()
-        .map(|(name, value)| json!({"op": "add", "path": format!("/{name}"), "value": value}))
-        .collect();
-    let kind = "application/openstack-images-v2.1-json-patch";
-    let (path, patch) = (format!("/image/v2/images/{id}"), json!(patch));
-    let headers = [("content-type", kind)];
-    let patched = user
-        .send(Method::PATCH, &path, &headers, Some(&patch))
-        .await;
-    patched.expect(200);
-    id
-}
+use testing::TestCloud;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rescued_server_boots_from_an_image_and_is_itself_again_afterwards() {
@@ -49,8 +10,9 @@ async fn a_rescued_server_boots_from_an_image_and_is_itself_again_afterwards() {
     let demo = cloud.demo().await;
     let server = cloud.boot(&demo, "broken").await;
     let own = server.reaches("ACTIVE").await["image"]["id"].clone();
-    let healthy = kept(&cloud, &server).await;
-    let answer = act(&server, "2.1", &json!({"rescue": null}))
+    let healthy = cloud.kept(&server).await;
+    let answer = server
+        .action_at("2.1", &json!({"rescue": null}))
         .await
         .expect(200);
     assert_eq!(
@@ -59,14 +21,15 @@ async fn a_rescued_server_boots_from_an_image_and_is_itself_again_afterwards() {
         "{answer}"
     );
     server.reaches("RESCUE").await;
-    let rescue = kept(&cloud, &server).await.rescue.expect("rescued");
+    let rescue = cloud.kept(&server).await.rescue.expect("rescued");
     assert_eq!(
         own,
         json!(rescue.image.id),
         "without a word it is the server's own image"
     );
     assert_eq!(rescue.device, None);
-    let log = act(&server, "2.1", &json!({"os-getConsoleOutput": {}}))
+    let log = server
+        .action_at("2.1", &json!({"os-getConsoleOutput": {}}))
         .await
         .expect(200);
     let booted = format!("booted from the rescue image {}", rescue.image.id);
@@ -78,22 +41,20 @@ async fn a_rescued_server_boots_from_an_image_and_is_itself_again_afterwards() {
     );
     server.action(json!({"unrescue": null})).await.expect(202);
     server.reaches("ACTIVE").await;
-    let after = kept(&cloud, &server).await;
+    let after = cloud.kept(&server).await;
     assert_eq!(
         (after.rescue, after.root_disk),
         (None, healthy.root_disk.clone())
     );
 
-    let tools = image(
-        &demo,
-        &[("hw_rescue_device", "cdrom"), ("hw_rescue_bus", "scsi")],
-    )
-    .await;
+    let tools = demo
+        .image_with(&json!({"hw_rescue_device": "cdrom", "hw_rescue_bus": "scsi"}))
+        .await;
     let body = json!({"rescue": {"adminPass": "let me in", "rescue_image_ref": tools}});
-    let answer = act(&server, "2.1", &body).await.expect(200);
+    let answer = server.action_at("2.1", &body).await.expect(200);
     assert_eq!(answer["adminPass"], "let me in");
     server.reaches("RESCUE").await;
-    let second = kept(&cloud, &server).await.rescue.expect("rescued");
+    let second = cloud.kept(&server).await.rescue.expect("rescued");
     let device = second.device.expect("beside the other disks");
     assert!(device.cdrom && device.bus == Some(hypervisor::DiskBus::Scsi));
     assert_eq!(second.image.id, tools);
@@ -115,8 +76,10 @@ async fn a_rescue_that_cannot_be_is_refused_and_one_that_fails_leaves_the_server
     let id = server.id.clone();
     let with = |image: &str| json!({"rescue": {"rescue_image_ref": image}});
     let nowhere = "7f3c1a52-0000-4000-8000-00000000dead";
-    let iso = image(&demo, &[("hw_rescue_bus", "usb")]).await;
-    let floppy = image(&demo, &[("hw_rescue_device", "floppy")]).await;
+    let iso = demo.image_with(&json!({"hw_rescue_bus": "usb"})).await;
+    let floppy = demo
+        .image_with(&json!({"hw_rescue_device": "floppy"}))
+        .await;
     for (image, said) in [
         (nowhere, "Can not find requested image".to_owned()),
         (
@@ -133,13 +96,14 @@ async fn a_rescue_that_cannot_be_is_refused_and_one_that_fails_leaves_the_server
             ),
         ),
     ] {
-        let refused = act(&server, "latest", &with(image)).await;
+        let refused = server.action_at("latest", &with(image)).await;
         assert_eq!(refused.fault(400), said);
     }
     assert_eq!(server.show().await["status"], "ACTIVE");
 
-    fail_next(&cloud, Verb::Reboot);
-    act(&server, "2.1", &json!({"rescue": null}))
+    cloud.fail_next(Verb::Reboot);
+    server
+        .action_at("2.1", &json!({"rescue": null}))
         .await
         .expect(200);
     assert_eq!(
@@ -152,16 +116,18 @@ async fn a_rescue_that_cannot_be_is_refused_and_one_that_fails_leaves_the_server
         .await
         .expect(202);
     server.reaches("ACTIVE").await;
-    assert_eq!(kept(&cloud, &server).await.rescue, None);
+    assert_eq!(cloud.kept(&server).await.rescue, None);
     // From an error it may be rescued, too; a failed end leaves it in error.
-    act(&server, "2.1", &json!({"rescue": null}))
+    server
+        .action_at("2.1", &json!({"rescue": null}))
         .await
         .expect(200);
     server.reaches("RESCUE").await;
-    fail_next(&cloud, Verb::Reboot);
+    cloud.fail_next(Verb::Reboot);
     server.action(json!({"unrescue": null})).await.expect(202);
     server.fails().await;
-    act(&server, "2.1", &json!({"rescue": null}))
+    server
+        .action_at("2.1", &json!({"rescue": null}))
         .await
         .expect(200);
     server.reaches("RESCUE").await;
@@ -182,13 +148,13 @@ async fn a_rebuilt_server_is_new_and_keeps_its_id_ports_and_place() {
     });
     let server = cloud.boot_with(&demo, wanted).await;
     let before = server.reaches("ACTIVE").await;
-    let (ports, old) = (server.ports().await, kept(&cloud, &server).await);
-    let other = image(&demo, &[("hw_disk_bus", "scsi")]).await;
+    let (ports, old) = (server.ports().await, cloud.kept(&server).await);
+    let other = demo.image_with(&json!({"hw_disk_bus": "scsi"})).await;
     let body = json!({"rebuild": {
         "imageRef": other, "name": "new", "metadata": {"a": "b"}, "adminPass": "secret", "description": "fresh",
         "accessIPv4": "192.0.2.1", "OS-DCF:diskConfig": "MANUAL", "user_data": "aGVsbG8=", "hostname": "renamed",
     }});
-    let answer = act(&server, "latest", &body).await;
+    let answer = server.action_at("latest", &body).await;
     assert_eq!(answer.status, 202, "{}", answer.text);
     let link = answer
         .headers
@@ -216,7 +182,7 @@ async fn a_rebuilt_server_is_new_and_keeps_its_id_ports_and_place() {
     assert_eq!(after["hostId"], before["hostId"]);
     assert_eq!(after["addresses"], before["addresses"]);
     assert_eq!(server.ports().await, ports);
-    let new = kept(&cloud, &server).await;
+    let new = cloud.kept(&server).await;
     assert_eq!(
         new.disk_bus,
         Some(hypervisor::DiskBus::Scsi),
@@ -227,7 +193,7 @@ async fn a_rebuilt_server_is_new_and_keeps_its_id_ports_and_place() {
     // Stopped, it stays so. Older versions answer less.
     server.stop().await.reaches("SHUTOFF").await;
     let body = json!({"rebuild": {"imageRef": other}});
-    let mut shown = act(&server, "2.53", &body).await.expect(202);
+    let mut shown = server.action_at("2.53", &body).await.expect(202);
     let shown = shown["server"].take();
     assert!(shown["adminPass"].is_string(), "{shown}");
     for absent in [
@@ -241,7 +207,7 @@ async fn a_rebuilt_server_is_new_and_keeps_its_id_ports_and_place() {
     server.reaches("SHUTOFF").await;
     assert_eq!(server.show().await["OS-EXT-STS:power_state"], 4);
     // From an error it is a way out.
-    fail_next(&cloud, Verb::EnsureRunning);
+    cloud.fail_next(Verb::EnsureRunning);
     server.action(body.clone()).await.expect(202);
     assert_eq!(
         server.fails().await,
@@ -290,12 +256,17 @@ async fn a_rebuild_that_cannot_be_is_refused_and_changes_nothing() {
             "A rebuild makes ephemeral disks anew: preserve_ephemeral is not supported.",
         ),
     ] {
-        assert_eq!(act(&server, "latest", &with(more)).await.fault(code), said);
+        assert_eq!(
+            server.action_at("latest", &with(more)).await.fault(code),
+            said
+        );
     }
     let many: serde_json::Map<String, Value> = (0..200)
         .map(|number| (number.to_string(), json!("x")))
         .collect();
-    let refused = act(&server, "latest", &with(json!({"metadata": many}))).await;
+    let refused = server
+        .action_at("latest", &with(json!({"metadata": many})))
+        .await;
     assert_eq!(
         refused.fault(403),
         "Maximum number of metadata items exceeds 128"
@@ -308,7 +279,7 @@ async fn a_rebuild_that_cannot_be_is_refused_and_changes_nothing() {
 
     // Of two at once, one wins.
     let (one, two) = (with(json!({})), json!({"os-stop": null}));
-    let (one, two) = tokio::join!(act(&server, "2.1", &one), act(&server, "2.1", &two));
+    let (one, two) = tokio::join!(server.action_at("2.1", &one), server.action_at("2.1", &two));
     let mut codes = [one.status.as_u16(), two.status.as_u16()];
     codes.sort_unstable();
     assert_eq!(codes, [202, 409]);

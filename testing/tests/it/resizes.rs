@@ -1,10 +1,9 @@
 //! Servers that get another size, and keep it or not.
 
 use http::Method;
-use hypervisor::Driver;
-use hypervisor_fake::{FailCall, Faults, Verb};
+use hypervisor_fake::Verb;
 use serde_json::{Value, json};
-use testing::{Server, TestCloud, User};
+use testing::{TestCloud, User};
 
 /// A flavor of so many processors, MiB and GiB.
 async fn flavor(cloud: &TestCloud, id: &str, (vcpus, ram, disk): (u32, u32, u32)) -> String {
@@ -19,28 +18,6 @@ async fn flavor(cloud: &TestCloud, id: &str, (vcpus, ram, disk): (u32, u32, u32)
 
 fn to(flavor: &str) -> Value {
     json!({"resize": {"flavorRef": flavor}})
-}
-
-fn fail_next(cloud: &TestCloud, verb: Verb) {
-    let faults = Faults {
-        fail_calls: vec![FailCall { verb, nth: 1 }],
-        ..Faults::default()
-    };
-    cloud.host(0).set_faults(&faults).expect("faults");
-}
-
-async fn kept(cloud: &TestCloud, server: &Server) -> hypervisor::ServerSpec {
-    let kept = cloud.host(0).spec(&server.id).await.expect("a description");
-    kept.expect("the server is here")
-}
-
-/// Processors that the cloud's one host has given away.
-async fn vcpus_used(cloud: &TestCloud) -> Value {
-    let admin = cloud.admin().await;
-    let shown = admin
-        .compute("2.87", Method::GET, "/os-hypervisors/detail", None)
-        .await;
-    shown.expect(200)["hypervisors"][0]["vcpus_used"].take()
 }
 
 async fn migrations(user: &User, version: &str, query: &str) -> Vec<Value> {
@@ -58,15 +35,15 @@ async fn a_server_keeps_its_new_size_when_its_owner_confirms_it() {
     let (demo, admin) = (cloud.demo().await, cloud.admin().await);
     let server = cloud.boot(&demo, "grows").await;
     server.reaches("ACTIVE").await;
-    let before = kept(&cloud, &server).await;
-    assert_eq!(vcpus_used(&cloud).await, 1);
+    let before = cloud.kept(&server).await;
+    assert_eq!(cloud.vcpus_used().await, 1);
     let large = flavor(&cloud, "large", (4, 256, 3)).await;
     server.action(to(&large)).await.expect(202);
     let shown = server.reaches("VERIFY_RESIZE").await;
     assert_eq!(shown["flavor"]["original_name"], "large");
     assert_eq!(shown["OS-EXT-STS:vm_state"], "resized");
-    assert_eq!(vcpus_used(&cloud).await, 5, "it holds both sizes");
-    let resized = kept(&cloud, &server).await;
+    assert_eq!(cloud.vcpus_used().await, 5, "it holds both sizes");
+    let resized = cloud.kept(&server).await;
     assert_eq!((resized.vcpus, resized.memory_mb), (4, 256));
     assert_eq!(resized.root_disk.as_ref().map(|disk| disk.size_gb), Some(3));
     assert_eq!(resized.nics, before.nics);
@@ -117,7 +94,7 @@ async fn a_server_keeps_its_new_size_when_its_owner_confirms_it() {
         .await
         .expect(204);
     server.reaches("ACTIVE").await;
-    assert_eq!(vcpus_used(&cloud).await, 4);
+    assert_eq!(cloud.vcpus_used().await, 4);
     let found = migrations(&admin, "latest", "?status=confirmed").await;
     assert_eq!(found.len(), 1);
     assert_eq!(server.last_action(&admin).await["action"], "confirmResize");
@@ -138,7 +115,7 @@ async fn a_server_gets_its_old_size_back_and_a_stopped_one_stays_stopped() {
     let large = flavor(&cloud, "large", (2, 128, 2)).await;
     let server = cloud.boot(&demo, "shrinks back").await;
     server.reaches("ACTIVE").await;
-    let before = kept(&cloud, &server).await;
+    let before = cloud.kept(&server).await;
     for status in ["ACTIVE", "SHUTOFF"] {
         if status == "SHUTOFF" {
             server.stop().await.reaches(status).await;
@@ -151,8 +128,8 @@ async fn a_server_gets_its_old_size_back_and_a_stopped_one_stays_stopped() {
             .expect(202);
         let shown = server.reaches(status).await;
         assert_eq!(shown["flavor"]["original_name"], "tiny");
-        assert_eq!(vcpus_used(&cloud).await, 1);
-        let after = kept(&cloud, &server).await;
+        assert_eq!(cloud.vcpus_used().await, 1);
+        let after = cloud.kept(&server).await;
         assert_eq!(
             (after.vcpus, after.memory_mb),
             (before.vcpus, before.memory_mb)
@@ -270,7 +247,7 @@ async fn a_size_that_cannot_be_is_refused_and_changes_nothing() {
         action["events"][0]["details"],
         "Failed to resize instance: The host had too little room left."
     );
-    assert_eq!(vcpus_used(&cloud).await, 1);
+    assert_eq!(cloud.vcpus_used().await, 1);
 
     // Of two at once, one wins.
     let off = to(&off);
@@ -289,12 +266,12 @@ async fn a_host_that_fails_leaves_the_old_size_and_a_delete_leaves_nothing() {
     let large = flavor(&cloud, "large", (2, 128, 2)).await;
     let server = cloud.boot(&demo, "unlucky").await;
     server.reaches("ACTIVE").await;
-    fail_next(&cloud, Verb::Resize);
+    cloud.fail_next(Verb::Resize);
     server.action(to(&large)).await.expect(202);
     let shown = server.reaches("ACTIVE").await;
     assert_eq!(shown["flavor"]["original_name"], "tiny");
     assert_eq!(
-        (vcpus_used(&cloud).await, kept(&cloud, &server).await.vcpus),
+        (cloud.vcpus_used().await, cloud.kept(&server).await.vcpus),
         (json!(1), 1)
     );
     let failed = migrations(&admin, "latest", "").await;
@@ -303,7 +280,7 @@ async fn a_host_that_fails_leaves_the_old_size_and_a_delete_leaves_nothing() {
     server.action(to(&large)).await.expect(202);
     server.reaches("VERIFY_RESIZE").await;
     // A host that cannot confirm: it can be said again.
-    fail_next(&cloud, Verb::ConfirmResize);
+    cloud.fail_next(Verb::ConfirmResize);
     server
         .action(json!({"confirmResize": null}))
         .await
@@ -315,7 +292,7 @@ async fn a_host_that_fails_leaves_the_old_size_and_a_delete_leaves_nothing() {
     .await;
     server.reaches("VERIFY_RESIZE").await;
     // One that cannot go back is in error, and goes like any other.
-    fail_next(&cloud, Verb::Resize);
+    cloud.fail_next(Verb::Resize);
     server
         .action(json!({"revertResize": null}))
         .await
@@ -325,7 +302,7 @@ async fn a_host_that_fails_leaves_the_old_size_and_a_delete_leaves_nothing() {
         "Failed to revert the resize of instance: The hypervisor did not do what it was told."
     );
     server.delete().await.vanishes().await;
-    assert_eq!(vcpus_used(&cloud).await, 0);
+    assert_eq!(cloud.vcpus_used().await, 0);
     cloud.audit().await;
 
     // A delete at any moment.
@@ -356,7 +333,7 @@ async fn a_size_that_nobody_confirms_counts_as_confirmed_after_a_while() {
         (shown["status"] == "ACTIVE" && idle && new).then_some(())
     })
     .await;
-    assert_eq!(vcpus_used(&cloud).await, 2);
+    assert_eq!(cloud.vcpus_used().await, 2);
     server.delete().await.vanishes().await;
     cloud.audit().await;
 }

@@ -3,19 +3,13 @@
 use http::Method;
 use hypervisor_fake::{FailCall, Faults, Verb};
 use serde_json::{Value, json};
-use testing::{Answer, Server, TestCloud, User, until};
+use testing::{Server, TestCloud, User, until};
 
 async fn running(cloud: &TestCloud) -> (User, Server) {
     let demo = cloud.demo().await;
     let server = cloud.boot(&demo, "model").await;
     server.reaches("ACTIVE").await;
     (demo, server)
-}
-
-async fn act(server: &Server, version: &str, body: &Value) -> Answer {
-    let path = format!("/servers/{}/action", server.id);
-    let user = &server.user;
-    user.compute(version, Method::POST, &path, Some(body)).await
 }
 
 fn plain(name: &str) -> Value {
@@ -87,7 +81,7 @@ fn copies(cloud: &TestCloud) -> usize {
 async fn an_image_of_a_server_says_what_it_was_made_from_and_boots() {
     let cloud = TestCloud::start().await;
     let (demo, server) = running(&cloud).await;
-    let made = act(&server, "latest", &plain("copy")).await.expect(202);
+    let made = server.action_at("latest", &plain("copy")).await.expect(202);
     let copy = active(&demo, &id(&made)).await;
     is_free(&server).await;
     let shown = server.show().await;
@@ -121,7 +115,7 @@ async fn an_image_of_a_server_says_what_it_was_made_from_and_boots() {
 async fn before_2_45_the_image_is_named_in_a_header() {
     let cloud = TestCloud::start().await;
     let (demo, server) = running(&cloud).await;
-    let answer = act(&server, "2.44", &plain("old")).await;
+    let answer = server.action_at("2.44", &plain("old")).await;
     let location = answer.headers["location"]
         .to_str()
         .expect("text")
@@ -138,7 +132,7 @@ async fn an_image_is_made_of_a_server_in_rest_locked_or_not_and_of_none_that_is_
     let cloud = TestCloud::with("[fake]\nstop_ms = 3000\n").await;
     let (demo, server) = running(&cloud).await;
     server.action(json!({"os-stop": null})).await.expect(202);
-    let said = act(&server, "latest", &plain("early")).await.fault(409);
+    let said = server.action_at("latest", &plain("early")).await.fault(409);
     assert_eq!(
         said,
         format!(
@@ -148,7 +142,10 @@ async fn an_image_is_made_of_a_server_in_rest_locked_or_not_and_of_none_that_is_
     );
     server.reaches("SHUTOFF").await;
     server.action(json!({"lock": null})).await.expect(202);
-    let made = act(&server, "latest", &plain("stopped")).await.expect(202);
+    let made = server
+        .action_at("latest", &plain("stopped"))
+        .await
+        .expect(202);
     active(&demo, &id(&made)).await;
     until("the server is free", async || {
         server.show().await["OS-EXT-STS:task_state"]
@@ -157,24 +154,19 @@ async fn an_image_is_made_of_a_server_in_rest_locked_or_not_and_of_none_that_is_
     })
     .await;
     let odd = json!({"createImage": {"name": "odd", "metadata": {"visibility": "public"}}});
-    let said = act(&server, "latest", &odd).await.fault(400);
+    let said = server.action_at("latest", &odd).await.fault(400);
     assert!(said.contains("visibility"), "{said}");
-    let image = cloud.image(&demo).await;
-    let still = json!([{"op": "add", "path": "/os_require_quiesce", "value": "yes"}]);
-    let path = format!("/image/v2/images/{image}");
-    let patch = [(
-        "content-type",
-        "application/openstack-images-v2.1-json-patch",
-    )];
-    demo.send(Method::PATCH, &path, &patch, Some(&still))
-        .await
-        .expect(200);
+    let still = json!({"os_require_quiesce": "yes"});
+    let image = demo.image_with(&still).await;
     let wanted = json!({
         "name": "still", "flavorRef": cloud.tiny().await, "imageRef": image, "networks": "none",
     });
     let server = cloud.boot_with(&demo, wanted).await;
     server.reaches("ACTIVE").await;
-    let said = act(&server, "latest", &plain("moving")).await.fault(501);
+    let said = server
+        .action_at("latest", &plain("moving"))
+        .await
+        .fault(501);
     assert!(said.contains("os_require_quiesce"), "{said}");
     cloud.audit().await;
 }
@@ -183,7 +175,10 @@ async fn an_image_is_made_of_a_server_in_rest_locked_or_not_and_of_none_that_is_
 async fn the_newest_backups_of_a_type_stay_and_others_are_left_alone() {
     let cloud = TestCloud::start().await;
     let (demo, server) = running(&cloud).await;
-    let plain = id(&act(&server, "latest", &plain("plain")).await.expect(202));
+    let plain = id(&server
+        .action_at("latest", &plain("plain"))
+        .await
+        .expect(202));
     active(&demo, &plain).await;
     let mut made = Vec::new();
     for (backup_type, rotation) in [("daily", 2), ("weekly", 2), ("daily", 2), ("daily", 2)] {
@@ -191,7 +186,7 @@ async fn the_newest_backups_of_a_type_stay_and_others_are_left_alone() {
         let body = json!({"createBackup": {
             "name": "backup", "backup_type": backup_type, "rotation": rotation,
         }});
-        let backup = id(&act(&server, "latest", &body).await.expect(202));
+        let backup = id(&server.action_at("latest", &body).await.expect(202));
         let shown = active(&demo, &backup).await;
         assert_eq!(shown["image_type"], "backup");
         assert_eq!(shown["backup_type"], backup_type);
@@ -204,7 +199,10 @@ async fn the_newest_backups_of_a_type_stay_and_others_are_left_alone() {
     }
     assert_eq!(stay, [false, true, true, true]);
     let body = json!({"createBackup": {"name": "none", "backup_type": "daily", "rotation": 0}});
-    assert_eq!(act(&server, "latest", &body).await.expect(202), Value::Null);
+    assert_eq!(
+        server.action_at("latest", &body).await.expect(202),
+        Value::Null
+    );
     is_free(&server).await;
     assert!(image(&demo, &made[3]).await.is_none());
     assert!(image(&demo, &made[1]).await.is_some());
@@ -227,7 +225,7 @@ async fn an_image_that_fails_leaves_nothing_and_the_server_as_it_was() {
         ..Faults::default()
     };
     cloud.host(0).set_faults(&faults).expect("faults");
-    let made = act(&server, "latest", &plain("lost")).await.expect(202);
+    let made = server.action_at("latest", &plain("lost")).await.expect(202);
     is_free(&server).await;
     assert_eq!(image(&demo, &id(&made)).await, None);
     assert_eq!(copies(&cloud), 0);
@@ -242,7 +240,7 @@ async fn an_image_that_fails_leaves_nothing_and_the_server_as_it_was() {
 async fn a_delete_in_the_middle_leaves_no_image() {
     let cloud = TestCloud::with("[fake]\nsnapshot_ms = 1500\n").await;
     let (demo, server) = running(&cloud).await;
-    let made = act(&server, "latest", &plain("late")).await.expect(202);
+    let made = server.action_at("latest", &plain("late")).await.expect(202);
     until("the copy is being made", async || {
         let shown = server.show().await;
         (shown["OS-EXT-STS:task_state"] == "image_snapshot").then_some(())
@@ -277,7 +275,8 @@ async fn a_project_that_may_have_no_more_images_is_told_so_and_its_server_is_fre
         .post("/identity/v3/registered_limits", &limit)
         .await
         .expect(201);
-    let said = act(&server, "latest", &plain("one too many"))
+    let said = server
+        .action_at("latest", &plain("one too many"))
         .await
         .fault(403);
     assert!(!said.is_empty());

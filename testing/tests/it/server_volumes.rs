@@ -51,8 +51,7 @@ async fn listed(server: &Server, version: &str) -> Vec<Value> {
 
 /// The volumes that the guest has, in order.
 async fn of_guest(cloud: &TestCloud, server: &Server) -> Vec<String> {
-    let spec = cloud.host(0).spec(&server.id).await.expect("a driver");
-    let volumes = spec.expect("a guest").volumes;
+    let volumes = cloud.kept(server).await.volumes;
     volumes.into_iter().map(|volume| volume.id).collect()
 }
 
@@ -89,8 +88,8 @@ async fn a_server_gets_a_volume_and_loses_it() {
     assert_eq!(attachment["server_id"], server.id.as_str());
     assert_eq!(attachment["device"], "/dev/vdb");
     assert_eq!(of_guest(&cloud, &server).await, [id.as_str()]);
-    let spec = cloud.host(0).spec(&server.id).await.expect("a driver");
-    let VolumeSource::File { path } = &spec.expect("a guest").volumes[0].source;
+    let spec = cloud.kept(&server).await;
+    let VolumeSource::File { path } = &spec.volumes[0].source;
     assert_eq!(path.metadata().expect("a file").len(), 1 << 30);
     until("the event", || async {
         let action = last_action(&cloud, &server).await;

@@ -1,16 +1,9 @@
 //! Servers that are put aside, and come back.
 
 use http::Method;
-use hypervisor::Driver;
-use hypervisor_fake::{FailCall, Faults, Verb};
+use hypervisor_fake::Verb;
 use serde_json::{Value, json};
-use testing::{Answer, Server, TestCloud, User, until};
-
-async fn act(server: &Server, version: &str, body: &Value) -> Answer {
-    let path = format!("/servers/{}/action", server.id);
-    let user = &server.user;
-    user.compute(version, Method::POST, &path, Some(body)).await
-}
+use testing::{Server, TestCloud, User, until};
 
 async fn shelve(server: &Server) -> &Server {
     server.action(json!({"shelve": null})).await.expect(202);
@@ -22,34 +15,11 @@ async fn unshelve(server: &Server) -> &Server {
     server
 }
 
-fn fail_next(cloud: &TestCloud, verb: Verb) {
-    let faults = Faults {
-        fail_calls: vec![FailCall { verb, nth: 1 }],
-        ..Faults::default()
-    };
-    cloud.host(0).set_faults(&faults).expect("faults");
-}
-
 /// Images made of a server's disk.
 async fn images(user: &User, server: &Server) -> Vec<Value> {
     let path = format!("/image/v2/images?instance_uuid={}", server.id);
     let mut found = user.get(&path).await.expect(200);
     serde_json::from_value(found["images"].take()).expect("a list")
-}
-
-async fn guest(cloud: &TestCloud, server: &Server) -> Option<hypervisor::ServerSpec> {
-    cloud
-        .host(0)
-        .spec(&server.id)
-        .await
-        .expect("the host answers")
-}
-
-async fn vcpus_used(cloud: &TestCloud) -> Value {
-    let admin = cloud.admin().await;
-    let path = "/os-hypervisors/detail";
-    let shown = admin.compute("2.87", Method::GET, path, None).await;
-    shown.expect(200)["hypervisors"][0]["vcpus_used"].take()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,8 +46,8 @@ async fn a_shelved_server_leaves_its_host_and_comes_back_with_all_that_is_its() 
     assert_eq!(shown["OS-EXT-STS:power_state"], 0);
     assert_eq!(shown["hostId"], "");
     assert_eq!(shown["addresses"], before["addresses"]);
-    assert_eq!(guest(&cloud, &server).await, None);
-    assert_eq!(vcpus_used(&cloud).await, 0);
+    assert_eq!(cloud.guest(&server).await, None);
+    assert_eq!(cloud.vcpus_used().await, 0);
     demo.volume_is(&volume, "reserved").await;
     let ports = server.ports().await;
     assert_eq!(ports.len(), 1);
@@ -113,8 +83,8 @@ async fn a_shelved_server_leaves_its_host_and_comes_back_with_all_that_is_its() 
         shown["image"], before["image"],
         "it is said to be of the image that it was made of"
     );
-    assert_eq!(vcpus_used(&cloud).await, 1);
-    let spec = guest(&cloud, &server).await.expect("it is here");
+    assert_eq!(cloud.vcpus_used().await, 1);
+    let spec = cloud.kept(&server).await;
     let root = spec
         .root_disk
         .and_then(|root| root.image)
@@ -170,8 +140,8 @@ async fn a_server_may_stay_on_its_host_while_it_is_shelved() {
         shelve(&server).await;
         let shown = server.reaches("SHELVED").await;
         assert_eq!(shown["OS-EXT-STS:power_state"], 4);
-        assert!(guest(&cloud, &server).await.is_some());
-        assert_eq!(vcpus_used(&cloud).await, 1, "its place is kept");
+        assert!(cloud.guest(&server).await.is_some());
+        assert_eq!(cloud.vcpus_used().await, 1, "its place is kept");
         assert_eq!(images(&demo, &server).await.len(), 1);
         unshelve(&server).await.reaches("ACTIVE").await;
         until("the image is gone", async || {
@@ -256,9 +226,11 @@ async fn a_destination_must_be_there_and_without_a_host_it_stays_shelved() {
             "Compute host nowhere could not be found.",
         ),
     ] {
-        assert_eq!(act(who, version, &to(wanted)).await.fault(code), said);
+        assert_eq!(who.action_at(version, &to(wanted)).await.fault(code), said);
     }
-    let refused = act(&server, "latest", &to(json!({"host": "nowhere"}))).await;
+    let refused = server
+        .action_at("latest", &to(json!({"host": "nowhere"})))
+        .await;
     assert_eq!(refused.status, 403, "{}", refused.text);
 
     let service = admin
@@ -297,13 +269,13 @@ async fn a_destination_must_be_there_and_without_a_host_it_stays_shelved() {
         "what it comes back from stays"
     );
     set("enabled").await;
-    act(
-        &operators,
-        "latest",
-        &to(json!({"host": host, "availability_zone": "nova"})),
-    )
-    .await
-    .expect(202);
+    operators
+        .action_at(
+            "latest",
+            &to(json!({"host": host, "availability_zone": "nova"})),
+        )
+        .await
+        .expect(202);
     let shown = server.reaches("ACTIVE").await;
     assert_eq!(shown["pinned_availability_zone"], "nova");
     server.delete().await.vanishes().await;
@@ -317,7 +289,7 @@ async fn a_shelving_that_fails_leaves_the_server_as_it_was() {
     let server = cloud.boot(&demo, "spring").await;
     server.reaches("ACTIVE").await;
     for verb in [Verb::EnsureStopped, Verb::Snapshot] {
-        fail_next(&cloud, verb);
+        cloud.fail_next(verb);
         shelve(&server).await;
         until("it is told", async || {
             let action = server.last_action(&cloud.admin().await).await;
@@ -331,11 +303,11 @@ async fn a_shelving_that_fails_leaves_the_server_as_it_was() {
     // What was in the memory of a paused guest is gone with the power.
     server.action(json!({"pause": null})).await.expect(202);
     server.reaches("PAUSED").await;
-    fail_next(&cloud, Verb::Snapshot);
+    cloud.fail_next(Verb::Snapshot);
     shelve(&server).await.reaches("SHUTOFF").await;
     // A host that cannot build it lets it stay shelved.
     shelve(&server).await.reaches("SHELVED_OFFLOADED").await;
-    fail_next(&cloud, Verb::EnsureRunning);
+    cloud.fail_next(Verb::EnsureRunning);
     unshelve(&server).await;
     until("it is told", async || {
         let action = server.last_action(&cloud.admin().await).await;
@@ -343,7 +315,7 @@ async fn a_shelving_that_fails_leaves_the_server_as_it_was() {
     })
     .await;
     server.reaches("SHELVED_OFFLOADED").await;
-    assert_eq!(vcpus_used(&cloud).await, 0);
+    assert_eq!(cloud.vcpus_used().await, 0);
     unshelve(&server).await.reaches("ACTIVE").await;
     server.delete().await.vanishes().await;
     // A delete at any moment.
@@ -387,7 +359,7 @@ async fn a_server_on_a_volume_is_shelved_without_an_image() {
     demo.volume_is(&volume, "reserved").await;
     unshelve(&server).await.reaches("ACTIVE").await;
     demo.volume_is(&volume, "in-use").await;
-    let spec = guest(&cloud, &server).await.expect("it is here");
+    let spec = cloud.kept(&server).await;
     assert!(spec.volumes[0].boot && spec.volumes[0].id == volume);
     server.delete().await.vanishes().await;
     until("its volume goes with it", async || {

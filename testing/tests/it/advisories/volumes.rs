@@ -4,7 +4,6 @@
 //! soon. And what compute gave back, the guest has no more.
 
 use http::Method;
-use hypervisor::Driver;
 use serde_json::{Value, json};
 use testing::{TestCloud, User, until};
 
@@ -71,8 +70,8 @@ async fn a_volume_is_not_taken_from_under_its_server_by_the_volume_service() {
         }
     }
     assert_eq!(status(&demo, &volume).await, "in-use");
-    let guest = cloud.host(0).spec(&server.id).await.expect("a driver");
-    assert_eq!(guest.expect("a guest").volumes.len(), 1);
+    let guest = cloud.kept(&server).await;
+    assert_eq!(guest.volumes.len(), 1);
     cloud.audit().await;
 
     // Given back by compute, it is out of the guest before anybody else can have it.
@@ -81,8 +80,8 @@ async fn a_volume_is_not_taken_from_under_its_server_by_the_volume_service() {
     detached.expect(202);
     until("the volume is free", || async {
         let free = status(&demo, &volume).await == "available";
-        let guest = cloud.host(0).spec(&server.id).await.expect("a driver");
-        let held = guest.expect("a guest").volumes.len();
+        let guest = cloud.kept(&server).await;
+        let held = guest.volumes.len();
         assert!(!free || held == 0, "it is free while the guest has it");
         free.then_some(())
     })
