@@ -204,6 +204,9 @@ async fn words(cloud: &TestCloud) -> Vec<(&'static str, String)> {
     );
     let credential = json!({"application_credential": {"name": "fuzz"}});
     let credential = demo.post(&path, &credential).await.expect(201);
+    let volume = json!({"volume": {"name": "fuzzed", "size": 1}});
+    let path = "/volume/v3/volumes";
+    let volume = demo.post(path, &volume).await.expect(202);
     let credential = |key: &str| text(&credential["application_credential"][key]);
     let mut words = vec![
         ("$ADMIN", admin.token),
@@ -218,6 +221,7 @@ async fn words(cloud: &TestCloud) -> Vec<(&'static str, String)> {
         ("$SECRET", credential("secret")),
         ("$SERVER", server.id),
         ("$USER", demo.user_id),
+        ("$VOLUME", text(&volume["volume"]["id"])),
     ];
     words.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
     words

@@ -1,4 +1,4 @@
-//! Whole requests: the front door's reading of them, and the handlers of all four services.
+//! Whole requests: the front door's reading of them, and the handlers of all services.
 //!
 //! The bytes are what a client sends on one connection. Names such as `$DEMO` stand for what exists in the cloud (see
 //! [`cloud`](crate::cloud)), `$LENGTH` for the number of bytes after the first empty line: mutation would never guess
@@ -38,6 +38,8 @@ pub const WORDS: &[&[u8]] = &[
     b"/identity/v3/",
     b"/image/v2/images/",
     b"/network/v2.0/",
+    b"/placement/",
+    b"/volume/v3/",
     b"$SERVER",
     b"$IMAGE",
     b"$NETWORK",
@@ -45,6 +47,7 @@ pub const WORDS: &[&[u8]] = &[
     b"$PROJECT",
     b"$USER",
     b"$FLAVOR",
+    b"$VOLUME",
     b"/action",
     b"/detail",
     b"?limit=1&marker=",
@@ -175,13 +178,16 @@ fn is_fault(path: &str, status: StatusCode, headers: &HeaderMap, body: &Bytes) -
         Some("text/html" | "text/plain") => std::str::from_utf8(body).is_ok_and(starts),
         _ => false,
     };
-    if is_of("/compute") {
+    if is_of("/compute") || is_of("/volume") {
+        // Of Nova and Cinder: the kind of fault is the only key.
         let fault = json.as_object().and_then(|object| object.values().next());
-        let of_compute =
-            fault.is_some_and(|fault| fault["code"] == code && says(&fault["message"]));
-        // Before Nova is asked: a path that nobody has, a body that is too large.
+        let of_kind = fault.is_some_and(|fault| fault["code"] == code && says(&fault["message"]));
+        // Before the service is asked: a path that nobody has, a body that is too large.
         let of_front = (code == 404 && of_webob) || (code == 413 && kind.starts_with("text/plain"));
-        of_middleware || of_compute || of_front
+        of_middleware || of_kind || of_front
+    } else if is_of("/placement") {
+        let error = &json["errors"][0];
+        of_middleware || (error["status"] == code && says(&error["detail"]))
     } else if is_of("/network") {
         let error = &json["NeutronError"];
         of_middleware || (says(&error["type"]) && says(&error["message"]))
@@ -219,6 +225,11 @@ mod tests {
         assert!(formed("/compute/v2.1/x", 404, json, nova));
         assert!(!formed("/compute/v2.1/x", 400, json, nova), "another code");
         assert!(!formed("/compute/v2.1/x", 404, json, ""));
+        let placement = r#"{"errors": [{"status": 404, "title": "T", "detail": "gone"}]}"#;
+        assert!(formed("/placement/x", 404, json, placement));
+        assert!(!formed("/placement/x", 404, json, nova));
+        assert!(formed("/volume/v3/x", 404, json, nova));
+        assert!(!formed("/volume/v3/x", 404, json, placement));
         let page = "<h1>404 Not Found</h1>";
         assert!(formed("/compute/x", 404, "text/html; charset=UTF-8", page));
         let neutron = r#"{"NeutronError": {"type": "T", "message": "gone", "detail": ""}}"#;
