@@ -3,6 +3,7 @@
 //! Ports are free ones, state lives in a temporary folder, nothing is mocked: the simulated
 //! hypervisor is the only part that is not the real one, and live tests replace it too.
 
+pub mod canaries;
 pub mod cloud;
 pub mod server;
 pub mod user;

@@ -34,6 +34,7 @@ mod listing;
 mod login;
 mod migrations;
 mod narrow;
+mod older;
 mod options;
 mod passwords;
 mod payload;
@@ -114,6 +115,7 @@ impl Identity {
     /// When the database, a key folder or the policy file cannot be used; the text says what to do.
     pub async fn open(db: Database, settings: Settings) -> Result<Self, IdentityError> {
         db.apply(&migrations::HISTORY).await?;
+        older::forget_secrets(&db).await?;
         let state = state::State::new(db, settings)?;
         Ok(Identity {
             state: Arc::new(state),

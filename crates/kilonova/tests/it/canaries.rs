@@ -2,23 +2,22 @@
 //! then nothing may sing where it does not belong.
 
 mod life;
-mod search;
 mod volumes;
 
 use std::fmt::Write;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use testing::Answer;
+use bus::testing::Broker;
+use sql::testing::{fresh_url, server};
+use testing::canaries::search::{self, Place};
+use testing::canaries::{Canaries, Home, Wire};
 
 use crate::process::Process;
-use search::Place;
 
-/// What lies where, and why. A name that ends in `*` stands for all that begin so; rows are named by
-/// database, table and column. Nothing else may lie anywhere.
+/// What lies where, and why. Rows are named by service, table and column. Nothing else may lie
+/// anywhere.
 #[rustfmt::skip]
-const HOMES: &[(&str, &str, &str)] = &[
+const HOMES: &[Home] = &[
     ("password of admin", "clouds.yaml", "the operator's clients read it"),
     ("password of admin", "keys/secrets.json", "made at the first start"),
     ("password of demo", "clouds.yaml", "clients of the demo user read it"),
@@ -28,14 +27,14 @@ const HOMES: &[(&str, &str, &str)] = &[
     ("secret of the metadata proxy", "keys/secrets.json", "made at the first start"),
     ("key of tokens", "keys/fernet/*", "its home"),
     ("key of credentials", "keys/credential/*", "its home"),
-    ("user data", "db/compute.sqlite servers.user_data", "the guest may ask for it as long as the row is there"),
+    ("user data", "compute servers.user_data", "the guest may ask for it as long as the row is there"),
     ("user data", "db/compute.sqlite", "the file of that row"),
     ("user data", "db/compute.sqlite-wal", "the file of that row"),
 ];
 
 /// What lies somewhere beside that while servers live, and goes with them.
 #[rustfmt::skip]
-const HOMES_OF_SERVERS: &[(&str, &str, &str)] = &[
+const HOMES_OF_SERVERS: &[Home] = &[
     ("user data", "servers/*", "the config drive of the guest"),
     ("password of a server", "servers/*", "the config drive of the guest"),
     ("injected file", "servers/*", "the config drive of the guest"),
@@ -45,75 +44,74 @@ const HOMES_OF_SERVERS: &[(&str, &str, &str)] = &[
     ("injected file", "db/compute.sqlite", "what the journal forgot, until the log is carried over"),
 ];
 
-/// All secrets of a cloud, and what was heard where none may be heard.
-#[derive(Default)]
-pub struct Canaries {
-    /// What it is, and the text to look for.
-    secrets: Vec<(&'static str, String)>,
-    answers: Vec<Place>,
-}
+/// What goes from conductor to agent over a broker, as with Nova: whoever reads the broker's messages has it. `rabbits://`
+/// hides it on the way. Nothing else may be in a message, tokens of users and passwords of services least of all.
+#[rustfmt::skip]
+const HOMES_ON_THE_WIRE: &[Home] = &[
+    ("user data", "the broker", "the host writes it to the config drive"),
+    ("password of a server", "the broker", "the host writes it to the config drive"),
+    ("injected file", "the broker", "the host writes it to the config drive"),
+];
 
-impl Canaries {
-    /// A new secret.
-    pub fn seed(&mut self, what: &'static str) -> String {
-        let text = format!("Canary{}", hex::encode(rand::random::<[u8; 12]>()));
-        self.learn(what, &text);
-        text
-    }
-
-    /// A secret that the cloud made.
-    pub fn learn(&mut self, what: &'static str, text: &str) {
-        assert!(text.len() >= 12, "{what}: too short to be found by: {text}");
-        self.secrets.push((what, text.to_owned()));
-    }
-
-    /// An answer in which no secret may be.
-    pub fn heard(&mut self, what: &str, answer: &Answer) {
-        let text = format!("{:?}\n{}", answer.headers, answer.text);
-        self.answers
-            .push(Place::new(format!("the answer to {what}"), text.as_bytes()));
-    }
-
-    /// The secrets that lie at places which no table allows them, a line each.
-    fn strays(&self, places: &[Place], homes: &[&[(&str, &str, &str)]]) -> String {
-        let mut strays = String::new();
-        for (what, text) in &self.secrets {
-            for form in forms(text) {
-                for place in places.iter().filter(|place| place.holds(&form)) {
-                    let mut homes = homes.iter().flat_map(|table| table.iter());
-                    let home = homes.any(|(who, home, _)| who == what && place.is(home));
-                    if !home {
-                        let line = place.line(&form);
-                        writeln!(strays, "{what} in {}: {line:.300}", place.name).unwrap();
-                    } else if let Some(mode) = place.readable_by_others {
-                        writeln!(strays, "{what} in {}, mode {mode:o}", place.name).unwrap();
-                    }
-                }
-            }
-        }
-        strays
-    }
-}
-
-/// How a secret may be written.
-fn forms(text: &str) -> [String; 4] {
-    let base64 = STANDARD.encode(text);
-    // The last characters depend on what follows.
-    let base64 = base64.trim_end_matches('=');
-    [
-        text.to_owned(),
-        base64[..base64.len() - 2].to_owned(),
-        hex::encode(text),
-        hex::encode_upper(text),
-    ]
-}
+/// The services with a database.
+const SERVICES: [(&str, &str); 5] = [
+    ("compute", "database"),
+    ("identity", "identity"),
+    ("image", "image"),
+    ("network", "network"),
+    ("volume", "volume"),
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_found_where_it_does_not_belong() {
+    a_life_leaves_no_secret(None, None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_found_in_postgresql_or_goes_over_a_broker() {
+    let (Some(server), Some(broker)) = (server("KILONOVA_TEST_POSTGRES"), broker().await) else {
+        return;
+    };
+    a_life_leaves_no_secret(Some(&server), Some(broker)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_found_in_mariadb() {
+    if let Some(server) = server("KILONOVA_TEST_MARIADB") {
+        a_life_leaves_no_secret(Some(&server), None).await;
+    }
+}
+
+/// With databases of the state folder or of a server; with messages in memory or over a broker.
+async fn a_life_leaves_no_secret(server: Option<&str>, broker: Option<(Broker, Wire)>) {
     let screen = life::screen().await;
-    let settings =
+    let mut settings =
         format!("[DEFAULT]\ndebug = true\n[fake]\nvnc_server = {screen}\nfail_start_of = doomed\n");
+    let mut databases = Vec::new();
+    for (service, section) in SERVICES {
+        if let Some(server) = server {
+            let url = fresh_url(server).await;
+            writeln!(settings, "[{section}]\nconnection = {url}").unwrap();
+            databases.push((service, url));
+        }
+    }
+    if let Some((_, wire)) = &broker {
+        let url = format!("rabbit://guest:guest@{}/", wire.address());
+        writeln!(settings, "[DEFAULT]\ntransport_url = {url}").unwrap();
+    }
     let mut process = Process::start(&settings).await;
+    let state = process.state();
+    if databases.is_empty() {
+        let url = |service| format!("sqlite:{}/db/{service}.sqlite", state.display());
+        databases.extend(SERVICES.map(|(service, _)| (service, url(service))));
+    }
+    let search = async || {
+        let mut places = search::folder(&state);
+        for (service, url) in &databases {
+            places.extend(search::rows(service, url).await);
+        }
+        places
+    };
     let children = search::Children::watch(process.id());
     let mut canaries = Canaries::default();
     life::keys(&process, &mut canaries);
@@ -122,10 +120,10 @@ async fn no_secret_is_found_where_it_does_not_belong() {
     volumes::volumes(&process, &mut canaries).await;
     life::strangers(&process, &mut canaries).await;
     // Each is there where it may be: the search finds what is there.
-    let living = search::folder(&process.state()).await;
+    let living = search().await;
     for (what, home) in [
         ("password of a server", "servers/*"),
-        ("user data", "db/compute.sqlite servers.user_data"),
+        ("user data", "compute servers.user_data"),
         ("key of tokens", "keys/fernet/*"),
     ] {
         assert!(canaries.lives(what, home, &living), "no {what} in {home}");
@@ -136,23 +134,29 @@ async fn no_secret_is_found_where_it_does_not_belong() {
     life::end(&process, &mut canaries, servers).await;
     let mut places = children.end();
     process.stop().await;
-    places.extend(search::folder(&process.state()).await);
+    places.extend(search().await);
     places.push(Place::new("the log", process.log().as_bytes()));
-    places.append(&mut canaries.answers);
+    places.append(&mut canaries.answers());
     let strays = canaries.strays(&places, &[HOMES]);
     assert!(strays.is_empty(), "at the end:\n{strays}");
+    if let Some((broker, wire)) = broker {
+        let heard = [wire.heard("the broker")];
+        for (what, home, _) in HOMES_ON_THE_WIRE {
+            assert!(canaries.lives(what, home, &heard), "no {what} in {home}");
+        }
+        let strays = canaries.strays(&heard, &[HOMES_ON_THE_WIRE]);
+        assert!(strays.is_empty(), "on the way:\n{strays}");
+        drop(broker);
+    }
 }
 
-impl Canaries {
-    /// Whether one of these lies there.
-    fn lives(&self, what: &str, home: &str, places: &[Place]) -> bool {
-        let mut those = self.secrets.iter().filter(|(name, _)| *name == what);
-        those.any(|(_, text)| {
-            let forms = forms(text);
-            let mut places = places.iter().filter(|place| place.is(home));
-            places.any(|place| forms.iter().any(|form| place.holds(form)))
-        })
-    }
+/// A broker, and the wire to it.
+async fn broker() -> Option<(Broker, Wire)> {
+    let broker = Broker::start().await.unwrap()?;
+    let url = broker.url();
+    let address = url.split_once('@').unwrap().1.trim_end_matches('/');
+    let wire = Wire::to(address).await;
+    Some((broker, wire))
 }
 
 /// Says much, and soon.

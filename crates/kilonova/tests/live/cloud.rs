@@ -179,6 +179,11 @@ impl Cloud {
         cloud
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
+    }
+
     pub fn path(&self) -> &Path {
         self.folder.path()
     }

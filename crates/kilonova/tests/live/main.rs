@@ -8,6 +8,7 @@
 
 mod boot;
 mod browser;
+mod canaries;
 mod changes;
 mod cloud;
 mod consoles;

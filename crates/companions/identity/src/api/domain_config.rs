@@ -36,7 +36,7 @@ const KNOWN: &[(&str, Options)] = &[
 ];
 
 /// Options whose value is never shown, and so not kept: that they were set is all that a row says.
-const SENSITIVE: &[(&str, &str)] = &[("ldap", "password")];
+pub const SENSITIVE: &[(&str, &str)] = &[("ldap", "password")];
 
 /// What becomes of those options, for documents.
 pub fn accepted() -> Vec<(&'static str, Fate)> {

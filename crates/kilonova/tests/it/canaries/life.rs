@@ -8,12 +8,12 @@ use futures::StreamExt;
 use http::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use testing::canaries::Canaries;
 use testing::{Server, User, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-use super::Canaries;
 use crate::process::Process;
 
 const IDENTITY: &str = "/identity/v3";

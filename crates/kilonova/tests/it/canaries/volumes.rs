@@ -2,9 +2,9 @@
 
 use http::Method;
 use serde_json::{Value, json};
+use testing::canaries::Canaries;
 use testing::until;
 
-use super::Canaries;
 use super::life::{log_in, refused, text};
 use crate::process::Process;
 

@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use sql::sea_orm::{ConnectionTrait, Statement};
+use sql::Engine;
+use sql::sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 /// A place and what lies there.
 pub struct Place {
+    /// Which one, for tables of homes and for messages.
     pub name: String,
     content: String,
     /// The mode of a file that others than its owner may read, by all folders above it.
@@ -19,6 +21,7 @@ pub struct Place {
 }
 
 impl Place {
+    /// A place that only its owner may read.
     pub fn new(name: impl Into<String>, content: &[u8]) -> Self {
         Place {
             name: name.into(),
@@ -28,14 +31,18 @@ impl Place {
         }
     }
 
+    /// Whether this text is there.
     pub fn holds(&self, text: &str) -> bool {
         self.content.contains(text)
     }
 
-    /// The line that holds it.
-    pub fn line(&self, text: &str) -> &str {
-        let mut lines = self.content.lines();
-        lines.find(|line| line.contains(text)).unwrap_or_default()
+    /// It and what stands around it, in one line.
+    pub fn around(&self, text: &str) -> String {
+        let (before, after) = self.content.split_once(text).unwrap_or_default();
+        let before: String = before.chars().rev().take(300).collect();
+        let before: String = before.chars().rev().collect();
+        let after: String = after.chars().take(40).collect();
+        format!("{before}{text}{after}").replace('\n', " ")
     }
 
     /// Whether it has this name, or begins as one that ends in `*`.
@@ -47,30 +54,27 @@ impl Place {
     }
 }
 
-/// Every file below a state folder, and every row of its databases.
-pub async fn folder(state: &Path) -> Vec<Place> {
+/// Every file below a folder.
+///
+/// # Panics
+/// The folder cannot be read.
+pub fn folder(state: &Path) -> Vec<Place> {
     let mut places = Vec::new();
     files(state, state, true, &mut places);
-    let mut databases = 0;
-    for entry in std::fs::read_dir(state.join("db")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|ending| ending == "sqlite") {
-            rows(state, &path, &mut places).await;
-            databases += 1;
-        }
-    }
-    assert_eq!(databases, 5, "compute, identity, image, network, volume");
     places
 }
 
 fn named(state: &Path, path: &Path) -> String {
-    path.strip_prefix(state).unwrap().display().to_string()
+    path.strip_prefix(state)
+        .expect("a running system")
+        .display()
+        .to_string()
 }
 
 /// `open`: whether others come into this folder.
 fn files(state: &Path, folder: &Path, open: bool, places: &mut Vec<Place>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in std::fs::read_dir(folder).expect("a running system") {
+        let path = entry.expect("a running system").path();
         // Files of guests and of databases go while we look.
         let Ok(meta) = path.symlink_metadata() else {
             continue;
@@ -90,33 +94,68 @@ fn files(state: &Path, folder: &Path, open: bool, places: &mut Vec<Place>) {
     }
 }
 
-/// Each column of each table as SQLite writes it: texts as they are, bytes in hex.
-async fn rows(state: &Path, path: &Path, places: &mut Vec<Place>) {
-    let url = format!("sqlite:{}", path.display());
-    let db = sql::Database::open(&url).await.unwrap();
-    let ask = async |query: String| {
-        let statement = Statement::from_string(sql::sea_orm::DbBackend::Sqlite, query);
-        db.read().query_all_raw(statement).await.unwrap()
+/// Each column of each table of a database, named `{of} {table}.{column}`: texts as they are, bytes in hex.
+///
+/// # Panics
+/// The database does not answer.
+pub async fn rows(of: &str, url: &str) -> Vec<Place> {
+    let db = sql::Database::open(url).await.expect("the database");
+    let engine = db.engine();
+    let backend = match engine {
+        Engine::Sqlite => DbBackend::Sqlite,
+        Engine::Postgres => DbBackend::Postgres,
+        Engine::MariaDb => DbBackend::MySql,
     };
-    let columns = "SELECT m.name AS place, c.name AS name FROM sqlite_master m \
-                   JOIN pragma_table_info(m.name) c WHERE m.type = 'table'";
-    for column in ask(columns.to_owned()).await {
-        let table: String = column.try_get("", "place").unwrap();
-        let column: String = column.try_get("", "name").unwrap();
-        let mut content = Vec::new();
-        for row in ask(format!(
-            "SELECT quote(\"{column}\") AS value FROM \"{table}\""
-        ))
-        .await
-        {
-            let value: String = row.try_get("", "value").unwrap();
-            content.extend(value.into_bytes());
-            content.push(b'\n');
+    let ask = async |query: String| {
+        let statement = Statement::from_string(backend, query);
+        let rows = db.read().query_all_raw(statement).await;
+        rows.expect("an answer")
+    };
+    let mut places = Vec::new();
+    for column in ask(columns(engine).to_owned()).await {
+        let text = |name: &str| -> String { column.try_get("", name).expect("a text") };
+        let (table, column, kind) = (text("place"), text("name"), text("kind"));
+        let mut content = String::new();
+        for row in ask(values(engine, &table, &column, &kind)).await {
+            let value: Option<String> = row.try_get("", "value").expect("a text");
+            content.push_str(&value.unwrap_or_default());
+            content.push('\n');
         }
-        places.push(Place::new(
-            format!("{} {table}.{column}", named(state, path)),
-            &content,
-        ));
+        let name = format!("{of} {table}.{column}");
+        places.push(Place::new(name, content.as_bytes()));
+    }
+    assert!(!places.is_empty(), "{of} has no tables");
+    places
+}
+
+/// A query for all columns: their tables (`place`), names and kinds.
+fn columns(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Sqlite => {
+            "SELECT m.name AS place, c.name AS name, c.type AS kind FROM sqlite_master m \
+             JOIN pragma_table_info(m.name) c WHERE m.type = 'table'"
+        }
+        Engine::Postgres => {
+            "SELECT table_name::text AS place, column_name::text AS name, data_type::text AS kind \
+             FROM information_schema.columns WHERE table_schema = current_schema()"
+        }
+        Engine::MariaDb => {
+            "SELECT CAST(table_name AS CHAR) AS place, CAST(column_name AS CHAR) AS name, \
+             CAST(data_type AS CHAR) AS kind FROM information_schema.columns WHERE table_schema = DATABASE()"
+        }
+    }
+}
+
+/// A query for what a column holds (`value`).
+fn values(engine: Engine, table: &str, column: &str, kind: &str) -> String {
+    match engine {
+        Engine::Sqlite => format!("SELECT quote(\"{column}\") AS value FROM \"{table}\""),
+        // Of bytes this is hex.
+        Engine::Postgres => format!("SELECT \"{column}\"::text AS value FROM \"{table}\""),
+        Engine::MariaDb if kind.contains("blob") || kind.contains("binary") => {
+            format!("SELECT HEX(`{column}`) AS value FROM `{table}`")
+        }
+        Engine::MariaDb => format!("SELECT CAST(`{column}` AS CHAR) AS value FROM `{table}`"),
     }
 }
 
@@ -127,6 +166,7 @@ pub struct Children {
 }
 
 impl Children {
+    /// Watches this process from now on.
     pub fn watch(process: u32) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
@@ -149,9 +189,12 @@ impl Children {
     }
 
     /// What was seen.
+    ///
+    /// # Panics
+    /// Not even the process itself was.
     pub fn end(self) -> Vec<Place> {
         self.stop.store(true, Ordering::SeqCst);
-        let seen = self.watcher.join().unwrap();
+        let seen = self.watcher.join().expect("a running system");
         assert!(seen.len() >= 2, "the process itself has both");
         let places = seen.into_iter();
         places
@@ -163,7 +206,10 @@ impl Children {
 /// A process and all below it.
 fn family(of: u32) -> Vec<u32> {
     let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+    for entry in std::fs::read_dir("/proc")
+        .expect("a running system")
+        .flatten()
+    {
         let id = entry
             .file_name()
             .to_str()
