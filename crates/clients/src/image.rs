@@ -172,31 +172,67 @@ pub async fn delete(service: &Service, token: &str, id: &str) -> Result<()> {
 
 /// The images that have all these attributes and properties, the newest first.
 pub async fn having(service: &Service, token: &str, wanted: &[(&str, &str)]) -> Result<Vec<Image>> {
+    list(service, token, wanted, None, usize::MAX).await
+}
+
+/// At most `most` of the images that a query selects, the newest first, from behind the one that `marker` names.
+///
+/// # Errors
+/// 400 for a marker that is no image, and for values that a filter cannot have.
+pub async fn list(
+    service: &Service,
+    token: &str,
+    wanted: &[(&str, &str)],
+    marker: Option<&str>,
+    most: usize,
+) -> Result<Vec<Image>> {
     #[derive(Deserialize)]
     struct Page {
         images: Vec<Image>,
     }
     let mut found: Vec<Image> = Vec::new();
-    loop {
-        let mut query = format!("?sort_key=created_at&sort_dir=desc&limit={PAGE}");
+    while found.len() < most {
+        let size = PAGE.min(most - found.len());
+        let mut query = format!("?sort_key=created_at&sort_dir=desc&limit={size}");
         for (name, value) in wanted {
-            query.push_str(&format!("&{name}={}", segment(value)));
+            query.push_str(&format!("&{}={}", segment(name), segment(value)));
         }
-        if let Some(last) = found.last() {
-            query.push_str(&format!("&marker={}", segment(&last.id)));
+        let last = found.last().map(|image| image.id.as_str());
+        if let Some(last) = last.or(marker) {
+            query.push_str(&format!("&marker={}", segment(last)));
         }
         let path = format!("/v2/images{query}");
         let page: Page = service.json(Method::GET, &path, token, None).await?;
-        let full = page.images.len() == PAGE;
+        let full = page.images.len() == size;
         found.extend(page.images);
         if !full {
-            return Ok(found);
+            break;
         }
     }
+    Ok(found)
 }
 
 /// Images asked for at once.
 const PAGE: usize = 100;
+
+/// Changes an image by a JSON patch (RFC 6902).
+///
+/// # Errors
+/// 404, 403 by policy, 413 for too many properties.
+pub async fn patch(service: &Service, token: &str, id: &str, changes: &Value) -> Result<Image> {
+    let path = format!("/v2/images/{}", segment(id));
+    let headers = [
+        ("x-auth-token", token),
+        (
+            "content-type",
+            "application/openstack-images-v2.1-json-patch",
+        ),
+    ];
+    let body = Bytes::from(changes.to_string());
+    let sent = service.send(Method::PATCH, &path, &headers, body);
+    let answer = sent.await?.accepted().await?.bytes().await?;
+    serde_json::from_slice(&answer).map_err(|error| service.unreadable(&error.to_string()))
+}
 
 /// An id as a path segment: whatever a user sent as an id must not leave its place in the path.
 pub fn segment(id: &str) -> String {

@@ -22,6 +22,7 @@ mod lifecycle;
 mod networks;
 mod plugging;
 mod policies;
+mod proxies;
 mod quarantine;
 mod repairs;
 mod reports;

@@ -218,6 +218,10 @@ pub enum Fault {
     #[error("Illegal update to prefixes: {0}.")]
     PoolPrefixUpdate(String),
     #[error(
+        "Illegal subnetpool update : subnetpool {pool} cannot be updated when associated with shared address scope {scope}."
+    )]
+    PoolOfScope { pool: String, scope: String },
+    #[error(
         "Failed to associate address scope: subnetpools within an address scope must have unique prefixes."
     )]
     ScopePrefixConflict,
@@ -417,6 +421,7 @@ impl Fault {
             F::PoolPrefixShort(..) => (BAD, "MinPrefixSubnetAllocationError"),
             F::PoolPrefixLong(..) => (BAD, "MaxPrefixSubnetAllocationError"),
             F::PoolPrefixUpdate(_) => (BAD, "IllegalSubnetPoolPrefixUpdate"),
+            F::PoolOfScope { .. } => (BAD, "IllegalSubnetPoolUpdate"),
             F::ScopePrefixConflict => (CONFLICT, "AddressScopePrefixConflict"),
             F::ScopeVersion { .. } => (BAD, "IllegalSubnetPoolIpVersionAssociationToAddressScope"),
             F::PoolQuota => (CONFLICT, "SubnetPoolQuotaExceeded"),

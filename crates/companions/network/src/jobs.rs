@@ -155,10 +155,10 @@ async fn performed<'a>(cx: &'a Cx<'a>, tx: &'a Tx, job: &'a Job<'a>) -> Result<V
             body,
             revision,
         } => {
-            let old = resources::view(cx, tx, resource, id).await?;
-            at_revision(&old, *revision)?;
+            // Its form is looked at before what it is about, as in Neutron.
             let attrs = admit(resource.table, Verb::Put, body)?;
-            let mut target = old;
+            let mut target = resources::view(cx, tx, resource, id).await?;
+            at_revision(&target, *revision)?;
             resources::add_parent_facts(cx, tx, &mut target).await?;
             authorise(cx, Verb::Put, resource, &mut target, &attrs)?;
             let mut view = (resource.logic.update)(cx, tx, (resource.kind, id), &attrs).await?;

@@ -163,6 +163,25 @@ async fn check(cx: &Cx<'_>, tx: &Tx, row: &subnetpools::Model) -> Result<()> {
     Ok(())
 }
 
+/// Refuses to change a pool in a scope of another project, of which other pools are (Neutron's
+/// `_check_subnetpool_update_allowed`).
+async fn may_change(cx: &Cx<'_>, tx: &Tx, row: &subnetpools::Model) -> Result<()> {
+    let Some(scope_id) = row.address_scope_id.as_deref().filter(|_| !cx.is_admin()) else {
+        return Ok(());
+    };
+    let own = address_scopes::Entity::find_by_id(scope_id)
+        .filter(address_scopes::Column::ProjectId.eq(cx.project()))
+        .one(tx)
+        .await?;
+    match own {
+        Some(_) => Ok(()),
+        None => Err(Fault::PoolOfScope {
+            pool: row.id.clone(),
+            scope: scope_id.to_owned(),
+        }),
+    }
+}
+
 /// Changes a pool. Prefixes can only be added.
 pub async fn update(
     cx: &Cx<'_>,
@@ -170,6 +189,7 @@ pub async fn update(
     mut row: subnetpools::Model,
     attrs: &Attrs,
 ) -> Result<subnetpools::Model> {
+    may_change(cx, tx, &row).await?;
     attrs.put_text("name", &mut row.name);
     attrs.put_text("description", &mut row.description);
     attrs.put_flag("is_default", &mut row.is_default);

@@ -94,6 +94,13 @@ fn compute(call: &Line, scene: &Scene) -> Option<Value> {
         ("POST", "/os-server-groups") => {
             json!({"server_group": {"name": "g", "policy": "affinity"}})
         }
+        ("POST" | "PUT", "/images/{image_id}/metadata") => json!({"metadata": {"key": "value"}}),
+        ("PUT", "/images/{image_id}/metadata/{id}") => json!({"meta": {"key": "value"}}),
+        ("POST", "/os-floating-ips") => json!({"pool": "outside"}),
+        ("POST", "/os-volumes") => json!({"volume": {"size": 1}}),
+        ("POST", "/os-snapshots") => {
+            json!({"snapshot": {"volume_id": "7f3c1a52-0000-4000-8000-00000000dead"}})
+        }
         ("POST", "/os-security-groups") => {
             json!({"security_group": {"name": "old", "description": "old"}})
         }
@@ -119,6 +126,7 @@ fn action_body(action: &str, scene: &Scene) -> Option<Value> {
         "resize" => json!({"flavorRef": "tiny"}),
         "confirmResize" | "revertResize" | "shelve" | "shelveOffload" | "unshelve" => json!(null),
         "rebuild" => json!({"imageRef": scene.thing("image images")}),
+        "addFloatingIp" | "removeFloatingIp" => json!({"address": "198.18.7.250"}),
         "add_host" | "remove_host" => json!({"host": "nowhere"}),
         "set_metadata" => json!({"metadata": {"key": "value"}}),
         "abandon" => json!(null),

@@ -148,6 +148,8 @@ impl Scene {
             "os-kilonova-operations",
             "os-baremetal-nodes",
             "os-security-group-rules",
+            "os-snapshots",
+            "os-volumes",
         ] {
             self.put(&format!("compute {key}"), NOTHING);
         }
@@ -155,6 +157,7 @@ impl Scene {
         self.put("compute extensions", "os-keypairs");
         let image = cloud.image(&owner).await;
         self.hide("image images", &image);
+        self.put("compute images", &image);
         self.put("image tags", "blue");
         self.put("image stores", "store");
         self.put("image {store}", "store");
@@ -248,6 +251,9 @@ impl Scene {
             self.hide(&format!("network {key}"), value);
         }
         self.put("compute os-security-groups", &group);
+        self.put("compute os-networks", &network);
+        self.put("compute os-tenant-networks", &network);
+        self.put("compute os-floating-ips", &floating);
         let project = self.project.clone();
         for key in ["quotas", "auto-allocated-topology"] {
             self.put(&format!("network {key}"), &project);

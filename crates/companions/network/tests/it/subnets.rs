@@ -322,5 +322,26 @@ async fn the_bounds_of_a_pool_and_of_its_scope_are_kept() {
             other.await,
             "IllegalSubnetPoolIpVersionAssociationToAddressScope"
         );
+        // A pool in a scope of another project is changed by administrators alone.
+        let shared = json!({"name": "shared", "ip_version": 4, "shared": true});
+        let shared = cloud.make(ADMIN, "address-scopes", shared).await;
+        let pool = json!({"name": "p", "prefixes": ["20.0.0.0/18"]});
+        let pool = cloud.make(DEMO, "subnetpools", pool).await;
+        let into = json!({"address_scope_id": shared["id"]});
+        cloud.change(ADMIN, "subnetpools", &pool["id"], into).await;
+        let path = format!("/v2.0/subnetpools/{}", text(&pool["id"]));
+        let more = json!({"prefixes": ["20.0.0.0/18", "40.0.0.0/18"]});
+        let body = Some(json!({"subnetpool": more}));
+        let refused = cloud.refused(DEMO, Method::PUT, &path, body, 400).await;
+        assert_eq!(refused, "IllegalSubnetPoolUpdate");
+        cloud.change(ADMIN, "subnetpools", &pool["id"], more).await;
+        // What cannot be changed is refused before it is looked at who asks.
+        let pool = json!({"name": "p", "prefixes": ["30.0.0.0/18"]});
+        let pool = cloud.make(ADMIN, "subnetpools", pool).await;
+        let path = format!("/v2.0/subnetpools/{}", text(&pool["id"]));
+        for (change, status) in [(json!({"shared": true}), 400), (json!({"name": "x"}), 404)] {
+            let body = Some(json!({"subnetpool": change}));
+            cloud.refused(DEMO, Method::PUT, &path, body, status).await;
+        }
     }
 }

@@ -103,7 +103,7 @@ pub(super) const GROUPS: &[Group] = &[
 
     refuse(&["neutron"], &["physnets"], &[], "guests have no NUMA topology"),
     refuse(&["neutron_physnet_*", "neutron_tunnel"], &["numa_nodes"], &[], "guests have no NUMA topology"),
-    hint(&["neutron"], &["default_floating_pool"], "os-floating-ips answers 501"),
+    refuse(&["neutron"], &["default_floating_pool"], &["nova"], "a request that names no pool takes of the one named nova"),
     hint(&["neutron"], &["extension_sync_interval", "http_retries"], WITHIN),
     hint(&["neutron"], &["metadata_proxy_shared_secret", "service_metadata_proxy"],
         "guests reach the metadata service by a proxy of this process, which signs with a key of its own"),

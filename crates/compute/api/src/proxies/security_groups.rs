@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use compute_control::security_groups::{self, NewRule as Wanted};
+use compute_control::proxies::security_groups::{self, NewRule as Wanted};
 use microversion::Versioned;
 use serde::{Deserialize, Serialize};
 
