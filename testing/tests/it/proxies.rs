@@ -353,3 +353,52 @@ async fn networks_are_named_and_show_nothing_else_of_what_compute_knew() {
         ask(&demo, Method::GET, path, None).await.expect(404);
     }
 }
+
+#[tokio::test]
+async fn hosts_show_what_is_taken_of_them_and_are_closed_and_opened() {
+    let cloud = TestCloud::start().await;
+    let (demo, admin) = (cloud.demo().await, cloud.admin().await);
+    let server = cloud.boot(&demo, "weighty").await;
+    server.reaches("ACTIVE").await;
+    let listed = get(&admin, "/os-hosts").await;
+    let hosts = listed["hosts"].as_array().expect("a list").iter();
+    let compute = hosts.filter(|host| host["service"] == "compute");
+    let compute: Vec<_> = compute.collect();
+    assert_eq!((compute.len(), &compute[0]["zone"]), (1, &json!("nova")));
+    let name = compute[0]["host_name"].as_str().expect("a name");
+    let elsewhere = get(&admin, "/os-hosts?zone=elsewhere").await;
+    assert_eq!(elsewhere["hosts"], json!([]));
+
+    let path = format!("/os-hosts/{name}");
+    let shown = get(&admin, &path).await;
+    let line = |project: &str| {
+        let lines = shown["host"].as_array().expect("a list").iter();
+        let mut lines = lines.map(|line| &line["resource"]);
+        lines
+            .find(|line| line["project"] == project)
+            .expect("a line")
+    };
+    assert!(line("(total)")["cpu"].as_u64() > Some(1));
+    assert_eq!(line("(used_max)")["cpu"], 1);
+    assert_eq!(line(&demo.project_id)["disk_gb"], 1);
+    assert_eq!(line("(used_now)")["cpu"], cloud.vcpus_used().await);
+
+    let put = async |body: Value| ask(&admin, Method::PUT, &path, Some(&body)).await;
+    let closed = put(json!({"status": "Disable"})).await.expect(200);
+    assert_eq!(closed, json!({"host": name, "status": "disabled"}));
+    cloud.boot(&demo, "too late").await.fails().await;
+    put(json!({"status": "enable"})).await.expect(200);
+    cloud.boot(&demo, "in time").await.reaches("ACTIVE").await;
+    put(json!({"maintenance_mode": "enable"})).await.expect(501);
+    for body in [json!({}), json!({"status": "closed"}), json!({"odd": 1})] {
+        put(body).await.expect(400);
+    }
+    ask(&admin, Method::GET, "/os-hosts/nowhere", None)
+        .await
+        .expect(404);
+    let body = json!({"status": "enable"});
+    ask(&admin, Method::PUT, "/os-hosts/nowhere", Some(&body))
+        .await
+        .expect(404);
+    ask(&demo, Method::GET, &path, None).await.expect(403);
+}

@@ -17,6 +17,7 @@ mod faces;
 pub mod fault;
 pub mod flavors;
 pub mod history;
+pub mod hosts;
 pub mod hypervisors;
 pub mod instance_actions;
 pub mod interfaces;

@@ -3,7 +3,7 @@
 use microversion::{Shape, Versioned};
 
 use crate::{
-    aggregates, availability_zones, consoles, diagnostics, extensions, flavors, hypervisors,
+    aggregates, availability_zones, consoles, diagnostics, extensions, flavors, hosts, hypervisors,
     instance_actions, interfaces, keypairs, limits, metadata, migrations, passwords, proxies,
     quota_class_sets, quota_sets, server_groups, servers, services, tags, tenant_usages, topology,
     volumes, words,
@@ -38,6 +38,11 @@ pub const ALL: &[&Shape] = &[
     flavors::RemoveTenantAccess::SHAPE,
     flavors::UpdateExtraSpec::SHAPE,
     flavors::UpdateFlavor::SHAPE,
+    hosts::ChangedHost::SHAPE,
+    hosts::Hosts::SHAPE,
+    hosts::ListHosts::SHAPE,
+    hosts::OneHost::SHAPE,
+    hosts::UpdateHost::SHAPE,
     hypervisors::HypervisorPage::<hypervisors::HypervisorView<'_>>::SHAPE,
     hypervisors::HypervisorSummary::SHAPE,
     hypervisors::HypervisorView::SHAPE,

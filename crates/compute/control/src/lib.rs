@@ -10,6 +10,7 @@ mod context;
 mod error;
 pub mod flavors;
 pub mod guests;
+pub mod hosts;
 pub mod hypervisors;
 pub mod keypairs;
 pub mod limits;

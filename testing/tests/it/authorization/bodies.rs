@@ -78,6 +78,7 @@ fn compute(call: &Line, scene: &Scene) -> Option<Value> {
         ("POST", "/os-server-external-events") => json!({"events": [
             {"name": "network-changed", "server_uuid": scene.thing("compute servers")},
         ]}),
+        ("PUT", "/os-hosts/{id}") => json!({"status": "enable"}),
         ("PUT", "/os-services/{id}") => json!({"status": "enabled"}),
         ("POST", "/flavors") => {
             json!({"flavor": {"name": "new", "ram": 64, "vcpus": 1, "disk": 1}})

@@ -136,6 +136,7 @@ impl Scene {
         self.put("compute os-extra_specs", "hw:cpu_sockets");
         self.put("compute os-aggregates", &id(&aggregate["aggregate"]));
         self.put("compute os-keypairs", "key");
+        self.put("compute os-hosts", "nowhere");
         self.put("compute os-hypervisors", &id(&nodes["hypervisors"][0]));
         self.put("compute os-services", &id(&services["services"][0]));
         let project = self.project.clone();

@@ -5,7 +5,7 @@ use rest::words::{ACCEPTED, DELETE, GET, NO_CONTENT, OK, POST, PUT};
 
 use super::{Route, built, not_built, row};
 use crate::{aggregates, consoles, servers};
-use crate::{hypervisors, migrations, operations, quota_class_sets, services};
+use crate::{hosts, hypervisors, migrations, operations, quota_class_sets, services};
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Route] = &[
@@ -21,9 +21,9 @@ pub(super) const ROWS: &[Route] = &[
     row(POST, "/os-assisted-volume-snapshots", Rule("os_compute_api:os-assisted-volume-snapshots:create"), OK, not_built),
     row(DELETE, "/os-assisted-volume-snapshots/{id}", Rule("os_compute_api:os-assisted-volume-snapshots:delete"), NO_CONTENT, not_built),
     row(GET, "/os-console-auth-tokens/{id}", Rule("os_compute_api:os-console-auth-tokens"), OK, built!(consoles::resolve)),
-    row(GET, "/os-hosts", Rule("os_compute_api:os-hosts:list"), OK, not_built).until(42),
-    row(GET, "/os-hosts/{id}", Rule("os_compute_api:os-hosts:show"), OK, not_built).until(42),
-    row(PUT, "/os-hosts/{id}", Rule("os_compute_api:os-hosts:update"), OK, not_built).until(42),
+    row(GET, "/os-hosts", Rule("os_compute_api:os-hosts:list"), OK, built!(hosts::index)).until(42),
+    row(GET, "/os-hosts/{id}", Rule("os_compute_api:os-hosts:show"), OK, built!(hosts::show)).until(42),
+    row(PUT, "/os-hosts/{id}", Rule("os_compute_api:os-hosts:update"), OK, built!(hosts::update)).until(42),
     row(GET, "/os-hosts/{id}/reboot", Rule("os_compute_api:os-hosts:reboot"), OK, not_built).until(42),
     row(GET, "/os-hosts/{id}/shutdown", Rule("os_compute_api:os-hosts:shutdown"), OK, not_built).until(42),
     row(GET, "/os-hosts/{id}/startup", Rule("os_compute_api:os-hosts:start"), OK, not_built).until(42),
