@@ -395,3 +395,23 @@ async fn a_delete_does_not_wait_for_a_card_that_never_carries_traffic() {
     assert_eq!(shown["port"]["device_id"], "");
     cloud.audit().await;
 }
+
+#[tokio::test]
+async fn administrators_have_the_addresses_of_a_server_read_anew() {
+    let (cloud, server, _) = wired().await;
+    let admin = Server {
+        user: cloud.admin().await,
+        id: server.id.clone(),
+    };
+    let inject = json!({"injectNetworkInfo": null});
+    server.action(inject.clone()).await.expect(403);
+    server.action(json!({"lock": null})).await.expect(202);
+    let before = server.show().await["addresses"].clone();
+    admin.action(inject.clone()).await.expect(202);
+    assert_eq!(server.show().await["addresses"], before);
+    let nobody = Server {
+        id: NOTHING.to_owned(),
+        ..admin
+    };
+    nobody.action(inject).await.expect(404);
+}

@@ -393,6 +393,14 @@ async fn hosts_show_what_is_taken_of_them_and_are_closed_and_opened() {
     for body in [json!({}), json!({"status": "closed"}), json!({"odd": 1})] {
         put(body).await.expect(400);
     }
+    // As with Nova's drivers for KVM.
+    for verb in ["reboot", "shutdown", "startup"] {
+        let power = format!("{path}/{verb}");
+        ask(&admin, Method::GET, &power, None).await.expect(501);
+        ask(&demo, Method::GET, &power, None).await.expect(403);
+        let nowhere = format!("/os-hosts/nowhere/{verb}");
+        ask(&admin, Method::GET, &nowhere, None).await.expect(404);
+    }
     ask(&admin, Method::GET, "/os-hosts/nowhere", None)
         .await
         .expect(404);

@@ -71,6 +71,12 @@ pub async fn update(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     })
 }
 
+/// `GET /os-hosts/{id}/startup`, `…/shutdown` and `…/reboot`.
+pub async fn power(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    hosts::power(&api.control, &call.cx, call.path("id")).await?;
+    Ok(Answer::empty())
+}
+
 /// The parameters of the list.
 #[derive(Debug, Deserialize, Versioned)]
 pub struct ListHosts {

@@ -9,6 +9,7 @@ pub mod events;
 pub mod images;
 pub mod list;
 pub mod lock;
+pub mod network_info;
 pub mod rebuild;
 pub mod rescue;
 pub mod resize;

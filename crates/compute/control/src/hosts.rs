@@ -54,11 +54,28 @@ pub async fn list(
 /// 404; 403 by policy.
 pub async fn show(control: &Control, cx: &Context, host: &str) -> Result<HostUse> {
     policy::allow(control, cx)?;
-    let nodes = hosts::nodes(control.db.read(), None).await?;
-    let node = nodes.iter().find(|node| node.host == host);
-    let node = node.ok_or_else(|| missing(host))?;
+    let node = node(control, host).await?;
     let servers = servers::on_host(control.db.read(), host).await?;
-    Ok(used(node, &servers))
+    Ok(used(&node, &servers))
+}
+
+/// Starts, ends or restarts the machine of a host, which no driver can.
+///
+/// # Errors
+/// 501; 404 and 403 by policy before that.
+pub async fn power(control: &Control, cx: &Context, host: &str) -> Result<()> {
+    policy::allow(control, cx)?;
+    node(control, host).await?;
+    Err(ControlError::Unsupported {
+        why: "Machines of hosts are not started, ended or restarted from here.".to_owned(),
+    })
+}
+
+async fn node(control: &Control, host: &str) -> Result<Node> {
+    let nodes = hosts::nodes(control.db.read(), None).await?;
+    let mut nodes = nodes.into_iter();
+    let node = nodes.find(|node| node.host == host);
+    node.ok_or_else(|| missing(host))
 }
 
 /// What an operator wants of a host.
@@ -77,6 +94,7 @@ pub enum Wanted {
 pub async fn update(control: &Control, cx: &Context, host: &str, wanted: Wanted) -> Result<bool> {
     policy::allow(control, cx)?;
     let Wanted::Enabled(enabled) = wanted else {
+        node(control, host).await?;
         return Err(ControlError::Unsupported {
             why: "Hosts have no maintenance mode.".to_owned(),
         });

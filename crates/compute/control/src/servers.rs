@@ -29,6 +29,7 @@ pub mod volumes;
 
 mod boot;
 mod devices;
+pub mod network_info;
 mod nics;
 mod plan;
 mod vifs;

@@ -141,8 +141,8 @@ fn action_body(action: &str, scene: &Scene) -> Option<Value> {
         "os-getSerialConsole" => json!({"type": "serial"}),
         "os-getVNCConsole" => json!({"type": "novnc"}),
         "os-resetState" => json!({"state": "active"}),
-        "forceDelete" | "lock" | "os-start" | "os-stop" | "pause" | "resume" | "retry"
-        | "suspend" | "undo" | "unlock" | "unpause" => json!(null),
+        "forceDelete" | "injectNetworkInfo" | "lock" | "os-start" | "os-stop" | "pause"
+        | "resume" | "retry" | "suspend" | "undo" | "unlock" | "unpause" => json!(null),
         _ => return None,
     })
 }

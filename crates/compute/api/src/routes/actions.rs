@@ -18,7 +18,7 @@ pub(super) const ROWS: &[Route] = &[
     row(POST, "/servers/{id}/action", Rule("os_compute_api:servers:create_image"), ACCEPTED, built!(servers::images::create)).action("createImage"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-evacuate"), OK, not_built).action("evacuate"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-deferred-delete:force"), ACCEPTED, built!(servers::delete::force)).action("forceDelete"),
-    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-admin-actions:inject_network_info"), ACCEPTED, not_built).action("injectNetworkInfo"),
+    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-admin-actions:inject_network_info"), ACCEPTED, built!(servers::network_info::inject)).action("injectNetworkInfo"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-lock-server:lock"), ACCEPTED, built!(servers::lock::lock)).action("lock"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-migrate-server:migrate"), ACCEPTED, not_built).action("migrate"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-console-output"), OK, built!(consoles::output)).action("os-getConsoleOutput"),
