@@ -1,5 +1,7 @@
 //! Volumes that servers get and lose while they live.
 
+mod aside;
+
 use http::Method;
 use hypervisor::{Driver, VolumeSource};
 use hypervisor_fake::Faults;

@@ -489,6 +489,11 @@ async fn a_volume_goes_whole_or_stays_wherever_its_detachment_is_hit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_on_no_host_gets_and_loses_a_volume_whole_or_not_at_all_wherever_that_is_hit() {
+    volumes::of_shelved(Stage::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_has_its_new_size_or_its_old_one_wherever_its_resize_is_hit() {
     sizes::resizes(Stage::open().await).await;
 }
@@ -559,6 +564,9 @@ async fn on_a_server(variable: &str) {
     }
     if let Some(stage) = Stage::on(variable).await {
         volumes::detaches(stage).await;
+    }
+    if let Some(stage) = Stage::on(variable).await {
+        volumes::of_shelved(stage).await;
     }
     if let Some(stage) = Stage::on(variable).await {
         snapshots(stage).await;

@@ -40,8 +40,12 @@ pub mod behaviour {
     /// Servers that boot from a volume can be rescued.
     pub const RESCUE_FROM_VOLUME: Version = Version::new(2, 87);
 
+    /// Volumes come and go on shelved servers.
+    pub const VOLUMES_OF_SHELVED: Version = Version::new(2, 20);
+
     /// Every constant above, for the history's test.
     pub const ALL: &[Version] = &[
+        VOLUMES_OF_SHELVED,
         RESCUE_FROM_VOLUME,
         IMAGE_ID_IN_BODY,
         ACTIONS_OF_DELETED,
@@ -114,7 +118,7 @@ pub const HISTORY: &[Change] = &[
     row(17, "Q", "Action trigger_crash_dump", NotYet),
     row(18, "", "Project ids may be left out of URLs", Invisible),
     row(19, "QR", "Servers have a description", NotYet),
-    row(20, "B", "Volumes come and go on shelved servers", NotYet),
+    row(20, "B", "Volumes come and go on shelved servers", Behaviour),
     row(21, "B", "Actions of deleted servers can be read", Behaviour),
     row(22, "Q", "A live migration can be forced to complete", NotYet),
     row(23, "R", "Live migrations in progress can be seen", NotYet),

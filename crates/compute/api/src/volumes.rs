@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::Api;
 use crate::call::{Answer, Call};
 use crate::fault::Fault;
+use crate::history::behaviour::VOLUMES_OF_SHELVED;
 use crate::words::{Flag, Id, Limit, Tag};
 
 /// From here on an attachment is accepted and not waited for.
@@ -55,6 +56,7 @@ pub async fn create(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
         tag: new.tag.map(|Tag(tag)| tag),
         delete_on_termination: new.delete_on_termination.is_some_and(|flag| flag.0),
         multiattach: call.version.at_least(MULTIATTACH),
+        shelved: call.version.at_least(VOLUMES_OF_SHELVED),
     };
     let id = call.path("server_id");
     match volumes::attach(&api.control, &call.cx, id, &wanted, wait).await? {
@@ -102,7 +104,8 @@ pub async fn update(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
 /// `DELETE …/os-volume_attachments/{volume}`.
 pub async fn delete(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let (id, volume) = (call.path("server_id"), call.path("id"));
-    volumes::detach(&api.control, &call.cx, id, volume).await?;
+    let shelved = call.version.at_least(VOLUMES_OF_SHELVED);
+    volumes::detach(&api.control, &call.cx, id, volume, shelved).await?;
     Ok(Answer::empty())
 }
 

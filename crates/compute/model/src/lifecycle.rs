@@ -3,10 +3,14 @@
 //! Guards, the texts of 409 answers, the workflow that carries an action out, and recovery after a
 //! crash all read this table. A new action does not compile without its rule.
 
+mod devices;
+
 use crate::server::{LockOwner, Server};
 use crate::state::{TaskState, VmState};
 use TaskState::*;
 use VmState::{Active, Paused, Rescued, Resized, Shelved, ShelvedOffloaded, Stopped, Suspended};
+
+pub use devices::{DeviceChange, admit_device, admit_device_unless_shelved};
 
 /// Something that a server's host does with its guest when a user asks. Other operations (build, delete, a change of
 /// network cards) are workflows of their own.
@@ -376,18 +380,6 @@ fn admit_by(rule: Rule, server: &Server, admin: bool) -> Result<Rule, Refusal> {
     }
 }
 
-/// Whether network cards and volumes may be added to and taken from a server now; `word` names the call in 409
-/// messages. Such a change claims no task state. Source: the decorators of Nova's `attach_interface`,
-/// `detach_interface`, `attach_volume` and `detach_volume`.
-pub fn admit_plug(word: &'static str, server: &Server, admin: bool) -> Result<(), Refusal> {
-    unlocked(server, admin)?;
-    states_allow(word, &[Active, Paused, Stopped], From::Idle, server)?;
-    match server.launched() {
-        true => Ok(()),
-        false => Err(never_launched(word, server)),
-    }
-}
-
 /// Whether an image may be made of a server's disk now; `word` names the call in 409 messages. A lock does not stop it.
 /// Source: the decorators of Nova's `snapshot` and `backup`.
 pub fn admit_image(word: &'static str, server: &Server) -> Result<(), Refusal> {
@@ -420,8 +412,7 @@ fn states_allow(
     server: &Server,
 ) -> Result<(), Refusal> {
     if !from.is_empty() && !from.contains(&server.vm_state) {
-        let state = server.vm_state.as_str();
-        return Err(state_refusal(word, server, "vm_state", state));
+        return Err(vm_state_refusal(word, server));
     }
     let Some(task) = server.task_state else {
         return Ok(());
@@ -465,6 +456,10 @@ pub fn may_unlock(server: &Server, admin: bool, override_allowed: bool) -> bool 
             lock.by == own || override_allowed
         }
     }
+}
+
+fn vm_state_refusal(word: &'static str, server: &Server) -> Refusal {
+    state_refusal(word, server, "vm_state", server.vm_state.as_str())
 }
 
 fn state_refusal(
@@ -520,31 +515,6 @@ mod tests {
         assert!(admit(Action::Stop, &server, true).is_ok());
         assert!(may_unlock(&server, false, false));
         assert!(!may_unlock(&server, true, false));
-    }
-
-    #[test]
-    fn cards_come_and_go_only_when_nothing_else_happens_to_a_server_that_keeps_its_state() {
-        let mut server = server("s1");
-        for (state, allowed) in [
-            (Active, true),
-            (Paused, true),
-            (Stopped, true),
-            (Suspended, false),
-        ] {
-            server.vm_state = state;
-            let admitted = admit_plug("attach_interface", &server, false);
-            assert_eq!(admitted.is_ok(), allowed, "{state:?}");
-        }
-        server.vm_state = Active;
-        server.task_state = Some(Rebooting);
-        let refusal = admit_plug("detach_interface", &server, true).expect_err("busy");
-        assert_eq!(
-            refusal.to_string(),
-            "Cannot 'detach_interface' instance s1 while it is in task_state rebooting"
-        );
-        server.task_state = None;
-        server.launched_at = None;
-        assert!(admit_plug("attach_interface", &server, false).is_err());
     }
 
     #[test]

@@ -329,8 +329,9 @@ pub const DEVICE_CHANGES: &[&str] = &[
     DETACH_VOLUME,
 ];
 
-/// Operations that may start a guest with the devices that its server's record had a moment before.
-pub const STARTS: &[&str] = &[ACT, RESIZE, REVERT_RESIZE, SHELVE, UNSHELVE, UNSHELVE_HERE];
+/// Operations that may start a guest with the devices that its server's record had a moment before. (Those of shelving
+/// wait for changes of devices, and are not waited for.)
+pub const STARTS: &[&str] = &[ACT, RESIZE, REVERT_RESIZE];
 
 /// Kind of [`Snapshot`].
 pub const SNAPSHOT: &str = "snapshot";

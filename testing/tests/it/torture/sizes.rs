@@ -329,7 +329,7 @@ pub async fn shelvings(stage: Stage) {
 }
 
 /// A shelved server on no host, as an offload leaves it.
-async fn offloaded(stage: &Stage) -> Row {
+pub async fn offloaded(stage: &Stage) -> Row {
     let target = stage.running().await;
     let server = stage.server(&target.id);
     server.action(json!({"shelve": null})).await.expect(202);

@@ -63,6 +63,28 @@ impl Stage {
         );
     }
 
+    /// The same of a server on no host.
+    async fn keeps_for_shelved(&self, trial: &Trial, record: &Record, volume: &str, count: usize) {
+        let row = self.row(&record.subject).await;
+        assert_eq!(row.volumes.len(), count, "{trial:?}");
+        let mut volumes = row.volumes.iter();
+        assert!(
+            volumes.all(|one| !one.detaching && one.connection.is_none()),
+            "{trial:?}"
+        );
+        assert_eq!(self.attachments(volume).await, count, "{trial:?}");
+        let status = match count {
+            0 => "available",
+            _ => "in-use",
+        };
+        self.demo.volume_is(volume, status).await;
+        assert_eq!(
+            (row.vm_state, row.task_state, row.host),
+            (VmState::ShelvedOffloaded, None, None),
+            "{trial:?}"
+        );
+    }
+
     /// Takes a volume that a trial left attached.
     async fn frees(&self, server_id: &str, volume: &str) {
         let path = format!("/servers/{server_id}/os-volume_attachments/{volume}");
@@ -134,5 +156,58 @@ pub async fn detaches(stage: Stage) {
         stage.agrees(trial, record, &volume, count).await;
     };
     torture::<DetachVolume>(stage.plan("tortured detachment"), world, audit).await;
+    stage.cloud.audit().await;
+}
+
+/// A server on no host gets a volume, and loses it; each trial leaves both as it found them.
+pub async fn of_shelved(stage: Stage) {
+    let target = super::sizes::offloaded(&stage).await;
+    let volume = stage.demo.volume(json!({"size": 1})).await;
+    let world = async || {
+        let state = states::AttachVolume {
+            server_id: target.id.clone(),
+            asked: asked(),
+            volume_id: volume.clone(),
+            tag: None,
+            delete_on_termination: false,
+            before: Vec::new(),
+            volume: None,
+        };
+        stage.world::<AttachVolume>(&target.id, state)
+    };
+    let audit = async |trial: &Trial, _: &Env, record: &Record| {
+        let count = usize::from(record.status == Status::Done);
+        stage.keeps_for_shelved(trial, record, &volume, count).await;
+        if count > 0 {
+            stage.frees(&record.subject, &volume).await;
+        }
+    };
+    let plan = stage.plan("tortured attachment to a shelved server");
+    torture::<AttachVolume>(plan, world, audit).await;
+    let world = async || {
+        if stage.row(&target.id).await.volumes.is_empty() {
+            let path = format!("/servers/{}/os-volume_attachments", target.id);
+            let wanted: Value = json!({"volumeAttachment": {"volumeId": volume}});
+            let answer = stage
+                .demo
+                .compute("2.100", Method::POST, &path, Some(&wanted))
+                .await;
+            answer.expect(200);
+            stage.demo.volume_is(&volume, "in-use").await;
+        }
+        let state = states::DetachVolume {
+            server_id: target.id.clone(),
+            asked: asked(),
+            before: Vec::new(),
+            volume: stage.row(&target.id).await.volumes[0].clone(),
+        };
+        stage.world::<DetachVolume>(&target.id, state)
+    };
+    let audit = async |trial: &Trial, _: &Env, record: &Record| {
+        let count = usize::from(record.status != Status::Done);
+        stage.keeps_for_shelved(trial, record, &volume, count).await;
+    };
+    let plan = stage.plan("tortured detachment from a shelved server");
+    torture::<DetachVolume>(plan, world, audit).await;
     stage.cloud.audit().await;
 }

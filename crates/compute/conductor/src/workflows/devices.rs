@@ -10,7 +10,7 @@ use bus::{Message, Options};
 use compute_model::Server;
 use compute_model::action::{ActionEvent, event_of};
 use compute_model::fault::Kind;
-use compute_rpc::workflows::Asked;
+use compute_rpc::workflows::{Asked, DEVICE_CHANGES};
 use serde::Serialize;
 use serde_json::Value;
 use workflow::{Next, StepContext, StepError};
@@ -42,6 +42,20 @@ pub async fn turn(env: &Env, before: &[String]) -> Result<Next, StepError> {
         }
     }
     Ok(Next::Go)
+}
+
+/// Waits for the changes of a server's devices that were accepted before an operation that moves the server: none is
+/// accepted while the operation holds it.
+pub async fn at_rest(env: &Env, server_id: &str) -> Result<Next, StepError> {
+    let running = workflow::find(env.db.read(), server_id).await;
+    let running = running.map_err(|error| StepError::retry(Duration::from_secs(1), error))?;
+    let changes = |record: &workflow::Record| {
+        record.status == workflow::Status::Running && DEVICE_CHANGES.contains(&record.kind.as_str())
+    };
+    match running.iter().any(changes) {
+        true => Err(StepError::retry(LOOK, "a change of devices is under way")),
+        false => Ok(Next::Go),
+    }
 }
 
 /// The server, which must still be there.

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use clients::network;
 use compute_db::{DbError, servers};
+use compute_model::Server;
 use compute_model::fault::Kind;
-use compute_model::{Server, lifecycle};
+use compute_model::lifecycle::{self, DeviceChange};
 use compute_rpc::workflows::{
     ATTACH_INTERFACE, ATTACH_INTERFACE_VERSION, AttachInterface, DETACH_INTERFACE,
     DETACH_INTERFACE_VERSION, DetachInterface,
@@ -75,15 +76,15 @@ pub async fn attach(
     id: &str,
     nic: &NewNic,
 ) -> Result<(Server, Port)> {
-    const WORD: &str = "attach_interface";
+    const CHANGE: DeviceChange = DeviceChange::AttachInterface;
     let server = load(control, cx, id).await?;
-    lifecycle::admit_plug(WORD, &server, policy::is_admin(control, cx))?;
+    lifecycle::admit_device(CHANGE, &server, policy::is_admin(control, cx))?;
     let wanted = nics::added(control, cx, &server.project_id, nic).await?;
     let begun = sql::retry(|| async {
         let tx = control.db.begin().await?;
         let server = lock(&tx, control, cx, id).await?;
-        lifecycle::admit_plug(WORD, &server, policy::is_admin(control, cx))?;
-        begin_action(&tx, cx, &server, WORD).await?;
+        lifecycle::admit_device(CHANGE, &server, policy::is_admin(control, cx))?;
+        begin_action(&tx, cx, &server, CHANGE.word()).await?;
         let state = AttachInterface {
             server_id: server.id.clone(),
             asked: asked(cx),
@@ -115,7 +116,7 @@ pub async fn detach(control: &Control, cx: &Context, id: &str, port_id: &str) ->
     let begun = sql::retry(|| async {
         let tx = control.db.begin().await?;
         let server = lock(&tx, control, cx, id).await?;
-        lifecycle::admit_plug(DETACH, &server, policy::is_admin(control, cx))?;
+        lifecycle::admit_device(DETACH, &server, policy::is_admin(control, cx))?;
         let begun = take_card(&tx, cx, &server, port_id).await?;
         tx.commit().await?;
         Ok::<_, ControlError>(begun)
@@ -143,7 +144,7 @@ pub(super) async fn port_is_gone(
             other => other?,
         };
         let has_card = server.vifs.iter().any(|vif| vif.port_id == port_id);
-        if !has_card || lifecycle::admit_plug(DETACH, &server, true).is_err() {
+        if !has_card || lifecycle::admit_device(DETACH, &server, true).is_err() {
             return Ok(None);
         }
         let begun = take_card(&tx, cx, &server, port_id).await?;
@@ -155,8 +156,7 @@ pub(super) async fn port_is_gone(
     Ok(())
 }
 
-/// The word in 409 messages, and the name of the action.
-const DETACH: &str = "detach_interface";
+const DETACH: DeviceChange = DeviceChange::DetachInterface;
 
 /// Writes the detachment of a card into the journal, with its record.
 async fn take_card(
@@ -171,7 +171,7 @@ async fn take_card(
             why: format!("Port id {port_id} could not be found."),
         });
     };
-    begin_action(tx, cx, server, DETACH).await?;
+    begin_action(tx, cx, server, DETACH.word()).await?;
     let state = DetachInterface {
         server_id: server.id.clone(),
         asked: asked(cx),

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use clients::volume::{self as cinder, Volume};
 use compute_db::servers;
+use compute_model::Server;
 use compute_model::fault::Kind;
+use compute_model::lifecycle::{self, DeviceChange};
 use compute_model::volume::AttachedVolume;
-use compute_model::{Server, lifecycle};
 use compute_rpc::agent;
 use compute_rpc::workflows::{
     ATTACH_VOLUME, ATTACH_VOLUME_VERSION, AttachVolume, DETACH_VOLUME, DETACH_VOLUME_VERSION,
@@ -34,6 +35,8 @@ pub struct NewVolume {
     pub delete_on_termination: bool,
     /// Whether the client knows of volumes of several servers (2.60).
     pub multiattach: bool,
+    /// Whether it knows that shelved servers have volumes too (2.20).
+    pub shelved: bool,
 }
 
 /// The server with its volumes.
@@ -84,9 +87,9 @@ pub async fn attach(
     new: &NewVolume,
     wait: bool,
 ) -> Result<Option<AttachedVolume>> {
-    const WORD: &str = "attach_volume";
+    const CHANGE: DeviceChange = DeviceChange::AttachVolume;
     let server = load(control, cx, id).await?;
-    lifecycle::admit_plug(WORD, &server, policy::is_admin(control, cx))?;
+    admit(control, cx, CHANGE, &server, new.shelved)?;
     let volume = seen(control, cx, &new.volume_id).await?;
     check_attach(&server, &volume)?;
     if volume.multiattach && !new.multiattach {
@@ -97,8 +100,9 @@ pub async fn attach(
     let begun = sql::retry(|| async {
         let tx = control.db.begin().await?;
         let server = lock(&tx, control, cx, id).await?;
-        lifecycle::admit_plug(WORD, &server, policy::is_admin(control, cx))?;
-        begin_action(&tx, cx, &server, WORD).await?;
+        admit(control, cx, CHANGE, &server, new.shelved)?;
+        without_host(&server, new, &volume)?;
+        begin_action(&tx, cx, &server, CHANGE.word()).await?;
         let state = AttachVolume {
             server_id: server.id.clone(),
             asked: asked(cx),
@@ -119,6 +123,36 @@ pub async fn attach(
         true => Ok(Some(recorded(control, begun, id, &new.volume_id).await?)),
         false => Ok(None),
     }
+}
+
+/// Whether the volumes of a server may change now; `shelved`: as in [`NewVolume`].
+fn admit(
+    control: &Control,
+    cx: &Context,
+    change: DeviceChange,
+    server: &Server,
+    shelved: bool,
+) -> Result<()> {
+    let admin = policy::is_admin(control, cx);
+    Ok(match shelved {
+        true => lifecycle::admit_device(change, server, admin)?,
+        false => lifecycle::admit_device_unless_shelved(change, server, admin)?,
+    })
+}
+
+/// Refuses what only a host can promise, of a server that has none. The texts are Nova's.
+fn without_host(server: &Server, new: &NewVolume, volume: &Volume) -> Result<()> {
+    if server.host.is_some() {
+        return Ok(());
+    }
+    let what = match (&new.tag, volume.multiattach) {
+        (Some(_), _) => "Tagged volume attachment is",
+        (None, true) => "Attaching multiattach volumes is",
+        (None, false) => return Ok(()),
+    };
+    Err(ControlError::Invalid {
+        why: format!("{what} not supported for shelved-offloaded instances."),
+    })
 }
 
 /// The volume, as the caller may see it.
@@ -212,13 +246,19 @@ fn failure(server_id: &str, error: Value) -> ControlError {
     }
 }
 
-/// Takes a volume from a server: accepted, then done.
+/// Takes a volume from a server: accepted, then done. `shelved`: as in [`NewVolume`].
 ///
 /// # Errors
 /// 404 for the server or a volume that it does not have; 403 by policy, and for the volume that it boots from; 409 when
 /// its state or lock forbids it; 400 when the volume is not in use.
-pub async fn detach(control: &Control, cx: &Context, id: &str, volume_id: &str) -> Result<()> {
-    const WORD: &str = "detach_volume";
+pub async fn detach(
+    control: &Control,
+    cx: &Context,
+    id: &str,
+    volume_id: &str,
+    shelved: bool,
+) -> Result<()> {
+    const CHANGE: DeviceChange = DeviceChange::DetachVolume;
     let server = load(control, cx, id).await?;
     let in_use = match cinder::show(&control.volume, cx.token(), volume_id).await {
         // It was deleted by force, and the server is to forget it.
@@ -231,21 +271,23 @@ pub async fn detach(control: &Control, cx: &Context, id: &str, volume_id: &str) 
     let begun = sql::retry(|| async {
         let tx = control.db.begin().await?;
         let server = lock(&tx, control, cx, id).await?;
-        lifecycle::admit_plug(WORD, &server, policy::is_admin(control, cx))?;
+        admit(control, cx, CHANGE, &server, shelved)?;
         let volume = of_server(&server, volume_id)?.clone();
         if volume.boot {
             return Err(ControlError::Forbidden {
                 why: "Cannot detach a root device volume".to_owned(),
             });
         }
-        if !in_use || volume.detaching {
+        // What no host uses is reserved for the server, or in use: both can be given back.
+        let held = in_use || server.host.is_none();
+        if !held || volume.detaching {
             return Err(ControlError::Invalid {
                 why: "Invalid volume: Unable to detach volume. Volume status must be 'in-use' and attach_status \
                       must be 'attached' to detach."
                     .to_owned(),
             });
         }
-        begin_action(&tx, cx, &server, WORD).await?;
+        begin_action(&tx, cx, &server, CHANGE.word()).await?;
         let state = DetachVolume {
             server_id: server.id.clone(),
             asked: asked(cx),

@@ -22,6 +22,7 @@ use crate::records::{self, Changed};
 use crate::why::{FailureText, Why};
 use crate::workflows::act::{self, TRIES};
 use crate::workflows::build::disks;
+use crate::workflows::devices;
 use crate::workflows::{MINUTE, snapshot};
 use crate::{letting_go, ports};
 
@@ -43,6 +44,7 @@ impl Workflow for Shelve {
             Step::new("image", MINUTE, image)
                 .attempts(snapshot::LOOKS)
                 .undo(remove_image),
+            Step::new("devices", MINUTE, devices_at_rest).attempts(u32::MAX),
             Step::new("stop", MINUTE, stop)
                 .within(|env| env.settings.action_timeout + MINUTE)
                 .attempts(TRIES)
@@ -78,6 +80,14 @@ async fn held(env: &Env, state: &State) -> Result<Server, StepError> {
     let server = records::load(env, &state.server_id).await?;
     let server = server.filter(|server| holds(server, state.epoch));
     server.ok_or_else(|| Why::plain(Kind::Overtaken).into())
+}
+
+async fn devices_at_rest(
+    env: &Env,
+    _cx: &StepContext,
+    state: &mut State,
+) -> Result<Next, StepError> {
+    devices::at_rest(env, &state.server_id).await
 }
 
 async fn image(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {

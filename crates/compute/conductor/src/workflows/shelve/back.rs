@@ -14,6 +14,7 @@ use crate::records::{self, finish};
 use crate::why::{FailureText, Why};
 use crate::workflows::MINUTE;
 use crate::workflows::build::{self, TRIES, disks, explain};
+use crate::workflows::devices;
 use crate::{images, ports};
 
 /// See the module.
@@ -31,6 +32,7 @@ impl Workflow for Unshelve {
 
     fn steps() -> Vec<Step<Env, State>> {
         vec![
+            Step::new("devices", MINUTE, devices_at_rest).attempts(u32::MAX),
             Step::new("place", 2 * MINUTE, build::place::place)
                 .attempts(TRIES)
                 .undo(build::place::unplace),
@@ -57,6 +59,14 @@ impl Workflow for Unshelve {
     ) -> Result<(), StepError> {
         failed(cx, state, why).await
     }
+}
+
+async fn devices_at_rest(
+    env: &Env,
+    _cx: &StepContext,
+    state: &mut State,
+) -> Result<Next, StepError> {
+    devices::at_rest(env, &state.server_id).await
 }
 
 async fn bind_ports(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {

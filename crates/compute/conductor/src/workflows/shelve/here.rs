@@ -15,6 +15,7 @@ use crate::records;
 use crate::why::{FailureText, Why};
 use crate::workflows::MINUTE;
 use crate::workflows::act::{self, TRIES};
+use crate::workflows::devices;
 
 /// See the module.
 pub struct UnshelveHere;
@@ -31,6 +32,7 @@ impl Workflow for UnshelveHere {
 
     fn steps() -> Vec<Step<Env, State>> {
         vec![
+            Step::new("devices", MINUTE, devices_at_rest).attempts(u32::MAX),
             Step::new("start", MINUTE, start)
                 .within(|env| env.settings.action_timeout + MINUTE)
                 .attempts(TRIES),
@@ -51,6 +53,14 @@ impl Workflow for UnshelveHere {
 
 fn event() -> String {
     event_of(lifecycle::operation(Operation::Unshelve).record)
+}
+
+async fn devices_at_rest(
+    env: &Env,
+    _cx: &StepContext,
+    state: &mut State,
+) -> Result<Next, StepError> {
+    devices::at_rest(env, &state.server_id).await
 }
 
 async fn start(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {

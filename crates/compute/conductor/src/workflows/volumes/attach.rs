@@ -1,5 +1,7 @@
 //! A server gets a volume: **turn**, **reserve** (nobody else gets it), **record** (the server has it), **connect** (its
 //! host may reach it), **plug** (the guest has it), **complete** (the volume service shows it in use), **settle**.
+//!
+//! A shelved server may be on no host. Its record has the volume then, and its host reaches it when it comes back.
 
 use compute_model::fault::Kind;
 use compute_model::volume::AttachedVolume;
@@ -140,6 +142,9 @@ fn is_going(server: &Server) -> bool {
 
 async fn connect(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let server = existing(env, &state.server_id).await?;
+    if server.host.is_none() {
+        return Ok(Next::Go);
+    }
     let connection = volumes::connect(env, &server, reserved(state)?).await?;
     if let Some(volume) = &mut state.volume {
         volume.connection = Some(connection.clone());
@@ -159,6 +164,9 @@ async fn connect(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next,
 async fn plug(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     no_start_under_way(env, &state.server_id).await?;
     let server = existing(env, &state.server_id).await?;
+    if server.host.is_none() {
+        return Ok(Next::Go);
+    }
     let told = tokio::select! {
         told = tell(env, &state.asked, server, &state.volume_id, true) => told,
         () = cx.cancelled() => return Err(StepError::fail("cancelled")),
@@ -173,7 +181,7 @@ async fn unplug(env: &Env, _cx: &StepContext, state: &mut State) -> Result<(), S
     let Some(server) = records::load(env, &state.server_id).await? else {
         return Ok(());
     };
-    if is_going(&server) {
+    if is_going(&server) || server.host.is_none() {
         return Ok(());
     }
     no_start_under_way(env, &state.server_id).await?;

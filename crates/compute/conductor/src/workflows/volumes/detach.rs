@@ -1,5 +1,7 @@
 //! A server loses a volume: **turn**, **begin** (users see it), **record** (the guest does not get it back when it
 //! starts), **unplug** (the guest let go of it), **release** (others may have it), **settle** (the server has it no more).
+//!
+//! A shelved server may be on no host: the volume is reserved for it, or shown in use, and nobody has to let go of it.
 
 use std::time::Duration;
 
@@ -65,7 +67,10 @@ async fn my_turn(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next
 }
 
 async fn begin(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    volumes::begin_detaching(env, &state.volume.volume_id).await?;
+    let server = records::load(env, &state.server_id).await?;
+    if server.is_none_or(|server| server.host.is_some()) {
+        volumes::begin_detaching(env, &state.volume.volume_id).await?;
+    }
     Ok(Next::Go)
 }
 
@@ -100,6 +105,9 @@ async fn unplug(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, 
     let Some(server) = records::load(env, &state.server_id).await? else {
         return Ok(Next::Go);
     };
+    if server.host.is_none() {
+        return Ok(Next::Go);
+    }
     let told = tokio::select! {
         told = tell(env, &state.asked, server, &state.volume.volume_id, false) => told,
         () = cx.cancelled() => return Err(StepError::fail("cancelled")),
