@@ -344,6 +344,7 @@ fn control(
         quotas: config.quota.0.clone(),
         force_config_drive: config.compute.force_config_drive,
         shelved_offload_time: config.compute.shelved_offload(),
+        keeps_deleted: !config.compute.reclaim_instance_interval.is_zero(),
         console_token_ttl: config.consoleauth.token_ttl,
         novnc_base_url: config
             .vnc

@@ -33,6 +33,7 @@ mod server_images;
 mod server_volumes;
 mod service_users;
 mod shelving;
+mod soft_delete;
 mod start;
 mod tls;
 mod torture;

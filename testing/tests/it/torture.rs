@@ -7,6 +7,7 @@
 
 mod interfaces;
 mod sizes;
+mod soft_delete;
 mod volumes;
 
 use std::sync::Arc;
@@ -509,6 +510,11 @@ async fn a_server_is_put_aside_whole_or_stays_wherever_its_shelving_is_hit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_is_kept_as_deleted_or_stays_wherever_its_deletion_is_hit() {
+    soft_delete::soft_deletes(Stage::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_comes_back_whole_or_stays_aside_wherever_its_return_is_hit() {
     sizes::returns(Stage::open().await).await;
 }
@@ -576,5 +582,8 @@ async fn on_a_server(variable: &str) {
     }
     if let Some(stage) = Stage::on(variable).await {
         sizes::shelvings(stage).await;
+    }
+    if let Some(stage) = Stage::on(variable).await {
+        soft_delete::soft_deletes(stage).await;
     }
 }

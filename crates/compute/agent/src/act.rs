@@ -45,6 +45,20 @@ async fn carry_out(host: &Arc<Host>, message: &Act) -> Result<GuestFacts, Failur
                 .ensure_stopped(&server.id, epoch(server.epoch), how);
             facts_of(stopped.await)?
         }
+        Action::SoftDelete => {
+            let epoch = epoch(server.epoch);
+            facts_of(
+                host.driver
+                    .ensure_stopped(&server.id, epoch, StopHow::Hard)
+                    .await,
+            )?
+        }
+        Action::Restore => {
+            let (mut described, _holds) = described(host, server).await?;
+            // What interrupted a change of its size left the row right, and maybe not the guest.
+            spec::size(&mut described, server)?;
+            facts_of(host.driver.ensure_running(&described).await)?
+        }
         Action::RebootSoft => {
             let how = Reboot::Soft {
                 timeout: host.settings.soft_reboot_timeout,

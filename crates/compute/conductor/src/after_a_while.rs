@@ -1,5 +1,9 @@
 //! A reconciler: what is done with servers when their owners say nothing for a while. A new size counts as confirmed
-//! (`resize_confirm_window`), and a shelved server leaves its host (`shelved_offload_time`).
+//! (`resize_confirm_window`), a shelved server leaves its host (`shelved_offload_time`), and a server that was kept as deleted
+//! goes (`reclaim_instance_interval`).
+//!
+//! What is due is decided by the database's clock, and again with the server's row locked: of several conductors one begins
+//! it, and a server that was restored meanwhile stays.
 
 use std::time::Duration;
 
@@ -9,7 +13,8 @@ use compute_model::action::{ActionRecord, event_of};
 use compute_model::lifecycle::{self, Action, Operation, Refusal, Rule};
 use compute_model::{Server, VmState};
 use compute_rpc::workflows::{
-    Asked, CONFIRM_RESIZE, RESIZE_VERSION, Resize, SHELVE, SHELVE_VERSION, Shelve,
+    Asked, CONFIRM_RESIZE, DELETE, DELETE_VERSION, Delete, RESIZE_VERSION, Resize, SHELVE,
+    SHELVE_VERSION, Shelve,
 };
 use sql::sea_orm::DatabaseTransaction;
 use tokio_util::sync::CancellationToken;
@@ -25,11 +30,13 @@ const EVERY: Duration = Duration::from_secs(60);
 pub struct Limits {
     pub resized: Option<Duration>,
     pub shelved: Option<Duration>,
+    pub deleted: Option<Duration>,
 }
 
 /// Looks until `stop`. The journal's sweep finds what it begins.
 pub async fn run(db: &Database, limits: Limits, stop: CancellationToken) {
-    let Some(shortest) = limits.resized.into_iter().chain(limits.shelved).min() else {
+    let all = [limits.resized, limits.shelved, limits.deleted];
+    let Some(shortest) = all.into_iter().flatten().min() else {
         return;
     };
     loop {
@@ -49,14 +56,12 @@ pub async fn run(db: &Database, limits: Limits, stop: CancellationToken) {
 async fn once(db: &Database, limits: Limits) -> Result<usize, DbError> {
     let now = sql::now(db.read()).await?;
     let mut begun = 0;
-    if let Some(before) = before(now, limits.resized) {
-        for id in servers::waiting_since(db.read(), VmState::Resized, before).await? {
-            begun += usize::from(begin(db, &id, Due::Confirm).await?);
-        }
-    }
-    if let Some(before) = before(now, limits.shelved) {
-        for id in servers::waiting_since(db.read(), VmState::Shelved, before).await? {
-            begun += usize::from(begin(db, &id, Due::Offload).await?);
+    for due in Due::ALL {
+        let Some(before) = before(now, due.limit(limits)) else {
+            continue;
+        };
+        for id in servers::waiting_since(db.read(), due.waits_in(), before).await? {
+            begun += usize::from(begin(db, &id, (*due, before)).await?);
         }
     }
     Ok(begun)
@@ -70,13 +75,41 @@ fn before(now: DateTime<Utc>, limit: Option<Duration>) -> Option<DateTime<Utc>> 
 enum Due {
     Confirm,
     Offload,
+    Reclaim,
 }
 
 impl Due {
+    const ALL: &'static [Due] = &[Due::Confirm, Due::Offload, Due::Reclaim];
+
+    fn limit(self, limits: Limits) -> Option<Duration> {
+        match self {
+            Due::Confirm => limits.resized,
+            Due::Offload => limits.shelved,
+            Due::Reclaim => limits.deleted,
+        }
+    }
+
+    fn waits_in(self) -> VmState {
+        match self {
+            Due::Confirm => VmState::Resized,
+            Due::Offload => VmState::Shelved,
+            Due::Reclaim => VmState::SoftDeleted,
+        }
+    }
+
     fn admit(self, server: &Server) -> Result<Rule, Refusal> {
         match self {
             Due::Confirm => lifecycle::admit(Action::ConfirmResize, server, true),
             Due::Offload => lifecycle::admit_operation(Operation::ShelveOffload, server, true),
+            Due::Reclaim => lifecycle::admit_operation(Operation::Reclaim, server, true),
+        }
+    }
+
+    /// Whether it is due of the server as it is now: one may have been restored, and deleted again.
+    fn still(self, server: &Server, before: DateTime<Utc>) -> bool {
+        match self {
+            Due::Confirm | Due::Offload => true,
+            Due::Reclaim => server.soft_deleted_at.is_some_and(|since| since < before),
         }
     }
 
@@ -99,6 +132,17 @@ impl Due {
                 let kind = (CONFIRM_RESIZE, RESIZE_VERSION);
                 workflow::insert(tx, kind, &server.id, &state).await?;
             }
+            Due::Reclaim => {
+                // Changes of its devices.
+                workflow::request_cancel(tx, &server.id).await?;
+                let state = Delete {
+                    server_id,
+                    asked,
+                    image: None,
+                };
+                let kind = (DELETE, DELETE_VERSION);
+                workflow::insert(tx, kind, &server.id, &state).await?;
+            }
             Due::Offload => {
                 let state = Shelve {
                     server_id,
@@ -117,7 +161,11 @@ impl Due {
 }
 
 /// Begins one, if nobody was faster.
-async fn begin(db: &Database, id: &str, due: Due) -> Result<bool, DbError> {
+async fn begin(
+    db: &Database,
+    id: &str,
+    (due, before): (Due, DateTime<Utc>),
+) -> Result<bool, DbError> {
     sql::retry(|| async {
         let tx = db.begin().await?;
         let mut server = match servers::lock(&tx, id).await {
@@ -127,6 +175,9 @@ async fn begin(db: &Database, id: &str, due: Due) -> Result<bool, DbError> {
         let Ok(rule) = due.admit(&server) else {
             return Ok(false);
         };
+        if !due.still(&server, before) {
+            return Ok(false);
+        }
         server.task_state = rule.claims;
         server.epoch += 1;
         servers::save(&tx, &mut server).await?;
@@ -150,13 +201,7 @@ async fn begin(db: &Database, id: &str, due: Due) -> Result<bool, DbError> {
         let (id, start) = (&server.id, record.start_time);
         actions::begin_event(&tx, id, &record.request_id, &event, host, start).await?;
         let inserted = due.insert(&tx, &server, asked).await;
-        inserted.map_err(|error| match error {
-            WorkflowError::Sql(error) => DbError::Sql(error),
-            WorkflowError::State(source) => DbError::Unreadable {
-                id: server.id.clone(),
-                source,
-            },
-        })?;
+        inserted.map_err(|error| records::unwritten(&server.id, error))?;
         tx.commit().await?;
         Ok(true)
     })

@@ -56,6 +56,7 @@ impl Conductor {
         let runner = Runner::build(db.clone(), &env.settings.host, env.clone())
             .on::<workflows::build::Build>()
             .on::<workflows::delete::Delete>()
+            .on::<workflows::soft_delete::SoftDelete>()
             .on::<workflows::act::Act>()
             .on::<workflows::interfaces::attach::AttachInterface>()
             .on::<workflows::interfaces::detach::DetachInterface>()
@@ -106,6 +107,7 @@ impl Conductor {
         let limits = after_a_while::Limits {
             resized: env.settings.resize_confirm_window,
             shelved: env.settings.shelved_offload_time,
+            deleted: env.settings.reclaim_instance_interval,
         };
         let (looks, until) = (db.clone(), stop.clone());
         tokio::spawn(async move { after_a_while::run(&looks, limits, until).await });

@@ -8,7 +8,7 @@ use compute_rpc::workflows::Asked;
 use serde::Serialize;
 use sql::sea_orm::DatabaseTransaction;
 use std::time::Duration;
-use workflow::{StepContext, StepError};
+use workflow::{StepContext, StepError, WorkflowError};
 
 use crate::env::Env;
 use crate::why::FailureText;
@@ -107,6 +107,17 @@ pub fn database(error: DbError) -> StepError {
         DbError::Sql(error) => error.into(),
         DbError::Unreadable { .. } => StepError::Fatal(error.to_string()),
         other => StepError::retry(Duration::from_secs(1), other),
+    }
+}
+
+/// A workflow that could not be written into the journal, as a database failure.
+pub fn unwritten(server_id: &str, error: WorkflowError) -> DbError {
+    match error {
+        WorkflowError::Sql(error) => DbError::Sql(error),
+        WorkflowError::State(source) => DbError::Unreadable {
+            id: server_id.to_owned(),
+            source,
+        },
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Settings {
     /// After how long a shelved server that is still on its host leaves it (`shelved_offload_time`); none: an operator says
     /// so.
     pub shelved_offload_time: Option<Duration>,
+    /// How long deleted servers are kept (`reclaim_instance_interval`); none: they go at once.
+    pub reclaim_instance_interval: Option<Duration>,
     /// How long things are kept that ended.
     pub keep: Keep,
 }
@@ -74,6 +76,7 @@ impl Default for Settings {
             allow_resize_to_same_host: true,
             resize_confirm_window: None,
             shelved_offload_time: None,
+            reclaim_instance_interval: None,
             keep: Keep::default(),
         }
     }

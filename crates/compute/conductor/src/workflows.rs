@@ -9,6 +9,7 @@ pub mod interfaces;
 pub mod resize;
 pub mod shelve;
 pub mod snapshot;
+pub mod soft_delete;
 pub mod volumes;
 
 mod devices;

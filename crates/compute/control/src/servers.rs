@@ -19,6 +19,7 @@ pub mod passwords;
 pub mod rebuild;
 pub mod rescue;
 pub mod resize;
+pub mod restore;
 pub mod security_groups;
 pub mod shelve;
 pub mod show;
@@ -32,6 +33,7 @@ mod devices;
 pub mod network_info;
 mod nics;
 mod plan;
+mod room;
 mod vifs;
 
 use compute_db::{DbError, actions as records, servers};
@@ -48,7 +50,7 @@ use crate::{Context, Control, ControlError, Result, policy};
 pub use act::act;
 pub use boot::{Device, Source};
 pub use create::{Created, NewServer, create};
-pub use delete::delete;
+pub use delete::{delete, force_delete};
 pub use list::{ListWanted, Listed, list, truth};
 pub use nics::{Networks, NewNic};
 pub use show::{HostStatuses, Sight, VisibleServer, show};
@@ -153,9 +155,19 @@ pub(crate) async fn begin_action(
     server: &Server,
     action: &str,
 ) -> Result<()> {
+    begin_action_as(tx, cx, server, (action, action)).await
+}
+
+/// The same of an action whose host works at something of another name.
+pub(crate) async fn begin_action_as(
+    tx: &DatabaseTransaction,
+    cx: &Context,
+    server: &Server,
+    (action, work): (&str, &str),
+) -> Result<()> {
     let record = action_record(cx, &server.id, action);
     compute_db::actions::start(tx, &record).await?;
-    let event = compute_model::action::event_of(action);
+    let event = compute_model::action::event_of(work);
     compute_db::actions::begin_event(
         tx,
         &server.id,

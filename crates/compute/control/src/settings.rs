@@ -31,6 +31,8 @@ pub struct Settings {
     pub force_config_drive: bool,
     /// After how long a shelved server leaves its host (`shelved_offload_time`): zero at once, none never by itself.
     pub shelved_offload_time: Option<Duration>,
+    /// Whether deleted servers are kept for a while (`reclaim_instance_interval`).
+    pub keeps_deleted: bool,
     /// How long a console token may be used (`[consoleauth] token_ttl`).
     pub console_token_ttl: Duration,
     /// Where browsers reach the noVNC page (`[vnc] novncproxy_base_url`).
@@ -53,6 +55,7 @@ impl Default for Settings {
             quotas: BTreeMap::new(),
             force_config_drive: false,
             shelved_offload_time: Some(Duration::ZERO),
+            keeps_deleted: false,
             console_token_ttl: Duration::from_secs(600),
             novnc_base_url: "http://127.0.0.1:6080/vnc_auto.html".to_owned(),
             serial_base_url: "ws://127.0.0.1:6083/".to_owned(),

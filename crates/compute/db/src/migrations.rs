@@ -8,6 +8,7 @@ mod m0005_quarantine;
 mod m0006_purge;
 mod m0007_console_owner;
 mod m0008_server_migrations;
+mod m0009_soft_delete;
 
 use sql::schema::{History, Kind};
 
@@ -25,6 +26,7 @@ pub const HISTORY: History = History {
         m0007_console_owner::MIGRATION,
         workflow::SIGNALS_MIGRATION,
         m0008_server_migrations::MIGRATION,
+        m0009_soft_delete::MIGRATION,
     ],
 };
 

@@ -341,7 +341,7 @@ pub async fn with_task(conn: &impl ConnectionTrait) -> Result<Vec<Server>> {
     rows.into_iter().map(row::server).collect()
 }
 
-/// Servers that are resized, or shelved, and wait for somebody's word since before `before`; a slice of them.
+/// Servers that are resized, shelved, or kept as deleted, and wait for somebody's word since before `before`; a slice of them.
 pub async fn waiting_since(
     conn: &impl ConnectionTrait,
     state: VmState,
@@ -350,6 +350,7 @@ pub async fn waiting_since(
     // Since when one is shelved is not a column: small changes of its row put it off.
     let since = match state {
         VmState::Shelved => Column::UpdatedAt,
+        VmState::SoftDeleted => Column::SoftDeletedAt,
         _ => Column::LaunchedAt,
     };
     let ids = Entity::find()

@@ -4,13 +4,15 @@
 //! crash all read this table. A new action does not compile without its rule.
 
 mod devices;
+mod operations;
 
 use crate::server::{LockOwner, Server};
 use crate::state::{TaskState, VmState};
 use TaskState::*;
-use VmState::{Active, Paused, Rescued, Resized, Shelved, ShelvedOffloaded, Stopped, Suspended};
+use VmState::{Active, Paused, Rescued, Resized, Shelved, SoftDeleted, Stopped, Suspended};
 
 pub use devices::{DeviceChange, admit_device, admit_device_unless_shelved};
+pub use operations::{Operation, operation};
 
 /// Something that a server's host does with its guest when a user asks. Other operations (build, delete, a change of
 /// network cards) are workflows of their own.
@@ -32,6 +34,8 @@ pub enum Action {
     Resize,
     ConfirmResize,
     RevertResize,
+    SoftDelete,
+    Restore,
 }
 
 impl Action {
@@ -52,23 +56,8 @@ impl Action {
         Action::Resize,
         Action::ConfirmResize,
         Action::RevertResize,
-    ];
-}
-
-/// What is done with a server in several steps, on its host and elsewhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Operation {
-    Shelve,
-    ShelveOffload,
-    Unshelve,
-}
-
-impl Operation {
-    /// Every operation.
-    pub const ALL: &'static [Operation] = &[
-        Operation::Shelve,
-        Operation::ShelveOffload,
-        Operation::Unshelve,
+        Action::SoftDelete,
+        Action::Restore,
     ];
 }
 
@@ -79,6 +68,8 @@ pub enum From {
     Idle,
     /// Nothing, or one of these.
     IdleOr(&'static [TaskState]),
+    /// Whatever is under way.
+    Any,
 }
 
 /// What becomes of the server when the action fails on its host.
@@ -303,41 +294,36 @@ pub fn rule(action: Action) -> Rule {
             stays_stopped: true,
             on_failure: OnFailure::Error,
         },
-    }
-}
-
-/// The table of operations. Source: the decorators of `shelve`, `shelve_offload` and `unshelve`.
-pub fn operation(operation: Operation) -> Rule {
-    match operation {
-        Operation::Shelve => Rule {
-            word: "shelve",
-            verb: "shelve",
-            record: "shelve",
-            from: &[Active, Stopped, Paused, Suspended],
-            from_task: From::Idle,
-            claims: Some(Shelving),
-            settles: Some(Shelved),
+        // A delete where deleted servers are kept for a while. What is in none of these states, was never started, or is on no
+        // host goes at once. Source: the decorators of `soft_delete` and `restore`, and what becomes of a server on no host.
+        Action::SoftDelete => Rule {
+            word: "delete",
+            verb: "soft delete",
+            record: "delete",
+            from: &[
+                Active,
+                Paused,
+                Suspended,
+                Stopped,
+                Rescued,
+                Resized,
+                SoftDeleted,
+                VmState::Error,
+                Shelved,
+            ],
+            from_task: From::Any,
+            claims: Some(SoftDeleting),
+            settles: Some(SoftDeleted),
             stays_stopped: false,
             on_failure: OnFailure::Keep,
         },
-        Operation::ShelveOffload => Rule {
-            word: "shelveOffload",
-            verb: "offload",
-            record: "shelveOffload",
-            from: &[Shelved],
+        Action::Restore => Rule {
+            word: "restore",
+            verb: "restore",
+            record: "restore",
+            from: &[SoftDeleted],
             from_task: From::Idle,
-            claims: Some(ShelvingOffloading),
-            settles: Some(ShelvedOffloaded),
-            stays_stopped: false,
-            on_failure: OnFailure::Keep,
-        },
-        Operation::Unshelve => Rule {
-            word: "unshelve",
-            verb: "unshelve",
-            record: "unshelve",
-            from: &[Shelved, ShelvedOffloaded],
-            from_task: From::Idle,
-            claims: Some(Unshelving),
+            claims: Some(Restoring),
             settles: Some(Active),
             stays_stopped: false,
             on_failure: OnFailure::Keep,
@@ -420,6 +406,7 @@ fn states_allow(
     let allowed = match from_task {
         From::Idle => false,
         From::IdleOr(tasks) => tasks.contains(&task),
+        From::Any => true,
     };
     match allowed {
         true => Ok(()),
@@ -525,7 +512,8 @@ mod tests {
             .map(|action| rule(*action))
             .chain(operations)
             .collect();
-        for rule in rules.iter().filter(|rule| rule.settles.is_some()) {
+        let stays = |rule: &&Rule| !matches!(rule.settles, None | Some(VmState::Deleted));
+        for rule in rules.iter().filter(stays) {
             let settles = rule.settled(Active);
             let on: Vec<&Rule> = rules
                 .iter()

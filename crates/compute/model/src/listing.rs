@@ -36,6 +36,8 @@ pub struct ServerFilter {
     pub changes_since: Option<DateTime<Utc>>,
     pub changes_before: Option<DateTime<Utc>>,
     pub deleted: Deleted,
+    /// Whether servers that are kept as deleted are among them: unsaid, they are among the deleted ones alone.
+    pub soft_deleted: Option<bool>,
 }
 
 /// Whether deleted servers are listed.

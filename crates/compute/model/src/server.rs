@@ -88,6 +88,10 @@ pub struct Server {
     pub updated_at: DateTime<Utc>,
     pub launched_at: Option<DateTime<Utc>>,
     pub terminated_at: Option<DateTime<Utc>>,
+    /// Since when it is kept as deleted, by the database's clock: it goes `reclaim_instance_interval` later. Means something
+    /// with that vm state alone.
+    #[serde(default)]
+    pub soft_deleted_at: Option<DateTime<Utc>>,
     /// Set when the record is deleted; the row stays for those who may see deleted servers.
     pub deleted_at: Option<DateTime<Utc>>,
 }

@@ -77,6 +77,7 @@ pub fn server(id: &str) -> Server {
         updated_at: now,
         launched_at: Some(now),
         terminated_at: None,
+        soft_deleted_at: None,
         deleted_at: None,
     }
 }

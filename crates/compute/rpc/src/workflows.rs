@@ -138,6 +138,29 @@ pub struct Delete {
     pub image: Option<OwnedImage>,
 }
 
+/// Kind of [`SoftDelete`].
+pub const SOFT_DELETE: &str = "soft_delete";
+
+/// The version of [`SoftDelete`] and of its steps.
+pub const SOFT_DELETE_VERSION: u16 = 1;
+
+/// A server is put away as deleted, and kept for a while.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SoftDelete {
+    pub server_id: String,
+    pub asked: Asked,
+    /// The server's epoch when this claimed it, as in [`Act`].
+    pub epoch: i64,
+    /// The image of a shelved server, which goes: its disk is still on its host.
+    #[serde(default)]
+    pub image: Option<OwnedImage>,
+    /// It is on no host, or on one that is down: it cannot be kept.
+    #[serde(default)]
+    pub lost: bool,
+    #[serde(default)]
+    pub power_state: Option<u8>,
+}
+
 /// Kind of [`Act`].
 pub const ACT: &str = "act";
 

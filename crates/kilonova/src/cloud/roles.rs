@@ -50,6 +50,8 @@ pub(super) async fn conductor(parts: &Parts<'_>, db: &Database) -> Result<Conduc
             .compute
             .shelved_offload()
             .filter(|after| !after.is_zero()),
+        reclaim_instance_interval: Some(config.compute.reclaim_instance_interval)
+            .filter(|interval| !interval.is_zero()),
         keep: config.database.keep.clone(),
         // An action may wait for a guest to shut down.
         action_timeout: defaults

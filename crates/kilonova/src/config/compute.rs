@@ -30,6 +30,7 @@ pub struct ComputeSection {
     pub resize_confirm_window: Duration,
     /// Seconds; below zero never.
     pub shelved_offload_time: i64,
+    pub reclaim_instance_interval: Duration,
     pub reserved_host_memory_mb: u64,
     pub reserved_host_cpus: u32,
     pub reserved_host_disk_mb: u64,
@@ -142,6 +143,11 @@ impl Section for ComputeSection {
                 "Seconds after which a shelved server leaves its host: 0 at once, -1 never by itself.",
             )
             .range(-1, 4_294_967_295),
+            Opt::seconds(
+                "reclaim_instance_interval",
+                "0",
+                "How long a deleted server is kept, off, on its host, and can be restored; 0: it goes at once.",
+            ),
             Opt::integer("reserved_host_memory_mb", "512", "MiB kept from servers.")
                 .range(0, i64::MAX),
             Opt::integer("reserved_host_cpus", "0", "Processors kept from servers.")
@@ -195,6 +201,7 @@ impl Section for ComputeSection {
             allow_resize_to_same_host: from.boolean("allow_resize_to_same_host"),
             resize_confirm_window: from.seconds("resize_confirm_window"),
             shelved_offload_time: from.integer("shelved_offload_time"),
+            reclaim_instance_interval: from.seconds("reclaim_instance_interval"),
             reserved_host_memory_mb: from.integer("reserved_host_memory_mb"),
             reserved_host_cpus: from.integer("reserved_host_cpus"),
             reserved_host_disk_mb: from.integer("reserved_host_disk_mb"),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use compute_model::VmState;
 use compute_model::lifecycle::{
     Action, DeviceChange, From, OnFailure, Operation, Rule, operation, rule,
 };
@@ -23,7 +24,7 @@ pub fn document() -> String {
     let mut text = HEAD.to_owned();
     for (name, rule) in rules() {
         for from in rule.from {
-            let (from, to) = (from.as_str(), rule.settled(*from).as_str());
+            let (from, to) = (name_of(*from), name_of(rule.settled(*from)));
             // Writing to a String cannot fail.
             let _ = writeln!(text, "    {from} --> {to}: {name}");
         }
@@ -34,6 +35,7 @@ pub fn document() -> String {
         let also: Vec<&str> = match rule.from_task {
             From::Idle => Vec::new(),
             From::IdleOr(tasks) => tasks.iter().map(|task| task.as_str()).collect(),
+            From::Any => vec!["any"],
         };
         let _ = writeln!(
             text,
@@ -60,6 +62,11 @@ pub fn document() -> String {
     text
 }
 
+/// A state as the diagram can name it.
+fn name_of(state: VmState) -> String {
+    state.as_str().replace('-', "_")
+}
+
 /// All actions and operations by their names in requests and messages.
 fn rules() -> impl Iterator<Item = (&'static str, Rule)> {
     let operations = Operation::ALL.iter().map(|one| operation(*one));
@@ -67,6 +74,7 @@ fn rules() -> impl Iterator<Item = (&'static str, Rule)> {
         let name = match action {
             Action::RebootSoft => "reboot (soft)",
             Action::RebootHard => "reboot (hard)",
+            Action::SoftDelete => "delete (soft)",
             other => rule(*other).word,
         };
         (name, rule(*action))

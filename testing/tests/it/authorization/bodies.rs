@@ -142,7 +142,7 @@ fn action_body(action: &str, scene: &Scene) -> Option<Value> {
         "os-getVNCConsole" => json!({"type": "novnc"}),
         "os-resetState" => json!({"state": "active"}),
         "forceDelete" | "injectNetworkInfo" | "lock" | "os-start" | "os-stop" | "pause"
-        | "resume" | "retry" | "suspend" | "undo" | "unlock" | "unpause" => json!(null),
+        | "restore" | "resume" | "retry" | "suspend" | "undo" | "unlock" | "unpause" => json!(null),
         _ => return None,
     })
 }

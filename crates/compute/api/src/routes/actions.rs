@@ -38,7 +38,7 @@ pub(super) const ROWS: &[Route] = &[
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-security-groups:remove"), ACCEPTED, built!(servers::security_groups::change)).action("removeSecurityGroup"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-rescue"), OK, built!(servers::rescue::rescue)).action("rescue"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:servers:resize"), ACCEPTED, built!(servers::resize::resize)).action("resize"),
-    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-deferred-delete:restore"), ACCEPTED, not_built).action("restore"),
+    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-deferred-delete:restore"), ACCEPTED, built!(servers::delete::restore)).action("restore"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-suspend-server:resume"), ACCEPTED, built!(servers::act::resume)).action("resume"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:servers:revert_resize"), ACCEPTED, built!(servers::resize::revert)).action("revertResize"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-shelve:shelve"), ACCEPTED, built!(servers::shelve::shelve)).action("shelve"),

@@ -1,4 +1,4 @@
-//! `DELETE /servers/{id}` and the action `forceDelete`.
+//! `DELETE /servers/{id}`, and the actions `forceDelete` and `restore`.
 
 use std::sync::Arc;
 
@@ -14,6 +14,11 @@ pub async fn delete(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
 }
 
 pub async fn force(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
-    servers::delete(&api.control, &call.cx, call.path("id")).await?;
+    servers::force_delete(&api.control, &call.cx, call.path("id")).await?;
+    Ok(Answer::empty())
+}
+
+pub async fn restore(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    servers::restore::restore(&api.control, &call.cx, call.path("id")).await?;
     Ok(Answer::empty())
 }

@@ -184,7 +184,10 @@ pub async fn tell(
 
 /// Sends a command to the server's host and waits for what becomes of it. A delete need not wait until a guest shut down in
 /// order.
-async fn command(
+///
+/// # Errors
+/// The server is on no host, or somebody asked to turn round.
+pub async fn command(
     env: &Env,
     cx: &StepContext,
     asked: &Asked,
@@ -229,7 +232,7 @@ pub async fn take_back(
 }
 
 /// The command that carries it out.
-fn message(action: Action, server: Server) -> agent::Act {
+pub fn message(action: Action, server: Server) -> agent::Act {
     agent::Act {
         action,
         server: Box::new(server),

@@ -55,16 +55,25 @@ impl Workflow for Delete {
     }
 }
 
-/// Waits until no other operation works on the server. The use case asked them to turn round.
 async fn quiet(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    let running = workflow::find(env.db.read(), &state.server_id)
+    others_ended(env, cx, &state.server_id, DELETE).await
+}
+
+/// Waits until no other operation works on the server. The use case asked them to turn round. Of two operations of this kind,
+/// the older goes on.
+pub async fn others_ended(
+    env: &Env,
+    cx: &StepContext,
+    server_id: &str,
+    kind: &str,
+) -> Result<Next, StepError> {
+    let running = workflow::find(env.db.read(), server_id)
         .await
         .map_err(|error| StepError::retry(Duration::from_secs(1), error))?;
     let others = running
         .iter()
         .filter(|other| other.id != cx.id() && other.status == workflow::Status::Running)
-        // Of two deletes of one server, the older goes on.
-        .filter(|other| other.kind != DELETE || other.id.to_string() < cx.id().to_string());
+        .filter(|other| other.kind != kind || other.id.to_string() < cx.id().to_string());
     match others.count() {
         0 => Ok(Next::Go),
         count => Err(StepError::retry(LOOK, format!("{count} other operations"))),

@@ -85,6 +85,29 @@ impl Claims {
     }
 }
 
+/// Whether a server has the new size of its resize already, whatever became of it since.
+pub fn has_new_size(server: &Server) -> bool {
+    let sizes = server.resize.as_ref();
+    sizes.is_some_and(|sizes| sizes.new.id == server.flavor.id)
+}
+
+/// Ends a resize whose server is deleted and kept, before the server is saved: the server keeps the size that it has.
+pub async fn close(tx: &DatabaseTransaction, server: &mut Server) -> Result<(), DbError> {
+    let confirmed = has_new_size(server);
+    let Some(sizes) = server.resize.take() else {
+        return Ok(());
+    };
+    let id = &sizes.migration_id;
+    let kept = !claims::of_consumer(tx, id).await?.is_empty();
+    let (claims, status) = match (confirmed, kept) {
+        (true, _) => (Claims::New, MigrationStatus::Confirmed),
+        (false, true) => (Claims::Old, MigrationStatus::Error),
+        (false, false) => (Claims::Both, MigrationStatus::Error),
+    };
+    claims.settle(tx, &server.id, id).await?;
+    server_migrations::note(tx, id, status, records::now()).await
+}
+
 /// One transaction that changes the server while the operation holds it, and what belongs to it. It ends the step, if
 /// `ends`.
 async fn settle(

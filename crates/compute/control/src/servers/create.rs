@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use compute_db::{actions, quotas, servers};
+use compute_model::Server;
 use compute_model::image::ServerImage;
 use compute_model::network::NetworkRequest;
-use compute_model::quota::{self, Resource, ServerLimits};
+use compute_model::quota::Resource;
 use compute_model::server::{BuildPlan, DiskConfig, ServerKey, hostname_of};
 use compute_model::server_group;
 use compute_model::state::{PowerState, TaskState, VmState};
-use compute_model::{Flavor, Server};
 use compute_rpc::sealed;
 use compute_rpc::workflows::{BUILD, BUILD_VERSION, Build};
 use secrecy::ExposeSecret;
@@ -164,6 +164,7 @@ pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<C
         updated_at: now,
         launched_at: None,
         terminated_at: None,
+        soft_deleted_at: None,
         deleted_at: None,
     };
     let (servers, begun) = write(control, cx, &new, &first, &build, nics.ports_left).await?;
@@ -286,43 +287,12 @@ async fn room(
     first: &Server,
 ) -> Result<u32> {
     let defaults = &control.settings.quotas;
-    let (project, user) = (first.project_id.as_str(), first.user_id.as_str());
-    let of_project = quotas::limits(tx, defaults, quotas::Owner::Project(project)).await?;
+    let owner = quotas::Owner::Project(&first.project_id);
+    let of_project = quotas::limits(tx, defaults, owner).await?;
     metadata_fits(new.metadata.len(), of_project[&Resource::MetadataItems])?;
     files_fit(&new.injected_files, &of_project)?;
-    let used = servers::usage(tx, project, None).await?;
-    let fits = fit(
-        &of_project,
-        used,
-        &first.flavor,
-        (new.min_count, new.max_count),
-    )?;
-    let of_user = quotas::limits(tx, defaults, quotas::Owner::User(project, user)).await?;
-    if of_user == of_project {
-        return Ok(fits);
-    }
-    let used = servers::usage(tx, project, Some(user)).await?;
-    fit(&of_user, used, &first.flavor, (new.min_count, fits))
-}
-
-fn fit(
-    limits: &BTreeMap<Resource, i64>,
-    used: quota::ServerUsage,
-    flavor: &Flavor,
-    counts: (u32, u32),
-) -> Result<u32> {
-    let limits = ServerLimits {
-        instances: limits[&Resource::Instances],
-        cores: limits[&Resource::Cores],
-        ram: limits[&Resource::Ram],
-    };
-    Ok(quota::fit(
-        limits,
-        used,
-        flavor.vcpus.into(),
-        flavor.ram.into(),
-        counts,
-    )?)
+    let counts = (new.min_count, new.max_count);
+    super::room::for_servers(control, tx, first, counts).await
 }
 
 /// The quota of items of metadata.

@@ -107,6 +107,7 @@ fn filter(control: &Control, cx: &Context, wanted: &ListWanted) -> Result<Option
                 });
             }
             filter.deleted = Deleted::Only;
+            filter.soft_deleted = Some(false);
         } else {
             filter.vm_states = Some(vm_states);
             filter.task_states = (!task_states.is_empty()).then_some(task_states);
@@ -193,8 +194,7 @@ fn one(name: &str, value: &str, filter: &mut ServerFilter) -> Result<bool> {
                 false => Deleted::No,
             }
         }
-        // No server is soft-deleted, so there is nothing to leave out or to add.
-        "soft_deleted" => {}
+        "soft_deleted" => filter.soft_deleted = Some(truth(value).unwrap_or(false)),
         "locked" => {
             let wrong = || invalid(&format!("Unrecognized value '{value}'"));
             filter.locked = Some(truth(value).ok_or_else(wrong)?);

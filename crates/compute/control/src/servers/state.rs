@@ -15,6 +15,7 @@ pub async fn reset(control: &Control, cx: &Context, id: &str, to: VmState) -> Re
         server.vm_state = to;
         server.task_state = None;
         server.epoch += 1;
+        server.soft_deleted_at = None;
         Ok(())
     })
     .await?;

@@ -1,5 +1,6 @@
 //! A list's filter and order as SQL, on all three engines.
 
+use compute_model::VmState;
 use compute_model::listing::{Deleted, Direction, Paging, ServerFilter, SortKey, TextColumn};
 use sql::sea_orm::prelude::*;
 use sql::sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr, SimpleExpr};
@@ -10,10 +11,19 @@ use crate::tables::server::{Column, Model};
 /// The rows that `wanted` means, but for its patterns (see `patterns.rs`).
 pub fn condition(wanted: &ServerFilter) -> Condition {
     let mut all = Condition::all();
-    all = match wanted.deleted {
-        Deleted::No => all.add(Column::DeletedAt.is_null()),
-        Deleted::Only => all.add(Column::DeletedAt.is_not_null()),
-        Deleted::Both => all,
+    let kept = VmState::SoftDeleted.as_str();
+    all = match (wanted.deleted, wanted.soft_deleted) {
+        (Deleted::No, Some(true)) => all.add(Column::DeletedAt.is_null()),
+        (Deleted::No, _) => all
+            .add(Column::DeletedAt.is_null())
+            .add(Column::VmState.ne(kept)),
+        (Deleted::Only, Some(false)) => all.add(Column::DeletedAt.is_not_null()),
+        (Deleted::Only, _) => all.add(
+            Condition::any()
+                .add(Column::DeletedAt.is_not_null())
+                .add(Column::VmState.eq(kept)),
+        ),
+        (Deleted::Both, _) => all,
     };
     let exact = [
         (Column::ProjectId, &wanted.project_id),

@@ -109,6 +109,7 @@ pub fn active(server: &Server) -> Result<ActiveModel> {
         updated_at: Set(server.updated_at),
         launched_at: Set(server.launched_at),
         terminated_at: Set(server.terminated_at),
+        soft_deleted_at: Set(server.soft_deleted_at),
         deleted_at: Set(server.deleted_at),
         user_data: Set(server.user_data.clone()),
         document: Set(document),
@@ -182,6 +183,7 @@ pub fn server(row: Model) -> Result<Server> {
         updated_at: row.updated_at,
         launched_at: row.launched_at,
         terminated_at: row.terminated_at,
+        soft_deleted_at: row.soft_deleted_at,
         deleted_at: row.deleted_at,
     })
 }

@@ -48,6 +48,7 @@ pub struct Model {
     pub updated_at: ChronoDateTimeUtc,
     pub launched_at: Option<ChronoDateTimeUtc>,
     pub terminated_at: Option<ChronoDateTimeUtc>,
+    pub soft_deleted_at: Option<ChronoDateTimeUtc>,
     pub deleted_at: Option<ChronoDateTimeUtc>,
     #[sea_orm(column_type = "Text", nullable)]
     pub user_data: Option<String>,
