@@ -36,7 +36,7 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (600); see testing/fuzz/src/lib.rs
 # Random trials of each workflow on each engine.
 ROUNDS ?= 500
 
-soak: ## the journal under torture: ROUNDS (500) random trials of each workflow
+soak: ## the journal under torture: ROUNDS (500) random trials of each workflow, and walks of ten times as many steps
 	KILONOVA_TORTURE_ROUNDS=$(ROUNDS) cargo xtask services -- cargo test -p workflow -p testing -- whatever whoever wherever the_same_on --nocapture
 
 check: ## format, lints, import rules, sizes, generated documents, licences

@@ -37,3 +37,4 @@ mod soft_delete;
 mod start;
 mod tls;
 mod torture;
+mod walk;

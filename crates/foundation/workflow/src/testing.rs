@@ -157,18 +157,20 @@ fn stops<W: Workflow>(base: &Trial) -> Vec<Stop> {
 }
 
 /// A sequence that a seed repeats (splitmix64).
-struct Random {
+pub struct Random {
     seed: u64,
     state: u64,
-    rounds: Option<usize>,
+    /// How much to try, if somebody says so (`KILONOVA_TORTURE_ROUNDS`).
+    pub rounds: Option<usize>,
 }
 
 impl Random {
+    /// The sequence of `KILONOVA_TORTURE_SEED`, or another one each time; says which.
     #[allow(
         clippy::disallowed_methods,
         reason = "a switch for people who look for a fault"
     )]
-    fn from_environment() -> Self {
+    pub fn from_environment() -> Self {
         let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
         let fresh = || uuid::Uuid::new_v4().as_u64_pair().0;
         let seed = number("KILONOVA_TORTURE_SEED").unwrap_or_else(fresh);
@@ -189,7 +191,8 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, limit: usize) -> usize {
+    /// A number below `limit`; 0 when that is 0.
+    pub fn below(&mut self, limit: usize) -> usize {
         let limit = u64::try_from(limit.max(1)).unwrap_or(u64::MAX);
         usize::try_from(self.next() % limit).unwrap_or_default()
     }
