@@ -207,3 +207,35 @@ async fn begin(
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use compute_model::TaskState;
+    use compute_model::testing::server;
+
+    use super::*;
+
+    #[test]
+    fn of_a_server_that_was_restored_and_deleted_again_the_time_begins_anew() {
+        let due = |since: i64, before: i64| {
+            let moment = |second| DateTime::from_timestamp(second, 0).expect("a moment");
+            let mut kept = server("s1");
+            kept.soft_deleted_at = Some(moment(since));
+            Due::Reclaim.still(&kept, moment(before))
+        };
+        assert!(due(10, 11));
+        assert!(!due(11, 11));
+        assert!(!due(12, 11));
+        assert!(!Due::Reclaim.still(&server("s1"), DateTime::UNIX_EPOCH));
+    }
+
+    #[test]
+    fn only_a_server_that_is_kept_and_left_alone_goes() {
+        let mut kept = server("s1");
+        assert!(Due::Reclaim.admit(&kept).is_err());
+        kept.vm_state = VmState::SoftDeleted;
+        assert!(Due::Reclaim.admit(&kept).is_ok());
+        kept.task_state = Some(TaskState::Restoring);
+        assert!(Due::Reclaim.admit(&kept).is_err());
+    }
+}
