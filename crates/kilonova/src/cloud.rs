@@ -343,6 +343,7 @@ fn control(
         service_down_time: config.compute.service_down_time,
         quotas: config.quota.0.clone(),
         force_config_drive: config.compute.force_config_drive,
+        max_local_block_devices: config.compute.max_local_block_devices,
         shelved_offload_time: config.compute.shelved_offload(),
         keeps_deleted: !config.compute.reclaim_instance_interval.is_zero(),
         console_token_ttl: config.consoleauth.token_ttl,

@@ -251,11 +251,6 @@ async fn disks_that_make_no_sense_are_refused() {
                 json!({"source_type": "image", "uuid": NOTHING, "volume_size": 1})
             )]),
         ),
-        (
-            400,
-            image.as_str(),
-            json!([root(json!({"source_type": "blank", "volume_size": 1}))]),
-        ),
         (400, "", json!([data(json!({}))])),
         (400, image.as_str(), json!([data(json!({}))])),
         (
@@ -321,7 +316,7 @@ async fn disks_that_make_no_sense_are_refused() {
         (
             501,
             image.as_str(),
-            json!([local, {"source_type": "blank", "destination_type": "local", "volume_size": 1}]),
+            json!([local, {"source_type": "blank", "destination_type": "local", "boot_index": 1}]),
         ),
     ];
     for (status, image, disks) in cases {
@@ -346,16 +341,43 @@ async fn disks_that_make_no_sense_are_refused() {
         .compute("latest", Method::POST, "/servers", Some(&body))
         .await;
     answer.fault(400);
-    let body = json!({"server": {
-        "name": "old", "flavorRef": flavor, "networks": "none",
-        "block_device_mapping": [{"volume_id": blank, "device_name": "vda"}],
-    }});
-    let answer = demo
-        .compute("latest", Method::POST, "/servers", Some(&body))
-        .await;
-    answer.fault(501);
     demo.volume_is(&blank, "available").await;
     assert_eq!(count(&demo).await, 1);
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_a_root_on_a_volume_the_image_says_what_the_hardware_is() {
+    let cloud = TestCloud::start().await;
+    let demo = cloud.demo().await;
+    let image = demo.image_with(&json!({"hw_disk_bus": "scsi"})).await;
+    let flavor = cloud.tiny().await;
+    let bootable = demo
+        .volume(json!({"size": 1, "imageRef": cloud.image(&demo).await}))
+        .await;
+    for root in [
+        json!({"source_type": "blank", "volume_size": 1, "delete_on_termination": true}),
+        json!({"source_type": "volume", "uuid": bootable}),
+    ] {
+        let mut root = root;
+        root["boot_index"] = json!(0);
+        root["destination_type"] = json!("volume");
+        let wanted = json!({
+            "name": "beside", "flavorRef": flavor, "imageRef": image, "networks": "none",
+            "block_device_mapping_v2": [root],
+        });
+        let server = cloud.boot_with(&demo, wanted).await;
+        assert_eq!(server.reaches("ACTIVE").await["image"], "");
+        let guest = cloud.kept(&server).await;
+        assert_eq!(guest.root_disk, None);
+        assert_eq!(guest.disk_bus, Some(hypervisor::DiskBus::Scsi));
+        assert!(guest.volumes.len() == 1 && guest.volumes[0].boot);
+        server.delete().await.vanishes().await;
+    }
+    until("only the volume of before is left", || async {
+        (count(&demo).await == 1).then_some(())
+    })
+    .await;
     cloud.audit().await;
 }
 

@@ -19,6 +19,7 @@ mod image_quotas;
 mod input;
 mod interfaces;
 mod lifecycle;
+mod local_disks;
 mod networks;
 mod plugging;
 mod policies;

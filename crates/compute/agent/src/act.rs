@@ -105,7 +105,7 @@ async fn resize(host: &Host, server: &Server, action: Action) -> Result<GuestFac
         return facts_of(confirmed.await);
     }
     let (mut described, _holds) = described(host, server).await?;
-    spec::size(&mut described, server)?;
+    spec::size(&mut described, server, &host.settings)?;
     let runs = server.resize.as_ref();
     let runs = runs.is_none_or(|resize| resize.was != VmState::Stopped);
     let how = StopHow::Graceful {

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use compute_model::HostName;
+use compute_model::hardware::FileSystem;
 
 /// Settings of an agent.
 #[derive(Debug, Clone)]
@@ -35,6 +36,9 @@ pub struct Settings {
     pub shutdown_timeout: Duration,
     /// How long a soft reboot waits for the guest (`[libvirt] wait_soft_reboot_seconds`).
     pub soft_reboot_timeout: Duration,
+    /// Whether guests that ran when the agent's machine lost its power are started when it begins
+    /// (`resume_guests_state_on_host_boot`).
+    pub resume_guests: bool,
     /// MiB kept from servers (`reserved_host_memory_mb`).
     pub reserved_memory_mb: u64,
     /// Processors kept from servers (`reserved_host_cpus`).
@@ -51,6 +55,9 @@ pub struct Settings {
     pub dhcp_domain: String,
     /// The largest disk that an image may hold, in bytes.
     pub max_image_disk: u64,
+    /// File system of ephemeral disks for which nobody named one (`default_ephemeral_format`); none: by the image's
+    /// `os_type`.
+    pub default_ephemeral_format: Option<FileSystem>,
 }
 
 /// How much the image cache may take. Names and defaults are Nova's (`[image_cache]`) where Nova has
@@ -136,6 +143,7 @@ impl Settings {
             sync_interval: Duration::from_secs(600),
             shutdown_timeout: Duration::from_secs(60),
             soft_reboot_timeout: Duration::from_secs(120),
+            resume_guests: false,
             reserved_memory_mb: 512,
             reserved_vcpus: 0,
             reserved_disk_gb: 0,
@@ -144,6 +152,7 @@ impl Settings {
             disk_ratio: 1.0,
             dhcp_domain: "novalocal".to_owned(),
             max_image_disk: 2 << 40,
+            default_ephemeral_format: None,
         }
     }
 }

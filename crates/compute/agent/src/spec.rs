@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bus::Failure;
 use compute_model::fault::Kind;
 use compute_model::guest_hardware::GuestHardware;
-use compute_model::hardware::{FirmwareType, quoted};
+use compute_model::hardware::{FileSystem, FirmwareType, quoted};
 use compute_model::image::ServerImage;
 use compute_model::metadata::{self, Guest};
 use compute_model::network::Vif;
@@ -59,7 +59,7 @@ pub fn new(
     let (root, direct_boot) = root_disk(server, image)?;
     spec.root_disk = root;
     spec.direct_boot = direct_boot;
-    size(&mut spec, server)?;
+    size(&mut spec, server, settings)?;
     spec.machine_type = property(server, "hw_machine_type")?;
     spec.disk_bus = property(server, "hw_disk_bus")?;
     spec.video_model = property(server, "hw_video_model")?;
@@ -83,25 +83,35 @@ pub fn new(
 ///
 /// # Errors
 /// An extra spec, or a property of the server's image, cannot be read.
-pub fn size(spec: &mut ServerSpec, server: &Server) -> Result<(), Failure> {
+pub fn size(spec: &mut ServerSpec, server: &Server, settings: &Settings) -> Result<(), Failure> {
     let flavor = &server.flavor;
     spec.vcpus = flavor.vcpus;
     spec.memory_mb = u64::from(flavor.ram);
     if let Some(root) = &mut spec.root_disk {
         root.size_gb = u64::from(flavor.disk);
     }
-    let ephemeral = (flavor.ephemeral > 0).then(|| Ephemeral {
-        size_gb: u64::from(flavor.ephemeral),
-        guest_format: None,
-    });
-    spec.ephemeral = ephemeral.into_iter().collect();
-    spec.swap_mb = u64::from(flavor.swap);
+    spec.ephemeral = ephemeral(server, settings);
+    spec.swap_mb = u64::from(server.local_disks.swap_mb(flavor));
     spec.cpu_limits = cpu_limits(server)?;
     let none = BTreeMap::new();
     let image = server.described_by();
     let properties = image.map_or(&none, |image| &image.properties);
     spec.hardware = GuestHardware::of(flavor, properties).map_err(unusable)?;
     Ok(())
+}
+
+fn ephemeral(server: &Server, settings: &Settings) -> Vec<Ephemeral> {
+    let image = server.described_by();
+    let os_type = image.and_then(|image| image.properties.get("os_type"));
+    let usual = settings
+        .default_ephemeral_format
+        .unwrap_or_else(|| FileSystem::of_os(os_type.map(String::as_str)));
+    let disks = server.local_disks.ephemeral(&server.flavor).into_iter();
+    let described = disks.map(|disk| Ephemeral {
+        size_gb: u64::from(disk.size_gb),
+        guest_format: Some(disk.format.unwrap_or(usual)),
+    });
+    described.collect()
 }
 
 /// The kept description of a server that is here, brought up to the server's present state.

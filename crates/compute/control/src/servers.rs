@@ -15,6 +15,7 @@ pub mod interfaces;
 pub mod list;
 pub mod lock;
 pub mod metadata;
+pub mod network_info;
 pub mod passwords;
 pub mod rebuild;
 pub mod rescue;
@@ -30,7 +31,7 @@ pub mod volumes;
 
 mod boot;
 mod devices;
-pub mod network_info;
+mod local_disks;
 mod nics;
 mod plan;
 mod room;

@@ -29,6 +29,8 @@ pub struct Settings {
     pub quotas: BTreeMap<Resource, i64>,
     /// Every new server gets a config drive (`force_config_drive`).
     pub force_config_drive: bool,
+    /// Most disks on the host of a new server, its root too (`max_local_block_devices`); -1 is without limit.
+    pub max_local_block_devices: i64,
     /// After how long a shelved server leaves its host (`shelved_offload_time`): zero at once, none never by itself.
     pub shelved_offload_time: Option<Duration>,
     /// Whether deleted servers are kept for a while (`reclaim_instance_interval`).
@@ -54,6 +56,7 @@ impl Default for Settings {
             service_down_time: Duration::from_secs(60),
             quotas: BTreeMap::new(),
             force_config_drive: false,
+            max_local_block_devices: 3,
             shelved_offload_time: Some(Duration::ZERO),
             keeps_deleted: false,
             console_token_ttl: Duration::from_secs(600),

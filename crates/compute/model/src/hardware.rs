@@ -106,6 +106,29 @@ words! {
 }
 
 words! {
+    /// What an empty disk is formatted with.
+    FileSystem, "file system", exact {
+        Ext2 = "ext2",
+        Ext3 = "ext3",
+        Ext4 = "ext4",
+        Vfat = "vfat",
+        Xfs = "xfs",
+        Ntfs = "ntfs",
+    }
+}
+
+impl FileSystem {
+    /// What Nova makes for an operating system (`os_type` of the image) when nobody says anything else.
+    pub fn of_os(os_type: Option<&str>) -> Self {
+        match os_type {
+            Some("linux") => FileSystem::Ext4,
+            Some("windows") => FileSystem::Ntfs,
+            _ => FileSystem::Vfat,
+        }
+    }
+}
+
+words! {
     /// The graphics card.
     VideoModel, "video model", exact {
         Cirrus = "cirrus",

@@ -19,6 +19,7 @@ pub mod image_properties;
 pub mod keypair;
 pub mod lifecycle;
 pub mod listing;
+pub mod local_disks;
 pub mod metadata;
 pub mod migration;
 pub mod network;

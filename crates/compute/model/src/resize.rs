@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Server;
 use crate::flavor::Flavor;
 use crate::state::VmState;
 
@@ -25,11 +26,13 @@ pub enum Unfit {
     Disk(String),
 }
 
-/// Whether a server of one flavor can get another; `volume_backed`: its root disk is no matter.
+/// Whether a server can get another flavor. A root on a volume is no matter.
 ///
 /// # Errors
 /// The same flavor; local disks that would shrink, which would cut off what they hold.
-pub fn admit(old: &Flavor, new: &Flavor, volume_backed: bool) -> Result<(), Unfit> {
+pub fn admit(server: &Server, new: &Flavor) -> Result<(), Unfit> {
+    let (old, volume_backed) = (&server.flavor, server.boots_from_volume());
+    let ephemeral = server.local_disks.ephemeral_gb(old);
     if old.id == new.id {
         return Err(Unfit::SameFlavor);
     }
@@ -39,7 +42,7 @@ pub fn admit(old: &Flavor, new: &Flavor, volume_backed: bool) -> Result<(), Unfi
     }
     let disks = [
         ("root", old.disk, new.disk, !volume_backed),
-        ("ephemeral", old.ephemeral, new.ephemeral, true),
+        ("ephemeral", ephemeral, new.ephemeral, true),
     ];
     for (what, old, new, counts) in disks {
         if counts && new < old {
@@ -53,7 +56,9 @@ pub fn admit(old: &Flavor, new: &Flavor, volume_backed: bool) -> Result<(), Unfi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::flavor;
+    use crate::image::ServerImage;
+    use crate::local_disks::EphemeralDisk;
+    use crate::testing::{flavor, server};
 
     #[test]
     fn disks_on_the_host_grow_and_do_not_shrink() {
@@ -62,31 +67,31 @@ mod tests {
             ephemeral,
             ..flavor(id)
         };
-        let old = sized("old", 10, 5);
-        assert_eq!(admit(&old, &sized("new", 10, 5), false), Ok(()));
-        assert_eq!(admit(&old, &sized("new", 20, 6), false), Ok(()));
-        assert_eq!(
-            admit(&old, &sized("old", 20, 5), false),
-            Err(Unfit::SameFlavor)
-        );
-        for (disk, ephemeral, volume_backed, said) in [
-            (0, 5, false, "Resize to zero disk flavor is not allowed."),
-            (
-                9,
-                5,
-                false,
-                "its root disk of 10 GiB cannot shrink to 9 GiB.",
-            ),
-            (
-                0,
-                4,
-                true,
-                "its ephemeral disk of 5 GiB cannot shrink to 4 GiB.",
-            ),
+        let mut local = server("s");
+        local.flavor = sized("old", 10, 5);
+        let on_volume = local.clone();
+        local.image = Some(ServerImage::default());
+        assert_eq!(admit(&local, &sized("new", 10, 5)), Ok(()));
+        assert_eq!(admit(&local, &sized("new", 20, 6)), Ok(()));
+        assert_eq!(admit(&local, &sized("old", 20, 5)), Err(Unfit::SameFlavor));
+        let zero = "Resize to zero disk flavor is not allowed.";
+        let root = "its root disk of 10 GiB cannot shrink to 9 GiB.";
+        let ephemeral = "its ephemeral disk of 5 GiB cannot shrink to 4 GiB.";
+        for (server, disk, size, said) in [
+            (&local, 0, 5, zero),
+            (&local, 9, 5, root),
+            (&on_volume, 0, 4, ephemeral),
         ] {
-            let refused = admit(&old, &sized("new", disk, ephemeral), volume_backed);
+            let refused = admit(server, &sized("new", disk, size));
             assert_eq!(refused, Err(Unfit::Disk(said.to_owned())));
         }
-        assert_eq!(admit(&old, &sized("new", 0, 5), true), Ok(()));
+        assert_eq!(admit(&on_volume, &sized("new", 0, 5)), Ok(()));
+        // What counts is what the server has of what its flavor promised.
+        local.local_disks.ephemeral = Some(vec![EphemeralDisk {
+            size_gb: 2,
+            format: None,
+        }]);
+        assert_eq!(admit(&local, &sized("new", 10, 2)), Ok(()));
+        assert!(admit(&local, &sized("new", 10, 1)).is_err());
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::fault::Fault;
 use crate::flavor::Flavor;
 use crate::image::ServerImage;
+use crate::local_disks::LocalDisks;
 use crate::network::{NetworkRequest, Vif};
 use crate::rescue::Rescue;
 use crate::resize::Resize;
@@ -56,6 +57,9 @@ pub struct Server {
     /// In the order in which the guest got them. What messages of older releases say nothing of is none.
     #[serde(default)]
     pub volumes: Vec<AttachedVolume>,
+    /// Disks on its host beside the root.
+    #[serde(default)]
+    pub local_disks: LocalDisks,
     /// What it was rescued by, or is going to be: see [`Server::rescued_by`].
     #[serde(default)]
     pub rescue: Option<Rescue>,
@@ -127,8 +131,7 @@ impl Server {
 
     /// The name of the next disk that it gets: its local disks come first, then its volumes.
     pub fn next_device(&self) -> String {
-        let flavor = &self.flavor;
-        let local = 1 + usize::from(flavor.ephemeral > 0) + usize::from(flavor.swap > 0);
+        let local = 1 + self.local_disks.count(&self.flavor);
         next_device(self.root_device_name.as_deref(), local, &self.volumes)
     }
 

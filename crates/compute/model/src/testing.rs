@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
+use crate::local_disks::LocalDisks;
 use crate::network::Vif;
 use crate::server::DiskConfig;
 use crate::{Flavor, PowerState, Server, VmState};
@@ -55,6 +56,7 @@ pub fn server(id: &str) -> Server {
         vifs: Vec::new(),
         volume_image: None,
         volumes: Vec::new(),
+        local_disks: LocalDisks::default(),
         rescue: None,
         resize: None,
         shelved: None,

@@ -109,14 +109,18 @@ impl Connection {
 /// The name of the next disk of a server with so many local disks and these volumes. Which bus it is on is seen from
 /// the name of the root disk.
 pub fn next_device(root: Option<&str>, local: usize, volumes: &[AttachedVolume]) -> String {
+    let free = |name: &String| volumes.iter().all(|volume| volume.device != *name);
+    let mut names = (local..).map(|number| device_name(root, number));
+    names.find(free).unwrap_or_default()
+}
+
+/// The name of a disk by its number, from 0 for the root, on the bus of the root.
+pub fn device_name(root: Option<&str>, number: usize) -> String {
     let root = root.unwrap_or("/dev/vda");
     let folder = root.trim_end_matches(char::is_alphabetic);
     let letters = root.trim_start_matches(folder);
-    let prefix = format!("{folder}{}", letters.get(..2).unwrap_or("vd"));
-    let name = |number: usize| format!("{prefix}{}", suffix(number));
-    let free = |name: &String| volumes.iter().all(|volume| volume.device != *name);
-    let mut names = (local..).map(name);
-    names.find(free).unwrap_or_default()
+    let prefix = letters.get(..2).unwrap_or("vd");
+    format!("{folder}{prefix}{}", suffix(number))
 }
 
 /// `a` to `z`, then `aa`, as Linux counts disks.

@@ -27,7 +27,8 @@ pub use compute_model::diagnostics::{
 };
 pub use compute_model::guest_hardware::{DiskLimits, GuestHardware, Random, Rates, Topology};
 pub use compute_model::hardware::{
-    CommandLine, DiskBus, InputBus, MachineType, NicModel, UsbModel, VideoModel, WatchdogAction,
+    CommandLine, DiskBus, FileSystem, InputBus, MachineType, NicModel, UsbModel, VideoModel,
+    WatchdogAction,
 };
 
 pub use ability::{

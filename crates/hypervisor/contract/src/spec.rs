@@ -8,7 +8,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CommandLine, DiskBus, DriverError, GuestHardware, MachineType, NicModel, VideoModel};
+use crate::{
+    CommandLine, DiskBus, DriverError, FileSystem, GuestHardware, MachineType, NicModel, VideoModel,
+};
 
 /// Everything a driver must know to make one server run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -195,9 +197,9 @@ impl ImageFormat {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ephemeral {
     pub size_gb: u64,
-    /// File system wanted by the user; the disk is handed over empty when None.
+    /// What it is formatted with when it is made; never again. It is handed over empty when None.
     #[serde(default)]
-    pub guest_format: Option<String>,
+    pub guest_format: Option<FileSystem>,
 }
 
 /// One network card.

@@ -1,5 +1,7 @@
 //! The disks of a server: made when missing, grown when too small, never shrunk, never formatted over.
 
+mod format;
+
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -94,8 +96,13 @@ pub(crate) fn ensure(ground: &Ground<'_>, record: &Record) -> Result<()> {
         ensure_root(ground, record, root)?;
     }
     for (number, disk) in record.spec.ephemeral.iter().enumerate() {
-        let size = disk.size_gb << 30;
-        ensure_size(ground, record, &layout.ephemeral(number), size, None)?;
+        let (path, size) = (layout.ephemeral(number), disk.size_gb << 30);
+        match disk.guest_format {
+            Some(kind) if !path.exists() => {
+                format::make(ground, &path, size, (kind, &format!("ephemeral{number}")))?;
+            }
+            _ => ensure_size(ground, record, &path, size, None)?,
+        }
     }
     if record.spec.swap_mb > 0 && !layout.swap().exists() {
         let path = layout.swap();

@@ -106,6 +106,7 @@ pub(super) async fn agents(parts: &Parts<'_>, hosts: &[drivers::Hosted]) -> Resu
             report_interval: compute.report_interval,
             sync_interval: compute.sync_power_state_interval,
             shutdown_timeout: compute.shutdown_timeout,
+            resume_guests: compute.resume_guests_state_on_host_boot,
             reserved_memory_mb: compute.reserved_host_memory_mb,
             reserved_vcpus: compute.reserved_host_cpus,
             reserved_disk_gb: compute.reserved_host_disk_mb.div_ceil(1024),
@@ -113,6 +114,7 @@ pub(super) async fn agents(parts: &Parts<'_>, hosts: &[drivers::Hosted]) -> Resu
             ram_ratio: compute.ram_ratio,
             disk_ratio: compute.disk_ratio,
             dhcp_domain: config.api.dhcp_domain.clone(),
+            default_ephemeral_format: compute.default_ephemeral_format,
             ..compute_agent::Settings::of(cloud_id, hosted.host.clone(), &node.id)
         };
         let agent = Agent::start(

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use compute_model::hardware::FileSystem;
 use compute_model::quota::Resource;
 use hypervisor_fake::{Faults, Latencies};
 use ipnet::IpNet;
@@ -18,11 +19,15 @@ pub struct ComputeSection {
     pub internal_service_availability_zone: String,
     pub password_length: usize,
     pub force_config_drive: bool,
+    pub max_local_block_devices: i64,
+    /// None: by the operating system that the image names.
+    pub default_ephemeral_format: Option<FileSystem>,
     pub service_down_time: Duration,
     pub report_interval: Duration,
     pub sync_power_state_interval: Duration,
     pub max_concurrent_builds: usize,
     pub shutdown_timeout: Duration,
+    pub resume_guests_state_on_host_boot: bool,
     pub vif_plugging_timeout: Duration,
     pub vif_plugging_is_fatal: bool,
     pub long_rpc_timeout: Duration,
@@ -85,6 +90,18 @@ impl Section for ComputeSection {
                 "false",
                 "Every new server gets a config drive.",
             ),
+            Opt::integer(
+                "max_local_block_devices",
+                "3",
+                "Most disks of a new server that lie on its host, the root too; -1 is without limit.",
+            )
+            .range(-1, 1000),
+            Opt::text(
+                "default_ephemeral_format",
+                "",
+                "File system of ephemeral disks whose users name none: `ext2`, `ext3`, `ext4`, `vfat`, `xfs` or `ntfs`. \
+                 Empty: `ext4` where the image says `os_type=linux`, `ntfs` for `windows`, else `vfat`.",
+            ),
             Opt::seconds(
                 "service_down_time",
                 "60",
@@ -109,6 +126,12 @@ impl Section for ComputeSection {
                 "shutdown_timeout",
                 "60",
                 "How long a guest may take to shut down before its power is cut.",
+            ),
+            Opt::boolean(
+                "resume_guests_state_on_host_boot",
+                "false",
+                "Whether servers that ran until their host lost its power are started when it is back, four at a time. \
+                 If not, they are shown SHUTOFF.",
             ),
             Opt::seconds(
                 "vif_plugging_timeout",
@@ -190,11 +213,17 @@ impl Section for ComputeSection {
             internal_service_availability_zone: from.text("internal_service_availability_zone"),
             password_length: from.integer("password_length"),
             force_config_drive: from.boolean("force_config_drive"),
+            max_local_block_devices: from.integer("max_local_block_devices"),
+            default_ephemeral_format: match from.text("default_ephemeral_format").is_empty() {
+                true => None,
+                false => from.parsed("default_ephemeral_format"),
+            },
             service_down_time: from.seconds("service_down_time"),
             report_interval: from.seconds("report_interval"),
             sync_power_state_interval: from.seconds("sync_power_state_interval"),
             max_concurrent_builds: from.integer("max_concurrent_builds"),
             shutdown_timeout: from.seconds("shutdown_timeout"),
+            resume_guests_state_on_host_boot: from.boolean("resume_guests_state_on_host_boot"),
             vif_plugging_timeout: from.seconds("vif_plugging_timeout"),
             vif_plugging_is_fatal: from.boolean("vif_plugging_is_fatal"),
             long_rpc_timeout: from.seconds("long_rpc_timeout"),

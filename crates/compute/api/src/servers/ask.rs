@@ -59,6 +59,7 @@ pub(super) fn new_server(request: CreateServer, version: Version) -> Result<NewS
         devices: devices(
             server.block_device_mapping,
             server.block_device_mapping_v2,
+            server.image_ref.as_ref().and_then(ImageRef::id),
             version.at_least(MULTIATTACH),
         )?,
         config_drive: server.config_drive.is_some_and(|flag| flag.0),
@@ -157,6 +158,7 @@ pub(super) fn files(
 fn devices(
     old: Option<Vec<OldBlockDevice>>,
     new: Option<Vec<BlockDevice>>,
+    image: Option<&str>,
     multiattach: bool,
 ) -> Result<Vec<Device>, Fault> {
     let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
@@ -166,29 +168,101 @@ fn devices(
         ));
     }
     if !old.is_empty() {
-        // The older notation knows nothing but volumes and snapshots.
-        return Ok(old
-            .into_iter()
-            .map(|device| Device {
-                source: Source::Volume,
-                local: false,
-                uuid: device.volume_id.or(device.snapshot_id).map(|id| id.0),
-                boot_index: None,
-                size: device.volume_size,
-                bus: None,
-                volume_type: None,
-                tag: None,
-                delete_on_termination: None,
-                said: BTreeMap::new(),
-                old: true,
-                multiattach: false,
-            })
-            .collect());
+        return older(old, image, multiattach);
     }
     new.into_iter()
         .filter(|device| !is_no_device(device.no_device.as_ref()))
         .map(|one| device(one, multiattach))
         .collect()
+}
+
+/// Disks in the notation of `block_device_mapping`. With an image the root is made of it, and nothing named boots;
+/// without one the first volume boots.
+fn older(
+    old: Vec<OldBlockDevice>,
+    image: Option<&str>,
+    multiattach: bool,
+) -> Result<Vec<Device>, Fault> {
+    let old = old.into_iter();
+    let named = old.filter(|device| !is_no_device(device.no_device.as_ref()));
+    let mut devices = named
+        .map(|one| older_device(one, multiattach))
+        .collect::<Result<Vec<_>, _>>()?;
+    if let Some(id) = image {
+        devices.insert(0, root_of(id));
+    } else if let Some(root) = devices.iter_mut().find(|device| !device.local) {
+        root.boot_index = Some(0);
+    }
+    Ok(devices)
+}
+
+/// A root on the host, made of an image.
+fn root_of(image: &str) -> Device {
+    Device {
+        source: Source::Image,
+        local: true,
+        uuid: Some(image.to_owned()),
+        boot_index: Some(0),
+        size: None,
+        bus: None,
+        volume_type: None,
+        tag: None,
+        delete_on_termination: None,
+        said: BTreeMap::new(),
+        old: true,
+        multiattach: false,
+    }
+}
+
+fn older_device(device: OldBlockDevice, multiattach: bool) -> Result<Device, Fault> {
+    let blank = device.virtual_name.as_deref().filter(|name| is_blank(name));
+    let (source, uuid) = match (blank, device.snapshot_id, device.volume_id) {
+        (Some(_), ..) => (Source::Blank, None),
+        (None, Some(id), _) => (Source::Snapshot, Some(id.0)),
+        (None, None, Some(id)) => (Source::Volume, Some(id.0)),
+        (None, None, None) => return Err(unrecognized()),
+    };
+    let swap = (blank == Some("swap")).then(|| "swap".to_owned());
+    let said = [
+        ("connection_info", device.connection_info),
+        ("device_name", device.device_name),
+        ("guest_format", swap),
+    ];
+    let said = said.into_iter();
+    Ok(Device {
+        source,
+        local: blank.is_some(),
+        uuid,
+        boot_index: None,
+        size: device.volume_size,
+        bus: None,
+        volume_type: None,
+        tag: None,
+        delete_on_termination: device
+            .delete_on_termination
+            .map(|flag| flag.0)
+            .filter(|_| blank.is_none()),
+        said: said
+            .filter_map(|(field, value)| Some((field, value?)))
+            .collect(),
+        old: true,
+        multiattach,
+    })
+}
+
+/// Whether a virtual name is that of a disk on the host: `swap`, `ephemeral0`, `ephemeral1`, …
+fn is_blank(name: &str) -> bool {
+    let number = name.strip_prefix("ephemeral");
+    let number = number.filter(|digits| !digits.is_empty() && digits.len() < 10);
+    let plain = |digits: &str| {
+        digits == "0"
+            || !digits.starts_with('0') && digits.bytes().all(|digit| digit.is_ascii_digit())
+    };
+    name == "swap" || number.is_some_and(plain)
+}
+
+fn unrecognized() -> Fault {
+    Fault::bad_request("Block Device Mapping is Invalid: Unrecognized legacy format.")
 }
 
 /// Whether a mapping only takes away one of the image, of which there are none.
@@ -209,11 +283,7 @@ fn device(device: BlockDevice, multiattach: bool) -> Result<Device, Fault> {
         Some(SourceType::Image) => Source::Image,
         Some(SourceType::Snapshot) => Source::Snapshot,
         Some(SourceType::Volume) => Source::Volume,
-        None => {
-            return Err(Fault::bad_request(
-                "Block Device Mapping is Invalid: Unrecognized legacy format.",
-            ));
-        }
+        None => return Err(unrecognized()),
     };
     let local = match device.destination_type {
         Some(DestinationType::Local) => true,

@@ -156,7 +156,7 @@ async fn what_a_server_cannot_be_made_from_is_said_in_novas_words() {
             json!({"block_device_mapping_v2": [{"source_type": "volume", "destination_type": "volume",
             "uuid": NOWHERE, "boot_index": 0}]}),
             400,
-            "Boot sequence for the instance and image/block device mapping combination is not valid.",
+            "Block Device Mapping is Invalid: failed to get volume",
         ),
     ];
     for (change, code, words) in cases {

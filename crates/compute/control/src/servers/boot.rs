@@ -1,4 +1,5 @@
-//! The disks of a new server: its root, made from an image on the host's own disk or a volume, and further volumes.
+//! The disks of a new server: its root, made from an image on the host's own disk or a volume, and further volumes. What
+//! else lies on the host is in `local_disks`.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use compute_model::volume::{Origin, VolumeRequest};
 use compute_model::{Flavor, create_fields, image_properties};
 
 use super::create::invalid;
-use super::plan;
+use super::{local_disks, plan};
 use crate::{Context, Control, ControlError, Result};
 
 /// Why volumes of several servers are refused to clients that do not know of them; Nova's words.
@@ -27,7 +28,7 @@ pub struct Device {
     pub uuid: Option<String>,
     /// None, and below zero, for one that is not booted from.
     pub boot_index: Option<i64>,
-    /// GiB.
+    /// GiB; MiB of a local disk for swap.
     pub size: Option<u32>,
     pub bus: Option<String>,
     pub volume_type: Option<String>,
@@ -35,7 +36,7 @@ pub struct Device {
     pub delete_on_termination: Option<bool>,
     /// Further fields that were said, as text.
     pub said: BTreeMap<&'static str, String>,
-    /// In the notation of `block_device_mapping`, which is not built.
+    /// In the notation of `block_device_mapping`.
     pub old: bool,
     /// Whether the client knows of volumes of several servers (2.60).
     pub multiattach: bool,
@@ -80,8 +81,8 @@ impl Disks {
 
 /// Whether the disks make sense together with the image.
 pub(super) fn check(devices: &[Device], image_id: Option<&str>) -> Result<()> {
-    if devices.iter().any(|device| device.old) {
-        return Err(not_built("Disks in the notation of block_device_mapping"));
+    for device in devices {
+        form(device, image_id.is_some())?;
     }
     let mut roots = devices.iter().filter(|device| device.is_root());
     match (image_id, roots.next(), roots.next()) {
@@ -100,10 +101,30 @@ pub(super) fn check(devices: &[Device], image_id: Option<&str>) -> Result<()> {
         match device.is_volume() {
             true => volume_fields(device)?,
             false if device.is_root() => root_fields(device)?,
-            false => return Err(not_built("Further disks on the host")),
+            false => local_disks::check(device)?,
         }
     }
     Ok(())
+}
+
+/// Whether the parts of a device go together, as Nova looks at them before anything else.
+fn form(device: &Device, image: bool) -> Result<()> {
+    let blank = device.source == Source::Blank;
+    let why = match (blank, device.uuid.is_some()) {
+        (true, true) => "Invalid device UUID.",
+        (false, false) => "Missing device UUID.",
+        _ if device.source == Source::Image && device.local && !(image && device.is_root()) => {
+            "Mapping image to local is not supported."
+        }
+        _ if device.local && device.volume_type.is_some() => {
+            "Specifying a volume_type with destination_type=local is not supported."
+        }
+        _ if device.source == Source::Volume && device.volume_type.is_some() => {
+            "Specifying volume type to existing volume is not supported."
+        }
+        _ => return Ok(()),
+    };
+    Err(malformed(why))
 }
 
 /// Whether the root disk and `imageRef` mean the same.
@@ -116,33 +137,20 @@ fn root_fits(root: &Device, image: Option<&str>) -> Result<()> {
         (Source::Image, false, Some(id)) if root.uuid.as_deref() != Some(id) => Err(malformed(
             "The root disk must be made from the image of imageRef.",
         )),
-        (Source::Volume | Source::Snapshot, _, Some(_)) => Err(malformed(
-            "Boot sequence for the instance and image/block device mapping combination is not valid.",
-        )),
-        // Until something is installed on it, nothing boots: that is its owner's plan.
-        (Source::Blank, false, None) => Ok(()),
-        (Source::Blank, ..) => Err(malformed("Nothing boots from a blank disk.")),
+        (Source::Blank, true, _) => Err(malformed("Nothing boots from a blank disk.")),
+        // Until something is installed on a blank volume, nothing boots: that is its owner's plan. Beside a volume, the
+        // image says what the hardware is.
         _ => Ok(()),
     }
 }
 
-fn malformed(why: &str) -> ControlError {
+pub(super) fn malformed(why: &str) -> ControlError {
     invalid(format!("Block Device Mapping is Invalid: {why}"))
 }
 
 /// What is said of the root disk beyond what it is made from.
 fn root_fields(root: &Device) -> Result<()> {
-    if root.volume_type.is_some() {
-        return Err(malformed(
-            "Specifying a volume_type with destination_type=local is not supported.",
-        ));
-    }
-    if root.delete_on_termination == Some(false) {
-        return Err(malformed("A disk on a host ends with its server."));
-    }
-    if root.tag.is_some() {
-        return Err(malformed("Disks on a host carry no tags."));
-    }
+    local_disks::on_host(root)?;
     fields(root)
 }
 
@@ -170,14 +178,11 @@ fn volume_fields(device: &Device) -> Result<()> {
         Source::Blank if size == 0 => Err(malformed(
             "Blank volumes (source: 'blank', dest: 'volume') need to have non-zero size",
         )),
-        Source::Volume if device.volume_type.is_some() => Err(malformed(
-            "A volume that exists keeps its type: volume_type cannot be honoured.",
-        )),
         _ => fields(device),
     }
 }
 
-fn fields(device: &Device) -> Result<()> {
+pub(super) fn fields(device: &Device) -> Result<()> {
     if let Some(bus) = device
         .bus
         .as_ref()
@@ -189,7 +194,11 @@ fn fields(device: &Device) -> Result<()> {
         )));
     }
     for (field, value) in &device.said {
-        let field = format!("server.block_device_mapping_v2.{field}");
+        let notation = match device.old {
+            true => "block_device_mapping",
+            false => "block_device_mapping_v2",
+        };
+        let field = format!("server.{notation}.{field}");
         if let Some(refusal) = create_fields::refusal(&field, value) {
             return Err(invalid(refusal.to_string()));
         }
@@ -222,7 +231,10 @@ pub(super) async fn plan(
             return Err(malformed(&format!("Volume {id} is there twice.")));
         }
         if device.is_root() {
-            disks.volume_image = Some(image);
+            disks.volume_image = Some(match image_id {
+                Some(_) => plan::image(control, cx, image_id).await?,
+                None => image,
+            });
         }
         disks.volumes.push(VolumeRequest {
             origin,
@@ -385,7 +397,7 @@ pub(super) fn fits(
     Ok(())
 }
 
-fn not_built(what: &str) -> ControlError {
+pub(super) fn not_built(what: &str) -> ControlError {
     ControlError::Unsupported {
         why: format!("{what} are not built yet."),
     }

@@ -19,7 +19,7 @@ use sql::sea_orm::DatabaseTransaction;
 
 use super::boot::{self, Device};
 use super::nics::{self, Networks};
-use super::{action_record, asked, nudge, plan};
+use super::{action_record, asked, local_disks, nudge, plan};
 use crate::{Context, Control, ControlError, Result, policy, server_groups};
 
 /// What a new server is asked to be, each part already well-formed.
@@ -88,6 +88,8 @@ pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<C
     plan::fits(control, cx, (image, local), &flavor)?;
     plan::honours(&new, image, &flavor)?;
     boot::fits(&new.devices, &image.properties, &flavor)?;
+    let most_local = control.settings.max_local_block_devices;
+    let local_disks = local_disks::plan(&new.devices, &flavor, most_local)?;
     let key = plan::key(control, cx, new.key_name.as_deref()).await?;
     let nics = nics::plan(control, cx, &new).await?;
     let config_drive = new.config_drive
@@ -142,6 +144,7 @@ pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<C
         reservation_id: reservation_id.clone(),
         vifs: Vec::new(),
         volumes: Vec::new(),
+        local_disks,
         rescue: None,
         resize: None,
         shelved: None,

@@ -43,9 +43,7 @@ pub async fn resize(
         quotas::hold(&tx, &server.project_id).await?;
         let mut server = lock(&tx, control, cx, id).await?;
         let rule = lifecycle::admit(Action::Resize, &server, admin)?;
-        let volume_backed = server.boots_from_volume();
-        resize::admit(&server.flavor, &new, volume_backed)
-            .map_err(|why| invalid(why.to_string()))?;
+        resize::admit(&server, &new).map_err(|why| invalid(why.to_string()))?;
         if server.host.is_none() {
             return Err(not_ready(&server.id));
         }
@@ -143,7 +141,7 @@ fn fits(
     disk_config: Option<DiskConfig>,
 ) -> Result<()> {
     let volume_backed = server.boots_from_volume();
-    resize::admit(&server.flavor, new, volume_backed).map_err(|why| invalid(why.to_string()))?;
+    resize::admit(server, new).map_err(|why| invalid(why.to_string()))?;
     let none = compute_model::image::ServerImage::default();
     let image = server.described_by().unwrap_or(&none);
     plan::fits(control, cx, (image, !volume_backed), new)?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use compute_model::fault::Fault;
 use compute_model::flavor::Flavor;
 use compute_model::image::ServerImage;
+use compute_model::local_disks::LocalDisks;
 use compute_model::network::Vif;
 use compute_model::rescue::Rescue;
 use compute_model::resize::Resize;
@@ -28,6 +29,8 @@ struct Document {
     volume_image: Option<ServerImage>,
     #[serde(default)]
     volumes: Vec<AttachedVolume>,
+    #[serde(default)]
+    local_disks: LocalDisks,
     #[serde(default)]
     rescue: Option<Rescue>,
     #[serde(default)]
@@ -56,6 +59,7 @@ pub fn active(server: &Server) -> Result<ActiveModel> {
         vifs: server.vifs.clone(),
         volume_image: server.volume_image.clone(),
         volumes: server.volumes.clone(),
+        local_disks: server.local_disks.clone(),
         rescue: server.rescue.clone(),
         resize: server.resize.clone(),
         shelved: server.shelved.clone(),
@@ -155,6 +159,7 @@ pub fn server(row: Model) -> Result<Server> {
         vifs: document.vifs,
         volume_image: document.volume_image,
         volumes: document.volumes,
+        local_disks: document.local_disks,
         rescue: document.rescue,
         resize: document.resize,
         shelved: document.shelved,

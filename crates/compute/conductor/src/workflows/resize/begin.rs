@@ -137,6 +137,7 @@ async fn unclaim(_env: &Env, cx: &StepContext, state: &mut State) -> Result<(), 
 async fn change(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let (mut server, sizes) = held(env, state).await?;
     server.flavor = sizes.new;
+    server.local_disks = server.local_disks.resized();
     let power = act::tell(env, cx, &state.asked, Action::Resize, server).await?;
     state.power_state = Some(power.number());
     Ok(Next::Go)
@@ -185,6 +186,7 @@ async fn done(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
     };
     settle(cx, (state, true), &ending, |server, sizes| {
         server.flavor = sizes.new.clone();
+        server.local_disks = server.local_disks.resized();
         server.vm_state = VmState::Resized;
         server.power_state = power;
         server.launched_at = Some(records::now());
