@@ -23,6 +23,7 @@ mod local_disks;
 mod networks;
 mod plugging;
 mod policies;
+mod power_cuts;
 mod proxies;
 mod quarantine;
 mod repairs;

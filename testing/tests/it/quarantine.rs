@@ -362,6 +362,7 @@ async fn a_report_of_another_cloud_or_under_another_name_is_refused() {
                 epoch: 9,
             }],
             doubted: vec![server.id.clone()],
+            resume: false,
         };
         let options = Options::default();
         let refused = cloud

@@ -376,6 +376,7 @@ async fn actions(stage: Stage) {
                 epoch: row.epoch,
                 given: Given::default(),
                 power_state: None,
+                refused: 0,
             };
             stage.world::<Act>(&row.id, state)
         };

@@ -13,7 +13,7 @@ use crate::failure::{of_driver, unsupported};
 use crate::images::Hold;
 use crate::numbers::{epoch, power};
 use crate::spec::{self, Extras};
-use crate::{Host, images, late, rescue};
+use crate::{Host, images, late, rescue, resume};
 
 /// Carries out one action. Repeating it is harmless.
 pub async fn act(host: Arc<Host>, _context: Context, message: Act) -> Result<Done, Failure> {
@@ -70,6 +70,7 @@ async fn carry_out(host: &Arc<Host>, message: &Act) -> Result<GuestFacts, Failur
             let (described, _holds) = described(host, server).await?;
             facts_of(host.driver.reboot(&described, Reboot::Hard).await)?
         }
+        Action::ResumeOnBoot => resume::resume(host, server).await?,
         Action::Pause | Action::Unpause => pause(host, server, action).await?,
         Action::Suspend | Action::Resume => suspend(host, server, action).await?,
         Action::Rescue => {
@@ -144,7 +145,7 @@ fn patience(host: &Host, server: &Server) -> Duration {
     shutdown_timeout(asked.map(String::as_str), host.settings.shutdown_timeout)
 }
 
-fn facts_of(result: Result<GuestFacts, DriverError>) -> Result<GuestFacts, Failure> {
+pub fn facts_of(result: Result<GuestFacts, DriverError>) -> Result<GuestFacts, Failure> {
     result.map_err(|error| of_driver(&error))
 }
 
@@ -183,7 +184,7 @@ fn shutdown_timeout(asked: Option<&str>, usual: Duration) -> Duration {
 
 /// The description to start from: the one kept here (it has the config drive as it was made), or,
 /// when this host lost it, a new one. The holds keep its files until the server's record names them.
-async fn described(host: &Host, server: &Server) -> Result<(ServerSpec, Vec<Hold>), Failure> {
+pub async fn described(host: &Host, server: &Server) -> Result<(ServerSpec, Vec<Hold>), Failure> {
     let kept = host.driver.spec(&server.id).await;
     if let Some(kept) = kept.map_err(|error| of_driver(&error))? {
         return Ok((spec::renewed(kept, server)?, Vec::new()));

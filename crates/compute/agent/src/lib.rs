@@ -16,6 +16,7 @@ mod numbers;
 mod plug;
 mod report;
 mod rescue;
+mod resume;
 pub mod settings;
 mod snapshot;
 mod spec;
@@ -43,6 +44,8 @@ pub(crate) struct Host {
     pub images: ImageCache,
     pub settings: Settings,
     pub builds: Semaphore,
+    /// Guests that are started again after their host was away.
+    pub resumed: Arc<Semaphore>,
     /// Rung when a conductor wants a report of all guests now.
     pub report_guests: Notify,
     pub given_up: given_up::GivenUp,
@@ -82,6 +85,7 @@ impl Agent {
         let images = ImageCache::new(image, session, &driver, &settings);
         let host = Arc::new(Host {
             builds: Semaphore::new(settings.max_concurrent_builds.max(1)),
+            resumed: Arc::new(Semaphore::new(resume::AT_ONCE)),
             driver,
             bus: bus.clone(),
             images,

@@ -123,14 +123,15 @@ fn boot_time(facts: &HostFacts) -> DateTime<Utc> {
 /// missed, or when a conductor wants it.
 pub async fn guests(host: Arc<Host>, stop: CancellationToken) {
     let mut events = host.driver.events();
-    let mut all = true;
+    let (mut all, mut resume) = (true, host.settings.resume_guests);
     loop {
-        if all && !report_guests(&host).await {
+        if all && !report_guests(&host, resume).await {
             tokio::select! {
                 () = tokio::time::sleep(AGAIN) => continue,
                 () = stop.cancelled() => return,
             }
         }
+        resume = false;
         all = tokio::select! {
             event = events.recv() => match event {
                 Ok(event) => !report_event(&host, &event).await,
@@ -180,15 +181,15 @@ async fn report_event(host: &Host, event: &GuestEvent) -> bool {
 
 /// All guests; removes those that are to go, and looks again at those that are in doubt. False when no
 /// conductor answered.
-async fn report_guests(host: &Host) -> bool {
-    let Some(first) = ask_about_guests(host, Vec::new()).await else {
+async fn report_guests(host: &Host, resume: bool) -> bool {
+    let Some(first) = ask_about_guests(host, Vec::new(), resume).await else {
         return false;
     };
     let_go(host, first.servers).await;
     if first.doubtful.is_empty() {
         return true;
     }
-    let Some(second) = ask_about_guests(host, first.doubtful).await else {
+    let Some(second) = ask_about_guests(host, first.doubtful, false).await else {
         return false;
     };
     let_go(host, second.servers).await;
@@ -196,7 +197,7 @@ async fn report_guests(host: &Host) -> bool {
 }
 
 /// Lists the guests and hears what is to become of them.
-async fn ask_about_guests(host: &Host, doubted: Vec<String>) -> Option<Unwanted> {
+async fn ask_about_guests(host: &Host, doubted: Vec<String>, resume: bool) -> Option<Unwanted> {
     let guests = match host.driver.list().await {
         Ok(guests) => guests,
         Err(error) => {
@@ -217,6 +218,7 @@ async fn ask_about_guests(host: &Host, doubted: Vec<String>) -> Option<Unwanted>
             })
             .collect(),
         doubted,
+        resume,
     };
     let options = Options::default().deadline(CONDUCTOR_TIMEOUT);
     match host.bus.call(&conductor::address(), report, options).await {

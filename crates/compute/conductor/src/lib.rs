@@ -66,6 +66,7 @@ impl Conductor {
             .on::<workflows::shelve::aside::Shelve>()
             .on::<workflows::shelve::here::UnshelveHere>()
             .on::<workflows::shelve::back::Unshelve>()
+            .on::<workflows::resume_guest::ResumeGuest>()
             .on::<workflows::resize::begin::Resize>()
             .on::<workflows::resize::confirm::ConfirmResize>()
             .on::<workflows::resize::revert::RevertResize>()

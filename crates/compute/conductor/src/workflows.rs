@@ -7,6 +7,7 @@ pub mod build;
 pub mod delete;
 pub mod interfaces;
 pub mod resize;
+pub mod resume_guest;
 pub mod shelve;
 pub mod snapshot;
 pub mod soft_delete;

@@ -14,7 +14,7 @@ use VmState::{Active, Paused, Rescued, Resized, Shelved, SoftDeleted, Stopped, S
 pub use devices::{DeviceChange, admit_device, admit_device_unless_shelved};
 pub use operations::{Operation, operation};
 
-/// Something that a server's host does with its guest when a user asks. Other operations (build, delete, a change of
+/// Something that a server's host does with its guest when a user asks, or when the host itself was away. Other operations (build, delete, a change of
 /// network cards) are workflows of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -36,6 +36,8 @@ pub enum Action {
     RevertResize,
     SoftDelete,
     Restore,
+    /// The guest ran until its host lost its power.
+    ResumeOnBoot,
 }
 
 impl Action {
@@ -58,6 +60,7 @@ impl Action {
         Action::RevertResize,
         Action::SoftDelete,
         Action::Restore,
+        Action::ResumeOnBoot,
     ];
 }
 
@@ -292,6 +295,18 @@ pub fn rule(action: Action) -> Rule {
             claims: Some(ResizeReverting),
             settles: Some(Active),
             stays_stopped: true,
+            on_failure: OnFailure::Error,
+        },
+        // Nobody asks for it. Source: Nova's `_resume_guests_state`, which leaves the vm state and sets error on failure.
+        Action::ResumeOnBoot => Rule {
+            word: "resume_on_host_boot",
+            verb: "start again",
+            record: "start",
+            from: &[Active, Rescued, Resized],
+            from_task: From::Idle,
+            claims: Some(PoweringOn),
+            settles: None,
+            stays_stopped: false,
             on_failure: OnFailure::Error,
         },
         // A delete where deleted servers are kept for a while. What is in none of these states, was never started, or is on no

@@ -106,6 +106,9 @@ pub struct GuestReport {
     /// Guests that the answer before called doubtful, when this is the second look at them.
     #[serde(default)]
     pub doubted: Vec<String>,
+    /// The agent began, and guests that ran until then and do not run now are to run again.
+    #[serde(default)]
+    pub resume: bool,
 }
 
 /// One guest of a [`GuestReport`].

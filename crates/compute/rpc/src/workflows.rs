@@ -181,7 +181,16 @@ pub struct Act {
     pub given: Given,
     #[serde(default)]
     pub power_state: Option<u8>,
+    /// How often its host could not, of a [`RESUME_GUEST`].
+    #[serde(default)]
+    pub refused: u32,
 }
+
+/// Kind of an [`Act`] by which a guest runs again whose host lost its power. It waits for its turn.
+pub const RESUME_GUEST: &str = "resume_guest";
+
+/// The version of a [`RESUME_GUEST`] and of its steps.
+pub const RESUME_GUEST_VERSION: u16 = 1;
 
 /// Kind of a [`Resize`] that begins.
 pub const RESIZE: &str = "resize";
@@ -354,7 +363,7 @@ pub const DEVICE_CHANGES: &[&str] = &[
 
 /// Operations that may start a guest with the devices that its server's record had a moment before. (Those of shelving
 /// wait for changes of devices, and are not waited for.)
-pub const STARTS: &[&str] = &[ACT, RESIZE, REVERT_RESIZE];
+pub const STARTS: &[&str] = &[ACT, RESUME_GUEST, RESIZE, REVERT_RESIZE];
 
 /// Kind of [`Snapshot`].
 pub const SNAPSHOT: &str = "snapshot";

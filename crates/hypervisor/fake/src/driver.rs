@@ -120,6 +120,21 @@ impl FakeDriver {
         .await
     }
 
+    /// The machine loses its power: what ran does not run any more, and nobody hears of it.
+    ///
+    /// # Errors
+    /// A guest's file cannot be written.
+    pub async fn cut_power(&self) -> Result<()> {
+        for mut guest in self.host.guests.all() {
+            let _held = self.host.locks.lock(&guest.spec.id).await;
+            if alive(&guest) {
+                guest.take(PowerState::Shutdown);
+                self.host.guests.put(guest)?;
+            }
+        }
+        Ok(())
+    }
+
     async fn end_by_guest(
         &self,
         id: &str,

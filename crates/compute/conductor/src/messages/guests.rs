@@ -14,6 +14,7 @@ use compute_rpc::conductor::{
 };
 
 use super::{Desk, database, own_cloud, quarantine};
+use crate::workflows::resume_guest::{begin, ran};
 
 /// A guest changed its state.
 pub async fn changed(
@@ -49,6 +50,13 @@ pub async fn report(
             .guests
             .iter()
             .find(|guest| guest.server_id == server.id);
+        if let Some(guest) = guest.filter(|guest| message.resume && ran(server, guest.power_state))
+        {
+            begin(db, &message.host, &server.id, guest.power_state)
+                .await
+                .map_err(database)?;
+            continue;
+        }
         compare(db, &message.host, server, guest)
             .await
             .map_err(database)?;

@@ -88,7 +88,11 @@ async fn act(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, Ste
     }
 }
 
-async fn settle(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+pub(super) async fn settle(
+    env: &Env,
+    cx: &StepContext,
+    state: &mut State,
+) -> Result<Next, StepError> {
     let rule = lifecycle::rule(state.action);
     let Some(number) = state.power_state else {
         return Ok(Next::Go);
@@ -125,7 +129,12 @@ async fn settle(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, 
 
 /// Ends the action without effect. Nobody knows whether its host may still carry it out: the server gets a new
 /// epoch, and the host hears of that, so that what comes late is refused.
-async fn failed(env: &Env, cx: &StepContext, state: &State, why: &Value) -> Result<(), StepError> {
+pub(super) async fn failed(
+    env: &Env,
+    cx: &StepContext,
+    state: &State,
+    why: &Value,
+) -> Result<(), StepError> {
     let rule = lifecycle::rule(state.action);
     let why = Why::of(why);
     let told = FailureText {
@@ -159,7 +168,7 @@ async fn failed(env: &Env, cx: &StepContext, state: &State, why: &Value) -> Resu
 }
 
 /// The server while this operation still holds it.
-async fn current(env: &Env, state: &State) -> Result<Option<Server>, StepError> {
+pub(super) async fn current(env: &Env, state: &State) -> Result<Option<Server>, StepError> {
     let server = records::load(env, &state.server_id).await?;
     Ok(server.filter(|server| server.epoch == state.epoch))
 }

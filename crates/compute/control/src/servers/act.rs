@@ -44,6 +44,7 @@ pub(super) async fn begin(
             epoch: server.epoch,
             given: given.clone(),
             power_state: None,
+            refused: 0,
         };
         let begun = workflow::insert(&tx, (ACT, ACT_VERSION), &server.id, &state).await?;
         tx.commit().await?;
