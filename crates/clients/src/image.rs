@@ -9,7 +9,7 @@ use futures::Stream;
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{Reply, Result, Service};
 
@@ -158,6 +158,39 @@ pub async fn upload(
     let answer = service.stream(Method::PUT, &path, &headers, Body::from_stream(data), time);
     answer.await?.accepted().await?;
     Ok(())
+}
+
+/// Gives an image no data: it stands for what its properties name, and is active then.
+///
+/// # Errors
+/// 409 when it has data already.
+pub async fn upload_nothing(service: &Service, token: &str, id: &str) -> Result<()> {
+    let path = format!("/v2/images/{}/file", segment(id));
+    let headers = [
+        ("x-auth-token", token),
+        ("content-type", "application/octet-stream"),
+    ];
+    let answer = service.send(Method::PUT, &path, &headers, Bytes::new());
+    answer.await?.accepted().await?;
+    Ok(())
+}
+
+/// Gives an image these properties, whether or not it has them.
+///
+/// # Errors
+/// 403 and 413 by policy and quota, 404.
+pub async fn describe(
+    service: &Service,
+    token: &str,
+    id: &str,
+    properties: &BTreeMap<String, String>,
+) -> Result<()> {
+    let operations = properties
+        .iter()
+        .map(|(name, value)| json!({"op": "add", "path": format!("/{name}"), "value": value}));
+    patch(service, token, id, &Value::Array(operations.collect()))
+        .await
+        .map(drop)
 }
 
 /// Removes an image; one that is gone is success.

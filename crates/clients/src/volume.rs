@@ -28,6 +28,8 @@ pub struct Volume {
     /// `true` or `false`, as text.
     #[serde(default)]
     pub bootable: String,
+    #[serde(default)]
+    pub description: Option<String>,
     /// The attributes and properties of the image that it was made of, as text.
     #[serde(default)]
     pub volume_image_metadata: BTreeMap<String, String>,
@@ -45,6 +47,9 @@ pub struct Snapshot {
 
 /// The metadata that names what a volume was made for.
 const MADE_FOR: &str = "made_for_server";
+
+/// The metadata that names the image that a snapshot is a disk of.
+const DISK_OF: &str = "made_for_image";
 
 /// An attachment in a list.
 #[derive(Debug, Clone, Deserialize)]
@@ -75,6 +80,76 @@ pub async fn snapshot(service: &Service, token: &str, id: &str) -> Result<Snapsh
     let path = format!("/v3/snapshots/{}", segment(id));
     let mut body: Value = ask(service, token, Method::GET, &path, None).await?;
     read(service, body["snapshot"].take())
+}
+
+/// Makes a snapshot of a volume, which may be in use, as a disk of an image.
+///
+/// # Errors
+/// 400 when the volume is in a status that forbids it, 404, 413 for a quota.
+pub async fn make_snapshot(
+    service: &Service,
+    token: &str,
+    image_id: &str,
+    (volume, name): (&Volume, &str),
+) -> Result<Snapshot> {
+    let body = json!({"snapshot": {
+        "volume_id": volume.id, "force": true, "name": name, "description": volume.description,
+        "metadata": { DISK_OF: image_id },
+    }});
+    let path = "/v3/snapshots";
+    let mut body: Value = ask(service, token, Method::POST, path, Some(body)).await?;
+    read(service, body["snapshot"].take())
+}
+
+/// The snapshots of the caller's project that are disks of an image.
+///
+/// # Errors
+/// The service does not answer, or refuses.
+pub async fn snapshots_of_image(
+    service: &Service,
+    token: &str,
+    image_id: &str,
+) -> Result<Vec<Snapshot>> {
+    let wanted = json!({ DISK_OF: image_id }).to_string();
+    let path = format!("/v3/snapshots/detail?metadata={}", segment(&wanted));
+    let mut body: Value = ask(service, token, Method::GET, &path, None).await?;
+    read(service, body["snapshots"].take())
+}
+
+/// Deletes a snapshot; one that is gone is success.
+///
+/// # Errors
+/// 400 when it is used or being made.
+pub async fn delete_snapshot(service: &Service, token: &str, id: &str) -> Result<()> {
+    let path = format!("/v3/snapshots/{}", segment(id));
+    gone(ask(service, token, Method::DELETE, &path, None).await)
+}
+
+/// How many more snapshots the caller's project may have; none: as many as it likes.
+///
+/// # Errors
+/// The service does not answer, or refuses.
+pub async fn snapshots_left(service: &Service, token: &str) -> Result<Option<u64>> {
+    let path = "/v3/limits";
+    let body: Value = ask(service, token, Method::GET, path, None).await?;
+    let absolute = &body["limits"]["absolute"];
+    let most = absolute["maxTotalSnapshots"].as_i64().unwrap_or(-1);
+    let used = absolute["totalSnapshotsUsed"].as_i64().unwrap_or_default();
+    let left = most.saturating_sub(used).max(0);
+    Ok(u64::try_from(most).ok().map(|_| left.unsigned_abs()))
+}
+
+/// Has a reserved volume hold an image again. It begins: the service says with an event when it is done.
+///
+/// # Errors
+/// 400 when the volume is in a status that forbids it, or too small; 404 for volume and image.
+pub async fn reimage(service: &Service, token: &str, id: &str, image_id: &str) -> Result<()> {
+    let path = format!("/v3/volumes/{}/action", segment(id));
+    let body = json!({"os-reimage": {"image_id": image_id, "reimage_reserved": true}});
+    let version = "volume 3.68";
+    service
+        .json_at(version, Method::POST, &path, token, Some(&body))
+        .await
 }
 
 /// Makes a volume in the caller's project, for the purpose that `made_for` names; gives its id.

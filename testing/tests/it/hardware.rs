@@ -144,7 +144,10 @@ const SEEN_ELSEWHERE: &[&str] = &[
     "hw_auto_disk_config",                  // below
     "hw_rescue_bus",                        // model: rescue
     "hw_rescue_device",                     // model: rescue
+    "img_bdm_v2",                           // volume_images
+    "img_block_device_mapping",             // volume_images
     "img_config_drive",                     // below
+    "img_root_device_name",                 // volume_images
     "kernel_id",                            // advisories
     "os_require_quiesce",                   // server_images
     "os_shutdown_timeout",                  // agent: act

@@ -39,4 +39,5 @@ mod soft_delete;
 mod start;
 mod tls;
 mod torture;
+mod volume_images;
 mod walk;

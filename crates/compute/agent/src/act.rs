@@ -56,7 +56,7 @@ async fn carry_out(host: &Arc<Host>, message: &Act) -> Result<GuestFacts, Failur
         Action::Restore => {
             let (mut described, _holds) = described(host, server).await?;
             // What interrupted a change of its size left the row right, and maybe not the guest.
-            spec::size(&mut described, server)?;
+            spec::size(&mut described, server, &host.settings)?;
             facts_of(host.driver.ensure_running(&described).await)?
         }
         Action::RebootSoft => {

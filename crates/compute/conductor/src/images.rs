@@ -40,11 +40,17 @@ pub async fn remove(env: &Env, token: &str, id: &str) -> Result<(), StepError> {
 
 /// The image service as it is asked in the name of who asked, and their token.
 pub async fn in_name(env: &Env, token: &str) -> Result<(clients::Service, String), StepError> {
+    let (token, own) = tokens(env, token).await?;
+    Ok((env.image.vouched(&own), token))
+}
+
+/// The token of who asked, which came sealed, and compute's own, which vouches for it.
+pub async fn tokens(env: &Env, token: &str) -> Result<(String, String), StepError> {
     let opened = sealed::open(env.session.secret().expose_secret(), token);
     let token =
         opened.ok_or_else(|| Why::new(Kind::Internal, "the caller's token cannot be read"))?;
     let own = env.session.token().await.map_err(away)?;
-    Ok((env.image.vouched(&own), token.expose_secret().to_owned()))
+    Ok((token.expose_secret().to_owned(), own.to_string()))
 }
 
 /// An answer that no other attempt will change.

@@ -63,6 +63,7 @@ impl Conductor {
             .on::<workflows::volumes::attach::AttachVolume>()
             .on::<workflows::volumes::detach::DetachVolume>()
             .on::<workflows::snapshot::Snapshot>()
+            .on::<workflows::snapshot::volumes::SnapshotVolumes>()
             .on::<workflows::shelve::aside::Shelve>()
             .on::<workflows::shelve::here::UnshelveHere>()
             .on::<workflows::shelve::back::Unshelve>()

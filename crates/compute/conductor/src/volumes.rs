@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use clients::ClientError;
 use clients::volume as cinder;
+use clients::{ClientError, Service};
 use compute_model::Server;
 use compute_model::fault::Kind;
 use compute_model::volume::{AttachedVolume, Connection};
@@ -12,8 +12,8 @@ use serde_json::json;
 use workflow::{StepContext, StepError};
 
 use crate::env::Env;
-use crate::records;
 use crate::why::Why;
+use crate::{images, records};
 
 /// How long a volume service in trouble is left alone.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -201,6 +201,12 @@ where
     Fut: Future<Output = clients::Result<T>>,
 {
     env.session.with(call).await.map_err(trouble)
+}
+
+/// The volume service as it is asked in the name of who asked, and their token, which came sealed.
+pub async fn in_name(env: &Env, token: &str) -> Result<(Service, String), StepError> {
+    let (token, own) = images::tokens(env, token).await?;
+    Ok((env.volume.vouched(&own), token))
 }
 
 /// What a failed call means for a step.

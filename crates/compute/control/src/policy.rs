@@ -149,10 +149,6 @@ mod tests {
             "live migration is not built",
         ),
         (
-            "os_compute_api:servers:create_image:allow_volume_backed",
-            "images of servers that boot from a volume are not built",
-        ),
-        (
             "os_compute_api:servers:migrations:index:host",
             "migrations are not built",
         ),

@@ -203,11 +203,8 @@ mod tests {
         assert_eq!(value(&both, "hw_vm_mode"), Some("hvm"));
         assert_eq!(value(&both, "hw_disk_bus"), Some("ide"));
         assert!(check(&of(&[("vm_mode", "nope")])).is_err());
-        let mapped = of(&[("block_device_mapping", "[{\"volume_size\": 1}]")]);
+        let mapped = of(&[("mappings", "[{\"virtual\": \"ami\"}]")]);
         let said = refuse(&mapped).unwrap_err().to_string();
-        assert!(
-            said.starts_with("Image property block_device_mapping="),
-            "{said}"
-        );
+        assert!(said.starts_with("Image property mappings="), "{said}");
     }
 }

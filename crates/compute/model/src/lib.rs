@@ -15,6 +15,7 @@ pub mod hardware;
 pub mod host;
 pub mod host_name;
 pub mod image;
+pub mod image_disks;
 pub mod image_properties;
 pub mod keypair;
 pub mod lifecycle;

@@ -388,6 +388,25 @@ pub struct Snapshot {
     pub backup: Option<Backup>,
 }
 
+/// Kind of [`SnapshotVolumes`].
+pub const SNAPSHOT_VOLUMES: &str = "snapshot_volumes";
+
+/// The version of [`SnapshotVolumes`] and of its steps.
+pub const SNAPSHOT_VOLUMES_VERSION: u16 = 1;
+
+/// An image is made of a server that boots from a volume: it stands for snapshots of the server's volumes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SnapshotVolumes {
+    pub image: Snapshot,
+    /// The image's name.
+    pub name: String,
+    /// What the server's disks sit on.
+    pub bus: String,
+    pub root_device: String,
+    /// The volumes of the guest at acceptance, the one that it boots from first.
+    pub volumes: Vec<AttachedVolume>,
+}
+
 /// A backup replaces older ones of its type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backup {

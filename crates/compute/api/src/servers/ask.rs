@@ -37,6 +37,7 @@ pub(super) fn new_server(request: CreateServer, version: Version) -> Result<NewS
         (Some(Wanted::List(listed)), _) | (None, Some(listed)) => Networks::Listed(nics(listed)?),
         (None, None) => Networks::Unsaid,
     };
+    let without_devices = without_devices(server.block_device_mapping_v2.as_deref());
     Ok(NewServer {
         name,
         image_id: server
@@ -60,8 +61,9 @@ pub(super) fn new_server(request: CreateServer, version: Version) -> Result<NewS
             server.block_device_mapping,
             server.block_device_mapping_v2,
             server.image_ref.as_ref().and_then(ImageRef::id),
-            version.at_least(MULTIATTACH),
         )?,
+        without_devices,
+        multiattach: version.at_least(MULTIATTACH),
         config_drive: server.config_drive.is_some_and(|flag| flag.0),
         key_name: server.key_name.map(|Name(key)| key),
         min_count,
@@ -159,7 +161,6 @@ fn devices(
     old: Option<Vec<OldBlockDevice>>,
     new: Option<Vec<BlockDevice>>,
     image: Option<&str>,
-    multiattach: bool,
 ) -> Result<Vec<Device>, Fault> {
     let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
     if !old.is_empty() && !new.is_empty() {
@@ -168,25 +169,21 @@ fn devices(
         ));
     }
     if !old.is_empty() {
-        return older(old, image, multiattach);
+        return older(old, image);
     }
     new.into_iter()
         .filter(|device| !is_no_device(device.no_device.as_ref()))
-        .map(|one| device(one, multiattach))
+        .map(device)
         .collect()
 }
 
 /// Disks in the notation of `block_device_mapping`. With an image the root is made of it, and nothing named boots;
 /// without one the first volume boots.
-fn older(
-    old: Vec<OldBlockDevice>,
-    image: Option<&str>,
-    multiattach: bool,
-) -> Result<Vec<Device>, Fault> {
+fn older(old: Vec<OldBlockDevice>, image: Option<&str>) -> Result<Vec<Device>, Fault> {
     let old = old.into_iter();
     let named = old.filter(|device| !is_no_device(device.no_device.as_ref()));
     let mut devices = named
-        .map(|one| older_device(one, multiattach))
+        .map(|one| older_device(one))
         .collect::<Result<Vec<_>, _>>()?;
     if let Some(id) = image {
         devices.insert(0, root_of(id));
@@ -210,11 +207,10 @@ fn root_of(image: &str) -> Device {
         delete_on_termination: None,
         said: BTreeMap::new(),
         old: true,
-        multiattach: false,
     }
 }
 
-fn older_device(device: OldBlockDevice, multiattach: bool) -> Result<Device, Fault> {
+fn older_device(device: OldBlockDevice) -> Result<Device, Fault> {
     let blank = device.virtual_name.as_deref().filter(|name| is_blank(name));
     let (source, uuid) = match (blank, device.snapshot_id, device.volume_id) {
         (Some(_), ..) => (Source::Blank, None),
@@ -246,7 +242,6 @@ fn older_device(device: OldBlockDevice, multiattach: bool) -> Result<Device, Fau
             .filter_map(|(field, value)| Some((field, value?)))
             .collect(),
         old: true,
-        multiattach,
     })
 }
 
@@ -265,7 +260,15 @@ fn unrecognized() -> Fault {
     Fault::bad_request("Block Device Mapping is Invalid: Unrecognized legacy format.")
 }
 
-/// Whether a mapping only takes away one of the image, of which there are none.
+/// The names of disks of the image that the server is not to have.
+fn without_devices(new: Option<&[BlockDevice]>) -> Vec<String> {
+    let all = new.unwrap_or_default().iter();
+    all.filter(|device| is_no_device(device.no_device.as_ref()))
+        .filter_map(|device| device.device_name.clone())
+        .collect()
+}
+
+/// Whether a mapping only takes away one of the image.
 fn is_no_device(said: Option<&Value>) -> bool {
     match said {
         None | Some(Value::Null) => false,
@@ -277,7 +280,7 @@ fn is_no_device(said: Option<&Value>) -> bool {
     }
 }
 
-fn device(device: BlockDevice, multiattach: bool) -> Result<Device, Fault> {
+fn device(device: BlockDevice) -> Result<Device, Fault> {
     let source = match device.source_type {
         Some(SourceType::Blank) => Source::Blank,
         Some(SourceType::Image) => Source::Image,
@@ -315,7 +318,6 @@ fn device(device: BlockDevice, multiattach: bool) -> Result<Device, Fault> {
         tag: device.tag.or(device.tag_at_first).map(|tag| tag.0),
         delete_on_termination: device.delete_on_termination.map(|flag| flag.0),
         old: false,
-        multiattach,
         said: said
             .filter_map(|(field, value)| Some((field, value?)))
             .collect(),

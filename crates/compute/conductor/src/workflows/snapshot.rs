@@ -2,6 +2,10 @@
 //! copies the disk into a file), **upload** (the image service has it), **rotate** (older backups go), **settle**.
 //!
 //! Undone, the image and the file are gone and the server is free.
+//!
+//! [`volumes`] is the same of a server that boots from a volume.
+
+pub mod volumes;
 
 use std::time::Duration;
 
@@ -12,6 +16,7 @@ use compute_model::fault::Kind;
 use compute_model::{Server, TaskState};
 use compute_rpc::agent;
 use compute_rpc::workflows::{SNAPSHOT, SNAPSHOT_VERSION, Snapshot as State};
+use serde::Serialize;
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
@@ -206,11 +211,21 @@ async fn rotate(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next,
 }
 
 async fn settle(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    settle_whole(env, cx, state, state).await
+}
+
+/// The server is free; `whole` is the state of the workflow of which this image is a part.
+async fn settle_whole<S: Serialize + Sync>(
+    env: &Env,
+    cx: &StepContext,
+    whole: &S,
+    state: &State,
+) -> Result<Next, StepError> {
     let host = records::load(env, &state.server_id).await?;
     let host = host.and_then(|server| server.host);
     let event = records::event(&state.asked, &event_name(state), host.as_deref(), None);
     let event = Some((&state.asked, event));
-    records::finish(cx, state, &state.server_id, event, |server| {
+    records::finish(cx, whole, &state.server_id, event, |server| {
         if server.epoch != state.epoch {
             return false;
         }

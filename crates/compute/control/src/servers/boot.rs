@@ -1,6 +1,8 @@
 //! The disks of a new server: its root, made from an image on the host's own disk or a volume, and further volumes. What
 //! else lies on the host is in `local_disks`.
 
+mod mapped;
+
 use std::collections::BTreeMap;
 
 use clients::ClientError;
@@ -8,11 +10,13 @@ use clients::volume as cinder;
 use compute_model::hardware::DiskBus;
 use compute_model::image::ServerImage;
 use compute_model::volume::{Origin, VolumeRequest};
-use compute_model::{Flavor, create_fields, image_properties};
+use compute_model::{Flavor, create_fields, image_disks, image_properties};
 
 use super::create::invalid;
 use super::{local_disks, plan};
 use crate::{Context, Control, ControlError, Result};
+
+pub(super) use mapped::{Asked, asked};
 
 /// Why volumes of several servers are refused to clients that do not know of them; Nova's words.
 pub(super) const MULTIATTACH: &str =
@@ -38,8 +42,6 @@ pub struct Device {
     pub said: BTreeMap<&'static str, String>,
     /// In the notation of `block_device_mapping`.
     pub old: bool,
-    /// Whether the client knows of volumes of several servers (2.60).
-    pub multiattach: bool,
 }
 
 /// What a disk is made from.
@@ -206,35 +208,35 @@ pub(super) fn fields(device: &Device) -> Result<()> {
     Ok(())
 }
 
-/// What the server boots from, and its volumes, as the services know them. `servers`: how many are made at once.
+/// What the server boots from, and its volumes, as the services know them. `servers`: how many are made at once;
+/// `multiattach`: the client knows of volumes of several servers (2.60).
 ///
 /// # Errors
-/// 400 for what does not exist, is in use, or cannot be booted from.
+/// 400 for what does not exist, is in use, or cannot be booted from; 501 for a kernel beside a volume.
 pub(super) async fn plan(
     control: &Control,
     cx: &Context,
-    (devices, image_id): (&[Device], Option<&str>),
-    servers: u32,
+    asked: Asked,
+    (servers, multiattach): (u32, bool),
 ) -> Result<Disks> {
     let mut disks = Disks {
         image: None,
         volume_image: None,
         volumes: Vec::new(),
     };
-    let root = devices.iter().find(|device| device.is_root());
-    if root.is_none_or(|root| root.local) {
-        disks.image = Some(plan::image(control, cx, image_id).await?);
-    }
-    for device in devices.iter().filter(|device| device.is_volume()) {
-        let (origin, image) = origin(control, cx, device, servers).await?;
+    for device in asked.devices.iter().filter(|device| device.is_volume()) {
+        if device.source == Source::Volume && servers > 1 {
+            return Err(malformed(
+                "Cannot attach one or more volumes to multiple instances",
+            ));
+        }
+        let known = asked.image.as_ref();
+        let (origin, image) = origin(control, cx, (device, known), multiattach).await?;
         if let (Origin::Volume(id), true) = (&origin, repeats(&disks.volumes, &origin)) {
             return Err(malformed(&format!("Volume {id} is there twice.")));
         }
         if device.is_root() {
-            disks.volume_image = Some(match image_id {
-                Some(_) => plan::image(control, cx, image_id).await?,
-                None => image,
-            });
+            disks.volume_image = Some(image);
         }
         disks.volumes.push(VolumeRequest {
             origin,
@@ -247,6 +249,16 @@ pub(super) async fn plan(
     }
     // The guest sees what it boots from first.
     disks.volumes.sort_by_key(|volume| !volume.boot);
+    let root = asked.devices.iter().find(|device| device.is_root());
+    match (root.is_none_or(|root| root.local), asked.image) {
+        (true, image) => disks.image = image,
+        // Beside a volume, the image says what the hardware is.
+        (false, Some(image)) => {
+            no_kernel(&image.properties)?;
+            disks.volume_image = Some(image);
+        }
+        (false, None) => {}
+    }
     Ok(disks)
 }
 
@@ -258,8 +270,8 @@ fn repeats(volumes: &[VolumeRequest], origin: &Origin) -> bool {
 async fn origin(
     control: &Control,
     cx: &Context,
-    device: &Device,
-    servers: u32,
+    (device, known): (&Device, Option<&ServerImage>),
+    multiattach: bool,
 ) -> Result<(Origin, ServerImage)> {
     let id = device.uuid.clone().unwrap_or_default();
     let gone = |what: &str, error: ClientError| match error.is_not_found() {
@@ -270,15 +282,15 @@ async fn origin(
     match device.source {
         Source::Blank => Ok((Origin::Blank, ServerImage::default())),
         Source::Image => {
-            let image = plan::image(control, cx, Some(&id)).await?;
+            if let Some(known) = known.filter(|known| known.id == id) {
+                return Ok((Origin::Image(id), known.clone()));
+            }
+            let mut image = plan::image(control, cx, Some(&id)).await?;
+            // The volume service itself makes the volume of the snapshot that such an image stands for.
+            image.properties = image_disks::without(image.properties);
             Ok((Origin::Image(id), image))
         }
         Source::Volume => {
-            if servers > 1 {
-                return Err(malformed(
-                    "Cannot attach one or more volumes to multiple instances",
-                ));
-            }
             let shown = cinder::show(service, cx.token(), &id).await;
             let volume = shown.map_err(|error| gone("volume", error))?;
             let usable = match volume.status.as_str() {
@@ -291,7 +303,7 @@ async fn origin(
                     "Invalid volume: volume '{id}' status must be 'available'. Currently in '{status}'"
                 )));
             }
-            if volume.multiattach && !device.multiattach {
+            if volume.multiattach && !multiattach {
                 return Err(invalid(MULTIATTACH.to_owned()));
             }
             if device.size.is_some_and(|size| size != volume.size) {
@@ -358,18 +370,21 @@ fn image_of(volume: cinder::Volume) -> Result<ServerImage> {
     said.retain(|name, _| !ATTRIBUTES.contains(&name.as_str()));
     image_properties::check(&said)
         .map_err(|bad| invalid(format!("Invalid image metadata. Error: {bad}")))?;
-    if ["kernel_id", "ramdisk_id"]
-        .iter()
-        .any(|name| said.get(*name).is_some_and(|id| !id.is_empty()))
-    {
-        return Err(not_built("Kernels beside a volume to boot from"));
-    }
+    no_kernel(&said)?;
     Ok(ServerImage {
         id,
         name,
-        properties: said,
+        properties: image_disks::without(said),
         ..image
     })
+}
+
+pub(super) fn no_kernel(properties: &BTreeMap<String, String>) -> Result<()> {
+    let named = |name: &&str| properties.get(*name).is_some_and(|id| !id.is_empty());
+    match ["kernel_id", "ramdisk_id"].iter().any(named) {
+        true => Err(not_built("Kernels beside a volume to boot from")),
+        false => Ok(()),
+    }
 }
 
 /// Whether the disks that were asked for are those that image and flavor make: all have one bus, and a local root has

@@ -41,6 +41,10 @@ pub struct NewServer {
     /// A zone, or for operators `zone:host:node`.
     pub availability_zone: Option<String>,
     pub devices: Vec<Device>,
+    /// Names of disks of the image that the server is not to have.
+    pub without_devices: Vec<String>,
+    /// Whether the client knows of volumes of several servers (2.60).
+    pub multiattach: bool,
     pub config_drive: bool,
     pub key_name: Option<String>,
     pub min_count: u32,
@@ -76,10 +80,12 @@ pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<C
     let project = cx.project()?;
     policies(control, cx, &new)?;
     let place = plan::place(control, cx, &new).await?;
-    boot::check(&new.devices, new.image_id.as_deref())?;
     counts(&new, control.settings.max_servers_per_request)?;
-    let asked_for = (new.devices.as_slice(), new.image_id.as_deref());
-    let disks = boot::plan(control, cx, asked_for, new.max_count).await?;
+    let asked_for = boot::asked(control, cx, &new).await?;
+    boot::check(&asked_for.devices, asked_for.root_image())?;
+    let devices = asked_for.devices.clone();
+    let counted = (new.max_count, new.multiattach);
+    let disks = boot::plan(control, cx, asked_for, counted).await?;
     let local = disks.image.is_some();
     let none = ServerImage::default();
     let image = disks.image.as_ref().or(disks.volume_image.as_ref());
@@ -87,9 +93,9 @@ pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<C
     let flavor = plan::flavor(control, cx, &new.flavor_id).await?;
     plan::fits(control, cx, (image, local), &flavor)?;
     plan::honours(&new, image, &flavor)?;
-    boot::fits(&new.devices, &image.properties, &flavor)?;
+    boot::fits(&devices, &image.properties, &flavor)?;
     let most_local = control.settings.max_local_block_devices;
-    let local_disks = local_disks::plan(&new.devices, &flavor, most_local)?;
+    let local_disks = local_disks::plan(&devices, &flavor, most_local)?;
     let key = plan::key(control, cx, new.key_name.as_deref()).await?;
     let nics = nics::plan(control, cx, &new).await?;
     let config_drive = new.config_drive

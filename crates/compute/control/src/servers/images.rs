@@ -2,19 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use clients::{ClientError, image as glance};
+use clients::{ClientError, image as glance, volume as cinder};
 use compute_db::servers;
+use compute_model::volume::AttachedVolume;
 use compute_model::{Server, TaskState, image_properties, lifecycle};
 use compute_rpc::sealed;
 pub use compute_rpc::workflows::Backup;
-use compute_rpc::workflows::{SNAPSHOT, SNAPSHOT_VERSION, Snapshot};
+use compute_rpc::workflows::{
+    SNAPSHOT, SNAPSHOT_VERSION, SNAPSHOT_VOLUMES, SNAPSHOT_VOLUMES_VERSION, Snapshot,
+    SnapshotVolumes,
+};
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 use workflow::WorkflowId;
 
 use super::{asked, begin_action, load, lock, nudge};
-use crate::{Context, Control, ControlError, Result};
+use crate::{Context, Control, ControlError, Result, policy};
 
 /// What an image is to be called and to say of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,24 +33,30 @@ pub struct NewImage {
 /// Properties of an image that do not hold for what is made of its servers: Nova's list of those that are never
 /// inherited, and the defaults of `non_inheritable_image_properties`.
 const NOT_INHERITED: &[&str] = &[
+    "bdm_v2",
     "bittorrent",
+    "block_device_mapping",
     "cache_in_nova",
     "cinder_encryption_key_deletion_policy",
     "cinder_encryption_key_id",
     "hw_ephemeral_encryption_secret_uuid",
+    "img_bdm_v2",
     "img_block_device_mapping",
     "img_mappings",
+    "img_root_device_name",
     "img_signature",
     "img_signature_certificate_uuid",
     "img_signature_hash_method",
     "img_signature_key_type",
+    "mappings",
+    "root_device_name",
 ];
 
-/// Begins to make an image of a server's disk; gives the image's id.
+/// Begins to make an image of a server; gives the image's id.
 ///
 /// # Errors
-/// 404 for the server; 403 by policy, or when the project may have no more images; 409 when the server's state forbids
-/// it; 400 for properties that no image can have; 501 for a server without a disk on its host.
+/// 404 for the server; 403 by policy, or when the project may have no more images or snapshots; 409 when the server's
+/// state forbids it; 400 for properties that no image can have, and for a backup of a server that boots from a volume.
 pub async fn create_image(
     control: &Control,
     cx: &Context,
@@ -59,7 +69,9 @@ pub async fn create_image(
     };
     let server = load(control, cx, id).await?;
     lifecycle::admit_image(word, &server)?;
-    on_host(&server)?;
+    if server.boots_from_volume() {
+        of_volumes_may_be(control, cx, &server, new).await?;
+    }
     at_rest(&server)?;
     let image_id = Uuid::new_v4().to_string();
     let record = record(cx, &server, &image_id, new)?;
@@ -72,7 +84,7 @@ pub async fn create_image(
         server.epoch += 1;
         servers::save(&tx, &mut server).await?;
         begin_action(&tx, cx, &server, word).await?;
-        let state = Snapshot {
+        let image = Snapshot {
             server_id: server.id.clone(),
             asked: asked(cx),
             epoch: server.epoch,
@@ -80,7 +92,17 @@ pub async fn create_image(
             token: token.clone(),
             backup: new.backup.clone(),
         };
-        let begun = workflow::insert(&tx, (SNAPSHOT, SNAPSHOT_VERSION), &server.id, &state).await?;
+        let begun = match server.boots_from_volume() {
+            true => {
+                let state = of_volumes(&server, image, &new.name);
+                let kind = (SNAPSHOT_VOLUMES, SNAPSHOT_VOLUMES_VERSION);
+                workflow::insert(&tx, kind, &server.id, &state).await?
+            }
+            false => {
+                let kind = (SNAPSHOT, SNAPSHOT_VERSION);
+                workflow::insert(&tx, kind, &server.id, &image).await?
+            }
+        };
         tx.commit().await?;
         Ok::<_, ControlError>(begun)
     })
@@ -88,6 +110,55 @@ pub async fn create_image(
     make_record(control, cx, begun, &record).await?;
     nudge(control, cx, &[begun]);
     Ok(image_id)
+}
+
+/// Refuses an image of a server that boots from a volume where none can be: a backup, without the rule's leave, or with
+/// more snapshots than the project may have.
+async fn of_volumes_may_be(
+    control: &Control,
+    cx: &Context,
+    server: &Server,
+    new: &NewImage,
+) -> Result<()> {
+    if new.backup.is_some() {
+        return Err(ControlError::Invalid {
+            why: "Backup is not supported for volume-backed instances.".to_owned(),
+        });
+    }
+    policy::allow_rule_on(
+        control,
+        cx,
+        "os_compute_api:servers:create_image:allow_volume_backed",
+        Some(&server.project_id),
+        &server.user_id,
+    )?;
+    let left = cinder::snapshots_left(&control.volume, cx.token()).await?;
+    let needed = server.volumes.len() as u64;
+    match left.is_some_and(|left| left < needed) {
+        true => Err(ControlError::Forbidden {
+            why: "Quota exceeded for resources: snapshots".to_owned(),
+        }),
+        false => Ok(()),
+    }
+}
+
+/// The image of a server's volumes: those that its guest has.
+fn of_volumes(server: &Server, image: Snapshot, name: &str) -> SnapshotVolumes {
+    let own = server.described_by().map(|image| &image.properties);
+    let bus = own.and_then(|all| image_properties::value(all, "hw_disk_bus"));
+    let there = |volume: &&AttachedVolume| volume.connection.is_some() && !volume.detaching;
+    let mut volumes: Vec<_> = server.volumes.iter().filter(there).cloned().collect();
+    volumes.sort_by_key(|volume| !volume.boot);
+    SnapshotVolumes {
+        image,
+        name: name.to_owned(),
+        bus: bus.unwrap_or("virtio").to_owned(),
+        root_device: server
+            .root_device_name
+            .clone()
+            .unwrap_or_else(|| "/dev/vda".to_owned()),
+        volumes,
+    }
 }
 
 /// Makes the record that an operation waits for, in the caller's name: the image is theirs, and counts for their project.
@@ -105,19 +176,9 @@ pub(super) async fn make_record(
     Ok(())
 }
 
-/// Refuses a server whose root is a volume: its image would be a snapshot of that.
-fn on_host(server: &Server) -> Result<()> {
-    match server.boots_from_volume() {
-        true => Err(ControlError::Unsupported {
-            why: "Images of servers that boot from a volume are not built yet.".to_owned(),
-        }),
-        false => Ok(()),
-    }
-}
-
 /// Refuses a server whose image is made only of a file system at rest, which nothing here sees to.
 pub(super) fn at_rest(server: &Server) -> Result<()> {
-    let properties = server.image.as_ref().map(|image| &image.properties);
+    let properties = server.described_by().map(|image| &image.properties);
     match properties.and_then(|all| image_properties::is_set(all, "os_require_quiesce")) {
         Some(true) => Err(ControlError::Unsupported {
             why: "The server's image asks that its file systems are at rest when an image is made \
@@ -162,14 +223,17 @@ pub(super) fn record(
     image_id: &str,
     new: &NewImage,
 ) -> Result<Value> {
+    let local = !server.boots_from_volume();
     let mut record = Map::new();
-    if let Some(image) = &server.image {
+    if let Some(image) = server.described_by() {
         for (name, value) in &image.properties {
             if !NOT_INHERITED.contains(&name.as_str()) {
                 record.insert(name.clone(), json!(value));
             }
         }
-        record.insert("base_image_ref".to_owned(), json!(image.id));
+        if !image.id.is_empty() {
+            record.insert("base_image_ref".to_owned(), json!(image.id));
+        }
         record.insert("min_ram".to_owned(), json!(image.min_ram));
     }
     for (name, value) in &new.metadata {
@@ -182,7 +246,12 @@ pub(super) fn record(
         }
         record.insert(name.clone(), json!(value));
     }
-    let base = server.image.as_ref().map_or(0, |image| image.min_disk);
+    let base = server.described_by().map_or(0, |image| image.min_disk);
+    // An image of volumes has no data; its disks are as large as the volumes were.
+    let (format, min_disk) = match local {
+        true => ("qcow2", server.flavor.disk.max(base)),
+        false => ("raw", base),
+    };
     let kind = match &new.backup {
         Some(backup) => {
             record.insert("backup_type".to_owned(), json!(backup.backup_type));
@@ -195,8 +264,8 @@ pub(super) fn record(
         ("name", json!(new.name)),
         ("visibility", json!("private")),
         ("container_format", json!("bare")),
-        ("disk_format", json!("qcow2")),
-        ("min_disk", json!(server.flavor.disk.max(base))),
+        ("disk_format", json!(format)),
+        ("min_disk", json!(min_disk)),
         ("image_type", json!(kind)),
         ("instance_uuid", json!(server.id)),
         ("user_id", json!(cx.caller.user_id)),

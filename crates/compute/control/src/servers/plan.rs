@@ -7,7 +7,7 @@ use compute_db::{DbError, flavors, hosts, keypairs};
 use compute_model::guest_hardware::GuestHardware;
 use compute_model::image::ServerImage;
 use compute_model::server::{DiskConfig, ServerKey};
-use compute_model::{Flavor, create_fields, extra_specs, image_properties};
+use compute_model::{Flavor, create_fields, extra_specs, image_disks, image_properties};
 
 use super::create::{NewServer, invalid, kept};
 use crate::zones::Zones;
@@ -154,6 +154,18 @@ pub(super) async fn image(
         virtual_size: image.virtual_size,
         id: image.id,
     })
+}
+
+/// Refuses an image that names disks, where a disk of the host is to be made of its data and nothing else.
+pub(super) fn one_disk(image: &ServerImage) -> Result<()> {
+    let disks = image_disks::of(&image.properties).map_err(|bad| invalid(format!("{bad}.")))?;
+    match disks.is_empty() {
+        true => Ok(()),
+        false => Err(invalid(format!(
+            "Image {} is unacceptable: it stands for volumes, and has no disk of its own.",
+            image.id
+        ))),
+    }
 }
 
 /// Kernel and ramdisk are named by the image's owner, and hosts fetch them with rights of their own: the caller must

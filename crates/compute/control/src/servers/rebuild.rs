@@ -150,6 +150,7 @@ async fn image(
     flavor: &compute_model::Flavor,
 ) -> Result<ServerImage> {
     let image = plan::image(control, cx, Some(&wanted.image_id)).await?;
+    plan::one_disk(&image)?;
     plan::fits(control, cx, (&image, true), flavor)?;
     let disk_config = wanted.disk_config.unwrap_or(DiskConfig::Manual);
     plan::image_honours(&image, flavor, disk_config)?;

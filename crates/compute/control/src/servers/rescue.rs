@@ -48,6 +48,7 @@ pub async fn rescue(
         return Err(cannot("it has no image, and rescue_image_ref names none"));
     };
     let image = plan::image(control, cx, Some(image_id)).await?;
+    plan::one_disk(&image)?;
     if !FORMATS.contains(&image.disk_format.as_str()) {
         return Err(invalid(format!(
             "Requested rescue image '{image_id}' is not supported"

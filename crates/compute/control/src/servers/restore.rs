@@ -38,6 +38,7 @@ pub async fn restore(control: &Control, cx: &Context, id: &str) -> Result<()> {
             epoch: server.epoch,
             given: Given::default(),
             power_state: None,
+            refused: 0,
         };
         let begun = workflow::insert(&tx, (ACT, ACT_VERSION), &server.id, &state).await?;
         tx.commit().await?;

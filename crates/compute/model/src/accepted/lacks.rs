@@ -23,7 +23,6 @@ pub const SOUND: &str = "guests have no sound device";
 pub const STATELESS_FIRMWARE: &str = "UEFI firmware keeps its variables";
 pub const TPM: &str = "there is no virtual TPM";
 pub const USB_REDIRECTION: &str = "USB devices of users are not redirected to guests";
-pub const VOLUMES: &str = "disks of images that are volumes or snapshots are not built";
 
 /// Limits in the units of VMware's hosts.
 pub const VMWARE_LIMITS: &str = "it is a promise of VMware's hosts, and there are none";

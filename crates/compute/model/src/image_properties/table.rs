@@ -19,6 +19,7 @@ fn is<T: FromStr>(text: &str) -> bool {
 
 const ANY_NUMBER: Takes = Int(None, None);
 const BUS: Takes = OneOf(DiskBus::WORDS);
+const DISKS: Fate = Honoured(&["compute/model/src/image_disks.rs"]);
 const HARDWARE: Fate = Honoured(&["compute/model/src/guest_hardware.rs"]);
 const TOPOLOGY: Fate = Honoured(&["compute/model/src/guest_hardware/topology.rs"]);
 const RESCUE: Fate = Honoured(&["compute/model/src/rescue.rs"]);
@@ -116,9 +117,9 @@ pub const PROPERTIES: &[Row] = &[
     row("hw_virtio_packed_ring", Flag, HARDWARE),
     row("hw_vm_mode", AnyCase(MODES), SCHEDULER),
     row("hw_watchdog_action", OneOf(&["disabled", "none", "pause", "poweroff", "reset"]), HARDWARE),
-    row("img_bdm_v2", Flag, Hint("it is the format of img_block_device_mapping, which is refused")),
+    row("img_bdm_v2", Flag, DISKS),
     row("img_bittorrent", Flag, Hint("it says how a host fetches the image, which it does in its own way")),
-    row("img_block_device_mapping", Text, Refused { unless: &["", "[]"], why: lacks::VOLUMES }),
+    row("img_block_device_mapping", Text, DISKS),
     row("img_cache_in_nova", Flag, Hint("it says how a host keeps the image, which it does in its own way")),
     row("img_compression_level", ANY_NUMBER, Hint(lacks::XEN)),
     row("img_config_drive", OneOf(&["mandatory", "optional"]), Honoured(&["compute/control/src/servers/create.rs"])),
@@ -128,7 +129,7 @@ pub const PROPERTIES: &[Row] = &[
     row("img_linked_clone", Flag, Hint(lacks::VMWARE)),
     row("img_mappings", Text, Refused { unless: &["", "[]"], why: "disks are not mapped by images" }),
     row("img_owner_id", Text, Hint("it is information about the image")),
-    row("img_root_device_name", Text, Hint("the name of the root disk is that of its bus")),
+    row("img_root_device_name", Text, DISKS),
     row("img_signature", Text, refused(lacks::SIGNATURES)),
     row("img_signature_certificate_uuid", Text, refused(lacks::SIGNATURES)),
     row("img_signature_hash_method", OneOf(&["SHA-224", "SHA-256", "SHA-384", "SHA-512"]), refused(lacks::SIGNATURES)),

@@ -7,9 +7,7 @@ use clients::{ClientError, Service};
 use compute_model::Server;
 use compute_model::fault::Kind;
 use compute_model::volume::{AttachedVolume, Origin, VolumeRequest};
-use compute_rpc::sealed;
 use compute_rpc::workflows::Build as State;
-use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use workflow::{Next, StepContext, StepError};
@@ -82,7 +80,7 @@ async fn made(
 ) -> Result<String, StepError> {
     let purpose = purpose(&state.server_id, number);
     let (service, token) = in_name(env, state).await?;
-    let token = token.expose_secret();
+    let token = token.as_str();
     let found = cinder::made_for(&service, token, &purpose).await;
     let found = found.map_err(volumes::trouble)?.into_iter();
     let mut usable = found.filter(|volume| volume.status != "deleting");
@@ -125,15 +123,11 @@ fn described(wanted: &VolumeRequest) -> Value {
     volume
 }
 
-/// The volume service and the token of the caller, with the word of compute's own user.
-async fn in_name(env: &Env, state: &State) -> Result<(Service, SecretString), StepError> {
-    let unreadable = || Why::new(Kind::Internal, "the token of the caller cannot be read");
+/// The volume service and the token of the caller.
+async fn in_name(env: &Env, state: &State) -> Result<(Service, String), StepError> {
+    let unreadable = || Why::new(Kind::Internal, "the caller's token is not there");
     let sealed = state.plan.token.as_deref().ok_or_else(unreadable)?;
-    let token = sealed::open(env.session.secret().expose_secret(), sealed);
-    let token = token.ok_or_else(unreadable)?;
-    let own = env.session.token().await;
-    let own = own.map_err(|error| StepError::retry(LOOK, error))?;
-    Ok((env.volume.vouched(&own), token))
+    volumes::in_name(env, sealed).await
 }
 
 /// Gives the volumes back, and deletes those that were made.
@@ -144,7 +138,7 @@ pub async fn give_back(env: &Env, cx: &StepContext, state: &mut State) -> Result
     volumes::release_all_of(env, &state.server_id).await?;
     if state.plan.token.is_some() {
         let (service, token) = in_name(env, state).await?;
-        let token = token.expose_secret();
+        let token = token.as_str();
         for number in 0..state.plan.volumes.len() {
             let purpose = purpose(&state.server_id, number);
             let found = match cinder::made_for(&service, token, &purpose).await {
@@ -206,14 +200,30 @@ pub async fn connect_all(env: &Env, cx: &StepContext, server: &Server) -> Result
 
 /// The volumes stay reserved for the server, and no host reaches them any more.
 pub async fn keep_reserved(env: &Env, cx: &StepContext, server: &Server) -> Result<(), StepError> {
-    for volume in server.volumes.iter().filter(|one| one.connection.is_some()) {
+    for volume in &server.volumes {
+        keep_one_reserved(env, cx, server, volume).await?;
+    }
+    Ok(())
+}
+
+/// The same of one volume.
+pub async fn keep_one_reserved(
+    env: &Env,
+    cx: &StepContext,
+    server: &Server,
+    volume: &AttachedVolume,
+) -> Result<(), StepError> {
+    if volume.connection.is_some() {
         let reserved = volumes::reserve(env, server, &volume.volume_id).await?;
         volumes::note(cx, &server.id, &volume.volume_id, |own| {
             own.attachment_id.clone_from(&reserved);
             own.connection = None;
         })
         .await?;
-        volumes::release(env, &volume.attachment_id).await?;
     }
-    Ok(())
+    // The attachment of before, of which the record knows nothing any more; an earlier run may have been cut off here.
+    match records::load(env, &server.id).await? {
+        Some(server) => volumes::release_reserved(env, &server, &volume.volume_id).await,
+        None => Ok(()),
+    }
 }
