@@ -40,4 +40,5 @@ mod start;
 mod tls;
 mod torture;
 mod volume_images;
+mod volume_rebuilds;
 mod walk;

@@ -6,6 +6,7 @@
 //! conductor does not know.
 
 mod interfaces;
+mod roots;
 mod sizes;
 mod soft_delete;
 mod volumes;
@@ -471,6 +472,16 @@ async fn an_image_is_whole_or_leaves_nothing_wherever_it_is_hit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_image_of_volumes_is_whole_or_leaves_nothing_wherever_it_is_hit() {
+    roots::images(Stage::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_gets_an_image_or_the_server_is_what_it_was_wherever_that_is_hit() {
+    roots::rebuilds(Stage::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_card_comes_whole_or_leaves_nothing_wherever_its_attachment_is_hit() {
     interfaces::attaches(Stage::open().await).await;
 }
@@ -577,6 +588,12 @@ async fn on_a_server(variable: &str) {
     }
     if let Some(stage) = Stage::on(variable).await {
         snapshots(stage).await;
+    }
+    if let Some(stage) = Stage::on(variable).await {
+        roots::images(stage).await;
+    }
+    if let Some(stage) = Stage::on(variable).await {
+        roots::rebuilds(stage).await;
     }
     if let Some(stage) = Stage::on(variable).await {
         sizes::resizes(stage).await;

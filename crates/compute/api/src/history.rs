@@ -43,10 +43,14 @@ pub mod behaviour {
     /// Volumes come and go on shelved servers.
     pub const VOLUMES_OF_SHELVED: Version = Version::new(2, 20);
 
+    /// A rebuild gives a volume that a server boots from the image.
+    pub const REBUILD_OF_VOLUME: Version = Version::new(2, 93);
+
     /// Every constant above, for the history's test.
     pub const ALL: &[Version] = &[
         VOLUMES_OF_SHELVED,
         RESCUE_FROM_VOLUME,
+        REBUILD_OF_VOLUME,
         IMAGE_ID_IN_BODY,
         ACTIONS_OF_DELETED,
         EVERY_CONSOLE_TOKEN,
@@ -191,7 +195,7 @@ pub const HISTORY: &[Change] = &[
     row(90, "QR", "The hostname can be chosen", Table),
     row(91, "Q", "Unshelving onto a chosen host, or unpinned from its zone", Table),
     row(92, "QC", "Key pairs must be imported; their names may have @ and .", Table),
-    row(93, "B", "Servers with their root on a volume can be rebuilt", NotYet),
+    row(93, "B", "Servers with their root on a volume can be rebuilt", Behaviour),
     row(94, "Q", "The hostname may be fully qualified", Table),
     row(95, "B", "Evacuated servers stay stopped", NotYet),
     row(96, "R", "Servers show the zone they are pinned to", Table),

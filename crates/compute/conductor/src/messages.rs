@@ -5,6 +5,7 @@ pub mod guests;
 pub mod hosts;
 pub mod ports;
 pub mod quarantine;
+pub mod volumes;
 
 use std::sync::Arc;
 
@@ -21,6 +22,17 @@ pub struct Desk {
     /// The cloud's id: reports of others are refused.
     pub cloud_id: String,
     pub runner: Runner<Env>,
+}
+
+impl Desk {
+    /// Wakes the operations of a server.
+    async fn wake(&self, server_id: &str) -> Result<(), Failure> {
+        let waiting = workflow::find(self.db.read(), server_id).await;
+        for operation in waiting.map_err(journal)? {
+            self.runner.nudge(operation.id);
+        }
+        Ok(())
+    }
 }
 
 /// A workflow waits in the journal.

@@ -6,6 +6,7 @@ pub mod act;
 pub mod build;
 pub mod delete;
 pub mod interfaces;
+pub mod rebuild;
 pub mod resize;
 pub mod resume_guest;
 pub mod shelve;

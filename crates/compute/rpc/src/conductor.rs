@@ -183,6 +183,19 @@ impl Message for PortChanged {
     type Reply = ();
 }
 
+/// The volume service says that a volume holds an image again: wake whoever waits for it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct VolumeReimaged {
+    pub server_id: String,
+    pub volume_id: String,
+}
+
+impl Message for VolumeReimaged {
+    const NAME: &'static str = "volume_reimaged";
+    const IDEMPOTENT: bool = true;
+    type Reply = ();
+}
+
 /// Somebody opens a console with a token: it is used up, and the answer says where to connect.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct RedeemConsole {

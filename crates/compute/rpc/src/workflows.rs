@@ -192,6 +192,38 @@ pub const RESUME_GUEST: &str = "resume_guest";
 /// The version of a [`RESUME_GUEST`] and of its steps.
 pub const RESUME_GUEST_VERSION: u16 = 1;
 
+/// Kind of [`RebuildVolume`].
+pub const REBUILD_VOLUME: &str = "rebuild_volume";
+
+/// The version of [`RebuildVolume`] and of its steps.
+pub const REBUILD_VOLUME_VERSION: u16 = 1;
+
+/// A server that boots from a volume is made anew from an image, which the volume gets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RebuildVolume {
+    pub server_id: String,
+    pub asked: Asked,
+    /// The server's epoch when this claimed it, as in [`Act`]. The way on from the volume's image and the way back raise it
+    /// by one, and a failure by two.
+    pub epoch: i64,
+    /// What it was.
+    pub was: VmState,
+    pub image: ServerImage,
+    /// The caller's token, in whose name the volume gets the image; sealed as in [`Snapshot`].
+    pub token: String,
+    /// As in [`Act`].
+    #[serde(default)]
+    pub given: Given,
+    /// Since when the volume is waited for.
+    #[serde(default)]
+    pub since: Option<DateTime<Utc>>,
+    /// The guest cannot run as it did before.
+    #[serde(default)]
+    pub lost: bool,
+    #[serde(default)]
+    pub power_state: Option<u8>,
+}
+
 /// Kind of a [`Resize`] that begins.
 pub const RESIZE: &str = "resize";
 
@@ -363,7 +395,7 @@ pub const DEVICE_CHANGES: &[&str] = &[
 
 /// Operations that may start a guest with the devices that its server's record had a moment before. (Those of shelving
 /// wait for changes of devices, and are not waited for.)
-pub const STARTS: &[&str] = &[ACT, RESUME_GUEST, RESIZE, REVERT_RESIZE];
+pub const STARTS: &[&str] = &[ACT, RESUME_GUEST, REBUILD_VOLUME, RESIZE, REVERT_RESIZE];
 
 /// Kind of [`Snapshot`].
 pub const SNAPSHOT: &str = "snapshot";

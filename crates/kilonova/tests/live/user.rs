@@ -57,12 +57,23 @@ impl User {
 
     /// Any request; any answer.
     pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Response {
+        self.send_at(VERSION, method, path, body).await
+    }
+
+    /// The same at a version of compute.
+    async fn send_at(
+        &self,
+        version: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Response {
         let mut request = self
             .http
             .request(method, format!("{DOOR}{path}"))
             .header("x-auth-token", &self.token);
         if path.starts_with("/compute") {
-            request = request.header("x-openstack-nova-api-version", VERSION);
+            request = request.header("x-openstack-nova-api-version", version);
         }
         if path.starts_with("/volume") {
             // Paths need no project from here on.
@@ -156,6 +167,16 @@ impl User {
     pub async fn act(&self, server: &str, action: Value) -> Value {
         self.post(&format!("/compute/v2.1/servers/{server}/action"), &action)
             .await
+    }
+
+    /// An action at a version of compute.
+    pub async fn act_at(&self, version: &str, server: &str, action: Value) {
+        let path = format!("/compute/v2.1/servers/{server}/action");
+        let reply = self
+            .send_at(version, Method::POST, &path, Some(&action))
+            .await;
+        let (status, text) = (reply.status(), reply.text().await.unwrap());
+        assert!(status.is_success(), "{action}: {status} {text}");
     }
 
     /// Deletes a server and waits until it is gone.

@@ -10,6 +10,7 @@ use super::{ask, show, shown};
 use crate::Api;
 use crate::call::{Answer, Call};
 use crate::fault::Fault;
+use crate::history::behaviour::REBUILD_OF_VOLUME;
 use crate::words::{Certificates, Id, Metadata, Name};
 
 /// The version from which the answer shows the key.
@@ -44,6 +45,7 @@ pub async fn rebuild(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
         preserve_ephemeral: rebuild.preserve_ephemeral.is_some_and(|flag| flag.0),
         admin_password: rebuild.admin_pass,
         injected_files: ask::files(rebuild.personality)?,
+        reimages: call.version.at_least(REBUILD_OF_VOLUME),
         with_host: complete && call.version.at_least(show::HOST_STATUS),
     };
     let (control, id) = (&api.control, call.path("id"));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bus::{Context, Failure};
 use compute_rpc::conductor::PortChanged;
 
-use super::{Desk, journal};
+use super::Desk;
 
 /// Wakes the operations of the server: one of them may wait for its ports.
 pub async fn changed(
@@ -13,9 +13,5 @@ pub async fn changed(
     _context: Context,
     message: PortChanged,
 ) -> Result<(), Failure> {
-    let waiting = workflow::find(desk.db.read(), &message.server_id).await;
-    for operation in waiting.map_err(journal)? {
-        desk.runner.nudge(operation.id);
-    }
-    Ok(())
+    desk.wake(&message.server_id).await
 }

@@ -181,9 +181,43 @@ pub async fn tell(
     action: Action,
     server: Server,
 ) -> Result<PowerState, StepError> {
-    let called = command(env, cx, asked, message(action, server)).await?;
+    tell_with(env, cx, asked, (action, Given::default()), server).await
+}
+
+/// The same, with what its guest is given.
+pub async fn tell_with(
+    env: &Env,
+    cx: &StepContext,
+    asked: &Asked,
+    (action, given): (Action, Given),
+    server: Server,
+) -> Result<PowerState, StepError> {
+    let message = agent::Act {
+        given,
+        ..message(action, server)
+    };
+    let called = command(env, cx, asked, message).await?;
     match called {
         Ok(done) => Ok(done.power_state),
+        Err(AgentTrouble::Away(why) | AgentTrouble::Busy(why)) if cx.attempt() + 1 < TRIES => {
+            Err(StepError::retry(AWAY, why.text))
+        }
+        Err(trouble) => Err(trouble.why().into()),
+    }
+}
+
+/// Ends a server's guest, as a part of another operation. One that its host does not have is ended.
+pub async fn stop(
+    env: &Env,
+    cx: &StepContext,
+    asked: &Asked,
+    server: Server,
+) -> Result<(), StepError> {
+    match command(env, cx, asked, message(Action::Stop, server)).await? {
+        Ok(_) => Ok(()),
+        Err(AgentTrouble::Host(why) | AgentTrouble::Request(why)) if why.kind == Kind::Lost => {
+            Ok(())
+        }
         Err(AgentTrouble::Away(why) | AgentTrouble::Busy(why)) if cx.attempt() + 1 < TRIES => {
             Err(StepError::retry(AWAY, why.text))
         }

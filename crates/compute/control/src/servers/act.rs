@@ -5,6 +5,7 @@ use compute_model::Server;
 use compute_model::lifecycle::{self, Action};
 use compute_rpc::agent::Given;
 use compute_rpc::workflows::{ACT, ACT_VERSION, Act};
+use serde::Serialize;
 
 use super::{asked, begin_action, lock, nudge};
 use crate::{Context, Control, ControlError, Result, policy};
@@ -25,6 +26,27 @@ pub(super) async fn begin(
     (action, given): (Action, Given),
     change: impl Fn(&mut Server) -> Result<()> + Send + Sync,
 ) -> Result<()> {
+    let state = |server: &Server| Act {
+        server_id: server.id.clone(),
+        asked: asked(cx),
+        action,
+        epoch: server.epoch,
+        given: given.clone(),
+        power_state: None,
+        refused: 0,
+    };
+    let workflow = ((ACT, ACT_VERSION), state);
+    begin_as(control, cx, id, (action, change), workflow).await
+}
+
+/// The same by a workflow of this kind and version, whose state is made of the claimed server.
+pub(super) async fn begin_as<S: Serialize + Send + Sync>(
+    control: &Control,
+    cx: &Context,
+    id: &str,
+    (action, change): (Action, impl Fn(&mut Server) -> Result<()> + Send + Sync),
+    (kind, state): ((&'static str, u16), impl Fn(&Server) -> S + Send + Sync),
+) -> Result<()> {
     let begun = sql::retry(|| async {
         let tx = control.db.begin().await?;
         let mut server = lock(&tx, control, cx, id).await?;
@@ -37,16 +59,7 @@ pub(super) async fn begin(
         change(&mut server)?;
         servers::save(&tx, &mut server).await?;
         begin_action(&tx, cx, &server, rule.record).await?;
-        let state = Act {
-            server_id: server.id.clone(),
-            asked: asked(cx),
-            action,
-            epoch: server.epoch,
-            given: given.clone(),
-            power_state: None,
-            refused: 0,
-        };
-        let begun = workflow::insert(&tx, (ACT, ACT_VERSION), &server.id, &state).await?;
+        let begun = workflow::insert(&tx, kind, &server.id, &state(&server)).await?;
         tx.commit().await?;
         Ok::<_, ControlError>(begun)
     })

@@ -1,10 +1,10 @@
-//! What other services tell of servers: ports that are plugged or that changed.
+//! What other services tell of servers: ports that are plugged or that changed, volumes that grew or got an image.
 
 use std::collections::BTreeMap;
 
 use compute_db::{DbError, servers};
 use compute_model::Server;
-use compute_rpc::conductor::{self, PortChanged};
+use compute_rpc::conductor::{self, PortChanged, VolumeReimaged};
 
 use super::{interfaces, vifs, volumes};
 use crate::{Context, Control, ControlError, Result, policy};
@@ -69,6 +69,15 @@ pub async fn take(control: &Control, cx: &Context, events: &[Event]) -> Result<V
         {
             // It then goes with the next start.
             tracing::warn!(server = server.id, port, %error, "a guest keeps the card of a port that is gone");
+        }
+        if let ("volume-reimaged", Some(volume)) = (event.name.as_str(), &event.tag) {
+            let message = VolumeReimaged {
+                server_id: server.id.clone(),
+                volume_id: volume.clone(),
+            };
+            control
+                .bus
+                .post(&conductor::address(), message, cx.for_bus());
         }
         if let ("volume-extended", Some(volume)) = (event.name.as_str(), &event.tag) {
             volumes::grown(control, cx, server, volume);

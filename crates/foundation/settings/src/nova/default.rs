@@ -52,7 +52,7 @@ pub(super) const GROUPS: &[Group] = &[
         "it is about Nova's own processes"),
     hint(D, &["block_device_allocate_retries", "block_device_allocate_retries_interval",
         "my_block_storage_ip", "reimage_timeout_per_gb", "volume_usage_poll_interval"],
-        "volumes of new servers are waited for as long as long_rpc_timeout says"),
+        "volumes of new servers, and those that get an image, are waited for as long as long_rpc_timeout says"),
     hint(D, &["my_shared_fs_storage_ip", "stale_share_access_reconcile_interval"], "shares answer 501"),
     hint(D, &["live_migration_retry_count", "max_concurrent_live_migrations", "migrate_max_retries"],
         "migrations answer 501"),
