@@ -134,10 +134,11 @@ fn admit(
     shelved: bool,
 ) -> Result<()> {
     let admin = policy::is_admin(control, cx);
-    Ok(match shelved {
+    match shelved {
         true => lifecycle::admit_device(change, server, admin)?,
         false => lifecycle::admit_device_unless_shelved(change, server, admin)?,
-    })
+    }
+    Ok(())
 }
 
 /// Refuses what only a host can promise, of a server that has none. The texts are Nova's.
