@@ -66,7 +66,11 @@ impl Model {
     /// Every move, with so many volumes.
     pub fn moves(&self, volumes: usize) -> Vec<Move> {
         let mut moves = vec![Move::Lock, Move::Unlock, Move::MakeImage, Move::ForceDelete];
-        moves.extend(Action::ALL.iter().map(|action| Move::Act(*action)));
+        // A guest that may be off is asked for a dump for a while: nothing to learn, and slow.
+        let off = matches!(self.vm_state, VmState::Error | VmState::Resized);
+        let asked = |action: &&Action| !(off && **action == Action::CrashDump);
+        let actions = Action::ALL.iter().filter(asked);
+        moves.extend(actions.map(|action| Move::Act(*action)));
         let asked = |one: &&Operation| **one != Operation::Reclaim;
         let operations = Operation::ALL.iter().filter(asked);
         moves.extend(operations.map(|one| Move::Operate(*one)));
