@@ -409,3 +409,25 @@ async fn the_older_notation_means_the_same_disks() {
     );
     cloud.audit().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_may_share_out_what_the_flavor_promises() {
+    let cloud = TestCloud::start().await;
+    let demo = cloud.demo().await;
+    let flavor = flavor(&cloud, "roomy", 3, 64).await;
+    let disks = json!([
+        {"source_type": "blank", "destination_type": "local", "volume_size": 2, "boot_index": -1},
+        {"source_type": "blank", "destination_type": "local", "volume_size": 32, "boot_index": -1,
+         "guest_format": "swap"},
+    ]);
+    let named = json!({"bdm_v2": "True", "block_device_mapping": disks.to_string()});
+    let image = demo.image_with(&named).await;
+    let wanted =
+        json!({"name": "shared", "flavorRef": flavor, "imageRef": image, "networks": "none"});
+    let server = cloud.boot_with(&demo, wanted).await;
+    server.reaches("ACTIVE").await;
+    let guest = cloud.kept(&server).await;
+    let sizes: Vec<_> = guest.ephemeral.iter().map(|disk| disk.size_gb).collect();
+    assert_eq!((sizes, guest.swap_mb), (vec![2], 32));
+    cloud.audit().await;
+}

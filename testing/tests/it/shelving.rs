@@ -121,6 +121,10 @@ async fn a_shelved_server_leaves_its_host_and_comes_back_with_all_that_is_its() 
     demo.delete(&format!("{}/{volume}", demo.volumes()))
         .await
         .expect(202);
+    until("the volume is gone", async || {
+        demo.all_volumes().await.is_empty().then_some(())
+    })
+    .await;
     cloud.audit().await;
 }
 

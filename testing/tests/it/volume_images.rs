@@ -321,11 +321,12 @@ async fn an_image_whose_word_about_disks_makes_no_sense_is_refused() {
             .await;
         refused(&cloud, &demo, json!({"imageRef": image}), status).await;
     }
+    // The flavor has no ephemeral disk that could be shared out.
     let further = json!([{"boot_index": -1, "source_type": "blank", "destination_type": "local", "volume_size": 1}]);
     let image = demo
         .image_with(&json!({"bdm_v2": "True", "block_device_mapping": further.to_string()}))
         .await;
-    refused(&cloud, &demo, json!({"imageRef": image}), 501).await;
+    refused(&cloud, &demo, json!({"imageRef": image}), 400).await;
     assert_eq!(demo.all_volumes().await.len(), 0);
     cloud.audit().await;
 }

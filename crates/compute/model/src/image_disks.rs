@@ -257,7 +257,15 @@ impl Member {
             Some(name) => device(name)? == root,
             None => false,
         };
-        self.disk(source, local, is_root.then_some(0))
+        let swap = self.virtual_name.as_deref() == Some("swap");
+        let disk = self.disk(source, local, is_root.then_some(0))?;
+        Ok(ImageDisk {
+            guest_format: match swap {
+                true => Some("swap".to_owned()),
+                false => disk.guest_format,
+            },
+            ..disk
+        })
     }
 
     fn disk(

@@ -182,9 +182,7 @@ fn devices(
 fn older(old: Vec<OldBlockDevice>, image: Option<&str>) -> Result<Vec<Device>, Fault> {
     let old = old.into_iter();
     let named = old.filter(|device| !is_no_device(device.no_device.as_ref()));
-    let mut devices = named
-        .map(|one| older_device(one))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut devices = named.map(older_device).collect::<Result<Vec<_>, _>>()?;
     if let Some(id) = image {
         devices.insert(0, root_of(id));
     } else if let Some(root) = devices.iter_mut().find(|device| !device.local) {

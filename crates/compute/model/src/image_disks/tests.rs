@@ -73,6 +73,7 @@ fn in_the_older_notation_the_disk_of_the_roots_name_is_booted_from() {
     );
     assert_eq!(disks[1].source, DiskSource::Volume(ID.to_owned()));
     assert_eq!(disks[2].source, DiskSource::Blank);
+    assert_eq!(disks[2].guest_format.as_deref(), Some("swap"));
 }
 
 #[test]

@@ -118,7 +118,8 @@ fn device(disk: ImageDisk) -> Device {
         bus: disk.bus,
         volume_type: disk.volume_type,
         tag: disk.tag,
-        delete_on_termination: Some(disk.delete_on_termination),
+        // A disk on the host ends with its server, whatever the image says.
+        delete_on_termination: (!disk.local).then_some(disk.delete_on_termination),
         said: said
             .filter_map(|(field, value)| Some((field, value?)))
             .collect(),
