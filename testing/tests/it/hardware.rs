@@ -149,7 +149,8 @@ const SEEN_ELSEWHERE: &[&str] = &[
     "img_config_drive",                     // below
     "img_root_device_name",                 // volume_images
     "kernel_id",                            // advisories
-    "os_require_quiesce",                   // server_images
+    "os_admin_user",                        // guest_agents
+    "os_require_quiesce",                   // guest_agents
     "os_shutdown_timeout",                  // agent: act
     "ramdisk_id",                           // advisories
     "resources:{class}",                    // scheduler: filters_by_name

@@ -13,6 +13,7 @@ mod dead_hosts;
 mod engines;
 mod faults;
 mod full_disk;
+mod guest_agents;
 mod guests;
 mod hardware;
 mod image_quotas;

@@ -13,7 +13,7 @@ use crate::failure::{of_driver, unsupported};
 use crate::images::Hold;
 use crate::numbers::{epoch, power};
 use crate::spec::{self, Extras};
-use crate::{Host, images, late, rescue, resume};
+use crate::{Host, guest_agent, images, late, rescue, resume};
 
 /// Carries out one action. Repeating it is harmless.
 pub async fn act(host: Arc<Host>, _context: Context, message: Act) -> Result<Done, Failure> {
@@ -69,6 +69,9 @@ async fn carry_out(host: &Arc<Host>, message: &Act) -> Result<GuestFacts, Failur
         Action::RebootHard => {
             let (described, _holds) = described(host, server).await?;
             facts_of(host.driver.reboot(&described, Reboot::Hard).await)?
+        }
+        Action::ChangePassword => {
+            guest_agent::change_password(host, server, &message.given).await?
         }
         Action::ResumeOnBoot => resume::resume(host, server).await?,
         Action::Pause | Action::Unpause => pause(host, server, action).await?,

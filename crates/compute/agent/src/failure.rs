@@ -19,6 +19,7 @@ pub fn of_driver(error: &DriverError) -> Failure {
         DriverError::NoResources { .. } => (code::HOST_FAILED, Kind::NoRoom),
         DriverError::GuestFailed { .. } => (code::HOST_FAILED, Kind::GuestFailed),
         DriverError::Hypervisor { .. } => (code::HOST_FAILED, Kind::Hypervisor),
+        DriverError::GuestAgent { .. } => (code::BAD_REQUEST, Kind::GuestAgent),
         DriverError::Io { source, .. } => (code::HOST_FAILED, of_io(source)),
     };
     failure(code, kind, chain(error))

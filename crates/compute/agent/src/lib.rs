@@ -10,6 +10,7 @@ mod consoles;
 mod diagnostics;
 mod failure;
 mod given_up;
+mod guest_agent;
 mod images;
 mod late;
 mod numbers;

@@ -17,7 +17,7 @@ use tokio_util::io::ReaderStream;
 
 use crate::failure::{chain, of_driver, of_io, unsupported};
 use crate::numbers::epoch;
-use crate::{Host, late};
+use crate::{Host, guest_agent, late};
 
 /// The copies that are being made, by image: how many commands make one, and whether it is still wanted.
 #[derive(Default)]
@@ -129,7 +129,9 @@ async fn copy(host: &Host, server: &Server, image_id: &str) -> Result<PathBuf, F
     let made = tokio::fs::create_dir_all(&host.settings.snapshots).await;
     made.map_err(|error| failure(code::HOST_FAILED, of_io(&error), chain(&error)))?;
     host.making.begin(image_id);
-    let exported = able.export(&server.id, epoch(server.epoch), &file).await;
+    let quiesce = guest_agent::quiesce(server);
+    let (id, epoch) = (server.id.as_str(), epoch(server.epoch));
+    let exported = able.export(id, epoch, &file, quiesce).await;
     let wanted = host.making.end(image_id);
     exported.map_err(|error| of_driver(&error))?;
     if !wanted {

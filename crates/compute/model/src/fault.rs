@@ -22,6 +22,8 @@ pub enum Kind {
     HostFile,
     /// The hypervisor did not answer, or said something unexpected.
     Hypervisor,
+    /// The agent in the guest did not answer, or refused.
+    GuestAgent,
     /// The hypervisor lacks the ability.
     Unsupported,
     /// User data, an injected file or a property cannot be read.
@@ -71,6 +73,7 @@ impl Kind {
             Kind::DiskFull => "The host ran out of disk.",
             Kind::HostFile => "The host could not use one of its files or devices.",
             Kind::Hypervisor => "The hypervisor did not do what it was told.",
+            Kind::GuestAgent => "The agent in its guest did not answer, or refused.",
             Kind::Unsupported => "The hypervisor cannot do that.",
             Kind::BadRequest => {
                 "Its user data, a file to inject or a property of its image is unusable."

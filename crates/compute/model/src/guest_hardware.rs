@@ -45,6 +45,8 @@ pub struct GuestHardware {
     pub watchdog: Option<WatchdogAction>,
     /// The clock shows local time, and the processor what Windows looks for.
     pub windows: bool,
+    /// A port by which the host speaks with an agent in the guest.
+    pub guest_agent: bool,
     pub disk_limits: DiskLimits,
 }
 
@@ -113,6 +115,7 @@ impl GuestHardware {
             windows: asked
                 .property("os_type")
                 .is_some_and(|kind| kind.eq_ignore_ascii_case("windows")),
+            guest_agent: asked.flag("hw_qemu_guest_agent").unwrap_or_default(),
             disk_limits: disk_limits::of(&asked)?,
         })
     }

@@ -14,8 +14,8 @@ use VmState::{Active, Paused, Rescued, Resized, Shelved, SoftDeleted, Stopped, S
 pub use devices::{DeviceChange, admit_device, admit_device_unless_shelved};
 pub use operations::{Operation, operation};
 
-/// Something that a server's host does with its guest when a user asks, or when the host itself was away. Other operations (build, delete, a change of
-/// network cards) are workflows of their own.
+/// Something that a server's host does with its guest when a user asks, or when the host itself was away. Other
+/// operations (build, delete, a change of network cards) are workflows of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
@@ -36,6 +36,7 @@ pub enum Action {
     RevertResize,
     SoftDelete,
     Restore,
+    ChangePassword,
     /// The guest ran until its host lost its power.
     ResumeOnBoot,
 }
@@ -60,6 +61,7 @@ impl Action {
         Action::RevertResize,
         Action::SoftDelete,
         Action::Restore,
+        Action::ChangePassword,
         Action::ResumeOnBoot,
     ];
 }
@@ -296,6 +298,18 @@ pub fn rule(action: Action) -> Rule {
             settles: Some(Active),
             stays_stopped: true,
             on_failure: OnFailure::Error,
+        },
+        // Source: the decorators of `set_admin_password`.
+        Action::ChangePassword => Rule {
+            word: "changePassword",
+            verb: "change the password of",
+            record: "changePassword",
+            from: &[Active],
+            from_task: From::Idle,
+            claims: Some(UpdatingPassword),
+            settles: None,
+            stays_stopped: false,
+            on_failure: OnFailure::Keep,
         },
         // Nobody asks for it. Source: Nova's `_resume_guests_state`, which leaves the vm state and sets error on failure.
         Action::ResumeOnBoot => Rule {

@@ -50,12 +50,48 @@ pub trait Console: Send + Sync {
     async fn log_tail(&self, id: &str, max_bytes: usize) -> Result<Vec<u8>>;
 }
 
+/// Whether the agent in a guest holds its file systems still at the moment that a copy of its disk shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Quiesce {
+    #[default]
+    No,
+    /// If it can.
+    Try,
+    /// Without that there is no copy. The disk of a guest that does not run is still.
+    Require,
+}
+
 /// Copy a server's root disk into an image file.
 #[async_trait]
 pub trait Snapshot: Send + Sync {
     /// Writes a self-contained qcow2 (no backing file) to `target`, live when the guest runs. `target` appears whole
     /// or not at all; an existing file is replaced.
-    async fn export(&self, id: &str, epoch: u64, target: &Path) -> Result<SnapshotFacts>;
+    ///
+    /// # Errors
+    /// `GuestAgent` when file systems must be still and are not, and when the agent does not let them go on afterwards.
+    async fn export(
+        &self,
+        id: &str,
+        epoch: u64,
+        target: &Path,
+        quiesce: Quiesce,
+    ) -> Result<SnapshotFacts>;
+}
+
+/// Ask the agent inside a guest, of servers whose hardware has its port.
+#[async_trait]
+pub trait GuestAgent: Send + Sync {
+    /// Gives a user of the guest another password.
+    ///
+    /// # Errors
+    /// `Busy` when the guest does not run; `GuestAgent` when its agent does not answer in time, or refuses.
+    async fn set_password(
+        &self,
+        id: &str,
+        epoch: u64,
+        user: &str,
+        password: &str,
+    ) -> Result<GuestFacts>;
 }
 
 /// Plug network cards into a server, running or not; the kept description changes with it.

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use crate::ability::{
-    Console, CrashDump, Diagnostics, HotplugNic, HotplugVolume, Pause, Resize, Snapshot, Suspend,
+    Console, CrashDump, Diagnostics, GuestAgent, HotplugNic, HotplugVolume, Pause, Resize,
+    Snapshot, Suspend,
 };
 use crate::{GuestEvent, GuestFacts, HostFacts, Result, ServerSpec};
 
@@ -104,6 +105,10 @@ pub trait Driver: Send + Sync {
     }
 
     fn snapshot(&self) -> Option<&dyn Snapshot> {
+        None
+    }
+
+    fn guest_agent(&self) -> Option<&dyn GuestAgent> {
         None
     }
 

@@ -39,6 +39,9 @@ pub enum DriverError {
     /// The hypervisor did not answer in time, or said something unexpected. The server's state is unknown: inspect.
     #[error("the hypervisor did not do {what}: {why}")]
     Hypervisor { what: String, why: String },
+    /// The agent in the guest did not answer, or said that it cannot. The server is what it was.
+    #[error("the guest's agent did not {what}: {why}")]
+    GuestAgent { what: &'static str, why: String },
     /// A file or device could not be used.
     #[error("cannot {what}")]
     Io {
@@ -65,6 +68,7 @@ impl DriverError {
             | Self::Io { .. } => true,
             Self::NotFound { .. }
             | Self::Busy { .. }
+            | Self::GuestAgent { .. }
             | Self::ImageUnusable { .. }
             | Self::StaleEpoch { .. }
             | Self::BadSpec { .. } => false,

@@ -28,11 +28,12 @@ pub use compute_model::diagnostics::{
 pub use compute_model::guest_hardware::{DiskLimits, GuestHardware, Random, Rates, Topology};
 pub use compute_model::hardware::{
     CommandLine, DiskBus, FileSystem, InputBus, MachineType, NicModel, UsbModel, VideoModel,
-    WatchdogAction,
+    WatchdogAction, quoted,
 };
 
 pub use ability::{
-    Console, CrashDump, Diagnostics, HotplugNic, HotplugVolume, Pause, Resize, Snapshot, Suspend,
+    Console, CrashDump, Diagnostics, GuestAgent, HotplugNic, HotplugVolume, Pause, Quiesce, Resize,
+    Snapshot, Suspend,
 };
 pub use driver::{Driver, Keep, Reboot, StopHow};
 pub use error::DriverError;

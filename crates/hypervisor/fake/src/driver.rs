@@ -14,9 +14,9 @@ use async_trait::async_trait;
 use chrono::Utc;
 use hypervisor::guard::{Graves, ServerLocks, admit};
 use hypervisor::{
-    Cause, Console, CrashDump, Diagnostics, Driver, DriverError, EventKind, GuestEvent, GuestFacts,
-    HostFacts, HotplugNic, HotplugVolume, Keep, Pause, PowerState, Reboot, Resize, Result,
-    ServerSpec, Snapshot, StopHow, Suspend, parse_id,
+    Cause, Console, CrashDump, Diagnostics, Driver, DriverError, EventKind, GuestAgent, GuestEvent,
+    GuestFacts, HostFacts, HotplugNic, HotplugVolume, Keep, Pause, PowerState, Reboot, Resize,
+    Result, ServerSpec, Snapshot, StopHow, Suspend, parse_id,
 };
 use tokio::sync::broadcast;
 
@@ -118,6 +118,20 @@ impl FakeDriver {
             "power-off from inside",
         )
         .await
+    }
+
+    /// What the password of a guest's user was changed to.
+    pub fn password(&self, id: &str, user: &str) -> Option<String> {
+        let guest = self.host.guests.present(id)?;
+        guest.passwords.get(user).cloned()
+    }
+
+    /// How often a guest's file systems were held still.
+    pub fn quiesced(&self, id: &str) -> u32 {
+        self.host
+            .guests
+            .present(id)
+            .map_or(0, |guest| guest.quiesced)
     }
 
     /// The machine loses its power: what ran does not run any more, and nobody hears of it.
@@ -444,6 +458,10 @@ impl Driver for FakeDriver {
     }
 
     fn resize(&self) -> Option<&dyn Resize> {
+        Some(self)
+    }
+
+    fn guest_agent(&self) -> Option<&dyn GuestAgent> {
         Some(self)
     }
 

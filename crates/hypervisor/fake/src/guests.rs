@@ -24,6 +24,12 @@ pub(crate) struct Guest {
     /// What it was before a resize that is not confirmed.
     #[serde(default)]
     pub before: Option<Before>,
+    /// What its users' passwords were changed to.
+    #[serde(default)]
+    pub passwords: BTreeMap<String, String>,
+    /// How often its file systems were held still.
+    #[serde(default)]
+    pub quiesced: u32,
 }
 
 /// What a resize can be taken back to.
@@ -46,6 +52,8 @@ impl Guest {
             away: false,
             console: String::new(),
             before: None,
+            passwords: BTreeMap::new(),
+            quiesced: 0,
         }
     }
 

@@ -47,6 +47,8 @@ pub(crate) struct Inputs<'a> {
     pub accel: Accel,
     /// A listening socket for QMP.
     pub qmp: RawFd,
+    /// A listening socket for the agent in the guest, where its hardware has a port for one.
+    pub agent: Option<RawFd>,
     /// An open tap for each card, in order; None for a card plugged into nothing.
     pub taps: &'a [Option<RawFd>],
     /// The open file of each volume, in order.
@@ -88,6 +90,9 @@ pub(crate) fn build(inputs: &Inputs<'_>) -> Result<Vec<String>> {
         args.keyed("-device", device)?;
     }
     hardware::devices(&mut args, &spec.hardware)?;
+    if let Some(fd) = inputs.agent {
+        hardware::agent(&mut args, fd)?;
+    }
     args.word("-device", "pvpanic");
     disks(&mut args, inputs)?;
     cards(&mut args, inputs)?;

@@ -2,6 +2,7 @@
 
 mod abilities;
 mod addresses;
+mod guest_agent;
 mod hotplug;
 mod nics;
 mod recover;
@@ -20,9 +21,9 @@ use async_trait::async_trait;
 use chrono::Utc;
 use hypervisor::guard::{Graves, ServerLocks, admit};
 use hypervisor::{
-    Cause, Console, CrashDump, Diagnostics, Driver, DriverError, EventKind, GuestEvent, GuestFacts,
-    HostFacts, HotplugNic, HotplugVolume, Keep, Pause, PowerState, Reboot, Resize, Result,
-    ServerSpec, Snapshot, StopHow, Suspend, parse_id,
+    Cause, Console, CrashDump, Diagnostics, Driver, DriverError, EventKind, GuestAgent, GuestEvent,
+    GuestFacts, HostFacts, HotplugNic, HotplugVolume, Keep, Pause, PowerState, Reboot, Resize,
+    Result, ServerSpec, Snapshot, StopHow, Suspend, parse_id,
 };
 use tokio::sync::broadcast;
 use tokio::task::{AbortHandle, JoinSet};
@@ -463,6 +464,10 @@ impl Driver for QemuDriver {
     }
 
     fn snapshot(&self) -> Option<&dyn Snapshot> {
+        Some(self)
+    }
+
+    fn guest_agent(&self) -> Option<&dyn GuestAgent> {
         Some(self)
     }
 

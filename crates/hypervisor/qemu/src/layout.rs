@@ -106,6 +106,16 @@ impl Layout {
         self.dir.join("qmp")
     }
 
+    /// The port of the agent in the guest.
+    pub fn agent(&self) -> PathBuf {
+        self.dir.join("agent")
+    }
+
+    /// There while the agent holds the guest's file systems still.
+    pub fn frozen(&self) -> PathBuf {
+        self.dir.join("frozen")
+    }
+
     pub fn vnc(&self) -> PathBuf {
         self.dir.join("vnc")
     }

@@ -28,6 +28,7 @@ mod driver;
 mod durable;
 mod file_size;
 mod guest;
+mod guest_agent;
 mod host;
 pub mod layout;
 mod machines;

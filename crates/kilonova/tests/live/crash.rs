@@ -74,3 +74,45 @@ fn guests_outlive_a_killed_cloud_and_builds_go_on() {
         cloud.finish().await;
     });
 }
+
+#[test]
+fn a_machine_that_lost_its_power_runs_its_guests_again_or_shows_them_shut_off() {
+    on_a_machine(&[], || async {
+        let mut cloud = Cloud::new("[DEFAULT]\nresume_guests_state_on_host_boot = true\n");
+        cloud.up().await;
+        let site = Site::make(&cloud).await;
+        let demo = cloud.demo().await;
+        let group = demo.default_group().await;
+        demo.open_port(&group, 22, json!({})).await;
+        let server = demo.create(&site, "ran", json!({})).await;
+        demo.reaches(&server, "ACTIVE").await;
+        let guest = Guest::new(demo.floating_ip(&site, &server).await, &site.key);
+        let first = guest.answers().await;
+
+        // Nothing that runs outlives it: processes, and the networks that were made.
+        cloud.kill();
+        crate::leftovers::remove(cloud.path());
+        cloud.up().await;
+        let second = another_boot(&guest, &first).await;
+        demo.reaches(&server, "ACTIVE").await;
+
+        cloud.kill();
+        crate::leftovers::remove(cloud.path());
+        cloud.configure("");
+        cloud.up().await;
+        demo.reaches(&server, "SHUTOFF").await;
+        assert!(crate::leftovers::qemu(cloud.path(), &server).is_none());
+        demo.act(&server, json!({"os-start": null})).await;
+        demo.reaches(&server, "ACTIVE").await;
+        another_boot(&guest, &second).await;
+        demo.remove(&server).await;
+        cloud.finish().await;
+    });
+}
+
+async fn another_boot(guest: &Guest, known: &str) -> String {
+    eventually("the guest answers after a new start", TIMEOUT, async || {
+        guest.boot().await.filter(|boot| boot != known)
+    })
+    .await
+}

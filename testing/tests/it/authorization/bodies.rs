@@ -133,6 +133,7 @@ fn action_body(action: &str, scene: &Scene) -> Option<Value> {
         "abandon" => json!(null),
         "addTenantAccess" | "removeTenantAccess" => json!({"tenant": scene.other_project}),
         "addSecurityGroup" | "removeSecurityGroup" => json!({"name": "default"}),
+        "changePassword" => json!({"adminPass": "another one"}),
         "createImage" => json!({"name": "copy"}),
         "createBackup" => json!({"name": "backup", "backup_type": "daily", "rotation": 1}),
         "reboot" => json!({"type": "HARD"}),

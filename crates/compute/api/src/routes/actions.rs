@@ -12,7 +12,7 @@ pub(super) const ROWS: &[Route] = &[
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-multinic:add"), ACCEPTED, not_built).action("addFixedIp").until(43),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-floating-ips:add"), ACCEPTED, built!(floating_ips::add)).action("addFloatingIp").until(43),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-security-groups:add"), ACCEPTED, built!(servers::security_groups::change)).action("addSecurityGroup"),
-    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-admin-password"), ACCEPTED, not_built).action("changePassword"),
+    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-admin-password"), ACCEPTED, built!(servers::act::change_password)).action("changePassword"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:servers:confirm_resize"), NO_CONTENT, built!(servers::resize::confirm)).action("confirmResize"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-create-backup"), ACCEPTED, built!(servers::images::create_backup)).action("createBackup"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:servers:create_image"), ACCEPTED, built!(servers::images::create)).action("createImage"),

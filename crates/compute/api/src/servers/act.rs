@@ -5,7 +5,7 @@ use std::sync::Arc;
 use compute_control::servers;
 use compute_model::lifecycle::Action;
 
-use super::actions::{RebootServer, TriggerCrashDump};
+use super::actions::{ChangePassword, RebootServer, TriggerCrashDump};
 use crate::Api;
 use crate::call::{Answer, Call};
 use crate::fault::Fault;
@@ -57,4 +57,11 @@ pub async fn trigger_crash_dump(api: Arc<Api>, mut call: Call) -> Result<Answer,
         trigger_crash_dump: (),
     } = call.admit()?;
     act(&api, &call, Action::CrashDump).await
+}
+
+pub async fn change_password(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
+    let ChangePassword { change_password } = call.admit()?;
+    let (id, password) = (call.path("id"), change_password.admin_pass);
+    servers::passwords::change(&api.control, &call.cx, id, password).await?;
+    Ok(Answer::empty())
 }

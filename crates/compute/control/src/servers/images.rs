@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 use workflow::WorkflowId;
 
-use super::{asked, begin_action, load, lock, nudge};
+use super::{asked, begin_action, load, lock, nudge, passwords};
 use crate::{Context, Control, ControlError, Result, policy};
 
 /// What an image is to be called and to say of itself.
@@ -176,15 +176,16 @@ pub(super) async fn make_record(
     Ok(())
 }
 
-/// Refuses a server whose image is made only of a file system at rest, which nothing here sees to.
-pub(super) fn at_rest(server: &Server) -> Result<()> {
+/// Refuses a server whose image must be made of file systems at rest, when nothing can hold them still.
+fn at_rest(server: &Server) -> Result<()> {
     let properties = server.described_by().map(|image| &image.properties);
     match properties.and_then(|all| image_properties::is_set(all, "os_require_quiesce")) {
-        Some(true) => Err(ControlError::Unsupported {
+        Some(true) if server.boots_from_volume() => Err(ControlError::Unsupported {
             why: "The server's image asks that its file systems are at rest when an image is made \
-                  (os_require_quiesce), which is not built yet."
+                  (os_require_quiesce), which is not built for servers that boot from a volume."
                 .to_owned(),
         }),
+        Some(true) => passwords::has_agent(server),
         Some(false) | None => Ok(()),
     }
 }

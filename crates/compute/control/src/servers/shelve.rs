@@ -32,7 +32,6 @@ pub async fn shelve(control: &Control, cx: &Context, id: &str) -> Result<()> {
     let server = load(control, cx, id).await?;
     let admin = policy::is_admin(control, cx);
     lifecycle::admit_operation(Operation::Shelve, &server, admin)?;
-    images::at_rest(&server)?;
     let made = (!server.boots_from_volume()).then(|| Uuid::new_v4().to_string());
     let record = match &made {
         Some(image_id) => {

@@ -1,6 +1,6 @@
 //! The rules of the ability traits. A driver without an ability passes its rule.
 
-use crate::{Driver, DriverError, EventKind, Nic, PowerState, ServerSpec, StopHow};
+use crate::{Driver, DriverError, EventKind, Nic, PowerState, Quiesce, ServerSpec, StopHow};
 
 use super::{Subject, next, ok, remove, state};
 
@@ -151,7 +151,10 @@ pub(super) async fn a_snapshot_is_a_whole_file(driver: &dyn Driver, subject: &dy
                 "ensure_stopped",
             );
         }
-        let facts = ok(snapshot.export(&spec.id, 1, &target).await, "export");
+        let facts = ok(
+            snapshot.export(&spec.id, 1, &target, Quiesce::Try).await,
+            "export",
+        );
         let bytes = std::fs::read(&target).unwrap_or_default();
         assert_eq!(facts.size, bytes.len() as u64);
         assert_eq!(

@@ -6,11 +6,12 @@ use async_trait::async_trait;
 use chrono::Utc;
 use hypervisor::{
     Cause, Console, CpuDetails, CrashDump, Diagnostics, DiskDetails, DriverError, Endpoint,
-    EventKind, GuestDiagnostics, GuestFacts, HotplugNic, MemoryDetails, Nic, NicDetails, Pause,
-    PowerState, Result, Snapshot, SnapshotFacts, Suspend,
+    EventKind, GuestAgent, GuestDiagnostics, GuestFacts, HotplugNic, MemoryDetails, Nic,
+    NicDetails, Pause, PowerState, Quiesce, Result, Snapshot, SnapshotFacts, Suspend,
 };
 
 use super::{FakeDriver, alive, busy};
+use crate::guests::Guest;
 use crate::{Verb, console};
 
 impl FakeDriver {
@@ -171,9 +172,25 @@ impl Console for FakeDriver {
 
 #[async_trait]
 impl Snapshot for FakeDriver {
-    async fn export(&self, id: &str, epoch: u64, target: &Path) -> Result<SnapshotFacts> {
+    async fn export(
+        &self,
+        id: &str,
+        epoch: u64,
+        target: &Path,
+        quiesce: Quiesce,
+    ) -> Result<SnapshotFacts> {
         let _held = self.host.locks.lock(id).await;
-        let guest = self.admitted(id, epoch)?;
+        let mut guest = self.admitted(id, epoch)?;
+        if quiesce != Quiesce::No && alive(&guest) {
+            match self
+                .ask_agent(&guest, Verb::Quiesce, "hold the file systems still")
+                .await
+            {
+                Ok(()) => guest.quiesced += 1,
+                Err(error) if quiesce == Quiesce::Require => return Err(error),
+                Err(_) => {}
+            }
+        }
         self.begin(Verb::Snapshot, self.host.settings.latencies.snapshot_ms)
             .await?;
         let root = guest.spec.root_disk.as_ref();
@@ -194,6 +211,51 @@ impl Snapshot for FakeDriver {
             size,
             virtual_size,
         })
+    }
+}
+
+#[async_trait]
+impl GuestAgent for FakeDriver {
+    async fn set_password(
+        &self,
+        id: &str,
+        epoch: u64,
+        user: &str,
+        password: &str,
+    ) -> Result<GuestFacts> {
+        let _held = self.host.locks.lock(id).await;
+        let mut guest = self.admitted(id, epoch)?;
+        if !alive(&guest) {
+            return Err(busy(id, "it does not run"));
+        }
+        self.ask_agent(&guest, Verb::SetPassword, "change the password")
+            .await?;
+        guest.passwords.insert(user.to_owned(), password.to_owned());
+        let facts = guest.facts();
+        self.host.guests.put(guest)?;
+        Ok(facts)
+    }
+}
+
+impl FakeDriver {
+    /// Whether the agent in a guest does it; a verb that is to fail is one whose agent does not answer.
+    async fn ask_agent(&self, guest: &Guest, verb: Verb, what: &'static str) -> Result<()> {
+        let port = guest.spec.hardware.guest_agent;
+        let answered = self
+            .begin(verb, self.host.settings.latencies.other_ms)
+            .await;
+        match (port, answered) {
+            (true, Ok(())) => Ok(()),
+            (true, Err(_)) => Err(silent(what, "it does not answer")),
+            (false, _) => Err(silent(what, "the guest has no port for it")),
+        }
+    }
+}
+
+fn silent(what: &'static str, why: &str) -> DriverError {
+    DriverError::GuestAgent {
+        what,
+        why: why.to_owned(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What flavor and image ask of a guest beyond its size, as QEMU's options and devices.
 
+use std::os::fd::RawFd;
+
 use hypervisor::{
     DriverError, GuestHardware, InputBus, Random, Rates, Result, UsbModel, VideoModel,
     WatchdogAction,
@@ -130,6 +132,21 @@ pub(super) fn devices(args: &mut Arguments, hardware: &GuestHardware) -> Result<
             args.word("-device", "virtio-keyboard-pci");
         }
     }
+    Ok(())
+}
+
+/// The port that qemu-ga looks for, by its own name for it; `fd` listens.
+///
+/// # Errors
+/// None for words of this program.
+pub(super) fn agent(args: &mut Arguments, fd: RawFd) -> Result<()> {
+    let socket = Keyed::head("socket").set("id", "agent").set("fd", fd);
+    args.keyed("-chardev", socket.set("server", "on").set("wait", "off"))?;
+    args.word("-device", "virtio-serial-pci,id=ports");
+    args.word(
+        "-device",
+        "virtserialport,bus=ports.0,chardev=agent,name=org.qemu.guest_agent.0",
+    );
     Ok(())
 }
 

@@ -41,7 +41,7 @@ const OPTIONS: &[(&str, Reads)] = &[
     ("-chardev", Keys(&["backend", "id", "fd", "path", "server", "wait", "logfile", "logappend"])),
     ("-cpu", Whole),
     ("-device", Keys(&[
-        "driver", "id", "bus", "drive", "bootindex", "scsi-id", "unit", "chassis", "slot", "chardev", "rng", "netdev",
+        "driver", "id", "bus", "name", "drive", "bootindex", "scsi-id", "unit", "chassis", "slot", "chardev", "rng", "netdev",
         "mac", "host_mtu", "romfile", "max-bytes", "period", "packed", "vgamem", "vgamem_mb", "addr", "serial",
     ])),
     ("-display", Keys(&["type"])),
@@ -315,7 +315,8 @@ fn wished(hardware: &GuestHardware) -> usize {
         Some(InputBus::Virtio) => 2,
     };
     let ports = usize::try_from(hardware.more_serial_ports).unwrap_or(usize::MAX);
-    random + usb + input + ports + usize::from(hardware.watchdog.is_some())
+    let agent = 2 * usize::from(hardware.guest_agent);
+    random + usb + input + ports + agent + usize::from(hardware.watchdog.is_some())
 }
 
 /// What these arguments hold that the description and the layout do not allow; empty for good ones.

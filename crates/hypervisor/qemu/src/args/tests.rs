@@ -36,6 +36,7 @@ fn lines(
         settings: &settings,
         accel,
         qmp: 9,
+        agent: record.spec.hardware.guest_agent.then_some(8),
         taps,
         volumes: &[50, 51, 52][..record.spec.volumes.len()],
         incoming,
@@ -168,6 +169,7 @@ fn rescued(device: Option<RescueDevice>) -> String {
         settings: &settings,
         accel: Accel::Tcg,
         qmp: 9,
+        agent: record.spec.hardware.guest_agent.then_some(8),
         taps: &[],
         volumes: &volumes,
         incoming: None,
@@ -270,6 +272,7 @@ fn each_wish_changes_the_arguments() {
             hardware.watchdog = Some(WatchdogAction::Reset)
         }),
         ("Windows", |hardware| hardware.windows = true),
+        ("guest agent", |hardware| hardware.guest_agent = true),
         ("bytes", |hardware| {
             hardware.disk_limits.bytes = Rates {
                 total: 0,
@@ -430,6 +433,7 @@ fn only_files_of_the_image_cache_are_given_to_a_guest() {
                 settings: &settings(),
                 accel: Accel::Tcg,
                 qmp: 9,
+                agent: record.spec.hardware.guest_agent.then_some(8),
                 taps: &[],
                 volumes: &[],
                 incoming: None,
@@ -545,6 +549,7 @@ fn a_guest_wakes_with_its_devices_where_they_were() {
         settings: &settings,
         accel: Accel::Tcg,
         qmp: 9,
+        agent: record.spec.hardware.guest_agent.then_some(8),
         taps: &[None],
         volumes: &[50],
         incoming: Some(33),

@@ -168,6 +168,7 @@ impl Host {
             }
             Some(guest) => {
                 tracing::info!(server = layout.id(), "guest found running");
+                self.thaw_forgotten(layout).await;
                 // It came to stand still while no driver listened.
                 let stands = guest.status().await.is_ok_and(|word| word == "io-error");
                 guest.note_starved(stands);

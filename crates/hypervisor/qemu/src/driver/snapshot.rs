@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hypervisor::{DriverError, Result, Snapshot, SnapshotFacts, qcow2};
+use hypervisor::{DriverError, PowerState, Quiesce, Result, Snapshot, SnapshotFacts, qcow2};
 use serde_json::{Value, json};
 
 use super::QemuDriver;
+use super::guest_agent::Still;
 use crate::guest::Guest;
 use crate::layout::Layout;
 use crate::{disks, durable, record};
@@ -20,7 +21,13 @@ const FD_SET: u32 = 1;
 
 #[async_trait]
 impl Snapshot for QemuDriver {
-    async fn export(&self, id: &str, epoch: u64, target: &Path) -> Result<SnapshotFacts> {
+    async fn export(
+        &self,
+        id: &str,
+        epoch: u64,
+        target: &Path,
+        quiesce: Quiesce,
+    ) -> Result<SnapshotFacts> {
         let host = &self.host;
         let layout = host.layout(id)?;
         let _held = host.locks.lock(id).await;
@@ -37,7 +44,13 @@ impl Snapshot for QemuDriver {
         let _ = std::fs::remove_file(&part);
         let fail = || DriverError::io(format!("write {}", target.display()));
         let result = match host.reach(&layout).await? {
-            Some(guest) => live(&layout, &guest, &part).await,
+            Some(guest) => live(&layout, &guest, &part, quiesce).await,
+            None if quiesce == Quiesce::Require && known.power == PowerState::Suspended => {
+                Err(DriverError::GuestAgent {
+                    what: "hold the file systems still",
+                    why: "the guest is suspended".to_owned(),
+                })
+            }
             None => {
                 let (layout, host, part) = (layout.clone(), host.clone(), part.clone());
                 let copy = tokio::task::spawn_blocking(move || {
@@ -79,7 +92,7 @@ fn part_of(target: &Path) -> PathBuf {
 }
 
 /// Copies what the guest sees at this moment, while it runs on.
-async fn live(layout: &Layout, guest: &Guest, part: &Path) -> Result<()> {
+async fn live(layout: &Layout, guest: &Guest, part: &Path, quiesce: Quiesce) -> Result<()> {
     let size =
         qcow2::virtual_size(&layout.root_disk()).map_err(DriverError::io("read the root disk"))?;
     qcow2::create(part, size, None).map_err(DriverError::io(format!("make {}", part.display())))?;
@@ -100,7 +113,7 @@ async fn live(layout: &Layout, guest: &Guest, part: &Path) -> Result<()> {
     let node = json!({"driver": "qcow2", "node-name": "export", "discard": "unmap", "file": file, "backing": null});
     let result = match guest.qmp.execute("blockdev-add", node).await {
         Ok(_) => {
-            let result = backup(guest).await;
+            let result = backup(layout, guest, quiesce).await;
             let name = json!({"node-name": "export"});
             let closed = guest.qmp.execute("blockdev-del", name).await;
             result.and(closed.map(drop).map_err(during))
@@ -114,17 +127,26 @@ async fn live(layout: &Layout, guest: &Guest, part: &Path) -> Result<()> {
     result.and(removed.map(drop).map_err(during))
 }
 
-async fn backup(guest: &Guest) -> Result<()> {
+async fn backup(layout: &Layout, guest: &Guest, quiesce: Quiesce) -> Result<()> {
     let during = |error: crate::qmp::QmpError| error.during("export the disk");
     let job = json!({
         "job-id": JOB, "device": "root", "target": "export", "sync": "full",
         "auto-finalize": true, "auto-dismiss": false,
     });
-    guest
-        .qmp
-        .execute("blockdev-backup", job)
-        .await
-        .map_err(during)?;
+    // The copy shows the disk as it is when the job begins: only that long are its file systems held still.
+    let still = Still::make(layout, quiesce).await?;
+    let begun = guest.qmp.execute("blockdev-backup", job).await;
+    let thawed = match still {
+        Some(still) => still.end().await,
+        None => Ok(()),
+    };
+    begun.map_err(during)?;
+    let copied = finish(guest).await;
+    thawed.and(copied)
+}
+
+async fn finish(guest: &Guest) -> Result<()> {
+    let during = |error: crate::qmp::QmpError| error.during("export the disk");
     loop {
         let jobs = guest
             .qmp

@@ -166,7 +166,13 @@ impl Host {
         if process::find(layout).is_none() {
             let _ = std::fs::remove_file(layout.pid());
         }
-        for path in [layout.qmp(), layout.vnc(), layout.serial()] {
+        for path in [
+            layout.qmp(),
+            layout.vnc(),
+            layout.serial(),
+            layout.agent(),
+            layout.frozen(),
+        ] {
             let _ = std::fs::remove_file(path); // mostly not there
         }
         let _ = std::fs::remove_dir_all(layout.io()); // names in it are not followed
@@ -199,6 +205,15 @@ fn prepare(
     warden.own(layout, &record)?;
     let mut fds: Vec<OwnedFd> = vec![guest::listen(&layout.qmp())?.into()];
     let qmp = fds[0].as_raw_fd();
+    let agent = match record.spec.hardware.guest_agent {
+        true => {
+            let socket: OwnedFd = guest::listen(&layout.agent())?.into();
+            let number = socket.as_raw_fd();
+            fds.push(socket);
+            Some(number)
+        }
+        false => None,
+    };
     let mut taps: Vec<Option<RawFd>> = Vec::new();
     for nic in &record.spec.nics {
         taps.push(match &nic.tap {
@@ -232,6 +247,7 @@ fn prepare(
         settings: &host.settings,
         accel: host.probe.accel,
         qmp,
+        agent,
         taps: &taps,
         volumes: &volumes,
         incoming,

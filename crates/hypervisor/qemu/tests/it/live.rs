@@ -169,7 +169,7 @@ async fn a_guest_that_powers_itself_off_is_noticed_by_an_event() {
     let facts = driver
         .snapshot()
         .unwrap()
-        .export(&spec.id, 1, &copy)
+        .export(&spec.id, 1, &copy, hypervisor::Quiesce::No)
         .await
         .unwrap();
     assert_eq!(facts.virtual_size, 1 << 30);

@@ -241,7 +241,9 @@ async fn a_server_boots_from_a_volume() {
         assert!(text.contains("grew /dev/vda2"), "{text}");
         let target = cloud.dir.path().join("copy");
         let snapshot = driver.snapshot().unwrap();
-        let none = snapshot.export(&spec.id, 1, &target).await;
+        let none = snapshot
+            .export(&spec.id, 1, &target, hypervisor::Quiesce::No)
+            .await;
         assert!(
             matches!(&none, Err(DriverError::Unsupported { what }) if what.contains("local disk")),
             "{none:?}"

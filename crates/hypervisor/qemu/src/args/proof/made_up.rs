@@ -170,6 +170,7 @@ impl Bytes<'_> {
             "video_ram_mb": self.rarely(3).then_some(8),
             "watchdog": self.maybe(&["none", "pause", "poweroff", "reset"]),
             "windows": self.rarely(2),
+            "guest_agent": self.rarely(2),
             "disk_limits": {"bytes": limit(self.byte()), "operations": limit(self.byte())},
         })
     }
@@ -262,6 +263,7 @@ pub(crate) fn arguments(input: &[u8]) -> bool {
         settings: &settings,
         accel: if plugged { Accel::Kvm } else { Accel::Tcg },
         qmp: 9,
+        agent: record.spec.hardware.guest_agent.then_some(8),
         taps: &taps,
         volumes: &volumes,
         incoming,
