@@ -120,7 +120,7 @@ async fn what_the_flavor_promises_is_there_and_counted_until_the_server_goes() {
         server
             .action(keep)
             .await
-            .fault(400)
+            .fault(501)
             .contains("preserve_ephemeral")
     );
     server.delete().await.vanishes().await;
