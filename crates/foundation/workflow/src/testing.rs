@@ -165,7 +165,8 @@ pub struct Random {
 }
 
 impl Random {
-    /// The sequence of `KILONOVA_TORTURE_SEED`, or another one each time; says which.
+    /// The sequence of `KILONOVA_TORTURE_SEED`; without it the same one each time, so that a change is not refused for a fault
+    /// that it did not make, and another one each time where `KILONOVA_TORTURE_ROUNDS` asks for long trials. Says which.
     #[allow(
         clippy::disallowed_methods,
         reason = "a switch for people who look for a fault"
@@ -173,8 +174,9 @@ impl Random {
     pub fn from_environment() -> Self {
         let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
         let fresh = || uuid::Uuid::new_v4().as_u64_pair().0;
-        let seed = number("KILONOVA_TORTURE_SEED").unwrap_or_else(fresh);
         let rounds = number("KILONOVA_TORTURE_ROUNDS");
+        let usual = || if rounds.is_some() { fresh() } else { 1 };
+        let seed = number("KILONOVA_TORTURE_SEED").unwrap_or_else(usual);
         println!("KILONOVA_TORTURE_SEED={seed}");
         Random {
             seed,
