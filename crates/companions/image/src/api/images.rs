@@ -241,6 +241,17 @@ pub async fn delete(images: Images, call: Call) -> Result<Answer, Fault> {
     if seen.image.row.protected {
         return Err(protected());
     }
+    let (images, id) = (images.clone(), id.to_owned());
+    // A task of its own: whoever asked may be gone before the file is.
+    let removed = tokio::spawn(async move { remove(&images, &id).await }).await;
+    match removed.map_err(|_| Fault::Internal("a removal ended abnormally"))?? {
+        true => Ok(Answer::empty()),
+        false => Err(protected()),
+    }
+}
+
+/// Removes an image, then its data; false for one that became protected meanwhile.
+async fn remove(images: &Images, id: &str) -> Result<bool, Fault> {
     // The row first: a file without image is found at the next start, the reverse is a lie.
     let gone = sql::retry(|| async {
         let tx = images.db().begin().await?;
@@ -250,22 +261,17 @@ pub async fn delete(images: Images, call: Call) -> Result<Answer, Fault> {
         Ok::<_, Fault>(row.map(|row| (row, gone)))
     })
     .await?;
-    match gone {
-        None => Err(Fault::no_image(id)),
-        Some((_, false)) => Err(protected()),
-        Some((image, true)) => {
-            // Data that is still coming in is removed by the upload when it finds the image gone.
-            if let Some(data) = image.row.data {
-                let store = images.store().clone();
-                let removed = tokio::task::spawn_blocking(move || {
-                    store.remove_from(Place::Staging, &data);
-                    store.remove_from(Place::Published, &data);
-                });
-                removed
-                    .await
-                    .map_err(|_| Fault::Internal("a removal ended abnormally"))?;
-            }
-            Ok(Answer::empty())
-        }
+    let (image, gone) = gone.ok_or_else(|| Fault::no_image(id))?;
+    // Data that is still coming in is removed by the upload when it finds the image gone.
+    if let Some(data) = image.row.data.filter(|_| gone) {
+        let store = images.store().clone();
+        let removed = tokio::task::spawn_blocking(move || {
+            store.remove_from(Place::Staging, &data);
+            store.remove_from(Place::Published, &data);
+        });
+        removed
+            .await
+            .map_err(|_| Fault::Internal("a removal ended abnormally"))?;
     }
+    Ok(gone)
 }

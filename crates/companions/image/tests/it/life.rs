@@ -306,3 +306,35 @@ async fn schemas_describe_images_and_members() {
     );
     glance.get(ALICE, "/v2/schemas/nothing").await.is(404);
 }
+
+/// A client that goes ends its request wherever that is.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_leaves_in_the_middle_of_a_deletion_leaves_no_data() {
+    let glance = Glance::start().await;
+    for looks in 0..60_u32 {
+        let id = glance.active(ALICE, json!({}), b"data").await;
+        let request = Request::delete(format!("/v2/images/{id}"))
+            .header("x-auth-token", ALICE)
+            .body(Body::empty())
+            .expect("request");
+        let mut asked = Box::pin(glance.router().oneshot(request));
+        for _ in 0..looks {
+            if futures::poll!(asked.as_mut()).is_ready() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_micros(200)).await;
+        }
+        drop(asked);
+        // It is there whole or gone whole, in the end.
+        let mut left = String::new();
+        for _ in 0..500 {
+            let audit = glance.images.audit().await.expect("the audit");
+            left = format!("{:?}", audit.files_without_image);
+            if left == "[]" {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        assert_eq!(left, "[]", "after {looks} looks");
+    }
+}
