@@ -68,7 +68,12 @@ impl Model {
         let mut moves = vec![Move::Lock, Move::Unlock, Move::MakeImage, Move::ForceDelete];
         // A guest that may be off is asked for a dump for a while: nothing to learn, and slow.
         let off = matches!(self.vm_state, VmState::Error | VmState::Resized);
-        let asked = |action: &&Action| !(off && **action == Action::CrashDump);
+        let asked = |action: &&Action| match action {
+            Action::CrashDump => !off,
+            // Nobody asks for the one, and the guests here have no agent for the other.
+            Action::ResumeOnBoot | Action::ChangePassword => false,
+            _ => true,
+        };
         let actions = Action::ALL.iter().filter(asked);
         moves.extend(actions.map(|action| Move::Act(*action)));
         let asked = |one: &&Operation| **one != Operation::Reclaim;
