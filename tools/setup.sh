@@ -14,6 +14,8 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TABLE='
 run    qemu-system-x86   qemu-system-x86_64                    runs the servers
 run    qemu-utils        qemu-img                              copies and grows disks
+run    e2fsprogs         mke2fs                                formats disks of servers beside their root
+run    dosfstools        mkfs.vfat                             formats those that are to be FAT
 run    seabios           /usr/share/seabios/bios-256k.bin      firmware of servers
 run    ipxe-qemu         /usr/lib/ipxe/qemu/efi-virtio.rom     firmware of network cards
 run    iproute2          ip                                    shows and moves network devices
@@ -31,6 +33,8 @@ test   mariadb-server    mariadbd                              tests of the thir
 test   rabbitmq-server   rabbitmq-server                       tests of messages between machines
 test   busybox-static    busybox                               DHCP client, ping and name look-ups of tests
 test   genisoimage       isoinfo                               reads config drives back
+test   xfsprogs          mkfs.xfs                              formats disks with XFS
+test   ntfs-3g           mkntfs                                formats disks with NTFS
 test   ovmf              /usr/share/OVMF/OVMF_CODE_4M.fd       firmware of UEFI guests
 test   chromium          chromium                              the console page in a browser
 test   chromium-driver   chromedriver                          steers that browser

@@ -7,10 +7,10 @@ use bus::{Context, Failure};
 use compute_model::lifecycle::Action;
 use compute_model::{Server, VmState};
 use compute_rpc::agent::{Act, Done, Given};
-use hypervisor::{DriverError, GuestFacts, Keep, Reboot, ServerSpec, StopHow};
+use hypervisor::{GuestFacts, Keep, Reboot, StopHow};
 
-use crate::failure::{of_driver, unsupported};
-use crate::images::Hold;
+use crate::description::described;
+use crate::failure::{facts_of, of_driver, unsupported};
 use crate::numbers::{epoch, power};
 use crate::spec::{self, Extras};
 use crate::{Host, guest_agent, images, late, rescue, resume};
@@ -148,10 +148,6 @@ fn patience(host: &Host, server: &Server) -> Duration {
     shutdown_timeout(asked.map(String::as_str), host.settings.shutdown_timeout)
 }
 
-pub fn facts_of(result: Result<GuestFacts, DriverError>) -> Result<GuestFacts, Failure> {
-    result.map_err(|error| of_driver(&error))
-}
-
 async fn pause(host: &Host, server: &Server, action: Action) -> Result<GuestFacts, Failure> {
     let able = host.driver.pause().ok_or_else(|| unsupported("pause"))?;
     facts_of(match action {
@@ -183,18 +179,6 @@ fn shutdown_timeout(asked: Option<&str>, usual: Duration) -> Duration {
         .map(Duration::from_secs)
         .unwrap_or(usual)
         .min(LONGEST_SHUTDOWN)
-}
-
-/// The description to start from: the one kept here (it has the config drive as it was made), or,
-/// when this host lost it, a new one. The holds keep its files until the server's record names them.
-pub async fn described(host: &Host, server: &Server) -> Result<(ServerSpec, Vec<Hold>), Failure> {
-    let kept = host.driver.spec(&server.id).await;
-    if let Some(kept) = kept.map_err(|error| of_driver(&error))? {
-        return Ok((spec::renewed(kept, server)?, Vec::new()));
-    }
-    let (image, holds) = images::of_server(host, server).await?;
-    let spec = spec::new(server, image, &Extras::default(), &host.settings)?;
-    Ok((spec, holds))
 }
 
 #[cfg(test)]

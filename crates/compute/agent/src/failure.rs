@@ -5,7 +5,12 @@ use std::io::ErrorKind;
 use bus::Failure;
 use compute_model::fault::Kind;
 use compute_rpc::{code, failure};
-use hypervisor::DriverError;
+use hypervisor::{DriverError, GuestFacts};
+
+/// The answer to what ends with a guest.
+pub fn facts_of(result: Result<GuestFacts, DriverError>) -> Result<GuestFacts, Failure> {
+    result.map_err(|error| of_driver(&error))
+}
 
 /// The answer for a failed driver call.
 pub fn of_driver(error: &DriverError) -> Failure {

@@ -8,7 +8,7 @@ use compute_rpc::{code, failure};
 use hypervisor::{GuestFacts, Quiesce};
 
 use crate::Host;
-use crate::act::facts_of;
+use crate::failure::facts_of;
 use crate::failure::unsupported;
 use crate::numbers::epoch;
 

@@ -7,6 +7,7 @@
 mod act;
 mod build;
 mod consoles;
+mod description;
 mod diagnostics;
 mod failure;
 mod given_up;

@@ -12,7 +12,8 @@ use hypervisor::GuestFacts;
 use tokio::sync::Semaphore;
 
 use crate::Host;
-use crate::act::{described, facts_of};
+use crate::description::described;
+use crate::failure::facts_of;
 
 /// So many guests are being started.
 pub const AT_ONCE: usize = 4;
