@@ -8,8 +8,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use compute_db::{Database, DbError, actions, servers};
-use compute_model::action::{ActionRecord, event_of};
+use compute_db::{Database, DbError, servers};
 use compute_model::lifecycle::{self, Action, Operation, Refusal, Rule};
 use compute_model::{Server, VmState};
 use compute_rpc::workflows::{
@@ -181,25 +180,7 @@ async fn begin(
         server.task_state = rule.claims;
         server.epoch += 1;
         servers::save(&tx, &mut server).await?;
-        let asked = Asked {
-            request_id: format!("req-{}", uuid::Uuid::new_v4()),
-            accepted_at: Some(records::now()),
-            ..Asked::default()
-        };
-        let record = ActionRecord {
-            server_id: server.id.clone(),
-            action: rule.record.to_owned(),
-            request_id: asked.request_id.clone(),
-            user_id: None,
-            project_id: None,
-            start_time: records::now(),
-            updated_at: None,
-            message: None,
-        };
-        actions::start(&tx, &record).await?;
-        let (event, host) = (event_of(rule.record), server.host.as_deref());
-        let (id, start) = (&server.id, record.start_time);
-        actions::begin_event(&tx, id, &record.request_id, &event, host, start).await?;
+        let asked = records::begin_unasked(&tx, &server, rule.record).await?;
         let inserted = due.insert(&tx, &server, asked).await;
         inserted.map_err(|error| records::unwritten(&server.id, error))?;
         tx.commit().await?;

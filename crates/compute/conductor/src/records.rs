@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use compute_db::{DbError, actions, servers};
-use compute_model::action::ActionEvent;
+use compute_model::action::{ActionEvent, ActionRecord, event_of};
 use compute_model::{Fault, PowerState, Server, TaskState};
 use compute_rpc::workflows::Asked;
 use serde::Serialize;
@@ -119,6 +119,38 @@ pub fn unwritten(server_id: &str, error: WorkflowError) -> DbError {
             source,
         },
     }
+}
+
+/// Begins the record of what nobody asked for, as what falls due after a while; in whose name its workflow goes on.
+///
+/// # Errors
+/// The database fails.
+pub async fn begin_unasked(
+    tx: &DatabaseTransaction,
+    server: &Server,
+    action: &str,
+) -> Result<Asked, DbError> {
+    let start_time = now();
+    let asked = Asked {
+        request_id: format!("req-{}", uuid::Uuid::new_v4()),
+        accepted_at: Some(start_time),
+        ..Asked::default()
+    };
+    let record = ActionRecord {
+        server_id: server.id.clone(),
+        action: action.to_owned(),
+        request_id: asked.request_id.clone(),
+        user_id: None,
+        project_id: None,
+        start_time,
+        updated_at: None,
+        message: None,
+    };
+    actions::start(tx, &record).await?;
+    let (event, host) = (event_of(action), server.host.as_deref());
+    let (id, request) = (&server.id, &asked.request_id);
+    actions::begin_event(tx, id, request, &event, host, start_time).await?;
+    Ok(asked)
 }
 
 /// An event that ended now, well or badly, and began when it was asked for.

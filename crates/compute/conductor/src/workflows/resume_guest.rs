@@ -5,13 +5,12 @@
 
 use std::time::Duration;
 
-use compute_db::{Database, DbError, actions, servers};
-use compute_model::action::{ActionRecord, event_of};
+use compute_db::{Database, DbError, servers};
 use compute_model::fault::Kind;
 use compute_model::lifecycle::{self, Action};
 use compute_model::{PowerState, Server};
 use compute_rpc::agent::Given;
-use compute_rpc::workflows::{Act as State, Asked, RESUME_GUEST, RESUME_GUEST_VERSION};
+use compute_rpc::workflows::{Act as State, RESUME_GUEST, RESUME_GUEST_VERSION};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow, WorkflowError};
 
@@ -106,24 +105,7 @@ pub async fn begin(db: &Database, host: &str, id: &str, seen: PowerState) -> Res
         server.power_state = seen;
         server.epoch += 1;
         servers::save(&tx, &mut server).await?;
-        let asked = Asked {
-            request_id: format!("req-{}", uuid::Uuid::new_v4()),
-            accepted_at: Some(records::now()),
-            ..Asked::default()
-        };
-        let record = ActionRecord {
-            server_id: server.id.clone(),
-            action: rule.record.to_owned(),
-            request_id: asked.request_id.clone(),
-            user_id: None,
-            project_id: None,
-            start_time: records::now(),
-            updated_at: None,
-            message: None,
-        };
-        actions::start(&tx, &record).await?;
-        let (event, start) = (event_of(rule.record), record.start_time);
-        actions::begin_event(&tx, id, &record.request_id, &event, Some(host), start).await?;
+        let asked = records::begin_unasked(&tx, &server, rule.record).await?;
         let state = State {
             server_id: server.id.clone(),
             asked,
