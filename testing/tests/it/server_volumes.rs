@@ -1,6 +1,7 @@
 //! Volumes that servers get and lose while they live.
 
 mod aside;
+mod late;
 
 use http::Method;
 use hypervisor::{Driver, VolumeSource};

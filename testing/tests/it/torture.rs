@@ -6,6 +6,7 @@
 //! conductor does not know.
 
 mod interfaces;
+mod power_cuts;
 mod roots;
 mod sizes;
 mod soft_delete;
@@ -23,7 +24,7 @@ use compute_model::server::BuildPlan;
 use compute_model::{Server as Row, TaskState, VmState};
 use compute_rpc::agent::Given;
 use compute_rpc::workflows as states;
-use hypervisor::ServerSpec;
+use hypervisor::{Driver, GuestFacts, ServerSpec};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sql::Database;
@@ -180,12 +181,21 @@ impl Stage {
 
     /// What the server's host knows of its guest.
     async fn spec(&self, row: &Row) -> ServerSpec {
-        let hosts = &self.cloud.cloud().hosts;
-        let hosted = hosts
-            .iter()
-            .find(|hosted| Some(hosted.host.as_str()) == row.host.as_deref());
-        let spec = hosted.expect("a host").driver.spec(&row.id).await;
+        let spec = self.driver(row).spec(&row.id).await;
         spec.expect("a driver").expect("a guest")
+    }
+
+    /// How the server's guest is.
+    async fn facts(&self, row: &Row) -> GuestFacts {
+        let facts = self.driver(row).inspect(&row.id).await;
+        facts.expect("a driver").expect("a guest")
+    }
+
+    /// The driver of the server's host.
+    fn driver(&self, row: &Row) -> &dyn Driver {
+        let mut hosts = self.cloud.cloud().hosts.iter();
+        let hosted = hosts.find(|hosted| Some(hosted.host.as_str()) == row.host.as_deref());
+        hosted.expect("a host").driver.as_ref()
     }
 
     /// Nothing of a server is left on hosts and networks.
@@ -527,6 +537,11 @@ async fn a_server_is_kept_as_deleted_or_stays_wherever_its_deletion_is_hit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_guest_runs_again_after_a_power_cut_or_shows_why_not_wherever_its_start_is_hit() {
+    power_cuts::resumes(Stage::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_comes_back_whole_or_stays_aside_wherever_its_return_is_hit() {
     sizes::returns(Stage::open().await).await;
 }
@@ -603,5 +618,8 @@ async fn on_a_server(variable: &str) {
     }
     if let Some(stage) = Stage::on(variable).await {
         soft_delete::soft_deletes(stage).await;
+    }
+    if let Some(stage) = Stage::on(variable).await {
+        power_cuts::resumes(stage).await;
     }
 }

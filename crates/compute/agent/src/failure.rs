@@ -17,7 +17,9 @@ pub fn of_driver(error: &DriverError) -> Failure {
     let (code, kind) = match error {
         DriverError::NotFound { .. } => (code::NOT_FOUND, Kind::Lost),
         DriverError::Busy { .. } => (code::BUSY, Kind::Busy),
-        DriverError::StaleEpoch { .. } => (code::STALE, Kind::Overtaken),
+        DriverError::StaleEpoch { .. } | DriverError::StaleCommand { .. } => {
+            (code::STALE, Kind::Overtaken)
+        }
         DriverError::ImageUnusable { .. } => (code::BAD_REQUEST, Kind::ImageUnusable),
         DriverError::BadSpec { .. } => (code::BAD_REQUEST, Kind::BadRequest),
         DriverError::Unsupported { .. } => (code::HOST_FAILED, Kind::Unsupported),

@@ -9,7 +9,7 @@ use compute_rpc::code;
 use hypervisor::{DriverError, HotplugVolume};
 
 use crate::failure::{of_driver, unsupported};
-use crate::numbers::epoch;
+use crate::numbers::device_command;
 use crate::{Host, spec};
 
 /// Plugs a card into a guest, or unplugs it. Repeating it is harmless.
@@ -17,6 +17,7 @@ pub async fn plug(host: Arc<Host>, _context: Context, message: Plug) -> Result<(
     let (server, port_id) = (&message.server, message.port_id.as_str());
     let able = host.driver.hotplug_nic();
     let able = able.ok_or_else(|| unsupported("change the network cards of a server"))?;
+    let command = device_command(server);
     let done = match message.plugged {
         true => {
             let nics = spec::nics(server)?;
@@ -24,12 +25,9 @@ pub async fn plug(host: Arc<Host>, _context: Context, message: Plug) -> Result<(
             let nic = nic.ok_or_else(|| {
                 Failure::new(code::BAD_REQUEST, "the server has no card for this port")
             })?;
-            able.attach_nic(&server.id, epoch(server.epoch), nic).await
+            able.attach_nic(&server.id, command, nic).await
         }
-        false => {
-            let epoch = epoch(server.epoch);
-            able.detach_nic(&server.id, epoch, port_id).await
-        }
+        false => able.detach_nic(&server.id, command, port_id).await,
     };
     done.map_err(|error| of_driver(&error))
 }
@@ -42,7 +40,7 @@ pub async fn plug_volume(
 ) -> Result<(), Failure> {
     let (server, volume_id) = (&message.server, message.volume_id.as_str());
     let able = volumes_of(&host)?;
-    let epoch = epoch(server.epoch);
+    let command = device_command(server);
     let done = match message.plugged {
         true => {
             let volumes = spec::volumes(server);
@@ -50,9 +48,9 @@ pub async fn plug_volume(
             let volume = volume.ok_or_else(|| {
                 Failure::new(code::BAD_REQUEST, "the server does not have this volume")
             })?;
-            able.attach_volume(&server.id, epoch, volume).await
+            able.attach_volume(&server.id, command, volume).await
         }
-        false => match able.detach_volume(&server.id, epoch, volume_id).await {
+        false => match able.detach_volume(&server.id, command, volume_id).await {
             // Where there is no guest, nothing has the volume.
             Err(DriverError::NotFound { .. }) => Ok(()),
             other => other,

@@ -35,6 +35,9 @@ pub struct Server {
     pub power_state: PowerState,
     /// Fencing number: counts up with every operation; a host refuses an older one.
     pub epoch: i64,
+    /// Counts the commands to its host that change one device of its guest; a host refuses an older one of the same epoch.
+    #[serde(default)]
+    pub device_command: i64,
 
     pub flavor: Flavor,
     pub image: Option<ServerImage>,

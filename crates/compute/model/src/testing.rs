@@ -44,6 +44,7 @@ pub fn server(id: &str) -> Server {
         task_state: None,
         power_state: PowerState::Running,
         epoch: 1,
+        device_command: 0,
         flavor: flavor("1"),
         image: None,
         host: None,

@@ -94,14 +94,30 @@ pub trait GuestAgent: Send + Sync {
     ) -> Result<GuestFacts>;
 }
 
+/// Which of the commands about single devices of one server this is. One that a dead process left on its way may come after
+/// those that followed it: within an epoch, a smaller number than the last that was carried out answers `StaleCommand` and
+/// changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceCommand {
+    pub epoch: u64,
+    pub number: u64,
+}
+
+impl DeviceCommand {
+    /// The first of an epoch.
+    pub fn first(epoch: u64) -> Self {
+        Self { epoch, number: 0 }
+    }
+}
+
 /// Plug network cards into a server, running or not; the kept description changes with it.
 #[async_trait]
 pub trait HotplugNic: Send + Sync {
     /// A card with the same port is success.
-    async fn attach_nic(&self, id: &str, epoch: u64, nic: &Nic) -> Result<()>;
+    async fn attach_nic(&self, id: &str, command: DeviceCommand, nic: &Nic) -> Result<()>;
 
     /// Removes the card of the port; none is success. Waits until the guest let go of it.
-    async fn detach_nic(&self, id: &str, epoch: u64, port_id: &str) -> Result<()>;
+    async fn detach_nic(&self, id: &str, command: DeviceCommand, port_id: &str) -> Result<()>;
 }
 
 /// Plug volumes into a server, running or not; the kept description changes with it. What the volume holds is never
@@ -112,14 +128,14 @@ pub trait HotplugVolume: Send + Sync {
     ///
     /// # Errors
     /// `BadSpec` when the volume's file may not be opened, `Unsupported` for a bus without room or without hot plug.
-    async fn attach_volume(&self, id: &str, epoch: u64, volume: &Volume) -> Result<()>;
+    async fn attach_volume(&self, id: &str, command: DeviceCommand, volume: &Volume) -> Result<()>;
 
     /// Takes the volume; a server that does not have it is success. When this returns, the guest let go of it, what it had
     /// written is with the volume, and nothing here has the volume open.
     ///
     /// # Errors
     /// A guest that does not let go in time keeps the volume, and so does the description.
-    async fn detach_volume(&self, id: &str, epoch: u64, volume_id: &str) -> Result<()>;
+    async fn detach_volume(&self, id: &str, command: DeviceCommand, volume_id: &str) -> Result<()>;
 
     /// Shows a running guest the size that the volume has by now. One that does not run sees it when it starts.
     ///

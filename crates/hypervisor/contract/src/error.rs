@@ -33,6 +33,13 @@ pub enum DriverError {
         epoch: u64,
         current: u64,
     },
+    /// A later command about the server's devices was here before. Drop the command.
+    #[error("command {number} about the devices of server {id} comes after command {current}")]
+    StaleCommand {
+        id: String,
+        number: u64,
+        current: u64,
+    },
     /// The description contradicts itself or asks for something malformed.
     #[error("the description is not usable: {why}")]
     BadSpec { why: String },
@@ -71,6 +78,7 @@ impl DriverError {
             | Self::GuestAgent { .. }
             | Self::ImageUnusable { .. }
             | Self::StaleEpoch { .. }
+            | Self::StaleCommand { .. }
             | Self::BadSpec { .. } => false,
         }
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::{OwnedMutexGuard, watch};
 
-use crate::{DriverError, Result};
+use crate::{DeviceCommand, DriverError, Result};
 
 /// How many deleted servers are remembered: enough for every message that can still be on its way.
 const REMEMBERED: usize = 10_000;
@@ -124,6 +124,22 @@ pub fn admit(id: &str, epoch: u64, current: Option<u64>) -> Result<()> {
         }),
         _ => Ok(()),
     }
+}
+
+/// Refuses a command about devices when `current` came first: the same epoch, and a greater number.
+///
+/// # Errors
+/// [`DriverError::StaleEpoch`], [`DriverError::StaleCommand`].
+pub fn admit_device(id: &str, command: DeviceCommand, current: DeviceCommand) -> Result<()> {
+    admit(id, command.epoch, Some(current.epoch))?;
+    if command.epoch == current.epoch && command.number < current.number {
+        return Err(DriverError::StaleCommand {
+            id: id.to_owned(),
+            number: command.number,
+            current: current.number,
+        });
+    }
+    Ok(())
 }
 
 /// Epochs of servers that were deleted here, so that a late command cannot bring one back. Lives as long as the

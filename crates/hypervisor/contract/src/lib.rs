@@ -8,7 +8,7 @@
 //! Promises every driver keeps, checked by the shared `suite`:
 //! - every verb is idempotent: repeating it is harmless;
 //! - every verb that changes a server carries an epoch; one older than the last seen answers
-//!   [`DriverError::StaleEpoch`] and changes nothing;
+//!   [`DriverError::StaleEpoch`] and changes nothing, and so does an older [`DeviceCommand`] of the same epoch;
 //! - a failed `ensure_running` of a new server leaves nothing behind;
 //! - guests outlive the driver object, and a new driver on the same state finds them.
 
@@ -32,8 +32,8 @@ pub use compute_model::hardware::{
 };
 
 pub use ability::{
-    Console, CrashDump, Diagnostics, GuestAgent, HotplugNic, HotplugVolume, Pause, Quiesce, Resize,
-    Snapshot, Suspend,
+    Console, CrashDump, DeviceCommand, Diagnostics, GuestAgent, HotplugNic, HotplugVolume, Pause,
+    Quiesce, Resize, Snapshot, Suspend,
 };
 pub use driver::{Driver, Keep, Reboot, StopHow};
 pub use error::DriverError;

@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::Utc;
-use hypervisor::guard::{Graves, ServerLocks, admit};
+use hypervisor::guard::{Graves, ServerLocks, admit, admit_device};
 use hypervisor::{
-    Cause, Console, CrashDump, Diagnostics, Driver, DriverError, EventKind, GuestAgent, GuestEvent,
-    GuestFacts, HostFacts, HotplugNic, HotplugVolume, Keep, Pause, PowerState, Reboot, Resize,
-    Result, ServerSpec, Snapshot, StopHow, Suspend, parse_id,
+    Cause, Console, CrashDump, DeviceCommand, Diagnostics, Driver, DriverError, EventKind,
+    GuestAgent, GuestEvent, GuestFacts, HostFacts, HotplugNic, HotplugVolume, Keep, Pause,
+    PowerState, Reboot, Resize, Result, ServerSpec, Snapshot, StopHow, Suspend, parse_id,
 };
 use tokio::sync::broadcast;
 
@@ -190,6 +190,18 @@ impl FakeDriver {
         let mut guest = self.known(id)?;
         admit(id, epoch, Some(guest.epoch))?;
         guest.epoch = epoch;
+        Ok(guest)
+    }
+
+    /// A known guest with the place of a command about a device taken.
+    fn commanded(&self, id: &str, command: DeviceCommand) -> Result<Guest> {
+        let mut guest = self.known(id)?;
+        let current = DeviceCommand {
+            epoch: guest.epoch,
+            number: guest.device_command,
+        };
+        admit_device(id, command, current)?;
+        (guest.epoch, guest.device_command) = (command.epoch, command.number);
         Ok(guest)
     }
 

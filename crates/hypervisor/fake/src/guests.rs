@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Guest {
     pub spec: ServerSpec,
     pub epoch: u64,
+    /// Number of the last command about one of its devices.
+    #[serde(default)]
+    pub device_command: u64,
     pub power: PowerState,
     pub since: DateTime<Utc>,
     /// Counts starts: a crash timer of an earlier start must not hit a later one.
@@ -45,6 +48,7 @@ impl Guest {
         Self {
             spec: spec.clone(),
             epoch: spec.epoch,
+            device_command: 0,
             power: PowerState::Shutdown,
             since: Utc::now(),
             starts: 0,

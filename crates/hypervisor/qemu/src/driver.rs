@@ -21,9 +21,9 @@ use async_trait::async_trait;
 use chrono::Utc;
 use hypervisor::guard::{Graves, ServerLocks, admit};
 use hypervisor::{
-    Cause, Console, CrashDump, Diagnostics, Driver, DriverError, EventKind, GuestAgent, GuestEvent,
-    GuestFacts, HostFacts, HotplugNic, HotplugVolume, Keep, Pause, PowerState, Reboot, Resize,
-    Result, ServerSpec, Snapshot, StopHow, Suspend, parse_id,
+    Cause, Console, CrashDump, DeviceCommand, Diagnostics, Driver, DriverError, EventKind,
+    GuestAgent, GuestEvent, GuestFacts, HostFacts, HotplugNic, HotplugVolume, Keep, Pause,
+    PowerState, Reboot, Resize, Result, ServerSpec, Snapshot, StopHow, Suspend, parse_id,
 };
 use tokio::sync::broadcast;
 use tokio::task::{AbortHandle, JoinSet};
@@ -112,6 +112,13 @@ impl Host {
     fn admitted(&self, layout: &Layout, epoch: u64) -> Result<Record> {
         let mut record = self.known(layout)?;
         record.admit(epoch)?;
+        Ok(record)
+    }
+
+    /// The record with the place of a command about a device taken.
+    fn commanded(&self, layout: &Layout, command: DeviceCommand) -> Result<Record> {
+        let mut record = self.known(layout)?;
+        record.admit_device(command)?;
         Ok(record)
     }
 

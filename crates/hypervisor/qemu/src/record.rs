@@ -2,9 +2,11 @@
 //! has ended. Written as a whole and synced, before anything is done that it describes.
 
 use chrono::{DateTime, Utc};
-use hypervisor::guard::admit;
+use hypervisor::guard::{admit, admit_device};
 use hypervisor::qcow2;
-use hypervisor::{DriverError, ImageFormat, MachineType, PowerState, Result, ServerSpec};
+use hypervisor::{
+    DeviceCommand, DriverError, ImageFormat, MachineType, PowerState, Result, ServerSpec,
+};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +18,9 @@ use crate::layout::Layout;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub epoch: u64,
+    /// Number of the last command about one of its devices.
+    #[serde(default)]
+    pub device_command: u64,
     /// The state when it was last known; a guest whose process lives is asked instead.
     pub power: PowerState,
     pub since: DateTime<Utc>,
@@ -75,6 +80,7 @@ impl Record {
     pub fn new(spec: &ServerSpec) -> Self {
         Self {
             epoch: spec.epoch,
+            device_command: 0,
             power: PowerState::Shutdown,
             since: Utc::now(),
             base: None,
@@ -103,6 +109,20 @@ impl Record {
     pub fn admit(&mut self, epoch: u64) -> Result<()> {
         admit(&self.spec.id, epoch, Some(self.epoch))?;
         self.epoch = epoch;
+        Ok(())
+    }
+
+    /// Takes the place of a command about a device.
+    ///
+    /// # Errors
+    /// `StaleEpoch`, `StaleCommand`.
+    pub fn admit_device(&mut self, command: DeviceCommand) -> Result<()> {
+        let current = DeviceCommand {
+            epoch: self.epoch,
+            number: self.device_command,
+        };
+        admit_device(&self.spec.id, command, current)?;
+        (self.epoch, self.device_command) = (command.epoch, command.number);
         Ok(())
     }
 

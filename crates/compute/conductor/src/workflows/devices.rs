@@ -64,6 +64,21 @@ pub async fn existing(env: &Env, server_id: &str) -> Result<Server, StepError> {
     server.ok_or_else(|| Why::plain(Kind::Deleted).into())
 }
 
+/// The server as the next command about one of its devices is to have it, numbered: a host refuses what a process that died
+/// left on its way when it comes after this. Nothing when the server is gone.
+pub async fn next_command(
+    env: &Env,
+    cx: &StepContext,
+    server_id: &str,
+) -> Result<Option<Server>, StepError> {
+    records::change(cx, server_id, None, |server| {
+        server.device_command += 1;
+        true
+    })
+    .await?;
+    records::load(env, server_id).await
+}
+
 /// Has the server's host plug a device in or out.
 pub async fn tell<M: Message>(
     env: &Env,

@@ -138,6 +138,7 @@ pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<C
         task_state: Some(TaskState::Scheduling),
         power_state: PowerState::NoState,
         epoch: 1,
+        device_command: 0,
         flavor,
         image: disks.image,
         volume_image: disks.volume_image,

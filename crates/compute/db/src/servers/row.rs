@@ -26,6 +26,8 @@ struct Document {
     image: Option<ServerImage>,
     vifs: Vec<Vif>,
     #[serde(default)]
+    device_command: i64,
+    #[serde(default)]
     volume_image: Option<ServerImage>,
     #[serde(default)]
     volumes: Vec<AttachedVolume>,
@@ -57,6 +59,7 @@ pub fn active(server: &Server) -> Result<ActiveModel> {
         flavor: server.flavor.clone(),
         image: server.image.clone(),
         vifs: server.vifs.clone(),
+        device_command: server.device_command,
         volume_image: server.volume_image.clone(),
         volumes: server.volumes.clone(),
         local_disks: server.local_disks.clone(),
@@ -157,6 +160,7 @@ pub fn server(row: Model) -> Result<Server> {
         launch_index: row.launch_index,
         reservation_id: row.reservation_id,
         vifs: document.vifs,
+        device_command: document.device_command,
         volume_image: document.volume_image,
         volumes: document.volumes,
         local_disks: document.local_disks,

@@ -1,6 +1,8 @@
 //! The rules of the ability traits. A driver without an ability passes its rule.
 
-use crate::{Driver, DriverError, EventKind, Nic, PowerState, Quiesce, ServerSpec, StopHow};
+use crate::{
+    DeviceCommand, Driver, DriverError, EventKind, Nic, PowerState, Quiesce, ServerSpec, StopHow,
+};
 
 use super::{Subject, next, ok, remove, state};
 
@@ -188,7 +190,12 @@ pub(super) async fn cards_come_and_go(driver: &dyn Driver, spec: ServerSpec) {
     let ports =
         |facts: Option<crate::GuestFacts>| facts.map(|facts| facts.port_ids).unwrap_or_default();
     for _ in 0..2 {
-        ok(hotplug.attach_nic(&spec.id, 1, &nic).await, "attach_nic");
+        ok(
+            hotplug
+                .attach_nic(&spec.id, DeviceCommand::first(1), &nic)
+                .await,
+            "attach_nic",
+        );
     }
     let with = ports(ok(driver.inspect(&spec.id).await, "inspect"));
     assert_eq!(
@@ -198,7 +205,9 @@ pub(super) async fn cards_come_and_go(driver: &dyn Driver, spec: ServerSpec) {
     );
     for _ in 0..2 {
         ok(
-            hotplug.detach_nic(&spec.id, 1, &nic.port_id).await,
+            hotplug
+                .detach_nic(&spec.id, DeviceCommand::first(1), &nic.port_id)
+                .await,
             "detach_nic",
         );
     }

@@ -1,6 +1,6 @@
 //! The rules of volumes. A driver without them passes.
 
-use crate::{Driver, DriverError, HotplugVolume, StopHow, VolumeSource};
+use crate::{DeviceCommand, Driver, DriverError, HotplugVolume, StopHow, Volume, VolumeSource};
 
 use super::{PowerState, Subject, ok, remove, state};
 
@@ -27,7 +27,11 @@ pub(super) async fn a_missing_volume_is_named(driver: &dyn Driver, subject: &dyn
         if !running {
             stop(driver, &spec.id).await;
         }
-        names(hotplug.attach_volume(&spec.id, 2, &volume).await);
+        names(
+            hotplug
+                .attach_volume(&spec.id, DeviceCommand::first(2), &volume)
+                .await,
+        );
         assert_eq!(volumes(driver, &spec.id).await, Vec::<String>::new());
     }
     remove(driver, &spec).await;
@@ -43,7 +47,9 @@ pub(super) async fn volumes_come_and_go(subject: &dyn Subject) {
     let mut spec = subject.spec();
     let [first, second, third] = [subject.volume(), subject.volume(), subject.volume()];
     let id = spec.id.as_str();
-    let unknown = hotplug.attach_volume(id, 1, &first).await;
+    let unknown = hotplug
+        .attach_volume(id, DeviceCommand::first(1), &first)
+        .await;
     assert!(
         matches!(unknown, Err(DriverError::NotFound { .. })),
         "{unknown:?}"
@@ -54,14 +60,20 @@ pub(super) async fn volumes_come_and_go(subject: &dyn Subject) {
     ok(driver.ensure_running(&spec).await, "a start with a volume");
     for _ in 0..2 {
         ok(
-            hotplug.attach_volume(id, 2, &second).await,
+            hotplug
+                .attach_volume(id, DeviceCommand::first(2), &second)
+                .await,
             "attach_volume to a running server",
         );
     }
     assert_eq!(volumes(driver, id).await, [&*first.id, &*second.id]);
     for refused in [
-        hotplug.attach_volume(id, 1, &third).await,
-        hotplug.detach_volume(id, 1, &second.id).await,
+        hotplug
+            .attach_volume(id, DeviceCommand::first(1), &third)
+            .await,
+        hotplug
+            .detach_volume(id, DeviceCommand::first(1), &second.id)
+            .await,
     ] {
         assert!(
             matches!(refused, Err(DriverError::StaleEpoch { .. })),
@@ -69,8 +81,14 @@ pub(super) async fn volumes_come_and_go(subject: &dyn Subject) {
         );
     }
     assert_eq!(volumes(driver, id).await, [&*first.id, &*second.id]);
+    late_commands_change_nothing(hotplug, id, &second, &third).await;
+    let now = DeviceCommand {
+        epoch: 2,
+        number: 6,
+    };
+    assert_eq!(volumes(driver, id).await, [&*first.id, &*second.id]);
     ok(
-        hotplug.detach_volume(id, 2, &third.id).await,
+        hotplug.detach_volume(id, now, &third.id).await,
         "detaching what the server does not have",
     );
     ok(hotplug.resize_volume(id, &second.id).await, "resize_volume");
@@ -87,18 +105,18 @@ pub(super) async fn volumes_come_and_go(subject: &dyn Subject) {
     let hotplug = ability(driver);
     assert_eq!(volumes(driver, id).await, [&*first.id, &*second.id]);
     ok(
-        hotplug.attach_volume(id, 2, &second).await,
+        hotplug.attach_volume(id, now, &second).await,
         "attach_volume after a restart",
     );
     // Stopped: a guest in its boot loader would never let go of a volume.
     stop(driver, id).await;
     for _ in 0..2 {
         ok(
-            hotplug.detach_volume(id, 2, &second.id).await,
+            hotplug.detach_volume(id, now, &second.id).await,
             "detach_volume",
         );
         ok(
-            hotplug.attach_volume(id, 2, &third).await,
+            hotplug.attach_volume(id, now, &third).await,
             "attach_volume to a stopped server",
         );
     }
@@ -113,6 +131,31 @@ pub(super) async fn volumes_come_and_go(subject: &dyn Subject) {
     remove(driver, &spec).await;
     let VolumeSource::File { path } = &first.source;
     assert!(path.exists(), "a volume outlives its server");
+}
+
+/// What a dead process left on its way comes after what was asked later.
+async fn late_commands_change_nothing(
+    hotplug: &dyn HotplugVolume,
+    id: &str,
+    has: &Volume,
+    other: &Volume,
+) {
+    let at = |number| DeviceCommand { epoch: 2, number };
+    ok(hotplug.attach_volume(id, at(5), has).await, "a repetition");
+    for late in [
+        hotplug.attach_volume(id, at(4), other).await,
+        hotplug.detach_volume(id, at(4), &has.id).await,
+    ] {
+        let stale = matches!(
+            late,
+            Err(DriverError::StaleCommand {
+                number: 4,
+                current: 5,
+                ..
+            })
+        );
+        assert!(stale, "{late:?}");
+    }
 }
 
 fn ability(driver: &dyn Driver) -> &dyn HotplugVolume {

@@ -5,8 +5,8 @@ use std::path::Path;
 use async_trait::async_trait;
 use chrono::Utc;
 use hypervisor::{
-    Cause, Console, CpuDetails, CrashDump, Diagnostics, DiskDetails, DriverError, Endpoint,
-    EventKind, GuestAgent, GuestDiagnostics, GuestFacts, HotplugNic, MemoryDetails, Nic,
+    Cause, Console, CpuDetails, CrashDump, DeviceCommand, Diagnostics, DiskDetails, DriverError,
+    Endpoint, EventKind, GuestAgent, GuestDiagnostics, GuestFacts, HotplugNic, MemoryDetails, Nic,
     NicDetails, Pause, PowerState, Quiesce, Result, Snapshot, SnapshotFacts, Suspend,
 };
 
@@ -261,9 +261,9 @@ fn silent(what: &'static str, why: &str) -> DriverError {
 
 #[async_trait]
 impl HotplugNic for FakeDriver {
-    async fn attach_nic(&self, id: &str, epoch: u64, nic: &Nic) -> Result<()> {
+    async fn attach_nic(&self, id: &str, command: DeviceCommand, nic: &Nic) -> Result<()> {
         let _held = self.host.locks.lock(id).await;
-        let mut guest = self.admitted(id, epoch)?;
+        let mut guest = self.commanded(id, command)?;
         self.begin(Verb::AttachNic, self.host.settings.latencies.other_ms)
             .await?;
         if guest
@@ -277,9 +277,9 @@ impl HotplugNic for FakeDriver {
         self.host.guests.put(guest)
     }
 
-    async fn detach_nic(&self, id: &str, epoch: u64, port_id: &str) -> Result<()> {
+    async fn detach_nic(&self, id: &str, command: DeviceCommand, port_id: &str) -> Result<()> {
         let _held = self.host.locks.lock(id).await;
-        let mut guest = self.admitted(id, epoch)?;
+        let mut guest = self.commanded(id, command)?;
         self.begin(Verb::DetachNic, self.host.settings.latencies.other_ms)
             .await?;
         guest.spec.nics.retain(|nic| nic.port_id != port_id);

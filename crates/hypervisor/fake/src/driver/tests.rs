@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use hypervisor::suite::{self, Subject};
-use hypervisor::{EventKind, ImageFormat, ImageRef, RootDisk, Volume, VolumeSource};
+use hypervisor::{DeviceCommand, EventKind, ImageFormat, ImageRef, RootDisk, Volume, VolumeSource};
 
 use super::*;
 use crate::{FailCall, Latencies};
@@ -280,10 +280,14 @@ async fn volumes_fail_as_configured() {
     sticky.volumes.push(volume.clone());
     driver.ensure_running(&picky).await.unwrap();
     driver.ensure_running(&sticky).await.unwrap();
-    let plugged = driver.attach_volume(&picky.id, 1, &refused).await;
+    let plugged = driver
+        .attach_volume(&picky.id, DeviceCommand::first(1), &refused)
+        .await;
     assert!(matches!(plugged, Err(DriverError::Hypervisor { .. })));
     for _ in 0..2 {
-        let unplugged = driver.detach_volume(&sticky.id, 1, &volume.id).await;
+        let unplugged = driver
+            .detach_volume(&sticky.id, DeviceCommand::first(1), &volume.id)
+            .await;
         assert!(matches!(unplugged, Err(DriverError::Hypervisor { .. })));
         let kept = driver.spec(&sticky.id).await.unwrap().unwrap().volumes;
         assert_eq!(kept, std::slice::from_ref(&volume));
@@ -293,7 +297,7 @@ async fn volumes_fail_as_configured() {
         .await
         .unwrap();
     driver
-        .detach_volume(&sticky.id, 1, &volume.id)
+        .detach_volume(&sticky.id, DeviceCommand::first(1), &volume.id)
         .await
         .unwrap();
 }

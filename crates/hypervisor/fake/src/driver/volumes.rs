@@ -1,7 +1,9 @@
 //! Volumes of simulated guests: files that must be there and are never opened.
 
 use async_trait::async_trait;
-use hypervisor::{DriverError, HotplugVolume, PowerState, Result, Volume, VolumeSource, parse_id};
+use hypervisor::{
+    DeviceCommand, DriverError, HotplugVolume, PowerState, Result, Volume, VolumeSource, parse_id,
+};
 
 use super::{FakeDriver, alive, busy};
 use crate::Verb;
@@ -67,9 +69,9 @@ fn failed(what: &str, why: &str) -> DriverError {
 
 #[async_trait]
 impl HotplugVolume for FakeDriver {
-    async fn attach_volume(&self, id: &str, epoch: u64, volume: &Volume) -> Result<()> {
+    async fn attach_volume(&self, id: &str, command: DeviceCommand, volume: &Volume) -> Result<()> {
         let _held = self.host.locks.lock(id).await;
-        let mut guest = self.admitted(id, epoch)?;
+        let mut guest = self.commanded(id, command)?;
         self.begin(Verb::AttachVolume, self.host.settings.latencies.other_ms)
             .await?;
         if guest.spec.volumes.iter().all(|known| known.id != volume.id) {
@@ -88,9 +90,9 @@ impl HotplugVolume for FakeDriver {
         self.host.guests.put(guest)
     }
 
-    async fn detach_volume(&self, id: &str, epoch: u64, volume_id: &str) -> Result<()> {
+    async fn detach_volume(&self, id: &str, command: DeviceCommand, volume_id: &str) -> Result<()> {
         let _held = self.host.locks.lock(id).await;
-        let mut guest = self.admitted(id, epoch)?;
+        let mut guest = self.commanded(id, command)?;
         self.begin(Verb::DetachVolume, self.host.settings.latencies.other_ms)
             .await?;
         if guest.spec.volumes.iter().any(|known| known.id == volume_id) {

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 
 use async_trait::async_trait;
-use hypervisor::{DriverError, HotplugNic, Nic, Result};
+use hypervisor::{DeviceCommand, DriverError, HotplugNic, Nic, Result};
 use serde_json::json;
 
 use super::QemuDriver;
@@ -17,11 +17,11 @@ const UNPLUG: &str = "unplug the network card";
 
 #[async_trait]
 impl HotplugNic for QemuDriver {
-    async fn attach_nic(&self, id: &str, epoch: u64, nic: &Nic) -> Result<()> {
+    async fn attach_nic(&self, id: &str, command: DeviceCommand, nic: &Nic) -> Result<()> {
         let host = &self.host;
         let layout = host.layout(id)?;
         let _held = host.locks.lock(id).await;
-        let mut known = host.admitted(&layout, epoch)?;
+        let mut known = host.commanded(&layout, command)?;
         if known
             .spec
             .nics
@@ -41,11 +41,11 @@ impl HotplugNic for QemuDriver {
         record::write(&layout, &known)
     }
 
-    async fn detach_nic(&self, id: &str, epoch: u64, port_id: &str) -> Result<()> {
+    async fn detach_nic(&self, id: &str, command: DeviceCommand, port_id: &str) -> Result<()> {
         let host = &self.host;
         let layout = host.layout(id)?;
         let _held = host.locks.lock(id).await;
-        let mut known = host.admitted(&layout, epoch)?;
+        let mut known = host.commanded(&layout, command)?;
         let has = known.spec.nics.iter().any(|nic| nic.port_id == port_id);
         if has {
             match host.reach(&layout).await? {

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use hypervisor::{DriverError, HotplugVolume, Result, ServerSpec, Volume};
+use hypervisor::{DeviceCommand, DriverError, HotplugVolume, Result, ServerSpec, Volume};
 use serde_json::{Value, json};
 
 use super::hotplug::{add_device, remove_device, unknown_device};
@@ -28,11 +28,11 @@ const RELEASE_ASK: Duration = Duration::from_millis(20);
 
 #[async_trait]
 impl HotplugVolume for QemuDriver {
-    async fn attach_volume(&self, id: &str, epoch: u64, volume: &Volume) -> Result<()> {
+    async fn attach_volume(&self, id: &str, command: DeviceCommand, volume: &Volume) -> Result<()> {
         let host = &self.host;
         let layout = host.layout(id)?;
         let _held = host.locks.lock(id).await;
-        let mut known = host.admitted(&layout, epoch)?;
+        let mut known = host.commanded(&layout, command)?;
         let mut spec = known.spec.clone();
         let has = spec.volumes.iter().any(|other| other.id == volume.id);
         if !has {
@@ -59,11 +59,11 @@ impl HotplugVolume for QemuDriver {
         record::write(&layout, &known)
     }
 
-    async fn detach_volume(&self, id: &str, epoch: u64, volume_id: &str) -> Result<()> {
+    async fn detach_volume(&self, id: &str, command: DeviceCommand, volume_id: &str) -> Result<()> {
         let host = &self.host;
         let layout = host.layout(id)?;
         let _held = host.locks.lock(id).await;
-        let mut known = host.admitted(&layout, epoch)?;
+        let mut known = host.commanded(&layout, command)?;
         let has = |volume: &Volume| volume.id == volume_id;
         let node = volumes::node(volume_id);
         match host.reach(&layout).await? {

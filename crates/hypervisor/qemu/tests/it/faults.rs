@@ -3,7 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use hypervisor::{Cause, CpuLimits, Driver, DriverError, EventKind, Keep, PowerState};
+use hypervisor::{
+    Cause, CpuLimits, DeviceCommand, Driver, DriverError, EventKind, Keep, PowerState,
+};
 use hypervisor_qemu::{QemuDriver, QemuSettings};
 
 use crate::cloud::{Cloud, event, qemu_is_here, signal, small};
@@ -268,7 +270,7 @@ async fn real_qemu_takes_every_machine_bus_screen_and_card_we_offer() {
         driver
             .hotplug_nic()
             .unwrap()
-            .attach_nic(&spec.id, 1, &card)
+            .attach_nic(&spec.id, DeviceCommand::first(1), &card)
             .await
             .unwrap();
         driver

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use hypervisor::{Driver, Keep, Nic, Tap};
+use hypervisor::{DeviceCommand, Driver, Keep, Nic, Tap};
 
 use crate::cloud::{BOOT, Cloud, READY, demo_server, qemu_is_here, says};
 
@@ -96,10 +96,13 @@ async fn cards_on_taps_in_a_namespace_carry_traffic_and_come_and_go() {
     says(&driver, &spec.id, READY, 1).await;
 
     let hotplug = driver.hotplug_nic().unwrap();
-    hotplug.attach_nic(&spec.id, 1, &second).await.unwrap();
+    hotplug
+        .attach_nic(&spec.id, DeviceCommand::first(1), &second)
+        .await
+        .unwrap();
     sends(&driver, &spec.id, &second.mac).await;
     hotplug
-        .detach_nic(&spec.id, 1, &second.port_id)
+        .detach_nic(&spec.id, DeviceCommand::first(1), &second.port_id)
         .await
         .unwrap();
     assert_eq!(
@@ -107,7 +110,10 @@ async fn cards_on_taps_in_a_namespace_carry_traffic_and_come_and_go() {
         std::slice::from_ref(&first.port_id)
     );
     // The tap is free again: the same card can come back.
-    hotplug.attach_nic(&spec.id, 1, &second).await.unwrap();
+    hotplug
+        .attach_nic(&spec.id, DeviceCommand::first(1), &second)
+        .await
+        .unwrap();
 
     let facts = driver
         .diagnostics()

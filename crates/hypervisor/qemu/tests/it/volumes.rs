@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use hypervisor::{DiskBus, Driver, DriverError, Keep, ServerSpec, StopHow, Volume, VolumeSource};
+use hypervisor::{
+    DeviceCommand, DiskBus, Driver, DriverError, Keep, ServerSpec, StopHow, Volume, VolumeSource,
+};
 use hypervisor_qemu::{QemuDriver, QemuSettings};
 
 use crate::cloud::{Cloud, qemu_is_here, small};
@@ -77,7 +79,13 @@ async fn only_a_plain_file_of_the_folders_of_volumes_is_given_to_a_guest() {
         (at("none"), "No such file"),
     ] {
         odd.source = VolumeSource::File { path: place };
-        refused_volume(hotplug.attach_volume(&spec.id, 1, &odd).await, &odd, words);
+        refused_volume(
+            hotplug
+                .attach_volume(&spec.id, DeviceCommand::first(1), &odd)
+                .await,
+            &odd,
+            words,
+        );
         let mut new = small("new");
         new.volumes.push(odd.clone());
         let started = driver.ensure_running(&new).await.map(drop);
@@ -87,7 +95,10 @@ async fn only_a_plain_file_of_the_folders_of_volumes_is_given_to_a_guest() {
     assert!(kept(&driver, &spec.id).await.is_empty());
     // A link within the folders leads to a volume like any other.
     odd.source = VolumeSource::File { path: at("inside") };
-    hotplug.attach_volume(&spec.id, 1, &odd).await.unwrap();
+    hotplug
+        .attach_volume(&spec.id, DeviceCommand::first(1), &odd)
+        .await
+        .unwrap();
     assert!(opened(pid(&driver, &spec.id).await, &good) > 0);
     driver
         .ensure_gone(&spec.id, 1, Keep::Nothing)
@@ -121,7 +132,11 @@ async fn two_guests_do_not_write_one_volume() {
     };
     busy(driver.ensure_running(&two).await.map(drop));
     assert!(driver.inspect(&two.id).await.unwrap().is_none());
-    busy(hotplug.attach_volume(&three.id, 1, &volume).await);
+    busy(
+        hotplug
+            .attach_volume(&three.id, DeviceCommand::first(1), &volume)
+            .await,
+    );
     assert!(kept(&driver, &three.id).await.is_empty());
     assert_eq!(opened(pid(&driver, &three.id).await, &volume), 0);
     driver.ensure_gone(&one.id, 1, Keep::Nothing).await.unwrap();
@@ -129,7 +144,10 @@ async fn two_guests_do_not_write_one_volume() {
     volume.read_only = true;
     two.volumes = vec![volume.clone()];
     driver.ensure_running(&two).await.unwrap();
-    hotplug.attach_volume(&three.id, 1, &volume).await.unwrap();
+    hotplug
+        .attach_volume(&three.id, DeviceCommand::first(1), &volume)
+        .await
+        .unwrap();
     volume.read_only = false;
     one.volumes = vec![volume.clone()];
     one.epoch = 2;
@@ -161,7 +179,9 @@ async fn a_guest_that_does_not_let_go_keeps_the_volume_and_its_description() {
     let volume = &spec.volumes[0];
     driver.ensure_running(&spec).await.unwrap();
     let began = Instant::now();
-    let stuck = hotplug.detach_volume(&spec.id, 1, &volume.id).await;
+    let stuck = hotplug
+        .detach_volume(&spec.id, DeviceCommand::first(1), &volume.id)
+        .await;
     assert!(
         matches!(&stuck, Err(DriverError::Hypervisor { why, .. }) if why.contains("let go")),
         "{stuck:?}"
@@ -170,7 +190,9 @@ async fn a_guest_that_does_not_let_go_keeps_the_volume_and_its_description() {
     assert_eq!(kept(&driver, &spec.id).await, [&*volume.id]);
     assert!(opened(pid(&driver, &spec.id).await, volume) > 0);
     // The second request says the same.
-    let stuck = hotplug.detach_volume(&spec.id, 1, &volume.id).await;
+    let stuck = hotplug
+        .detach_volume(&spec.id, DeviceCommand::first(1), &volume.id)
+        .await;
     assert!(
         matches!(stuck, Err(DriverError::Hypervisor { .. })),
         "{stuck:?}"
@@ -180,7 +202,7 @@ async fn a_guest_that_does_not_let_go_keeps_the_volume_and_its_description() {
         .await
         .unwrap();
     hotplug
-        .detach_volume(&spec.id, 1, &volume.id)
+        .detach_volume(&spec.id, DeviceCommand::first(1), &volume.id)
         .await
         .unwrap();
     assert!(kept(&driver, &spec.id).await.is_empty());
@@ -207,7 +229,10 @@ async fn a_volume_is_plugged_in_at_once_on_any_machine() {
             for _ in 0..5 {
                 let volume = cloud.volume(1);
                 let began = Instant::now();
-                hotplug.attach_volume(&spec.id, 1, &volume).await.unwrap();
+                hotplug
+                    .attach_volume(&spec.id, DeviceCommand::first(1), &volume)
+                    .await
+                    .unwrap();
                 println!("attach {bus} on {machine}: {:?}", began.elapsed());
                 assert!(opened(pid(&driver, &spec.id).await, &volume) > 0);
             }
@@ -240,7 +265,9 @@ async fn a_bus_that_takes_no_volume_now_is_named() {
         driver.ensure_running(&spec).await.unwrap();
         let mut volume = cloud.volume(1);
         volume.bus = Some(bus);
-        let refused = hotplug.attach_volume(&spec.id, 1, &volume).await;
+        let refused = hotplug
+            .attach_volume(&spec.id, DeviceCommand::first(1), &volume)
+            .await;
         assert!(
             matches!(refused, Err(DriverError::Unsupported { .. })),
             "{bus} of {machine}: {refused:?}"
@@ -252,7 +279,10 @@ async fn a_bus_that_takes_no_volume_now_is_named() {
                 .ensure_stopped(&spec.id, 1, StopHow::Hard)
                 .await
                 .unwrap();
-            hotplug.attach_volume(&spec.id, 1, &volume).await.unwrap();
+            hotplug
+                .attach_volume(&spec.id, DeviceCommand::first(1), &volume)
+                .await
+                .unwrap();
             let mut with = driver.spec(&spec.id).await.unwrap().unwrap();
             with.epoch = 1;
             driver.ensure_running(&with).await.unwrap();
@@ -268,7 +298,9 @@ async fn a_bus_that_takes_no_volume_now_is_named() {
     driver.ensure_running(&spec).await.unwrap();
     for number in 0..9 {
         let volume = cloud.volume(1);
-        let plugged = hotplug.attach_volume(&spec.id, 1, &volume).await;
+        let plugged = hotplug
+            .attach_volume(&spec.id, DeviceCommand::first(1), &volume)
+            .await;
         match number {
             8 => assert!(
                 matches!(&plugged, Err(DriverError::Unsupported { what }) if what.contains("free place")),
@@ -315,7 +347,10 @@ async fn a_guest_may_write_its_largest_volume_to_the_end() {
     let own = pid(&driver, &spec.id).await;
     assert!(limit(own) >= 100 << 30);
     let volume = cloud.volume(200);
-    hotplug.attach_volume(&spec.id, 1, &volume).await.unwrap();
+    hotplug
+        .attach_volume(&spec.id, DeviceCommand::first(1), &volume)
+        .await
+        .unwrap();
     assert!(limit(own) >= 200 << 30);
     let file = std::fs::File::options()
         .write(true)

@@ -4,7 +4,9 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hypervisor::{Driver, DriverError, Keep, Nic, ServerSpec, StopHow, Volume, VolumeSource};
+use hypervisor::{
+    DeviceCommand, Driver, DriverError, Keep, Nic, ServerSpec, StopHow, Volume, VolumeSource,
+};
 use hypervisor_qemu::{QemuDriver, QemuSettings};
 
 use crate::cloud::{BOOT, Cloud, READY, demo_image, demo_server, log, qemu_is_here, says};
@@ -62,7 +64,10 @@ async fn pid(driver: &dyn Driver, id: &str) -> u32 {
 async fn attach(driver: &dyn Driver, id: &str, volume: &Volume) {
     let began = Instant::now();
     let hotplug = driver.hotplug_volume().unwrap();
-    hotplug.attach_volume(id, 1, volume).await.unwrap();
+    hotplug
+        .attach_volume(id, DeviceCommand::first(1), volume)
+        .await
+        .unwrap();
     println!("attach: {} ms", began.elapsed().as_millis());
     says(driver, id, &said(volume, 1, "marked"), 1).await;
 }
@@ -71,7 +76,10 @@ async fn attach(driver: &dyn Driver, id: &str, volume: &Volume) {
 async fn detach(driver: &dyn Driver, id: &str, volume: &Volume) {
     let began = Instant::now();
     let hotplug = driver.hotplug_volume().unwrap();
-    hotplug.detach_volume(id, 1, &volume.id).await.unwrap();
+    hotplug
+        .detach_volume(id, DeviceCommand::first(1), &volume.id)
+        .await
+        .unwrap();
     println!("detach: {} ms", began.elapsed().as_millis());
     assert!(!is_open(pid(driver, id).await, volume));
     assert_eq!(&mark(volume), b"marked");
@@ -111,19 +119,34 @@ async fn volumes_and_cards_come_and_go(machine: &str) {
 
     // One card goes and leaves a gap between the devices, which the third volume takes.
     let cards = driver.hotplug_nic().unwrap();
-    cards.attach_nic(id, 1, &nic(2)).await.unwrap();
+    cards
+        .attach_nic(id, DeviceCommand::first(1), &nic(2))
+        .await
+        .unwrap();
     attach(&driver, id, &second).await;
-    cards.attach_nic(id, 1, &nic(3)).await.unwrap();
-    cards.detach_nic(id, 1, &nic(2).port_id).await.unwrap();
+    cards
+        .attach_nic(id, DeviceCommand::first(1), &nic(3))
+        .await
+        .unwrap();
+    cards
+        .detach_nic(id, DeviceCommand::first(1), &nic(2).port_id)
+        .await
+        .unwrap();
     attach(&driver, id, &third).await;
     let suspend = driver.suspend().unwrap();
     for _ in 0..2 {
         suspend.suspend(id, 1).await.unwrap();
         let hotplug = driver.hotplug_volume().unwrap();
         for refused in [
-            hotplug.attach_volume(id, 1, &first).await,
-            hotplug.detach_volume(id, 1, &second.id).await,
-            cards.detach_nic(id, 1, &nic(3).port_id).await,
+            hotplug
+                .attach_volume(id, DeviceCommand::first(1), &first)
+                .await,
+            hotplug
+                .detach_volume(id, DeviceCommand::first(1), &second.id)
+                .await,
+            cards
+                .detach_nic(id, DeviceCommand::first(1), &nic(3).port_id)
+                .await,
         ] {
             assert!(
                 matches!(refused, Err(DriverError::Busy { .. })),
@@ -142,7 +165,10 @@ async fn volumes_and_cards_come_and_go(machine: &str) {
     hotplug.resize_volume(id, &second.id).await.unwrap();
     says(&driver, id, &said(&second, 2, "marked"), 1).await;
     detach(&driver, id, &third).await;
-    cards.detach_nic(id, 1, &nic(3).port_id).await.unwrap();
+    cards
+        .detach_nic(id, DeviceCommand::first(1), &nic(3).port_id)
+        .await
+        .unwrap();
     // Two are gone now: it sleeps with gaps.
     suspend.suspend(id, 1).await.unwrap();
     suspend.resume(id, 1).await.unwrap();
@@ -194,11 +220,16 @@ async fn a_volume_that_was_let_go_of_late_is_closed_by_the_next_call() {
         // does nothing.
         let (marked, began) = (said(&volume, 1, "marked"), Instant::now());
         while log(&driver, id).await.matches(&marked).count() < round {
-            hotplug.attach_volume(id, 1, &volume).await.unwrap();
+            hotplug
+                .attach_volume(id, DeviceCommand::first(1), &volume)
+                .await
+                .unwrap();
             assert!(began.elapsed() < BOOT, "{}", log(&driver, id).await);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        let late = hotplug.detach_volume(id, 1, &volume.id).await;
+        let late = hotplug
+            .detach_volume(id, DeviceCommand::first(1), &volume.id)
+            .await;
         assert!(
             matches!(late, Err(DriverError::Hypervisor { .. })),
             "{late:?}"
@@ -208,7 +239,10 @@ async fn a_volume_that_was_let_go_of_late_is_closed_by_the_next_call() {
         says(&driver, id, "disks: none.", round).await;
         assert!(is_open(pid(&driver, id).await, &volume));
     }
-    while let Err(late) = hotplug.detach_volume(id, 1, &volume.id).await {
+    while let Err(late) = hotplug
+        .detach_volume(id, DeviceCommand::first(1), &volume.id)
+        .await
+    {
         assert!(matches!(late, DriverError::Hypervisor { .. }), "{late:?}");
     }
     assert!(!is_open(pid(&driver, id).await, &volume));

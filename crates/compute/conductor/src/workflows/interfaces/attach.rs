@@ -1,6 +1,7 @@
 //! A server gets one more network card: **turn**, **port** (made, or taken over, and bound to the server's host),
 //! **record** (the server has it), **plugged** (it carries traffic), **plug** (the guest has it), **settle**.
 
+use compute_model::fault::Kind;
 use compute_model::network::NetworkRequest;
 use compute_rpc::workflows::{
     ATTACH_INTERFACE, ATTACH_INTERFACE_VERSION, AttachInterface as State,
@@ -10,8 +11,11 @@ use workflow::{Next, Step, StepContext, StepError, Workflow};
 
 use super::tell;
 use crate::env::Env;
+use crate::why::Why;
 use crate::workflows::MINUTE;
-use crate::workflows::devices::{Change, TRIES, existing, failed, turn, undone_on_host};
+use crate::workflows::devices::{
+    Change, TRIES, existing, failed, next_command, turn, undone_on_host,
+};
 use crate::workflows::plugged::{self, Which};
 use crate::{ports, records};
 
@@ -113,7 +117,8 @@ async fn carries_traffic(
 }
 
 async fn plug(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    let server = existing(env, &state.server_id).await?;
+    let server = next_command(env, cx, &state.server_id).await?;
+    let server = server.ok_or_else(|| StepError::from(Why::plain(Kind::Deleted)))?;
     let told = tokio::select! {
         told = tell(env, &state.asked, server, port_id(state), true) => told,
         () = cx.cancelled() => return Err(StepError::fail("cancelled")),
@@ -125,7 +130,7 @@ async fn plug(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, St
 /// Takes the card from the guest, as far as its host can be reached. One that stays has no port behind it, and goes
 /// with the next start.
 async fn unplug(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
-    let Some(server) = records::load(env, &state.server_id).await? else {
+    let Some(server) = next_command(env, cx, &state.server_id).await? else {
         return Ok(());
     };
     let told = tell(env, &state.asked, server, port_id(state), false).await;
