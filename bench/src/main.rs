@@ -9,6 +9,7 @@
 mod cloud;
 mod load;
 mod servers;
+mod volumes;
 
 use std::time::Duration;
 
@@ -24,6 +25,9 @@ const SERIAL: usize = 40;
 
 /// Servers built together, and how many requests are under way at once.
 const TOGETHER: (usize, usize) = (200, 16);
+
+/// Volumes made one after the other, each plugged into a server and out again.
+const VOLUMES: usize = 40;
 
 /// How long reading is measured, and over how many connections.
 const READING: (Duration, usize) = (Duration::from_secs(5), 16);
@@ -57,6 +61,22 @@ async fn main() -> Result<()> {
         user.delete(&id).await?;
     }
     row("POST /servers to ACTIVE, ms", "< 50", &mut one_by_one);
+
+    let (server, _) = user.boot("with-volumes").await?;
+    let (mut made, mut attached, mut detached) = (Vec::new(), Vec::new(), Vec::new());
+    for number in 0..VOLUMES {
+        let (volume, took) = user.volume(&format!("volume-{number}")).await?;
+        made.push(millis(took));
+        attached.push(millis(user.attach(&server, &volume).await?));
+        detached.push(millis(user.detach(&server, &volume).await?));
+    }
+    row("POST /volumes to available, ms", "< 10", &mut made);
+    row("volume into a server until in-use, ms", "", &mut attached);
+    row(
+        "volume out of a server until available, ms",
+        "",
+        &mut detached,
+    );
 
     let (count, at_once) = TOGETHER;
     let mut together = Vec::new();

@@ -19,6 +19,7 @@ pub struct User {
     http: reqwest::Client,
     url: String,
     pub token: String,
+    pub project: String,
     image: String,
 }
 
@@ -48,6 +49,7 @@ pub async fn prepare(bench: &Bench) -> Result<User> {
         http,
         token: token.to_str()?.to_owned(),
         url,
+        project: String::new(),
         image: String::new(),
     };
     let flavor = json!({"flavor": {"id": "b", "name": "b", "ram": 64, "vcpus": 1, "disk": 1}});
@@ -72,18 +74,17 @@ pub async fn prepare(bench: &Bench) -> Result<User> {
     }});
     user.post("/network/v2.0/subnets", &subnet).await?;
     let quota = json!({"quota": {"port": -1}});
-    let project = user.project().await?;
-    user.send(
-        reqwest::Method::PUT,
-        &format!("/network/v2.0/quotas/{project}"),
-        Some(&quota),
-    )
-    .await?;
+    user.project = user.project_of_token().await?;
+    let path = format!("/network/v2.0/quotas/{}", user.project);
+    user.send(reqwest::Method::PUT, &path, Some(&quota)).await?;
+    let quota = json!({"quota_set": {"volumes": -1, "gigabytes": -1}});
+    let path = format!("/volume/v3/{0}/os-quota-sets/{0}", user.project);
+    user.send(reqwest::Method::PUT, &path, Some(&quota)).await?;
     Ok(user)
 }
 
 impl User {
-    async fn project(&self) -> Result<String> {
+    async fn project_of_token(&self) -> Result<String> {
         let answer = self
             .http
             .get(format!("{}/identity/v3/auth/tokens", self.url))
@@ -96,7 +97,7 @@ impl User {
         Ok(id.context("no project")?.to_owned())
     }
 
-    async fn send(
+    pub async fn send(
         &self,
         method: reqwest::Method,
         path: &str,
@@ -118,7 +119,7 @@ impl User {
         Ok(serde_json::from_str(&text).unwrap_or_default())
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Result<Value> {
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value> {
         self.send(reqwest::Method::POST, path, Some(body)).await
     }
 

@@ -30,6 +30,9 @@ pub struct Volume {
     pub bootable: String,
     #[serde(default)]
     pub description: Option<String>,
+    /// On its way to another back end. Shown to administrators.
+    #[serde(default)]
+    pub migration_status: Option<String>,
     /// The attributes and properties of the image that it was made of, as text.
     #[serde(default)]
     pub volume_image_metadata: BTreeMap<String, String>,

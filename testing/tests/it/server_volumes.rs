@@ -2,6 +2,7 @@
 
 mod aside;
 mod late;
+mod update;
 
 use http::Method;
 use hypervisor::{Driver, VolumeSource};
@@ -166,62 +167,6 @@ async fn a_deleted_server_gives_its_volumes_back_or_takes_them_along() {
         (shown.status == 404).then_some(())
     })
     .await;
-    cloud.audit().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn whether_a_volume_goes_with_its_server_can_be_changed() {
-    let (cloud, server) = running().await;
-    let demo = &server.user;
-    let id = volume(demo).await;
-    attach(&server, &id).await;
-    demo.volume_is(&id, "in-use").await;
-    let path = format!("/servers/{}/os-volume_attachments/{id}", server.id);
-    let put = async |version: &str, body: Value| {
-        let body = json!({"volumeAttachment": body});
-        demo.compute(version, Method::PUT, &path, Some(&body)).await
-    };
-    put(
-        "2.85",
-        json!({"volumeId": id, "delete_on_termination": true}),
-    )
-    .await
-    .expect(202);
-    assert_eq!(
-        listed(&server, "latest").await[0]["delete_on_termination"],
-        true
-    );
-    for wrong in [
-        json!({"volumeId": id, "device": "/dev/vdq"}),
-        json!({"volumeId": id, "tag": "other"}),
-        json!({"volumeId": id, "serverId": NOTHING}),
-        json!({"volumeId": id, "id": NOTHING}),
-        json!({"volumeId": id, "odd": 1}),
-        json!({"delete_on_termination": true}),
-    ] {
-        put("2.85", wrong).await.fault(400);
-    }
-    // Another volume in its place: for services, and not built.
-    put("2.85", json!({"volumeId": NOTHING})).await.fault(403);
-    put("2.84", json!({"volumeId": id})).await.fault(403);
-    put(
-        "2.84",
-        json!({"volumeId": id, "delete_on_termination": true}),
-    )
-    .await
-    .fault(400);
-    let gone = format!("/servers/{}/os-volume_attachments/{NOTHING}", server.id);
-    let body = json!({"volumeAttachment": {"volumeId": NOTHING}});
-    let answer = demo.compute("2.85", Method::PUT, &gone, Some(&body)).await;
-    answer.fault(404);
-    put(
-        "2.85",
-        json!({"volumeId": id, "delete_on_termination": false}),
-    )
-    .await
-    .expect(202);
-    server.delete().await.vanishes().await;
-    demo.volume_is(&id, "available").await;
     cloud.audit().await;
 }
 

@@ -363,17 +363,28 @@ pub async fn update(
     Ok(())
 }
 
-/// Replaces a volume of a server by another one.
+/// Replaces a volume of a server by another one: the volume service asks for it when it moves a volume to another back end, and
+/// nobody else may. Source: Nova's `_update_volume_swap`.
 ///
 /// # Errors
-/// 404, 403 by policy; 501, as it is not built.
+/// 404, 403 by policy; 409 for a volume that is not on its way; 501 for one that is, which the embedded service never says.
 pub async fn swap(control: &Control, cx: &Context, id: &str, volume_id: &str) -> Result<()> {
     let server = load(control, cx, id).await?;
     let project = Some(server.project_id.as_str());
     policy::allow_rule_on(control, cx, SWAP, project, &server.user_id)?;
+    let volume = seen(control, cx, volume_id).await?;
+    if volume
+        .migration_status
+        .is_none_or(|status| status.is_empty())
+    {
+        let why = format!(
+            "volume {volume_id} is not migrating; this API should only be called by Cinder"
+        );
+        return Err(ControlError::Conflict { why });
+    }
     of_server(&server, volume_id)?;
     Err(ControlError::Unsupported {
-        why: "Replacing an attached volume by another one is not built yet.".to_owned(),
+        why: "Volumes of servers cannot move to another back end yet.".to_owned(),
     })
 }
 
