@@ -37,7 +37,7 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (600); see testing/fuzz/src/lib.rs
 ROUNDS ?= 500
 
 soak: ## the journal under torture: ROUNDS (500) random trials of each workflow, and walks of ten times as many steps
-	KILONOVA_TORTURE_ROUNDS=$(ROUNDS) cargo xtask services -- cargo test -p workflow -p testing -- whatever whoever wherever the_same_on --nocapture
+	KILONOVA_TORTURE_ROUNDS=$(ROUNDS) cargo xtask services -- cargo test -p workflow -p testing -- whatever whoever wherever --nocapture
 
 check: ## format, lints, import rules, sizes, generated documents, licences
 	cargo fmt --all --check

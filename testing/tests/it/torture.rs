@@ -476,150 +476,46 @@ async fn snapshots(stage: Stage) {
     stage.cloud.audit().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_image_is_whole_or_leaves_nothing_wherever_it_is_hit() {
-    snapshots(Stage::open().await).await;
+/// A test of each of these, on each engine.
+macro_rules! on_each_engine {
+    ($($name:ident: $($run:ident)::+;)*) => {
+        on_each_engine!(sqlite, Some(Stage::open().await), $($name: $($run)::+;)*);
+        on_each_engine!(postgresql, Stage::on("KILONOVA_TEST_POSTGRES").await, $($name: $($run)::+;)*);
+        on_each_engine!(mariadb, Stage::on("KILONOVA_TEST_MARIADB").await, $($name: $($run)::+;)*);
+    };
+    ($engine:ident, $stage:expr, $($name:ident: $($run:ident)::+;)*) => {
+        mod $engine {
+            use super::*;
+
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $name() {
+                    if let Some(stage) = $stage {
+                        $($run)::+(stage).await;
+                    }
+                }
+            )*
+        }
+    };
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_image_of_volumes_is_whole_or_leaves_nothing_wherever_it_is_hit() {
-    roots::images(Stage::open().await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_volume_gets_an_image_or_the_server_is_what_it_was_wherever_that_is_hit() {
-    roots::rebuilds(Stage::open().await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_card_comes_whole_or_leaves_nothing_wherever_its_attachment_is_hit() {
-    interfaces::attaches(Stage::open().await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_card_goes_whole_or_stays_wherever_its_detachment_is_hit() {
-    interfaces::detaches(Stage::open().await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_volume_comes_whole_or_stays_free_wherever_its_attachment_is_hit() {
-    volumes::attaches(Stage::open().await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_volume_goes_whole_or_stays_wherever_its_detachment_is_hit() {
-    volumes::detaches(Stage::open().await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_on_no_host_gets_and_loses_a_volume_whole_or_not_at_all_wherever_that_is_hit() {
-    volumes::of_shelved(Stage::open().await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_has_its_new_size_or_its_old_one_wherever_its_resize_is_hit() {
-    sizes::resizes(Stage::open().await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_new_size_is_kept_or_taken_back_wherever_that_is_hit() {
-    sizes::ends_of_resizes(Stage::open().await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_is_put_aside_whole_or_stays_wherever_its_shelving_is_hit() {
-    sizes::shelvings(Stage::open().await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_is_kept_as_deleted_or_stays_wherever_its_deletion_is_hit() {
-    soft_delete::soft_deletes(Stage::open().await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_guest_runs_again_after_a_power_cut_or_shows_why_not_wherever_its_start_is_hit() {
-    power_cuts::resumes(Stage::open().await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_comes_back_whole_or_stays_aside_wherever_its_return_is_hit() {
-    sizes::returns(Stage::open().await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_shelved_server_starts_or_stays_shelved_wherever_that_is_hit() {
-    sizes::starts_of_shelved(Stage::open().await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_build_ends_whole_or_leaves_nothing_wherever_it_is_hit() {
-    builds(Stage::open().await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_delete_ends_wherever_it_is_hit() {
-    deletes(Stage::open().await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_action_ends_or_leaves_the_server_as_it_was_wherever_it_is_hit() {
-    actions(Stage::open().await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_same_on_postgresql() {
-    on_a_server("KILONOVA_TEST_POSTGRES").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_same_on_mariadb() {
-    on_a_server("KILONOVA_TEST_MARIADB").await;
-}
-
-async fn on_a_server(variable: &str) {
-    if let Some(stage) = Stage::on(variable).await {
-        builds(stage).await;
-    }
-    if let Some(stage) = Stage::on(variable).await {
-        deletes(stage).await;
-    }
-    if let Some(stage) = Stage::on(variable).await {
-        actions(stage).await;
-    }
-    if let Some(stage) = Stage::on(variable).await {
-        interfaces::attaches(stage).await;
-    }
-    if let Some(stage) = Stage::on(variable).await {
-        interfaces::detaches(stage).await;
-    }
-    if let Some(stage) = Stage::on(variable).await {
-        volumes::attaches(stage).await;
-    }
-    if let Some(stage) = Stage::on(variable).await {
-        volumes::detaches(stage).await;
-    }
-    if let Some(stage) = Stage::on(variable).await {
-        volumes::of_shelved(stage).await;
-    }
-    if let Some(stage) = Stage::on(variable).await {
-        snapshots(stage).await;
-    }
-    if let Some(stage) = Stage::on(variable).await {
-        roots::images(stage).await;
-    }
-    if let Some(stage) = Stage::on(variable).await {
-        roots::rebuilds(stage).await;
-    }
-    if let Some(stage) = Stage::on(variable).await {
-        sizes::resizes(stage).await;
-    }
-    if let Some(stage) = Stage::on(variable).await {
-        sizes::shelvings(stage).await;
-    }
-    if let Some(stage) = Stage::on(variable).await {
-        soft_delete::soft_deletes(stage).await;
-    }
-    if let Some(stage) = Stage::on(variable).await {
-        power_cuts::resumes(stage).await;
-    }
+on_each_engine! {
+    an_image_is_whole_or_leaves_nothing_wherever_it_is_hit: snapshots;
+    an_image_of_volumes_is_whole_or_leaves_nothing_wherever_it_is_hit: roots::images;
+    a_volume_gets_an_image_or_the_server_is_what_it_was_wherever_that_is_hit: roots::rebuilds;
+    a_card_comes_whole_or_leaves_nothing_wherever_its_attachment_is_hit: interfaces::attaches;
+    a_card_goes_whole_or_stays_wherever_its_detachment_is_hit: interfaces::detaches;
+    a_volume_comes_whole_or_stays_free_wherever_its_attachment_is_hit: volumes::attaches;
+    a_volume_goes_whole_or_stays_wherever_its_detachment_is_hit: volumes::detaches;
+    a_server_on_no_host_gets_and_loses_a_volume_whole_or_not_at_all_wherever_that_is_hit: volumes::of_shelved;
+    a_server_has_its_new_size_or_its_old_one_wherever_its_resize_is_hit: sizes::resizes;
+    a_new_size_is_kept_or_taken_back_wherever_that_is_hit: sizes::ends_of_resizes;
+    a_server_is_put_aside_whole_or_stays_wherever_its_shelving_is_hit: sizes::shelvings;
+    a_server_is_kept_as_deleted_or_stays_wherever_its_deletion_is_hit: soft_delete::soft_deletes;
+    a_guest_runs_again_after_a_power_cut_or_shows_why_not_wherever_its_start_is_hit: power_cuts::resumes;
+    a_server_comes_back_whole_or_stays_aside_wherever_its_return_is_hit: sizes::returns;
+    a_shelved_server_starts_or_stays_shelved_wherever_that_is_hit: sizes::starts_of_shelved;
+    a_build_ends_whole_or_leaves_nothing_wherever_it_is_hit: builds;
+    a_delete_ends_wherever_it_is_hit: deletes;
+    an_action_ends_or_leaves_the_server_as_it_was_wherever_it_is_hit: actions;
 }
