@@ -4,6 +4,7 @@
 //! the guest does not follow. So whatever else starts the guest meanwhile gives it the devices of the record.
 //! Such changes of one server are made one after the other, in the order in which they were accepted.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bus::{Message, Options};
@@ -66,17 +67,18 @@ pub async fn existing(env: &Env, server_id: &str) -> Result<Server, StepError> {
 
 /// The server as the next command about one of its devices is to have it, numbered: a host refuses what a process that died
 /// left on its way when it comes after this. Nothing when the server is gone.
-pub async fn next_command(
-    env: &Env,
-    cx: &StepContext,
-    server_id: &str,
-) -> Result<Option<Server>, StepError> {
+pub async fn next_command(cx: &StepContext, server_id: &str) -> Result<Option<Server>, StepError> {
+    // From the transaction that counted: a process that stands still after it must not take a later number.
+    let numbered = Mutex::new(None);
     records::change(cx, server_id, None, |server| {
         server.device_command += 1;
+        *numbered.lock().unwrap_or_else(PoisonError::into_inner) = Some(server.clone());
         true
     })
     .await?;
-    records::load(env, server_id).await
+    Ok(numbered
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Has the server's host plug a device in or out.

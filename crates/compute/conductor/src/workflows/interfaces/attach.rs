@@ -117,7 +117,7 @@ async fn carries_traffic(
 }
 
 async fn plug(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    let server = next_command(env, cx, &state.server_id).await?;
+    let server = next_command(cx, &state.server_id).await?;
     let server = server.ok_or_else(|| StepError::from(Why::plain(Kind::Deleted)))?;
     let told = tokio::select! {
         told = tell(env, &state.asked, server, port_id(state), true) => told,
@@ -130,7 +130,7 @@ async fn plug(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, St
 /// Takes the card from the guest, as far as its host can be reached. One that stays has no port behind it, and goes
 /// with the next start.
 async fn unplug(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
-    let Some(server) = next_command(env, cx, &state.server_id).await? else {
+    let Some(server) = next_command(cx, &state.server_id).await? else {
         return Ok(());
     };
     let told = tell(env, &state.asked, server, port_id(state), false).await;

@@ -96,7 +96,7 @@ fn put_back(server: &mut Server, state: &State) {
 }
 
 async fn unplug(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    let Some(server) = next_command(env, cx, &state.server_id).await? else {
+    let Some(server) = next_command(cx, &state.server_id).await? else {
         return Ok(Next::Go);
     };
     let told = tokio::select! {
@@ -115,7 +115,7 @@ async fn unplug(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, 
 /// Gives the guest its card back, if it let go of it and its host can be reached. Else it has it again with its next
 /// start.
 async fn plug_again(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
-    let Some(mut server) = next_command(env, cx, &state.server_id).await? else {
+    let Some(mut server) = next_command(cx, &state.server_id).await? else {
         return Ok(());
     };
     if !ports::is_tied(env, &state.server_id, &state.vif.port_id).await? {

@@ -163,7 +163,7 @@ async fn connect(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next,
 
 async fn plug(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     no_start_under_way(env, &state.server_id).await?;
-    let server = next_command(env, cx, &state.server_id).await?;
+    let server = next_command(cx, &state.server_id).await?;
     let server = server.ok_or_else(|| StepError::from(Why::plain(Kind::Deleted)))?;
     if server.host.is_none() {
         return Ok(Next::Go);
@@ -179,7 +179,7 @@ async fn plug(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, St
 /// Takes the volume from the guest. Until it let go the volume is not given back: a host that is cut off may have it. The
 /// guest of a server that is being deleted goes as a whole, and its volumes after it.
 async fn unplug(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
-    let Some(server) = next_command(env, cx, &state.server_id).await? else {
+    let Some(server) = next_command(cx, &state.server_id).await? else {
         return Ok(());
     };
     if is_going(&server) || server.host.is_none() {

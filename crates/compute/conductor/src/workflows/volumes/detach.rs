@@ -102,7 +102,7 @@ async fn mark(cx: &StepContext, state: &State, detaching: bool) -> Result<(), St
 
 async fn unplug(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     no_start_under_way(env, &state.server_id).await?;
-    let Some(server) = next_command(env, cx, &state.server_id).await? else {
+    let Some(server) = next_command(cx, &state.server_id).await? else {
         return Ok(Next::Go);
     };
     if server.host.is_none() {
@@ -124,7 +124,7 @@ async fn unplug(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, 
 /// Gives the guest its volume back, if it let go of it and its host can be reached. Else it has it again with its next
 /// start.
 async fn plug_again(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
-    let Some(mut server) = next_command(env, cx, &state.server_id).await? else {
+    let Some(mut server) = next_command(cx, &state.server_id).await? else {
         return Ok(());
     };
     for volume in &mut server.volumes {
