@@ -410,3 +410,81 @@ async fn hosts_show_what_is_taken_of_them_and_are_closed_and_opened() {
         .expect(404);
     ask(&demo, Method::GET, &path, None).await.expect(403);
 }
+
+#[tokio::test]
+async fn a_server_gets_a_fixed_address_more_and_loses_it() {
+    let cloud = TestCloud::start().await;
+    let demo = cloud.demo().await;
+    let (image, flavor) = (cloud.image(&demo).await, cloud.tiny().await);
+    let (inside, other) = (
+        demo.network("private", "10.5.0.0/24").await,
+        demo.network("other", "10.6.0.0/24").await,
+    );
+    let server = json!({
+        "name": "reached", "imageRef": image, "flavorRef": flavor, "networks": [{"uuid": inside}],
+    });
+    let server = cloud.boot_with(&demo, server).await;
+    server.reaches("ACTIVE").await;
+    let act = async |name: &str, body: Value| server.action_at("2.43", &json!({name: body})).await;
+    let addresses = async || {
+        let shown = server.show().await;
+        let list = shown["addresses"]["private"]
+            .as_array()
+            .expect("a list")
+            .clone();
+        let of = |one: &Value| one["addr"].as_str().expect("an address").to_owned();
+        list.iter().map(of).collect::<Vec<_>>()
+    };
+    let before = addresses().await;
+    assert_eq!(before.len(), 1);
+    act("addFixedIp", json!({"networkId": inside}))
+        .await
+        .expect(202);
+    let after = addresses().await;
+    assert_eq!((after.len(), &after[0]), (2, &before[0]));
+    // Of a network on which it has no port; of none.
+    act("addFixedIp", json!({"networkId": other}))
+        .await
+        .fault(400);
+    act("addFixedIp", json!({})).await.fault(400);
+    act("removeFixedIp", json!({"address": "10.5.0.250"}))
+        .await
+        .fault(400);
+    act("removeFixedIp", json!({"address": "nowhere"}))
+        .await
+        .fault(400);
+    assert_eq!(addresses().await, after);
+    act("removeFixedIp", json!({"address": after[1]}))
+        .await
+        .expect(202);
+    assert_eq!(addresses().await, before);
+    let late = server.action_at("2.44", &json!({"addFixedIp": {"networkId": inside}}));
+    late.await.fault(400);
+    server.action(json!({"lock": null})).await.expect(202);
+    act("addFixedIp", json!({"networkId": inside}))
+        .await
+        .fault(409);
+    server.action(json!({"unlock": null})).await.expect(202);
+    server.delete().await.vanishes().await;
+    cloud.audit().await;
+}
+
+#[tokio::test]
+async fn the_log_of_usage_audits_says_that_no_host_has_run_one() {
+    let cloud = TestCloud::start().await;
+    let admin = cloud.admin().await;
+    let log = get(&admin, "/os-instance_usage_audit_log").await["instance_usage_audit_logs"].take();
+    assert_eq!(log["overall_status"], "0 of 1 hosts done. 0 errors.");
+    assert_eq!(
+        (&log["num_hosts"], &log["num_hosts_not_run"]),
+        (&json!(1), &json!(1))
+    );
+    let path = "/os-instance_usage_audit_log/2026-01-15%2010:00:00";
+    let log = get(&admin, path).await["instance_usage_audit_log"].take();
+    assert_eq!(log["period_beginning"], "2025-12-01 00:00:00");
+    assert_eq!(log["period_ending"], "2026-01-01 00:00:00");
+    let path = "/os-instance_usage_audit_log/2026-01-15%2010:00:00.5";
+    get(&admin, path).await;
+    let path = "/os-instance_usage_audit_log/yesterday";
+    ask(&admin, Method::GET, path, None).await.fault(400);
+}

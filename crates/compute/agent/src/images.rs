@@ -11,12 +11,13 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bus::Failure;
+use bus::{Context, Failure};
 use clients::image::{self, Image};
 use clients::{ClientError, Service, Session};
 use compute_model::Server;
 use compute_model::fault::Kind;
 use compute_model::image::ServerImage;
+use compute_rpc::agent::CacheImage;
 use compute_rpc::code;
 use futures::{StreamExt, TryStreamExt, pin_mut};
 use hypervisor::{Driver, ImageFormat};
@@ -121,6 +122,24 @@ pub async fn of_server(
 /// An image, in the cache when this returns; see [`of_server`].
 pub async fn ready_on(host: &Host, image: &ServerImage) -> Result<(Ready, Vec<Hold>), Failure> {
     ready(&host.images, image, host.settings.max_image_disk).await
+}
+
+/// Fetches an image before a server asks for it.
+pub async fn keep_ready(
+    host: Arc<Host>,
+    _context: Context,
+    message: CacheImage,
+) -> Result<(), Failure> {
+    let ready = ready_on(&host, &message.image).await;
+    if let Err(failure) = &ready {
+        let why = &failure.message;
+        tracing::warn!(
+            image = message.image.id,
+            why,
+            "an image is not in the cache"
+        );
+    }
+    ready.map(drop)
 }
 
 /// The image of a server, in the cache when this returns; with its kernel and ramdisk if it has any.

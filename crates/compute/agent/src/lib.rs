@@ -104,6 +104,7 @@ impl Agent {
             .on(plug::plug)
             .on(plug::plug_volume)
             .on(plug::resize_volume)
+            .on(images::keep_ready)
             .on(given_up::give_up)
             .on(snapshot::export)
             .on(snapshot::upload)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use compute_control::aggregates;
+use compute_control::{aggregates, image_cache};
 use compute_model::aggregate::Aggregate;
 use microversion::{Patch, Versioned};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::Api;
 use crate::call::{Answer, Call};
 use crate::fault::Fault;
-use crate::words::{Fqdn, Name, NoQuery};
+use crate::words::{Fqdn, Id, Name, NoQuery};
 
 /// `GET /os-aggregates`.
 pub async fn list(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
@@ -40,6 +40,14 @@ pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
     let NoQuery {} = call.admit_query()?;
     let found = aggregates::show(&api.control, &call.cx, call.path("id")).await?;
     call.render_under("aggregate", &view(&found))
+}
+
+/// `POST /os-aggregates/{id}/images`.
+pub async fn cache_images(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
+    let CacheImages { cache } = call.admit()?;
+    let images: Vec<String> = cache.into_iter().map(|one| one.id.0).collect();
+    image_cache::fill(&api.control, &call.cx, call.path("id"), &images).await?;
+    Ok(Answer::empty())
 }
 
 /// `PUT /os-aggregates/{id}`.
@@ -193,3 +201,14 @@ impl Pairs {
 #[derive(Debug, Deserialize, Versioned)]
 #[mv(nullable, max_length = 255)]
 pub struct Pair(pub Option<String>);
+
+#[derive(Debug, Deserialize, Versioned)]
+pub struct CacheImages {
+    #[mv(min_items = 1)]
+    pub cache: Vec<CachedImage>,
+}
+
+#[derive(Debug, Deserialize, Versioned)]
+pub struct CachedImage {
+    pub id: Id,
+}

@@ -39,6 +39,7 @@ pub mod shapes;
 pub mod tags;
 pub mod tenant_usages;
 pub mod topology;
+pub mod usage_audit_log;
 pub mod versions;
 mod volumes;
 pub mod words;

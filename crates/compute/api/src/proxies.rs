@@ -1,5 +1,6 @@
 //! Calls that compute had before other services took them over, most of them until 2.35.
 
+pub mod fixed_ips;
 pub mod floating_ips;
 pub mod images;
 pub mod networks;

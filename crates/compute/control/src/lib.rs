@@ -12,6 +12,7 @@ pub mod flavors;
 pub mod guests;
 pub mod hosts;
 pub mod hypervisors;
+pub mod image_cache;
 pub mod keypairs;
 pub mod limits;
 pub mod migrations;
@@ -27,6 +28,7 @@ pub mod settings;
 pub mod tenant_usages;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod usage_audit_log;
 mod zones;
 
 use std::sync::Arc;

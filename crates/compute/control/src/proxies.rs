@@ -1,6 +1,7 @@
 //! Calls that compute had before other services took them over, most of them until 2.35: asked of those services in the
 //! caller's name, and told as compute told them.
 
+pub mod fixed_ips;
 pub mod floating_ips;
 pub mod images;
 pub mod networks;

@@ -35,11 +35,12 @@ mod local_disks;
 mod nics;
 mod plan;
 mod room;
-mod vifs;
+pub(crate) mod vifs;
 
 use compute_db::{DbError, actions as records, servers};
 use compute_model::Server;
 use compute_model::action::ActionRecord;
+use compute_model::image::ServerImage;
 use compute_model::lifecycle::{self, Refusal};
 use compute_model::state::VmState;
 use compute_rpc::conductor::{self, Nudge};
@@ -62,6 +63,17 @@ pub(crate) fn missing(id: &str) -> ControlError {
     ControlError::NotFound {
         why: format!("Instance {id} could not be found."),
     }
+}
+
+/// An image, which servers can be made of, as the caller may see it.
+pub(crate) async fn image_to_start(
+    control: &Control,
+    cx: &Context,
+    id: &str,
+) -> Result<ServerImage> {
+    let image = plan::image(control, cx, Some(id)).await?;
+    plan::one_disk(&image)?;
+    Ok(image)
 }
 
 /// The server, if it exists and the caller may know so and the rule of the call allows.

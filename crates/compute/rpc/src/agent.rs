@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use bus::{Address, Message};
 use chrono::{DateTime, Utc};
 use compute_model::diagnostics::GuestDiagnostics;
+use compute_model::image::ServerImage;
 use compute_model::lifecycle::Action;
 use compute_model::{PowerState, Server};
 use serde::{Deserialize, Serialize};
@@ -105,6 +106,18 @@ pub struct PlugVolume {
 
 impl Message for PlugVolume {
     const NAME: &'static str = "plug_volume";
+    const IDEMPOTENT: bool = true;
+    type Reply = ();
+}
+
+/// Have an image in the host's cache before a server asks for it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CacheImage {
+    pub image: ServerImage,
+}
+
+impl Message for CacheImage {
+    const NAME: &'static str = "cache_image";
     const IDEMPOTENT: bool = true;
     type Reply = ();
 }

@@ -127,6 +127,8 @@ fn action_body(action: &str, scene: &Scene) -> Option<Value> {
         "resize" => json!({"flavorRef": "tiny"}),
         "confirmResize" | "revertResize" | "shelve" | "shelveOffload" | "unshelve" => json!(null),
         "rebuild" => json!({"imageRef": scene.thing("image images")}),
+        "addFixedIp" => json!({"networkId": "7f3c1a52-0000-4000-8000-00000000dead"}),
+        "removeFixedIp" => json!({"address": "198.18.7.250"}),
         "addFloatingIp" | "removeFloatingIp" => json!({"address": "198.18.7.250"}),
         "add_host" | "remove_host" => json!({"host": "nowhere"}),
         "set_metadata" => json!({"metadata": {"key": "value"}}),

@@ -131,6 +131,10 @@ impl Scene {
         self.put("compute os-interface", NOTHING);
         self.put("compute os-volume_attachments", NOTHING);
         self.put("compute migrations", NOTHING);
+        self.put(
+            "compute os-instance_usage_audit_log",
+            "2026-01-15%2010:00:00",
+        );
         self.put("compute os-instance-actions", request.expect("an id"));
         self.put("compute flavors", "tiny");
         self.put("compute os-extra_specs", "hw:cpu_sockets");

@@ -4,12 +4,12 @@ use rest::Access::{Authenticated, Rule};
 use rest::words::{ACCEPTED, NO_CONTENT, OK, POST};
 
 use super::{Route, always_refused, built, not_built, row};
-use crate::proxies::floating_ips;
+use crate::proxies::{fixed_ips, floating_ips};
 use crate::{consoles, servers};
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Route] = &[
-    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-multinic:add"), ACCEPTED, not_built).action("addFixedIp").until(43),
+    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-multinic:add"), ACCEPTED, built!(fixed_ips::add)).action("addFixedIp").until(43),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-floating-ips:add"), ACCEPTED, built!(floating_ips::add)).action("addFloatingIp").until(43),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-security-groups:add"), ACCEPTED, built!(servers::security_groups::change)).action("addSecurityGroup"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-admin-password"), ACCEPTED, built!(servers::act::change_password)).action("changePassword"),
@@ -33,7 +33,7 @@ pub(super) const ROWS: &[Route] = &[
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-pause-server:pause"), ACCEPTED, built!(servers::act::pause)).action("pause"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:servers:reboot"), ACCEPTED, built!(servers::act::reboot)).action("reboot"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:servers:rebuild"), ACCEPTED, built!(servers::rebuild::rebuild)).action("rebuild"),
-    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-multinic:remove"), ACCEPTED, not_built).action("removeFixedIp").until(43),
+    row(POST, "/servers/{id}/action", Rule("os_compute_api:os-multinic:remove"), ACCEPTED, built!(fixed_ips::remove)).action("removeFixedIp").until(43),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-floating-ips:remove"), ACCEPTED, built!(floating_ips::remove)).action("removeFloatingIp").until(43),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-security-groups:remove"), ACCEPTED, built!(servers::security_groups::change)).action("removeSecurityGroup"),
     row(POST, "/servers/{id}/action", Rule("os_compute_api:os-rescue"), OK, built!(servers::rescue::rescue)).action("rescue"),

@@ -4,7 +4,7 @@ use rest::Access::Rule;
 use rest::words::{ACCEPTED, DELETE, GET, NO_CONTENT, OK, POST, PUT};
 
 use super::{Route, built, not_built, row};
-use crate::{aggregates, consoles, servers};
+use crate::{aggregates, consoles, servers, usage_audit_log};
 use crate::{hosts, hypervisors, migrations, operations, quota_class_sets, services};
 
 #[rustfmt::skip]
@@ -17,7 +17,7 @@ pub(super) const ROWS: &[Route] = &[
     row(POST, "/os-aggregates/{id}/action", Rule("os_compute_api:os-aggregates:add_host"), OK, built!(aggregates::add_host)).action("add_host"),
     row(POST, "/os-aggregates/{id}/action", Rule("os_compute_api:os-aggregates:remove_host"), OK, built!(aggregates::remove_host)).action("remove_host"),
     row(POST, "/os-aggregates/{id}/action", Rule("os_compute_api:os-aggregates:set_metadata"), OK, built!(aggregates::set_metadata)).action("set_metadata"),
-    row(POST, "/os-aggregates/{id}/images", Rule("compute:aggregates:images"), ACCEPTED, not_built).since(81),
+    row(POST, "/os-aggregates/{id}/images", Rule("compute:aggregates:images"), ACCEPTED, built!(aggregates::cache_images)).since(81),
     row(POST, "/os-assisted-volume-snapshots", Rule("os_compute_api:os-assisted-volume-snapshots:create"), OK, not_built),
     row(DELETE, "/os-assisted-volume-snapshots/{id}", Rule("os_compute_api:os-assisted-volume-snapshots:delete"), NO_CONTENT, not_built),
     row(GET, "/os-console-auth-tokens/{id}", Rule("os_compute_api:os-console-auth-tokens"), OK, built!(consoles::resolve)),
@@ -34,8 +34,8 @@ pub(super) const ROWS: &[Route] = &[
     row(GET, "/os-hypervisors/{id}/search", Rule("os_compute_api:os-hypervisors:search"), OK, built!(hypervisors::search)).until(52),
     row(GET, "/os-hypervisors/{id}/servers", Rule("os_compute_api:os-hypervisors:servers"), OK, built!(hypervisors::servers)).until(52),
     row(GET, "/os-hypervisors/{id}/uptime", Rule("os_compute_api:os-hypervisors:uptime"), OK, built!(hypervisors::uptime)).until(87),
-    row(GET, "/os-instance_usage_audit_log", Rule("os_compute_api:os-instance-usage-audit-log:list"), OK, not_built),
-    row(GET, "/os-instance_usage_audit_log/{id}", Rule("os_compute_api:os-instance-usage-audit-log:show"), OK, not_built),
+    row(GET, "/os-instance_usage_audit_log", Rule("os_compute_api:os-instance-usage-audit-log:list"), OK, built!(usage_audit_log::index)),
+    row(GET, "/os-instance_usage_audit_log/{id}", Rule("os_compute_api:os-instance-usage-audit-log:show"), OK, built!(usage_audit_log::show)),
     row(GET, "/os-kilonova-operations", Rule("os_compute_api:os-kilonova-operations:list"), OK, built!(operations::list)),
     row(GET, "/os-kilonova-operations/{id}", Rule("os_compute_api:os-kilonova-operations:show"), OK, built!(operations::show)),
     row(POST, "/os-kilonova-operations/{id}/action", Rule("os_compute_api:os-kilonova-operations:abandon"), OK, built!(operations::abandon)).action("abandon"),

@@ -11,7 +11,7 @@ use crate::{Control, ControlError, Result};
 
 /// Asks the network service for the server's ports and notes what changed: addresses, floating
 /// addresses, whether they carry traffic. Ports that are gone are forgotten.
-pub(super) async fn refresh(control: &Control, server: &Server) -> Result<()> {
+pub(crate) async fn refresh(control: &Control, server: &Server) -> Result<()> {
     if server.vifs.is_empty() {
         return Ok(());
     }
