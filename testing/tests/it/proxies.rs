@@ -458,8 +458,8 @@ async fn a_server_gets_a_fixed_address_more_and_loses_it() {
         .await
         .expect(202);
     assert_eq!(addresses().await, before);
-    let late = server.action_at("2.44", &json!({"addFixedIp": {"networkId": inside}}));
-    late.await.fault(400);
+    let late = json!({"addFixedIp": {"networkId": inside}});
+    server.action_at("2.44", &late).await.fault(400);
     server.action(json!({"lock": null})).await.expect(202);
     act("addFixedIp", json!({"networkId": inside}))
         .await
@@ -487,4 +487,53 @@ async fn the_log_of_usage_audits_says_that_no_host_has_run_one() {
     get(&admin, path).await;
     let path = "/os-instance_usage_audit_log/yesterday";
     ask(&admin, Method::GET, path, None).await.fault(400);
+}
+
+#[tokio::test]
+async fn hosts_of_an_aggregate_fetch_images_before_a_server_asks_for_them() {
+    let cloud = TestCloud::start().await;
+    let (demo, admin) = (cloud.demo().await, cloud.admin().await);
+    let image = cloud.image(&admin).await;
+    let body = json!({"aggregate": {"name": "near", "availability_zone": null}});
+    let made = admin
+        .compute("2.81", Method::POST, "/os-aggregates", Some(&body))
+        .await;
+    let id = made.expect(200)["aggregate"]["id"].clone();
+    let cache = async |user: &User, version: &str, body: Value| {
+        let path = format!("/os-aggregates/{id}/images");
+        user.compute(version, Method::POST, &path, Some(&body))
+            .await
+    };
+    let host = get(&admin, "/os-services?binary=nova-compute").await["services"][0]["host"].take();
+    let path = format!("/os-aggregates/{id}/action");
+    let body = json!({"add_host": {"host": host}});
+    admin
+        .compute("2.81", Method::POST, &path, Some(&body))
+        .await
+        .expect(200);
+    let one = json!({"id": image});
+    cache(&admin, "2.80", json!({"cache": [one]}))
+        .await
+        .expect(404);
+    cache(&demo, "2.81", json!({"cache": [one]}))
+        .await
+        .fault(403);
+    cache(&admin, "2.81", json!({"cache": []})).await.fault(400);
+    cache(&admin, "2.81", json!({"cache": [one, one]}))
+        .await
+        .fault(400);
+    let nowhere = json!({"id": "7f3c1a52-0000-4000-8000-00000000dead"});
+    cache(&admin, "2.81", json!({"cache": [nowhere]}))
+        .await
+        .fault(404);
+    let file = cloud.state_path().join("image-cache").join(&image);
+    let cached = || file.exists();
+    assert!(!cached(), "nobody asked for it");
+    cache(&admin, "2.81", json!({"cache": [one]}))
+        .await
+        .expect(202);
+    until("the image is in the cache", || async {
+        cached().then_some(())
+    })
+    .await;
 }
