@@ -17,9 +17,6 @@ export KILONOVA_TEST_DEMO_IMAGE=$target/tmp/demo-image/kilonova-demo.qcow2
 # Settings of somebody's own cloud are none of the tests' business.
 while read -r name; do unset "$name"; done < <(compgen -e | grep '^KILONOVA_' | grep -v '^KILONOVA_TEST_' || true)
 
-# Tests wait for guests, syncs and timers for half of their time.
-export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
-
 # Compiled first, so that the servers beside do not wait for it and errors of the compiler stand alone.
 cargo test --workspace --no-run --quiet
 exec cargo xtask services -- cargo test --workspace --no-fail-fast "$@"
