@@ -459,7 +459,7 @@ async fn a_server_gets_a_fixed_address_more_and_loses_it() {
         .expect(202);
     assert_eq!(addresses().await, before);
     let late = json!({"addFixedIp": {"networkId": inside}});
-    server.action_at("2.44", &late).await.fault(400);
+    server.action_at("2.44", &late).await.fault(404);
     server.action(json!({"lock": null})).await.expect(202);
     act("addFixedIp", json!({"networkId": inside}))
         .await

@@ -97,6 +97,9 @@ fn compute(call: &Line, scene: &Scene) -> Option<Value> {
         }
         ("POST" | "PUT", "/images/{image_id}/metadata") => json!({"metadata": {"key": "value"}}),
         ("PUT", "/images/{image_id}/metadata/{id}") => json!({"meta": {"key": "value"}}),
+        ("POST", "/os-aggregates/{id}/images") => {
+            json!({"cache": [{"id": scene.thing("image images")}]})
+        }
         ("POST", "/os-floating-ips") => json!({"pool": "outside"}),
         ("POST", "/os-volumes") => json!({"volume": {"size": 1}}),
         ("POST", "/os-snapshots") => {
