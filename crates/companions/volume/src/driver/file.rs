@@ -575,11 +575,12 @@ mod tests {
             .ensure_volume(a, 1, Source::File(&from))
             .await
             .expect("a rename needs none");
-        let refused = driver
-            .ensure_volume(b, 1, Source::Volume(a))
-            .await
-            .expect_err("no room");
-        assert!(matches!(refused, DriverError::Full(_)), "{refused}");
+        let other = driver.disk(a);
+        for source in [Source::Volume(a), Source::Copy(&other)] {
+            let refused = driver.ensure_volume(b, 1, source).await;
+            let refused = refused.expect_err("no room");
+            assert!(matches!(refused, DriverError::Full(_)), "{refused}");
+        }
         assert_eq!(driver.inventory().await.expect("listed").len(), 2);
         assert!(driver.readable(Part::Volume(b)).await.is_err());
     }

@@ -249,6 +249,14 @@ async fn copies(driver: &dyn Driver, folder: &Path) {
         b"mine",
         "what is there is not written again"
     );
+    for _ in 0..2 {
+        driver
+            .ensure_content(volume, Source::Copy(&path))
+            .await
+            .expect("written");
+        assert_eq!(&read(driver, Part::Volume(volume), GIB / 2).await, b"deep");
+        assert_eq!(size(driver, volume).await, 2 * GIB);
+    }
     driver.ensure_gone(volume).await.expect("gone");
     std::fs::remove_file(&path).expect("removed");
     let missing = driver

@@ -399,6 +399,27 @@ async fn what_cannot_move_is_refused() {
 }
 
 #[tokio::test]
+async fn a_full_back_end_gets_nothing() {
+    let cinder = Cinder::on(sql::testing::sqlite().await, |settings| {
+        two(settings);
+        settings.backends[1].reserved_percentage = 100;
+    })
+    .await;
+    let id = cinder.volume(ALICE, json!({})).await;
+    assert_eq!(cinder.pool_of(&id).await, FAST);
+    cinder.do_to(ADMIN, &id, to(SLOW)).await.is(202);
+    let stays = cinder.moved(&id, "error").await;
+    assert_eq!(stays["os-vol-host-attr:host"], FAST);
+    assert!(!cinder.lies(1, &id).exists());
+    let specs = json!({"volume_backend_name": "slow"});
+    let kind = json!({"volume_type": {"name": "cheap", "extra_specs": specs}});
+    cinder.post(ADMIN, "/types", kind).await.is(200);
+    let said = cinder.do_to(ALICE, &id, retype("cheap", "on-demand")).await;
+    assert!(said.is(400).says().contains("CapacityFilter"));
+    cinder.is_clean().await;
+}
+
+#[tokio::test]
 async fn an_audit_knows_every_back_end() {
     let cinder = Cinder::on(sql::testing::sqlite().await, two).await;
     let id = cinder.volume(ALICE, json!({})).await;
