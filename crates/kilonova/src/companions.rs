@@ -76,9 +76,9 @@ pub trait Configured: Send + Sync {
         None
     }
 
-    /// A folder of files that guests of this machine may be given, in a cloud whose files lie in `state`.
-    fn guest_files(&self, _state: &Path) -> Option<PathBuf> {
-        None
+    /// Folders of files that guests of this machine may be given, in a cloud whose files lie in `state`.
+    fn guest_files(&self, _state: &Path) -> Vec<PathBuf> {
+        Vec::new()
     }
 
     /// Opens it, and brings the tables of its database up to date.

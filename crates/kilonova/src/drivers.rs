@@ -70,7 +70,7 @@ pub fn qemu_settings(config: &Config, state: &State) -> QemuSettings {
         image_folders: vec![state.path.join("image-cache")],
         volume_folders: config
             .companions()
-            .filter_map(|one| one.guest_files(&state.path))
+            .flat_map(|one| one.guest_files(&state.path))
             .collect(),
         machine_type: config.qemu.machine_type.clone(),
         cpu_model: config.qemu.cpu_model.clone(),

@@ -6,6 +6,7 @@
 mod actions;
 mod advisories;
 mod authorization;
+mod back_ends;
 mod boot_volumes;
 mod console_rights;
 mod crowds;

@@ -200,3 +200,22 @@ async fn a_start_does_not_forget_what_nova_would_promise() {
         "{said}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn back_ends_of_volumes_that_share_files_are_refused() {
+    let two = |one: &str, other: &str| {
+        format!(
+            "[volume]\nenabled_backends = fast, slow\n[fast]\nvolume_dir = $state_path/{one}\n\
+             [slow]\nvolume_dir = $state_path/{other}\n"
+        )
+    };
+    for (one, other) in [("a", "a"), ("a", "a/b"), ("a/b", "a")] {
+        let said = refusal(&two(one, other)).await;
+        assert!(said.contains("share files"), "{said}");
+    }
+    let said = refusal(&format!("{}nonsense = 1\n", two("a", "b"))).await;
+    assert!(said.contains("[slow] nonsense"), "{said}");
+    assert!(said.contains("there is no such option"), "{said}");
+    let said = refusal("[volume]\nenabled_backends = fast\n").await;
+    assert!(said.contains("[fast] volume_dir"), "{said}");
+}

@@ -144,7 +144,8 @@ pub async fn export(
         read_only,
         qos,
     };
-    Ok(volumes.driver().export(id, &asked).await?)
+    let at = volumes.backends().of(row.host.as_deref())?;
+    Ok(at.driver.export(id, &asked).await?)
 }
 
 /// The QoS specs of a type that the host is to enforce.

@@ -1,25 +1,46 @@
-//! What database, back end and folder of backups disagree about.
+//! What database, back ends and folder of backups disagree about.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sql::sea_orm::{EntityTrait, QuerySelect};
 
-use crate::db::store;
+use crate::backends::Backend;
 use crate::driver::{Id, Part, Snapshot};
 use crate::fault::Fault;
 use crate::service::Volumes;
 use crate::tables::{BackupStatus, backup, snapshot, volume};
 
+/// What the audit reads of a volume.
+struct VolumeRow {
+    host: Option<String>,
+    failed: bool,
+}
+
+/// The ids of a snapshot and its volume, and its status.
+type SnapshotRow = (String, String, snapshot::SnapshotStatus);
+
 impl Volumes {
-    /// A sentence for everything that database and back end disagree about. Operations under way look like leaks: ask a
+    /// A sentence for everything that database and back ends disagree about. Operations under way look like leaks: ask a
     /// quiet service.
     ///
     /// # Errors
-    /// Database or back end do not answer.
+    /// Database or a back end do not answer.
     pub async fn audit(&self) -> Result<Vec<String>, Fault> {
-        let core = self.core();
-        let mut wanted = BTreeSet::new();
+        let volumes = self.volume_rows().await?;
+        let snapshots = self.snapshot_rows().await?;
         let mut found = Vec::new();
+        for backend in self.backends().iter() {
+            let there = backend.driver.inventory().await?.into_iter().map(name);
+            found.extend(self.compared(backend, &volumes, &snapshots, there.collect()));
+        }
+        if self.backends().listed() {
+            found.extend(self.nowhere(&volumes));
+        }
+        found.extend(self.audit_backups().await?);
+        Ok(found)
+    }
+
+    async fn volume_rows(&self) -> Result<BTreeMap<String, VolumeRow>, Fault> {
         let rows: Vec<(String, Option<String>, volume::Status)> = volume::Entity::find()
             .select_only()
             .columns([
@@ -28,14 +49,19 @@ impl Volumes {
                 volume::Column::Status,
             ])
             .into_tuple()
-            .all(core.db.read())
+            .all(self.db().read())
             .await?;
-        for (id, host, status) in rows {
-            if host.as_deref() == Some(core.pool_name().as_str()) && !status.is_error() {
-                wanted.extend(parsed(&id).map(Part::Volume).map(name));
-            }
-        }
-        let rows: Vec<(String, String, snapshot::SnapshotStatus)> = snapshot::Entity::find()
+        let rows = rows.into_iter();
+        Ok(rows
+            .map(|(id, host, status)| {
+                let failed = status.is_error();
+                (id, VolumeRow { host, failed })
+            })
+            .collect())
+    }
+
+    async fn snapshot_rows(&self) -> Result<Vec<SnapshotRow>, Fault> {
+        Ok(snapshot::Entity::find()
             .select_only()
             .columns([
                 snapshot::Column::Id,
@@ -43,33 +69,80 @@ impl Volumes {
                 snapshot::Column::Status,
             ])
             .into_tuple()
-            .all(core.db.read())
-            .await?;
-        let mut tolerated: BTreeSet<String> = BTreeSet::new();
-        for (id, volume, status) in rows {
-            let part = parsed(&volume).zip(parsed(&id));
+            .all(self.db().read())
+            .await?)
+    }
+
+    /// What rows and one back end disagree about.
+    fn compared(
+        &self,
+        backend: &Backend,
+        volumes: &BTreeMap<String, VolumeRow>,
+        snapshots: &[SnapshotRow],
+        there: BTreeSet<String>,
+    ) -> Vec<String> {
+        let listed = self.backends().listed();
+        let (pool, at) = match listed {
+            true => (backend.pool_name(), format!("back end {}", backend.host)),
+            false => (backend.pool_name(), "back end".to_owned()),
+        };
+        let is_here = |row: &VolumeRow| row.host.as_deref() == Some(pool.as_str());
+        // One alone has the volumes of all rows.
+        let may_be_here = |row: Option<&VolumeRow>| !listed || row.is_some_and(is_here);
+        let mut wanted = BTreeSet::new();
+        let mut tolerated = BTreeSet::new();
+        for (id, row) in volumes {
+            let part = parsed(id).map(Part::Volume).map(name);
+            match is_here(row) && !row.failed {
+                true => wanted.extend(part),
+                false if may_be_here(Some(row)) => tolerated.extend(part),
+                false => {}
+            }
+        }
+        for (id, volume, status) in snapshots {
+            if !may_be_here(volumes.get(volume)) {
+                continue;
+            }
+            let part = parsed(volume).zip(parsed(id));
             let part = part.map(|(volume, id)| name(Part::Snapshot(Snapshot { volume, id })));
             match status {
                 snapshot::SnapshotStatus::Available => wanted.extend(part),
                 _ => tolerated.extend(part),
             }
         }
-        let there: BTreeSet<String> = self.inventory().await?.into_iter().map(name).collect();
-        for missing in wanted.difference(&there) {
-            found.push(format!(
-                "{missing} is in the database and not on the back end"
-            ));
-        }
-        for left in there
-            .difference(&wanted)
-            .filter(|left| !tolerated.contains(*left))
-        {
-            if !self.is_known(left).await? {
-                found.push(format!("{left} is on the back end and not in the database"));
+        let missing = wanted.difference(&there);
+        let missing = missing.map(|one| format!("{one} is in the database and not on the {at}"));
+        let left = there.difference(&wanted);
+        let left = left.filter(|left| !tolerated.contains(*left));
+        let left = left.map(|left| {
+            let id = left.strip_prefix("volume ");
+            match id
+                .and_then(|id| volumes.get(id))
+                .and_then(|row| row.host.as_deref())
+            {
+                Some(host) if listed => {
+                    format!("{left} is on the {at}, and the database has it on {host}")
+                }
+                _ => format!("{left} is on the {at} and not in the database"),
+            }
+        });
+        missing.chain(left).collect()
+    }
+
+    /// Volumes of this host on back ends that it has not.
+    fn nowhere(&self, volumes: &BTreeMap<String, VolumeRow>) -> Vec<String> {
+        let own = format!("{}@", self.settings().host);
+        let mut found = Vec::new();
+        for (id, row) in volumes {
+            if let Some(host) = row.host.as_deref().filter(|host| host.starts_with(&own))
+                && self.backends().of(Some(host)).is_err()
+            {
+                found.push(format!(
+                    "volume {id} is on {host}, and enabled_backends does not list that back end"
+                ));
             }
         }
-        found.extend(self.audit_backups().await?);
-        Ok(found)
+        found
     }
 
     /// The same of backups.
@@ -107,20 +180,6 @@ impl Volumes {
             }
         }
         Ok(found)
-    }
-
-    async fn inventory(&self) -> Result<Vec<Part>, Fault> {
-        Ok(self.driver().inventory().await?)
-    }
-
-    /// Whether a volume of a row, whatever its status, has this name.
-    async fn is_known(&self, name: &str) -> Result<bool, Fault> {
-        let Some(id) = name.strip_prefix("volume ") else {
-            return Ok(false);
-        };
-        Ok(store::find::<volume::Entity>(self.db().read(), id)
-            .await?
-            .is_some())
     }
 }
 

@@ -63,6 +63,8 @@ pub enum Source<'a> {
     Volume(Id),
     /// A raw file of the service's own, which the driver may take away.
     File(&'a Path),
+    /// What another back end's [`Driver::readable`] gave: it is read and stays as it is.
+    Copy(&'a Path),
 }
 
 /// A volume or a snapshot.

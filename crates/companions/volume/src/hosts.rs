@@ -7,6 +7,7 @@ use sql::SqlError;
 use sql::sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
 use tokio_util::sync::CancellationToken;
 
+use crate::backends::Backend;
 use crate::db::services;
 use crate::db::store;
 use crate::db::usage;
@@ -23,34 +24,28 @@ const INTERVAL: Duration = Duration::from_secs(10);
 const UNKNOWN: f64 = 0.0;
 
 impl Core {
-    /// `HOST@BACKEND`.
-    pub fn backend_host(&self) -> String {
-        format!("{}@{}", self.settings.host, self.settings.backend)
-    }
-
-    /// `HOST@BACKEND#POOL`: a back end of files has one pool, of its own name.
-    pub fn pool_name(&self) -> String {
-        format!("{}#{}", self.backend_host(), self.settings.backend)
-    }
-
     /// Reports this process's services once.
     ///
     /// # Errors
     /// The database does not answer.
     pub async fn report(&self) -> Result<(), SqlError> {
-        let pool = match self.driver.capacity().await {
-            Ok(capacity) => self.described(gib(capacity.total), gib(capacity.free)),
-            Err(error) => {
-                tracing::error!(%error, "the back end does not say how much room it has");
-                self.described(UNKNOWN, UNKNOWN)
-            }
-        };
         let host = self.settings.host.clone();
-        for (binary, host, pool) in [
+        let mut services = vec![
             (Binary::Scheduler, host.clone(), String::new()),
             (Binary::Backup, host, String::new()),
-            (Binary::Volume, self.backend_host(), pool.to_string()),
-        ] {
+        ];
+        for backend in self.backends.iter() {
+            let pool = match backend.driver.capacity().await {
+                Ok(capacity) => described(backend, gib(capacity.total), gib(capacity.free)),
+                Err(error) => {
+                    let host = &backend.host;
+                    tracing::error!(%error, host, "a back end does not say how much room it has");
+                    described(backend, UNKNOWN, UNKNOWN)
+                }
+            };
+            services.push((Binary::Volume, backend.host.clone(), pool.to_string()));
+        }
+        for (binary, host, pool) in services {
             let now = store::now();
             let row = Model {
                 binary,
@@ -68,28 +63,28 @@ impl Core {
         }
         Ok(())
     }
+}
 
-    fn described(&self, total: f64, free: f64) -> Value {
-        let about = self.driver.about();
-        #[allow(clippy::cast_precision_loss)] // at most 100000
-        let ratio = self.settings.over_subscription as f64 / 100.0;
-        json!({
-            "volume_backend_name": self.settings.backend,
-            "vendor_name": about.vendor,
-            "driver_version": about.version,
-            "storage_protocol": about.protocol,
-            "total_capacity_gb": total,
-            "free_capacity_gb": free,
-            "reserved_percentage": self.settings.reserved_percentage,
-            "max_over_subscription_ratio": ratio.to_string(),
-            "thin_provisioning_support": about.thin,
-            "thick_provisioning_support": !about.thin,
-            "multiattach": about.multiattach,
-            "QoS_support": false,
-            "location_info": self.pool_name(),
-            "backend_state": if total > UNKNOWN { "up" } else { "down" },
-        })
-    }
+fn described(backend: &Backend, total: f64, free: f64) -> Value {
+    let (about, settings) = (backend.driver.about(), &backend.settings);
+    #[allow(clippy::cast_precision_loss)] // at most 100000
+    let ratio = settings.over_subscription as f64 / 100.0;
+    json!({
+        "volume_backend_name": settings.pool,
+        "vendor_name": about.vendor,
+        "driver_version": about.version,
+        "storage_protocol": about.protocol,
+        "total_capacity_gb": total,
+        "free_capacity_gb": free,
+        "reserved_percentage": settings.reserved_percentage,
+        "max_over_subscription_ratio": ratio.to_string(),
+        "thin_provisioning_support": about.thin,
+        "thick_provisioning_support": !about.thin,
+        "multiattach": about.multiattach,
+        "QoS_support": false,
+        "location_info": backend.pool_name(),
+        "backend_state": if total > UNKNOWN { "up" } else { "down" },
+    })
 }
 
 /// Reports this process's services until told to stop.

@@ -13,6 +13,7 @@ mod api;
 mod asked;
 mod attach;
 mod audit;
+mod backends;
 mod db;
 pub mod driver;
 mod events;
@@ -42,7 +43,8 @@ mod work;
 
 use std::sync::Arc;
 
-pub use self::settings::{Limits, Settings};
+pub use self::settings::{BackEnd, Limits, Settings};
+pub use backends::Folders;
 pub use fault::Fault;
 pub use images::Images;
 pub use policy::TABLES as POLICY_TABLES;

@@ -4,6 +4,7 @@ mod m0001_volumes;
 mod m0002_messages;
 mod m0003_backups;
 mod m0004_groups;
+mod m0005_moves;
 
 use sql::schema::History;
 
@@ -17,5 +18,6 @@ pub const HISTORY: History = History {
         m0002_messages::MIGRATION,
         m0003_backups::MIGRATION,
         m0004_groups::MIGRATION,
+        m0005_moves::MIGRATION,
     ],
 };

@@ -1,8 +1,8 @@
 //! The section of the volume service, as operators write it.
 
-use settings::{Opt, Reader, Section, common};
+use settings::{Named, Opt, Reader, Section, common};
 
-use crate::settings::{Limits, Settings};
+use crate::settings::{BackEnd, Limits, Settings};
 
 const OPTIONS: &[Opt] = &[
     common::CONNECTION,
@@ -20,6 +20,11 @@ const OPTIONS: &[Opt] = &[
         "volume_backend_name",
         "file",
         "Name of the back end, as in `HOST@BACKEND#POOL`; extra specs of types name it.",
+    ),
+    Opt::list(
+        "enabled_backends",
+        "",
+        "Several back ends of files on this host: names of sections, one for each. When empty there is one, that of `volume_dir` and `volume_backend_name`.",
     ),
     Opt::text(
         "storage_availability_zone",
@@ -114,18 +119,48 @@ const OPTIONS: &[Opt] = &[
     common::POLICY_FILE,
 ];
 
+/// The section of one of several back ends.
+const BACK_END: &[Opt] = &[
+    Opt::path("volume_dir", "", "Folder of this back end's files. Needed, and not within another's."),
+    Opt::text(
+        "volume_backend_name",
+        "",
+        "Name of its pool, as in `HOST@BACKEND#POOL`; extra specs of types name it. The section's name when empty.",
+    ),
+    Opt::float(
+        "max_over_subscription_ratio",
+        "",
+        "GiB of volumes that may be promised for each GiB of its file system; that of `[volume]` when empty.",
+    )
+    .float_range(1.0, 1000.0),
+    Opt::integer(
+        "reserved_percentage",
+        "",
+        "Percent of its file system that is not given to volumes; that of `[volume]` when empty.",
+    )
+    .range(0, 100),
+];
+
+/// The longest name of a back end or pool: hosts have 255 bytes with both.
+const LONGEST_NAME: usize = 64;
+
 impl Section for Settings {
     const NAME: &'static str = "volume";
     const ABOUT: &'static str = "The embedded volume service.";
+    const NAMED: Option<Named> = Some(Named {
+        by: "enabled_backends",
+        about: "One of several back ends of files.",
+        options: BACK_END,
+    });
 
     fn options() -> &'static [Opt] {
         OPTIONS
     }
 
     fn read(from: &mut Reader<'_>) -> Self {
-        // At most 1000.0, so the percentage is exact.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let over_subscription = (from.float("max_over_subscription_ratio") * 100.0) as u64;
+        let over_subscription = percent(from.float("max_over_subscription_ratio"));
+        let reserved_percentage = from.integer("reserved_percentage");
+        let backends = back_ends(from, over_subscription, reserved_percentage);
         Settings {
             connection: from.optional("connection"),
             volume_dir: from.path("volume_dir"),
@@ -133,6 +168,7 @@ impl Section for Settings {
             host: "localhost".to_owned(),
             also_hosts: Vec::new(),
             backend: from.text("volume_backend_name"),
+            backends,
             zone: from.text("storage_availability_zone"),
             default_zone: from.optional("default_availability_zone"),
             zone_fallback: from.boolean("allow_availability_zone_fallback"),
@@ -151,9 +187,152 @@ impl Section for Settings {
             force_upload: from.boolean("enable_force_upload"),
             max_page: from.integer("osapi_max_limit"),
             over_subscription,
-            reserved_percentage: from.integer("reserved_percentage"),
+            reserved_percentage,
             keep_free: 64 << 20,
             policy_file: from.existing_file("policy_file"),
+        }
+    }
+}
+
+/// At most 1000.0, so the percentage is exact.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn percent(ratio: f64) -> u64 {
+    (ratio * 100.0) as u64
+}
+
+/// The back ends that a list names, each with its section.
+fn back_ends(from: &mut Reader<'_>, over_subscription: u64, reserved: u64) -> Vec<BackEnd> {
+    let names = from.list("enabled_backends");
+    if names.is_empty() {
+        return Vec::new();
+    }
+    for alone in ["volume_dir", "volume_backend_name"] {
+        if from.is_set(alone) {
+            from.refuse(
+                alone,
+                "has no effect beside enabled_backends: it belongs into the section of a back end",
+            );
+        }
+    }
+    let mut all: Vec<BackEnd> = Vec::new();
+    for name in names {
+        let refused = match () {
+            () if !is_name(&name) => Some("is no name of letters, digits, '_', '-' and '.'"),
+            () if from.is_section(&name) => Some("is the name of another section"),
+            () if all.iter().any(|one| one.name == name) => Some("is named twice"),
+            () => None,
+        };
+        if let Some(why) = refused {
+            from.refuse("enabled_backends", format!("'{name}' {why}"));
+            continue;
+        }
+        all.push(from.named(&name, BACK_END, |section| {
+            let pool = section.optional("volume_backend_name");
+            if pool.as_deref().is_some_and(|pool| !is_name(pool)) {
+                section.refuse(
+                    "volume_backend_name",
+                    "must be a name of letters, digits, '_', '-' and '.'",
+                );
+            }
+            let volume_dir = section.path("volume_dir");
+            if volume_dir.as_os_str().is_empty() {
+                section.refuse("volume_dir", "must be the folder of this back end's files");
+            }
+            let ratio = section.optional_float("max_over_subscription_ratio");
+            let percentage = section.optional_integer("reserved_percentage");
+            BackEnd {
+                pool: pool.unwrap_or_else(|| name.clone()),
+                name: name.clone(),
+                volume_dir,
+                over_subscription: ratio.map_or(over_subscription, percent),
+                reserved_percentage: percentage.unwrap_or(reserved),
+            }
+        }));
+    }
+    all
+}
+
+/// Names stand in `HOST@BACKEND#POOL`, whose signs they must not have.
+fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    (1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use settings::section;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Settings, String> {
+        let all = settings::Settings::from_text(text, &[section::<Settings>()]);
+        let read = all.expect("a file").read::<Settings>();
+        read.map_err(|problems| problems.to_string())
+    }
+
+    #[test]
+    fn without_a_list_there_is_one_back_end() {
+        let one = read("[volume]\nvolume_dir = /a\nvolume_backend_name = disk\n").expect("reads");
+        let all = one.back_ends();
+        assert_eq!(all.len(), 1);
+        assert_eq!(
+            (all[0].name.as_str(), all[0].pool.as_str()),
+            ("disk", "disk")
+        );
+        assert_eq!(all[0].volume_dir, std::path::Path::new("/a"));
+    }
+
+    #[test]
+    fn a_list_names_sections() {
+        let text = "[volume]\nenabled_backends = fast, slow\nreserved_percentage = 7\n\
+            [fast]\nvolume_dir = /f\nvolume_backend_name = FLASH\nmax_over_subscription_ratio = 1.5\n\
+            [slow]\nvolume_dir = /s\nreserved_percentage = 9\n";
+        let all = read(text).expect("reads").back_ends();
+        let told: Vec<_> = all
+            .iter()
+            .map(|one| {
+                let (name, pool) = (one.name.as_str(), one.pool.as_str());
+                (name, pool, one.over_subscription, one.reserved_percentage)
+            })
+            .collect();
+        assert_eq!(told, [("fast", "FLASH", 150, 7), ("slow", "slow", 2000, 9)]);
+    }
+
+    #[test]
+    fn a_list_that_means_nothing_is_refused_in_a_sentence() {
+        let fast = "[fast]\nvolume_dir = /f\n";
+        for (text, why) in [
+            (
+                "[volume]\nenabled_backends = fast\n",
+                "must be the folder of this back end's files",
+            ),
+            (
+                "[volume]\nenabled_backends = fast, fast\n",
+                "'fast' is named twice",
+            ),
+            (
+                "[volume]\nenabled_backends = fast, volume\n",
+                "'volume' is the name of another section",
+            ),
+            (
+                "[volume]\nenabled_backends = fast, a#b\n",
+                "'a#b' is no name",
+            ),
+            (
+                "[volume]\nenabled_backends = fast\nvolume_dir = /x\n",
+                "has no effect beside enabled_backends",
+            ),
+            (
+                "[fast]\nvolume_driver = lvm\n[volume]\nenabled_backends = fast\n",
+                "there is no such option",
+            ),
+        ] {
+            let with = match why.starts_with("must be") {
+                true => text.to_owned(),
+                false => format!("{fast}{text}"),
+            };
+            let said = read(&with).expect_err("refused");
+            assert!(said.contains(why), "{text}: {said}");
         }
     }
 }

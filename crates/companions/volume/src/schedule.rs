@@ -63,6 +63,22 @@ pub fn choose<'p>(pools: &'p [Pool], wanted: &Wanted<'_>) -> Result<&'p Pool, St
     best.ok_or_else(|| "there is no pool".to_owned())
 }
 
+/// The same, of pools of which one is preferred while it fits: bytes that are there need not be copied.
+///
+/// # Errors
+/// As [`choose`].
+pub fn choose_near<'p>(
+    pools: &'p [Pool],
+    wanted: &Wanted<'_>,
+    near: Option<&str>,
+) -> Result<&'p Pool, String> {
+    let near = pools.iter().find(|pool| Some(pool.name.as_str()) == near);
+    match near.filter(|pool| fits(pool, wanted)) {
+        Some(pool) => Ok(pool),
+        None => choose(pools, wanted),
+    }
+}
+
 /// Whether a pool fits a volume that is on it and becomes larger, or of another type.
 pub fn fits(pool: &Pool, wanted: &Wanted<'_>) -> bool {
     FILTERS.iter().all(|(_, passes)| passes(pool, wanted))
@@ -181,6 +197,25 @@ mod tests {
     fn the_pool_with_the_most_room_is_chosen() {
         let pools = [pool("a", 10.0), pool("b", 30.0), pool("c", 20.0)];
         assert_eq!(chosen(&pools, 1, &[], &[]), Ok("b".to_owned()));
+    }
+
+    #[test]
+    fn a_copy_stays_near_its_origin_where_that_fits() {
+        let pools = [pool("a", 10.0), pool("b", 30.0)];
+        let specs = Properties::new();
+        let at = |near, size| {
+            let zones = &[];
+            let wanted = Wanted {
+                size,
+                zones,
+                specs: &specs,
+            };
+            choose_near(&pools, &wanted, near).map(|pool| pool.name.clone())
+        };
+        assert_eq!(at(Some("a"), 1).as_deref(), Ok("a"));
+        assert_eq!(at(Some("a"), 25).as_deref(), Ok("b"));
+        assert_eq!(at(Some("gone"), 1).as_deref(), Ok("b"));
+        assert_eq!(at(None, 1).as_deref(), Ok("b"));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The service: its database, back end, settings and rules; how it starts.
 
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use web::policy::{Policy, PolicyError};
 use workflow::{Runner, SoleProcess, WorkflowId};
 
-use crate::driver::file::FileDriver;
+use crate::backends::{Backends, Folders, NoBackend};
 use crate::driver::{Driver, DriverError};
 use crate::events;
 use crate::fault::Fault;
@@ -43,33 +42,24 @@ struct Inner {
 pub enum OpenError {
     #[error("the volume database cannot be used")]
     Database(#[from] SqlError),
-    #[error("the volume folder {} cannot be used; check that this user may write it", folder.display())]
-    Folder {
-        folder: PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Folders(#[from] Folders),
     #[error("the volume policy cannot be used")]
     Policy(#[from] PolicyError),
 }
 
 impl Volumes {
-    /// Opens the service on its database and folder: brings the tables up to date and makes the default type. Works on
+    /// Opens the service on its database and folders: brings the tables up to date and makes the default type. Works on
     /// nothing before [`Volumes::start`].
     ///
     /// # Errors
-    /// Database, folder or policy cannot be used.
+    /// Database, folders or policy cannot be used.
     pub async fn open(db: Database, settings: Settings) -> Result<Self, OpenError> {
-        let opened = FileDriver::open(&settings.volume_dir, &settings.host, settings.keep_free);
-        let opened = opened.map(|driver| driver.also(&settings.also_hosts));
-        let driver = opened.map_err(|source| OpenError::Folder {
-            folder: settings.volume_dir.clone(),
-            source,
-        })?;
-        Self::open_with(db, settings, Arc::new(driver)).await
+        let backends = Backends::open(&settings)?;
+        Self::open_on(db, settings, backends).await
     }
 
-    /// The same with a back end of the caller's choice.
+    /// The same with one back end of the caller's choice.
     ///
     /// # Errors
     /// As [`Volumes::open`].
@@ -78,11 +68,20 @@ impl Volumes {
         settings: Settings,
         driver: Arc<dyn Driver>,
     ) -> Result<Self, OpenError> {
+        let backends = Backends::alone(&settings, driver);
+        Self::open_on(db, settings, backends).await
+    }
+
+    async fn open_on(
+        db: Database,
+        settings: Settings,
+        backends: Backends,
+    ) -> Result<Self, OpenError> {
         db.apply(&HISTORY).await?;
         let policy = Policy::load(&policy::TABLES, settings.policy_file.as_deref())?;
         let core = Core {
             db,
-            driver,
+            backends,
             settings,
             policy,
             images: OnceLock::new(),
@@ -157,8 +156,8 @@ impl Volumes {
         &self.core().policy
     }
 
-    pub(crate) fn driver(&self) -> &dyn Driver {
-        self.core().driver.as_ref()
+    pub(crate) fn backends(&self) -> &Backends {
+        &self.core().backends
     }
 
     /// A workflow was committed: begins with it now.
@@ -174,6 +173,14 @@ impl Volumes {
     /// What is wrong with it; the old rules stay.
     pub fn reload_policy(&self) -> Result<(), PolicyError> {
         self.policy().reload()
+    }
+}
+
+/// What is on a back end that nobody serves waits for its service, as with Cinder.
+impl From<NoBackend> for Fault {
+    fn from(error: NoBackend) -> Self {
+        tracing::error!(%error, "a volume cannot be reached");
+        Fault::Unavailable("Service is unavailable at this time.".to_owned())
     }
 }
 

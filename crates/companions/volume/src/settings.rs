@@ -18,8 +18,10 @@ pub struct Settings {
     pub host: String,
     /// Further names of hosts that are this machine.
     pub also_hosts: Vec<String>,
-    /// Name of the back end [volume_backend_name].
+    /// Name of the back end [volume_backend_name], where `backends` is empty.
     pub backend: String,
+    /// Several back ends of this host [enabled_backends]; none: one of `volume_dir` and `backend`.
+    pub backends: Vec<BackEnd>,
     /// The zone of this host's back ends [storage_availability_zone].
     pub zone: String,
     /// The zone of volumes for which none is asked; `zone` when empty [default_availability_zone].
@@ -46,6 +48,36 @@ pub struct Settings {
     pub keep_free: u64,
     /// A file of rules that replace defaults, `policy.yaml` or `.json` [oslo_policy policy_file].
     pub policy_file: Option<PathBuf>,
+}
+
+/// A back end of files, one of several [a section that enabled_backends names].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackEnd {
+    /// The section's name, the second part of `HOST@BACKEND#POOL`.
+    pub name: String,
+    /// The name of its one pool, which extra specs of types name [volume_backend_name].
+    pub pool: String,
+    /// Folder of its volumes' files.
+    pub volume_dir: PathBuf,
+    /// In percent [max_over_subscription_ratio].
+    pub over_subscription: u64,
+    pub reserved_percentage: u64,
+}
+
+impl Settings {
+    /// The back ends of this host, one at least.
+    pub fn back_ends(&self) -> Vec<BackEnd> {
+        match self.backends.is_empty() {
+            false => self.backends.clone(),
+            true => vec![BackEnd {
+                name: self.backend.clone(),
+                pool: self.backend.clone(),
+                volume_dir: self.volume_dir.clone(),
+                over_subscription: self.over_subscription,
+                reserved_percentage: self.reserved_percentage,
+            }],
+        }
+    }
 }
 
 /// What a project may have; a negative number is without limit.

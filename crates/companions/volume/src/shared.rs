@@ -1,24 +1,24 @@
 //! What use cases and workflows share: database, back end, settings, rules, and the other services.
 
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use sql::{Database, SqlError};
 use tokio::sync::Notify;
 use web::policy::Policy;
 
+use crate::backends::{Backend, Backends};
 use crate::db::{self, store};
-use crate::driver::Driver;
+use crate::fault::Fault;
 use crate::images::{ImageError, Images};
 use crate::settings::Settings;
 use crate::sink::EventSink;
-use crate::tables::volume_type;
+use crate::tables::{volume, volume_type};
 use crate::vault::Vault;
 
 /// What use cases and workflows share.
 pub struct Core {
     pub(crate) db: Database,
-    pub(crate) driver: Arc<dyn Driver>,
+    pub(crate) backends: Backends,
     pub(crate) settings: Settings,
     pub(crate) policy: Policy,
     /// The image service, once it was said.
@@ -38,9 +38,16 @@ impl Core {
         self.images.get().ok_or(ImageError::None)
     }
 
-    /// Where images lie while volumes are made of them.
-    pub(crate) fn incoming(&self) -> PathBuf {
-        self.settings.volume_dir.join("incoming")
+    /// The back end of a volume, by its row; none: it has no row.
+    ///
+    /// # Errors
+    /// The database does not answer, or the back end is none of this process.
+    pub(crate) async fn home(&self, volume_id: &str) -> Result<Option<&Backend>, Fault> {
+        let row = store::find::<volume::Entity>(self.db.read(), volume_id).await?;
+        match row {
+            Some(row) => Ok(Some(self.backends.of(row.host.as_deref())?)),
+            None => Ok(None),
+        }
     }
 
     /// Where backups are kept.

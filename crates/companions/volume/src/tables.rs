@@ -26,7 +26,7 @@ pub use attachment::AttachStatus;
 pub use backup::BackupStatus;
 pub use property::Owner;
 pub use snapshot::SnapshotStatus;
-pub use volume::Status;
+pub use volume::{MigrationStatus, Status};
 
 /// Reads and writes the text of an enum column.
 pub trait Word: Sized {

@@ -8,6 +8,7 @@ pub mod extend;
 pub mod group;
 pub mod images;
 pub mod manage;
+pub mod migrate;
 pub mod reimage;
 pub mod restore;
 pub mod snapshot;
@@ -16,13 +17,16 @@ pub mod still;
 mod tests;
 pub mod upload;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use workflow::{Runner, SoleProcess, StepError};
 
 pub use crate::asked::Asked;
-use crate::driver::{DriverError, Id};
+use crate::backends::Backend;
+use crate::db::store;
+use crate::driver::{DriverError, Id, Part, Snapshot, Source};
 use crate::shared::Core;
 use crate::tables::volume;
 
@@ -51,6 +55,7 @@ pub fn runner(core: Arc<Core>, sole: Option<SoleProcess>) -> Runner<Core> {
         .on::<group::Follow>()
         .on::<manage::Manage>()
         .on::<manage::ManageSnapshot>()
+        .on::<migrate::Migrate>()
         .on::<reimage::Reimage>()
         .on::<restore::Restore>()
         .on::<snapshot::Create>()
@@ -68,6 +73,93 @@ pub fn runner(core: Arc<Core>, sole: Option<SoleProcess>) -> Runner<Core> {
 pub fn id(text: &str) -> Result<Id, StepError> {
     text.parse()
         .map_err(|error: crate::driver::NoId| StepError::Fatal(error.to_string()))
+}
+
+/// The back end of a volume, by its row.
+///
+/// # Errors
+/// The volume is gone, or its back end is none of this process.
+pub async fn home<'c>(core: &'c Core, volume_id: &str) -> Result<&'c Backend, StepError> {
+    let row = store::find::<volume::Entity>(core.db.read(), volume_id).await;
+    let row = row.map_err(database)?;
+    let row = row.ok_or_else(|| StepError::fail("the volume is gone"))?;
+    home_of(core, &row)
+}
+
+/// The back end of a row.
+///
+/// # Errors
+/// It is none of this process.
+pub fn home_of<'c>(core: &'c Core, row: &volume::Model) -> Result<&'c Backend, StepError> {
+    let found = core.backends.of(row.host.as_deref());
+    found.map_err(|error| StepError::fail(error.to_string()))
+}
+
+/// The volume is gone from its back end; one without a row, from all.
+///
+/// # Errors
+/// A back end does not answer.
+pub async fn ensure_gone(core: &Core, volume_id: &str) -> Result<(), StepError> {
+    let row = store::find::<volume::Entity>(core.db.read(), volume_id).await;
+    let gone = match row.map_err(database)? {
+        Some(row) => {
+            home_of(core, &row)?
+                .driver
+                .ensure_gone(id(volume_id)?)
+                .await
+        }
+        None => core.backends.ensure_gone(id(volume_id)?).await,
+    };
+    gone.map_err(backend)
+}
+
+/// The snapshot is gone from its volume's back end; one whose volume has no row, from all.
+///
+/// # Errors
+/// A back end does not answer.
+pub async fn ensure_snapshot_gone(core: &Core, snapshot: Snapshot) -> Result<(), StepError> {
+    let row = store::find::<volume::Entity>(core.db.read(), &snapshot.volume.to_string()).await;
+    match row.map_err(database)? {
+        Some(row) => {
+            let gone = home_of(core, &row)?
+                .driver
+                .ensure_snapshot_gone(snapshot)
+                .await;
+            gone.map_err(backend)
+        }
+        None => {
+            for one in core.backends.iter() {
+                let gone = one.driver.ensure_snapshot_gone(snapshot).await;
+                gone.map_err(backend)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// What a part holds, for a volume on a back end: its own part, or a copy of another's, whose path is kept in `path`.
+///
+/// # Errors
+/// It is gone, or its back end does not answer.
+pub async fn copied<'p>(
+    core: &Core,
+    to: &Backend,
+    part: Part,
+    path: &'p mut PathBuf,
+) -> Result<Source<'p>, StepError> {
+    let of = match part {
+        Part::Volume(id) => id,
+        Part::Snapshot(snapshot) => snapshot.volume,
+    };
+    let from = home(core, &of.to_string()).await?;
+    if from.host == to.host {
+        return Ok(match part {
+            Part::Volume(id) => Source::Volume(id),
+            Part::Snapshot(snapshot) => Source::Snapshot(snapshot),
+        });
+    }
+    *path = from.driver.readable(part).await.map_err(backend)?;
+    Ok(Source::Copy(path))
 }
 
 /// GiB of a row as drivers take them.

@@ -56,7 +56,7 @@ mod warnings;
 use std::collections::BTreeMap;
 
 pub use error::{Problem, Problems, SettingsError};
-pub use option::{Kind, MAX_SECONDS, Opt, Section, SectionInfo, section};
+pub use option::{Kind, MAX_SECONDS, Named, Opt, Section, SectionInfo, section};
 pub use outside::{Outside, outside};
 pub use reader::Reader;
 pub use reference::reference;
@@ -130,11 +130,11 @@ impl Settings {
     /// Every known option with its value in effect, secrets as `***`, as an INI text.
     pub fn shown(&self) -> String {
         let mut text = String::new();
-        for info in &self.sections {
-            text.push_str(&format!("[{}]\n", info.name));
-            for opt in info.options {
+        for (name, options) in self.known() {
+            text.push_str(&format!("[{name}]\n"));
+            for opt in options {
                 let values: Vec<String> = self
-                    .lookup(info.name, opt)
+                    .lookup(&name, opt)
                     .into_iter()
                     .map(|found| found.value)
                     .collect();
@@ -149,6 +149,23 @@ impl Settings {
             text.push('\n');
         }
         text
+    }
+
+    /// All sections with their tables: those that are stated, and those that options name.
+    fn known(&self) -> Vec<(String, &'static [Opt])> {
+        let mut all = Vec::new();
+        for info in &self.sections {
+            all.push((info.name.to_owned(), info.options));
+            let named = info.named.iter();
+            all.extend(named.flat_map(|named| {
+                let by = info.options.iter().find(|opt| opt.name == named.by);
+                let found = by.and_then(|opt| self.lookup(info.name, opt).pop());
+                let names = found.map(|found| reader::split(&found.value));
+                let names = names.unwrap_or_default().into_iter();
+                names.map(|name| (name, named.options))
+            }));
+        }
+        all
     }
 
     /// What was set for `opt`, before interpolation, the strongest last; empty when nothing was.
@@ -177,10 +194,10 @@ impl Settings {
     /// The value that `$name` or `$section.name` stands for, before its own interpolation.
     fn named(&self, section: &str, key: &str) -> Option<String> {
         let known = self
-            .sections
-            .iter()
-            .filter(|info| info.name == section)
-            .flat_map(|info| info.options)
+            .known()
+            .into_iter()
+            .filter(|(name, _)| name == section)
+            .flat_map(|(_, options)| options)
             .find(|opt| opt.name == key);
         match known {
             Some(opt) => {

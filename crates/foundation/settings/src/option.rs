@@ -242,11 +242,24 @@ pub trait Section: Sized {
     const NAME: &'static str;
     /// One sentence for the reference.
     const ABOUT: &'static str = "";
+    /// Further sections, which a list of this one names.
+    const NAMED: Option<Named> = None;
     /// The table.
     fn options() -> &'static [Opt];
     /// Makes the typed struct. Getters note what does not parse and give the default, so that all
     /// mistakes are reported together; this function need not care.
     fn read(from: &mut Reader<'_>) -> Self;
+}
+
+/// Sections whose names an operator chooses: the values of an option, a list, name them.
+#[derive(Debug, Clone, Copy)]
+pub struct Named {
+    /// The option.
+    pub by: &'static str,
+    /// One sentence for the reference.
+    pub about: &'static str,
+    /// The table of each.
+    pub options: &'static [Opt],
 }
 
 /// A section without its type. Several crates may own parts of one section (`[DEFAULT]`).
@@ -255,6 +268,7 @@ pub struct SectionInfo {
     pub name: &'static str,
     pub about: &'static str,
     pub options: &'static [Opt],
+    pub named: Option<Named>,
 }
 
 /// The tables of `S`.
@@ -263,5 +277,6 @@ pub fn section<S: Section>() -> SectionInfo {
         name: S::NAME,
         about: S::ABOUT,
         options: S::options(),
+        named: S::NAMED,
     }
 }

@@ -19,17 +19,13 @@ use crate::{Kind, Opt, Problem, Settings};
 #[derive(Debug)]
 pub struct Reader<'a> {
     settings: &'a Settings,
-    section: &'static str,
+    section: &'a str,
     options: &'static [Opt],
     problems: Vec<Problem>,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(
-        settings: &'a Settings,
-        section: &'static str,
-        options: &'static [Opt],
-    ) -> Self {
+    pub(crate) fn new(settings: &'a Settings, section: &'a str, options: &'static [Opt]) -> Self {
         Reader {
             settings,
             section,
@@ -214,6 +210,54 @@ impl<'a> Reader<'a> {
         self.note(opt, found.unwrap_or_else(|| default_of(opt)), why.into());
     }
 
+    /// Reads a section by its name, one of those that an option of this section lists. What stands there and is in no
+    /// table is a problem: its owner would miss it.
+    pub fn named<T>(
+        &mut self,
+        name: &str,
+        options: &'static [Opt],
+        read: impl FnOnce(&mut Reader<'_>) -> T,
+    ) -> T {
+        let mut reader = Reader::new(self.settings, name, options);
+        reader.refuse_unknown();
+        let read = read(&mut reader);
+        self.problems.extend(reader.into_problems());
+        read
+    }
+
+    /// Whether files or environment have anything for an option.
+    pub fn is_set(&self, name: &str) -> bool {
+        !self
+            .settings
+            .lookup(self.section, self.opt(name))
+            .is_empty()
+    }
+
+    /// Whether another section that is stated has this name.
+    pub fn is_section(&self, name: &str) -> bool {
+        name == "DEFAULT" || self.settings.sections.iter().any(|info| info.name == name)
+    }
+
+    fn refuse_unknown(&mut self) {
+        for file in &self.settings.files {
+            let here = file
+                .entries
+                .iter()
+                .filter(|entry| entry.section == self.section);
+            for entry in here {
+                if !self.options.iter().any(|opt| opt.name == entry.key) {
+                    self.problems.push(Problem {
+                        place: file.place(entry),
+                        section: self.section.to_owned(),
+                        key: entry.key.clone(),
+                        value: entry.value.clone(),
+                        why: "there is no such option".to_owned(),
+                    });
+                }
+            }
+        }
+    }
+
     fn opt(&self, name: &str) -> &'static Opt {
         self.options
             .iter()
@@ -309,7 +353,7 @@ fn default_of(opt: &Opt) -> Found {
     }
 }
 
-fn split(text: &str) -> Vec<String> {
+pub(crate) fn split(text: &str) -> Vec<String> {
     let parts = text.split([',', '\n']).map(str::trim);
     parts
         .filter(|part| !part.is_empty())

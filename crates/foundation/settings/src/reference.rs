@@ -32,12 +32,25 @@ pub fn reference(sections: &[SectionInfo]) -> String {
         if !about.is_empty() {
             let _ = write!(text, "{}\n\n", about.join(" "));
         }
-        text.push_str("| option | value | default | meaning |\n|---|---|---|---|\n");
+        text.push_str(HEAD);
         options.sort_by_key(|opt| opt.name);
         options.iter().for_each(|opt| row(&mut text, name, opt));
+        let named = sections.iter().filter(|info| info.name == name);
+        for named in named.filter_map(|info| info.named) {
+            let _ = write!(
+                text,
+                "\n### [NAME] of each NAME in `[{name}] {}`\n\n{}\n\n",
+                named.by, named.about
+            );
+            text.push_str(HEAD);
+            let options = named.options.iter();
+            options.for_each(|opt| row(&mut text, "NAME", opt));
+        }
     }
     text
 }
+
+const HEAD: &str = "| option | value | default | meaning |\n|---|---|---|---|\n";
 
 fn row(text: &mut String, section: &str, opt: &Opt) {
     let default = match opt.default {

@@ -387,3 +387,60 @@ fn the_reference_lists_every_option() {
     );
     assert!(text.contains("| `every` | a number of seconds from 0.5 to 60 | `1.5` | Pause between looks. Formerly `[agent] interval`. Formerly `[DEFAULT] agent_interval`. |"), "{text}");
 }
+
+/// A section whose option names others.
+struct Store {
+    rooms: Vec<(String, i64)>,
+}
+
+const ROOM: &[Opt] = &[Opt::integer("beds", "2", "How many sleep there.").range(1, 9)];
+
+impl Section for Store {
+    const NAME: &'static str = "store";
+    const NAMED: Option<crate::Named> = Some(crate::Named {
+        by: "rooms",
+        about: "A room.",
+        options: ROOM,
+    });
+    fn options() -> &'static [Opt] {
+        const OPTIONS: &[Opt] = &[Opt::list("rooms", "", "Names of rooms.")];
+        OPTIONS
+    }
+    fn read(from: &mut Reader<'_>) -> Self {
+        let names = from.list("rooms").into_iter();
+        let rooms = names.map(|name| {
+            let beds = from.named(&name, ROOM, |room| room.integer("beds"));
+            (name, beds)
+        });
+        Store {
+            rooms: rooms.collect(),
+        }
+    }
+}
+
+#[test]
+fn an_option_names_further_sections() {
+    let text = "[store]\nrooms = red, blue\n[red]\nbeds = 3\n[green]\nbeds = 4\n";
+    let settings = Settings::from_text(text, &[section::<Store>()]).expect("parses");
+    let store: Store = settings.read().expect("reads");
+    assert_eq!(store.rooms, [("red".to_owned(), 3), ("blue".to_owned(), 2)]);
+    let warnings = settings.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("[green] beds: there is no such section"));
+    assert!(settings.shown().contains("[blue]\nbeds = 2\n"));
+    assert!(
+        reference(&[section::<Store>()]).contains("### [NAME] of each NAME in `[store] rooms`")
+    );
+}
+
+#[test]
+fn what_a_named_section_does_not_know_is_a_problem() {
+    let text = "[store]\nrooms = red\n[red]\nbeds = 12\nwindows = 1\n";
+    let settings = Settings::from_text(text, &[section::<Store>()]).expect("parses");
+    let problems = settings.read::<Store>().err().expect("refused").to_string();
+    assert!(
+        problems.contains("must be an integer from 1 to 9"),
+        "{problems}"
+    );
+    assert!(problems.contains("there is no such option"), "{problems}");
+}

@@ -75,9 +75,10 @@ enum About {
 }
 
 fn about(settings: &Settings, section: &str, key: &str) -> About {
+    let sections = settings.known();
     let options = || {
-        let infos = settings.sections.iter();
-        infos.flat_map(|info| info.options.iter().map(|opt| (info.name, opt)))
+        let sections = sections.iter();
+        sections.flat_map(|(name, options)| options.iter().map(move |opt| (name.as_str(), opt)))
     };
     if options().any(|(owner, opt)| (owner, opt.name) == (section, key)) {
         return About::Known;
@@ -102,7 +103,7 @@ fn about(settings: &Settings, section: &str, key: &str) -> About {
             .map(|(_, opt)| opt.name)
     };
     if keys().next().is_none() {
-        let sections = settings.sections.iter().map(|info| info.name);
+        let sections = sections.iter().map(|(name, _)| name.as_str());
         let hint = hint(nearest(section, sections).map(|name| format!("[{name}]")));
         return About::Said(format!("[{section}] {key}: there is no such section{hint}"));
     }
@@ -123,15 +124,15 @@ fn about(settings: &Settings, section: &str, key: &str) -> About {
 
 fn about_variable(settings: &Settings, variable: &str) -> Option<String> {
     let known: Vec<String> = settings
-        .sections
+        .known()
         .iter()
-        .flat_map(|info| {
-            info.options.iter().flat_map(|opt| {
+        .flat_map(|(name, options)| {
+            options.iter().flat_map(|opt| {
                 let former = opt
-                    .former_names(info.name)
+                    .former_names(name)
                     .map(|(section, key)| source::variable(section, key));
                 former
-                    .chain([source::variable(info.name, opt.name)])
+                    .chain([source::variable(name, opt.name)])
                     .collect::<Vec<_>>()
             })
         })

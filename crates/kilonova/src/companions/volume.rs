@@ -48,8 +48,9 @@ impl Configured for Chosen {
         self.0.connection.as_deref()
     }
 
-    fn guest_files(&self, state: &Path) -> Option<PathBuf> {
-        Some(in_place(&self.0.volume_dir, state, VOLUMES))
+    fn guest_files(&self, state: &Path) -> Vec<PathBuf> {
+        let folders = self.in_place(state).back_ends().into_iter();
+        folders.map(|one| one.volume_dir).collect()
     }
 
     async fn open(&self, place: &Place<'_>) -> Result<Arc<dyn Companion>> {
@@ -60,16 +61,22 @@ impl Configured for Chosen {
             host: place.config.place.host.to_string(),
             also_hosts: also,
             keep_free: place.config.place.disk_reserve,
-            volume_dir: in_place(&self.0.volume_dir, place.folder, VOLUMES),
-            backup_dir: in_place(&self.0.backup_dir, place.folder, "backups"),
-            ..self.0.clone()
+            ..self.in_place(place.folder)
         };
         Ok(Arc::new(Service(Volumes::open(db, settings).await?)))
     }
 }
 
-/// The folder of volumes where the operator names none.
-const VOLUMES: &str = "volumes";
+impl Chosen {
+    /// The settings with the folders of the cloud whose files lie in `state`, where the operator names none.
+    fn in_place(&self, state: &Path) -> Settings {
+        Settings {
+            volume_dir: in_place(&self.0.volume_dir, state, "volumes"),
+            backup_dir: in_place(&self.0.backup_dir, state, "backups"),
+            ..self.0.clone()
+        }
+    }
+}
 
 /// A folder as the operator named it, else one of the cloud's own.
 fn in_place(folder: &Path, state: &Path, name: &str) -> PathBuf {

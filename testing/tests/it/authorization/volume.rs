@@ -235,6 +235,7 @@ fn action_body(action: &str, scene: &Scene) -> Value {
         "os-update_readonly_flag" => json!({"readonly": false}),
         "os-retype" => json!({"new_type": "__DEFAULT__", "migration_policy": "never"}),
         "os-migrate_volume" => json!({"host": "nowhere"}),
+        "os-migrate_volume_completion" => json!({"new_volume": scene.thing("volume volumes")}),
         "os-reimage" => json!({"image_id": SERVER}),
         "create-from-src" => json!({"source_group_id": scene.thing("volume groups")}),
         "reset_status" => json!({"status": "available"}),

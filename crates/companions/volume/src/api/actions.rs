@@ -5,6 +5,7 @@ pub mod attach;
 pub mod image_metadata;
 pub mod migrate;
 pub mod reimage;
+pub mod retype;
 pub mod upload;
 
 use microversion::Versioned;
@@ -14,7 +15,7 @@ use workflow::Kind;
 
 use super::volumes::locked;
 use super::words::Flag;
-use super::{Call, find, find_by, has, types};
+use super::{Call, find, find_by, has};
 use crate::db::store;
 use crate::db::volumes as rows;
 use crate::fault::Fault;
@@ -181,108 +182,6 @@ async fn change(
     })
     .await?;
     Ok(Answer::empty())
-}
-
-#[derive(Debug, Deserialize, Versioned)]
-pub struct RetypeBody {
-    #[mv(wire = "os-retype")]
-    pub retype: NewType,
-}
-
-#[derive(Debug, Deserialize, Versioned)]
-pub struct NewType {
-    pub new_type: String,
-    #[mv(nullable, one_of("on-demand", "never"))]
-    pub migration_policy: Option<String>,
-}
-
-/// `os-retype`: to a type that the volume's pool fits. Nothing moves, so it is done at once.
-pub async fn retype(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
-    let RetypeBody { retype: wish } = call.admit()?;
-    let cx = call.cx.clone();
-    let seen = find(&volumes, &cx, call.path("id")).await?;
-    let kind = types::find_any(&volumes, &cx, &wish.new_type).await?;
-    super::volumes::provisioning(&kind.specs, seen.size)?;
-    let multiattach = kind
-        .specs
-        .get("multiattach")
-        .is_some_and(|is| is == "<is> True");
-    if multiattach && !seen.multiattach {
-        let target = policy::target(&seen.project_id, &seen.user_id);
-        volumes.allow_rule("volume:multiattach", &cx.caller, &target)?;
-    }
-    let pools = crate::hosts::pools(volumes.db().read()).await?;
-    let pool = pools
-        .iter()
-        .find(|pool| Some(&pool.name) == seen.host.as_ref());
-    let wanted = crate::schedule::Wanted {
-        size: 0,
-        zones: &[],
-        specs: &kind.specs,
-    };
-    if !pool.is_some_and(|pool| crate::schedule::fits(pool, &wanted)) {
-        return Err(match wish.migration_policy.as_deref() {
-            Some("on-demand") => Fault::NotBuilt(
-                "A retype to a type of another back end is not built yet.".to_owned(),
-            ),
-            _ => Fault::InvalidInput(
-                "The volume's back end does not fit the type, and it may not migrate.".to_owned(),
-            ),
-        });
-    }
-    sql::retry(|| async {
-        let tx = volumes.db().begin().await?;
-        let mut row = locked(&tx, &seen.id).await?;
-        let rest = matches!(row.status, Status::Available | Status::InUse);
-        if !rest || row.group_id.is_some() || row.type_id == kind.row.id {
-            return Err(Fault::InvalidVolume(
-                "Retype needs volume to be in available or in-use state, not be part of an active migration or a \
-                 consistency group, requested type has to be different that the one from the volume, and for in-use \
-                 volumes front-end qos specs cannot change."
-                    .to_owned(),
-            ));
-        }
-        if row.multiattach != multiattach && row.status != Status::Available {
-            return Err(Fault::InvalidInput(format!(
-                "Invalid volume_type passed, retypes affecting multiattach are only allowed on available volumes, the \
-                 specified volume however currently has a status of: {}.",
-                row.status.word()
-            )));
-        }
-        if row.consumes_quota {
-            of_new_type(&volumes, &tx, &row, &kind.row).await?;
-        }
-        row.type_id.clone_from(&kind.row.id);
-        row.multiattach = multiattach;
-        row.updated_at = Some(store::now());
-        store::save(&tx, row).await?;
-        tx.commit().await?;
-        Ok(())
-    })
-    .await?;
-    Ok(Answer::empty())
-}
-
-/// Whether the quota of the new type has room: that of all types has the volume already.
-async fn of_new_type(
-    volumes: &Volumes,
-    tx: &store::Tx,
-    row: &volume::Model,
-    kind: &crate::tables::volume_type::Model,
-) -> Result<(), Fault> {
-    let more = More {
-        volumes: 1,
-        gigabytes: row.size,
-        ..More::default()
-    };
-    quota::admit_type(
-        volumes.settings(),
-        tx,
-        &row.project_id,
-        (&kind.id, &kind.name),
-        more,
-    )
-    .await
 }
 
 #[derive(Debug, Deserialize, Versioned)]

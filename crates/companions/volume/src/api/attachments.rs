@@ -266,7 +266,9 @@ pub async fn delete(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
             .volume_id
             .parse()
             .map_err(|_| Fault::Internal("a volume's id is none"))?;
-        volumes.driver().unexport(id, Some(connector)).await?;
+        if let Some(at) = volumes.core().home(&row.volume_id).await? {
+            at.driver.unexport(id, Some(connector)).await?;
+        }
     }
     let left = sql::retry(|| async {
         let tx = volumes.db().begin().await?;

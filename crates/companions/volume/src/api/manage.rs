@@ -10,6 +10,7 @@ use rest::Answer;
 use serde_json::{Map, Value, json};
 
 use super::{Call, has};
+use crate::backends::Backend;
 use crate::db::services;
 use crate::driver::{Adoption, Stray};
 use crate::fault::Fault;
@@ -35,19 +36,19 @@ pub struct Found {
     pub of: Option<String>,
 }
 
-/// The back end's ability.
-fn adoption(volumes: &Volumes) -> Result<&dyn Adoption, Fault> {
-    let able = volumes.driver().adoption();
+/// A back end's ability.
+fn adoption(at: &Backend) -> Result<&dyn Adoption, Fault> {
+    let able = at.driver.adoption();
     able.ok_or_else(|| Fault::NotBuilt("The back end takes nothing over.".to_owned()))
 }
 
 /// The back end that a request names by its host, up and enabled, and is this process's own.
-async fn back_end(
-    volumes: &Volumes,
+async fn back_end<'v>(
+    volumes: &'v Volumes,
     call: &Call,
     (host, cluster): (Option<&str>, Option<&str>),
     clusters_since: microversion::Version,
-) -> Result<String, Fault> {
+) -> Result<&'v Backend, Fault> {
     let filled = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
     let clusters = has(call, clusters_since);
     let (host, cluster) = (filled(host), filled(cluster).filter(|_| clusters));
@@ -67,15 +68,15 @@ async fn back_end(
     let named = host.split('#').next().unwrap_or_default();
     let db = volumes.db().read();
     let service = services::find(db, Binary::Volume, named).await?;
-    let service = service.filter(|_| named == volumes.core().backend_host());
-    let service = service.ok_or_else(|| no_host(&host))?;
+    let at = volumes.backends().named(named);
+    let (service, at) = service.zip(at).ok_or_else(|| no_host(&host))?;
     let now = sql::now(db).await?;
     if service.disabled || !services::is_up(&service, now) {
         return Err(Fault::Unavailable(
             "Service is unavailable at this time.".to_owned(),
         ));
     }
-    Ok(volumes.core().pool_name())
+    Ok(at)
 }
 
 fn no_host(host: &str) -> Fault {

@@ -18,7 +18,7 @@ use crate::fault::Fault;
 use crate::fields::VOLUMES;
 use crate::policy::{self, version};
 use crate::service::Volumes;
-use crate::tables::{Owner, SnapshotStatus, Status, snapshot, volume};
+use crate::tables::{MigrationStatus, Owner, SnapshotStatus, Status, Word, snapshot, volume};
 use crate::work::delete::{self, Delete};
 
 pub use create::{create, provisioning};
@@ -61,14 +61,14 @@ async fn page(volumes: &Volumes, call: &Call, path: &str) -> Result<Found, Fault
     let asked = listing(volumes, call, &VOLUMES)?;
     let db = volumes.db().read();
     let base = rows::of_project(listed_project(cx, &asked));
-    // Nothing migrates.
-    let none = asked
-        .also
-        .get("migration_status")
-        .is_some_and(|status| status != "None");
-    let base = match none {
-        true => base.filter(volume::Column::Id.is_null()),
-        false => base,
+    let moves = volume::Column::MigrationStatus;
+    let base = match asked.also.get("migration_status").map(String::as_str) {
+        None => base,
+        Some(none) if none.eq_ignore_ascii_case("none") => base.filter(moves.is_null()),
+        Some(status) => match MigrationStatus::from_word(status) {
+            Some(status) => base.filter(moves.eq(status)),
+            None => base.filter(volume::Column::Id.is_null()),
+        },
     };
     let marker = match &asked.marker {
         None => None,
@@ -279,6 +279,7 @@ async fn accept(
         snapshot.group_snapshot_id.is_some() || (!how.force && (!status || other))
     };
     let fits = !attached
+        && !row.is_moving()
         && row.group_id.is_none()
         && (how.force || DELETABLE.contains(&row.status))
         && match how.cascade {

@@ -58,6 +58,11 @@ impl FileDriver {
         self
     }
 
+    /// The folder, without links.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     fn folder(&self, id: Id) -> PathBuf {
         self.root.join(id.to_string())
     }
@@ -116,7 +121,7 @@ impl FileDriver {
             Source::Blank => None,
             Source::Snapshot(snapshot) => Some(self.snapshot(snapshot)),
             Source::Volume(id) => Some(self.disk(id)),
-            Source::File(path) => Some(path.to_owned()),
+            Source::File(path) | Source::Copy(path) => Some(path.to_owned()),
         };
         if let Some(from) = from {
             let from = open(&from, false)?;
@@ -151,7 +156,13 @@ impl FileDriver {
             return Ok(());
         }
         let folder = self.folder(id);
-        private_folder(&folder).map_err(|error| self.failed(&folder, error))?;
+        // A folder of volumes that went away, as a disk that is not mounted does, is not made anew.
+        match DirBuilder::new().mode(0o700).create(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(self.failed(&folder, error));
+            }
+            _ => {}
+        }
         self.prepare(&place, bytes(size), source)?.link_to(&place)?;
         sync_folder(&self.root)
     }
@@ -239,6 +250,7 @@ impl FileDriver {
 enum Owned {
     Plain(Source<'static>),
     File(PathBuf),
+    Copy(PathBuf),
 }
 
 impl Owned {
@@ -248,6 +260,7 @@ impl Owned {
             Source::Snapshot(snapshot) => Owned::Plain(Source::Snapshot(snapshot)),
             Source::Volume(id) => Owned::Plain(Source::Volume(id)),
             Source::File(path) => Owned::File(path.to_owned()),
+            Source::Copy(path) => Owned::Copy(path.to_owned()),
         }
     }
 
@@ -255,6 +268,7 @@ impl Owned {
         match self {
             Owned::Plain(source) => *source,
             Owned::File(path) => Source::File(path),
+            Owned::Copy(path) => Source::Copy(path),
         }
     }
 }
@@ -561,11 +575,12 @@ mod tests {
             .ensure_volume(a, 1, Source::File(&from))
             .await
             .expect("a rename needs none");
-        let refused = driver
-            .ensure_volume(b, 1, Source::Volume(a))
-            .await
-            .expect_err("no room");
-        assert!(matches!(refused, DriverError::Full(_)), "{refused}");
+        let other = driver.disk(a);
+        for source in [Source::Volume(a), Source::Copy(&other)] {
+            let refused = driver.ensure_volume(b, 1, source).await;
+            let refused = refused.expect_err("no room");
+            assert!(matches!(refused, DriverError::Full(_)), "{refused}");
+        }
         assert_eq!(driver.inventory().await.expect("listed").len(), 2);
         assert!(driver.readable(Part::Volume(b)).await.is_err());
     }

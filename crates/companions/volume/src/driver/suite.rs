@@ -26,6 +26,7 @@ pub async fn run(driver: &dyn Driver, folder: &Path, connector: &Value) {
     snapshots(driver).await;
     clones(driver).await;
     contents(driver, folder).await;
+    copies(driver, folder).await;
     exports(driver, connector).await;
     let left = driver.inventory().await.expect("an inventory");
     assert_eq!(left, [], "the suite leaves nothing");
@@ -215,6 +216,58 @@ async fn contents(driver: &dyn Driver, folder: &Path) {
         "zeros behind it"
     );
     assert_eq!(size(driver, volume).await, GIB);
+    driver.ensure_gone(volume).await.expect("gone");
+}
+
+/// What another back end has is read, whole and with its holes, and stays.
+async fn copies(driver: &dyn Driver, folder: &Path) {
+    let volume = id();
+    let path = folder.join("elsewhere");
+    let file = File::create(&path).expect("made");
+    file.set_len(GIB).expect("grown");
+    file.write_all_at(b"deep", GIB / 2).expect("written");
+    for _ in 0..2 {
+        driver
+            .ensure_volume(volume, 2, Source::Copy(&path))
+            .await
+            .expect("copied");
+        assert_eq!(&read(driver, Part::Volume(volume), GIB / 2).await, b"deep");
+        assert_eq!(size(driver, volume).await, 2 * GIB);
+    }
+    write(driver, volume, GIB / 2, b"mine").await;
+    let mut left = [0; 4];
+    let file = File::open(&path).expect("it stays");
+    file.read_exact_at(&mut left, GIB / 2).expect("reads");
+    assert_eq!(&left, b"deep", "the origin is another's");
+    assert_eq!(file.metadata().expect("a size").len(), GIB);
+    driver
+        .ensure_volume(volume, 2, Source::Copy(&path))
+        .await
+        .expect("copied again");
+    assert_eq!(
+        &read(driver, Part::Volume(volume), GIB / 2).await,
+        b"mine",
+        "what is there is not written again"
+    );
+    for _ in 0..2 {
+        driver
+            .ensure_content(volume, Source::Copy(&path))
+            .await
+            .expect("written");
+        assert_eq!(&read(driver, Part::Volume(volume), GIB / 2).await, b"deep");
+        assert_eq!(size(driver, volume).await, 2 * GIB);
+    }
+    driver.ensure_gone(volume).await.expect("gone");
+    std::fs::remove_file(&path).expect("removed");
+    let missing = driver
+        .ensure_volume(volume, 2, Source::Copy(&path))
+        .await
+        .expect_err("no origin");
+    assert!(matches!(missing, DriverError::NotFound(_)), "{missing}");
+    assert!(
+        driver.readable(Part::Volume(volume)).await.is_err(),
+        "nothing half made is a volume"
+    );
     driver.ensure_gone(volume).await.expect("gone");
 }
 

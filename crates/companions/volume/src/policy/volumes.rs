@@ -23,6 +23,7 @@ pub const RULES: &[Rule] = &[
     rule("volume:reimage", MEMBER, "Give a volume an image again.", &[("POST", "/volumes/{volume_id}/action")]),
     rule("volume:reimage_reserved", MEMBER, "Give a reserved volume an image again.", &[("POST", "/volumes/{volume_id}/action")]),
     rule("volume_extension:volume_admin_actions:migrate_volume", ADMIN, "Move a volume to another back end.", &[("POST", "/volumes/{volume_id}/action")]),
+    rule("volume_extension:volume_admin_actions:migrate_volume_completion", ADMIN, "Say that the move of a volume is complete.", &[("POST", "/volumes/{volume_id}/action")]),
     rule("volume_extension:volume_actions:upload_public", ADMIN, "Make a public image of a volume.", &[("POST", "/volumes/{volume_id}/action")]),
     rule("volume_extension:volume_actions:upload_image", MEMBER, "Make an image of a volume.", &[("POST", "/volumes/{volume_id}/action")]),
     rule("volume_extension:volume_actions:initialize_connection", MEMBER_OR_SERVICE, "Export a volume for a connector.", &[("POST", "/volumes/{volume_id}/action")]),

@@ -6,7 +6,6 @@ use super::Row;
 
 #[rustfmt::skip] // A table reads better with a row on each line.
 pub const ROWS: &[Row] = &[
-    Row::later(POST, "/volumes/{id}/action").action("os-migrate_volume_completion"),
     Row::later(GET, "/attachments/summary").since(27),
     Row::later(POST, "/snapshots/{id}/action").action("os-update_snapshot_status"),
     Row::later(PUT, "/group_snapshots/{id}").since(14),

@@ -31,6 +31,9 @@ pub enum Status {
     Downloading,
     #[sea_orm(string_value = "uploading")]
     Uploading,
+    /// It moves to another back end and shows as `available`; `maintenance` where an administrator locked it.
+    #[sea_orm(string_value = "migrating")]
+    Migrating,
     #[sea_orm(string_value = "retyping")]
     Retyping,
     #[sea_orm(string_value = "extending")]
@@ -72,6 +75,42 @@ impl Status {
     }
 }
 
+/// How far a volume is that moves to another back end, or how its last move ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(32))")]
+pub enum MigrationStatus {
+    #[sea_orm(string_value = "starting")]
+    Starting,
+    /// It is copied.
+    #[sea_orm(string_value = "migrating")]
+    Migrating,
+    /// It is on the other back end; the old copy goes.
+    #[sea_orm(string_value = "completing")]
+    Completing,
+    #[sea_orm(string_value = "success")]
+    Success,
+    #[sea_orm(string_value = "error")]
+    Error,
+}
+
+impl MigrationStatus {
+    /// Whether it has not ended.
+    pub fn is_passing(self) -> bool {
+        matches!(
+            self,
+            MigrationStatus::Starting | MigrationStatus::Migrating | MigrationStatus::Completing
+        )
+    }
+}
+
+impl Model {
+    /// Whether it moves to another back end.
+    pub fn is_moving(&self) -> bool {
+        self.migration_status
+            .is_some_and(MigrationStatus::is_passing)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "volumes")]
 pub struct Model {
@@ -90,6 +129,7 @@ pub struct Model {
     pub availability_zone: Option<String>,
     /// `HOST@BACKEND#POOL`; none until it was placed.
     pub host: Option<String>,
+    pub migration_status: Option<MigrationStatus>,
     pub bootable: bool,
     /// Whether several servers may attach it.
     pub multiattach: bool,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Asked, COPY, MINUTE, TRIES, backend, database, id, restore, still};
+use super::{Asked, COPY, MINUTE, TRIES, backend, database, home, id, restore, still};
 use crate::db::store::{self, Tx};
 use crate::db::{backups, properties, services, volumes as rows};
 use crate::driver::{Part, Snapshot};
@@ -189,7 +189,8 @@ async fn no_still(core: &Core, _cx: &StepContext, state: &mut State) -> Result<(
 }
 
 async fn data(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    let from = core.driver.readable(state.part()?).await.map_err(backend)?;
+    let at = home(core, &state.volume_id).await?;
+    let from = at.driver.readable(state.part()?).await.map_err(backend)?;
     let parent = state.parent_id.as_deref().map(id).transpose()?;
     let (backup, kept) = (id(&state.backup_id)?, kept(core, &state.volume_id).await?);
     run(core, move |vault| vault.ensure(backup, &from, parent, kept)).await?;

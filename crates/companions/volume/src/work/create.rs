@@ -1,10 +1,12 @@
 //! A volume comes to be: a pool is found for it, its bytes are made, it is there for use.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Asked, COPY, MINUTE, TRIES, backend, database, id, images, size};
+use super::{Asked, COPY, MINUTE, TRIES, backend, copied, database, home_of, id, images, size};
 use crate::db::{store, types};
 use crate::driver::{Part, Snapshot, Source};
 use crate::hosts;
@@ -98,16 +100,23 @@ async fn find(core: &Core, id: &str) -> Result<volume::Model, StepError> {
 }
 
 async fn place(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    placed(core, cx, &state.volume_id, &state.zones).await?;
+    let near = match &state.origin {
+        Origin::Volume { volume_id } | Origin::Snapshot { volume_id, .. } => Some(volume_id),
+        Origin::Blank | Origin::Image { .. } => None,
+    };
+    let near = near.map(String::as_str);
+    placed(core, cx, &state.volume_id, &state.zones, near).await?;
     Ok(Next::Go)
 }
 
-/// The volume has a pool: the one it has, or the best in these zones.
+/// The volume has a pool: the one it has, that of the volume of which it is made where it fits, or the best in these
+/// zones.
 pub async fn placed(
     core: &Core,
     cx: &StepContext,
     volume_id: &str,
     zones: &[String],
+    near: Option<&str>,
 ) -> Result<(), StepError> {
     let row = find(core, volume_id).await?;
     let kind = types::find(core.db.read(), &row.type_id)
@@ -126,7 +135,12 @@ pub async fn placed(
                 zones,
                 specs: &specs,
             };
-            match schedule::choose(&pools, &wanted) {
+            let near = match near {
+                Some(id) => store::find::<volume::Entity>(&*tx, id).await?,
+                None => None,
+            };
+            let near = near.and_then(|near| near.host);
+            match schedule::choose_near(&pools, &wanted, near.as_deref()) {
                 Ok(pool) => {
                     row.host = Some(pool.name.clone());
                     row.availability_zone = Some(pool.zone.clone());
@@ -145,28 +159,35 @@ pub async fn placed(
 
 async fn data(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let row = find(core, &state.volume_id).await?;
-    let volume = id(&row.id)?;
-    let fetched;
+    let (volume, to) = (id(&row.id)?, home_of(core, &row)?);
+    let mut path = PathBuf::new();
     let source = match &state.origin {
         Origin::Blank => Source::Blank,
-        Origin::Volume { volume_id } => Source::Volume(id(volume_id)?),
-        Origin::Snapshot {
-            volume_id,
-            snapshot_id,
-        } => Source::Snapshot(Snapshot {
-            volume: id(volume_id)?,
-            id: id(snapshot_id)?,
-        }),
         // A run before this one may have come to its end.
-        Origin::Image { .. } if core.driver.readable(Part::Volume(volume)).await.is_ok() => {
+        _ if to.driver.readable(Part::Volume(volume)).await.is_ok() => {
+            images::forget(core, &row.id).await?;
             return Ok(Next::Go);
         }
         Origin::Image { image_id } => {
-            fetched = images::fetch(core, image_id, &row.id, size(&row)).await?;
-            Source::File(&fetched)
+            path = images::fetch(core, to, image_id, (&row.id, size(&row))).await?;
+            Source::File(&path)
+        }
+        Origin::Volume { volume_id } => {
+            let of = Part::Volume(id(volume_id)?);
+            copied(core, to, of, &mut path).await?
+        }
+        Origin::Snapshot {
+            volume_id,
+            snapshot_id,
+        } => {
+            let of = Part::Snapshot(Snapshot {
+                volume: id(volume_id)?,
+                id: id(snapshot_id)?,
+            });
+            copied(core, to, of, &mut path).await?
         }
     };
-    let made = core.driver.ensure_volume(volume, size(&row), source).await;
+    let made = to.driver.ensure_volume(volume, size(&row), source).await;
     made.map_err(backend)?;
     images::forget(core, &row.id).await?;
     Ok(Next::Go)
@@ -174,8 +195,7 @@ async fn data(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next,
 
 async fn no_data(core: &Core, _cx: &StepContext, state: &mut State) -> Result<(), StepError> {
     images::forget(core, &state.volume_id).await?;
-    let gone = core.driver.ensure_gone(id(&state.volume_id)?).await;
-    gone.map_err(backend)
+    super::ensure_gone(core, &state.volume_id).await
 }
 
 async fn settle(_core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {

@@ -7,7 +7,8 @@ use serde_json::Value;
 use sql::sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter};
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Asked, COPY, MINUTE, TRIES, backend, database, id};
+use super::{Asked, COPY, MINUTE, TRIES, backend, database, home_of, id};
+use crate::backends::Backend;
 use crate::db::properties;
 use crate::db::store::{self, Tx};
 use crate::driver::Part;
@@ -83,14 +84,19 @@ pub async fn snapshots(tx: &Tx, id: &str) -> Result<Vec<snapshot::Model>, sql::s
 
 /// Waits until nothing is made of the volume or its snapshots any more.
 async fn quiet(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    unread(core, &state.volume_id).await
+}
+
+/// Goes on when no volume is being made of this one or of its snapshots.
+pub async fn unread(core: &Core, volume_id: &str) -> Result<Next, StepError> {
     let db = core.db.read();
     let rows = snapshot::Entity::find()
-        .filter(snapshot::Column::VolumeId.eq(&state.volume_id))
+        .filter(snapshot::Column::VolumeId.eq(volume_id))
         .all(db)
         .await
         .map_err(database)?;
     let of_it = Condition::any()
-        .add(volume::Column::SourceVolid.eq(&state.volume_id))
+        .add(volume::Column::SourceVolid.eq(volume_id))
         .add(volume::Column::SnapshotId.is_in(rows.into_iter().map(|row| row.id)));
     let copies = volume::Entity::find()
         .filter(volume::Column::Status.eq(Status::Creating))
@@ -109,17 +115,23 @@ async fn quiet(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next
 
 async fn data(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let volume = id(&state.volume_id)?;
-    core.driver.unexport(volume, None).await.map_err(backend)?;
+    // A run before this one may have come to its end, and removed the row.
+    let row = store::find::<volume::Entity>(core.db.read(), &state.volume_id).await;
+    let Some(row) = row.map_err(database)? else {
+        return Ok(Next::Go);
+    };
+    let at = home_of(core, &row)?;
+    at.driver.unexport(volume, None).await.map_err(backend)?;
     match state.release {
-        true => release(core, Part::Volume(volume)).await?,
-        false => core.driver.ensure_gone(volume).await.map_err(backend)?,
+        true => release(at, Part::Volume(volume)).await?,
+        false => at.driver.ensure_gone(volume).await.map_err(backend)?,
     }
     Ok(Next::Go)
 }
 
 /// Bytes stay on the back end, beside the volumes.
-pub async fn release(core: &Core, part: Part) -> Result<(), StepError> {
-    let able = core.driver.adoption();
+pub async fn release(at: &Backend, part: Part) -> Result<(), StepError> {
+    let able = at.driver.adoption();
     let able = able.ok_or_else(|| StepError::fail("the back end lets nothing go"))?;
     let name = name_of(part);
     able.ensure_released(part, &name).await.map_err(backend)

@@ -5,7 +5,7 @@ use serde_json::Value;
 use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Asked, MINUTE, TRIES, backend, database, id};
+use super::{Asked, MINUTE, TRIES, backend, database, home, id};
 use crate::db::store;
 use crate::events;
 use crate::messages::{self, About, Action, Detail};
@@ -70,10 +70,9 @@ impl Workflow for Extend {
 
 async fn data(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let size = state.after.unsigned_abs();
-    core.driver
-        .ensure_size(id(&state.volume_id)?, size)
-        .await
-        .map_err(backend)?;
+    let at = home(core, &state.volume_id).await?;
+    let done = at.driver.ensure_size(id(&state.volume_id)?, size).await;
+    done.map_err(backend)?;
     Ok(Next::Go)
 }
 

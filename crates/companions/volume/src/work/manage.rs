@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Asked, MINUTE, TRIES, backend, database, id};
+use super::{Asked, MINUTE, TRIES, backend, database, home, id};
+use crate::backends::Backend;
 use crate::db::{store, types};
 use crate::driver::{Adoption, GIB, Part, Snapshot};
 use crate::fault::Fault;
@@ -75,9 +76,9 @@ impl Workflow for Manage {
     }
 }
 
-/// The back end's ability.
-fn adoption(core: &Core) -> Result<&dyn Adoption, StepError> {
-    let able = core.driver.adoption();
+/// A back end's ability.
+fn adoption(at: &Backend) -> Result<&dyn Adoption, StepError> {
+    let able = at.driver.adoption();
     able.ok_or_else(|| StepError::fail("the back end takes nothing over"))
 }
 
@@ -90,16 +91,15 @@ pub fn gib(bytes: u64) -> i64 {
 
 /// The volume has the size of what it is to be, and counts.
 async fn size(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    if core
-        .driver
-        .readable(Part::Volume(id(&state.volume_id)?))
-        .await
-        .is_ok()
-    {
+    let (at, part) = (
+        home(core, &state.volume_id).await?,
+        Part::Volume(id(&state.volume_id)?),
+    );
+    if at.driver.readable(part).await.is_ok() {
         // A run before this one counted it and went on.
         return Ok(Next::Go);
     }
-    let stray = adoption(core)?.stray(&state.name).await.map_err(backend)?;
+    let stray = adoption(at)?.stray(&state.name).await.map_err(backend)?;
     let size = gib(stray.bytes);
     let counted = sql::retry(|| async {
         let tx = cx.begin().await?;
@@ -141,25 +141,27 @@ async fn size(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, 
 }
 
 async fn adopt(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    let volume = id(&state.volume_id)?;
-    let adoption = adoption(core)?;
-    let adopted = adoption.ensure_adopted(&state.name, Part::Volume(volume));
+    let (volume, at) = (id(&state.volume_id)?, home(core, &state.volume_id).await?);
+    let adopted = adoption(at)?.ensure_adopted(&state.name, Part::Volume(volume));
     adopted.await.map_err(backend)?;
     let row = store::find::<volume::Entity>(core.db.read(), &state.volume_id).await;
     let row = row.map_err(database)?;
     let row = row.ok_or_else(|| StepError::fail("the volume is gone"))?;
-    let whole = core.driver.ensure_size(volume, super::size(&row)).await;
+    let whole = at.driver.ensure_size(volume, super::size(&row)).await;
     whole.map_err(backend)?;
     Ok(Next::Go)
 }
 
 /// It lies again where it lay.
 async fn release(core: &Core, _cx: &StepContext, state: &mut State) -> Result<(), StepError> {
-    let part = Part::Volume(id(&state.volume_id)?);
-    if core.driver.readable(part).await.is_err() {
+    let (at, part) = (
+        home(core, &state.volume_id).await?,
+        Part::Volume(id(&state.volume_id)?),
+    );
+    if at.driver.readable(part).await.is_err() {
         return Ok(());
     }
-    let released = adoption(core)?.ensure_released(part, &state.name);
+    let released = adoption(at)?.ensure_released(part, &state.name);
     released.await.map_err(backend)
 }
 
@@ -220,8 +222,9 @@ async fn adopt_snapshot(
     _cx: &StepContext,
     state: &mut SnapshotState,
 ) -> Result<Next, StepError> {
-    let (adoption, part) = (adoption(core)?, state.part()?);
-    if core.driver.readable(part).await.is_err() {
+    let at = home(core, &state.volume_id).await?;
+    let (adoption, part) = (adoption(at)?, state.part()?);
+    if at.driver.readable(part).await.is_err() {
         let row = store::find::<snapshot::Entity>(core.db.read(), &state.snapshot_id).await;
         let row = row.map_err(database)?;
         let row = row.ok_or_else(|| StepError::fail("the snapshot is gone"))?;
@@ -240,11 +243,11 @@ async fn release_snapshot(
     _cx: &StepContext,
     state: &mut SnapshotState,
 ) -> Result<(), StepError> {
-    let part = state.part()?;
-    if core.driver.readable(part).await.is_err() {
+    let (at, part) = (home(core, &state.volume_id).await?, state.part()?);
+    if at.driver.readable(part).await.is_err() {
         return Ok(());
     }
-    let released = adoption(core)?.ensure_released(part, &state.name);
+    let released = adoption(at)?.ensure_released(part, &state.name);
     released.await.map_err(backend)
 }
 

@@ -1,13 +1,15 @@
 //! A volume holds an image again, while no server runs from it.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Asked, COPY, MINUTE, TRIES, backend, database, id, images, size};
+use super::{Asked, COPY, MINUTE, TRIES, backend, copied, database, home_of, id, images, size};
 use crate::db::properties::{self, Properties};
 use crate::db::{store, volumes as rows};
-use crate::driver::{Snapshot, Source};
+use crate::driver::{Part, Snapshot, Source};
 use crate::events;
 use crate::messages::{self, About, Action, Detail};
 use crate::shared::Core;
@@ -74,20 +76,23 @@ async fn data(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, 
     let row = row.map_err(database)?;
     let row = row.filter(|row| row.status == Status::Downloading);
     let row = row.ok_or_else(|| StepError::fail("the volume is not given an image any more"))?;
-    let fetched;
+    let (to, mut path) = (home_of(core, &row)?, PathBuf::new());
     let source = match &state.snapshot {
-        Some((snapshot, volume)) => Source::Snapshot(Snapshot {
-            volume: id(volume)?,
-            id: id(snapshot)?,
-        }),
+        Some((snapshot, volume)) => {
+            let of = Part::Snapshot(Snapshot {
+                volume: id(volume)?,
+                id: id(snapshot)?,
+            });
+            copied(core, to, of, &mut path).await?
+        }
         None => {
-            fetched = images::fetch(core, &state.image_id, &row.id, size(&row)).await?;
-            Source::File(&fetched)
+            path = images::fetch(core, to, &state.image_id, (&row.id, size(&row))).await?;
+            Source::File(&path)
         }
     };
     // The lease is asked for before the disk is replaced: who was given up in the meantime does not.
     cx.save(state).await?;
-    let done = core.driver.ensure_content(id(&row.id)?, source).await;
+    let done = to.driver.ensure_content(id(&row.id)?, source).await;
     done.map_err(backend)?;
     images::forget(core, &row.id).await?;
     Ok(Next::Go)

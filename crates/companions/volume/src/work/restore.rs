@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Asked, COPY, MINUTE, TRIES, backend, backup, create, database, id, images, size};
+use super::{
+    Asked, COPY, MINUTE, TRIES, backend, backup, create, database, home_of, id, images, size,
+};
+use crate::backends::Backend;
 use crate::db::properties;
 use crate::db::store::{self, Tx};
 use crate::driver::{Part, Source};
@@ -91,7 +94,7 @@ async fn let_go(tx: &Tx, id: &str) -> Result<(), sql::sea_orm::DbErr> {
 }
 
 async fn place(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    create::placed(core, cx, &state.volume_id, &state.zones).await?;
+    create::placed(core, cx, &state.volume_id, &state.zones, None).await?;
     Ok(Next::Go)
 }
 
@@ -99,18 +102,18 @@ async fn data(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, 
     let row = store::find::<volume::Entity>(core.db.read(), &state.volume_id).await;
     let row = row.map_err(database)?.filter(is_restored);
     let row = row.ok_or_else(|| StepError::fail("the volume is not restored any more"))?;
-    let volume = id(&row.id)?;
+    let (volume, to) = (id(&row.id)?, home_of(core, &row)?);
     // A run before this one may have come to its end.
-    if state.fresh && core.driver.readable(Part::Volume(volume)).await.is_ok() {
+    if state.fresh && to.driver.readable(Part::Volume(volume)).await.is_ok() {
         return Ok(Next::Go);
     }
-    let unpacked = unpack(core, state).await?;
+    let unpacked = unpack(core, to, state).await?;
     let source = Source::File(&unpacked);
     // The lease is asked for before the disk is replaced: who was given up in the meantime does not.
     cx.save(state).await?;
     let done = match state.fresh {
-        true => core.driver.ensure_volume(volume, size(&row), source).await,
-        false => core.driver.ensure_content(volume, source).await,
+        true => to.driver.ensure_volume(volume, size(&row), source).await,
+        false => to.driver.ensure_content(volume, source).await,
     };
     done.map_err(backend)?;
     images::forget(core, &state.volume_id).await?;
@@ -118,13 +121,14 @@ async fn data(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, 
 }
 
 /// What the backup holds, as a file of the service's own.
-async fn unpack(core: &Core, state: &State) -> Result<PathBuf, StepError> {
+async fn unpack(core: &Core, to: &Backend, state: &State) -> Result<PathBuf, StepError> {
     images::forget(core, &state.volume_id).await?;
-    let (folder, name) = (core.incoming(), uuid::Uuid::new_v4().simple());
-    let path = folder.join(format!("{}.{name}", state.volume_id));
+    let made = to.make_incoming().map_err(VaultError::Io);
+    let name = uuid::Uuid::new_v4().simple();
+    let path = to.incoming().join(format!("{}.{name}", state.volume_id));
     let (backup, to) = (id(&state.backup_id)?, path.clone());
     backup::run(core, move |vault| {
-        std::fs::create_dir_all(folder)?;
+        made?;
         let file = std::fs::OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -139,10 +143,7 @@ async fn unpack(core: &Core, state: &State) -> Result<PathBuf, StepError> {
 async fn no_data(core: &Core, _cx: &StepContext, state: &mut State) -> Result<(), StepError> {
     images::forget(core, &state.volume_id).await?;
     match state.fresh {
-        true => {
-            let gone = core.driver.ensure_gone(id(&state.volume_id)?).await;
-            gone.map_err(backend)
-        }
+        true => super::ensure_gone(core, &state.volume_id).await,
         false => Ok(()),
     }
 }

@@ -7,7 +7,9 @@ use serde_json::Value;
 use sql::sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Asked, COPY, MINUTE, TRIES, backend, database, delete, id};
+use super::{
+    Asked, COPY, MINUTE, TRIES, backend, database, delete, ensure_snapshot_gone, home, id,
+};
 use crate::db::store;
 use crate::driver::{Part, Snapshot, Source};
 use crate::messages::{self, About, Action, Detail};
@@ -106,18 +108,14 @@ impl Workflow for Create {
 }
 
 async fn made(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    core.driver
-        .ensure_snapshot(state.snapshot()?)
-        .await
-        .map_err(backend)?;
+    let at = home(core, &state.volume_id).await?;
+    let made = at.driver.ensure_snapshot(state.snapshot()?).await;
+    made.map_err(backend)?;
     Ok(Next::Go)
 }
 
 async fn unmade(core: &Core, _cx: &StepContext, state: &mut State) -> Result<(), StepError> {
-    core.driver
-        .ensure_snapshot_gone(state.snapshot()?)
-        .await
-        .map_err(backend)
+    ensure_snapshot_gone(core, state.snapshot()?).await
 }
 
 async fn made_known(_core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
@@ -187,13 +185,11 @@ async fn quiet(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next
 
 async fn gone(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     if state.release {
-        delete::release(core, Part::Snapshot(state.snapshot()?)).await?;
+        let at = home(core, &state.volume_id).await?;
+        delete::release(at, Part::Snapshot(state.snapshot()?)).await?;
         return Ok(Next::Go);
     }
-    core.driver
-        .ensure_snapshot_gone(state.snapshot()?)
-        .await
-        .map_err(backend)?;
+    ensure_snapshot_gone(core, state.snapshot()?).await?;
     Ok(Next::Go)
 }
 
@@ -234,10 +230,10 @@ impl Workflow for Revert {
 }
 
 async fn reverted(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    let snapshot = state.snapshot()?;
+    let (snapshot, at) = (state.snapshot()?, home(core, &state.volume_id).await?);
     // The lease is asked for before the disk is replaced: who was given up in the meantime does not.
     cx.save(state).await?;
-    let done = core
+    let done = at
         .driver
         .ensure_content(snapshot.volume, Source::Snapshot(snapshot))
         .await;

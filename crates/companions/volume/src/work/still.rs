@@ -2,7 +2,7 @@
 
 use workflow::StepError;
 
-use super::{backend, id};
+use super::{backend, ensure_snapshot_gone, home, id};
 use crate::driver::Snapshot;
 use crate::shared::Core;
 
@@ -20,7 +20,10 @@ pub fn of(volume_id: &str, still: Option<&String>) -> Result<Option<Snapshot>, S
 /// It is there.
 pub async fn ensure(core: &Core, still: Option<Snapshot>) -> Result<(), StepError> {
     match still {
-        Some(still) => core.driver.ensure_snapshot(still).await.map_err(backend),
+        Some(still) => {
+            let at = home(core, &still.volume.to_string()).await?;
+            at.driver.ensure_snapshot(still).await.map_err(backend)
+        }
         None => Ok(()),
     }
 }
@@ -28,11 +31,7 @@ pub async fn ensure(core: &Core, still: Option<Snapshot>) -> Result<(), StepErro
 /// It is gone.
 pub async fn ensure_gone(core: &Core, still: Option<Snapshot>) -> Result<(), StepError> {
     match still {
-        Some(still) => core
-            .driver
-            .ensure_snapshot_gone(still)
-            .await
-            .map_err(backend),
+        Some(still) => ensure_snapshot_gone(core, still).await,
         None => Ok(()),
     }
 }

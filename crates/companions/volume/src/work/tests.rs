@@ -2,6 +2,7 @@
 //! process that takes over, a request to cancel at any point, and mixtures of these. On each engine.
 
 mod backups;
+mod moves;
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,12 +13,12 @@ use workflow::testing::{Plan, World, torture};
 use workflow::{Record, Status as Ended, Workflow};
 
 use super::{Asked, create, delete, extend, snapshot as snapshots};
+use crate::backends::Backends;
 use crate::db::store;
-use crate::driver::file::FileDriver;
-use crate::driver::{Part, Snapshot, Source};
+use crate::driver::{Driver, Part, Snapshot, Source};
 use crate::migrations::HISTORY;
 use crate::policy;
-use crate::settings::Settings;
+use crate::settings::{BackEnd, Settings};
 use crate::shared::Core;
 use crate::tables::{SnapshotStatus, Status, snapshot, volume, volume_type};
 
@@ -33,16 +34,23 @@ async fn stages() -> Vec<Stage> {
     for (db, other) in sql::testing::pairs().await {
         db.apply(&HISTORY).await.expect("tables");
         let folder = tempfile::tempdir().expect("a folder");
+        let back_end = |name: &str| BackEnd {
+            name: name.to_owned(),
+            pool: name.to_uppercase(),
+            volume_dir: folder.path().join(name),
+            over_subscription: 2000,
+            reserved_percentage: 0,
+        };
         let settings = Settings {
-            volume_dir: folder.path().join("volumes"),
+            backends: vec![back_end("fast"), back_end("slow")],
             backup_dir: folder.path().join("backups"),
             host: "here".to_owned(),
+            keep_free: 0,
             ..Settings::default()
         };
-        let driver = FileDriver::open(&settings.volume_dir, "here", 0).expect("opens");
         let core = Arc::new(Core {
             db,
-            driver: Arc::new(driver),
+            backends: Backends::open(&settings).expect("opens"),
             settings,
             policy: Policy::load(&policy::TABLES, None).expect("rules"),
             images: OnceLock::new(),
@@ -77,7 +85,17 @@ fn asked() -> Asked {
     }
 }
 
+/// The pool of volumes that are there.
+const FAST: &str = "here@fast#FAST";
+/// The other one.
+const SLOW: &str = "here@slow#SLOW";
+
 impl Stage {
+    fn driver(&self, pool: &str) -> &dyn Driver {
+        let found = self.core.backends.named(pool);
+        found.expect("a back end").driver.as_ref()
+    }
+
     fn plan(&self, name: &'static str) -> Plan {
         let sqlite = self.core.db.engine() == sql::Engine::Sqlite;
         Plan {
@@ -101,7 +119,8 @@ impl Stage {
             size: 1,
             type_id: "kind".to_owned(),
             availability_zone: None,
-            host: there.then(|| self.core.pool_name()),
+            host: there.then(|| FAST.to_owned()),
+            migration_status: None,
             bootable: false,
             multiattach: false,
             readonly: None,
@@ -117,8 +136,7 @@ impl Stage {
             .expect("a row");
         if there {
             let id = row.id.parse().expect("an id");
-            self.core
-                .driver
+            self.driver(FAST)
                 .ensure_volume(id, 1, Source::Blank)
                 .await
                 .expect("a volume");
@@ -147,8 +165,7 @@ impl Stage {
             .expect("a row");
         if status != SnapshotStatus::Creating {
             let part = part(&of.id, &row.id);
-            self.core
-                .driver
+            self.driver(FAST)
                 .ensure_snapshot(part)
                 .await
                 .expect("a snapshot");
@@ -197,9 +214,22 @@ async fn snapshot_row(core: &Core, id: &str) -> Option<snapshot::Model> {
         .expect("asked")
 }
 
+/// Whether a back end has it.
 async fn there(core: &Core, id: &str) -> bool {
-    let part = Part::Volume(id.parse().expect("an id"));
-    core.driver.readable(part).await.is_ok()
+    !places(core, Part::Volume(id.parse().expect("an id")))
+        .await
+        .is_empty()
+}
+
+/// The pools that have it.
+async fn places(core: &Core, part: Part) -> Vec<String> {
+    let mut found = Vec::new();
+    for one in core.backends.iter() {
+        if one.driver.readable(part).await.is_ok() {
+            found.push(one.pool_name());
+        }
+    }
+    found
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -319,7 +349,7 @@ async fn a_snapshot_is_made_whatever_dies() {
             async |trial, core, record: &Record| {
                 let row = snapshot_row(core, &record.subject).await.expect("a row");
                 let part = Part::Snapshot(part(&row.volume_id, &row.id));
-                let there = core.driver.readable(part).await.is_ok();
+                let there = !places(core, part).await.is_empty();
                 let ended = match record.status {
                     Ended::Done => (SnapshotStatus::Available, true),
                     _ => (SnapshotStatus::Error, false),

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio_util::io::ReaderStream;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Asked, COPY, MINUTE, TRIES, backend, database, id, still};
+use super::{Asked, COPY, MINUTE, TRIES, backend, database, home, id, still};
 use crate::db::store::{self, Tx};
 use crate::db::volumes as rows;
 use crate::driver::{Part, Snapshot};
@@ -188,7 +188,12 @@ async fn upload(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next
         None => Part::Volume(id(&state.volume_id)?),
     };
     if !has_data(core, &state.image_id).await? {
-        let path = core.driver.readable(part).await.map_err(backend)?;
+        let path = home(core, &state.volume_id)
+            .await?
+            .driver
+            .readable(part)
+            .await
+            .map_err(backend)?;
         let (service, token) = owners(core, state).await?;
         let data = async move {
             let file = tokio::fs::File::open(path).await;

@@ -8,6 +8,7 @@ mod images;
 mod lists;
 mod manage;
 mod messages;
+mod moves;
 mod operators;
 mod qos;
 mod quotas;

@@ -14,7 +14,7 @@ use crate::db::store;
 use crate::db::volumes as rows;
 use crate::fault::Fault;
 use crate::service::Volumes;
-use crate::tables::{Status, Word};
+use crate::tables::{MigrationStatus, Status, Word};
 
 #[derive(Debug, Deserialize, Versioned)]
 pub struct ResetBody {
@@ -63,6 +63,19 @@ fn invalid(field: &str, value: &str) -> Fault {
     ))
 }
 
+/// What an administrator may say of a move: how it ended, or nothing. That one is under way is for its work alone to say.
+fn moved(word: &str) -> Result<Option<MigrationStatus>, Fault> {
+    let lower = word.to_lowercase();
+    match (lower.as_str(), MigrationStatus::from_word(&lower)) {
+        ("none", _) => Ok(None),
+        (_, Some(status)) if status.is_passing() => Err(Fault::NotBuilt(format!(
+            "The migration status {word} cannot be set: only a migration that is under way has it."
+        ))),
+        (_, Some(status)) => Ok(Some(status)),
+        (_, None) => Err(invalid("migration_status", word)),
+    }
+}
+
 /// `os-reset_status`.
 pub async fn reset_status(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let ResetBody { reset } = call.admit()?;
@@ -86,15 +99,10 @@ pub async fn reset_status(volumes: Volumes, mut call: Call) -> Result<Answer, Fa
     {
         return Err(invalid("attach_status", word));
     }
-    // Nothing migrates: there is nothing else to say of it.
-    if let Some(word) = reset
-        .migration_status
-        .filter(|word| word.to_lowercase() != "none")
-    {
-        return Err(Fault::NotBuilt(format!(
-            "The migration status {word} is not built yet."
-        )));
-    }
+    let moved = match &reset.migration_status {
+        None => None,
+        Some(word) => Some(moved(word)?),
+    };
     if matches!(
         status,
         Some(Status::Deleting | Status::ErrorDeleting | Status::Detaching)
@@ -119,8 +127,15 @@ pub async fn reset_status(volumes: Volumes, mut call: Call) -> Result<Answer, Fa
         }
         let mut row = locked(&tx, &seen.id).await?;
         if let Some(status) = status {
+            // A move that is under way sees that it may not go on, and takes its copy back.
+            if row.is_moving() {
+                row.migration_status = Some(MigrationStatus::Error);
+            }
             row.status = status;
             row.previous = None;
+        }
+        if let Some(moved) = moved {
+            row.migration_status = moved;
         }
         row.updated_at = Some(store::now());
         store::save(&tx, row).await?;
@@ -166,7 +181,8 @@ pub async fn force_detach(volumes: Volumes, mut call: Call) -> Result<Answer, Fa
         .parse()
         .map_err(|_| Fault::Internal("a volume's id is none"))?;
     if let Some(connector) = &given.connector {
-        volumes.driver().unexport(id, Some(connector)).await?;
+        let at = volumes.backends().of(seen.host.as_deref())?;
+        at.driver.unexport(id, Some(connector)).await?;
     }
     end(
         &volumes,

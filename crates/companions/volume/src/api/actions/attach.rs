@@ -232,8 +232,8 @@ pub async fn end(
             .id
             .parse()
             .map_err(|_| Fault::Internal("a volume's id is none"))?;
-        volumes
-            .driver()
+        let at = volumes.backends().of(seen.host.as_deref())?;
+        at.driver
             .unexport(id, one.connector.as_deref().map(parsed).as_ref())
             .await?;
     }
@@ -286,6 +286,10 @@ pub async fn initialize(volumes: Volumes, mut call: Call) -> Result<Answer, Faul
         let why = "The volume connection cannot be initialized in maintenance mode.";
         return Err(Fault::InvalidVolume(why.to_owned()));
     }
+    if seen.is_moving() {
+        let why = "The volume connection cannot be initialized while the volume moves.";
+        return Err(Fault::InvalidVolume(why.to_owned()));
+    }
     let mode = connector["mode"].as_str() == Some("ro") || seen.readonly == Some(true);
     let mut info = attach::export(&volumes, &seen, &connector, mode).await?;
     info["enforce_multipath"] = json!(connector["enforce_multipath"].as_bool().unwrap_or(false));
@@ -322,7 +326,8 @@ pub async fn terminate(volumes: Volumes, mut call: Call) -> Result<Answer, Fault
         .id
         .parse()
         .map_err(|_| Fault::Internal("a volume's id is none"))?;
-    volumes.driver().unexport(id, connector.as_ref()).await?;
+    let at = volumes.backends().of(seen.host.as_deref())?;
+    at.driver.unexport(id, connector.as_ref()).await?;
     give_back(&volumes, &seen).await?;
     Ok(Answer::empty())
 }

@@ -3,14 +3,20 @@
 use microversion::Versioned;
 use rest::Answer;
 use serde::Deserialize;
+use workflow::{Kind, Workflow, WorkflowId};
 
 use crate::api::words::Flag;
-use crate::api::{Call, find, has};
+use crate::api::{Call, find, find_by, has};
 use crate::db::services;
+use crate::db::store::{self, Tx};
+use crate::db::volumes as rows;
 use crate::fault::Fault;
 use crate::policy::version;
 use crate::service::Volumes;
 use crate::tables::service::Binary;
+use crate::tables::{MigrationStatus, Status, volume};
+use crate::work::delete;
+use crate::work::migrate::{Migrate, State, Why};
 
 #[derive(Debug, Deserialize, Versioned)]
 pub struct MigrateBody {
@@ -28,10 +34,12 @@ pub struct Wish {
     pub lock_volume: Option<Flag>,
 }
 
-/// `os-migrate_volume`. A volume that is where it is to go is refused, as in Cinder; nothing moves between back ends yet.
+/// `os-migrate_volume`: to another back end of this host. Whether that fits is found out by the work, as with Cinder: the
+/// migration status tells.
 pub async fn migrate(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let MigrateBody { migrate: wish } = call.admit()?;
-    let seen = find(&volumes, &call.cx, call.path("id")).await?;
+    let cx = call.cx.clone();
+    let seen = find(&volumes, &cx, call.path("id")).await?;
     let clusters = has(&call, version(16));
     let named = match (wish.host, wish.cluster.filter(|_| clusters)) {
         (Some(name), None) | (None, Some(name)) if !name.is_empty() => name,
@@ -45,25 +53,122 @@ pub async fn migrate(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> 
     let back_end = named.split('#').next().unwrap_or_default();
     let service = services::find(db, Binary::Volume, back_end).await?;
     let now = sql::now(db).await?;
-    if !service.is_some_and(|one| !one.disabled && services::is_up(&one, now)) {
-        return Err(Fault::BadRequest(format!(
+    let unknown = || {
+        Fault::BadRequest(format!(
             "Invalid host: No available service named '{named}'"
-        )));
+        ))
+    };
+    if !service.is_some_and(|one| !one.disabled && services::is_up(&one, now)) {
+        return Err(unknown());
     }
-    let here = seen.host.as_deref().unwrap_or_default();
-    if here == named || here.split('#').next() == Some(named.as_str()) {
-        return Err(Fault::InvalidVolume(format!(
-            "Volume {} status must be available or in-use, must not be migrating, have snapshots, be replicated, be part \
-             of a group and destination host/cluster must be different than the current one",
-            seen.id
-        )));
+    let here = volumes.backends().of(seen.host.as_deref())?;
+    if here.host == back_end || seen.host.as_deref().unwrap_or_default() == named {
+        return Err(unfit(&seen.id));
     }
-    tracing::debug!(
-        copy = wish.force_host_copy.is_some_and(|flag| flag.0),
-        lock = wish.lock_volume.is_some_and(|flag| flag.0),
-        "a migration between back ends is refused"
-    );
-    Err(Fault::NotBuilt(
-        "A migration to another back end is not built yet.".to_owned(),
+    let to = volumes.backends().named(back_end).ok_or_else(|| {
+        Fault::NotBuilt(format!(
+            "A migration to a back end of another host is not built: '{named}' is none of '{}'.",
+            volumes.settings().host
+        ))
+    })?;
+    if named.contains('#') && named != to.pool_name() {
+        return Err(unknown());
+    }
+    // Every copy is made by this host: there is no other way that `force_host_copy` would turn off.
+    let _ = wish.force_host_copy;
+    let locked = wish.lock_volume.is_some_and(|flag| flag.0);
+    let nudge = sql::retry(|| async {
+        let tx = volumes.db().begin().await?;
+        let row = store::locked::<volume::Entity>(&tx, &seen.id).await?;
+        let row = row.ok_or_else(|| Fault::no_volume(&seen.id))?;
+        movable(&tx, &row).await?;
+        if row.host != seen.host {
+            return Err(unfit(&row.id));
+        }
+        let state = State {
+            asked: cx.asked(),
+            volume_id: row.id.clone(),
+            from: row.host.clone().unwrap_or_default(),
+            to: to.pool_name(),
+            why: Why::Moved { locked },
+        };
+        let nudge = begin(&tx, row, &state).await?;
+        tx.commit().await?;
+        Ok(nudge)
+    })
+    .await?;
+    volumes.nudge(nudge);
+    Ok(Answer::empty())
+}
+
+fn unfit(id: &str) -> Fault {
+    Fault::InvalidVolume(format!(
+        "Volume {id} status must be available or in-use, must not be migrating, have snapshots, be replicated, be part of \
+         a group and destination host/cluster must be different than the current one"
     ))
+}
+
+/// Whether a volume may begin to move.
+///
+/// # Errors
+/// 400; 501 for one that a server has.
+pub async fn movable(tx: &Tx, row: &volume::Model) -> Result<(), Fault> {
+    if row.status == Status::InUse {
+        return Err(Fault::NotBuilt(format!(
+            "Moving an attached volume is not built: detach volume {} first.",
+            row.id
+        )));
+    }
+    let others = workflow::find(tx, &row.id).await.map_err(Fault::Journal)?;
+    let fits = row.status == Status::Available
+        && !row.is_moving()
+        && row.group_id.is_none()
+        && row.host.is_some()
+        && !others.iter().any(|one| one.kind == Migrate::KIND)
+        && delete::snapshots(tx, &row.id).await?.is_empty()
+        && rows::attachments(tx, &row.id).await?.is_empty();
+    match fits {
+        true => Ok(()),
+        false => Err(unfit(&row.id)),
+    }
+}
+
+/// The row is the work's from here on, and the work is in the journal.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn begin(tx: &Tx, mut row: volume::Model, state: &State) -> Result<WorkflowId, Fault> {
+    row.previous = Some(row.status);
+    row.status = state.why.status();
+    row.migration_status = Some(MigrationStatus::Starting);
+    row.updated_at = Some(store::now());
+    store::save(tx, row).await?;
+    Ok(workflow::insert(tx, Kind::of::<Migrate>(), &state.volume_id, state).await?)
+}
+
+#[derive(Debug, Deserialize, Versioned)]
+pub struct CompleteBody {
+    #[mv(wire = "os-migrate_volume_completion")]
+    pub complete: Complete,
+}
+
+#[derive(Debug, Deserialize, Versioned)]
+pub struct Complete {
+    #[mv(format = "uuid")]
+    pub new_volume: String,
+    #[mv(nullable)]
+    pub error: Option<Flag>,
+}
+
+/// `os-migrate_volume_completion`: compute says it of a volume in use that it moved to another one, which no volume here
+/// is. A volume that moves does so without another one, and needs nobody to say when it is done.
+pub async fn complete(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
+    let CompleteBody { complete: given } = call.admit()?;
+    let seen = find(&volumes, &call.cx, call.path("id")).await?;
+    let new = find_by(&volumes, &call.cx, &given.new_volume).await?;
+    tracing::debug!(error = ?given.error, volume = seen.id, new = new.id, "a migration is not completed by its client");
+    Err(Fault::InvalidVolume(match seen.migration_status {
+        None => "Source volume not mid-migration.".to_owned(),
+        Some(_) => "Destination volume not mid-migration.".to_owned(),
+    }))
 }

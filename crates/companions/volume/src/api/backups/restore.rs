@@ -163,6 +163,7 @@ async fn fresh(
         type_id: kind.row.id.clone(),
         availability_zone: Some(zone.clone()),
         host: None,
+        migration_status: None,
         bootable: false,
         multiattach: kind
             .specs

@@ -229,6 +229,7 @@ async fn begin(
         type_id: wish.type_id.clone(),
         availability_zone: wish.zone.clone(),
         host: wish.host.clone(),
+        migration_status: None,
         bootable: wish.bootable,
         multiattach: wish.multiattach,
         readonly: None,

@@ -32,13 +32,13 @@ async fn all(volumes: &Volumes, call: &Call, detail: bool) -> Result<Answer, Fau
     volumes.allow(&call.cx, &policy::own(&call.cx.caller))?;
     let query = call.pairs();
     let at = (query.last("host"), query.last("cluster"));
-    let pool = back_end(volumes, call, at, LISTED_CLUSTERS).await?;
-    let strays = adoption(volumes)?.strays().await?;
+    let at = back_end(volumes, call, at, LISTED_CLUSTERS).await?;
+    let strays = adoption(at)?.strays().await?;
     let strays = strays.into_iter().filter(|stray| stray.of.is_some());
     let there = volume::Entity::find()
         .select_only()
         .column(volume::Column::Id)
-        .filter(volume::Column::Host.eq(pool))
+        .filter(volume::Column::Host.eq(at.pool_name()))
         .into_query();
     let managed = snapshot::Entity::find()
         .filter(snapshot::Column::VolumeId.in_subquery(there))
@@ -90,14 +90,14 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let cx = call.cx.clone();
     let seen = find_by(&volumes, &cx, &wish.volume_id).await?;
     volumes.allow(&cx, &policy::target(&seen.project_id, &seen.user_id))?;
-    back_end(
+    let at = back_end(
         &volumes,
         &call,
         (seen.host.as_deref(), None),
         LISTED_CLUSTERS,
     )
     .await?;
-    adoption(&volumes)?;
+    adoption(at)?;
     let reference = wish.reference.ok_or_else(no_reference)?;
     let name = name_in(&reference).unwrap_or_default().to_owned();
     let new = api::Wish {

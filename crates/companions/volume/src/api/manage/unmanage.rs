@@ -5,13 +5,15 @@ use rest::Answer;
 use super::adoption;
 use crate::api::volumes::{How, begin};
 use crate::api::{Call, find, snapshots};
+use crate::db::store;
 use crate::fault::Fault;
 use crate::service::Volumes;
+use crate::tables::snapshot;
 
 /// `os-unmanage` of a volume.
 pub async fn volume(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
     let seen = find(&volumes, &call.cx, call.path("id")).await?;
-    adoption(&volumes)?;
+    adoption(volumes.backends().of(seen.host.as_deref())?)?;
     let how = How {
         cascade: false,
         force: false,
@@ -23,6 +25,11 @@ pub async fn volume(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
 
 /// `os-unmanage` of a snapshot.
 pub async fn snapshot(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
-    adoption(&volumes)?;
+    let of = store::find::<snapshot::Entity>(volumes.db().read(), call.path("id")).await?;
+    if let Some(of) = of
+        && let Some(at) = volumes.core().home(&of.volume_id).await?
+    {
+        adoption(at)?;
+    }
     snapshots::end(&volumes, &call, snapshots::How::Release).await
 }

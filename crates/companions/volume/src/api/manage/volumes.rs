@@ -35,11 +35,11 @@ async fn all(volumes: &Volumes, call: &Call, detail: bool) -> Result<Answer, Fau
     volumes.allow(&call.cx, &policy::own(&call.cx.caller))?;
     let query = call.pairs();
     let at = (query.last("host"), query.last("cluster"));
-    let pool = back_end(volumes, call, at, LISTED_CLUSTERS).await?;
-    let strays = adoption(volumes)?.strays().await?;
+    let at = back_end(volumes, call, at, LISTED_CLUSTERS).await?;
+    let strays = adoption(at)?.strays().await?;
     let strays = strays.into_iter().filter(|stray| stray.of.is_none());
     let managed = volume::Entity::find()
-        .filter(volume::Column::Host.eq(pool))
+        .filter(volume::Column::Host.eq(at.pool_name()))
         .all(volumes.db().read())
         .await?;
     let managed = managed.into_iter().map(|row| Found {
@@ -94,7 +94,7 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let cx = call.cx.clone();
     volumes.allow(&cx, &policy::own(&cx.caller))?;
     let at = (wish.host.as_deref(), wish.cluster.as_deref());
-    let pool = back_end(&volumes, &call, at, CLUSTERS)
+    let at = back_end(&volumes, &call, at, CLUSTERS)
         .await
         .map_err(|fault| match fault {
             Fault::NotFound(_) => Fault::Unavailable(format!(
@@ -106,7 +106,7 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
             )),
             other => other,
         })?;
-    adoption(&volumes)?;
+    adoption(at)?;
     let reference = wish.reference.ok_or_else(no_reference)?;
     let name = name_in(&reference).unwrap_or_default().to_owned();
     let managed = name
@@ -137,7 +137,8 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
         size: 0,
         type_id: kind.row.id.clone(),
         availability_zone: zone.or_else(|| Some(volumes.settings().zone.clone())),
-        host: Some(pool),
+        host: Some(at.pool_name()),
+        migration_status: None,
         bootable: wish.bootable.is_some_and(|flag| flag.0),
         multiattach: kind
             .specs

@@ -64,9 +64,9 @@ pub struct VolumeView<'v> {
     pub consistencygroup_id: Option<&'v str>,
     pub multiattach: bool,
     pub attachments: Vec<Attached<'v>>,
-    /// For administrators; nothing migrates.
+    /// For administrators.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub migration_status: Option<Nothing>,
+    pub migration_status: Option<Option<String>>,
     #[mv(since = "3.13")]
     pub group_id: Option<&'v str>,
     /// For administrators.
@@ -92,7 +92,7 @@ pub struct VolumeView<'v> {
     pub host: Option<Option<&'v str>>,
     #[mv(wire = "os-vol-mig-status-attr:migstat")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub migstat: Option<Nothing>,
+    pub migstat: Option<Option<String>>,
     #[mv(wire = "os-vol-mig-status-attr:name_id")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name_id: Option<Nothing>,
@@ -147,6 +147,7 @@ pub fn detail<'v>(volumes: &Volumes, call: &Call, one: &'v Volume) -> VolumeView
     let only = |is: bool| is.then_some(None);
     let image = may("volume_extension:volume_image_metadata:show") && !one.image.is_empty();
     let migration = may("volume_extension:volume_mig_status_attribute");
+    let moved = row.migration_status.map(|status| status.word());
     let mut metadata = texts(&one.metadata);
     if let Some(readonly) = row.readonly {
         metadata.insert("readonly", if readonly { "True" } else { "False" });
@@ -182,7 +183,7 @@ pub fn detail<'v>(volumes: &Volumes, call: &Call, one: &'v Volume) -> VolumeView
         consistencygroup_id: None,
         multiattach: row.multiattach,
         attachments: attachments.collect(),
-        migration_status: only(admin),
+        migration_status: admin.then(|| moved.clone()),
         group_id: row.group_id.as_deref(),
         provider_id: only(admin),
         shared_targets: false,
@@ -191,7 +192,7 @@ pub fn detail<'v>(volumes: &Volumes, call: &Call, one: &'v Volume) -> VolumeView
         consumes_quota: row.consumes_quota,
         tenant_id: may("volume_extension:volume_tenant_attribute").then_some(&row.project_id),
         host: may("volume_extension:volume_host_attribute").then_some(row.host.as_deref()),
-        migstat: only(migration),
+        migstat: migration.then_some(moved),
         name_id: only(migration),
         volume_image_metadata: image.then(|| texts(&one.image)),
     }
@@ -203,11 +204,12 @@ fn texts(all: &BTreeMap<String, String>) -> BTreeMap<&str, &str> {
         .collect()
 }
 
-/// Volumes that are being taken over look like new ones.
+/// Volumes that are being taken over look like new ones, and those that move without a lock as before.
 fn shown(status: Status) -> String {
     match status {
         Status::Managing => Status::Creating.word(),
         Status::ErrorManaging => Status::Error.word(),
+        Status::Migrating => Status::Available.word(),
         other => other.word(),
     }
 }

@@ -48,7 +48,7 @@ impl Stage {
 
     async fn disk(&self, id: &str) -> std::path::PathBuf {
         let part = Part::Volume(id.parse().expect("an id"));
-        self.core.driver.readable(part).await.expect("a disk")
+        self.driver(FAST).readable(part).await.expect("a disk")
     }
 
     async fn write(&self, id: &str, bytes: &[u8]) {
@@ -110,7 +110,8 @@ async fn a_backup_is_whole_or_not_there_whatever_dies() {
                 );
                 let of = super::row(core, &row.volume_id).await.expect("a volume");
                 assert_eq!(of.status, Status::Available, "{trial:?}");
-                let parts = core.driver.inventory().await.expect("listed");
+                let at = core.backends.named(FAST).expect("a back end");
+                let parts = at.driver.inventory().await.expect("listed");
                 let snapshots = parts
                     .iter()
                     .filter(|part| matches!(part, Part::Snapshot(_)));
@@ -176,7 +177,8 @@ async fn a_backup_is_restored_whatever_dies() {
                 assert_eq!(backup.status, BackupStatus::Available, "{trial:?}");
                 let of = super::row(core, &backup.volume_id).await.expect("a volume");
                 let part = Part::Volume(of.id.parse().expect("an id"));
-                let disk = core.driver.readable(part).await.expect("a disk");
+                let at = core.backends.named(FAST).expect("a back end");
+                let disk = at.driver.readable(part).await.expect("a disk");
                 let mut bytes = [0; 4];
                 let disk = std::fs::File::open(disk).expect("opens");
                 disk.read_exact_at(&mut bytes, 0).expect("read");
@@ -192,7 +194,7 @@ async fn a_backup_is_restored_whatever_dies() {
                         assert!([b"then", b"now!"].contains(&&bytes), "{trial:?}");
                     }
                 }
-                let incoming = std::fs::read_dir(core.incoming());
+                let incoming = std::fs::read_dir(at.incoming());
                 let left = incoming.map_or(0, Iterator::count);
                 assert_eq!(left, 0, "{trial:?}");
             },

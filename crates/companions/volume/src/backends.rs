@@ -1,0 +1,234 @@
+//! The back ends of this process: each has a name, one pool and a driver. A volume is on the one that its row's host names.
+//!
+//! Where an operator lists none there is one, and every volume is on it, whatever host its row names: a machine may be
+//! given another name. Where several are listed, `HOST@BACKEND` decides.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::driver::file::FileDriver;
+use crate::driver::{Driver, Id};
+use crate::settings::{BackEnd, Settings};
+
+/// One back end.
+pub struct Backend {
+    pub settings: BackEnd,
+    /// `HOST@BACKEND`.
+    pub host: String,
+    pub driver: Arc<dyn Driver>,
+}
+
+impl Backend {
+    /// `HOST@BACKEND#POOL`: a back end of files has one pool.
+    pub fn pool_name(&self) -> String {
+        format!("{}#{}", self.host, self.settings.pool)
+    }
+
+    /// Where images lie while its volumes are made of them.
+    pub fn incoming(&self) -> PathBuf {
+        self.settings.volume_dir.join("incoming")
+    }
+
+    /// Makes that folder when it is missing, but not the one above it: a disk may not be mounted.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn make_incoming(&self) -> io::Result<PathBuf> {
+        let folder = self.incoming();
+        match std::fs::create_dir(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(folder),
+        }
+    }
+}
+
+/// No back end of this process has this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is on no back end of this host: enabled_backends does not list it")]
+pub struct NoBackend(pub String);
+
+/// Why the folders cannot be those of back ends.
+#[derive(Debug, thiserror::Error)]
+pub enum Folders {
+    #[error("the volume folder {} cannot be used; check that this user may write it", folder.display())]
+    Unusable {
+        folder: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(
+        "the back ends {one} and {other} of enabled_backends share files: {} is the folder of both, or within the other's",
+        folder.display()
+    )]
+    Shared {
+        one: String,
+        other: String,
+        folder: PathBuf,
+    },
+}
+
+/// All of them, one at least.
+pub struct Backends {
+    all: Vec<Backend>,
+    /// Whether an operator listed them.
+    listed: bool,
+}
+
+impl Backends {
+    /// Opens the folder of each.
+    ///
+    /// # Errors
+    /// One cannot be used, or two share files.
+    pub fn open(settings: &Settings) -> Result<Self, Folders> {
+        let mut folders: Vec<(PathBuf, String)> = Vec::new();
+        let mut all = Vec::new();
+        for one in settings.back_ends() {
+            let opened = FileDriver::open(&one.volume_dir, &settings.host, settings.keep_free);
+            let driver = opened.map_err(|source| Folders::Unusable {
+                folder: one.volume_dir.clone(),
+                source,
+            })?;
+            let driver = driver.also(&settings.also_hosts);
+            let root = driver.root().to_owned();
+            let within = folders
+                .iter()
+                .find(|(other, _)| root.starts_with(other) || other.starts_with(&root));
+            if let Some((_, other)) = within {
+                return Err(Folders::Shared {
+                    one: one.name,
+                    other: other.clone(),
+                    folder: root,
+                });
+            }
+            folders.push((root, one.name.clone()));
+            all.push(backend(settings, one, Arc::new(driver)));
+        }
+        Ok(Backends {
+            all,
+            listed: !settings.backends.is_empty(),
+        })
+    }
+
+    /// The first of the settings, with a driver of the caller's choice, and no other.
+    pub fn alone(settings: &Settings, driver: Arc<dyn Driver>) -> Self {
+        let first = settings.back_ends().into_iter().take(1);
+        Backends {
+            all: first
+                .map(|one| backend(settings, one, driver.clone()))
+                .collect(),
+            listed: false,
+        }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Backend> {
+        self.all.iter()
+    }
+
+    /// The back end with this `HOST@BACKEND`, with or without a pool behind it.
+    pub fn named(&self, host: &str) -> Option<&Backend> {
+        let named = host.split('#').next().unwrap_or_default();
+        self.all.iter().find(|one| one.host == named)
+    }
+
+    /// The back end of a row's host.
+    ///
+    /// # Errors
+    /// It is none of this process.
+    pub fn of(&self, host: Option<&str>) -> Result<&Backend, NoBackend> {
+        let host = host.unwrap_or_default();
+        match (self.named(host), self.listed) {
+            (Some(found), _) => Ok(found),
+            (None, false) => self.all.first().ok_or_else(|| NoBackend(host.to_owned())),
+            (None, true) => Err(NoBackend(host.to_owned())),
+        }
+    }
+
+    /// Whether rows that name a host which none of these is may still be meant.
+    pub fn listed(&self) -> bool {
+        self.listed
+    }
+
+    /// Takes a volume that has no row from all of them.
+    ///
+    /// # Errors
+    /// As the drivers.
+    pub async fn ensure_gone(&self, id: Id) -> crate::driver::Result<()> {
+        for one in &self.all {
+            one.driver.ensure_gone(id).await?;
+        }
+        Ok(())
+    }
+}
+
+fn backend(settings: &Settings, one: BackEnd, driver: Arc<dyn Driver>) -> Backend {
+    Backend {
+        host: format!("{}@{}", settings.host, one.name),
+        settings: one,
+        driver,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn listed(folders: &[(&str, &Path)]) -> Settings {
+        let backends = folders.iter().map(|(name, folder)| BackEnd {
+            name: (*name).to_owned(),
+            pool: (*name).to_uppercase(),
+            volume_dir: (*folder).to_owned(),
+            over_subscription: 100,
+            reserved_percentage: 0,
+        });
+        Settings {
+            host: "here".to_owned(),
+            backends: backends.collect(),
+            ..Settings::default()
+        }
+    }
+
+    #[test]
+    fn a_host_names_its_back_end() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+        let all = Backends::open(&listed(&[("a", &a), ("b", &b)])).expect("opens");
+        let of = |host| all.of(host).map(Backend::pool_name);
+        assert_eq!(of(Some("here@b#B")).as_deref(), Ok("here@b#B"));
+        assert_eq!(of(Some("here@a")).as_deref(), Ok("here@a#A"));
+        for other in [Some("here@c#C"), Some("there@a#A"), None] {
+            assert!(of(other).is_err(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn one_alone_has_every_volume() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = Settings {
+            host: "here".to_owned(),
+            volume_dir: folder.path().join("a"),
+            ..Settings::default()
+        };
+        let all = Backends::open(&settings).expect("opens");
+        for host in [Some("here@file#file"), Some("elsewhere@file#file"), None] {
+            let of = all.of(host).map(Backend::pool_name);
+            assert_eq!(of.as_deref(), Ok("here@file#file"));
+        }
+    }
+
+    #[test]
+    fn no_two_share_files() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (a, link) = (folder.path().join("a"), folder.path().join("link"));
+        std::fs::create_dir(&a).expect("made");
+        std::os::unix::fs::symlink(&a, &link).expect("linked");
+        for other in [a.clone(), a.join("inside"), folder.path().to_owned(), link] {
+            let opened = Backends::open(&listed(&[("a", &a), ("b", &other)]));
+            let refused = opened.err().expect("refused");
+            assert!(matches!(refused, Folders::Shared { .. }), "{refused}");
+        }
+    }
+}
