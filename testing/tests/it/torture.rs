@@ -103,7 +103,7 @@ impl Stage {
         Plan {
             name,
             points: if sqlite { 3 } else { 1 },
-            rounds: if sqlite { 24 } else { 8 },
+            rounds: if sqlite { 24 } else { 5 },
         }
     }
 
