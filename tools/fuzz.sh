@@ -29,6 +29,7 @@ for target in "${targets[@]}"; do
     folder=$out/$target
     mkdir -p "$folder/corpus"
     echo "fuzz: $target for $seconds s"
+    # A whole cloud starts with the first input of some targets: they take long for it.
     if ! KILONOVA_FUZZ_TARGET=$target "$program" -max_total_time="$seconds" -timeout=120 -rss_limit_mb=2048 \
         -max_len=65536 -print_final_stats=1 -verbosity=0 -artifact_prefix="$folder/" \
         "$folder/corpus" "testing/fuzz/corpus/$target"; then

@@ -367,7 +367,8 @@ pub async fn update(
 /// nobody else may. Source: Nova's `_update_volume_swap`.
 ///
 /// # Errors
-/// 404, 403 by policy; 409 for a volume that is not on its way; 501 for one that is, which the embedded service never says.
+/// 404, 403 by policy; 409 for a volume of which the volume service shows no migration; 501 for one that moves, or moved: the
+/// embedded service does not move volumes of servers.
 pub async fn swap(control: &Control, cx: &Context, id: &str, volume_id: &str) -> Result<()> {
     let server = load(control, cx, id).await?;
     let project = Some(server.project_id.as_str());
