@@ -211,6 +211,23 @@ pub(super) async fn cards_come_and_go(driver: &dyn Driver, spec: ServerSpec) {
             "detach_nic",
         );
     }
+    // What a dead process left on its way comes after what was asked later.
+    let at = |number| DeviceCommand { epoch: 1, number };
+    ok(
+        hotplug.attach_nic(&spec.id, at(5), &nic).await,
+        "attach_nic",
+    );
+    for late in [
+        hotplug.attach_nic(&spec.id, at(4), &nic).await,
+        hotplug.detach_nic(&spec.id, at(4), &nic.port_id).await,
+    ] {
+        let stale = matches!(late, Err(DriverError::StaleCommand { current: 5, .. }));
+        assert!(stale, "{late:?}");
+    }
+    ok(
+        hotplug.detach_nic(&spec.id, at(5), &nic.port_id).await,
+        "detach_nic",
+    );
     assert!(!ports(ok(driver.inspect(&spec.id).await, "inspect")).contains(&nic.port_id));
     remove(driver, &spec).await;
 }
