@@ -395,6 +395,14 @@ pub async fn until<F: Future<Output = bool>>(condition: impl Fn() -> F) {
     until_in(&Trial::default(), condition).await;
 }
 
+/// What `look` finds in the end; it says what it sees until then.
+///
+/// # Panics
+/// After a minute, with what was seen last.
+pub async fn found<T, F: Future<Output = Result<T, String>>>(look: impl Fn() -> F) -> T {
+    waited(&Trial::default(), look).await
+}
+
 async fn until_in<F: Future<Output = bool>>(trial: &Trial, condition: impl Fn() -> F) {
     waited(trial, || async {
         match condition().await {

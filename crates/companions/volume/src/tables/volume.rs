@@ -109,6 +109,16 @@ impl Model {
         self.migration_status
             .is_some_and(MigrationStatus::is_passing)
     }
+
+    /// Gives it the status that an administrator says. A move that is under way sees that it may not go on, and takes its copy
+    /// back.
+    pub fn reset(&mut self, status: Status) {
+        if self.is_moving() {
+            self.migration_status = Some(MigrationStatus::Error);
+        }
+        self.status = status;
+        self.previous = None;
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

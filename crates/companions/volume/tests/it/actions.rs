@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use http::Method;
 use serde_json::{Value, json};
 use volume::{EventSink, SinkError};
+use workflow::testing::found;
 
 use crate::{ADMIN, ALICE, Cinder, READER};
 
@@ -77,13 +78,14 @@ async fn servers_hear_that_their_volume_is_larger() {
     cinder.act(ALICE, &id, extend).await.is(202);
     assert_eq!(cinder.becomes(&id, "in-use").await["size"], 2);
     let event = format!("volume-extended {server} {id}");
-    for _ in 0..500 {
-        if *compute.0.lock().expect("unpoisoned") == [event.clone(), event.clone()] {
-            return;
+    found(|| async {
+        let heard = compute.0.lock().expect("unpoisoned").clone();
+        match heard == [event.clone(), event.clone()] {
+            true => Ok(()),
+            false => Err(format!("{heard:?}")),
         }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    panic!("{:?}", compute.0);
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -22,7 +22,6 @@ mod versions;
 mod volumes;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -36,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use volume::{Settings, Volumes};
 use web::{AuthError, Authenticator, Caller};
+use workflow::testing::found;
 
 /// Tokens say everything: `project:role,role`, or `:role,role` without a project.
 struct Tokens;
@@ -241,25 +241,31 @@ impl Cinder {
 
     /// Waits for a status.
     pub async fn becomes(&self, id: &str, status: &str) -> Value {
-        for _ in 0..1000 {
-            let volume = self.show(ADMIN, id).await;
-            if volume["status"] == status {
-                return volume;
+        self.shows(&format!("/volumes/{id}"), "volume", ("status", status))
+            .await
+    }
+
+    /// Waits until a member of something has a value.
+    pub async fn shows(&self, path: &str, kind: &str, (member, value): (&str, &str)) -> Value {
+        found(|| async {
+            let seen = self.get(ADMIN, path).await.is(200).json()[kind].clone();
+            match seen[member] == value {
+                true => Ok(seen),
+                false => Err(format!("never {value}: {seen}")),
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("never {status}: {}", self.show(ADMIN, id).await);
+        })
+        .await
     }
 
     /// Waits until something is gone.
     pub async fn is_gone(&self, path: &str) {
-        for _ in 0..1000 {
-            if self.get(ADMIN, path).await.status == StatusCode::NOT_FOUND {
-                return;
+        found(|| async {
+            match self.get(ADMIN, path).await.status {
+                StatusCode::NOT_FOUND => Ok(()),
+                other => Err(format!("{path} never goes: {other}")),
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("{path} never goes");
+        })
+        .await;
     }
 
     /// Nothing leaked and nothing lost.

@@ -2,10 +2,10 @@
 
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use volume::{BackEnd, Settings};
+use workflow::testing::until;
 
 use crate::{ADMIN, ALICE, Answer, BOB, Cinder, SERVICE};
 
@@ -65,14 +65,8 @@ impl Cinder {
 
     /// Waits for the end of a move.
     async fn moved(&self, id: &str, how: &str) -> Value {
-        for _ in 0..1000 {
-            let volume = self.show(ADMIN, id).await;
-            if volume["migration_status"] == how {
-                return volume;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("never {how}: {}", self.show(ADMIN, id).await);
+        let path = format!("/volumes/{id}");
+        self.shows(&path, "volume", ("migration_status", how)).await
     }
 }
 
@@ -150,13 +144,10 @@ async fn a_type_chooses_the_back_end_and_copies_stay_on_theirs() {
         let body = json!({"snapshot": {"volume_id": cheap}});
         let made = cinder.post(ALICE, "/snapshots", body).await.is(202).json();
         let snapshot = made["snapshot"]["id"].as_str().expect("an id").to_owned();
-        for _ in 0..1000 {
-            let shown = cinder.get(ALICE, &format!("/snapshots/{snapshot}")).await;
-            if shown.is(200).json()["snapshot"]["status"] == "available" {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let path = format!("/snapshots/{snapshot}");
+        cinder
+            .shows(&path, "snapshot", ("status", "available"))
+            .await;
         // The type says another back end: the bytes are copied there.
         for source in [
             json!({"source_volid": cheap}),
@@ -268,12 +259,7 @@ async fn a_volume_moves_to_another_back_end() {
         cinder.do_to(ADMIN, &id, to(back)).await.is(400);
         let home = if from == 0 { "here@fast" } else { "here@slow" };
         cinder.do_to(ADMIN, &id, to(home)).await.is(202);
-        for _ in 0..1000 {
-            if cinder.pool_of(&id).await.starts_with(home) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until(|| async { cinder.pool_of(&id).await.starts_with(home) }).await;
         cinder.moved(&id, "success").await;
         assert_eq!(read(&cinder.lies(from, &id)), *b"mine");
         let length = cinder.lies(from, &id).metadata().expect("a size").len();

@@ -127,12 +127,7 @@ pub async fn reset_status(volumes: Volumes, mut call: Call) -> Result<Answer, Fa
         }
         let mut row = locked(&tx, &seen.id).await?;
         if let Some(status) = status {
-            // A move that is under way sees that it may not go on, and takes its copy back.
-            if row.is_moving() {
-                row.migration_status = Some(MigrationStatus::Error);
-            }
-            row.status = status;
-            row.previous = None;
+            row.reset(status);
         }
         if let Some(moved) = moved {
             row.migration_status = moved;

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::FileExt;
 
+use workflow::testing::found;
 use workflow::{Kind, Status as Ended};
 
 use super::*;
@@ -142,6 +143,7 @@ async fn a_volume_moves_with_its_new_type_or_keeps_the_old_whatever_dies() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_volume_that_is_reset_in_the_middle_is_whole_where_its_row_says() {
     for stage in stages().await {
+        // Twenty moments, from the first step to the last.
         for delay in 0..20 {
             let state = stage.moving(locked()).await;
             let (core, id) = (stage.core.clone(), state.volume_id.clone());
@@ -163,11 +165,7 @@ async fn reset(core: &Core, id: &str) {
     let done = sql::retry(|| async {
         let tx = core.db.begin().await?;
         if let Some(mut row) = store::locked::<volume::Entity>(&tx, id).await? {
-            if row.is_moving() {
-                row.migration_status = Some(MigrationStatus::Error);
-            }
-            row.status = Status::Available;
-            row.previous = None;
+            row.reset(Status::Available);
             store::save(&tx, row).await?;
         }
         tx.commit().await?;
@@ -184,19 +182,17 @@ async fn ends(stage: &Stage, state: &migrate::State) -> Record {
     tx.commit().await.expect("committed");
     let runner = crate::work::runner(stage.core.clone(), None);
     runner.nudge(id);
-    let ended = async {
-        loop {
-            let found = workflow::get(stage.core.db.read(), id).await;
-            let found = found.expect("asked").expect("a record");
-            if ![Ended::Running, Ended::Stuck].contains(&found.status) {
-                return found;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    let ended = found(|| async {
+        let record = workflow::get(stage.core.db.read(), id).await;
+        let record = record.expect("asked").expect("a record");
+        match record.status {
+            Ended::Running | Ended::Stuck => Err(format!("{:?}", record.status)),
+            _ => Ok(record),
         }
-    };
-    let ended = tokio::time::timeout(std::time::Duration::from_secs(60), ended).await;
+    })
+    .await;
     runner.stop(std::time::Duration::from_secs(5)).await;
-    ended.expect("it ends")
+    ended
 }
 
 #[tokio::test(flavor = "multi_thread")]
