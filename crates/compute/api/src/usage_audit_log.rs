@@ -62,3 +62,21 @@ pub struct LogView<'v> {
     /// What hosts said, by name.
     pub log: BTreeMap<String, ()>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_no_host_is_all_have_run() {
+        let mut log = UsageAuditLog {
+            begins: chrono::NaiveDateTime::MIN,
+            ends: chrono::NaiveDateTime::MIN,
+            hosts: Vec::new(),
+        };
+        assert_eq!(view(&log).overall_status, "ALL hosts done. 0 errors.");
+        log.hosts = vec!["a".to_owned(), "b".to_owned()];
+        assert_eq!(view(&log).overall_status, "0 of 2 hosts done. 0 errors.");
+        assert_eq!(view(&log).num_hosts_not_run, 2);
+    }
+}

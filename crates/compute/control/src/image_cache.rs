@@ -1,6 +1,5 @@
 //! Images fetched by hosts before a server asks for them.
 
-use clients::image as glance;
 use compute_rpc::agent::{self, CacheImage};
 
 use crate::servers::image_to_start;
@@ -20,15 +19,10 @@ pub async fn fill(control: &Control, cx: &Context, id: &str, images: &[String]) 
         if images[..number].contains(image) {
             return Err(invalid("Duplicate images in request"));
         }
-        match glance::show(&control.image, cx.token(), image).await {
-            Err(error) if error.is_not_found() => {
-                return Err(ControlError::NotFound {
-                    why: format!("Image {image} could not be found."),
-                });
-            }
-            other => drop(other?),
-        }
-        wanted.push(image_to_start(control, cx, image).await?);
+        let found = image_to_start(control, cx, image).await?;
+        wanted.push(found.ok_or_else(|| ControlError::NotFound {
+            why: format!("Image {image} could not be found."),
+        })?);
     }
     for host in &aggregate.hosts {
         for image in &wanted {

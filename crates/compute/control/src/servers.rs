@@ -65,14 +65,16 @@ pub(crate) fn missing(id: &str) -> ControlError {
     }
 }
 
-/// An image, which servers can be made of, as the caller may see it.
+/// An image, if the caller may see it; servers can be made of its data.
 pub(crate) async fn image_to_start(
     control: &Control,
     cx: &Context,
     id: &str,
-) -> Result<ServerImage> {
-    let image = plan::image(control, cx, Some(id)).await?;
-    plan::one_disk(&image)?;
+) -> Result<Option<ServerImage>> {
+    let image = plan::image_if_seen(control, cx, id).await?;
+    if let Some(image) = &image {
+        plan::one_disk(image)?;
+    }
     Ok(image)
 }
 

@@ -124,15 +124,24 @@ pub(super) async fn image(
     cx: &Context,
     id: Option<&str>,
 ) -> Result<ServerImage> {
-    let missing = || invalid("Can not find requested image".to_owned());
     let id = id.ok_or_else(|| invalid("Missing imageRef attribute".to_owned()))?;
+    let image = image_if_seen(control, cx, id).await?;
+    image.ok_or_else(|| invalid("Can not find requested image".to_owned()))
+}
+
+/// The image, if the caller may see it.
+pub(super) async fn image_if_seen(
+    control: &Control,
+    cx: &Context,
+    id: &str,
+) -> Result<Option<ServerImage>> {
     let image = match glance::show(&control.image, cx.token(), id).await {
         Err(error)
             if error
                 .status()
                 .is_some_and(|status| matches!(status.as_u16(), 400 | 403 | 404)) =>
         {
-            return Err(missing());
+            return Ok(None);
         }
         other => other?,
     };
@@ -143,7 +152,7 @@ pub(super) async fn image(
     image_properties::check(&properties)
         .map_err(|bad| invalid(format!("Invalid image metadata. Error: {bad}")))?;
     boot_parts(control, cx, &properties).await?;
-    Ok(ServerImage {
+    Ok(Some(ServerImage {
         properties,
         name: image.name.unwrap_or_default(),
         disk_format: image.disk_format.unwrap_or_default(),
@@ -153,7 +162,7 @@ pub(super) async fn image(
         size: image.size.unwrap_or_default(),
         virtual_size: image.virtual_size,
         id: image.id,
-    })
+    }))
 }
 
 /// Refuses an image that names disks, where a disk of the host is to be made of its data and nothing else.
