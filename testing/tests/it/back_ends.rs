@@ -97,6 +97,15 @@ async fn a_server_has_a_volume_of_each_back_end() {
     attach(&server, &quick).await;
     let both = BTreeSet::from([disk("slow", &cheap), disk("slow", &quick)]);
     assert_eq!(files(&cloud, &server).await, both);
+    // Only the volume service replaces a volume, and only one that moves or moved: ours does not of a server.
+    let put = |id: &str| format!("/servers/{}/os-volume_attachments/{id}", server.id);
+    let body = json!({"volumeAttachment": {"volumeId": cheap}});
+    for (id, code) in [(&cheap, 409), (&quick, 501)] {
+        let answer = admin
+            .compute("2.1", Method::PUT, &put(id), Some(&body))
+            .await;
+        assert_eq!(answer.status, code);
+    }
     server.stop().await.reaches("SHUTOFF").await;
     server.start().await.reaches("ACTIVE").await;
     assert_eq!(files(&cloud, &server).await, both);

@@ -417,7 +417,7 @@ async fn a_server_gets_a_fixed_address_more_and_loses_it() {
     let demo = cloud.demo().await;
     let (image, flavor) = (cloud.image(&demo).await, cloud.tiny().await);
     let (inside, other) = (
-        demo.network("private", "10.5.0.0/24").await,
+        demo.network("private", "10.5.0.0/28").await,
         demo.network("other", "10.6.0.0/24").await,
     );
     let server = json!({
@@ -460,6 +460,17 @@ async fn a_server_gets_a_fixed_address_more_and_loses_it() {
     assert_eq!(addresses().await, before);
     let late = json!({"addFixedIp": {"networkId": inside}});
     server.action_at("2.44", &late).await.fault(404);
+    // Until the network has no address left.
+    let port = json!({"port": {"network_id": inside}});
+    let mut made = 0;
+    while demo.post("/network/v2.0/ports", &port).await.status == 201 {
+        made += 1;
+        assert!(made < 16, "of fourteen addresses");
+    }
+    act("addFixedIp", json!({"networkId": inside}))
+        .await
+        .fault(400);
+    assert_eq!(addresses().await, before);
     server.action(json!({"lock": null})).await.expect(202);
     act("addFixedIp", json!({"networkId": inside}))
         .await
@@ -487,6 +498,11 @@ async fn the_log_of_usage_audits_says_that_no_host_has_run_one() {
     get(&admin, path).await;
     let path = "/os-instance_usage_audit_log/yesterday";
     ask(&admin, Method::GET, path, None).await.fault(400);
+    let path = "/os-instance_usage_audit_log?odd=1";
+    for (version, code) in [("2.101", 200), ("2.102", 400)] {
+        let answer = admin.compute(version, Method::GET, path, None).await;
+        assert_eq!(answer.status, code, "{version}");
+    }
 }
 
 #[tokio::test]
