@@ -1,7 +1,7 @@
 //! A companion as something that requests are sent to, wherever it runs.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use axum::Router;
@@ -55,6 +55,8 @@ pub struct Service {
 #[derive(Clone)]
 enum Way {
     InProcess(Router),
+    /// As `InProcess`, while somebody else keeps the router.
+    Kept(Weak<Router>),
     Http {
         base: String,
         client: reqwest::Client,
@@ -73,23 +75,28 @@ pub struct Reply {
 impl Service {
     /// A companion embedded in this process; `name` is for messages (`image`, `network`, …).
     pub fn in_process(name: &'static str, router: Router) -> Self {
-        Service {
-            name,
-            way: Way::InProcess(router),
-            limits: LIMITS,
-            vouched: None,
-            extensions: Arc::default(),
-        }
+        Self::by(name, Way::InProcess(router))
+    }
+
+    /// The same, reachable as long as the caller keeps the router: for services that answer each other's requests, of
+    /// which none would ever be dropped otherwise.
+    pub fn kept(name: &'static str, router: &Arc<Router>) -> Self {
+        Self::by(name, Way::Kept(Arc::downgrade(router)))
     }
 
     /// A companion at `base`, the address its catalog entry has, without a slash at the end.
     pub fn http(name: &'static str, base: &str) -> Self {
+        let way = Way::Http {
+            base: base.trim_end_matches('/').to_owned(),
+            client: http_client(),
+        };
+        Self::by(name, way)
+    }
+
+    fn by(name: &'static str, way: Way) -> Self {
         Service {
             name,
-            way: Way::Http {
-                base: base.trim_end_matches('/').to_owned(),
-                client: http_client(),
-            },
+            way,
             limits: LIMITS,
             vouched: None,
             extensions: Arc::default(),
@@ -140,6 +147,11 @@ impl Service {
         let headers = headers.as_slice();
         match &self.way {
             Way::InProcess(router) => self.call(router, method, path, headers, body).await,
+            Way::Kept(router) => {
+                let router = router.upgrade();
+                let router = router.ok_or_else(|| self.unreachable("it has ended"))?;
+                self.call(&router, method, path, headers, body).await
+            }
             Way::Http { base, client } => {
                 let url = format!("{base}{path}");
                 let mut request = client.request(method, url).body(outgoing(body).await);
@@ -444,6 +456,20 @@ mod tests {
             assert_eq!(pieces.len(), 2, "{pieces:?}");
             assert!(matches!(pieces[1], Err(ClientError::Unreachable { .. })));
         }
+    }
+
+    #[tokio::test]
+    async fn a_service_that_ended_is_unreachable_for_those_it_called() {
+        let router = Arc::new(Router::new().route("/", axum::routing::get(async || "{}")));
+        let service = Service::kept("compute", &router);
+        let ask = || service.json::<Value>(Method::GET, "/", "t", None);
+        assert_eq!(ask().await.expect("an answer"), serde_json::json!({}));
+        drop(router);
+        let ended = ask().await;
+        assert!(
+            matches!(ended, Err(ClientError::Unreachable { .. })),
+            "{ended:?}"
+        );
     }
 
     #[test]

@@ -64,6 +64,8 @@ pub struct Cloud {
     pub image: Service,
     /// What the front door answers with, for requests of this process.
     pub front_door: Router,
+    /// Compute as companions call it, which compute itself calls.
+    _compute: Arc<Router>,
     /// Compute's own user.
     pub session: Session,
     auditor: Arc<Auditor>,
@@ -165,6 +167,7 @@ impl Cloud {
             authenticator: authenticator.clone(),
             control: control.clone(),
         }));
+        let kept = Arc::new(compute.clone());
         let metadata = metadata(config, &db, &state)?;
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
@@ -173,7 +176,7 @@ impl Cloud {
             let neighbours = Neighbours {
                 identity: asked.identity.clone(),
                 image: asked.image.clone(),
-                compute: Service::in_process("compute", compute.clone()),
+                compute: Service::kept("compute", &kept),
                 metadata: metadata.clone(),
                 session: one.row.user.map(|user| own(user.name)),
                 region: config.place.region.clone(),
@@ -246,6 +249,7 @@ impl Cloud {
             volume: asked.volume,
             image: asked.image,
             front_door: door,
+            _compute: kept,
             session: nova,
             auditor,
             bus,

@@ -58,7 +58,7 @@ async fn core(settings: &str) {
 pub async fn databases_of(variable: &str) -> Option<String> {
     let server = sql::testing::server(variable)?;
     let mut settings = String::new();
-    for section in ["database", "identity", "image", "network"] {
+    for section in ["database", "identity", "image", "network", "volume"] {
         let url = sql::testing::fresh_url(&server).await;
         writeln!(settings, "[{section}]\nconnection = {url}").expect("a text");
     }

@@ -219,3 +219,28 @@ async fn back_ends_of_volumes_that_share_files_are_refused() {
     let said = refusal("[volume]\nenabled_backends = fast\n").await;
     assert!(said.contains("[fast] volume_dir"), "{said}");
 }
+
+/// A process may have many clouds one after the other, as this one has.
+#[test]
+fn a_cloud_that_nobody_has_any_more_keeps_no_file_open() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let folder = runtime.block_on(async {
+        let cloud = TestCloud::start().await;
+        let demo = cloud.demo().await;
+        cloud.boot(&demo, "one").await.reaches("ACTIVE").await;
+        cloud.state_path()
+    });
+    runtime.shutdown_timeout(testing::TIMEOUT);
+    let open = || {
+        let all = std::fs::read_dir("/proc/self/fd").expect("a list");
+        let files = all.flatten().filter_map(|one| one.path().read_link().ok());
+        let own = files.filter(|file| file.starts_with(&folder));
+        own.collect::<Vec<_>>()
+    };
+    // The threads of SQLite end by themselves.
+    let began = std::time::Instant::now();
+    while !open().is_empty() && began.elapsed() < testing::TIMEOUT {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(open(), Vec::<std::path::PathBuf>::new());
+}

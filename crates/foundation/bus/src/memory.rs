@@ -158,9 +158,10 @@ impl Hub {
             }
             id
         };
+        let employed = Employed { queue, id };
         running.spawn(async move {
             stop.cancelled().await;
-            lock(&queue).dismiss(id);
+            drop(employed);
         });
     }
 
@@ -241,11 +242,28 @@ impl State {
     }
 
     /// Removes a worker; when it was the last one, waiting calls learn that nobody serves.
-    fn dismiss(&mut self, id: u64) {
-        self.workers.retain(|worker| worker.hands.id != id);
+    fn dismiss(&mut self, id: u64) -> Option<Worker> {
+        let place = self.workers.iter().position(|one| one.hands.id == id)?;
+        let gone = self.workers.remove(place);
         if self.workers.is_empty() {
             self.waiting.retain(|frame| frame.reply.is_none());
         }
+        Some(gone)
+    }
+}
+
+/// A worker of a queue. Dropped, it is dismissed: also where its runtime ended before anybody stopped it, as its handlers
+/// mostly hold the bus that holds them.
+struct Employed {
+    queue: Arc<Queue>,
+    id: u64,
+}
+
+impl Drop for Employed {
+    fn drop(&mut self) {
+        let gone = lock(&self.queue).dismiss(self.id);
+        // What its handlers held may end with them: not under the lock.
+        drop(gone);
     }
 }
 
