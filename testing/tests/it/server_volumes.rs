@@ -2,6 +2,7 @@
 
 mod aside;
 mod late;
+mod shared;
 mod update;
 
 use http::Method;
@@ -364,43 +365,6 @@ async fn a_volume_that_grows_is_seen_by_its_guest() {
     })
     .await;
     demo.volume_is(&id, "in-use").await;
-    cloud.audit().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn clients_that_do_not_know_of_volumes_of_several_servers_get_none() {
-    let (cloud, server) = running().await;
-    let admin = cloud.admin().await;
-    let path = format!("/volume/v3/{}/types", admin.project_id);
-    let kind =
-        json!({"volume_type": {"name": "shared", "extra_specs": {"multiattach": "<is> True"}}});
-    admin.post(&path, &kind).await.expect(200);
-    let demo = &server.user;
-    let body = json!({"volume": {"size": 1, "volume_type": "shared"}});
-    let made = demo.post(&demo.volumes(), &body).await.expect(202);
-    let id = made["volume"]["id"].as_str().expect("an id").to_owned();
-    demo.volume_is(&id, "available").await;
-    let why = attach_at(&server, "2.59", json!({"volumeId": id})).await;
-    assert!(why.fault(400).contains("2.60"));
-    attach_at(&server, "2.60", json!({"volumeId": id}))
-        .await
-        .expect(200);
-    demo.volume_is(&id, "in-use").await;
-    // Two servers of one host cannot have it: the second one gives it back.
-    let second = cloud.boot(demo, "two").await;
-    second.reaches("ACTIVE").await;
-    attach_at(&second, "2.101", json!({"volumeId": id}))
-        .await
-        .expect(202);
-    until("the second server does not get it", || async {
-        let action = last_action(&cloud, &second).await;
-        (action["action"] == "attach_volume" && action["events"][0]["result"] == "Error")
-            .then_some(())
-    })
-    .await;
-    assert!(listed(&second, "latest").await.is_empty());
-    demo.volume_is(&id, "in-use").await;
-    assert_eq!(of_guest(&cloud, &server).await, [id.as_str()]);
     cloud.audit().await;
 }
 

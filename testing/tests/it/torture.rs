@@ -102,8 +102,8 @@ impl Stage {
         let sqlite = self.journal.engine() == sql::Engine::Sqlite;
         Plan {
             name,
-            points: if sqlite { 3 } else { 1 },
-            rounds: if sqlite { 24 } else { 5 },
+            points: if sqlite { 2 } else { 1 },
+            rounds: if sqlite { 12 } else { 5 },
         }
     }
 

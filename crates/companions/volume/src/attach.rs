@@ -1,19 +1,18 @@
 //! What holds for attachments, whoever asks: who may reserve a volume, what its status is when attachments come and go,
 //! and that none is deleted under a server.
 
+mod qos;
+
 use serde_json::Value;
-use sql::sea_orm::{ConnectionTrait, DbErr};
 use web::Caller;
 
-use crate::db::properties;
 use crate::db::store::{self, Tx};
 use crate::db::volumes as rows;
 use crate::driver::Export;
 use crate::fault::Fault;
 use crate::policy;
 use crate::service::Volumes;
-use crate::tables::qos::{self, Consumer};
-use crate::tables::{AttachStatus, Owner, Status, Word, attachment, volume, volume_type};
+use crate::tables::{AttachStatus, Status, Word, attachment, volume};
 
 /// `rw`, `ro`, or nothing said.
 pub const UNSAID: &str = "null";
@@ -138,7 +137,7 @@ pub async fn export(
         .id
         .parse()
         .map_err(|_| Fault::Internal("a volume's id is none"))?;
-    let qos = specs_of(volumes.db().read(), &row.type_id).await?;
+    let qos = qos::for_hosts(volumes.db().read(), row).await?;
     let asked = Export {
         connector,
         read_only,
@@ -146,20 +145,6 @@ pub async fn export(
     };
     let at = volumes.backends().of(row.host.as_deref())?;
     Ok(at.driver.export(id, &asked).await?)
-}
-
-/// The QoS specs of a type that the host is to enforce.
-async fn specs_of(db: &impl ConnectionTrait, type_id: &str) -> Result<Option<Value>, DbErr> {
-    let kind = store::find::<volume_type::Entity>(db, type_id).await?;
-    let Some(id) = kind.and_then(|kind| kind.qos_id) else {
-        return Ok(None);
-    };
-    let row = store::find::<qos::Entity>(db, &id).await?;
-    if row.is_none_or(|row| row.consumer == Consumer::BackEnd) {
-        return Ok(None);
-    }
-    let specs = properties::of(db, Owner::Qos, &id).await?;
-    Ok((!specs.is_empty()).then(|| serde_json::json!(specs)))
 }
 
 /// Gives an attachment its connector: the host may reach the volume from now on.

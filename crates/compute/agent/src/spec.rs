@@ -133,11 +133,18 @@ pub fn renewed(mut kept: ServerSpec, server: &Server) -> Result<ServerSpec, Fail
 pub fn volumes(server: &Server) -> Vec<Volume> {
     let wanted = server.volumes.iter().filter(|volume| !volume.detaching);
     let reached = wanted.filter_map(|volume| {
-        let Connection::File { path, read_only } = volume.connection.as_ref()?;
+        let Connection::File {
+            path,
+            read_only,
+            shared,
+            limits,
+        } = volume.connection.as_ref()?;
         Some(Volume {
             id: volume.volume_id.clone(),
             source: VolumeSource::File { path: path.clone() },
             read_only: *read_only,
+            shared: *shared,
+            limits: *limits,
             bus: None,
             boot: volume.boot,
         })

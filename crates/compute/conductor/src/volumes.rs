@@ -76,7 +76,9 @@ pub async fn connect(
         async move { cinder::connect(&env.volume, &token, &volume.attachment_id, connector).await }
     })
     .await?;
-    Connection::of(&info).map_err(|error| Why::new(Kind::Unsupported, error.to_string()).into())
+    let shared = show(env, &volume.volume_id).await?.multiattach;
+    Connection::of(&info, shared)
+        .map_err(|error| Why::new(Kind::Unsupported, error.to_string()).into())
 }
 
 /// Changes what a server's record says of a volume that it has.

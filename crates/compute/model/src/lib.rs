@@ -39,6 +39,7 @@ pub mod testing;
 pub mod usage;
 pub mod version_predicate;
 pub mod volume;
+pub mod volume_limits;
 
 pub use fault::Fault;
 pub use flavor::Flavor;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::volume_limits::VolumeLimits;
+
 /// A volume that a server has, or is about to get or to lose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttachedVolume {
@@ -66,7 +68,15 @@ pub enum Origin {
 #[serde(tag = "protocol", rename_all = "lowercase")]
 pub enum Connection {
     /// A raw file of the host.
-    File { path: PathBuf, read_only: bool },
+    File {
+        path: PathBuf,
+        read_only: bool,
+        /// Other guests may have it too, and write to it.
+        #[serde(default)]
+        shared: bool,
+        #[serde(default)]
+        limits: VolumeLimits,
+    },
 }
 
 /// A connection that no host here can make.
@@ -75,11 +85,11 @@ pub enum Connection {
 pub struct Unreachable(String);
 
 impl Connection {
-    /// Reads Cinder's `connection_info`.
+    /// Reads Cinder's `connection_info`; whether several guests may have the volume, only its record says.
     ///
     /// # Errors
     /// A protocol, format, encryption or QoS that hosts do not have: what would not be honoured is refused.
-    pub fn of(info: &Value) -> Result<Self, Unreachable> {
+    pub fn of(info: &Value, shared: bool) -> Result<Self, Unreachable> {
         let refuse = |why: String| Err(Unreachable(why));
         let protocol = info["driver_volume_type"].as_str().unwrap_or_default();
         if protocol != "local" {
@@ -89,9 +99,10 @@ impl Connection {
         if data["encrypted"] == true {
             return refuse("it is encrypted".to_owned());
         }
-        if !data["qos_specs"].is_null() {
-            return refuse("its type has QoS specs that hosts would have to enforce".to_owned());
-        }
+        let limits = match &data["qos_specs"] {
+            Value::Null => VolumeLimits::default(),
+            specs => VolumeLimits::of(specs).map_err(Unreachable)?,
+        };
         let format = data["format"].as_str().unwrap_or("raw");
         if format != "raw" {
             return refuse(format!("its format is {format:?}"));
@@ -100,6 +111,8 @@ impl Connection {
             Some(path) if path.starts_with('/') => Ok(Connection::File {
                 path: PathBuf::from(path),
                 read_only: data["access_mode"] == "ro",
+                shared,
+                limits,
             }),
             _ => refuse("no file is named".to_owned()),
         }
@@ -178,24 +191,29 @@ mod tests {
             json!({"driver_volume_type": "local", "data": whole})
         };
         let path = PathBuf::from("/v");
-        let read_only = Connection::of(&info(json!({"access_mode": "ro"}))).expect("a file");
+        let said = json!({"access_mode": "ro", "qos_specs": {"total_iops_sec": "5"}});
+        let read_only = Connection::of(&info(said), true).expect("a file");
+        let mut limits = VolumeLimits::default();
+        limits.rates.operations.total = 5;
         assert_eq!(
             read_only,
             Connection::File {
                 path,
-                read_only: true
+                read_only: true,
+                shared: true,
+                limits,
             }
         );
         for odd in [
             info(json!({"encrypted": true})),
-            info(json!({"qos_specs": {"total_iops_sec": "5"}})),
+            info(json!({"qos_specs": {"minIOPS": "5"}})),
             info(json!({"format": "qcow2"})),
             info(json!({"device_path": "relative"})),
             info(json!({"device_path": null})),
             json!({"driver_volume_type": "iscsi", "data": {"device_path": "/v"}}),
             json!({}),
         ] {
-            assert!(Connection::of(&odd).is_err(), "{odd}");
+            assert!(Connection::of(&odd, false).is_err(), "{odd}");
         }
     }
 }

@@ -30,6 +30,7 @@ pub use compute_model::hardware::{
     CommandLine, DiskBus, FileSystem, InputBus, MachineType, NicModel, UsbModel, VideoModel,
     WatchdogAction, quoted,
 };
+pub use compute_model::volume_limits::VolumeLimits;
 
 pub use ability::{
     Console, CrashDump, DeviceCommand, Diagnostics, GuestAgent, HotplugNic, HotplugVolume, Pause,

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CommandLine, DiskBus, DriverError, FileSystem, GuestHardware, MachineType, NicModel, VideoModel,
+    CommandLine, DiskBus, DriverError, FileSystem, GuestHardware, MachineType, NicModel,
+    VideoModel, VolumeLimits,
 };
 
 /// Everything a driver must know to make one server run.
@@ -355,6 +356,12 @@ pub struct Volume {
     pub source: VolumeSource,
     #[serde(default)]
     pub read_only: bool,
+    /// Other guests may have it at the same time, and write to it. All that have it say so, or none.
+    #[serde(default)]
+    pub shared: bool,
+    /// How much this guest may read and write on it.
+    #[serde(default)]
+    pub limits: VolumeLimits,
     /// None is the server's own bus of disks.
     #[serde(default)]
     pub bus: Option<DiskBus>,

@@ -26,7 +26,7 @@ use self::device::Device;
 pub(crate) use self::device::place_property;
 use self::devices::CONFIG;
 pub(crate) use self::devices::{Bus, Disk, disk, disk_id, netdev_id, network, nic_id};
-pub(crate) use self::hardware::limited_node;
+pub(crate) use self::hardware::{limited_node, volume_limits};
 use self::option::{Arguments, Keyed, path};
 use self::places::Places;
 pub(crate) use self::places::port;
@@ -255,7 +255,11 @@ fn disks(args: &mut Arguments, inputs: &Inputs<'_>) -> Result<()> {
         };
         let passed = Keyed::key("fd", *fd).set("set", set);
         args.keyed("-add-fd", passed.set("opaque", volumes::node(&volume.id)))?;
-        args.blockdev(&volumes::block_node(volume, set));
+        let (limits, node) = volumes::block_node(volume, set);
+        if let Some(limits) = limits {
+            args.object(&limits);
+        }
+        args.blockdev(&node);
         let device = disk_id(&volumes::node(&volume.id));
         let address = match volume.boot {
             true => places.disk(*bus, &device),
@@ -351,7 +355,9 @@ pub(crate) fn volume_device(
         node: &node,
         drive: &node,
     });
-    device.set("serial", volume.id.as_str())
+    device
+        .set("serial", volume.id.as_str())
+        .flag("share-rw", volume.shared)
 }
 
 /// The root disk: our overlay, with every file below it and every format named.

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hypervisor::{DriverError, Result, Volume, VolumeSource, parse_id};
 use serde_json::{Value, json};
 
+use crate::args::volume_limits;
 use crate::settings::QemuSettings;
 
 /// Number of the descriptor set of a server's first volume. Sets below belong to others.
@@ -36,18 +37,37 @@ pub(crate) fn node(volume_id: &str) -> String {
     format!("vol-{}", URL_SAFE_NO_PAD.encode(number.to_be_bytes()))
 }
 
-/// The node of a volume whose descriptor is in `set`. Limits of the server's own disks are not for volumes.
-pub(crate) fn block_node(volume: &Volume, set: u32) -> Value {
+/// The object that holds the limits of the volume with this node.
+pub(crate) fn limits_of(node: &str) -> String {
+    format!("limits-{node}")
+}
+
+/// The node of a volume whose descriptor is in `set`, and the object with its limits, which comes first. Limits of the
+/// server's own disks are not for volumes.
+pub(crate) fn block_node(volume: &Volume, set: u32) -> (Option<Value>, Value) {
     let file = format!("/dev/fdset/{set}");
+    let name = node(&volume.id);
     let mut file = json!({"driver": "file", "filename": file, "discard": "unmap"});
-    let mut node = json!({"driver": "raw", "node-name": node(&volume.id), "discard": "unmap"});
+    let mut node = json!({"driver": "raw", "discard": "unmap"});
     if volume.read_only {
         for node in [&mut file, &mut node] {
             node["read-only"] = Value::Bool(true);
         }
     }
     node["file"] = file;
-    node
+    if volume.limits.is_none() {
+        node["node-name"] = name.into();
+        return (None, node);
+    }
+    let group = limits_of(&name);
+    let object = volume_limits(&group, &volume.limits);
+    let mut above = json!({
+        "driver": "throttle", "node-name": name, "throttle-group": group, "discard": "unmap", "file": node,
+    });
+    if volume.read_only {
+        above["read-only"] = Value::Bool(true);
+    }
+    (Some(object), above)
 }
 
 fn refused(volume: &Volume, why: impl std::fmt::Display) -> DriverError {
@@ -128,7 +148,7 @@ pub(crate) fn open(volume: &Volume, settings: &QemuSettings, server: &str) -> Re
     }
     let fd = OwnedFd::from(opened);
     let others = [
-        held(&fd, DOES + WRITING).map_err(said)?,
+        !volume.shared && held(&fd, DOES + WRITING).map_err(said)?,
         !volume.read_only && held(&fd, FORBIDS + WRITING).map_err(said)?,
     ];
     if others.contains(&true) {

@@ -133,6 +133,55 @@ pub(super) async fn volumes_come_and_go(subject: &dyn Subject) {
     assert!(path.exists(), "a volume outlives its server");
 }
 
+pub(super) async fn those_that_share_a_volume_have_it(driver: &dyn Driver, subject: &dyn Subject) {
+    if driver.hotplug_volume().is_none() {
+        return;
+    }
+    let hotplug = ability(driver);
+    let (mut one, mut two, mut three) = (subject.spec(), subject.spec(), subject.spec());
+    two.epoch = 2;
+    let mut volume = subject.volume();
+    volume.shared = true;
+    volume.limits.rates.bytes.total = 20 << 20;
+    volume.limits.bursts.bytes.total = 30 << 20;
+    volume.limits.rates.operations.read = 500;
+    volume.limits.operation_bytes = 4096;
+    one.volumes.push(volume.clone());
+    ok(driver.ensure_running(&one).await, "the first that has it");
+    ok(driver.ensure_running(&two).await, "another server");
+    let first = DeviceCommand::first(two.epoch);
+    let plugged = hotplug.attach_volume(&two.id, first, &volume).await;
+    ok(plugged, "attach_volume to a second server");
+    for id in [&one.id, &two.id] {
+        assert_eq!(volumes(driver, id).await, [&*volume.id]);
+        ok(hotplug.resize_volume(id, &volume.id).await, "resize_volume");
+    }
+    let mut alone = volume.clone();
+    alone.shared = false;
+    three.volumes.push(alone);
+    let refused = driver.ensure_running(&three).await;
+    assert!(
+        matches!(refused, Err(DriverError::Busy { .. })),
+        "{refused:?}"
+    );
+    // It goes and comes back, and the other keeps it.
+    stop(driver, &two.id).await;
+    let at = |number| DeviceCommand {
+        epoch: two.epoch,
+        number,
+    };
+    let taken = hotplug.detach_volume(&two.id, at(2), &volume.id).await;
+    ok(taken, "detach_volume");
+    assert_eq!(volumes(driver, &one.id).await, [&*volume.id]);
+    let plugged = hotplug.attach_volume(&two.id, at(3), &volume).await;
+    ok(plugged, "attach_volume again");
+    two.volumes.push(volume.clone());
+    ok(driver.ensure_running(&two).await, "a start with it");
+    remove(driver, &one).await;
+    assert_eq!(volumes(driver, &two.id).await, [&*volume.id]);
+    remove(driver, &two).await;
+}
+
 /// What a dead process left on its way comes after what was asked later.
 async fn late_commands_change_nothing(
     hotplug: &dyn HotplugVolume,

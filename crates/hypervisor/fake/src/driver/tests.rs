@@ -60,6 +60,8 @@ fn volume(dir: &Path) -> Volume {
         id,
         source: VolumeSource::File { path },
         read_only: false,
+        shared: false,
+        limits: hypervisor::VolumeLimits::default(),
         bus: None,
         boot: false,
     }

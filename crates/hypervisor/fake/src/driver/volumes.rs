@@ -14,7 +14,7 @@ impl FakeDriver {
     ///
     /// # Errors
     /// `BadSpec` naming the volume: its file is missing, or it is there twice. `Busy`: another guest that lives has it,
-    /// and not both only read.
+    /// and not both only read, nor both share it.
     pub(super) fn check_volumes(&self, id: &str, volumes: &[Volume]) -> Result<()> {
         if volumes.is_empty() {
             return Ok(());
@@ -42,7 +42,9 @@ impl FakeDriver {
                 return refused(volume, &format!("{} is no file", path.display()));
             }
             let clash = |other: &&Volume| {
-                other.source == volume.source && !(other.read_only && volume.read_only)
+                other.source == volume.source
+                    && !(other.read_only && volume.read_only)
+                    && !(other.shared && volume.shared)
             };
             if others.iter().any(clash) {
                 let what = format!("volume {} is in use by another guest", volume.id);

@@ -3,10 +3,10 @@
 use std::os::fd::RawFd;
 
 use hypervisor::{
-    DriverError, GuestHardware, InputBus, Random, Rates, Result, UsbModel, VideoModel,
-    WatchdogAction,
+    DiskLimits, DriverError, GuestHardware, InputBus, Random, Rates, Result, UsbModel, VideoModel,
+    VolumeLimits, WatchdogAction,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::devices::video;
 use super::option::{Arguments, Keyed, Word};
@@ -181,7 +181,8 @@ pub(super) fn limited(args: &mut Arguments, hardware: &GuestHardware, node: &str
         return node.to_owned();
     }
     let (group, above) = (format!("limits-{node}"), limited_node(node));
-    args.object(&json!({"qom-type": "throttle-group", "id": group, "limits": limits(hardware)}));
+    let limits = Value::Object(rates(&hardware.disk_limits, ""));
+    args.object(&json!({"qom-type": "throttle-group", "id": group, "limits": limits}));
     args.blockdev(&json!({
         "driver": "throttle", "node-name": above, "throttle-group": group, "file": node,
     }));
@@ -193,8 +194,8 @@ pub(crate) fn limited_node(node: &str) -> String {
     format!("{node}-limited")
 }
 
-fn limits(hardware: &GuestHardware) -> Value {
-    let limits = &hardware.disk_limits;
+/// Limits as QEMU's `ThrottleLimits` names them, with this at the end of each name.
+fn rates(limits: &DiskLimits, end: &str) -> Map<String, Value> {
     let of = |prefix: &str, rates: Rates| {
         [
             ("total", rates.total),
@@ -203,11 +204,21 @@ fn limits(hardware: &GuestHardware) -> Value {
         ]
         .into_iter()
         .filter(|(_, rate)| *rate > 0)
-        .map(|(what, rate)| (format!("{prefix}-{what}"), Value::from(rate)))
+        .map(|(what, rate)| (format!("{prefix}-{what}{end}"), Value::from(rate)))
         .collect::<Vec<_>>()
     };
     let all = of("bps", limits.bytes)
         .into_iter()
         .chain(of("iops", limits.operations));
-    Value::Object(all.collect())
+    all.collect()
+}
+
+/// The object that keeps the limits of a volume.
+pub(crate) fn volume_limits(group: &str, limits: &VolumeLimits) -> Value {
+    let mut all = rates(&limits.rates, "");
+    all.append(&mut rates(&limits.bursts, "-max"));
+    if limits.operation_bytes > 0 {
+        all.insert("iops-size".to_owned(), limits.operation_bytes.into());
+    }
+    json!({"qom-type": "throttle-group", "id": group, "limits": all})
 }

@@ -43,6 +43,7 @@ const OPTIONS: &[(&str, Reads)] = &[
     ("-device", Keys(&[
         "driver", "id", "bus", "name", "drive", "bootindex", "scsi-id", "unit", "chassis", "slot", "chardev", "rng", "netdev",
         "mac", "host_mtu", "romfile", "max-bytes", "period", "packed", "vgamem", "vgamem_mb", "addr", "serial",
+        "share-rw",
     ])),
     ("-display", Keys(&["type"])),
     ("-incoming", Whole),

@@ -138,6 +138,8 @@ fn rescued(device: Option<RescueDevice>) -> String {
             path: "/volumes/one".into(),
         },
         read_only: false,
+        shared: false,
+        limits: hypervisor::VolumeLimits::default(),
         bus: None,
         boot: false,
     }];

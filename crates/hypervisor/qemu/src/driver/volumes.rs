@@ -158,7 +158,14 @@ async fn plug(
             .add_marked_fd(set, opened.fd.as_fd(), &node)
             .await
             .map_err(during)?;
-        let block = volumes::block_node(volume, set);
+        let (limits, block) = volumes::block_node(volume, set);
+        if let Some(limits) = limits {
+            guest
+                .qmp
+                .execute("object-add", limits)
+                .await
+                .map_err(during)?;
+        }
         guest
             .qmp
             .execute("blockdev-add", block)
@@ -207,7 +214,7 @@ async fn room(guest: &Guest, bus: Bus) -> Result<Address> {
     }
 }
 
-/// Closes a node and its descriptor; what is not there is fine. What the guest wrote is on its way to the disk when the
+/// Closes a node, its limits and its descriptor; what is not there is fine. What the guest wrote is on its way to the disk when the
 /// node is gone.
 async fn close(guest: &Guest, node: &str) -> Result<()> {
     let during = |error: QmpError| error.during("close the volume");
@@ -226,6 +233,11 @@ async fn close(guest: &Guest, node: &str) -> Result<()> {
             }
             Err(error) => return Err(during(error)),
         }
+    }
+    let limits = json!({"id": volumes::limits_of(node)});
+    match guest.qmp.execute("object-del", limits).await {
+        Err(QmpError::Refused { text, .. }) if text.ends_with("not found") => {}
+        deleted => drop(deleted.map_err(during)?),
     }
     for (set, marks) in descriptor_sets(guest).await.map_err(during)? {
         if marks.iter().any(|mark| mark == node) {

@@ -112,6 +112,8 @@ impl Cloud {
             id,
             source: VolumeSource::File { path },
             read_only: false,
+            shared: false,
+            limits: hypervisor::VolumeLimits::default(),
             bus: None,
             boot: false,
         }

@@ -109,7 +109,9 @@ async fn volumes_and_cards_come_and_go(machine: &str) {
     driver.ensure_running(&spec).await.unwrap();
     says(&driver, id, READY, 1).await;
 
-    let [first, second, third] = [cloud.volume(1), cloud.volume(1), cloud.volume(1)];
+    let [mut first, second, third] = [cloud.volume(1), cloud.volume(1), cloud.volume(1)];
+    first.shared = true;
+    first.limits.rates.bytes.total = 100 << 20;
     attach(&driver, id, &first).await;
     // The agent dies and comes back.
     drop(driver);

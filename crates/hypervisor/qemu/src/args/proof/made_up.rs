@@ -97,6 +97,7 @@ impl Bytes<'_> {
     }
 
     fn volume(&mut self) -> Value {
+        let limit = json!({"total": self.byte(), "read": 0, "write": 0});
         let ids = [
             "0d7b1a2c-6a3e-4f0e-9f41-0000000000aa",
             "0d7b1a2c-6a3e-4f0e-9f41-0000000000ab",
@@ -105,6 +106,8 @@ impl Bytes<'_> {
             "id": self.word(&ids),
             "source": {"file": {"path": self.text()}},
             "read_only": self.rarely(2),
+            "shared": self.rarely(3),
+            "limits": if self.rarely(3) { json!({"rates": {"bytes": limit}, "bursts": {"bytes": limit}, "operation_bytes": 7}) } else { json!({}) },
             "bus": self.maybe(&["virtio", "scsi", "ide", "sata"]),
             "boot": self.rarely(3),
         })

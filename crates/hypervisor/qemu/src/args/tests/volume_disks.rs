@@ -9,6 +9,8 @@ fn volume(number: u8, boot: bool) -> hypervisor::Volume {
             path: "/no/name/for/qemu".into(),
         },
         read_only: false,
+        shared: false,
+        limits: hypervisor::VolumeLimits::default(),
         bus: None,
         boot,
     }

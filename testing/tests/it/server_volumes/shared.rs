@@ -1,0 +1,123 @@
+//! What the type of a volume says to hosts: several servers may have it, and how much each may read and write.
+
+use http::Method;
+use hypervisor::{Rates, Volume};
+use serde_json::{Value, json};
+use testing::{Server, TestCloud, User, until};
+
+use super::{attach_at, free, last_action, listed, of_guest, running};
+
+/// A volume of 1 GiB of a new type.
+async fn volume_of(cloud: &TestCloud, demo: &User, kind: Value) -> String {
+    let admin = cloud.admin().await;
+    let path = format!("/volume/v3/{}/types", admin.project_id);
+    let made = admin.post(&path, &json!({ "volume_type": kind })).await;
+    let name = made.expect(200)["volume_type"]["name"].take();
+    demo.volume(json!({"size": 1, "volume_type": name})).await
+}
+
+async fn has(cloud: &TestCloud, server: &Server) -> Volume {
+    let mut spec = cloud.kept(server).await;
+    spec.volumes.pop().expect("a volume")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_of_one_host_share_a_volume_of_such_a_type() {
+    let (cloud, server) = running().await;
+    let demo = &server.user;
+    let kind = json!({"name": "shared", "extra_specs": {"multiattach": "<is> True"}});
+    let id = volume_of(&cloud, demo, kind).await;
+    let why = attach_at(&server, "2.59", json!({"volumeId": id})).await;
+    assert!(why.fault(400).contains("2.60"));
+    attach_at(&server, "2.60", json!({"volumeId": id}))
+        .await
+        .expect(200);
+    demo.volume_is(&id, "in-use").await;
+    let second = cloud.boot(demo, "two").await;
+    second.reaches("ACTIVE").await;
+    attach_at(&second, "2.101", json!({"volumeId": id}))
+        .await
+        .expect(202);
+    until("the second server gets it too", || async {
+        let all = demo.volume_is(&id, "in-use").await["attachments"].take();
+        (all.as_array().map(Vec::len) == Some(2)).then_some(())
+    })
+    .await;
+    until("its guest has it", || async {
+        (of_guest(&cloud, &second).await == [id.as_str()]).then_some(())
+    })
+    .await;
+    for one in [&server, &second] {
+        assert!(has(&cloud, one).await.shared);
+        assert_eq!(listed(one, "latest").await.len(), 1);
+    }
+    cloud.audit().await;
+
+    // The one gives it back, the other keeps it.
+    server.delete().await;
+    server.vanishes().await;
+    let left = demo.volume_is(&id, "in-use").await["attachments"].take();
+    assert_eq!(left[0]["server_id"], second.id.as_str());
+    assert_eq!(left.as_array().map(Vec::len), Some(1));
+    assert_eq!(of_guest(&cloud, &second).await, [id.as_str()]);
+    super::detach(&second, &id).await.expect(202);
+    free(&cloud, &second, &id).await;
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_of_a_type_are_those_of_its_volumes_in_guests() {
+    let (cloud, server) = running().await;
+    let (demo, admin) = (&server.user, cloud.admin().await);
+    let specs = |name: &str, key: &str| json!({"qos_specs": {"name": name, "consumer": "front-end", key: "30"}});
+    let mut volumes = Vec::new();
+    for (name, key) in [
+        ("fixed", "total_iops_sec"),
+        ("growing", "total_iops_sec_per_gb"),
+        ("odd", "minIOPS"),
+    ] {
+        let path = format!("/volume/v3/{}/qos-specs", admin.project_id);
+        let made = admin.post(&path, &specs(name, key)).await;
+        let qos = made.expect(200)["qos_specs"]["id"].take();
+        let qos = qos.as_str().expect("an id");
+        let volume = volume_of(&cloud, demo, json!({"name": name}));
+        let types = format!("/volume/v3/{}/types", admin.project_id);
+        volumes.push(volume.await);
+        let all = admin.get(&types).await.expect(200)["volume_types"].take();
+        let kind = all
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|kind| kind["name"] == name);
+        let kind = kind.expect("the type")["id"].clone();
+        let kind = kind.as_str().expect("an id");
+        let path = format!("{path}/{qos}/associate?vol_type_id={kind}");
+        admin.get(&path).await.expect(202);
+    }
+    let rates = |total| Rates {
+        total,
+        ..Rates::default()
+    };
+    for volume in &volumes[..2] {
+        attach_at(&server, "2.60", json!({"volumeId": volume}))
+            .await
+            .expect(200);
+        demo.volume_is(volume, "in-use").await;
+        let limits = has(&cloud, &server).await.limits;
+        assert_eq!(limits.rates.operations, rates(30));
+    }
+    // What no host enforces is refused, and told.
+    let path = format!("/servers/{}/os-volume_attachments", server.id);
+    let wanted = json!({"volumeAttachment": {"volumeId": volumes[2]}});
+    demo.compute("2.101", Method::POST, &path, Some(&wanted))
+        .await
+        .expect(202);
+    until("it is refused", || async {
+        let action = last_action(&cloud, &server).await;
+        (action["events"][0]["result"] == "Error").then_some(())
+    })
+    .await;
+    demo.volume_is(&volumes[2], "available").await;
+    assert_eq!(of_guest(&cloud, &server).await.len(), 2);
+    cloud.audit().await;
+}
