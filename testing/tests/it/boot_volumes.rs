@@ -5,6 +5,8 @@ use hypervisor_fake::Faults;
 use serde_json::{Value, json};
 use testing::{Server, TestCloud, User, until};
 
+use crate::volume_images::imaged;
+
 const NOTHING: &str = "7f3c1a52-0000-4000-8000-00000000dead";
 
 /// How many volumes a project has.
@@ -305,12 +307,13 @@ async fn disks_that_make_no_sense_are_refused() {
             image.as_str(),
             json!([local, {"source_type": "blank", "destination_type": "volume"}]),
         ),
-        // Not built.
+        // A gap in the sequence.
         (
-            501,
+            400,
             image.as_str(),
-            json!([local, data(json!({"boot_index": 1}))]),
+            json!([local, data(json!({"boot_index": 2}))]),
         ),
+        // Not built.
         (
             501,
             image.as_str(),
@@ -342,6 +345,56 @@ async fn disks_that_make_no_sense_are_refused() {
     demo.volume_is(&blank, "available").await;
     assert_eq!(count(&demo).await, 1);
     cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn disks_are_tried_in_the_order_of_their_numbers_also_by_servers_of_its_image() {
+    let cloud = TestCloud::start().await;
+    let demo = cloud.demo().await;
+    let image = cloud.image(&demo).await;
+    let blank = |index: i64| {
+        json!({
+            "boot_index": index, "source_type": "blank", "destination_type": "volume", "volume_size": 1,
+            "delete_on_termination": true,
+        })
+    };
+    let root = json!({
+        "boot_index": 0, "source_type": "image", "destination_type": "volume", "uuid": image, "volume_size": 1,
+        "delete_on_termination": true,
+    });
+    let server = boot(&cloud, &demo, json!([blank(2), root, blank(-1), blank(1)])).await;
+    server.reaches("ACTIVE").await;
+    let order = async |server: &Server| {
+        let guest = cloud.kept(server).await;
+        let all = guest.volumes.iter();
+        all.map(|one| (one.boot, one.boot_order))
+            .collect::<Vec<_>>()
+    };
+    let expected = [
+        (true, None),
+        (false, Some(2)),
+        (false, None),
+        (false, Some(1)),
+    ];
+    assert_eq!(order(&server).await, expected);
+
+    // One that goes leaves no gap in its image.
+    let had = of_server(&server).await;
+    let path = format!("/servers/{}/os-volume_attachments/{}", server.id, had[3]);
+    demo.compute("latest", Method::DELETE, &path, None)
+        .await
+        .expect(202);
+    until("it is gone from the guest", || async {
+        (order(&server).await.len() == 3).then_some(())
+    })
+    .await;
+    demo.volume_is(&had[3], "available").await;
+    let copy = imaged(&server, "copy").await;
+    let wanted = json!({"name": "again", "flavorRef": cloud.tiny().await, "imageRef": copy["id"], "networks": "none"});
+    let again = cloud.boot_with(&demo, wanted).await;
+    again.reaches("ACTIVE").await;
+    let expected = [(true, None), (false, Some(1)), (false, None)];
+    assert_eq!(order(&again).await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]

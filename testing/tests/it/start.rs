@@ -1,5 +1,7 @@
 //! What keeps a cloud from starting is said at once, with what to do about it.
 
+use std::path::{Path, PathBuf};
+
 use testing::TestCloud;
 use testing::cloud::refusal;
 
@@ -220,6 +222,13 @@ async fn back_ends_of_volumes_that_share_files_are_refused() {
     assert!(said.contains("[fast] volume_dir"), "{said}");
 }
 
+/// The files below a folder that this process has open.
+fn open(folder: &Path) -> Vec<PathBuf> {
+    let all = std::fs::read_dir("/proc/self/fd").expect("a list");
+    let files = all.flatten().filter_map(|one| one.path().read_link().ok());
+    files.filter(|file| file.starts_with(folder)).collect()
+}
+
 /// A process may have many clouds one after the other, as this one has.
 #[test]
 fn a_cloud_that_nobody_has_any_more_keeps_no_file_open() {
@@ -228,19 +237,15 @@ fn a_cloud_that_nobody_has_any_more_keeps_no_file_open() {
         let cloud = TestCloud::start().await;
         let demo = cloud.demo().await;
         cloud.boot(&demo, "one").await.reaches("ACTIVE").await;
-        cloud.state_path()
+        let folder = cloud.state_path().canonicalize().expect("its folder");
+        assert!(!open(&folder).is_empty(), "it is open while it runs");
+        folder
     });
     runtime.shutdown_timeout(testing::TIMEOUT);
-    let open = || {
-        let all = std::fs::read_dir("/proc/self/fd").expect("a list");
-        let files = all.flatten().filter_map(|one| one.path().read_link().ok());
-        let own = files.filter(|file| file.starts_with(&folder));
-        own.collect::<Vec<_>>()
-    };
     // The threads of SQLite end by themselves.
     let began = std::time::Instant::now();
-    while !open().is_empty() && began.elapsed() < testing::TIMEOUT {
+    while !open(&folder).is_empty() && began.elapsed() < testing::TIMEOUT {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    assert_eq!(open(), Vec::<std::path::PathBuf>::new());
+    assert_eq!(open(&folder), Vec::<PathBuf>::new());
 }

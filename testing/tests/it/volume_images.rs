@@ -51,7 +51,7 @@ async fn create(server: &Server, name: &str) -> testing::Answer {
 }
 
 /// An image of the server, when it is whole and the server is free.
-async fn imaged(server: &Server, name: &str) -> Value {
+pub async fn imaged(server: &Server, name: &str) -> Value {
     let made = create(server, name).await.expect(202);
     let id = made["image_id"].as_str().expect("an id").to_owned();
     let image = until("the image is whole", async || {

@@ -147,6 +147,7 @@ pub fn volumes(server: &Server) -> Vec<Volume> {
             limits: *limits,
             bus: None,
             boot: volume.boot,
+            boot_order: volume.boot_order,
         })
     });
     reached.collect()

@@ -46,9 +46,17 @@ pub mod behaviour {
     /// A rebuild gives a volume that a server boots from the image.
     pub const REBUILD_OF_VOLUME: Version = Version::new(2, 93);
 
+    /// Servers share volumes of a type that lets them.
+    pub const SHARED_VOLUMES: Version = Version::new(2, 60);
+
+    /// An attachment of a volume is accepted and not waited for.
+    pub const ATTACHMENT_ACCEPTED: Version = Version::new(2, 101);
+
     /// Every constant above, for the history's test.
     pub const ALL: &[Version] = &[
         VOLUMES_OF_SHELVED,
+        SHARED_VOLUMES,
+        ATTACHMENT_ACCEPTED,
         RESCUE_FROM_VOLUME,
         REBUILD_OF_VOLUME,
         IMAGE_ID_IN_BODY,
@@ -162,7 +170,7 @@ pub const HISTORY: &[Change] = &[
     row(57, "QRX", "File injection ends; rebuild takes user_data", Table),
     row(58, "QR", "Actions are listed in pages, and show when they changed", Table),
     row(59, "QR", "Migrations are listed in pages, and have a uuid", Table),
-    row(60, "B", "Volumes can be attached to several servers", NotYet),
+    row(60, "B", "Volumes can be attached to several servers", Behaviour),
     row(61, "R", "Flavors show their extra specs", Table),
     row(62, "R", "Events of an action show their host", Table),
     row(63, "QR", "Trusted certificates for images", NotYet),
@@ -203,7 +211,7 @@ pub const HISTORY: &[Change] = &[
     row(98, "R", "Servers show the properties of their image", Table),
     row(99, "QR", "Direct SPICE consoles", NotYet),
     row(100, "R", "Servers show their scheduler hints", Table),
-    row(101, "C", "Attaching a volume is asynchronous", NotYet),
+    row(101, "C", "Attaching a volume is asynchronous", Behaviour),
     row(102, "QRX", "Flavors can be filtered by name and lose rxtx_factor and disabled", Table),
     row(103, "X", "os-volumes_boot ends", Table),
     row(104, "QC", "The zone a server is pinned to can be changed", Table),

@@ -10,14 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::Api;
 use crate::call::{Answer, Call};
 use crate::fault::Fault;
-use crate::history::behaviour::VOLUMES_OF_SHELVED;
+use crate::history::behaviour::{ATTACHMENT_ACCEPTED, SHARED_VOLUMES, VOLUMES_OF_SHELVED};
 use crate::words::{Flag, Id, Limit, Tag};
-
-/// From here on an attachment is accepted and not waited for.
-const ACCEPTED: Version = Version::new(2, 101);
-
-/// From here on a client knows of volumes of several servers.
-pub(crate) const MULTIATTACH: Version = Version::new(2, 60);
 
 /// From here on a change that names the same volume is about whether it goes with its server.
 const UPDATE: Version = Version::new(2, 85);
@@ -50,12 +44,12 @@ pub async fn create(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     if let Patch::Value(device) = &new.device {
         tracing::debug!(device, "the name of a volume's device is a hint");
     }
-    let wait = !call.version.at_least(ACCEPTED);
+    let wait = !call.version.at_least(ATTACHMENT_ACCEPTED);
     let wanted = NewVolume {
         volume_id: new.volume_id.0,
         tag: new.tag.map(|Tag(tag)| tag),
         delete_on_termination: new.delete_on_termination.is_some_and(|flag| flag.0),
-        multiattach: call.version.at_least(MULTIATTACH),
+        multiattach: call.version.at_least(SHARED_VOLUMES),
         shelved: call.version.at_least(VOLUMES_OF_SHELVED),
     };
     let id = call.path("server_id");

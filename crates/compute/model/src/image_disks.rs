@@ -131,6 +131,8 @@ pub struct SnapshotDisk {
     /// GiB.
     pub size: u32,
     pub boot: bool,
+    /// As [`crate::volume::AttachedVolume::boot_order`].
+    pub boot_order: Option<u32>,
     pub bus: String,
     pub device_name: String,
     pub delete_on_termination: bool,
@@ -206,7 +208,10 @@ impl Member {
             source_type: Some(SourceType::Snapshot),
             destination_type: Some(DestinationType::Volume),
             snapshot_id: Some(disk.snapshot_id.clone()),
-            boot_index: Some(if disk.boot { 0 } else { -1 }),
+            boot_index: Some(match (disk.boot, disk.boot_order) {
+                (true, _) => 0,
+                (false, order) => order.map_or(-1, i64::from),
+            }),
             volume_size: Some(disk.size.into()),
             device_name: Some(disk.device_name.clone()),
             device_type: Some("disk".to_owned()),

@@ -25,6 +25,9 @@ pub struct AttachedVolume {
     /// Whether the server boots from it.
     #[serde(default)]
     pub boot: bool,
+    /// Where it is tried after the disk that the server boots from, counted from 1; none: not at all.
+    #[serde(default)]
+    pub boot_order: Option<u32>,
     /// How the server's host reaches it; none before the volume service said so.
     #[serde(default)]
     pub connection: Option<Connection>,
@@ -49,6 +52,9 @@ pub struct VolumeRequest {
     /// Whether the server boots from it.
     #[serde(default)]
     pub boot: bool,
+    /// Where it is tried after the disk that the server boots from, counted from 1; none: not at all.
+    #[serde(default)]
+    pub boot_order: Option<u32>,
 }
 
 /// Where the volume of a new server comes from.
@@ -160,6 +166,7 @@ mod tests {
             tag: None,
             delete_on_termination: false,
             boot: false,
+            boot_order: None,
             connection: None,
             detaching: false,
         }

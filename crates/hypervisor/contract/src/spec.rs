@@ -368,6 +368,9 @@ pub struct Volume {
     /// Whether the guest boots from it.
     #[serde(default)]
     pub boot: bool,
+    /// Where it is tried after the disk that the guest boots from, counted from 1; None: not at all.
+    #[serde(default)]
+    pub boot_order: Option<u32>,
 }
 
 /// Where the bytes of a volume are.

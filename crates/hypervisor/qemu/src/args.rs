@@ -26,7 +26,7 @@ use self::device::Device;
 pub(crate) use self::device::place_property;
 use self::devices::CONFIG;
 pub(crate) use self::devices::{Bus, Disk, disk, disk_id, netdev_id, network, nic_id};
-pub(crate) use self::hardware::{limited_node, volume_limits};
+pub(crate) use self::hardware::limited_node;
 use self::option::{Arguments, Keyed, path};
 use self::places::Places;
 pub(crate) use self::places::port;
@@ -266,8 +266,9 @@ fn disks(args: &mut Arguments, inputs: &Inputs<'_>) -> Result<()> {
             false => places.removable(*bus, &device),
         };
         let device = volume_device(spec, volume, *bus, address);
-        let boot = volume.boot && rescue.is_none();
-        args.keyed("-device", bootable(device, boot).argument())?;
+        let order = volume.boot.then_some(0).or(volume.boot_order);
+        let order = order.filter(|_| rescue.is_none());
+        args.keyed("-device", bootable(device, order).argument())?;
     }
     if let Some(rescue) = rescue.filter(|rescue| rescue.device.is_some()) {
         rescue_disk(args, inputs, &mut places, (rescue, buses.rescue))?;
@@ -307,7 +308,7 @@ fn rescue_disk(
         node: NODE,
         drive: &drive,
     });
-    args.keyed("-device", bootable(device, true).argument())
+    args.keyed("-device", bootable(device, Some(0)).argument())
 }
 
 /// Puts a node of the server's own on a bus, within the limits that its disks have.
@@ -329,13 +330,14 @@ fn own_disk(
         node,
         drive: &drive,
     });
-    args.keyed("-device", bootable(device, boot).argument())
+    args.keyed("-device", bootable(device, boot.then_some(0)).argument())
 }
 
-fn bootable(device: Device, boot: bool) -> Device {
-    match boot {
-        true => device.set("bootindex", 1_u32),
-        false => device,
+/// A device that the firmware tries, in this order from 0.
+fn bootable(device: Device, order: Option<u32>) -> Device {
+    match order {
+        Some(order) => device.set("bootindex", order.saturating_add(1)),
+        None => device,
     }
 }
 

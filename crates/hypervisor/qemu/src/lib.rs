@@ -11,7 +11,7 @@
 //! | `qmp` | the protocol client |
 //! | `process` | starting, finding again, ending |
 //! | `confine`, `users`, `cgroup`, `file_size` | what a guest cannot reach, and how much it may use |
-//! | `disks`, `config_drive`, `tap`, `volumes` | what a guest is made of |
+//! | `disks`, `config_drive`, `tap`, `volumes`, `limits` | what a guest is made of |
 //! | `record`, `layout`, `durable` | what is kept on disk, and how it gets there for certain |
 //! | `guest` | one running guest: connection and watcher |
 //! | `driver` | the contract's verbs |
@@ -31,6 +31,7 @@ mod guest;
 mod guest_agent;
 mod host;
 pub mod layout;
+mod limits;
 mod machines;
 mod probe;
 mod process;

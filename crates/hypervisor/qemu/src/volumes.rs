@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hypervisor::{DriverError, Result, Volume, VolumeSource, parse_id};
 use serde_json::{Value, json};
 
-use crate::args::volume_limits;
+use crate::limits;
 use crate::settings::QemuSettings;
 
 /// Number of the descriptor set of a server's first volume. Sets below belong to others.
@@ -60,7 +60,7 @@ pub(crate) fn block_node(volume: &Volume, set: u32) -> (Option<Value>, Value) {
         return (None, node);
     }
     let group = limits_of(&name);
-    let object = volume_limits(&group, &volume.limits);
+    let object = limits::of_volume(&group, &volume.limits);
     let mut above = json!({
         "driver": "throttle", "node-name": name, "throttle-group": group, "discard": "unmap", "file": node,
     });
@@ -87,6 +87,11 @@ pub(crate) fn check(volumes: &[Volume]) -> Result<()> {
         }
         if volumes[..number].iter().any(|other| other.id == volume.id) {
             return Err(refused(volume, "it is there twice"));
+        }
+        let order = volume.boot_order;
+        let taken = |other: &Volume| order.is_some() && other.boot_order == order;
+        if order == Some(0) || volumes[..number].iter().any(taken) {
+            return Err(refused(volume, "its order is another disk's"));
         }
     }
     match volumes.iter().filter(|volume| volume.boot).nth(1) {

@@ -7,13 +7,13 @@ use testing::{Server, TestCloud, User, until};
 
 use super::{attach_at, free, last_action, listed, of_guest, running};
 
-/// A volume of 1 GiB of a new type.
+/// A volume of 2 GiB of a new type.
 async fn volume_of(cloud: &TestCloud, demo: &User, kind: Value) -> String {
     let admin = cloud.admin().await;
     let path = format!("/volume/v3/{}/types", admin.project_id);
     let made = admin.post(&path, &json!({ "volume_type": kind })).await;
     let name = made.expect(200)["volume_type"]["name"].take();
-    demo.volume(json!({"size": 1, "volume_type": name})).await
+    demo.volume(json!({"size": 2, "volume_type": name})).await
 }
 
 async fn has(cloud: &TestCloud, server: &Server) -> Volume {
@@ -98,13 +98,13 @@ async fn limits_of_a_type_are_those_of_its_volumes_in_guests() {
         total,
         ..Rates::default()
     };
-    for volume in &volumes[..2] {
+    for (volume, limit) in volumes.iter().zip([30, 60]) {
         attach_at(&server, "2.60", json!({"volumeId": volume}))
             .await
             .expect(200);
         demo.volume_is(volume, "in-use").await;
         let limits = has(&cloud, &server).await.limits;
-        assert_eq!(limits.rates.operations, rates(30));
+        assert_eq!(limits.rates.operations, rates(limit));
     }
     // What no host enforces is refused, and told.
     let path = format!("/servers/{}/os-volume_attachments", server.id);

@@ -23,6 +23,7 @@ pub fn blank() -> VolumeRequest {
         tag: None,
         delete_on_termination: true,
         boot: false,
+        boot_order: None,
     }
 }
 

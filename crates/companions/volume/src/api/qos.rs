@@ -192,6 +192,9 @@ async fn apply(tx: &Tx, row: &Model, change: &Change) -> Result<(), Fault> {
     match change {
         Change::Set(wish, specs) => {
             if let Some(consumer) = *wish {
+                if consumer == Consumer::BackEnd && !types(tx, &row.id).await?.is_empty() {
+                    return Err(back_end());
+                }
                 let changed = Model {
                     consumer,
                     ..row.clone()
@@ -231,13 +234,18 @@ async fn apply(tx: &Tx, row: &Model, change: &Change) -> Result<(), Fault> {
     Ok(())
 }
 
+fn back_end() -> Fault {
+    Fault::NotBuilt(
+        "QoS specs that a back end alone is to enforce are not built yet: hosts enforce those of consumer front-end or \
+         both."
+            .to_owned(),
+    )
+}
+
 /// The specs hold for a type from now on.
 async fn join(tx: &Tx, row: &Model, type_id: &str) -> Result<(), Fault> {
-    if row.consumer != Consumer::FrontEnd {
-        return Err(Fault::NotBuilt(
-            "QoS specs that a back end is to enforce are not built yet: hosts enforce those of consumer front-end."
-                .to_owned(),
-        ));
+    if row.consumer == Consumer::BackEnd {
+        return Err(back_end());
     }
     let kind = store::locked::<volume_type::Entity>(tx, type_id).await?;
     let kind = kind.ok_or_else(|| Fault::no_type(type_id))?;

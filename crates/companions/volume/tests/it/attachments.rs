@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{ADMIN, ALICE, BOB, Cinder, READER, SERVICE};
 
-const SERVER: &str = "5e12e000-0000-4000-8000-000000000001";
+pub const SERVER: &str = "5e12e000-0000-4000-8000-000000000001";
 const OTHER: &str = "5e12e000-0000-4000-8000-000000000002";
 
 impl Cinder {
@@ -14,7 +14,7 @@ impl Cinder {
         self.post(token, "/attachments", wish).await
     }
 
-    async fn attached(&self, volume: &str, server: &str) -> String {
+    pub async fn attached(&self, volume: &str, server: &str) -> String {
         let made = self.reserve(SERVICE, volume, server).await.is(200).json();
         let id = made["attachment"]["id"].as_str().expect("an id").to_owned();
         let connector =

@@ -58,7 +58,7 @@ impl Cinder {
         folder.join(id).join("disk.raw")
     }
 
-    async fn do_to(&self, token: &str, id: &str, action: Value) -> Answer {
+    pub async fn do_to(&self, token: &str, id: &str, action: Value) -> Answer {
         self.post(token, &format!("/volumes/{id}/action"), action)
             .await
     }

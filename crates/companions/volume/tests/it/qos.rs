@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::attachments::SERVER;
 use crate::{ADMIN, ALICE, Cinder, SERVICE};
 
 #[tokio::test]
@@ -101,10 +102,15 @@ async fn a_back_end_does_not_enforce_what_it_cannot() {
         .as_str()
         .expect("an id")
         .to_owned();
-    cinder
-        .get(ADMIN, &format!("{path}/associate?vol_type_id={kind}"))
-        .await
-        .is(501);
+    let associate = format!("{path}/associate?vol_type_id={kind}");
+    cinder.get(ADMIN, &associate).await.is(501);
+    // Hosts do, where they are to as well; and it does not become the back end's then.
+    let consumer = |word: &str| json!({"qos_specs": {"consumer": word}});
+    cinder.put(ADMIN, &path, consumer("both")).await.is(200);
+    cinder.get(ADMIN, &associate).await.is(202);
+    cinder.put(ADMIN, &path, consumer("back-end")).await.is(501);
+    let shown = cinder.get(ADMIN, &path).await.is(200).json();
+    assert_eq!(shown["qos_specs"]["consumer"], "both");
 }
 
 #[tokio::test]
@@ -125,4 +131,36 @@ async fn nothing_is_encrypted_and_nothing_says_so() {
     assert_eq!(cinder.get(ADMIN, &path).await.is(200).json(), json!({}));
     let wish = json!({"encryption": {"provider": "luks", "control_location": "front-end"}});
     cinder.post(ADMIN, &path, wish).await.is(501);
+}
+
+#[tokio::test]
+async fn limits_of_a_volume_in_use_stay_as_its_hosts_know_them() {
+    let cinder = Cinder::start().await;
+    for name in ["slow", "free", "plain"] {
+        let kind = json!({"volume_type": {"name": name}});
+        let kind = cinder.post(ADMIN, "/types", kind).await.is(200).json();
+        if name != "slow" {
+            continue;
+        }
+        let wish =
+            json!({"qos_specs": {"name": name, "consumer": "front-end", "total_iops_sec": "10"}});
+        let made = cinder.post(ADMIN, "/qos-specs", wish).await.is(200).json();
+        let (qos, kind) = (&made["qos_specs"]["id"], &kind["volume_type"]["id"]);
+        let path = format!(
+            "/qos-specs/{}/associate?vol_type_id={}",
+            qos.as_str().expect("an id"),
+            kind.as_str().expect("an id")
+        );
+        cinder.get(ADMIN, &path).await.is(202);
+    }
+    let retype = |name: &str| json!({"os-retype": {"new_type": name, "migration_policy": "never"}});
+    let volume = cinder.volume(ALICE, json!({"volume_type": "plain"})).await;
+    cinder.attached(&volume, SERVER).await;
+    let said = cinder.do_to(ALICE, &volume, retype("slow")).await.is(400);
+    assert!(said.says().contains("front-end qos"));
+    assert_eq!(cinder.show(ALICE, &volume).await["volume_type"], "plain");
+    cinder.do_to(ALICE, &volume, retype("free")).await.is(202);
+    assert_eq!(cinder.show(ALICE, &volume).await["volume_type"], "free");
+    let other = cinder.volume(ALICE, json!({"volume_type": "plain"})).await;
+    cinder.do_to(ALICE, &other, retype("slow")).await.is(202);
 }

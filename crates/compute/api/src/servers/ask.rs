@@ -13,7 +13,7 @@ use super::create::{
     NewNic as Nic, OldBlockDevice, SourceType,
 };
 use crate::fault::Fault;
-use crate::volumes::MULTIATTACH;
+use crate::history::behaviour::SHARED_VOLUMES;
 use crate::words::{Fqdn, InjectedFile, Name};
 
 /// The version in which descriptions were told apart from names.
@@ -63,7 +63,7 @@ pub(super) fn new_server(request: CreateServer, version: Version) -> Result<NewS
             server.image_ref.as_ref().and_then(ImageRef::id),
         )?,
         without_devices,
-        multiattach: version.at_least(MULTIATTACH),
+        multiattach: version.at_least(SHARED_VOLUMES),
         config_drive: server.config_drive.is_some_and(|flag| flag.0),
         key_name: server.key_name.map(|Name(key)| key),
         min_count,

@@ -62,6 +62,12 @@ impl Device {
     fn is_root(&self) -> bool {
         self.boot_index == Some(0)
     }
+
+    /// Where it is tried after the root.
+    fn order(&self) -> Option<u32> {
+        let index = self.boot_index.and_then(|index| u32::try_from(index).ok());
+        index.filter(|index| *index > 0)
+    }
 }
 
 /// What a new server boots from, and the volumes that it gets.
@@ -86,18 +92,17 @@ pub(super) fn check(devices: &[Device], image_id: Option<&str>) -> Result<()> {
     for device in devices {
         form(device, image_id.is_some())?;
     }
-    let mut roots = devices.iter().filter(|device| device.is_root());
-    match (image_id, roots.next(), roots.next()) {
-        (None, None, _) if devices.is_empty() => {
+    match (image_id, first_of_sequence(devices)) {
+        (None, _) if devices.is_empty() => {
             return Err(invalid("Missing imageRef attribute".to_owned()));
         }
-        (Some(_), None, _) if devices.is_empty() => return Ok(()),
-        (_, None, _) | (_, _, Some(_)) => {
+        (Some(_), _) if devices.is_empty() => return Ok(()),
+        (image, Some(root)) => root_fits(root, image)?,
+        (_, None) => {
             return Err(malformed(
                 "Boot sequence for the instance and image/block device mapping combination is not valid.",
             ));
         }
-        (image, Some(root), None) => root_fits(root, image)?,
     }
     for device in devices {
         match device.is_volume() {
@@ -107,6 +112,17 @@ pub(super) fn check(devices: &[Device], image_id: Option<&str>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The disk that is booted from, if those that are tried are numbered from 0 without gaps.
+fn first_of_sequence(devices: &[Device]) -> Option<&Device> {
+    let tried = devices.iter().filter_map(|device| device.boot_index);
+    let mut tried: Vec<i64> = tried.filter(|index| *index >= 0).collect();
+    tried.sort_unstable();
+    let in_sequence = (0..).zip(&tried).all(|(place, index)| place == *index);
+    devices
+        .iter()
+        .find(|device| in_sequence && device.is_root())
 }
 
 /// Whether the parts of a device go together, as Nova looks at them before anything else.
@@ -162,9 +178,6 @@ fn volume_fields(device: &Device) -> Result<()> {
         return Err(malformed(
             "Volumes and snapshots have the destination_type volume.",
         ));
-    }
-    if device.boot_index.is_some_and(|index| index > 0) {
-        return Err(not_built("Several disks to boot from"));
     }
     if let Some(kind) = device.said.get("guest_format") {
         let kind = compute_model::hardware::quoted(kind);
@@ -245,6 +258,7 @@ pub(super) async fn plan(
             tag: device.tag.clone(),
             delete_on_termination: device.delete_on_termination.unwrap_or(false),
             boot: device.is_root(),
+            boot_order: device.order(),
         });
     }
     // The guest sees what it boots from first.

@@ -14,7 +14,7 @@ const SWAP: &str = "swap";
 /// What is said of a blank disk on the host, checked as far as that goes without its flavor.
 pub(super) fn check(device: &Device) -> Result<()> {
     if device.boot_index.is_some_and(|index| index > 0) {
-        return Err(not_built("Several disks to boot from"));
+        return Err(not_built("Further disks on a host to boot from"));
     }
     on_host(device)?;
     wanted(device)?;

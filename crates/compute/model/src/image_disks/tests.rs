@@ -14,16 +14,21 @@ fn read(mapping: &Value, present: bool) -> Result<Vec<ImageDisk>, BadMapping> {
 
 #[test]
 fn what_is_written_of_a_server_is_read_again() {
-    let disk = |boot: bool, name: &str| SnapshotDisk {
+    let disk = |boot: bool, boot_order: Option<u32>, name: &str| SnapshotDisk {
         snapshot_id: ID.to_owned(),
         size: 3,
         boot,
+        boot_order,
         bus: "virtio".to_owned(),
         device_name: name.to_owned(),
         delete_on_termination: boot,
     };
     let said = properties(
-        &[disk(true, "/dev/vda"), disk(false, "/dev/vdb")],
+        &[
+            disk(true, None, "/dev/vda"),
+            disk(false, None, "/dev/vdb"),
+            disk(false, Some(1), "/dev/vdc"),
+        ],
         "/dev/vda",
     );
     assert_eq!(said[ROOT_DEVICE], "/dev/vda");
@@ -32,7 +37,11 @@ fn what_is_written_of_a_server_is_read_again() {
         .iter()
         .map(|disk| (disk.boot_index, disk.size, disk.delete_on_termination))
         .collect();
-    assert_eq!(told, [(Some(0), Some(3), true), (Some(-1), Some(3), false)]);
+    let expected = [(0, true), (-1, false), (1, false)];
+    assert_eq!(
+        told,
+        expected.map(|(index, ends)| (Some(index), Some(3), ends))
+    );
     assert_eq!(disks[0].source, DiskSource::Snapshot(ID.to_owned()));
     assert_eq!(disks[1].device_name.as_deref(), Some("/dev/vdb"));
     assert!(without(said).is_empty());

@@ -156,6 +156,14 @@ pub(super) async fn those_that_share_a_volume_have_it(driver: &dyn Driver, subje
         assert_eq!(volumes(driver, id).await, [&*volume.id]);
         ok(hotplug.resize_volume(id, &volume.id).await, "resize_volume");
     }
+    let mut second = subject.volume();
+    for order in [0, 1] {
+        (volume.boot_order, second.boot_order) = (Some(1), Some(order));
+        three.volumes = vec![volume.clone(), second.clone()];
+        let odd = driver.ensure_running(&three).await;
+        assert!(matches!(odd, Err(DriverError::BadSpec { .. })), "{odd:?}");
+    }
+    (volume.boot_order, three.volumes) = (None, Vec::new());
     let mut alone = volume.clone();
     alone.shared = false;
     three.volumes.push(alone);

@@ -61,6 +61,7 @@ fn volume(dir: &Path) -> Volume {
         source: VolumeSource::File { path },
         read_only: false,
         shared: false,
+        boot_order: None,
         limits: hypervisor::VolumeLimits::default(),
         bus: None,
         boot: false,

@@ -3,13 +3,13 @@
 use std::os::fd::RawFd;
 
 use hypervisor::{
-    DiskLimits, DriverError, GuestHardware, InputBus, Random, Rates, Result, UsbModel, VideoModel,
-    VolumeLimits, WatchdogAction,
+    DriverError, GuestHardware, InputBus, Random, Result, UsbModel, VideoModel, WatchdogAction,
 };
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::devices::video;
 use super::option::{Arguments, Keyed, Word};
+use crate::limits;
 use crate::machines::Chipset;
 use crate::probe::Accel;
 
@@ -181,10 +181,9 @@ pub(super) fn limited(args: &mut Arguments, hardware: &GuestHardware, node: &str
         return node.to_owned();
     }
     let (group, above) = (format!("limits-{node}"), limited_node(node));
-    let limits = Value::Object(rates(&hardware.disk_limits, ""));
-    args.object(&json!({"qom-type": "throttle-group", "id": group, "limits": limits}));
+    args.object(&limits::of_disk(&group, &hardware.disk_limits));
     args.blockdev(&json!({
-        "driver": "throttle", "node-name": above, "throttle-group": group, "file": node,
+        "driver": "throttle", "node-name": above, "throttle-group": group, "discard": "unmap", "file": node,
     }));
     above
 }
@@ -192,33 +191,4 @@ pub(super) fn limited(args: &mut Arguments, hardware: &GuestHardware, node: &str
 /// The node above `node` that holds its limits.
 pub(crate) fn limited_node(node: &str) -> String {
     format!("{node}-limited")
-}
-
-/// Limits as QEMU's `ThrottleLimits` names them, with this at the end of each name.
-fn rates(limits: &DiskLimits, end: &str) -> Map<String, Value> {
-    let of = |prefix: &str, rates: Rates| {
-        [
-            ("total", rates.total),
-            ("read", rates.read),
-            ("write", rates.write),
-        ]
-        .into_iter()
-        .filter(|(_, rate)| *rate > 0)
-        .map(|(what, rate)| (format!("{prefix}-{what}{end}"), Value::from(rate)))
-        .collect::<Vec<_>>()
-    };
-    let all = of("bps", limits.bytes)
-        .into_iter()
-        .chain(of("iops", limits.operations));
-    all.collect()
-}
-
-/// The object that keeps the limits of a volume.
-pub(crate) fn volume_limits(group: &str, limits: &VolumeLimits) -> Value {
-    let mut all = rates(&limits.rates, "");
-    all.append(&mut rates(&limits.bursts, "-max"));
-    if limits.operation_bytes > 0 {
-        all.insert("iops-size".to_owned(), limits.operation_bytes.into());
-    }
-    json!({"qom-type": "throttle-group", "id": group, "limits": all})
 }

@@ -139,6 +139,7 @@ fn rescued(device: Option<RescueDevice>) -> String {
         },
         read_only: false,
         shared: false,
+        boot_order: None,
         limits: hypervisor::VolumeLimits::default(),
         bus: None,
         boot: false,

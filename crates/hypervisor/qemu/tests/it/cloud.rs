@@ -113,6 +113,7 @@ impl Cloud {
             source: VolumeSource::File { path },
             read_only: false,
             shared: false,
+            boot_order: None,
             limits: hypervisor::VolumeLimits::default(),
             bus: None,
             boot: false,

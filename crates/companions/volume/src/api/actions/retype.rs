@@ -16,7 +16,8 @@ use crate::hosts;
 use crate::policy;
 use crate::schedule::{self, Wanted};
 use crate::service::Volumes;
-use crate::tables::{Status, Word, volume};
+use crate::tables::qos::{self, Consumer};
+use crate::tables::{Status, Word, volume, volume_type};
 use crate::work::migrate::{Kind, State, Why, admit};
 
 #[derive(Debug, Deserialize, Versioned)]
@@ -119,6 +120,25 @@ async fn place(
     }
 }
 
+/// Whether hosts would have to enforce other limits on a volume that gets this type.
+async fn limits_change(tx: &Tx, before: &str, after: &volume_type::Model) -> Result<bool, Fault> {
+    let before = store::find::<volume_type::Entity>(tx, before).await?;
+    let before = before.and_then(|kind| kind.qos_id);
+    if before == after.qos_id {
+        return Ok(false);
+    }
+    for id in [before.as_deref(), after.qos_id.as_deref()] {
+        let specs = match id {
+            Some(id) => store::find::<qos::Entity>(tx, id).await?,
+            None => None,
+        };
+        if specs.is_some_and(|specs| specs.consumer != Consumer::BackEnd) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 async fn accept(
     volumes: &Volumes,
     cx: &Cx,
@@ -134,6 +154,12 @@ async fn accept(
             "Retype needs volume to be in available or in-use state, not be part of an active migration or a \
              consistency group, requested type has to be different that the one from the volume, and for in-use \
              volumes front-end qos specs cannot change."
+                .to_owned(),
+        ));
+    }
+    if row.status != Status::Available && limits_change(tx, &row.type_id, kind).await? {
+        return Err(Fault::InvalidVolume(
+            "Retype cannot change front-end qos specs for in-use volume: the servers that have it keep its limits."
                 .to_owned(),
         ));
     }

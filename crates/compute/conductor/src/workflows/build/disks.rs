@@ -50,6 +50,7 @@ pub async fn make(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next
             tag: wanted.tag.clone(),
             delete_on_termination: wanted.delete_on_termination,
             boot: wanted.boot,
+            boot_order: wanted.boot_order,
             connection: None,
             detaching: false,
         };

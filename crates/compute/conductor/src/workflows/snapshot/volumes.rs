@@ -12,6 +12,7 @@ use clients::{ClientError, Service};
 use compute_model::TaskState;
 use compute_model::fault::Kind;
 use compute_model::image_disks::{self, SnapshotDisk};
+use compute_model::volume::AttachedVolume;
 use compute_rpc::workflows::{
     SNAPSHOT_VOLUMES, SNAPSHOT_VOLUMES_VERSION, SnapshotVolumes as State,
 };
@@ -150,6 +151,15 @@ fn kept(image: &str, error: ClientError) -> Result<(), StepError> {
     Ok(())
 }
 
+/// An order without the gaps that volumes left which went: who boots from the image numbers without gaps.
+fn order_among(all: &[AttachedVolume], order: Option<u32>) -> Option<u32> {
+    let order = order?;
+    let before = all
+        .iter()
+        .filter(|one| one.boot_order.is_some_and(|other| other < order));
+    u32::try_from(before.count() + 1).ok()
+}
+
 async fn describe(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     claimed(cx, env, &state.image, TaskState::ImageUploading).await?;
     let (service, token) = volumes::in_name(env, &state.image.token).await?;
@@ -163,6 +173,7 @@ async fn describe(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next
             snapshot_id: snapshot.id.clone(),
             size: snapshot.size,
             boot: volume.boot,
+            boot_order: order_among(&state.volumes, volume.boot_order),
             bus: state.bus.clone(),
             device_name: volume.device.clone(),
             delete_on_termination: volume.delete_on_termination,

@@ -80,6 +80,7 @@ async fn reserve(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next
         tag: state.tag.clone(),
         delete_on_termination: state.delete_on_termination,
         boot: false,
+        boot_order: None,
         connection: None,
         detaching: false,
     });

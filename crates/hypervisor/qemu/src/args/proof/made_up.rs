@@ -110,6 +110,7 @@ impl Bytes<'_> {
             "limits": if self.rarely(3) { json!({"rates": {"bytes": limit}, "bursts": {"bytes": limit}, "operation_bytes": 7}) } else { json!({}) },
             "bus": self.maybe(&["virtio", "scsi", "ide", "sata"]),
             "boot": self.rarely(3),
+            "boot_order": self.rarely(3).then_some(1),
         })
     }
 

@@ -10,6 +10,7 @@ fn volume(number: u8, boot: bool) -> hypervisor::Volume {
         },
         read_only: false,
         shared: false,
+        boot_order: None,
         limits: hypervisor::VolumeLimits::default(),
         bus: None,
         boot,
@@ -64,9 +65,10 @@ fn volumes_come_behind_the_servers_own_disks_as_descriptors() {
     assert!(!text.contains("/no/name"));
     // Booted from, a volume takes the root disk's turn.
     spec.volumes[0].boot = true;
+    spec.volumes[1].boot_order = Some(1);
     let text = lines(spec.clone(), None, Accel::Tcg, &[], None);
     let boots = disk_devices(&text, &["bootindex"]);
-    assert_eq!(boots, ["", "", "bootindex=1", "", ""]);
+    assert_eq!(boots, ["", "", "bootindex=1", "bootindex=2", ""]);
     // On q35 each has a root port, but that from which the server boots.
     spec.machine_type = Some("q35".parse().unwrap());
     let text = lines(spec, None, Accel::Tcg, &[], None);
@@ -161,4 +163,30 @@ fn volumes_that_contradict_each_other_are_refused() {
     });
     let refused = with(many.collect());
     assert!(matches!(refused, Err(DriverError::Unsupported { .. })));
+}
+
+#[test]
+fn limits_of_a_volume_are_over_its_file_under_its_own_name() {
+    let mut spec = ServerSpec::minimal(ID, "limits");
+    let mut limited = volume(1, false);
+    limited.read_only = true;
+    limited.limits.rates.bytes.total = 10;
+    limited.limits.bursts.bytes.total = 20;
+    limited.limits.rates.operations.read = 30;
+    limited.limits.operation_bytes = 40;
+    spec.volumes = vec![limited, volume(2, false)];
+    let text = lines(spec.clone(), None, Accel::Tcg, &[], None);
+    let [one, two] = [0, 1].map(|number: usize| volumes::node(&spec.volumes[number].id));
+    let object = format!(
+        "{{\"id\":\"limits-{one}\",\"limits\":{{\"bps-total\":10,\"bps-total-max\":20,\"iops-read\":30,\"iops-size\":40}},\"qom-type\":\"throttle-group\"}}"
+    );
+    let node = format!(
+        "{{\"discard\":\"unmap\",\"driver\":\"throttle\",\"file\":{{\"discard\":\"unmap\",\"driver\":\"raw\",\"file\":{{\"discard\":\"unmap\",\"driver\":\"file\",\"filename\":\"/dev/fdset/100\",\"read-only\":true}},\"read-only\":true}},\"node-name\":\"{one}\",\"read-only\":true,\"throttle-group\":\"limits-{one}\"}}"
+    );
+    let places = [object, node].map(|wanted| {
+        text.find(&wanted)
+            .unwrap_or_else(|| panic!("{wanted}\n{text}"))
+    });
+    assert!(places[0] < places[1], "QEMU looks for the group at once");
+    assert!(!text.contains(&format!("limits-{two}")));
 }
