@@ -64,7 +64,7 @@ impl rest::Service for Face {
     const PATHS: Paths = Paths {
         project_before: true,
         json_after: true,
-        slash_after: true,
+        slash_after: false,
         head_is_get: true,
     };
 

@@ -208,6 +208,18 @@ pub async fn shown(volumes: &Volumes, call: &Call, row: Model) -> Result<Answer,
     call.render_under("snapshot", &detail(volumes, &call.cx, &one))
 }
 
+/// The answer to who made or changed a snapshot: Cinder shows its extended attributes in lists and by themselves alone.
+async fn changed(volumes: &Volumes, call: &Call, row: Model) -> Result<Answer, Fault> {
+    let mut found = gather(volumes.db().read(), vec![row]).await?;
+    let one = found.pop().ok_or(Fault::Internal("a snapshot was lost"))?;
+    let view = SnapshotView {
+        project_id: None,
+        progress: None,
+        ..detail(volumes, &call.cx, &one)
+    };
+    call.render_under("snapshot", &view)
+}
+
 #[derive(Debug, Deserialize, Versioned)]
 pub struct CreateSnapshot {
     pub snapshot: NewSnapshot,
@@ -262,7 +274,7 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     })
     .await?;
     volumes.nudge(nudge);
-    shown(&volumes, &call, row).await
+    changed(&volumes, &call, row).await
 }
 
 /// What a new snapshot is to be.
@@ -429,7 +441,7 @@ pub async fn update(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
         Ok::<_, Fault>(row)
     })
     .await?;
-    shown(&volumes, &call, row).await
+    changed(&volumes, &call, row).await
 }
 
 /// The snapshot, locked.

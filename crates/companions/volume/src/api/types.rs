@@ -336,7 +336,16 @@ pub async fn update(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
         Err(Fault::Database(error)) if error.is_duplicate() => {
             Err(taken(changes.name.as_deref().unwrap_or_default()))
         }
-        other => call.render_under("volume_type", &view(&volumes, &call.cx, &other?)),
+        other => {
+            let kind = other?;
+            // As Cinder, which shows these where a type is made, listed or shown.
+            let view = TypeView {
+                qos_specs_id: None,
+                access: None,
+                ..view(&volumes, &call.cx, &kind)
+            };
+            call.render_under("volume_type", &view)
+        }
     }
 }
 

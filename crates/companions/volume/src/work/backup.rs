@@ -44,8 +44,11 @@ pub struct Gone {
     pub backup_id: String,
 }
 
-/// What keeps backups, as records of them say.
-pub const SERVICE: &str = "kilonova.backup.file";
+/// What keeps backups, as records of them say: among the names of Cinder's drivers, as clients expect.
+pub const SERVICE: &str = "cinder.backup.drivers.kilonova";
+
+/// The same, in records that were made before 2026-11-30.
+pub const OLDER_SERVICE: &str = "kilonova.backup.file";
 
 /// How often it is looked whether other work on a backup has ended.
 const LOOK: Duration = Duration::from_secs(1);

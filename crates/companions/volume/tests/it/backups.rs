@@ -313,6 +313,8 @@ async fn statuses_are_reset_and_records_are_moved() {
             .is(202);
         cinder.get(ALICE, &export).await.is(403);
         let record = cinder.get(ADMIN, &export).await.is(200).json();
+        let keeper = &record["backup-record"]["backup_service"];
+        assert_eq!(*keeper, "cinder.backup.drivers.kilonova");
         let import = async |body: &Value| {
             cinder
                 .post(ADMIN, "/backups/import_record", body.clone())
@@ -344,7 +346,9 @@ async fn statuses_are_reset_and_records_are_moved() {
         cinder.delete(ADMIN, &path).await.is(202);
         cinder.is_gone(&path).await;
         std::fs::rename(&away, &back).expect("moved back");
-        import(&record).await.is(201);
+        let mut older = record.clone();
+        older["backup-record"]["backup_service"] = json!("kilonova.backup.file");
+        import(&older).await.is(201);
         let found = cinder.get(ADMIN, &path).await.json()["backup"].clone();
         assert_eq!(
             (&found["status"], &found["name"], &found["volume_id"]),

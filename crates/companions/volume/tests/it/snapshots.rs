@@ -17,6 +17,9 @@ impl Cinder {
         let made = made.is(202).json();
         let id = made["snapshot"]["id"].as_str().expect("an id").to_owned();
         assert_eq!(made["snapshot"]["status"], "creating");
+        // These are shown by lists and by the snapshot itself alone.
+        let progress = "os-extended-snapshot-attributes:progress";
+        assert_eq!(made["snapshot"].get(progress), None);
         self.reaches(&format!("/snapshots/{id}"), "snapshot", "available")
             .await;
         id

@@ -31,6 +31,9 @@ async fn types_are_made_changed_and_deleted() {
         assert!(seen["volume_type"].get("qos_specs_id").is_none());
         let changes = json!({"volume_type": {"description": "quick"}});
         let changed = cinder.put(ADMIN, &path, changes).await.is(200).json();
+        for shown_elsewhere in ["qos_specs_id", "os-volume-type-access:is_public"] {
+            assert_eq!(changed["volume_type"].get(shown_elsewhere), None);
+        }
         assert_eq!(changed["volume_type"]["description"], "quick");
         cinder
             .put(ADMIN, &path, json!({"volume_type": {}}))

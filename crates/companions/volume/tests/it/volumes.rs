@@ -8,6 +8,8 @@ use crate::{ADMIN, ALICE, BOB, Cinder, READER, SERVICE};
 #[tokio::test]
 async fn a_volume_is_made_shown_changed_and_deleted() {
     for cinder in Cinder::all().await {
+        // A client that lost the id does not take the list for the volume.
+        cinder.get(ALICE, "/volumes/").await.is(404);
         let wish =
             json!({"name": " data ", "description": "mine", "metadata": {"a": "1"}, "size": "2"});
         let made = cinder.begin(ALICE, wish).await;

@@ -18,7 +18,7 @@ use crate::quota::{self, More};
 use crate::service::Volumes;
 use crate::tables::backup::{Entity, Model};
 use crate::tables::{BackupStatus, Word};
-use crate::work::backup::{SERVICE, service};
+use crate::work::backup::{OLDER_SERVICE, SERVICE, service};
 
 /// A record, as JSON below base64. The names are Cinder's.
 #[derive(Debug, Serialize, Deserialize)]
@@ -150,7 +150,7 @@ fn decoded(text: &str) -> Result<Record, Fault> {
 
 /// Why the backup of a record cannot be used, if so: it is kept by another service, or its files are not there.
 async fn why_not(volumes: &Volumes, id: Id, keeper: &str) -> Result<Option<String>, Fault> {
-    if keeper != SERVICE {
+    if ![SERVICE, OLDER_SERVICE].contains(&keeper) {
         return Ok(Some(format!(
             "Import record failed, cannot find backup service to perform the import. Request service {keeper}."
         )));
