@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use testing::TestCloud;
 use testing::cloud::refusal;
+use testing::{TestCloud, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_taken_port_is_named_with_the_option_to_change() {
@@ -243,9 +243,8 @@ fn a_cloud_that_nobody_has_any_more_keeps_no_file_open() {
     });
     runtime.shutdown_timeout(testing::TIMEOUT);
     // The threads of SQLite end by themselves.
-    let began = std::time::Instant::now();
-    while !open(&folder).is_empty() && began.elapsed() < testing::TIMEOUT {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    assert_eq!(open(&folder), Vec::<PathBuf>::new());
+    let another = tokio::runtime::Runtime::new().expect("a runtime");
+    another.block_on(until("its files are closed", || async {
+        open(&folder).is_empty().then_some(())
+    }));
 }

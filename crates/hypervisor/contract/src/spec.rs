@@ -373,6 +373,16 @@ pub struct Volume {
     pub boot_order: Option<u32>,
 }
 
+impl Volume {
+    /// Whether its `boot_order` is that of the disk that the guest boots from, which is 0, or of one of these.
+    pub fn order_is_taken(&self, others: &[Volume]) -> bool {
+        let Some(order) = self.boot_order else {
+            return false;
+        };
+        order == 0 || others.iter().any(|other| other.boot_order == Some(order))
+    }
+}
+
 /// Where the bytes of a volume are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -88,9 +88,7 @@ pub(crate) fn check(volumes: &[Volume]) -> Result<()> {
         if volumes[..number].iter().any(|other| other.id == volume.id) {
             return Err(refused(volume, "it is there twice"));
         }
-        let order = volume.boot_order;
-        let taken = |other: &Volume| order.is_some() && other.boot_order == order;
-        if order == Some(0) || volumes[..number].iter().any(taken) {
+        if volume.order_is_taken(&volumes[..number]) {
             return Err(refused(volume, "its order is another disk's"));
         }
     }

@@ -1,19 +1,20 @@
 //! What the type of a volume says to hosts: several servers may have it, and how much each may read and write.
 
-use http::Method;
 use hypervisor::{Rates, Volume};
 use serde_json::{Value, json};
 use testing::{Server, TestCloud, User, until};
 
 use super::{attach_at, free, last_action, listed, of_guest, running};
 
-/// A volume of 2 GiB of a new type.
-async fn volume_of(cloud: &TestCloud, demo: &User, kind: Value) -> String {
+/// A volume of 2 GiB of a new type, and the type.
+async fn volume_of(cloud: &TestCloud, demo: &User, kind: Value) -> (String, String) {
     let admin = cloud.admin().await;
     let path = format!("/volume/v3/{}/types", admin.project_id);
     let made = admin.post(&path, &json!({ "volume_type": kind })).await;
-    let name = made.expect(200)["volume_type"]["name"].take();
-    demo.volume(json!({"size": 2, "volume_type": name})).await
+    let kind = made.expect(200)["volume_type"]["id"].take();
+    let kind = kind.as_str().expect("an id").to_owned();
+    let volume = demo.volume(json!({"size": 2, "volume_type": kind})).await;
+    (volume, kind)
 }
 
 async fn has(cloud: &TestCloud, server: &Server) -> Volume {
@@ -26,7 +27,7 @@ async fn servers_of_one_host_share_a_volume_of_such_a_type() {
     let (cloud, server) = running().await;
     let demo = &server.user;
     let kind = json!({"name": "shared", "extra_specs": {"multiattach": "<is> True"}});
-    let id = volume_of(&cloud, demo, kind).await;
+    let (id, _) = volume_of(&cloud, demo, kind).await;
     let why = attach_at(&server, "2.59", json!({"volumeId": id})).await;
     assert!(why.fault(400).contains("2.60"));
     attach_at(&server, "2.60", json!({"volumeId": id}))
@@ -80,17 +81,8 @@ async fn limits_of_a_type_are_those_of_its_volumes_in_guests() {
         let made = admin.post(&path, &specs(name, key)).await;
         let qos = made.expect(200)["qos_specs"]["id"].take();
         let qos = qos.as_str().expect("an id");
-        let volume = volume_of(&cloud, demo, json!({"name": name}));
-        let types = format!("/volume/v3/{}/types", admin.project_id);
-        volumes.push(volume.await);
-        let all = admin.get(&types).await.expect(200)["volume_types"].take();
-        let kind = all
-            .as_array()
-            .into_iter()
-            .flatten()
-            .find(|kind| kind["name"] == name);
-        let kind = kind.expect("the type")["id"].clone();
-        let kind = kind.as_str().expect("an id");
+        let (volume, kind) = volume_of(&cloud, demo, json!({"name": name})).await;
+        volumes.push(volume);
         let path = format!("{path}/{qos}/associate?vol_type_id={kind}");
         admin.get(&path).await.expect(202);
     }
@@ -107,9 +99,7 @@ async fn limits_of_a_type_are_those_of_its_volumes_in_guests() {
         assert_eq!(limits.rates.operations, rates(limit));
     }
     // What no host enforces is refused, and told.
-    let path = format!("/servers/{}/os-volume_attachments", server.id);
-    let wanted = json!({"volumeAttachment": {"volumeId": volumes[2]}});
-    demo.compute("2.101", Method::POST, &path, Some(&wanted))
+    attach_at(&server, "2.101", json!({"volumeId": volumes[2]}))
         .await
         .expect(202);
     until("it is refused", || async {

@@ -192,7 +192,7 @@ async fn apply(tx: &Tx, row: &Model, change: &Change) -> Result<(), Fault> {
     match change {
         Change::Set(wish, specs) => {
             if let Some(consumer) = *wish {
-                if consumer == Consumer::BackEnd && !types(tx, &row.id).await?.is_empty() {
+                if !consumer.has_hosts() && !types(tx, &row.id).await?.is_empty() {
                     return Err(back_end());
                 }
                 let changed = Model {
@@ -244,7 +244,7 @@ fn back_end() -> Fault {
 
 /// The specs hold for a type from now on.
 async fn join(tx: &Tx, row: &Model, type_id: &str) -> Result<(), Fault> {
-    if row.consumer == Consumer::BackEnd {
+    if !row.consumer.has_hosts() {
         return Err(back_end());
     }
     let kind = store::locked::<volume_type::Entity>(tx, type_id).await?;

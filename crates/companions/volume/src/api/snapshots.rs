@@ -203,15 +203,18 @@ pub async fn show(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
 
 /// The answer that shows a snapshot.
 pub async fn shown(volumes: &Volumes, call: &Call, row: Model) -> Result<Answer, Fault> {
-    let mut found = gather(volumes.db().read(), vec![row]).await?;
-    let one = found.pop().ok_or(Fault::Internal("a snapshot was lost"))?;
+    let one = whole(volumes, row).await?;
     call.render_under("snapshot", &detail(volumes, &call.cx, &one))
+}
+
+async fn whole(volumes: &Volumes, row: Model) -> Result<Found, Fault> {
+    let mut found = gather(volumes.db().read(), vec![row]).await?;
+    found.pop().ok_or(Fault::Internal("a snapshot was lost"))
 }
 
 /// The answer to who made or changed a snapshot: Cinder shows its extended attributes in lists and by themselves alone.
 async fn changed(volumes: &Volumes, call: &Call, row: Model) -> Result<Answer, Fault> {
-    let mut found = gather(volumes.db().read(), vec![row]).await?;
-    let one = found.pop().ok_or(Fault::Internal("a snapshot was lost"))?;
+    let one = whole(volumes, row).await?;
     let view = SnapshotView {
         project_id: None,
         progress: None,

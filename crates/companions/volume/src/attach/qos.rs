@@ -7,7 +7,7 @@ use sql::sea_orm::{ConnectionTrait, DbErr};
 
 use crate::db::properties;
 use crate::db::store;
-use crate::tables::qos::{self, Consumer};
+use crate::tables::qos;
 use crate::tables::{Owner, volume, volume_type};
 
 /// Limits that may grow with the volume.
@@ -30,7 +30,7 @@ pub(super) async fn for_hosts(
         return Ok(None);
     };
     let found = store::find::<qos::Entity>(db, &id).await?;
-    if found.is_none_or(|found| found.consumer == Consumer::BackEnd) {
+    if !found.is_some_and(|found| found.consumer.has_hosts()) {
         return Ok(None);
     }
     let specs = properties::of(db, Owner::Qos, &id).await?;

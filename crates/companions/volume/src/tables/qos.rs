@@ -18,6 +18,13 @@ pub enum Consumer {
     Both,
 }
 
+impl Consumer {
+    /// Whether hosts enforce the specs, alone or too.
+    pub fn has_hosts(self) -> bool {
+        self != Consumer::BackEnd
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "qos_specs")]
 pub struct Model {

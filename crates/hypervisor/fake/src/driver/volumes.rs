@@ -38,9 +38,7 @@ impl FakeDriver {
             if volumes[..number].iter().any(|other| other.id == volume.id) {
                 return refused(volume, "it is there twice");
             }
-            let order = volume.boot_order;
-            let taken = |other: &Volume| order.is_some() && other.boot_order == order;
-            if order == Some(0) || volumes[..number].iter().any(taken) {
+            if volume.order_is_taken(&volumes[..number]) {
                 return refused(volume, "its order is another disk's");
             }
             if !path.is_file() {

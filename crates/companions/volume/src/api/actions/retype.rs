@@ -16,7 +16,7 @@ use crate::hosts;
 use crate::policy;
 use crate::schedule::{self, Wanted};
 use crate::service::Volumes;
-use crate::tables::qos::{self, Consumer};
+use crate::tables::qos;
 use crate::tables::{Status, Word, volume, volume_type};
 use crate::work::migrate::{Kind, State, Why, admit};
 
@@ -132,7 +132,7 @@ async fn limits_change(tx: &Tx, before: &str, after: &volume_type::Model) -> Res
             Some(id) => store::find::<qos::Entity>(tx, id).await?,
             None => None,
         };
-        if specs.is_some_and(|specs| specs.consumer != Consumer::BackEnd) {
+        if specs.is_some_and(|specs| specs.consumer.has_hosts()) {
             return Ok(true);
         }
     }
