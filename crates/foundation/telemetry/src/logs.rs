@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
-use crate::TelemetrySettings;
+use crate::{TelemetrySettings, recorder};
 
 /// Libraries that log each connection or statement as information.
 const QUIET: &str =
@@ -28,7 +28,8 @@ pub enum TelemetryError {
     Levels(String),
 }
 
-/// Sets up the log of this process; later calls change nothing.
+/// Sets up the log and the metrics of this process; later calls change nothing. What is counted
+/// before is lost, so it is called before anything is started.
 ///
 /// # Errors
 /// The log file cannot be opened, or the levels are not understood.
@@ -49,6 +50,7 @@ pub fn init(settings: &TelemetrySettings) -> Result<(), TelemetryError> {
         None => (BoxMakeWriter::new(io::stderr), io::stderr().is_terminal()),
     };
     install(settings.json, filter, writer, colours);
+    recorder::install();
     Ok(())
 }
 

@@ -36,7 +36,12 @@ fn handle() -> &'static PrometheusHandle {
     })
 }
 
-/// Installs the recorder and gives the route `/metrics`. `version` is shown in `kilonova_build_info`.
+/// Sets up the process's recorder, so that what is counted from now on is kept.
+pub(crate) fn install() {
+    handle();
+}
+
+/// Installs the recorder where [`init`](crate::init) did not, and gives the route `/metrics`. `version` is shown in `kilonova_build_info`.
 pub fn metrics_router(version: &'static str) -> Router {
     handle();
     metrics::gauge!("kilonova_build_info", "version" => version).set(1.0);
@@ -74,6 +79,8 @@ mod tests {
 
     #[tokio::test]
     async fn several_clouds_of_a_process_share_the_metrics() {
+        crate::init(&crate::TelemetrySettings::default()).expect("a log and metrics");
+        metrics::gauge!("set_while_starting").set(1.0);
         let (first, second) = (metrics_router("1"), metrics_router("1"));
         metrics::counter!("ours_total", "kind" => "x").increment(2);
         metrics::histogram!("took_seconds").record(0.003);
@@ -85,6 +92,7 @@ mod tests {
             let body = answer.into_body().collect().await.expect("body").to_bytes();
             let text = String::from_utf8_lossy(&body);
             for line in [
+                "set_while_starting 1",
                 "ours_total{kind=\"x\"} 2",
                 "took_seconds_bucket{le=\"0.005\"} 1",
                 "kilonova_build_info{version=\"1\"} 1",

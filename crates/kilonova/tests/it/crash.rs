@@ -202,14 +202,14 @@ async fn the_audit_names_what_leaked_whether_the_cloud_runs_or_not() {
     let doctor = process.run(&["doctor"]);
     let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
     assert!(said.contains(stray), "{said}");
-    let metrics = reqwest::get(format!("{}/metrics", process.url))
-        .await
-        .unwrap();
-    let metrics = metrics.text().await.unwrap();
-    assert!(
-        metrics.contains("kilonova_guests_quarantined 1"),
-        "{metrics}"
-    );
+    until("the metrics count the stray guest", || async {
+        let metrics = reqwest::get(format!("{}/metrics", process.url)).await;
+        let metrics = metrics.unwrap().text().await.unwrap();
+        metrics
+            .contains("kilonova_guests_quarantined 1")
+            .then_some(())
+    })
+    .await;
     assert!(host.join(format!("{stray}.json")).exists());
     // It goes when an operator says so.
     let said = process.run(&["guests", "remove", stray]);
