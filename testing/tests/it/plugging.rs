@@ -35,7 +35,7 @@ async fn switch_on(user: &User, port: &str) {
 /// A build of a server on these networks: the server and the work under way.
 async fn begin(
     stage: &Stage,
-    runner: &Runner<Env>,
+    runner: &Runner,
     networks: Vec<NetworkRequest>,
 ) -> (String, WorkflowId) {
     let plan = BuildPlan {

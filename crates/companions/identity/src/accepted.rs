@@ -39,12 +39,40 @@ fn with(mut accepts: Accepts, parts: &[(&'static str, Fate)]) -> Accepts {
     accepts
 }
 
+/// What a login names, `auth` of `POST /v3/auth/tokens`.
+const LOGIN: &[(&str, Fate)] = &[
+    (
+        "identity.methods",
+        Fate::Within("those of the option `methods`; others are answered 401"),
+    ),
+    ("identity.password.user", Fate::Honoured),
+    ("identity.token.id", Fate::Honoured),
+    ("identity.application_credential", Fate::Honoured),
+    (
+        "identity.totp.user",
+        Fate::Within(
+            "a passcode is good for its time, and as often as it is given, as in Keystone",
+        ),
+    ),
+    (
+        "scope",
+        Fate::Within(
+            "one of `project`, `domain`, `system`, `OS-TRUST:trust`, `unscoped`; two of them are refused with 400",
+        ),
+    ),
+];
+
 /// All resources.
 pub fn accepted() -> Vec<Accepts> {
     let config = Accepts {
         resource: "config (of a domain)",
         attributes: domain_config::accepted(),
         unknown: "refused with 403",
+    };
+    let login = Accepts {
+        resource: "login",
+        attributes: LOGIN.to_vec(),
+        unknown: UNSEEN,
     };
     vec![
         of("access_rule", access_rules::RULE, CLOSED),
@@ -64,6 +92,7 @@ pub fn accepted() -> Vec<Accepts> {
         plain::<endpoint_filters::EndpointGroups>(),
         of("group", groups::NEW, KEPT),
         plain::<limits::Limits>(),
+        login,
         plain::<policies::Policies>(),
         with(of("project", projects::NEW, KEPT), IMMUTABLE),
         plain::<regions::Regions>(),

@@ -55,7 +55,7 @@ pub const OPTIONS: &[(&str, Fate)] = &[
     ("options.multi_factor_auth_enabled", Fate::Honoured),
     (
         "options.multi_factor_auth_rules",
-        Fate::Within("rules of methods that this service has; others are refused with 400"),
+        Fate::Within("rules of methods that are enabled; others are refused with 400"),
     ),
 ];
 
@@ -65,8 +65,8 @@ impl Options {
         serde_json::from_str(&row.options).unwrap_or_default()
     }
 
-    /// Whether these methods together are enough for a login. Rules that ask for a method which this
-    /// service lacks cannot be set, so none is passed over.
+    /// Whether these methods together are enough for a login. Rules that ask for a method which is
+    /// not enabled cannot be set; one of a method that was disabled later is not fulfilled.
     pub fn satisfied_by(&self, methods: u8) -> bool {
         let rules = self.multi_factor_auth_rules.as_deref().unwrap_or_default();
         if rules.is_empty() || self.multi_factor_auth_enabled == Some(false) {
@@ -81,16 +81,16 @@ impl Options {
     }
 }
 
-/// Puts the options of a body over those that a user has; null takes one away.
+/// Puts the options of a body over those that a user has; null takes one away. Rules may ask for these methods.
 ///
 /// # Errors
 /// An option that nobody knows, or one with a value that is none.
-pub fn merge_options(old: &str, body: &Object) -> Result<Object, Fault> {
+pub fn merge_options(old: &str, body: &Object, methods: &[String]) -> Result<Object, Fault> {
     let mut options: Object = serde_json::from_str(old).unwrap_or_default();
     for (name, value) in body {
         let complaint = match (name.as_str(), value) {
             (RULES, Value::Null) => None,
-            (RULES, value) => bad_rules(value),
+            (RULES, value) => bad_rules(value, methods),
             (flag, Value::Bool(_) | Value::Null) if FLAGS.contains(&flag) => None,
             (flag, value) if FLAGS.contains(&flag) => {
                 Some(format!("{value} is not of type 'boolean', 'null'"))
@@ -115,17 +115,19 @@ pub fn merge_options(old: &str, body: &Object) -> Result<Object, Fault> {
     Ok(options)
 }
 
-fn bad_rules(value: &Value) -> Option<String> {
+fn bad_rules(value: &Value, methods: &[String]) -> Option<String> {
     let Ok(rules) = serde_json::from_value::<Vec<Vec<String>>>(value.clone()) else {
         return Some(format!("{value} is not a list of lists of strings"));
     };
     if rules.iter().any(Vec::is_empty) {
         return Some("[] should be non-empty".to_owned());
     }
-    let known = |name: &str| METHODS.iter().any(|(known, _)| *known == name);
-    let foreign = rules.iter().flatten().find(|name| !known(name))?;
+    let foreign = rules
+        .iter()
+        .flatten()
+        .find(|name| !methods.contains(name))?;
     Some(format!(
-        "this service has no authentication method '{foreign}'"
+        "the authentication method '{foreign}' is not enabled"
     ))
 }
 
@@ -384,7 +386,10 @@ mod tests {
 
     #[test]
     fn options_are_merged_and_unknown_ones_refused() {
-        let merged = |old: &str, body: Value| merge_options(old, body.as_object().expect("object"));
+        let merged = |old: &str, body: Value| {
+            let methods = ["password".to_owned(), "token".to_owned()];
+            merge_options(old, body.as_object().expect("object"), &methods)
+        };
         let old = r#"{"lock_password":true}"#;
         let new = merged(
             old,

@@ -3,6 +3,7 @@
 //! Every failure to prove an identity answers the same 401, after the same work.
 
 mod attempts;
+mod totp;
 
 use std::net::IpAddr;
 
@@ -23,7 +24,10 @@ use crate::state::State;
 use crate::tables::{application_credentials, projects, trusts, users};
 use crate::tokens;
 
-pub use attempts::check_password;
+pub use attempts::{check_password, forgive};
+
+/// The bit of a login by password in [`METHODS`].
+pub const PASSWORD: u8 = 1;
 
 /// What the methods of one request proved.
 #[derive(Default)]
@@ -35,6 +39,8 @@ struct Proof {
     /// A token made from a token ends with it.
     latest_end: Option<DateTime<Utc>>,
     application_credential: Option<application_credentials::Model>,
+    /// Who gave a password or a passcode, when all that were given are right.
+    guesser: Option<users::Model>,
 }
 
 /// Reads `{"auth": …}` that came from `address`, and makes the token that it asks for.
@@ -44,7 +50,7 @@ pub async fn log_in(
     auth: &Object,
 ) -> Result<(String, Session), Fault> {
     let identity = object(auth, "identity", "auth")?;
-    let methods = methods(identity)?;
+    let methods = methods(identity, &state.settings.methods)?;
     one_scope(auth.get("scope"))?;
     let mut proof = Proof::default();
     for (name, bit, data) in methods {
@@ -55,6 +61,7 @@ pub async fn log_in(
             "application_credential" => {
                 application_credential(state, address, data, &mut proof).await?;
             }
+            "totp" => passcode(state, address, data, &mut proof).await?,
             _ => return Err(unsupported()),
         }
     }
@@ -63,12 +70,15 @@ pub async fn log_in(
 
 /// The methods of a login with their bits and data, each once however often it is named, before any
 /// of them costs work.
-fn methods(identity: &Object) -> Result<Vec<(&str, u8, &Object)>, Fault> {
+fn methods<'a>(
+    identity: &'a Object,
+    enabled: &[String],
+) -> Result<Vec<(&'a str, u8, &'a Object)>, Fault> {
     let names = identity
         .get("methods")
         .and_then(Value::as_array)
         .ok_or_else(|| Fault::BadRequest("'methods' is a required property".to_owned()))?;
-    let mut found: Vec<(&str, u8, &Object)> = Vec::new();
+    let mut found: Vec<(&'a str, u8, &'a Object)> = Vec::new();
     for name in names {
         let name = name.as_str().ok_or_else(|| {
             Fault::BadRequest(
@@ -78,7 +88,10 @@ fn methods(identity: &Object) -> Result<Vec<(&str, u8, &Object)>, Fault> {
         if found.iter().any(|(known, ..)| *known == name) {
             continue;
         }
-        let known = METHODS.iter().find(|(known, _)| *known == name);
+        let mut known = METHODS
+            .iter()
+            .filter(|_| enabled.iter().any(|on| on == name));
+        let known = known.find(|(known, _)| *known == name);
         let (_, bit) = known.ok_or_else(unsupported)?;
         found.push((name, *bit, object(identity, name, "identity")?));
     }
@@ -119,13 +132,9 @@ pub async fn vouched(
     user: &users::Model,
     project_id: &str,
 ) -> Result<(String, Session), Fault> {
-    let bit = METHODS
-        .iter()
-        .find(|(name, _)| *name == "password")
-        .map_or(0, |(_, bit)| *bit);
     let proof = Proof {
         user_id: Some(user.id.clone()),
-        methods: bit,
+        methods: PASSWORD,
         ..Proof::default()
     };
     let scope = serde_json::json!({"project": {"id": project_id}});
@@ -144,6 +153,10 @@ async fn finish(
         .ok_or(Fault::Unauthorized)?;
     if !Options::of(&user).satisfied_by(proof.methods) {
         return Err(Fault::Unauthorized);
+    }
+    // Not before: who knows one of two secrets could guess the other for ever.
+    if let Some(guesser) = &proof.guesser {
+        attempts::forgive(state, guesser).await?;
     }
     let (wanted, trust_id) = wanted_scope(state, scope, &proof).await?;
     let now = sql::micros(Utc::now());
@@ -214,7 +227,25 @@ async fn password(
             user.id
         )));
     }
-    prove(proof, &user.id)
+    prove(proof, &user.id)?;
+    proof.guesser = Some(user);
+    Ok(())
+}
+
+async fn passcode(
+    state: &State,
+    address: Option<IpAddr>,
+    data: &Object,
+    proof: &mut Proof,
+) -> Result<(), Fault> {
+    let claim = object(data, "user", "totp")?;
+    let passcode = text(claim, "passcode", "user")?;
+    let asker = Asker::at(address, claimed(claim));
+    let find = || find_user(state, claim);
+    let user = totp::check_passcode(state, asker, passcode, find).await?;
+    prove(proof, &user.id)?;
+    proof.guesser = Some(user);
+    Ok(())
 }
 
 /// The user that a body names, by id, or by name and domain. A domain beside an id is no contradiction.

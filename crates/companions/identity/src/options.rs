@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use settings::{Opt, Problems, Reader, Section, SectionInfo, common};
 
+use crate::payload::METHODS;
 use crate::settings::{Compliance, FernetKeys, QueueLimits, Settings};
 
 /// All of them.
@@ -45,6 +46,13 @@ impl Section for Settings {
             Opt::integer("token_expiration", "3600", "Life of a token in seconds.")
                 .range(60, 31_536_000)
                 .formerly(&["token/expiration"]),
+            Opt::list(
+                "methods",
+                "password,token,application_credential",
+                "The methods by which one may log in; totp is there too. A passcode of six digits is guessed sooner \
+                 than a password: with totp, give users rules that ask for both, and set lockout_failure_attempts.",
+            )
+            .formerly(&["auth/methods"]),
             Opt::integer(
                 "password_hash_rounds",
                 "12",
@@ -90,6 +98,11 @@ impl Section for Settings {
         if limits.per_address > limits.total {
             from.refuse("password_queue_per_address", "more than password_queue");
         }
+        let methods = from.list("methods");
+        let known = |name: &String| METHODS.iter().any(|(known, _)| known == name);
+        if let Some(foreign) = methods.iter().find(|name| !known(name)) {
+            from.refuse("methods", format!("there is no method '{foreign}'"));
+        }
         Settings {
             connection: from.optional("connection"),
             token_expiration: from.integer("token_expiration"),
@@ -101,6 +114,7 @@ impl Section for Settings {
             credential_keys: PathBuf::from("keys/credential"),
             keys: settings::defaults(),
             password_hash_rounds: from.integer("password_hash_rounds"),
+            methods,
             max_password_length: 4096,
             password_queue: limits,
             compliance: settings::defaults(),

@@ -12,7 +12,12 @@ use chrono::{DateTime, Utc};
 const VERSION: u8 = 1;
 
 /// Methods of authentication with their bit.
-pub const METHODS: &[(&str, u8)] = &[("password", 1), ("token", 2), ("application_credential", 4)];
+pub const METHODS: &[(&str, u8)] = &[
+    ("password", 1),
+    ("token", 2),
+    ("application_credential", 4),
+    ("totp", 8),
+];
 
 /// What a token is good for.
 #[derive(Debug, Clone, PartialEq, Eq)]

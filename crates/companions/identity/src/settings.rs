@@ -30,6 +30,8 @@ pub struct Settings {
     pub keys: FernetKeys,
     /// Cost of a password hash: 2^rounds (`[identity] password_hash_rounds`); at least 4, Keystone's default 12.
     pub password_hash_rounds: u32,
+    /// The methods by which one may log in, of those in [`METHODS`](crate::payload::METHODS) (`[auth] methods`).
+    pub methods: Vec<String>,
     /// Longest accepted password in characters (`[identity] max_password_length`).
     pub max_password_length: usize,
     /// How many password checks may wait.

@@ -6,7 +6,7 @@
 pub mod kinds;
 pub mod tables;
 
-use rest::accepted::{Accepts, Fate};
+use rest::accepted::Fate;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -72,7 +72,7 @@ impl Attribute {
     }
 
     /// Whether a body may name it at all.
-    const fn is_shown_only(&self) -> bool {
+    pub const fn is_shown_only(&self) -> bool {
         matches!(self.post, Post::Never) && !self.put
     }
 }
@@ -214,22 +214,6 @@ pub fn honour(table: &[Attribute], attrs: &Attrs) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// What becomes of the attributes of all resources.
-pub fn accepted() -> Vec<Accepts> {
-    let fate = |row: &Attribute| match row.is_shown_only() {
-        true => Fate::Shown,
-        false => row.fate,
-    };
-    let tables = tables::ALL.iter();
-    tables
-        .map(|(resource, table)| Accepts {
-            resource,
-            attributes: table.iter().map(|row| (row.name, fate(row))).collect(),
-            unknown: "refused with 400: \"Unrecognized attribute(s) '…'\"",
-        })
-        .collect()
 }
 
 /// Reads one object of a body by the table of its resource.

@@ -10,6 +10,7 @@
 //!
 //! Use: [`Networks::open`], [`Networks::set_event_sink`], [`Networks::router`], [`Networks::start`].
 
+mod accepted;
 mod addresses;
 mod agents;
 mod api;
@@ -68,7 +69,7 @@ pub use network_plane::{GatewayService, host};
 pub use policy::RULES as POLICY_RULES;
 
 pub use self::settings::{PlaneKind, Settings};
-pub use attributes::accepted;
+pub use accepted::accepted;
 pub use metadata::MetadataUpstream;
 pub use service::{AuditError, Networks, OpenError};
 pub use sink::{EventSink, SinkError};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use rest::accepted::Fate;
 use serde_json::{Map, Value, json};
 use sql::sea_orm::sea_query::{
     Asterisk, Expr, ExprTrait, Func, OnConflict, Query, SelectStatement,
@@ -220,6 +221,34 @@ pub async fn page(
     Ok(reading.page())
 }
 
+/// What a body that sets quotas may name beside the limits.
+const CONTROL: &[(&str, Fate)] = &[
+    (
+        "check_limit",
+        Fate::Within("a limit below what is in use is refused with 400"),
+    ),
+    (
+        "force",
+        Fate::Hint("a limit is not compared with what is in use unless `check_limit` asks"),
+    ),
+    (
+        "project_id",
+        Fate::Hint("the project is that of the path, as in Neutron"),
+    ),
+    (
+        "tenant_id",
+        Fate::Hint("the project is that of the path, as in Neutron"),
+    ),
+];
+
+/// What becomes of the parts of a body that sets quotas.
+pub fn accepted() -> Vec<(&'static str, Fate)> {
+    let limits = LIMITED
+        .iter()
+        .map(|limited| (limited.resource, Fate::Honoured));
+    limits.chain(CONTROL.iter().copied()).collect()
+}
+
 /// Sets quotas of a project.
 ///
 /// # Errors
@@ -228,9 +257,8 @@ pub async fn set(tx: &Tx, project: &str, body: &Map<String, Value>) -> Result<Vi
     let check = body
         .get("check_limit")
         .is_some_and(|flag| flag == true || flag == "True" || flag == "true");
-    let control = ["check_limit", "force", "project_id", "tenant_id"];
     for (name, value) in body {
-        if control.contains(&name.as_str()) {
+        if CONTROL.iter().any(|(control, _)| control == name) {
             continue;
         }
         let limited = find(name)

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use rest::accepted::{Accepts, Fate};
 use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
@@ -280,6 +281,25 @@ pub async fn delete(tx: &Tx, row: &routers::Model) -> Result<()> {
     let mut row = row.clone();
     clear_gateway(tx, &mut row).await?;
     store::delete::<routers::Entity>(tx, &row.id).await
+}
+
+/// What becomes of the bodies of the actions on routers.
+pub fn accepted() -> [Accepts; 2] {
+    const UNSEEN: &str = "not looked at, as in Neutron";
+    const ONE: Fate =
+        Fate::Within("one of both is named where an interface is added; others get 400");
+    let of = |resource, attributes| Accepts {
+        resource,
+        attributes,
+        unknown: UNSEEN,
+    };
+    [
+        of(
+            "interface of a router",
+            vec![("subnet_id", ONE), ("port_id", ONE)],
+        ),
+        of("extra routes of a router", vec![("routes", Fate::Honoured)]),
+    ]
 }
 
 /// Adds or removes extra routes (`add_extraroutes`, `remove_extraroutes`).

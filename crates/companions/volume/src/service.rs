@@ -34,7 +34,7 @@ pub struct Volumes(Arc<Inner>);
 struct Inner {
     core: Arc<Core>,
     /// Works on the journal once the service was started.
-    runner: OnceLock<Runner<Core>>,
+    runner: OnceLock<Runner>,
 }
 
 /// Why the service did not start.

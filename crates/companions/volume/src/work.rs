@@ -43,7 +43,7 @@ const AGAIN: Duration = Duration::from_secs(2);
 pub const TRIES: u32 = 3;
 
 /// Works on the journal.
-pub fn runner(core: Arc<Core>, sole: Option<SoleProcess>) -> Runner<Core> {
+pub fn runner(core: Arc<Core>, sole: Option<SoleProcess>) -> Runner {
     let (db, host) = (core.db.clone(), core.settings.host.clone());
     Runner::build(db, &host, core)
         .on::<backup::Create>()

@@ -36,7 +36,7 @@ const CONCURRENCY: usize = 64;
 
 /// A running conductor.
 pub struct Conductor {
-    runner: Runner<Env>,
+    runner: Runner,
     serving: Serving,
     /// Ends what this conductor does by itself: listening to agents, forgetting old rows.
     stop: CancellationToken,

@@ -14,14 +14,12 @@ use compute_db::{Database, DbError};
 use compute_rpc::conductor::Nudge;
 use workflow::{Runner, WorkflowError};
 
-use crate::env::Env;
-
 /// What handlers work with.
 pub struct Desk {
     pub db: Database,
     /// The cloud's id: reports of others are refused.
     pub cloud_id: String,
-    pub runner: Runner<Env>,
+    pub runner: Runner,
 }
 
 impl Desk {

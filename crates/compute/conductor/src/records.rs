@@ -30,7 +30,7 @@ pub async fn change(
     event: Option<(&Asked, ActionEvent)>,
     change: impl Fn(&mut Server) -> bool + Send + Sync,
 ) -> Result<Changed, StepError> {
-    write(cx, None::<&()>, server_id, event, change).await
+    write(cx, None, server_id, event, &change).await
 }
 
 /// The same as the last thing that a step does: what it changes, and `state` with the step's good end, are one
@@ -45,22 +45,27 @@ pub async fn finish<S: Serialize + Sync>(
     event: Option<(&Asked, ActionEvent)>,
     change: impl Fn(&mut Server) -> bool + Send + Sync,
 ) -> Result<Changed, StepError> {
-    write(cx, Some(state), server_id, event, change).await
+    let state = serde_json::to_string(state)
+        .map_err(|error| StepError::Fatal(format!("the state cannot be written: {error}")))?;
+    write(cx, Some(state), server_id, event, &change).await
 }
 
+/// What is done to a server's row; false leaves it alone.
+type Change<'a> = &'a (dyn Fn(&mut Server) -> bool + Send + Sync);
+
 /// One transaction that ends the step, if it is given the state to end it with.
-async fn write<S: Serialize + Sync>(
+async fn write(
     cx: &StepContext,
-    ending: Option<&S>,
+    ending: Option<String>,
     server_id: &str,
     event: Option<(&Asked, ActionEvent)>,
-    change: impl Fn(&mut Server) -> bool + Send + Sync,
+    change: Change<'_>,
 ) -> Result<Changed, StepError> {
     let done = sql::retry(|| async {
         let tx = cx.begin().await?;
-        let changed = change_in(&tx, server_id, event.as_ref(), &change).await?;
-        match (changed, ending) {
-            (Changed::Yes, Some(state)) => drop(tx.finish(state).await?),
+        let changed = change_in(&tx, server_id, event.as_ref(), change).await?;
+        match (changed, &ending) {
+            (Changed::Yes, Some(state)) => drop(tx.finish_with(state.clone()).await?),
             (Changed::Yes, None) | (Changed::Overtaken, _) => tx.commit().await?,
         }
         Ok::<Changed, DbError>(changed)
@@ -73,7 +78,7 @@ async fn change_in(
     tx: &DatabaseTransaction,
     server_id: &str,
     event: Option<&(&Asked, ActionEvent)>,
-    change: &(impl Fn(&mut Server) -> bool + Send + Sync),
+    change: Change<'_>,
 ) -> Result<Changed, DbError> {
     let mut server = match servers::lock(tx, server_id).await {
         Err(DbError::NotFound(_)) => return Ok(Changed::Overtaken),

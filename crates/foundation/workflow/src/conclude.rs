@@ -14,13 +14,13 @@ use crate::drive::{Ended, report_stuck};
 use crate::entity::{Direction, Outcome, Status, step};
 use crate::journal;
 use crate::lease::{Save, Saved};
-use crate::step::{Next, StepError, Workflow};
+use crate::step::{Next, StepError};
 
 /// The longest wait between attempts at an undo, unless it asks for more: soon enough once a service
 /// is back, seldom enough for one that stays away.
 const MOST_BACKOFF: Duration = Duration::from_secs(60);
 
-impl<W: Workflow> Course<'_, W> {
+impl Course<'_> {
     /// Writes down how the step ended and moves the cursor; `None` to go on.
     pub async fn conclude(
         &mut self,
@@ -42,7 +42,7 @@ impl<W: Workflow> Course<'_, W> {
     fn measure(&self, started: DateTime<Utc>) {
         let step = self.table.name(self.cursor);
         let took = self.inner.meddler.now() - started;
-        metrics::histogram!("kilonova_workflow_step_seconds", "kind" => W::KIND, "step" => step)
+        metrics::histogram!("kilonova_workflow_step_seconds", "kind" => self.table.kind, "step" => step)
             .record(took.to_std().unwrap_or_default());
     }
 
@@ -332,7 +332,7 @@ impl<W: Workflow> Course<'_, W> {
         } else {
             "undone"
         };
-        metrics::counter!("kilonova_workflow_ended_total", "kind" => W::KIND, "ending" => ending)
+        metrics::counter!("kilonova_workflow_ended_total", "kind" => self.table.kind, "ending" => ending)
             .increment(1);
         // Whoever asked to cancel usually waits for the end in a workflow of the same subject.
         let undone = status == Status::Undone;
@@ -345,7 +345,7 @@ impl<W: Workflow> Course<'_, W> {
     }
 
     async fn get_stuck(&mut self, why: &str) -> Result<Option<Ended>, SqlError> {
-        report_stuck(W::KIND, why);
+        report_stuck(self.table.kind, why);
         self.why = Some(json!({ "stuck": why, "why": self.why.take() }));
         self.save(Status::Stuck, None).await?;
         Ok(Some(Ended::Finished { wake: Vec::new() }))
@@ -394,10 +394,10 @@ impl<W: Workflow> Course<'_, W> {
         release: Option<Duration>,
         heeded: bool,
     ) -> Result<Saved, SqlError> {
-        let state = match serde_json::to_string(&self.state) {
+        let state = match self.taken.state() {
             Ok(state) => state,
             Err(error) => {
-                report_stuck(W::KIND, &error.to_string());
+                report_stuck(self.table.kind, &error.to_string());
                 return Ok(Saved::Lost);
             }
         };
@@ -429,7 +429,7 @@ impl<W: Workflow> Course<'_, W> {
             Cursor::Ending => (Direction::Undo, "", None),
         };
         Save {
-            version: W::VERSION,
+            version: self.table.version,
             state,
             direction,
             position: position.to_owned(),

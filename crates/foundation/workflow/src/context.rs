@@ -31,6 +31,8 @@ pub struct StepContext {
     pub(crate) deadline: Instant,
     pub(crate) lease: Lease,
     pub(crate) cancelled: CancellationToken,
+    /// Whether a workflow of this kind can be cancelled at all.
+    pub(crate) cancellable: bool,
     pub(crate) nudged: Arc<Notify>,
     pub(crate) marks: Marks,
     /// The save that ends the step if it goes well, for its own transaction to make.

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::FutureExt;
-use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use sql::SqlError;
 use tokio::sync::Notify;
@@ -18,12 +17,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::{Marks, StepContext};
 use crate::cursor::{self, Cursor};
-use crate::drive::{Ended, Table, Unreadable, read_state, read_why};
+use crate::drive::{Ended, Unreadable, read_why};
 use crate::entity::{step, workflow};
 use crate::journal::WorkflowId;
+use crate::kind::{Driver, Taken};
 use crate::lease::{Lease, Saved};
 use crate::runner::Inner;
-use crate::step::{Next, StepError, Workflow, chain};
+use crate::step::{Next, StepError, chain};
+use crate::table::Table;
 
 /// How long a step that goes on although its workflow was asked to turn round is let go on: enough for a step
 /// that looks, and for what is nearly done.
@@ -39,14 +40,14 @@ pub(crate) enum Attempt {
 }
 
 /// One workflow on its way.
-pub(crate) struct Course<'a, W: Workflow> {
-    pub table: &'a Table<W>,
-    pub inner: &'a Inner<W::Env>,
+pub(crate) struct Course<'a> {
+    pub table: &'a Table,
+    pub taken: Box<dyn Taken + 'a>,
+    pub inner: &'a Inner,
     pub lease: Lease,
     pub bell: Arc<Notify>,
     pub id: WorkflowId,
     pub subject: String,
-    pub state: W::State,
     pub cursor: Cursor,
     pub attempts: u32,
     /// The step from which there is no way back, once it was reached.
@@ -62,28 +63,29 @@ pub(crate) struct Course<'a, W: Workflow> {
     pub cancelled: CancellationToken,
 }
 
-impl<'a, W: Workflow> Course<'a, W> {
+impl<'a> Course<'a> {
     pub fn begin(
-        table: &'a Table<W>,
-        inner: &'a Inner<W::Env>,
+        driver: &'a dyn Driver,
+        inner: &'a Inner,
         lease: &Lease,
         row: &workflow::Model,
         bell: Arc<Notify>,
     ) -> Result<Self, Unreadable> {
+        let table = driver.table();
         let id = row.id.parse();
         let id = id.map_err(|_| Unreadable::State("its id is no UUID".to_owned()))?;
         let cursor = table
             .cursor(row)
             .ok_or_else(|| Unreadable::Step(row.position.clone()))?;
-        let state = read_state::<W>(row).map_err(Unreadable::State)?;
+        let taken = driver.take(row).map_err(Unreadable::State)?;
         let mut course = Course {
             table,
+            taken,
             inner,
             lease: lease.clone(),
             bell,
             id,
             subject: row.subject.clone(),
-            state,
             cursor,
             attempts: row.attempts.unsigned_abs(),
             forward_from: row.forward_from.clone(),
@@ -131,7 +133,7 @@ impl<'a, W: Workflow> Course<'a, W> {
         if !step.no_return || self.only_forward() {
             return Ok(None);
         }
-        let Ok(state) = serde_json::to_string(&self.state) else {
+        let Ok(state) = self.taken.state() else {
             return Ok(None);
         };
         match self.lease.save_forward(state, step.name).await? {
@@ -150,7 +152,7 @@ impl<'a, W: Workflow> Course<'a, W> {
 
     /// Whether there is no way back: steps are tried until they succeed, and nobody turns it round.
     pub fn only_forward(&self) -> bool {
-        !W::CANCELLABLE || self.forward_from.is_some()
+        !self.table.cancellable || self.forward_from.is_some()
     }
 
     /// Whether everything is being undone already.
@@ -204,11 +206,7 @@ impl<'a, W: Workflow> Course<'a, W> {
     /// Runs the step under the cursor while keeping the lease and listening to nudges.
     async fn attempt(&mut self, started: DateTime<Utc>) -> Result<Attempt, SqlError> {
         let undoing = !matches!(self.cursor, Cursor::Run(_));
-        let env: &W::Env = &self.inner.env;
-        let limit = match self.cursor {
-            Cursor::Run(at) | Cursor::Undo { at, .. } => self.table.steps[at].limit(env),
-            Cursor::Ending => W::ENDING,
-        };
+        let limit = self.taken.limit(self.cursor);
         let cx = StepContext {
             id: self.id,
             subject: self.subject.clone(),
@@ -226,11 +224,12 @@ impl<'a, W: Workflow> Course<'a, W> {
             nudged: self.nudged.clone(),
             marks: Marks::default(),
             ending: self.good_ending(started),
+            cancellable: self.table.cancellable,
             meddler: self.inner.meddler.clone(),
         };
         let null = Value::Null;
         let why = self.why.as_ref().unwrap_or(&null);
-        let acting = act::<W>(self.table, self.cursor, env, &cx, &mut self.state, why);
+        let acting = self.taken.act(self.cursor, &cx, why);
         let mut acting = AssertUnwindSafe(acting).catch_unwind();
         // A process that stood still for longer than its lease must not go on as if nothing had happened: what a
         // step asks of other services is not fenced by a transaction.
@@ -241,7 +240,7 @@ impl<'a, W: Workflow> Course<'a, W> {
         });
         // Beside the step, never instead of it: what it waits for may be held by the step itself, as
         // SQLite's only writer is by a step in a transaction.
-        let keeper = keep::<W>(&self.lease, &cx, &self.bell);
+        let keeper = keep(&self.lease, &cx, &self.bell);
         tokio::pin!(keeper);
         let deadline = tokio::time::sleep(limit);
         tokio::pin!(deadline);
@@ -293,36 +292,15 @@ async fn dawdles_when_cancelled(cx: &StepContext) {
     }
 }
 
-/// The function under the cursor, called.
-fn act<'a, W: Workflow>(
-    table: &'a Table<W>,
-    cursor: Cursor,
-    env: &'a W::Env,
-    cx: &'a StepContext,
-    state: &'a mut W::State,
-    why: &'a Value,
-) -> BoxFuture<'a, Result<Next, StepError>> {
-    match cursor {
-        Cursor::Run(at) => (table.steps[at].run)(env, cx, state),
-        Cursor::Undo { at, .. } => match &table.steps[at].undo {
-            Some(undo) => Box::pin(undo(env, cx, state).map(|ended| ended.map(|()| Next::Go))),
-            None => Box::pin(async { Ok(Next::Go) }),
-        },
-        Cursor::Ending => {
-            Box::pin(W::undone(env, cx, state, why).map(|ended| ended.map(|()| Next::Go)))
-        }
-    }
-}
-
 /// Renews the lease and passes nudges on while a step runs; ends when the lease is lost.
-async fn keep<W: Workflow>(lease: &Lease, cx: &StepContext, bell: &Notify) {
+async fn keep(lease: &Lease, cx: &StepContext, bell: &Notify) {
     let third = lease.length() / 3;
     let beat = async {
         let mut beat = tokio::time::interval_at(Instant::now() + third, third);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             beat.tick().await;
-            if !hold_on::<W>(lease, cx).await {
+            if !hold_on(lease, cx).await {
                 return;
             }
         }
@@ -331,7 +309,7 @@ async fn keep<W: Workflow>(lease: &Lease, cx: &StepContext, bell: &Notify) {
         loop {
             bell.notified().await;
             let unheard = Unheard(bell);
-            look_for_cancel::<W>(lease, cx).await;
+            look_for_cancel(lease, cx).await;
             cx.nudged.notify_one();
             std::mem::forget(unheard);
         }
@@ -355,13 +333,13 @@ impl Drop for Unheard<'_> {
 /// Keeps the lease; false when it is lost. A lease that may be over by our reckoning is still ours if the database
 /// says so: until then the step stands still. While the database does not answer, it is ours for as long as nobody
 /// else could have taken it, and one length more.
-async fn hold_on<W: Workflow>(lease: &Lease, cx: &StepContext) -> bool {
+async fn hold_on(lease: &Lease, cx: &StepContext) -> bool {
     let until = lease.over().max(Instant::now()) + lease.length();
     match tokio::time::timeout_at(until, lease.renew()).await {
         Ok(Ok(true)) => {
             // The step, which is polled before this, may have stood still.
             tokio::task::yield_now().await;
-            look_for_cancel::<W>(lease, cx).await;
+            look_for_cancel(lease, cx).await;
             true
         }
         Ok(Ok(false)) | Err(_) => false,
@@ -376,8 +354,8 @@ async fn hold_on<W: Workflow>(lease: &Lease, cx: &StepContext) -> bool {
 }
 
 /// Tells the step if somebody asked to cancel. A database that does not answer is asked again later.
-async fn look_for_cancel<W: Workflow>(lease: &Lease, cx: &StepContext) {
-    let deaf = || !W::CANCELLABLE || cx.marks.forward.load(Ordering::SeqCst);
+async fn look_for_cancel(lease: &Lease, cx: &StepContext) {
+    let deaf = || !cx.cancellable || cx.marks.forward.load(Ordering::SeqCst);
     if !deaf() && lease.is_cancelled().await.unwrap_or(false) && !deaf() {
         cx.cancelled.cancel();
     }

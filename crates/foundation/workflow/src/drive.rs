@@ -1,27 +1,24 @@
-//! A kind of workflow at work: its table of steps, and driving a row of its kind.
+//! Driving the row of a workflow: read, followed to its end or its next wait, or set aside when it is damaged.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use sql::SqlError;
 use tokio::sync::Notify;
 use tracing::Instrument;
 
 use crate::course::Course;
-use crate::cursor::{self, Cursor};
-use crate::entity::{Direction, Status, workflow};
+use crate::entity::{Status, workflow};
 use crate::journal::WorkflowId;
-use crate::lease::{Lease, Readable, Save};
-use crate::runner::{Driving, Inner};
-use crate::step::{Step, Workflow};
+use crate::kind::Driver;
+use crate::lease::{Lease, Save};
+use crate::runner::Inner;
 
 /// How long a row is left alone that was saved by a program with other steps: another runner may know them.
 const UNKNOWN_STEP: Duration = Duration::from_secs(60);
-
-/// The ending's name in the history.
-const ENDING: &str = "undone";
 
 /// How driving ended.
 pub(crate) enum Ended {
@@ -33,147 +30,51 @@ pub(crate) enum Ended {
     LetGo,
 }
 
-/// A kind of workflow without its type.
-pub(crate) trait Driver<E>: Send + Sync {
-    /// The rows that it can continue.
-    fn readable(&self) -> Readable;
-
-    /// Drives the workflow of `row` on.
-    fn drive<'a>(
-        &'a self,
-        inner: &'a Inner<E>,
-        lease: Lease,
-        row: workflow::Model,
-        bell: Arc<Notify>,
-    ) -> Driving<'a>;
-}
-
-/// The steps of a kind.
-pub(crate) struct Table<W: Workflow> {
-    /// Its name in the journal.
-    pub kind: &'static str,
-    pub steps: Vec<Step<W::Env, W::State>>,
-}
-
-impl<W: Workflow> Table<W> {
-    pub fn new(kind: &'static str) -> Self {
-        let steps = W::steps();
-        let names: HashSet<_> = steps.iter().map(|step| step.name).collect();
-        assert!(!steps.is_empty(), "workflow {} has no steps", W::KIND);
-        assert!(
-            names.len() == steps.len(),
-            "workflow {} has two steps of one name",
-            W::KIND
-        );
-        assert!(
-            !names.contains(""),
-            "workflow {} has a step without a name",
-            W::KIND
-        );
-        Table { kind, steps }
-    }
-
-    pub fn index(&self, name: &str) -> Option<usize> {
-        self.steps.iter().position(|step| step.name == name)
-    }
-
-    pub fn cursor(&self, row: &workflow::Model) -> Option<Cursor> {
-        let at = match (row.direction, row.position.as_str()) {
-            (Direction::Forward, "") => return Some(Cursor::Run(0)),
-            (Direction::Undo, "") => return Some(Cursor::Ending),
-            (_, name) => self.index(name)?,
-        };
-        let until = match &row.back_to {
-            Some(name) => Some(self.index(name)?),
-            None => None,
-        };
-        Some(match row.direction {
-            Direction::Forward => Cursor::Run(at),
-            Direction::Undo => Cursor::Undo { at, until },
-        })
-    }
-
-    /// Passes over steps that have nothing to undo.
-    pub fn skip(&self, mut cursor: Cursor) -> Cursor {
-        while let Cursor::Undo { at, until } = cursor
-            && self.steps[at].undo.is_none()
-        {
-            cursor = cursor::after_undo(at, until);
-        }
-        cursor
-    }
-
-    pub fn name(&self, cursor: Cursor) -> &'static str {
-        match cursor {
-            Cursor::Run(at) | Cursor::Undo { at, .. } => self.steps[at].name,
-            Cursor::Ending => ENDING,
-        }
-    }
-
-    /// Attempts at what is under the cursor before it counts as failed, or as stuck on the way back.
-    pub fn attempts(&self, cursor: Cursor) -> u32 {
-        match cursor {
-            Cursor::Run(at) => self.steps[at].attempts,
-            Cursor::Undo { at, .. } => self.steps[at].undo_attempts,
-            // Who waits for the news waits for ever if it is not told.
-            Cursor::Ending => u32::MAX,
-        }
-    }
-}
-
-impl<W: Workflow> Driver<W::Env> for Table<W> {
-    fn readable(&self) -> Readable {
-        Readable {
-            kind: self.kind,
-            oldest: W::OLDEST,
-            newest: W::VERSION,
-        }
-    }
-
-    fn drive<'a>(
-        &'a self,
-        inner: &'a Inner<W::Env>,
-        lease: Lease,
-        row: workflow::Model,
-        bell: Arc<Notify>,
-    ) -> Driving<'a> {
-        let span = tracing::info_span!(
-            "workflow",
-            kind = W::KIND,
-            id = row.id,
-            subject = row.subject,
-            request_id = tracing::field::Empty,
-            global_id = tracing::field::Empty,
-        );
-        let drive = async move {
-            match Course::<W>::begin(self, inner, &lease, &row, bell) {
-                Ok(mut course) => {
-                    let asked = W::request(&course.state);
-                    let driven = inner.meddler.hold(course.drive());
-                    let driven = match asked {
-                        Some(asked) => {
-                            let span = tracing::Span::current();
-                            span.record("request_id", asked.local.as_str());
-                            span.record("global_id", asked.shown_global());
-                            telemetry::request::follow(asked, span, driven).await
-                        }
-                        None => driven.await,
-                    };
-                    driven.unwrap_or(Ok(Ended::LetGo))
-                }
-                Err(Unreadable::Step(step)) => {
-                    tracing::error!(step, "not a step of this program: left to another one");
-                    lease.let_go(UNKNOWN_STEP).await?;
-                    Ok(Ended::LetGo)
-                }
-                Err(Unreadable::State(why)) => {
-                    unreadable(W::KIND, &lease, row, &why).await?;
-                    Ok(Ended::LetGo)
-                }
+/// Drives the workflow of `row` on.
+pub(crate) fn drive<'a>(
+    driver: &'a dyn Driver,
+    inner: &'a Inner,
+    lease: Lease,
+    row: workflow::Model,
+    bell: Arc<Notify>,
+) -> BoxFuture<'a, Result<Ended, SqlError>> {
+    let kind = driver.table().kind;
+    let span = tracing::info_span!(
+        "workflow",
+        kind,
+        id = row.id,
+        subject = row.subject,
+        request_id = tracing::field::Empty,
+        global_id = tracing::field::Empty,
+    );
+    let drive = async move {
+        match Course::begin(driver, inner, &lease, &row, bell) {
+            Ok(mut course) => {
+                let asked = course.taken.request();
+                let driven = inner.meddler.hold(course.drive());
+                let driven = match asked {
+                    Some(asked) => {
+                        let span = tracing::Span::current();
+                        span.record("request_id", asked.local.as_str());
+                        span.record("global_id", asked.shown_global());
+                        telemetry::request::follow(asked, span, driven).await
+                    }
+                    None => driven.await,
+                };
+                driven.unwrap_or(Ok(Ended::LetGo))
             }
-        };
-        Box::pin(drive.instrument(span))
-    }
+            Err(Unreadable::Step(step)) => {
+                tracing::error!(step, "not a step of this program: left to another one");
+                lease.let_go(UNKNOWN_STEP).await?;
+                Ok(Ended::LetGo)
+            }
+            Err(Unreadable::State(why)) => {
+                unreadable(kind, &lease, row, &why).await?;
+                Ok(Ended::LetGo)
+            }
+        }
+    };
+    drive.instrument(span).boxed()
 }
 
 /// Why a row cannot be continued.
@@ -216,19 +117,6 @@ pub(crate) fn report_stuck(kind: &'static str, why: &str) {
         why,
         "workflow is STUCK: an operator must look, then resume it"
     );
-}
-
-pub(crate) fn read_state<W: Workflow>(row: &workflow::Model) -> Result<W::State, String> {
-    let broken = |error: serde_json::Error| format!("its state cannot be read: {error}");
-    match u16::try_from(row.version) {
-        Ok(version) if version == W::VERSION => serde_json::from_str(&row.state).map_err(broken),
-        Ok(version) if version < W::VERSION => {
-            let state = serde_json::from_str(&row.state).map_err(broken)?;
-            W::upgrade(version, state).map_err(broken)
-        }
-        // Not taken, see `readable`.
-        _ => Err(format!("its state has version {}", row.version)),
-    }
 }
 
 /// The reason for going back, also out of what was noted when the workflow got stuck.

@@ -171,7 +171,16 @@ pub async fn insert<S: Serialize>(
     subject: &str,
     state: &S,
 ) -> Result<WorkflowId, WorkflowError> {
-    let kind = kind.into();
+    let state = serde_json::to_string(state).map_err(WorkflowError::State)?;
+    insert_row(tx, kind.into(), subject, state).await
+}
+
+async fn insert_row(
+    tx: &impl ConnectionTrait,
+    kind: Kind,
+    subject: &str,
+    state: String,
+) -> Result<WorkflowId, WorkflowError> {
     let id = WorkflowId(uuid::Uuid::new_v4());
     let now = sql::micros(Utc::now());
     let row = workflow::ActiveModel {
@@ -179,7 +188,7 @@ pub async fn insert<S: Serialize>(
         kind: Set(kind.name.to_owned()),
         version: Set(i32::from(kind.version)),
         subject: Set(subject.to_owned()),
-        state: Set(serde_json::to_string(state).map_err(WorkflowError::State)?),
+        state: Set(state),
         direction: Set(Direction::Forward),
         // Only the runner knows the steps; empty and forward is "the first".
         position: Set(String::new()),

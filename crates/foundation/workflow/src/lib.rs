@@ -34,6 +34,7 @@ mod drive;
 mod entity;
 mod identity;
 mod journal;
+mod kind;
 mod lease;
 mod meddle;
 mod migration;
@@ -41,6 +42,7 @@ mod operate;
 mod runner;
 mod signal;
 mod step;
+mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! The runner: takes workflows at a nudge or at a sweep and drives as many at once as it may.
 
 use std::collections::HashMap;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,9 +10,10 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::drive::{Driver, Ended, Table};
+use crate::drive::{Ended, drive};
 use crate::identity::{SoleProcess, owner};
 use crate::journal::{self, WorkflowError, WorkflowId};
+use crate::kind::{Driver, Steps};
 use crate::lease::{Lease, LeaseOwner, Readable, free_leases};
 use crate::meddle::Meddler;
 use crate::step::Workflow;
@@ -51,15 +50,14 @@ impl Default for Options {
 }
 
 /// What one task of a runner needs; shared by all.
-pub(crate) struct Inner<E> {
+pub(crate) struct Inner {
     pub db: Database,
-    pub env: Arc<E>,
     /// Different for each life of each process, see [`crate::identity`].
     pub owner: String,
     name: String,
     sole: Option<SoleProcess>,
     pub options: Options,
-    kinds: HashMap<&'static str, Arc<dyn Driver<E>>>,
+    kinds: HashMap<&'static str, Arc<dyn Driver>>,
     /// Workflows that a task of ours has in hand, with the bell that wakes it.
     active: Mutex<HashMap<WorkflowId, Arc<Notify>>>,
     permits: Semaphore,
@@ -72,17 +70,14 @@ pub(crate) struct Inner<E> {
 }
 
 /// Drives workflows of the kinds that it was given. Cheap to clone.
-pub struct Runner<E>(Arc<Inner<E>>);
-
-impl<E> Clone for Runner<E> {
-    fn clone(&self) -> Self {
-        Runner(self.0.clone())
-    }
-}
+#[derive(Clone)]
+pub struct Runner(Arc<Inner>);
 
 /// A runner that does not run yet.
 pub struct Builder<E> {
-    inner: Inner<E>,
+    inner: Inner,
+    /// What steps use.
+    env: Arc<E>,
 }
 
 impl<E: Send + Sync + 'static> Builder<E> {
@@ -103,8 +98,8 @@ impl<E: Send + Sync + 'static> Builder<E> {
     }
 
     fn named<W: Workflow<Env = E>>(mut self, name: &'static str) -> Self {
-        let table = Arc::new(Table::<W>::new(name));
-        let earlier = self.inner.kinds.insert(name, table);
+        let steps = Arc::new(Steps::<W>::new(name, self.env.clone()));
+        let earlier = self.inner.kinds.insert(name, steps);
         assert!(earlier.is_none(), "two workflows are called {name}");
         self
     }
@@ -133,7 +128,7 @@ impl<E: Send + Sync + 'static> Builder<E> {
     }
 
     /// Takes back what earlier lives of this process held, and starts sweeping. Call within a tokio runtime.
-    pub fn start(self) -> Runner<E> {
+    pub fn start(self) -> Runner {
         let runner = Runner(Arc::new(self.inner));
         let sweeper = runner.clone();
         runner
@@ -149,14 +144,13 @@ impl<E: Send + Sync + 'static> Builder<E> {
     }
 }
 
-impl<E: Send + Sync + 'static> Runner<E> {
+impl Runner {
     /// Begins a runner. `name` says to operators where it is (the host's name); nothing hangs on it.
-    pub fn build(db: Database, name: &str, env: Arc<E>) -> Builder<E> {
+    pub fn build<E>(db: Database, name: &str, env: Arc<E>) -> Builder<E> {
         let options = Options::default();
         Builder {
             inner: Inner {
                 db,
-                env,
                 owner: owner(None, name),
                 name: name.to_owned(),
                 sole: None,
@@ -169,6 +163,7 @@ impl<E: Send + Sync + 'static> Runner<E> {
                 aborting: CancellationToken::new(),
                 meddler: Meddler::default(),
             },
+            env,
         }
     }
 
@@ -264,7 +259,7 @@ impl<E: Send + Sync + 'static> Runner<E> {
         };
         let lease = lease.meddled(&self.0.meddler);
         match self.0.kinds.get(row.kind.as_str()) {
-            Some(driver) => driver.drive(&self.0, lease, row, bell.clone()).await,
+            Some(driver) => drive(&**driver, &self.0, lease, row, bell.clone()).await,
             None => {
                 lease.let_go(Duration::ZERO).await?;
                 Ok(Ended::LetGo)
@@ -274,7 +269,7 @@ impl<E: Send + Sync + 'static> Runner<E> {
 
     fn readable(&self) -> Vec<Readable> {
         let kinds = self.0.kinds.values();
-        kinds.map(|driver| driver.readable()).collect()
+        kinds.map(|driver| driver.table().readable()).collect()
     }
 
     fn nudge_after(&self, id: WorkflowId, after: Duration) {
@@ -398,12 +393,12 @@ impl<E: Send + Sync + 'static> Runner<E> {
 }
 
 /// Removes a workflow from the active ones however its task ends.
-struct Held<'a, E> {
-    inner: &'a Inner<E>,
+struct Held<'a> {
+    inner: &'a Inner,
     id: WorkflowId,
 }
 
-impl<E> Drop for Held<'_, E> {
+impl Drop for Held<'_> {
     fn drop(&mut self) {
         let mut active = self
             .inner
@@ -413,6 +408,3 @@ impl<E> Drop for Held<'_, E> {
         active.remove(&self.id);
     }
 }
-
-/// A future of a driver.
-pub(crate) type Driving<'a> = Pin<Box<dyn Future<Output = Result<Ended, SqlError>> + Send + 'a>>;

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::context::StepContext;
 use crate::journal::WorkflowError;
+use crate::table::Row;
 
 /// How often a step is tried, when it asks to be retried, before it counts as failed.
 const ATTEMPTS: u32 = 10;
@@ -251,6 +252,17 @@ impl<E: 'static, S: 'static> Step<E, S> {
     pub fn no_return(mut self) -> Self {
         self.no_return = true;
         self
+    }
+
+    /// The step without its functions.
+    pub(crate) fn row(&self) -> Row {
+        Row {
+            name: self.name,
+            undoes: self.undo.is_some(),
+            attempts: self.attempts,
+            undo_attempts: self.undo_attempts,
+            no_return: self.no_return,
+        }
     }
 
     pub(crate) fn limit(&self, env: &E) -> Duration {

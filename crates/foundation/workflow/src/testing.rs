@@ -349,7 +349,7 @@ fn runner<W: Workflow>(
     env: &Arc<W::Env>,
     meddler: Meddler,
     sole: Option<SoleProcess>,
-) -> Runner<W::Env> {
+) -> Runner {
     let options = Options {
         sweep: Duration::from_millis(10),
         lease: if sole.is_some() { LONG } else { SHORT },

@@ -229,7 +229,7 @@ fn stay(rooms: &[&str]) -> Stay {
     }
 }
 
-fn start(db: &Database, name: &str, hotel: &Arc<Hotel>) -> Runner<Hotel> {
+fn start(db: &Database, name: &str, hotel: &Arc<Hotel>) -> Runner {
     let options = Options {
         sweep: Duration::from_millis(20),
         lease: Duration::from_millis(300),
@@ -241,7 +241,7 @@ fn start(db: &Database, name: &str, hotel: &Arc<Hotel>) -> Runner<Hotel> {
         .start()
 }
 
-async fn begin(db: &Database, runner: &Runner<Hotel>, stay: &Stay) -> WorkflowId {
+async fn begin(db: &Database, runner: &Runner, stay: &Stay) -> WorkflowId {
     let id = crate::insert(db.write(), Kind::of::<CheckIn>(), "guest", stay)
         .await
         .expect("insert");

@@ -62,11 +62,19 @@ impl<'a> StepTx<'a> {
     /// [`SqlError::Overtaken`] when the workflow is not this runner's any more, or was asked to turn round:
     /// nothing is written.
     pub async fn finish<S: Serialize>(self, state: &S) -> Result<Next, SqlError> {
+        let json = serde_json::to_string(state).map_err(|error| DbErr::Json(error.to_string()))?;
+        self.finish_with(json).await
+    }
+
+    /// The same with the state as it is saved, as JSON.
+    ///
+    /// # Errors
+    /// As of [`finish`](StepTx::finish).
+    pub async fn finish_with(self, state: String) -> Result<Next, SqlError> {
         let Some(save) = &self.cx.ending else {
             return self.commit().await.map(|()| Next::Go);
         };
-        let json = serde_json::to_string(state).map_err(|error| DbErr::Json(error.to_string()))?;
-        let save = save.ending(json, self.cx.meddler.now());
+        let save = save.ending(state, self.cx.meddler.now());
         if !self.cx.lease.write(&self.tx, &save).await? {
             self.tx.rollback().await?;
             drop(self._inside);

@@ -20,7 +20,7 @@ use web::policy::Target;
 pub const NEW: &[Field] = &[
     must("blob", Kind::Text(0, 65_535)),
     must("type", Kind::Text(1, 255))
-        .within("ec2 makes keys that log in; others are kept for their user, as in Keystone"),
+        .within("ec2 makes keys that log in, totp secrets of passcodes; others are kept for their user, as in Keystone"),
     may("project_id", Kind::MaybeId),
     may("user_id", Kind::Id),
 ];

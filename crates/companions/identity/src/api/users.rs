@@ -170,9 +170,9 @@ async fn give_password(
 }
 
 /// Checks the options of a body, and completes them with those that the user has.
-fn settle_options(body: &mut Object, old: &str) -> Result<(), Fault> {
+fn settle_options(body: &mut Object, old: &str, methods: &[String]) -> Result<(), Fault> {
     if let Some(Value::Object(wanted)) = body.get("options") {
-        let merged = compliance::merge_options(old, wanted)?;
+        let merged = compliance::merge_options(old, wanted, methods)?;
         body.insert("options".to_owned(), merged.into());
     }
     Ok(())
@@ -273,7 +273,7 @@ pub async fn create(ctx: Ctx) -> Answer {
     ctx.allow(Target::new().with("target.user.domain_id", &domain_id))?;
     domains::find(ctx.state.db.read(), &domain_id).await?;
     check_default_project(&ctx, &body).await?;
-    settle_options(&mut body, "{}")?;
+    settle_options(&mut body, "{}", &ctx.state.settings.methods)?;
     let password = take_password(&mut body).flatten();
     let mut row: users::Model = record::build(new_columns(&domain_id), &body, NEW)?;
     give_password(&ctx, &mut row, password.as_deref()).await?;
@@ -322,7 +322,7 @@ pub async fn update(ctx: Ctx) -> Answer {
         return Err(Fault::BadRequest("Cannot change Domain ID".to_owned()));
     }
     check_default_project(&ctx, &body).await?;
-    settle_options(&mut body, &old.options)?;
+    settle_options(&mut body, &old.options, &ctx.state.settings.methods)?;
     let password = take_password(&mut body);
     // Hashed before the row is locked: it takes long.
     let mut hashed: users::Model = record::change(&old, &body, NEW)?;
@@ -378,6 +378,9 @@ pub async fn change_password(ctx: Ctx) -> Answer {
     // To guess here is to guess: the attempts count as those to log in do.
     let (old, new) = (text("original_password"), text("password"));
     let (turn, mut row) = login::check_password(state, ctx.asker(id), old, find).await?;
+    if compliance::Options::of(&row).satisfied_by(login::PASSWORD) {
+        login::forgive(state, &row).await?;
+    }
     state.rules.may_change(&row, Utc::now())?;
     if new == old {
         return Err(state.rules.used_before());

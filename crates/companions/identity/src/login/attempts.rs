@@ -48,7 +48,6 @@ where
         }
         return Err(Fault::Unauthorized);
     }
-    forgive(state, &user).await?;
     if fit == Fit::Outdated {
         renew_password(state, &turn, &mut user, secret).await?;
     }
@@ -57,7 +56,10 @@ where
 
 /// Counts a failure where accounts can be locked. Tokens do not depend on it, so what is remembered
 /// of them stays.
-async fn count_failure(state: &State, user: &users::Model) -> Result<(), Fault> {
+///
+/// # Errors
+/// The database does not answer.
+pub async fn count_failure(state: &State, user: &users::Model) -> Result<(), Fault> {
     if state.rules.settings.lockout_failure_attempts.is_none() {
         return Ok(());
     }
@@ -86,8 +88,11 @@ async fn count_failure(state: &State, user: &users::Model) -> Result<(), Fault> 
     Ok(())
 }
 
-/// A right password forgives failures, and the account is in use today.
-async fn forgive(state: &State, user: &users::Model) -> Result<(), Fault> {
+/// Who proved all that is asked of them is forgiven their failures, and the account is in use today.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn forgive(state: &State, user: &users::Model) -> Result<(), Fault> {
     if user.failed_attempts != 0 {
         users::Entity::update_many()
             .col_expr(users::Column::FailedAttempts, Expr::value(0_i64))

@@ -254,6 +254,105 @@ async fn a_user_with_rules_for_several_methods_needs_them_all() {
         .expect(201);
 }
 
+/// A login of demo with a password, a passcode, or both.
+fn proofs(password: Option<&str>, passcode: Option<&str>) -> serde_json::Value {
+    let user = json!({"name": "demo", "domain": {"id": "default"}});
+    let mut identity = json!({"methods": []});
+    for (method, field, secret) in [
+        ("password", "password", password),
+        ("totp", "passcode", passcode),
+    ] {
+        let Some(secret) = secret else { continue };
+        let mut user = user.clone();
+        user[field] = json!(secret);
+        identity[method] = json!({"user": user});
+        let methods = identity["methods"].as_array_mut().expect("a list");
+        methods.push(json!(method));
+    }
+    json!({"identity": identity})
+}
+
+/// The passcode of a secret at a time (RFC 6238), written once more.
+fn passcode(secret: &[u8], at: i64) -> String {
+    use hmac::{Hmac, KeyInit, Mac};
+    let mut hash = Hmac::<sha1::Sha1>::new_from_slice(secret).expect("any length");
+    hash.update(&(at / 30).to_be_bytes());
+    let hash = hash.finalize().into_bytes();
+    let from = usize::from(hash[19] & 15);
+    let four: [u8; 4] = hash[from..from + 4].try_into().expect("four");
+    let number = (u32::from_be_bytes(four) & 0x7fff_ffff) % 1_000_000;
+    format!("{number:06}")
+}
+
+#[tokio::test]
+async fn a_passcode_by_the_clock_is_a_method_where_it_is_enabled() {
+    for db in sql::testing::engines().await {
+        let enabled = Settings {
+            methods: ["password", "token", "totp"].map(str::to_owned).to_vec(),
+            compliance: Compliance {
+                lockout_failure_attempts: Some(3),
+                ..Compliance::default()
+            },
+            ..settings()
+        };
+        let cloud = Cloud::with(db, enabled).await;
+        let demo = cloud.id("users", "demo").await;
+        let secret = b"a secret of demo";
+        let blob = data_encoding::BASE32.encode(secret);
+        let credential = json!({"type": "totp", "blob": blob, "user_id": demo});
+        cloud.make("credentials", "credential", credential).await;
+        let now = || passcode(secret, chrono::Utc::now().timestamp());
+        let wrong = || {
+            format!(
+                "{:06}",
+                (now().parse::<u32>().expect("digits") + 7) % 1_000_000
+            )
+        };
+
+        let made = cloud.log_in(proofs(None, Some(&now()))).await.expect(201);
+        assert_eq!(made.body["token"]["methods"], json!(["totp"]));
+        let early = passcode(secret, chrono::Utc::now().timestamp() - 90);
+        cloud.log_in(proofs(None, Some(&early))).await.expect(401);
+        for nonsense in ["", "12345", "1234567", "abcdef"] {
+            let answer = cloud.log_in(proofs(None, Some(nonsense))).await.expect(401);
+            assert_eq!(answer.body["error"]["code"], 401);
+        }
+        cloud.log_in(proofs(None, Some(&now()))).await.expect(201);
+
+        // A rule asks for both. Who knows the password does not guess the passcode for ever: a right password alone
+        // forgives nothing.
+        let rules = json!({"multi_factor_auth_rules": [["password", "totp"]]});
+        let path = format!("/v3/users/{demo}");
+        let body = json!({"user": {"options": rules}});
+        cloud.patch(&path, body).await.expect(200);
+        let both = |passcode: String| proofs(Some("demo-secret"), Some(&passcode));
+        let made = cloud.log_in(both(now())).await.expect(201);
+        assert_eq!(made.body["token"]["methods"], json!(["password", "totp"]));
+        for _ in 0..3 {
+            let half = proofs(Some("demo-secret"), None);
+            cloud.log_in(half).await.expect(401);
+            cloud.log_in(both(wrong())).await.expect(401);
+        }
+        cloud.log_in(both(now())).await.expect(401);
+    }
+}
+
+#[tokio::test]
+async fn a_passcode_is_no_method_unless_it_is_enabled() {
+    let cloud = Cloud::on(sql::testing::sqlite().await).await;
+    let demo = cloud.id("users", "demo").await;
+    let blob = data_encoding::BASE32.encode(b"a secret");
+    let credential = json!({"type": "totp", "blob": blob, "user_id": demo});
+    cloud.make("credentials", "credential", credential).await;
+    let right = passcode(b"a secret", chrono::Utc::now().timestamp());
+    let refused = cloud.log_in(proofs(None, Some(&right))).await.expect(401);
+    assert!(
+        refused.body["error"]["message"]
+            .as_str()
+            .is_some_and(|why| why.contains("unsupported method"))
+    );
+}
+
 #[tokio::test]
 async fn failures_at_the_same_time_are_all_counted() {
     for db in sql::testing::engines().await {

@@ -113,7 +113,7 @@ async fn land(river: &River, cx: &StepContext, trip: &mut Trip) -> Result<Next, 
     Ok(Next::Go)
 }
 
-fn sail(db: &Database, river: &Arc<River>) -> Runner<River> {
+fn sail(db: &Database, river: &Arc<River>) -> Runner {
     let options = Options {
         sweep: Duration::from_millis(20),
         ..Options::default()
@@ -124,14 +124,14 @@ fn sail(db: &Database, river: &Arc<River>) -> Runner<River> {
         .start()
 }
 
-async fn embark(db: &Database, runner: &Runner<River>, trip: Trip) -> WorkflowId {
+async fn embark(db: &Database, runner: &Runner, trip: Trip) -> WorkflowId {
     let id = crate::insert(db.write(), Kind::of::<Ferry>(), "cow", &trip).await;
     let id = id.expect("insert");
     runner.nudge(id);
     id
 }
 
-async fn cancel(db: &Database, runner: &Runner<River>) {
+async fn cancel(db: &Database, runner: &Runner) {
     for id in crate::request_cancel(db.write(), "cow")
         .await
         .expect("asked")

@@ -71,7 +71,7 @@ async fn a_process_that_is_proven_dead_is_succeeded_at_once_and_a_living_one_is_
 }
 
 /// A runner whose clock is off by so many seconds.
-fn off(db: &Database, hotel: &Arc<Hotel>, seconds: i64) -> Runner<Hotel> {
+fn off(db: &Database, hotel: &Arc<Hotel>, seconds: i64) -> Runner {
     let orders = Orders {
         clock: chrono::TimeDelta::seconds(seconds),
         ..Orders::default()

@@ -152,6 +152,7 @@ async fn what_a_step_saved_in_the_middle_survives_a_crash() {
         step: "choose",
         deadline: tokio::time::Instant::now(),
         lease,
+        cancellable: true,
         cancelled: tokio_util::sync::CancellationToken::new(),
         nudged: Arc::default(),
         marks: crate::context::Marks::default(),

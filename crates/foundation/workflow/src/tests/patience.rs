@@ -98,14 +98,14 @@ fn options() -> Options {
     }
 }
 
-fn open(library: &Arc<Library>, options: Options) -> Runner<Library> {
+fn open(library: &Arc<Library>, options: Options) -> Runner {
     Runner::build(library.db.clone(), "library", library.clone())
         .on::<Lend>()
         .options(options)
         .start()
 }
 
-async fn lend(runner: &Runner<Library>, library: &Library, reader: Reader) -> WorkflowId {
+async fn lend(runner: &Runner, library: &Library, reader: Reader) -> WorkflowId {
     let id = crate::insert(library.db.write(), Kind::of::<Lend>(), "book", &reader)
         .await
         .expect("insert");

@@ -75,7 +75,7 @@ async fn serve(_: &Shop, _: &StepContext, _: &mut Wish) -> Result<Next, StepErro
     Ok(Next::Go)
 }
 
-fn open(db: &Database, shop: &Arc<Shop>) -> Runner<Shop> {
+fn open(db: &Database, shop: &Arc<Shop>) -> Runner {
     let options = Options {
         sweep: Duration::from_millis(20),
         ..Options::default()

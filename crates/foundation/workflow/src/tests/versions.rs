@@ -80,7 +80,7 @@ async fn sun(garden: &Garden, _: &StepContext, plant: &mut Plant) -> Result<Next
     Ok(Next::Go)
 }
 
-fn runner<W: Workflow<Env = Garden>>(db: &Database, garden: &Arc<Garden>) -> Runner<Garden> {
+fn runner<W: Workflow<Env = Garden>>(db: &Database, garden: &Arc<Garden>) -> Runner {
     let options = Options {
         sweep: Duration::from_millis(20),
         lease: Duration::from_millis(300),
