@@ -72,6 +72,12 @@ async fn a_deleted_server_is_kept_off_on_its_host_and_comes_back_with_all_that_i
         .await
         .expect(200);
     demo.volume_is(&volume, "in-use").await;
+    // A delete that comes before takes the attachment back.
+    until("the attachment is over", || async {
+        let action = server.last_action(&admin).await;
+        (action["events"][0]["result"] == "Success").then_some(())
+    })
+    .await;
 
     server.delete().await;
     let shown = server.reaches("SOFT_DELETED").await;
