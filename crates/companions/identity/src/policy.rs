@@ -64,19 +64,6 @@ mod tests {
             .is_ok()
     }
 
-    #[test]
-    fn every_route_names_a_rule_of_the_table() {
-        for row in crate::routes::table().rows() {
-            if let Some(rule) = row.rule() {
-                let name = format!("identity:{rule}");
-                assert!(
-                    table::RULES.iter().any(|rule| rule.name == name),
-                    "{row} names {rule}"
-                );
-            }
-        }
-    }
-
     /// Features that are not built; their routes answer 501 without asking.
     const NOT_BUILT: &[&str] = &[
         "_access_token",

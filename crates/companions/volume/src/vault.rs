@@ -100,11 +100,7 @@ impl Vault {
         }
         private(&self.root)?;
         self.discard(id)?;
-        let part = Part(
-            self.root
-                .join(format!("{id}.{}.part", Uuid::new_v4().simple())),
-        );
-        private(&part.0)?;
+        let part = self.part(id)?;
         let mut base = match parent {
             None => None,
             Some(parent) => Some((self.manifest(parent)?, self.index(parent)?)),
@@ -160,12 +156,7 @@ impl Vault {
             volume: kept,
         };
         out.finish(&part.0, &manifest)?;
-        match fs::rename(&part.0, &place) {
-            // Another run was quicker.
-            Err(_) if place.try_exists()? => {}
-            other => other?,
-        }
-        Ok(sync(&self.root)?)
+        self.put(&part, &place)
     }
 
     /// A file that holds what a backup holds, and nothing else: its blocks are proved by their digests.
@@ -236,6 +227,52 @@ impl Vault {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(sync(&self.root)?),
         }
+    }
+
+    /// There is a backup under another id that holds the same. Both have the bytes by hard links, so that either goes
+    /// without the other.
+    ///
+    /// # Errors
+    /// The backup is damaged or not there, or the folder cannot be used.
+    pub fn ensure_copy(&self, of: Id, id: Id) -> Result<()> {
+        let place = self.folder(id);
+        if place.try_exists()? {
+            return Ok(());
+        }
+        let mut manifest = self.manifest(of)?;
+        let last = manifest.chain.last_mut();
+        let last = last.filter(|last| **last == of.to_string());
+        let damaged = VaultError::Damaged {
+            id: of.to_string(),
+            why: "its chain does not end with it",
+        };
+        *last.ok_or(damaged)? = id.to_string();
+        self.discard(id)?;
+        let part = self.part(id)?;
+        for name in ["data", "index"] {
+            fs::hard_link(self.folder(of).join(name), part.0.join(name))
+                .map_err(|error| missing(of, error))?;
+        }
+        describe(&part.0, &manifest)?;
+        self.put(&part, &place)
+    }
+
+    /// A folder of a backup that is being made.
+    fn part(&self, id: Id) -> Result<Part> {
+        let name = format!("{id}.{}.part", Uuid::new_v4().simple());
+        let part = Part(self.root.join(name));
+        private(&part.0)?;
+        Ok(part)
+    }
+
+    /// What was made is there, as a whole.
+    fn put(&self, part: &Part, place: &Path) -> Result<()> {
+        match fs::rename(&part.0, place) {
+            // Another run was quicker.
+            Err(_) if place.try_exists()? => {}
+            other => other?,
+        }
+        Ok(sync(&self.root)?)
     }
 
     /// What a backup knows of itself.
@@ -345,11 +382,16 @@ impl Out {
             let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
             file.sync_all()?;
         }
-        let mut file = create(&folder.join("manifest.json"))?;
-        file.write_all(&serde_json::to_vec(manifest)?)?;
-        file.sync_all()?;
-        sync(folder)
+        describe(folder, manifest)
     }
+}
+
+/// Writes what a backup knows of itself, as the last of its files.
+fn describe(folder: &Path, manifest: &Manifest) -> io::Result<()> {
+    let mut file = create(&folder.join("manifest.json"))?;
+    file.write_all(&serde_json::to_vec(manifest)?)?;
+    file.sync_all()?;
+    sync(folder)
 }
 
 /// A folder on its way to its place. Dropped, it leaves nothing.

@@ -215,3 +215,19 @@ async fn an_administrator_of_a_domain_is_none_of_the_cloud() {
     assert_eq!(ask("PUT", &on_system, None).await, 403);
     assert_eq!(ask("GET", "/v3/services", None).await, 403);
 }
+
+#[test]
+fn every_call_names_a_rule_of_the_table() {
+    let rules = || identity::POLICY_TABLES.iter().flat_map(|table| *table);
+    for line in identity::calls() {
+        if let Access::Rule(rule) = line.access {
+            let name = format!("identity:{rule}");
+            assert!(
+                rules().any(|rule| rule.name == name),
+                "{} {} names {rule}",
+                line.verb,
+                line.path
+            );
+        }
+    }
+}

@@ -362,6 +362,84 @@ async fn statuses_are_reset_and_records_are_moved() {
     }
 }
 
+/// A record that names a backup's files under another id, or no files at all.
+fn under(record: &Value, id: &str, files: Option<&str>) -> Value {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    let text = record["backup-record"]["backup_url"].as_str();
+    let text = STANDARD.decode(text.expect("a text")).expect("base64");
+    let mut inside: Value = serde_json::from_slice(&text).expect("JSON");
+    inside["id"] = json!(id);
+    if let Some(files) = files {
+        inside["service_metadata"] = json!(files);
+    }
+    let mut record = record.clone();
+    record["backup-record"]["backup_url"] = json!(STANDARD.encode(inside.to_string()));
+    record
+}
+
+#[tokio::test]
+async fn a_record_is_imported_under_another_id_and_either_backup_goes_without_the_other() {
+    for cinder in Cinder::all().await {
+        let volume = cinder.volume(ALICE, json!({})).await;
+        cinder.write(&volume, b"then");
+        let whole = cinder.backup(&volume, json!({})).await;
+        cinder.becomes(&volume, "available").await;
+        cinder.write(&volume, b"now!");
+        let part = cinder.backup(&volume, json!({"incremental": true})).await;
+        cinder.becomes(&volume, "available").await;
+        let export = format!("/backups/{part}/export_record");
+        let record = cinder.get(ADMIN, &export).await.is(200).json();
+        let import = async |body: Value| cinder.post(ADMIN, "/backups/import_record", body).await;
+        let other = "0d1ff27d-3b4e-4a55-8c0c-52f1a3c1f0aa";
+        let made = import(under(&record, other, None)).await.is(201).json();
+        assert_eq!(made["backup"]["id"], other);
+        let path = format!("/backups/{other}");
+        let shown = cinder.get(ADMIN, &path).await.is(200).json()["backup"].clone();
+        assert_eq!(
+            (
+                &shown["status"],
+                &shown["fail_reason"],
+                &shown["is_incremental"]
+            ),
+            (&json!("available"), &Value::Null, &json!(true))
+        );
+        cinder.is_clean().await;
+
+        cinder
+            .delete(ALICE, &format!("/backups/{part}"))
+            .await
+            .is(202);
+        cinder.is_gone(&format!("/backups/{part}")).await;
+        let refused = cinder.delete(ALICE, &format!("/backups/{whole}")).await;
+        refused.is(400);
+        let body = json!({"restore": {}});
+        let made = cinder.post(ADMIN, &format!("{path}/restore"), body).await;
+        let made = made.is(202).json()["restore"]["volume_id"].clone();
+        let made = made.as_str().expect("an id");
+        cinder.becomes(made, "available").await;
+        assert_eq!(&cinder.read(made), b"now!");
+        cinder.reaches(&path, "backup", "available").await;
+        cinder.delete(ADMIN, &path).await.is(202);
+        cinder.is_gone(&path).await;
+
+        // Files that are not there, and a name that leads elsewhere.
+        let lost = import(under(&record, other, Some(&part)))
+            .await
+            .is(201)
+            .json();
+        assert_eq!(lost["backup"]["id"], other);
+        let lost = cinder.get(ADMIN, &path).await.json()["backup"].clone();
+        assert_eq!(lost["status"], "error");
+        cinder.delete(ADMIN, &path).await.is(202);
+        cinder.is_gone(&path).await;
+        for files in ["../volumes", "", "no id"] {
+            import(under(&record, other, Some(files))).await.is(400);
+        }
+        cinder.is_clean().await;
+    }
+}
+
 #[tokio::test]
 async fn no_service_no_backup() {
     let cinder = Cinder::start().await;

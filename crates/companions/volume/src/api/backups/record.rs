@@ -32,6 +32,8 @@ struct Record {
     display_description: Option<String>,
     container: Option<String>,
     object_count: Option<i64>,
+    /// The id under which the files lie; that of the record itself where it is missing.
+    service_metadata: Option<String>,
     data_timestamp: Option<DateTime<Utc>>,
     created_at: Option<DateTime<Utc>>,
 }
@@ -47,6 +49,7 @@ pub async fn export(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
     }
     served(&volumes, row.availability_zone.as_deref()).await?;
     let record = Record {
+        service_metadata: Some(row.id.clone()),
         id: Some(row.id),
         size: Some(row.size),
         volume_id: Some(row.volume_id),
@@ -91,14 +94,14 @@ pub async fn import(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let record = decoded(&given.backup_url)?;
     let missing =
         |what: &str| Fault::InvalidInput(format!("Provided backup record is missing {what}"));
-    let id = record.id.clone().ok_or_else(|| missing("an id"))?;
-    let id: Id = id
-        .parse()
-        .map_err(|_| Fault::InvalidInput("Can't parse backup record.".to_owned()))?;
+    let id = record.id.as_deref().ok_or_else(|| missing("an id"))?;
+    let id = id_of(id)?;
+    let files = record.service_metadata.as_deref().map_or(Ok(id), id_of)?;
     let size = record.size.ok_or_else(|| missing("size attribute"))?;
-    let why = why_not(&volumes, id, &given.backup_service).await?;
+    let why = why_not(&volumes, files, &given.backup_service).await?;
+    let copied = why.is_none() && files != id;
     let now = store::now();
-    let row = Model {
+    let mut row = Model {
         id: id.to_string(),
         project_id: cx.project()?.to_owned(),
         user_id: cx.caller.user_id.clone(),
@@ -109,9 +112,9 @@ pub async fn import(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
         parent_id: record.parent_id,
         name: record.display_name,
         description: record.display_description,
-        status: match why {
-            None => BackupStatus::Available,
-            Some(_) => BackupStatus::Error,
+        status: match why.is_none() && !copied {
+            true => BackupStatus::Available,
+            false => BackupStatus::Error,
         },
         size,
         object_count: record.object_count.unwrap_or(0),
@@ -119,7 +122,7 @@ pub async fn import(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
         availability_zone: Some(keeper.zone),
         host: Some(keeper.host),
         service: Some(SERVICE.to_owned()),
-        fail_reason: why,
+        fail_reason: why.or_else(|| copied.then(|| UNFINISHED.to_owned())),
         restore_volume_id: None,
         data_timestamp: record.data_timestamp.map_or(now, sql::micros),
         created_at: record.created_at.map_or(now, sql::micros),
@@ -132,7 +135,52 @@ pub async fn import(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
         Ok::<_, Fault>(())
     })
     .await?;
+    if copied {
+        // The row is there first: what an import leaves that is killed here can be deleted.
+        copy(&volumes, files, id, &mut row).await?;
+    }
     call.render_under("backup", &view::brief(&call, &row))
+}
+
+/// What is said of a backup whose import did not come to its end.
+const UNFINISHED: &str = "Its import did not come to its end.";
+
+fn id_of(text: &str) -> Result<Id, Fault> {
+    text.parse()
+        .map_err(|_| Fault::InvalidInput("Can't parse backup record.".to_owned()))
+}
+
+/// The files of a backup are there under another id, and its row says so.
+async fn copy(volumes: &Volumes, of: Id, id: Id, row: &mut Model) -> Result<(), Fault> {
+    let vault = volumes.core().vault();
+    let copied = tokio::task::spawn_blocking(move || vault.ensure_copy(of, id)).await;
+    let copied = copied.map_err(|_| Fault::Internal("a thread ended early"))?;
+    let why = copied.err().map(|error| error.to_string());
+    let ended = sql::retry(|| async {
+        let tx = volumes.db().begin().await?;
+        let now = store::locked::<Entity>(&tx, &row.id).await?;
+        let Some(mut now) = now.filter(|now| now.status == BackupStatus::Error) else {
+            return Ok(None);
+        };
+        if why.is_none() {
+            now.status = BackupStatus::Available;
+        }
+        now.fail_reason.clone_from(&why);
+        store::save(&tx, now.clone()).await?;
+        tx.commit().await?;
+        Ok::<_, Fault>(Some(now))
+    });
+    match ended.await? {
+        Some(now) => *row = now,
+        // It was deleted meanwhile, perhaps before there were files to remove.
+        None => {
+            let vault = volumes.core().vault();
+            let gone = tokio::task::spawn_blocking(move || vault.ensure_gone(id)).await;
+            let gone = gone.map_err(|_| Fault::Internal("a thread ended early"))?;
+            gone.map_err(|error| Fault::Backend(error.to_string()))?;
+        }
+    }
+    Ok(())
 }
 
 fn decoded(text: &str) -> Result<Record, Fault> {
