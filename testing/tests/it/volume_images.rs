@@ -450,3 +450,27 @@ async fn deleted_while_its_image_is_made_a_server_leaves_neither_image_nor_snaps
     }
     cloud.audit().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_of_a_volume_in_qcow2_becomes_a_volume_again() {
+    let cloud = TestCloud::start().await;
+    let demo = cloud.demo().await;
+    let volume = demo.volume(json!({"size": 1})).await;
+    write(&cloud, &volume, "what was written");
+    let path = format!("/volume/v3/{}/volumes/{volume}/action", demo.project_id);
+    let wish = json!({"os-volume_upload_image": {"image_name": "i", "disk_format": "qcow2"}});
+    let made = demo.post(&path, &wish).await.expect(202);
+    let image = made["os-volume_upload_image"]["image_id"].clone();
+    let image = image.as_str().expect("an id");
+    demo.volume_is(&volume, "available").await;
+    let shown = demo.get(&format!("/image/v2/images/{image}")).await;
+    let shown = shown.expect(200);
+    assert_eq!(
+        (&shown["status"], &shown["disk_format"]),
+        (&json!("active"), &json!("qcow2"))
+    );
+    assert!(shown["size"].as_u64().is_some_and(|size| size < 1 << 20));
+    let again = demo.volume(json!({"size": 1, "imageRef": image})).await;
+    assert!(begins_with(&cloud, &again, "what was written"));
+    cloud.audit().await;
+}

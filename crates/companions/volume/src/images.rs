@@ -1,5 +1,6 @@
 //! The image service, as this one asks it: in the name of a user what an image is, as itself for the data.
 
+pub mod pack;
 mod qcow2;
 
 use std::collections::BTreeMap;

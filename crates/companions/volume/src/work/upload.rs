@@ -3,11 +3,15 @@
 //!
 //! Undone, the image and the snapshot are gone and the volume is free.
 
+use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use bytes::Bytes;
 use clients::image;
 use clients::{ClientError, Service};
-use futures::TryFutureExt;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryFutureExt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_util::io::ReaderStream;
@@ -17,13 +21,23 @@ use super::{Asked, COPY, MINUTE, TRIES, backend, database, home, id, still};
 use crate::db::store::{self, Tx};
 use crate::db::volumes as rows;
 use crate::driver::{Part, Snapshot};
-use crate::images::Images;
+use crate::images::{Images, pack};
 use crate::messages::{self, About, Action, Detail};
 use crate::shared::Core;
 use crate::tables::{Status, attachment, volume};
 
 /// See the module.
 pub struct Upload;
+
+/// A format that a volume is written in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    #[default]
+    Raw,
+    /// Holes are left out.
+    Qcow2,
+}
 
 /// What steps know.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,6 +48,9 @@ pub struct State {
     pub image_id: String,
     /// The token of who asked, sealed.
     pub token: String,
+    /// What the image is to be.
+    #[serde(default)]
+    pub format: Format,
     /// Of a volume in use: the snapshot that stands still while it is read, without a row.
     pub still: Option<String>,
 }
@@ -195,11 +212,7 @@ async fn upload(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next
             .await
             .map_err(backend)?;
         let (service, token) = owners(core, state).await?;
-        let data = async move {
-            let file = tokio::fs::File::open(path).await;
-            file.map(|file| ReaderStream::with_capacity(file, PIECE))
-        };
-        let data = data.try_flatten_stream();
+        let data = read(path, state.format);
         let sent = image::upload(&service, &token, &state.image_id, data, COPY);
         let sent = tokio::select! {
             sent = sent => sent,
@@ -217,6 +230,21 @@ async fn upload(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next
         }
     }
     Ok(Next::Go)
+}
+
+/// The bytes of an image.
+fn read(path: PathBuf, format: Format) -> BoxStream<'static, io::Result<Bytes>> {
+    let file = tokio::fs::File::open(path);
+    match format {
+        Format::Raw => file
+            .map_ok(|file| ReaderStream::with_capacity(file, PIECE))
+            .try_flatten_stream()
+            .boxed(),
+        Format::Qcow2 => file
+            .and_then(async |file| Ok(pack::stream(file.into_std().await)))
+            .try_flatten_stream()
+            .boxed(),
+    }
 }
 
 async fn tidy(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {

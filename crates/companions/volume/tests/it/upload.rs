@@ -156,6 +156,29 @@ async fn an_image_is_made_of_a_volume() {
 }
 
 #[tokio::test]
+async fn an_image_in_qcow2_has_what_the_volume_has_and_no_holes() {
+    let cinder = Cinder::start().await;
+    let shelf = with_images(&cinder).await;
+    let volume = cinder.volume(ALICE, json!({})).await;
+    cinder.write(&volume, b"root");
+    let wish = json!({"image_name": "i", "disk_format": "qcow2"});
+    let made = cinder.upload(&volume, 1, wish).await.is(202).json();
+    assert_eq!(made["os-volume_upload_image"]["disk_format"], "qcow2");
+    cinder.becomes(&volume, "available").await;
+    let all = shelf.lock().expect("unpoisoned").clone();
+    let [(image, first)] = all.as_slice() else {
+        panic!("{all:?}");
+    };
+    // Header, two of reference counts, two of places, one of data: clusters of 64 KiB.
+    assert_eq!(
+        (&image["size"], &image["disk_format"]),
+        (&json!(6 << 16), &json!("qcow2"))
+    );
+    assert_eq!(first, b"QFI\xfb");
+    cinder.is_clean().await;
+}
+
+#[tokio::test]
 async fn a_failed_upload_leaves_no_image() {
     for cinder in Cinder::all().await {
         let shelf = with_images(&cinder).await;
@@ -212,7 +235,7 @@ async fn what_is_not_built_or_not_allowed_is_refused() {
     cinder.upload(&volume, 1, public.clone()).await.is(403);
     cinder.upload(&volume, 0, public).await.is(400);
     for (wish, code) in [
-        (json!({"image_name": "i", "disk_format": "qcow2"}), 501),
+        (json!({"image_name": "i", "disk_format": "vmdk"}), 501),
         (json!({"image_name": "i", "disk_format": "none"}), 400),
         (
             json!({"image_name": "i", "container_format": "compressed"}),

@@ -16,7 +16,7 @@ use crate::images::Images;
 use crate::policy::{self, version};
 use crate::service::Volumes;
 use crate::tables::{Owner, Status, Word, volume};
-use crate::work::upload::{State, Upload};
+use crate::work::upload::{Format, State, Upload};
 
 #[derive(Debug, Deserialize, Versioned)]
 pub struct UploadBody {
@@ -62,16 +62,20 @@ pub async fn upload(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let cx = call.cx.clone();
     let seen = find_by(&volumes, &cx, call.path("id")).await?;
     volumes.allow(&cx, &policy::own(&cx.caller))?;
-    let format = new.disk_format.as_deref().unwrap_or("raw");
-    if format != "raw" {
-        return Err(Fault::NotBuilt(format!(
-            "An image of format {format} is not built yet."
-        )));
-    }
+    let named = new.disk_format.as_deref().unwrap_or("raw");
+    let format = match named {
+        "raw" => Format::Raw,
+        "qcow2" => Format::Qcow2,
+        other => {
+            return Err(Fault::NotBuilt(format!(
+                "An image of format {other} is not built yet."
+            )));
+        }
+    };
     let mut record = json!({
         "id": store::new_id(),
         "name": new.image_name,
-        "disk_format": format,
+        "disk_format": named,
         "container_format": new.container_format.as_deref().unwrap_or("bare"),
     });
     if has(&call, SEEN_BY) {
@@ -98,8 +102,14 @@ pub async fn upload(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let images = volumes.core().images();
     let images = images.map_err(|error| Fault::Unavailable(error.to_string()))?;
     let force = new.force.is_some_and(|flag| flag.0) && volumes.settings().force_upload;
-    let (row, begun) =
-        sql::retry(|| begin(&volumes, &cx, images, &seen.id, (&record, force))).await?;
+    let (row, begun) = {
+        let wanted = Wanted {
+            record: &record,
+            format,
+            force,
+        };
+        sql::retry(|| begin(&volumes, &cx, images, &seen.id, &wanted)).await?
+    };
     // Made in the caller's name: it is theirs, and counts for their project. The work waits for it.
     let made = clients::image::create(&images.service, cx.caller.token(), &record).await;
     let made = match made {
@@ -134,22 +144,31 @@ pub async fn upload(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     Ok(Answer::of(&json!({"os-volume_upload_image": answer})))
 }
 
+/// What is asked for.
+struct Wanted<'r> {
+    /// The image's record.
+    record: &'r Value,
+    format: Format,
+    /// Also of a volume in use.
+    force: bool,
+}
+
 /// Claims the volume and writes down what is to be done.
 async fn begin(
     volumes: &Volumes,
     cx: &Cx,
     images: &Images,
     id: &str,
-    (record, force): (&Value, bool),
+    wanted: &Wanted<'_>,
 ) -> Result<(volume::Model, WorkflowId), Fault> {
     let tx = volumes.db().begin().await?;
     let mut row = locked(&tx, id).await?;
     let used = row.status == Status::InUse;
-    if !(row.status == Status::Available || (used && force)) {
+    if !(row.status == Status::Available || (used && wanted.force)) {
         return Err(Fault::InvalidVolume(format!(
             "Volume {} status must be {}",
             row.id,
-            if force {
+            if wanted.force {
                 "available or in-use"
             } else {
                 "available"
@@ -159,8 +178,9 @@ async fn begin(
     let state = State {
         asked: cx.asked(),
         volume_id: row.id.clone(),
-        image_id: record["id"].as_str().unwrap_or_default().to_owned(),
+        image_id: wanted.record["id"].as_str().unwrap_or_default().to_owned(),
         token: images.sealed(cx.caller.token()),
+        format: wanted.format,
         still: used.then(store::new_id),
     };
     row.previous = Some(row.status);
