@@ -1,6 +1,5 @@
 //! Builds whose ports take their time, or vanish.
 
-use compute_conductor::Env;
 use compute_conductor::workflows::build::Build;
 use compute_db::servers;
 use compute_model::network::NetworkRequest;

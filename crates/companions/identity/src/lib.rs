@@ -20,6 +20,7 @@ use web::Authenticator;
 mod accepted;
 mod api;
 mod authenticator;
+mod blobs;
 pub mod bootstrap;
 mod compliance;
 mod establish;

@@ -10,7 +10,6 @@ use serde_json::Value;
 
 use crate::context::StepContext;
 use crate::journal::WorkflowError;
-use crate::table::Row;
 
 /// How often a step is tried, when it asks to be retried, before it counts as failed.
 const ATTEMPTS: u32 = 10;
@@ -187,6 +186,16 @@ pub struct Step<E, S> {
     pub(crate) limit: Duration,
     pub(crate) limit_of: Option<fn(&E) -> Duration>,
     pub(crate) no_return: bool,
+}
+
+/// A step without its functions.
+pub(crate) struct Row {
+    pub name: &'static str,
+    /// Whether there is something to undo.
+    pub undoes: bool,
+    pub attempts: u32,
+    pub undo_attempts: u32,
+    pub no_return: bool,
 }
 
 impl<E: 'static, S: 'static> Step<E, S> {

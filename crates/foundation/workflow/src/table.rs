@@ -5,20 +5,10 @@ use std::collections::HashSet;
 use crate::cursor::{self, Cursor};
 use crate::entity::{Direction, workflow};
 use crate::lease::Readable;
-use crate::step::{Step, Workflow};
+use crate::step::{Row, Step, Workflow};
 
 /// The ending's name in the history.
 const ENDING: &str = "undone";
-
-/// A step without its functions.
-pub(crate) struct Row {
-    pub name: &'static str,
-    /// Whether there is something to undo.
-    pub undoes: bool,
-    pub attempts: u32,
-    pub undo_attempts: u32,
-    pub no_return: bool,
-}
 
 /// The rules of a kind; see [`Workflow`].
 pub(crate) struct Table {

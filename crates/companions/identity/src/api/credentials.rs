@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use sql::sea_orm::sea_query::Expr;
 use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
+use crate::blobs::{open, seal};
 use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, no_content};
 use crate::keys::KeyError;
@@ -24,24 +25,6 @@ pub const NEW: &[Field] = &[
     may("project_id", Kind::MaybeId),
     may("user_id", Kind::Id),
 ];
-
-/// Encrypts a blob for the database.
-pub fn seal(state: &State, blob: &str) -> Result<String, Fault> {
-    state
-        .credential_keys
-        .encrypt(blob.as_bytes())
-        .map_err(|error| Fault::Internal(error.to_string()))
-}
-
-/// Decrypts a blob of the database.
-pub fn open(state: &State, sealed: &str) -> Result<String, Fault> {
-    let bytes = state.credential_keys.decrypt(sealed);
-    bytes
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| {
-            Fault::Internal("a credential was encrypted with a key that is gone".to_owned())
-        })
-}
 
 fn view(state: &State, row: &credentials::Model) -> Result<Object, Fault> {
     let mut view = record::view(row);

@@ -10,6 +10,7 @@ use crate::tables::{credentials, projects, users};
 use web::policy::Target;
 
 use super::credentials as credential_api;
+use crate::blobs;
 
 fn target(user_id: &str) -> Target<'_> {
     Target::new().with("target.credential.user_id", user_id)
@@ -17,7 +18,7 @@ fn target(user_id: &str) -> Target<'_> {
 
 fn view(ctx: &Ctx, row: &credentials::Model) -> Result<Object, Fault> {
     let blob: Object =
-        serde_json::from_str(&credential_api::open(&ctx.state, &row.blob)?).unwrap_or_default();
+        serde_json::from_str(&blobs::open(&ctx.state, &row.blob)?).unwrap_or_default();
     let part = |key: &str| blob.get(key).cloned().unwrap_or(Value::Null);
     let link = format!(
         "{}/v3/users/{}/credentials/OS-EC2/{}",
@@ -64,7 +65,7 @@ pub async fn create(ctx: Ctx) -> Answer {
         user_id,
         project_id: Some(project_id.to_owned()),
         kind: "ec2".to_owned(),
-        blob: credential_api::seal(&ctx.state, &Value::Object(blob).to_string())?,
+        blob: blobs::seal(&ctx.state, &Value::Object(blob).to_string())?,
         extra: "{}".to_owned(),
     };
     let tx = ctx.state.begin().await?;

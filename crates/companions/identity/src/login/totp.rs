@@ -9,7 +9,7 @@ use sha1::Sha1;
 use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::attempts;
-use crate::api::credentials::open;
+use crate::blobs::open;
 use crate::fault::Fault;
 use crate::queue::Asker;
 use crate::state::State;
