@@ -211,6 +211,13 @@ fn prove(proof: &mut Proof, user_id: &str) -> Result<(), Fault> {
     }
 }
 
+/// The same by a secret that may be guessed.
+fn prove_by_secret(proof: &mut Proof, user: users::Model) -> Result<(), Fault> {
+    prove(proof, &user.id)?;
+    proof.guesser = Some(user);
+    Ok(())
+}
+
 async fn password(
     state: &State,
     address: Option<IpAddr>,
@@ -227,9 +234,7 @@ async fn password(
             user.id
         )));
     }
-    prove(proof, &user.id)?;
-    proof.guesser = Some(user);
-    Ok(())
+    prove_by_secret(proof, user)
 }
 
 async fn passcode(
@@ -243,9 +248,7 @@ async fn passcode(
     let asker = Asker::at(address, claimed(claim));
     let find = || find_user(state, claim);
     let user = totp::check_passcode(state, asker, passcode, find).await?;
-    prove(proof, &user.id)?;
-    proof.guesser = Some(user);
-    Ok(())
+    prove_by_secret(proof, user)
 }
 
 /// The user that a body names, by id, or by name and domain. A domain beside an id is no contradiction.

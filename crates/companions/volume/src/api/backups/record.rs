@@ -18,6 +18,7 @@ use crate::quota::{self, More};
 use crate::service::Volumes;
 use crate::tables::backup::{Entity, Model};
 use crate::tables::{BackupStatus, Word};
+use crate::vault::{Vault, VaultError};
 use crate::work::backup::{OLDER_SERVICE, SERVICE, service};
 
 /// A record, as JSON below base64. The names are Cinder's.
@@ -152,35 +153,45 @@ fn id_of(text: &str) -> Result<Id, Fault> {
 
 /// The files of a backup are there under another id, and its row says so.
 async fn copy(volumes: &Volumes, of: Id, id: Id, row: &mut Model) -> Result<(), Fault> {
-    let vault = volumes.core().vault();
-    let copied = tokio::task::spawn_blocking(move || vault.ensure_copy(of, id)).await;
-    let copied = copied.map_err(|_| Fault::Internal("a thread ended early"))?;
+    let copied = in_vault(volumes, move |vault| vault.ensure_copy(of, id)).await?;
     let why = copied.err().map(|error| error.to_string());
-    let ended = sql::retry(|| async {
+    let now = sql::retry(|| async {
         let tx = volumes.db().begin().await?;
-        let now = store::locked::<Entity>(&tx, &row.id).await?;
-        let Some(mut now) = now.filter(|now| now.status == BackupStatus::Error) else {
-            return Ok(None);
-        };
-        if why.is_none() {
-            now.status = BackupStatus::Available;
+        let mut now = store::locked::<Entity>(&tx, &row.id).await?;
+        if let Some(now) = now.as_mut().filter(|now| now.status == BackupStatus::Error) {
+            if why.is_none() {
+                now.status = BackupStatus::Available;
+            }
+            now.fail_reason.clone_from(&why);
+            store::save(&tx, now.clone()).await?;
         }
-        now.fail_reason.clone_from(&why);
-        store::save(&tx, now.clone()).await?;
         tx.commit().await?;
-        Ok::<_, Fault>(Some(now))
+        Ok::<_, Fault>(now)
     });
-    match ended.await? {
-        Some(now) => *row = now,
-        // It was deleted meanwhile, perhaps before there were files to remove.
-        None => {
-            let vault = volumes.core().vault();
-            let gone = tokio::task::spawn_blocking(move || vault.ensure_gone(id)).await;
-            let gone = gone.map_err(|_| Fault::Internal("a thread ended early"))?;
-            gone.map_err(|error| Fault::Backend(error.to_string()))?;
+    match now.await? {
+        // It is deleted meanwhile, perhaps before there were files to remove.
+        None => remove(volumes, id).await,
+        Some(now) if now.status == BackupStatus::Deleting => remove(volumes, id).await,
+        Some(now) => {
+            *row = now;
+            Ok(())
         }
     }
-    Ok(())
+}
+
+async fn remove(volumes: &Volumes, id: Id) -> Result<(), Fault> {
+    let gone = in_vault(volumes, move |vault| vault.ensure_gone(id)).await?;
+    gone.map_err(|error| Fault::Backend(error.to_string()))
+}
+
+/// Works on the folder of backups, on a thread that may wait.
+async fn in_vault<T: Send + 'static>(
+    volumes: &Volumes,
+    work: impl FnOnce(Vault) -> Result<T, VaultError> + Send + 'static,
+) -> Result<Result<T, VaultError>, Fault> {
+    let vault = volumes.core().vault();
+    let done = tokio::task::spawn_blocking(move || work(vault)).await;
+    done.map_err(|_| Fault::Internal("a thread ended early"))
 }
 
 fn decoded(text: &str) -> Result<Record, Fault> {
@@ -203,9 +214,7 @@ async fn why_not(volumes: &Volumes, id: Id, keeper: &str) -> Result<Option<Strin
             "Import record failed, cannot find backup service to perform the import. Request service {keeper}."
         )));
     }
-    let vault = volumes.core().vault();
-    let found = tokio::task::spawn_blocking(move || vault.manifest(id)).await;
-    let found = found.map_err(|_| Fault::Internal("a thread ended early"))?;
+    let found = in_vault(volumes, move |vault| vault.manifest(id)).await?;
     Ok(found.err().map(|error| error.to_string()))
 }
 
