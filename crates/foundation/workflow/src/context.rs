@@ -31,7 +31,7 @@ pub struct StepContext {
     pub(crate) deadline: Instant,
     pub(crate) lease: Lease,
     pub(crate) cancelled: CancellationToken,
-    /// Whether a workflow of this kind can be cancelled at all.
+    /// Whether a request to cancel turns this attempt round: not an undo, nor what only goes forward.
     pub(crate) cancellable: bool,
     pub(crate) nudged: Arc<Notify>,
     pub(crate) marks: Marks,

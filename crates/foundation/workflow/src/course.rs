@@ -207,6 +207,7 @@ impl<'a> Course<'a> {
     async fn attempt(&mut self, started: DateTime<Utc>) -> Result<Attempt, SqlError> {
         let undoing = !matches!(self.cursor, Cursor::Run(_));
         let limit = self.taken.limit(self.cursor);
+        let cancellable = !undoing && !self.only_forward();
         let cx = StepContext {
             id: self.id,
             subject: self.subject.clone(),
@@ -216,15 +217,15 @@ impl<'a> Course<'a> {
             deadline: Instant::now() + limit,
             lease: self.lease.clone(),
             // An undo cannot be cancelled, and helpers shared with `run` must not think so.
-            cancelled: if undoing || self.only_forward() {
-                CancellationToken::new()
-            } else {
+            cancelled: if cancellable {
                 self.cancelled.clone()
+            } else {
+                CancellationToken::new()
             },
+            cancellable,
             nudged: self.nudged.clone(),
             marks: Marks::default(),
             ending: self.good_ending(started),
-            cancellable: self.table.cancellable,
             meddler: self.inner.meddler.clone(),
         };
         let null = Value::Null;

@@ -33,6 +33,8 @@ enum Trip {
     Rough(u32),
     /// Wants to go back from the other side.
     Homesick,
+    /// Waits until it is asked to turn round, and takes long for that.
+    SlowBack,
     /// Finds out in the middle of `load` that there is no way back.
     Stowaway,
 }
@@ -61,6 +63,11 @@ async fn load(river: &River, cx: &StepContext, trip: &mut Trip) -> Result<Next, 
     if *trip == Trip::WaitsHere {
         gate(river).await?;
     }
+    if *trip == Trip::SlowBack {
+        river.note("waits");
+        cx.cancelled().await;
+        return Err(StepError::fail("turned"));
+    }
     if *trip == Trip::Stowaway {
         river.note("found");
         gate(river).await?;
@@ -81,7 +88,12 @@ async fn load(river: &River, cx: &StepContext, trip: &mut Trip) -> Result<Next, 
     Ok(Next::Go)
 }
 
-async fn unload(river: &River, _: &StepContext, _: &mut Trip) -> Result<(), StepError> {
+async fn unload(river: &River, cx: &StepContext, trip: &mut Trip) -> Result<(), StepError> {
+    if *trip == Trip::SlowBack {
+        river.note("unloading");
+        tokio::time::sleep(CANCEL_GRACE + Duration::from_millis(500)).await;
+        assert!(!cx.is_cancelled(), "an undo cannot be cancelled");
+    }
     river.note("unloaded");
     Ok(())
 }
@@ -138,6 +150,21 @@ async fn cancel(db: &Database, runner: &Runner) {
     {
         runner.nudge(id);
     }
+}
+
+#[tokio::test]
+async fn an_undo_that_takes_long_is_not_dropped_for_the_request_that_caused_it() {
+    let db = fresh(sql::testing::sqlite().await).await;
+    let river = Arc::new(River::default());
+    let runner = sail(&db, &river);
+    let id = embark(&db, &runner, Trip::SlowBack).await;
+    until(|| async { river.noted("waits") == 1 }).await;
+    cancel(&db, &runner).await;
+    until(|| async { river.noted("unloading") == 1 }).await;
+    runner.nudge(id);
+    until(|| async { river.noted("unloaded") == 1 }).await;
+    assert_eq!(river.noted("unloading"), 1, "begun once");
+    runner.stop(Duration::ZERO).await;
 }
 
 #[tokio::test]
