@@ -9,6 +9,7 @@ mod m0006_purge;
 mod m0007_console_owner;
 mod m0008_server_migrations;
 mod m0009_soft_delete;
+mod m0010_lists;
 
 use sql::schema::{History, Kind};
 
@@ -27,6 +28,7 @@ pub const HISTORY: History = History {
         workflow::SIGNALS_MIGRATION,
         m0008_server_migrations::MIGRATION,
         m0009_soft_delete::MIGRATION,
+        m0010_lists::MIGRATION,
     ],
 };
 

@@ -78,10 +78,8 @@ pub async fn lock(tx: &DatabaseTransaction, id: &str) -> Result<Server> {
 /// Writes a server that was [`lock`]ed in this transaction and stamps its `updated_at`.
 pub async fn save(tx: &DatabaseTransaction, server: &mut Server) -> Result<()> {
     server.updated_at = sql::micros(chrono::Utc::now());
-    let mut model = row::active(server)?;
-    model.seq = ActiveValue::NotSet;
     Entity::update_many()
-        .set(model)
+        .set(row::changes(server)?)
         .filter(Column::Id.eq(&server.id))
         .exec(tx)
         .await?;

@@ -14,7 +14,7 @@ use compute_model::shelve::Shelved;
 use compute_model::state::{PowerState, VmState};
 use compute_model::volume::AttachedVolume;
 use serde::{Deserialize, Serialize};
-use sql::sea_orm::ActiveValue::Set;
+use sql::sea_orm::ActiveValue::{NotSet, Set};
 
 use crate::tables::server::{ActiveModel, Model};
 use crate::{DbError, Result};
@@ -121,6 +121,23 @@ pub fn active(server: &Server) -> Result<ActiveModel> {
         user_data: Set(server.user_data.clone()),
         document: Set(document),
     })
+}
+
+/// What a save of `server` writes: not what is fixed at its birth, and its end only when it has come. SQLite
+/// writes every index of a column that is named, even when the value is the same.
+pub fn changes(server: &Server) -> Result<ActiveModel> {
+    let mut model = active(server)?;
+    model.seq = NotSet;
+    model.id = NotSet;
+    model.project_id = NotSet;
+    model.user_id = NotSet;
+    model.launch_index = NotSet;
+    model.reservation_id = NotSet;
+    model.created_at = NotSet;
+    if server.deleted_at.is_none() {
+        model.deleted_at = NotSet;
+    }
+    Ok(model)
 }
 
 /// The server of a row.

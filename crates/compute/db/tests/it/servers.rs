@@ -6,6 +6,7 @@ use chrono::Utc;
 use compute_db::{Database, DbError, servers};
 use compute_model::listing::{Direction, Paging, ServerFilter, SortKey, TextColumn};
 use compute_model::{Flavor, PowerState, Server, TaskState, VmState};
+use sql::sea_orm::ConnectionTrait;
 
 fn server(id: &str, name: &str) -> Server {
     let now = sql::micros(Utc::now());
@@ -52,6 +53,45 @@ async fn what_is_saved_reads_back() {
         tx.commit().await.expect("commit");
         assert_eq!(servers::find(db.read(), "s1").await.expect("find"), changed);
     }
+}
+
+#[tokio::test]
+async fn what_is_fixed_at_birth_is_not_written_again_and_an_end_is() {
+    for db in super::databases().await {
+        let born = add(&db, &server("s1", "one")).await;
+        let tx = db.begin().await.expect("begin");
+        let mut changed = servers::lock(&tx, "s1").await.expect("lock");
+        changed.project_id = "another".into();
+        changed.created_at += chrono::TimeDelta::days(1);
+        changed.name = "two".into();
+        changed.deleted_at = Some(born.created_at);
+        servers::save(&tx, &mut changed).await.expect("save");
+        tx.commit().await.expect("commit");
+        let found = servers::find_any(db.read(), "s1").await.expect("find");
+        assert_eq!(found.project_id, born.project_id);
+        assert_eq!(found.created_at, born.created_at);
+        assert_eq!(
+            (found.name.as_str(), found.deleted_at),
+            ("two", changed.deleted_at)
+        );
+    }
+}
+
+/// A page of a project costs as much as the page, not as the project's servers.
+#[tokio::test]
+async fn a_project_is_listed_in_the_order_of_an_index() {
+    let db = sql::testing::sqlite().await;
+    db.apply(&compute_db::HISTORY).await.expect("tables");
+    let question = "EXPLAIN QUERY PLAN SELECT * FROM servers WHERE deleted_at IS NULL AND vm_state <> 'soft-delete' \
+                    AND project_id = 'p' ORDER BY created_at DESC, seq DESC LIMIT 100";
+    let question = sql::sea_orm::Statement::from_string(db.read().get_database_backend(), question);
+    let plan = db.read().query_all_raw(question).await.expect("a plan");
+    let steps: Vec<String> = plan
+        .iter()
+        .map(|row| row.try_get("", "detail").expect("a step"))
+        .collect();
+    assert_eq!(steps.len(), 1, "no sorting: {steps:?}");
+    assert!(steps[0].contains("servers_listed"), "{steps:?}");
 }
 
 #[tokio::test]
