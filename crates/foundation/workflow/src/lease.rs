@@ -127,6 +127,14 @@ impl Save {
     }
 }
 
+/// What a transaction did with the lease, to be [told](Lease::committed) when it is committed.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Written {
+    /// When the statement that renewed it was sent; none when it was left as it is.
+    renewed: Option<Instant>,
+}
+
 /// How a save went.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Saved {
@@ -231,24 +239,57 @@ impl Lease {
         *over = (*over).max(asked + self.length);
     }
 
+    /// Whether the lease was renewed so lately that a save need not renew it again: the index over ends of leases is
+    /// left alone, and on PostgreSQL with it all others.
+    fn is_fresh(&self) -> bool {
+        self.over() > Instant::now() + self.length * 5 / 6
+    }
+
     /// Holds the lease for another length; false when it is lost.
     pub async fn renew(&self) -> Result<bool, SqlError> {
         let asked = Instant::now();
-        let renewed = self.fence(self.db.write()).await?;
+        let renewed = workflow::Entity::update_many()
+            .col_expr(workflow::Column::LeaseUntil, self.until(self.length))
+            .filter(self.mine())
+            .exec(self.db.write())
+            .await?;
+        let renewed = renewed.rows_affected == 1;
         if renewed {
             self.renewed(asked);
         }
         Ok(renewed)
     }
 
-    /// The same within a transaction: until it ends, nobody takes the workflow over.
-    pub async fn fence(&self, conn: &impl ConnectionTrait) -> Result<bool, SqlError> {
-        let renewed = workflow::Entity::update_many()
-            .col_expr(workflow::Column::LeaseUntil, self.until(self.length))
+    /// Whether the workflow is still this runner's, and remains so until the transaction ends: its row is locked.
+    pub async fn fence(&self, tx: &DatabaseTransaction) -> Result<Option<Written>, SqlError> {
+        if !self.is_fresh() {
+            let asked = Instant::now();
+            let renewed = workflow::Entity::update_many()
+                .col_expr(workflow::Column::LeaseUntil, self.until(self.length))
+                .filter(self.mine())
+                .exec(tx)
+                .await?;
+            let written = Written {
+                renewed: Some(asked),
+            };
+            return Ok((renewed.rows_affected == 1).then_some(written));
+        }
+        let mine: Option<String> = workflow::Entity::find()
+            .select_only()
+            .column(workflow::Column::Id)
             .filter(self.mine())
-            .exec(conn)
+            .lock_exclusive()
+            .into_tuple()
+            .one(tx)
             .await?;
-        Ok(renewed.rows_affected == 1)
+        Ok(mine.map(|_| Written { renewed: None }))
+    }
+
+    /// To be told when the transaction of a [`Lease::fence`] or a [`Lease::write`] is committed.
+    pub fn committed(&self, written: Written) {
+        if let Some(asked) = written.renewed {
+            self.renewed(asked);
+        }
     }
 
     /// Gives the workflow up untouched, so that nobody takes it for this long.
@@ -316,17 +357,16 @@ impl Lease {
     }
 
     async fn try_save(&self, save: &Save) -> Result<Saved, SqlError> {
-        let asked = Instant::now();
         let inside = self.meddler.enter();
         let tx = self.db.begin().await?;
-        if !self.write(&tx, save).await? {
+        let Some(written) = self.write(&tx, save).await? else {
             tx.rollback().await?;
             return self.refusal(save).await;
-        }
+        };
         self.meddler.point(Point::Inside).await;
         tx.commit().await?;
         drop(inside);
-        self.renewed(asked);
+        self.committed(written);
         Ok(Saved::Yes)
     }
 
@@ -343,28 +383,19 @@ impl Lease {
         })
     }
 
-    /// Writes a save as a part of a transaction; false when it is refused, and then nothing was written.
-    pub async fn write(&self, tx: &DatabaseTransaction, save: &Save) -> Result<bool, SqlError> {
+    /// Writes a save as a part of a transaction; none when it is refused, and then nothing was written.
+    pub async fn write(
+        &self,
+        tx: &DatabaseTransaction,
+        save: &Save,
+    ) -> Result<Option<Written>, SqlError> {
         let kept = save.release.is_none() && save.status == Status::Running;
-        let owner = if kept { self.owner.as_str() } else { "" };
-        let length = match save.release {
-            None if kept => self.length,
-            other => other.unwrap_or_default(),
-        };
-        let mut until = self.until(length);
-        if save.release.is_some() {
-            // A signal came while the step gave up waiting for it.
-            let signalled = Expr::col(workflow::Column::Signalled).eq(true);
-            until = CaseStatement::new()
-                .case(signalled, self.until(Duration::ZERO))
-                .finally(until)
-                .into();
-        }
+        let asked = Instant::now();
         let mut mine = self.mine();
         if save.unless_cancelled {
             mine = mine.add(workflow::Column::Cancel.eq(false));
         }
-        let saved = workflow::Entity::update_many()
+        let mut update = workflow::Entity::update_many()
             .col_expr(
                 workflow::Column::Version,
                 Expr::value(i32::from(save.version)),
@@ -380,10 +411,7 @@ impl Lease {
                 workflow::Column::ForwardFrom,
                 Expr::value(save.forward_from.clone()),
             )
-            .col_expr(workflow::Column::Status, Expr::value(save.status))
             .col_expr(workflow::Column::Seq, Expr::value(save.seq))
-            .col_expr(workflow::Column::Owner, Expr::value(owner))
-            .col_expr(workflow::Column::LeaseUntil, until)
             .col_expr(
                 workflow::Column::Attempts,
                 Expr::value(i64::from(save.attempts)),
@@ -392,19 +420,46 @@ impl Lease {
                 workflow::Column::Error,
                 Expr::value(save.error.as_ref().map(Value::to_string)),
             )
-            .col_expr(workflow::Column::UpdatedAt, now(&self.db))
-            .filter(mine)
-            .exec(tx)
-            .await?;
+            .col_expr(workflow::Column::UpdatedAt, now(&self.db));
+        if !kept {
+            update = update
+                .col_expr(workflow::Column::Status, Expr::value(save.status))
+                .col_expr(workflow::Column::Owner, Expr::value(""));
+        }
+        let renews = kept && !self.is_fresh();
+        if renews || !kept {
+            update = update.col_expr(workflow::Column::LeaseUntil, self.end_of(save, kept));
+        }
+        let saved = update.filter(mine).exec(tx).await?;
         if saved.rows_affected == 0 {
-            return Ok(false);
+            return Ok(None);
         }
         if !save.steps.is_empty() {
             step::Entity::insert_many(save.steps.clone())
                 .exec_without_returning(tx)
                 .await?;
         }
-        Ok(true)
+        Ok(Some(Written {
+            renewed: renews.then_some(asked),
+        }))
+    }
+
+    /// When the lease ends by this save: one that is kept, or one that is let go for a while.
+    fn end_of(&self, save: &Save, kept: bool) -> SimpleExpr {
+        let length = match save.release {
+            None if kept => self.length,
+            other => other.unwrap_or_default(),
+        };
+        let until = self.until(length);
+        if save.release.is_none() {
+            return until;
+        }
+        // A signal came while the step gave up waiting for it.
+        let signalled = Expr::col(workflow::Column::Signalled).eq(true);
+        CaseStatement::new()
+            .case(signalled, self.until(Duration::ZERO))
+            .finally(until)
+            .into()
     }
 
     /// Notes that a step is about to look for signals: those that come from now on end its wait in the journal.

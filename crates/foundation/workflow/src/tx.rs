@@ -1,8 +1,8 @@
 //! A step's transactions. They commit only while the workflow is its runner's.
 //!
-//! The check is one conditional write of the workflow's row, the last statement before the commit. It locks the
-//! row, so nobody takes the workflow over between check and commit; and it comes last, so that a step locks its
-//! servers before the workflow, in the same order as use cases that claim a server and write its journal.
+//! The check is one statement on the workflow's row, the last before the commit: it finds the row only while it is the
+//! runner's. It locks the row, so nobody takes the workflow over between check and commit; and it comes last, so that a
+//! step locks its servers before the workflow, in the same order as use cases that claim a server and write its journal.
 
 use std::ops::Deref;
 use std::sync::atomic::Ordering;
@@ -43,13 +43,14 @@ impl<'a> StepTx<'a> {
     /// # Errors
     /// [`SqlError::Overtaken`] when it is not: nothing is written, and the runner lets the step go.
     pub async fn commit(self) -> Result<(), SqlError> {
-        if !self.cx.lease.fence(&self.tx).await? {
+        let Some(written) = self.cx.lease.fence(&self.tx).await? else {
             self.tx.rollback().await?;
             self.cx.marks.lost.cancel();
             return Err(SqlError::Overtaken);
-        }
+        };
         self.cx.meddler.point(Point::Inside).await;
         self.tx.commit().await?;
+        self.cx.lease.committed(written);
         drop(self._inside);
         self.cx.meddler.point(Point::Outside).await;
         Ok(())
@@ -75,7 +76,7 @@ impl<'a> StepTx<'a> {
             return self.commit().await.map(|()| Next::Go);
         };
         let save = save.ending(state, self.cx.meddler.now());
-        if !self.cx.lease.write(&self.tx, &save).await? {
+        let Some(written) = self.cx.lease.write(&self.tx, &save).await? else {
             self.tx.rollback().await?;
             drop(self._inside);
             // As after a save of the runner's: it turns round.
@@ -84,10 +85,11 @@ impl<'a> StepTx<'a> {
                 Saved::Yes | Saved::Lost => self.cx.marks.lost.cancel(),
             }
             return Err(SqlError::Overtaken);
-        }
+        };
         self.cx.meddler.point(Point::Inside).await;
         self.tx.commit().await?;
         drop(self._inside);
+        self.cx.lease.committed(written);
         self.cx.marks.saved.store(true, Ordering::SeqCst);
         self.cx.meddler.point(Point::Outside).await;
         Ok(Next::Go)

@@ -82,6 +82,43 @@ async fn a_runner_that_lost_its_lease_cannot_save() {
 }
 
 #[tokio::test]
+async fn a_fence_renews_a_lease_that_is_not_fresh_any_more() {
+    use crate::lease::Lease;
+    for db in sql::testing::engines().await {
+        let db = fresh(db).await;
+        let until = |id| {
+            let db = db.clone();
+            async move {
+                let record = crate::get(db.read(), id).await.expect("read");
+                record.expect("there").lease_until
+            }
+        };
+        for (length, renewed) in [
+            (Duration::from_secs(600), false),
+            (Duration::from_millis(300), true),
+        ] {
+            let id = crate::insert(db.write(), Kind::of::<CheckIn>(), "guest", &stay(&["12"]))
+                .await
+                .expect("insert");
+            let taken = Lease::take(&db, id, "a", length, &kinds()).await;
+            let (lease, _) = taken.expect("db").expect("free");
+            let before = until(id).await;
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            let tx = db.begin().await.expect("begin");
+            let written = lease.fence(&tx).await.expect("db").expect("ours");
+            tx.commit().await.expect("commit");
+            lease.committed(written);
+            assert_eq!(
+                until(id).await > before,
+                renewed,
+                "{:?} {length:?}",
+                db.engine()
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_runner_takes_nothing_from_one_with_a_similar_name() {
     use crate::lease::{Lease, LeaseOwner, free_leases};
     for db in sql::testing::engines().await {
