@@ -172,6 +172,7 @@ impl Cloud {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let mut of_companions = Vec::new();
+        telemetry::counting();
         for one in &companions.0 {
             let neighbours = Neighbours {
                 identity: asked.identity.clone(),

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database as Orm, DatabaseConnection, DatabaseTransaction,
-    DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    DbErr, RuntimeErr, SqliteTransactionMode, SqlxSqliteConnector, TransactionOptions,
+    TransactionTrait,
 };
-use sqlx::Executor as _;
+use sqlx::{ConnectOptions as _, Executor as _};
 
 use crate::connection::{Connection, no_answer};
 use crate::durable::Log;
@@ -91,33 +92,9 @@ impl Database {
             .next()
             .unwrap_or_default();
         let shown = format!("sqlite:{file}");
-        let wait = options.lock_timeout;
-        let pool = async |mode: &str, connections: u32| {
-            let url = format!("{shown}?mode={mode}");
-            // A file does not hang up: asking first would cost a second trip per statement.
-            let tune = |connect: &mut ConnectOptions| {
-                connect
-                    .max_connections(connections)
-                    .test_before_acquire(false)
-                    .map_sqlx_sqlite_opts(move |sqlite| tuned(sqlite, wait))
-                    .map_sqlx_sqlite_pool_opts(|pool| {
-                        pool.after_release(|session, _| Box::pin(is_at_rest(session)))
-                    });
-            };
-            let until = Instant::now() + wait;
-            loop {
-                // SQLite does not wait by itself while another process makes the log.
-                match connect(&url, &shown, options, tune).await {
-                    Err(error) if error.is_conflict() && Instant::now() < until => {
-                        tokio::time::sleep(Duration::from_millis(10)).await;
-                    }
-                    opened => return opened,
-                }
-            }
-        };
-        let writer = pool("rwc", 1).await?;
+        let writer = sqlite_writer(&shown, options).await?;
         refuse_read_only(&writer, file).await?;
-        let reader = pool("rw", SQLITE_READERS).await?;
+        let reader = sqlite_readers(&shown, options)?;
         let bounded = |inner| Connection { inner, patience };
         Ok(Database {
             engine,
@@ -194,6 +171,50 @@ impl Database {
     }
 }
 
+/// The one connection that writes to a file, which is made when it is missing.
+async fn sqlite_writer(shown: &str, options: &Options) -> Result<DatabaseConnection, SqlError> {
+    let url = format!("{shown}?mode=rwc");
+    let wait = options.lock_timeout;
+    // A file does not hang up: asking first would cost a second trip per statement.
+    let tune = |connect: &mut ConnectOptions| {
+        connect
+            .max_connections(1)
+            .test_before_acquire(false)
+            .map_sqlx_sqlite_opts(move |sqlite| tuned(sqlite, wait))
+            .map_sqlx_sqlite_pool_opts(|pool| {
+                pool.after_release(|session, _| Box::pin(is_at_rest(session)))
+            });
+    };
+    let until = Instant::now() + wait;
+    loop {
+        // SQLite does not wait by itself while another process makes the log.
+        match connect(&url, shown, options, tune).await {
+            Err(error) if error.is_conflict() && Instant::now() < until => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// Connections for reading a file that a writer opened, each made when somebody reads.
+fn sqlite_readers(shown: &str, options: &Options) -> Result<DatabaseConnection, SqlError> {
+    let url = format!("{shown}?mode=rw");
+    let unusable = |error: sqlx::Error| SqlError::Open {
+        url: shown.to_owned(),
+        hint: hint(shown),
+        source: DbErr::Conn(RuntimeErr::SqlxError(error.into())),
+    };
+    let file: sqlx::sqlite::SqliteConnectOptions = url.parse().map_err(unusable)?;
+    let file = tuned(file, options.lock_timeout).disable_statement_logging();
+    let pool = sqlx::sqlite::SqlitePoolOptions::new()
+        .max_connections(SQLITE_READERS)
+        .acquire_timeout(options.pool_timeout)
+        .test_before_acquire(false)
+        .connect_lazy_with(file);
+    Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
+}
+
 /// WAL lets readers and the writer work side by side; with it `NORMAL` loses at most the last
 /// transactions at a power cut, never consistency, and [`Database::durable`] makes sure of those.
 fn tuned(
@@ -241,8 +262,10 @@ fn limited(connect: &mut ConnectOptions, options: &Options) {
 /// ones would be parts of it that nobody ever commits. Such a connection is closed.
 async fn is_at_rest(session: &mut sqlx::SqliteConnection) -> Result<bool, sqlx::Error> {
     use sqlx::Connection;
-    // Answered after whatever was sent before it.
-    session.ping().await?;
+    if session.is_in_transaction() {
+        // Answered after whatever was sent before it, a roll-back that nobody waits for among it.
+        session.ping().await?;
+    }
     Ok(!session.is_in_transaction())
 }
 

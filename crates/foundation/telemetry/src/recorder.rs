@@ -36,12 +36,18 @@ fn handle() -> &'static PrometheusHandle {
     })
 }
 
-/// Sets up the process's recorder, so that what is counted from now on is kept.
-pub(crate) fn install() {
+/// Begins to set up the process's recorder, on a thread of its own: it measures the processor's clock for some
+/// milliseconds.
+pub(crate) fn begin() {
+    std::thread::spawn(handle);
+}
+
+/// Returns when the recorder is set up, so that what is counted from now on is kept.
+pub fn counting() {
     handle();
 }
 
-/// Installs the recorder where [`init`](crate::init) did not, and gives the route `/metrics`. `version` is shown in `kilonova_build_info`.
+/// Sets up the recorder where nobody did, and gives the route `/metrics`. `version` is shown in `kilonova_build_info`.
 pub fn metrics_router(version: &'static str) -> Router {
     handle();
     metrics::gauge!("kilonova_build_info", "version" => version).set(1.0);
@@ -80,6 +86,7 @@ mod tests {
     #[tokio::test]
     async fn several_clouds_of_a_process_share_the_metrics() {
         crate::init(&crate::TelemetrySettings::default()).expect("a log and metrics");
+        crate::counting();
         metrics::gauge!("set_while_starting").set(1.0);
         let (first, second) = (metrics_router("1"), metrics_router("1"));
         metrics::counter!("ours_total", "kind" => "x").increment(2);
