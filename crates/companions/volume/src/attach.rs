@@ -63,13 +63,8 @@ pub async fn reserve(
         volumes.allow_rule("volume:multiattach_bootable_volume", caller, &target)?;
     }
     let others = rows::attachments(tx, volume_id).await?;
-    let open = match row.multiattach {
-        true => matches!(
-            row.status,
-            Status::Available | Status::InUse | Status::Downloading
-        ),
-        false => matches!(row.status, Status::Available | Status::Downloading),
-    };
+    // Unlike in Cinder not one that is `downloading`: a new volume never is, and the bytes of the others are replaced.
+    let open = row.status == Status::Available || (row.multiattach && row.status == Status::InUse);
     // A server that moves to another host attaches its volume there before it lets go here.
     let moves = matches!(row.status, Status::InUse | Status::Reserved)
         && server.is_some()
@@ -81,9 +76,9 @@ pub async fn reserve(
             "Volume {} status must be {} to reserve, but the current status is {}.",
             row.id,
             if row.multiattach {
-                "available or in-use or downloading"
+                "available or in-use"
             } else {
-                "available or downloading"
+                "available"
             },
             row.status.word()
         )));
@@ -150,7 +145,7 @@ pub async fn export(
 /// Gives an attachment its connector: the host may reach the volume from now on.
 ///
 /// # Errors
-/// 404, 409: the volume is in error, or another host has it.
+/// 404, 409: the volume is in error, gets other bytes, or another host has it.
 pub async fn connect(
     volumes: &Volumes,
     id: &str,
@@ -163,6 +158,7 @@ pub async fn connect(
         .ok_or_else(|| missing(id))?;
     let row = store::find::<volume::Entity>(db, &seen.volume_id).await?;
     let row = row.ok_or_else(|| Fault::no_volume(&seen.volume_id))?;
+    usable(&row)?;
     let mode = mode(&seen, &row, connector)?;
     // Exporting is idempotent, and waits for a back end: outside of the transaction.
     let info = export(volumes, &row, connector, mode == "ro").await?;
@@ -227,6 +223,7 @@ fn check_connect(
             row.status.word()
         )));
     }
+    usable(row)?;
     let connected = |one: &&attachment::Model| one.id != id && one.connection.is_some();
     match alone && !row.multiattach && others.iter().any(|one| connected(&one)) {
         true => Err(Fault::ResourceConflict(format!(
@@ -237,15 +234,31 @@ fn check_connect(
     }
 }
 
+/// Whether a host may open a volume.
+///
+/// # Errors
+/// 409: its bytes are being replaced.
+pub fn usable(row: &volume::Model) -> Result<(), Fault> {
+    match row.status.is_rewritten() {
+        true => Err(Fault::ResourceConflict(format!(
+            "Volume {} cannot be used while its status is {}.",
+            row.id,
+            row.status.word()
+        ))),
+        false => Ok(()),
+    }
+}
+
 /// Says that the host uses it.
 ///
 /// # Errors
-/// 404.
+/// 404; 409: its bytes are being replaced.
 pub async fn complete(tx: &Tx, id: &str) -> Result<(), Fault> {
     let seen = store::find::<attachment::Entity>(tx, id)
         .await?
         .ok_or_else(|| missing(id))?;
     let mut row = locked(tx, &seen.volume_id).await?;
+    usable(&row)?;
     let one = store::locked::<attachment::Entity>(tx, id).await?;
     let mut one = one.ok_or_else(|| missing(id))?;
     one.status = AttachStatus::Attached;

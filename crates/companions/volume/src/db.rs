@@ -8,6 +8,7 @@ pub mod properties;
 pub mod quotas;
 pub mod services;
 pub mod store;
+pub mod transfers;
 pub mod types;
 pub mod usage;
 pub mod volumes;

@@ -189,11 +189,12 @@ pub trait Adoption: Send + Sync {
     /// What has this name.
     async fn stray(&self, name: &str) -> Result<Stray>;
 
-    /// What had this name is that volume or snapshot. One that is there already and is something else stays.
+    /// What had this name is that volume or snapshot; of several that are to be it one is. One that is there already
+    /// stays as it is.
     async fn ensure_adopted(&self, name: &str, part: Part) -> Result<()>;
 
-    /// What was that volume, which has no snapshots, or that snapshot, has this name; nothing that has it already is
-    /// replaced.
+    /// What was that volume, which has no snapshots, or that snapshot, or was on its way there, has this name; nothing
+    /// that has it already is replaced.
     async fn ensure_released(&self, part: Part, name: &str) -> Result<()>;
 }
 

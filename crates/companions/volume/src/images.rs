@@ -21,7 +21,9 @@ use uuid::Uuid;
 use crate::db::properties::Properties;
 use crate::driver::GIB;
 use crate::fault::Fault;
+use crate::room::Room;
 use crate::sealed;
+use qcow2::Malformed;
 
 /// The image service and the user by which data is fetched.
 pub struct Images {
@@ -43,13 +45,22 @@ pub enum ImageError {
     #[error("the image is refused: {0}")]
     Refused(#[from] disk_image::Refusal),
     #[error("the image is refused: {0}")]
-    Malformed(#[from] qcow2::Malformed),
+    Malformed(#[from] Malformed),
     #[error("the disk in the image has {size} bytes, the volume {most}")]
     TooLarge { size: u64, most: u64 },
     #[error("there is no image service")]
     None,
     #[error("files of images cannot be used")]
     Io(#[from] io::Error),
+}
+
+/// How large what is fetched may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Bytes of the disk.
+    pub most: u64,
+    /// Bytes that are left free on the file system.
+    pub keep_free: u64,
 }
 
 impl ImageError {
@@ -109,27 +120,26 @@ impl Images {
         }
     }
 
-    /// Fetches an image as a raw file in `folder`, whose name begins with `name` and which nobody else reads. `most`:
-    /// bytes of the disk that it may be.
+    /// Fetches an image as a raw file in `folder`, whose name begins with `name` and which nobody else reads.
     pub async fn fetch(
         &self,
         id: &str,
         folder: &Path,
         name: &str,
-        most: u64,
+        bounds: Bounds,
     ) -> Result<PathBuf, ImageError> {
         let shown = self
             .session
             .with(|token| async move { image::show(&self.service, &token, id).await });
         let image = shown.await?;
         let path = folder.join(format!("{name}.{}", Uuid::new_v4().simple()));
-        self.write(&image, &path).await?;
+        self.write(&image, &path, bounds.keep_free).await?;
         let format = image.disk_format.clone().unwrap_or_default();
-        let done = tokio::task::spawn_blocking(move || raw(&path, &format, most)).await;
+        let done = tokio::task::spawn_blocking(move || raw(&path, &format, bounds)).await;
         done.unwrap_or_else(|error| Err(io::Error::other(error.to_string()).into()))
     }
 
-    async fn write(&self, image: &Image, path: &Path) -> Result<(), ImageError> {
+    async fn write(&self, image: &Image, path: &Path, keep_free: u64) -> Result<(), ImageError> {
         let id = image.id.as_str();
         let reply = self
             .session
@@ -140,6 +150,7 @@ impl Images {
         }
         let file = create(path)?;
         let mut digest = Sha512::new();
+        let mut room = Room::new(keep_free);
         let mut at = 0;
         let stream = reply.stream();
         pin_mut!(stream);
@@ -147,9 +158,13 @@ impl Images {
             let piece = piece?;
             digest.update(&piece);
             let (writes, length) = (file.try_clone()?, piece.len() as u64);
-            let written =
-                tokio::task::spawn_blocking(move || writes.write_all_at(&piece, at)).await;
-            written.map_err(|error| io::Error::other(error.to_string()))??;
+            let written = tokio::task::spawn_blocking(move || {
+                room.take(&writes, length)?;
+                writes.write_all_at(&piece, at)?;
+                Ok::<_, io::Error>(room)
+            });
+            let written = written.await;
+            room = written.map_err(|error| io::Error::other(error.to_string()))??;
             at += length;
         }
         let named = image
@@ -186,11 +201,12 @@ fn create(path: &Path) -> io::Result<File> {
 }
 
 /// Makes a raw file of an image: our own parser decides what it is, and no other program ever opens it.
-fn raw(path: &Path, format: &str, most: u64) -> Result<PathBuf, ImageError> {
+fn raw(path: &Path, format: &str, bounds: Bounds) -> Result<PathBuf, ImageError> {
     let mut file = File::open(path)?;
     let declared = disk_image::Declared::new(format, "bare");
     let found = disk_image::inspect(&mut file, &declared, i64::MAX.unsigned_abs())?;
     let size = found.virtual_size.ok_or(ImageError::Empty)?;
+    let most = bounds.most;
     if size > most {
         return Err(ImageError::TooLarge { size, most });
     }
@@ -198,7 +214,13 @@ fn raw(path: &Path, format: &str, most: u64) -> Result<PathBuf, ImageError> {
         "raw" | "iso" | "ami" | "ari" | "aki" => Ok(path.to_owned()),
         "qcow2" => {
             let to = path.with_extension(format!("{}.raw", Uuid::new_v4().simple()));
-            qcow2::unpack(&file, &create(&to)?)?;
+            let unpacked = qcow2::unpack(&file, &create(&to)?, bounds.keep_free);
+            unpacked.map_err(|error| match error {
+                Malformed::Io(error) if error.kind() == io::ErrorKind::StorageFull => {
+                    ImageError::Io(error)
+                }
+                other => other.into(),
+            })?;
             std::fs::remove_file(path)?;
             Ok(to)
         }
@@ -285,4 +307,62 @@ pub fn boot_snapshot(image: &Image) -> Option<String> {
         .iter()
         .find(|one| one["source_type"] == "snapshot" && one["boot_index"] == 0)?;
     boot["snapshot_id"].as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::{get, post};
+    use clients::Login;
+    use serde_json::json;
+
+    use super::*;
+
+    const ID: &str = "1a9e0000-0000-4000-8000-000000000001";
+
+    /// An image service with one image.
+    fn images() -> Images {
+        let show = async || {
+            axum::Json(json!({
+                "id": ID, "name": "disk", "status": "active", "disk_format": "raw", "container_format": "bare",
+                "size": 11, "min_disk": 0, "min_ram": 0,
+            }))
+        };
+        let token = async || {
+            let body = json!({"token": {"expires_at": "2999-01-01T00:00:00.000000Z"}});
+            ([("x-subject-token", "token")], axum::Json(body))
+        };
+        let router = axum::Router::new()
+            .route("/v2/images/{id}", get(show))
+            .route("/v2/images/{id}/file", get(async || "boot sector"))
+            .route("/v3/auth/tokens", post(token));
+        let service = Service::in_process("image", router);
+        let login = Login {
+            user: "cinder".to_owned(),
+            password: "secret".to_owned().into(),
+            project: "service".to_owned(),
+            domain: "Default".to_owned(),
+        };
+        let session = Session::new(service.clone(), login);
+        Images { service, session }
+    }
+
+    #[tokio::test]
+    async fn an_image_leaves_free_what_is_to_be_left() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let fetch = async |keep_free| {
+            let bounds = Bounds {
+                most: GIB,
+                keep_free,
+            };
+            images().fetch(ID, folder.path(), "volume", bounds).await
+        };
+        let path = fetch(0).await.expect("fetched");
+        assert_eq!(std::fs::read(path).expect("read"), b"boot sector");
+        let refused = fetch(u64::MAX).await.expect_err("no room");
+        assert!(!refused.is_passing());
+        assert!(
+            matches!(&refused, ImageError::Io(error) if error.kind() == io::ErrorKind::StorageFull),
+            "{refused}"
+        );
+    }
 }

@@ -30,6 +30,7 @@ mod options;
 mod policy;
 mod quota;
 mod resource;
+mod room;
 mod routes;
 mod schedule;
 mod sealed;

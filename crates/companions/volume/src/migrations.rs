@@ -5,6 +5,7 @@ mod m0002_messages;
 mod m0003_backups;
 mod m0004_groups;
 mod m0005_moves;
+mod m0006_projects;
 
 use sql::schema::History;
 
@@ -19,5 +20,68 @@ pub const HISTORY: History = History {
         m0003_backups::MIGRATION,
         m0004_groups::MIGRATION,
         m0005_moves::MIGRATION,
+        m0006_projects::MIGRATION,
     ],
 };
+
+#[cfg(test)]
+mod tests {
+    use sql::sea_orm::{ConnectionTrait, EntityTrait, QueryOrder, QuerySelect};
+
+    use super::*;
+    use crate::tables::{snapshot, volume};
+
+    /// What was there before the last migration: two groups of a project, a snapshot of one, and what is in them.
+    const BEFORE: [&str; 5] = [
+        "INSERT INTO volume_groups (id, project_id, user_id, group_type_id, status, created_at) VALUES \
+         ('g', 'a', 'u', 't', 'available', '2026-01-01 00:00:00')",
+        "INSERT INTO group_snapshots (id, project_id, user_id, group_id, group_type_id, status, created_at) VALUES \
+         ('s', 'admin', 'u', 'g', 't', 'available', '2026-01-01 00:00:00')",
+        "INSERT INTO volumes (id, project_id, user_id, status, size, type_id, bootable, multiattach, group_id, \
+         consumes_quota, created_at) VALUES \
+         ('1', 'a', 'u', 'available', 1, 't', FALSE, FALSE, 'g', TRUE, '2026-01-01 00:00:00'), \
+         ('2', 'b', 'u', 'available', 1, 't', FALSE, FALSE, 'g', TRUE, '2026-01-01 00:00:00')",
+        "INSERT INTO volumes (id, project_id, user_id, status, size, type_id, bootable, multiattach, consumes_quota, \
+         created_at) VALUES ('3', 'b', 'u', 'available', 1, 't', FALSE, FALSE, TRUE, '2026-01-01 00:00:00')",
+        "INSERT INTO snapshots (id, project_id, user_id, volume_id, status, size, type_id, group_snapshot_id, \
+         consumes_quota, created_at) VALUES \
+         ('1', 'a', 'u', '1', 'available', 1, 't', 's', TRUE, '2026-01-01 00:00:00'), \
+         ('2', 'b', 'u', '2', 'available', 1, 't', 's', TRUE, '2026-01-01 00:00:00'), \
+         ('3', 'admin', 'u', '1', 'available', 1, 't', 's', TRUE, '2026-01-01 00:00:00')",
+    ];
+
+    #[tokio::test]
+    async fn what_went_to_another_project_leaves_the_group() {
+        for db in sql::testing::engines().await {
+            let before = History {
+                table: HISTORY.table,
+                migrations: &HISTORY.migrations[..HISTORY.migrations.len() - 1],
+            };
+            db.apply(&before).await.expect("tables of before");
+            for statement in BEFORE {
+                let written = db.write().execute_unprepared(statement).await;
+                written.expect("rows of before");
+            }
+            db.apply(&HISTORY).await.expect("tables");
+            let of_volumes: Vec<Option<String>> = volume::Entity::find()
+                .select_only()
+                .column(volume::Column::GroupId)
+                .order_by_asc(volume::Column::Id)
+                .into_tuple()
+                .all(db.read())
+                .await
+                .expect("volumes");
+            assert_eq!(of_volumes, [Some("g".to_owned()), None, None]);
+            let of_snapshots: Vec<Option<String>> = snapshot::Entity::find()
+                .select_only()
+                .column(snapshot::Column::GroupSnapshotId)
+                .order_by_asc(snapshot::Column::Id)
+                .into_tuple()
+                .all(db.read())
+                .await
+                .expect("snapshots");
+            let kept = Some("s".to_owned());
+            assert_eq!(of_snapshots, [kept.clone(), None, kept]);
+        }
+    }
+}

@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use crate::db::properties::Properties;
 use crate::driver::{Id, sparse};
+use crate::room::Room;
 use index::{Entry, Reader};
 
 /// Bytes of a block: what an incremental backup stores when one byte of it changed.
@@ -28,9 +29,6 @@ const BLOCK: u64 = 256 << 10;
 
 /// How hard blocks are pressed: the fastest.
 const LEVEL: u8 = 1;
-
-/// Bytes written between two looks at how much room is left.
-const LOOK: u64 = 16 << 20;
 
 /// The folder of backups. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -117,7 +115,7 @@ impl Vault {
             index: BufWriter::new(create(&part.0.join("index"))?),
             owner: u32::try_from(chain.len() - 1).map_err(io::Error::other)?,
             at: 0,
-            look_at: 0,
+            room: Room::new(self.keep_free),
         };
         // Blocks of another size are not comparable.
         let mut old = base
@@ -145,7 +143,6 @@ impl Vault {
                     Some(entry) => entry.write(&mut out.index)?,
                     None => out.store(number, digest, block)?,
                 }
-                self.look(&mut out)?;
             }
         }
         let manifest = Manifest {
@@ -162,7 +159,7 @@ impl Vault {
     /// A file that holds what a backup holds, and nothing else: its blocks are proved by their digests.
     ///
     /// # Errors
-    /// The backup is damaged or not there.
+    /// The backup is damaged or not there, or there is no room for what it holds.
     pub fn unpack(&self, id: Id, to: &File) -> Result<Manifest> {
         let manifest = self.manifest(id)?;
         let damaged = |why| VaultError::Damaged {
@@ -177,6 +174,7 @@ impl Vault {
             );
         }
         to.set_len(manifest.bytes)?;
+        let mut room = Room::new(self.keep_free);
         let mut index = self.index(id)?;
         while let Some(entry) = index.next()? {
             let from = usize::try_from(entry.owner)
@@ -208,6 +206,7 @@ impl Vault {
             if block.len() != whole || digest != entry.digest {
                 return Err(damaged("a block does not have its digest"));
             }
+            room.take(to, manifest.block)?;
             to.write_all_at(&block, at)?;
         }
         to.sync_all()?;
@@ -329,21 +328,6 @@ impl Vault {
         }
         Ok(())
     }
-
-    /// Refuses to go on where too little room is left.
-    fn look(&self, out: &mut Out) -> Result<()> {
-        if out.at < out.look_at {
-            return Ok(());
-        }
-        out.look_at = out.at + LOOK;
-        let stat = nix::sys::statvfs::statvfs(&self.root).map_err(io::Error::from)?;
-        #[allow(clippy::unnecessary_cast)] // their width differs by platform
-        let free = (stat.blocks_available() as u64).saturating_mul(stat.fragment_size() as u64);
-        match free < self.keep_free {
-            true => Err(io::Error::from(io::ErrorKind::StorageFull).into()),
-            false => Ok(()),
-        }
-    }
 }
 
 /// The files of a backup that is being made.
@@ -354,8 +338,8 @@ struct Out {
     owner: u32,
     /// Bytes of data so far.
     at: u64,
-    /// Bytes of data from which on room is looked for again.
-    look_at: u64,
+    /// Of the data.
+    room: Room,
 }
 
 impl Out {
@@ -365,6 +349,7 @@ impl Out {
             true => &pressed,
             false => bytes,
         };
+        self.room.take(self.data.get_ref(), stored.len() as u64)?;
         self.data.write_all(stored)?;
         let entry = Entry {
             block,
@@ -567,5 +552,22 @@ mod tests {
             matches!(refused, Err(VaultError::Io(error)) if error.kind() == io::ErrorKind::StorageFull)
         );
         assert_eq!(fs::read_dir(&vault.root).expect("listed").count(), 0);
+    }
+
+    #[test]
+    fn nothing_is_unpacked_where_there_is_no_room() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (root, one) = (folder.path().join("backups"), id());
+        disk(folder.path())
+            .write_all_at(b"here", 0)
+            .expect("written");
+        Vault::new(&root, 0)
+            .ensure(one, &folder.path().join("disk"), None, Kept::default())
+            .expect("made");
+        let to = tempfile::tempfile().expect("a file");
+        let refused = Vault::new(&root, u64::MAX).unpack(one, &to);
+        assert!(
+            matches!(refused, Err(VaultError::Io(error)) if error.kind() == io::ErrorKind::StorageFull)
+        );
     }
 }

@@ -2,6 +2,7 @@
 //! its volume, and ends in one that gives it a status of rest.
 
 pub mod backup;
+pub mod busy;
 pub mod create;
 pub mod delete;
 pub mod extend;
@@ -21,7 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use workflow::{Runner, SoleProcess, StepError};
+use workflow::{Runner, SoleProcess, StepContext, StepError};
 
 pub use crate::asked::Asked;
 use crate::backends::Backend;
@@ -95,6 +96,26 @@ pub fn home_of<'c>(core: &'c Core, row: &volume::Model) -> Result<&'c Backend, S
     found.map_err(|error| StepError::fail(error.to_string()))
 }
 
+/// The volume is still this work's, and the work this process's. Asked right before the volume's bytes are replaced,
+/// since what came before may have taken long.
+///
+/// # Errors
+/// An administrator gave the volume another status, or it is gone.
+pub async fn claimed(
+    cx: &StepContext,
+    volume_id: &str,
+    is: fn(&volume::Model) -> bool,
+) -> Result<(), StepError> {
+    let tx = cx.begin().await?;
+    let row = store::locked::<volume::Entity>(&*tx, volume_id).await;
+    let row = row.map_err(database)?;
+    tx.commit().await?;
+    match row.is_some_and(|row| is(&row)) {
+        true => Ok(()),
+        false => Err(StepError::fail("the volume is not to be written any more")),
+    }
+}
+
 /// The volume is gone from its back end; one without a row, from all.
 ///
 /// # Errors
@@ -111,6 +132,18 @@ pub async fn ensure_gone(core: &Core, volume_id: &str) -> Result<(), StepError> 
         None => core.backends.ensure_gone(id(volume_id)?).await,
     };
     gone.map_err(backend)
+}
+
+/// A volume that lost its row while it was made leaves no bytes.
+///
+/// # Errors
+/// A back end does not answer.
+pub async fn ensure_no_orphan(core: &Core, volume_id: &str) -> Result<(), StepError> {
+    let row = store::find::<volume::Entity>(core.db.read(), volume_id).await;
+    match row.map_err(database)? {
+        Some(_) => Ok(()),
+        None => ensure_gone(core, volume_id).await,
+    }
 }
 
 /// The snapshot is gone from its volume's back end; one whose volume has no row, from all.

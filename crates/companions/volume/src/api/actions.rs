@@ -218,6 +218,7 @@ pub async fn revert(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
                 row.id
             )));
         }
+        let last = super::snapshots::locked(&tx, &last.id).await?;
         if row.size != last.size {
             return Err(Fault::BadRequest(format!(
                 "Can't revert volume {} to its latest snapshot {given}. The volume size must be equal to the snapshot \

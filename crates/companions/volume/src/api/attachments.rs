@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sql::sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 
+use super::words::check_name;
 use super::{Call, Cx, listed_project, listing};
 use crate::attach;
 use crate::db::list as pages;
@@ -103,7 +104,12 @@ fn connector(given: Option<Value>) -> Result<Option<Value>, Fault> {
     match given {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Object(all)) if all.is_empty() => Ok(None),
-        Some(connector @ Value::Object(_)) => Ok(Some(connector)),
+        Some(connector @ Value::Object(_)) => {
+            for field in ["host", "mountpoint"] {
+                check_name(field, connector[field].as_str().unwrap_or_default())?;
+            }
+            Ok(Some(connector))
+        }
         Some(other) => Err(Fault::BadRequest(format!(
             "Invalid input for field/attribute connector. Value: {other}. {other} is not of type 'object', 'null'"
         ))),

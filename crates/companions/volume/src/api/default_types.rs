@@ -8,6 +8,7 @@ use sql::sea_orm::{EntityTrait, QueryOrder};
 
 use super::Call;
 use super::types::find_any;
+use super::words::check_project;
 use crate::db::store;
 use crate::fault::Fault;
 use crate::policy;
@@ -56,6 +57,7 @@ pub struct Wanted {
 pub async fn set(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let project = call.path("project_id").to_owned();
     volumes.allow(&call.cx, &policy::target(&project, &call.cx.caller.user_id))?;
+    check_project(&project)?;
     let SetDefault { default_type } = call.admit()?;
     let kind = find_any(&volumes, &call.cx, &default_type.volume_type).await;
     let kind = kind.map_err(|fault| match fault {

@@ -17,9 +17,9 @@ use crate::fields::GROUP_SNAPSHOTS;
 use crate::listing::{self, Asker};
 use crate::policy::{self, version};
 use crate::service::Volumes;
-use crate::tables::group::GroupStatus;
+use crate::tables::group::{self, GroupStatus};
 use crate::tables::group_snapshot::{Column, Entity, Model};
-use crate::tables::{SnapshotStatus, Word, snapshot};
+use crate::tables::{SnapshotStatus, Word, snapshot, volume};
 use crate::work::group::{Follow, Following, What};
 use crate::work::snapshot as work;
 
@@ -101,13 +101,40 @@ pub async fn find_by(volumes: &Volumes, cx: &Cx, id: &str) -> Result<Model, Faul
     Ok(row)
 }
 
-fn missing(id: &str) -> Fault {
+/// No snapshot of a group has this id.
+pub fn missing(id: &str) -> Fault {
     Fault::NotFound(format!("GroupSnapshot {id} could not be found."))
 }
 
 async fn locked(tx: &Tx, id: &str) -> Result<Model, Fault> {
     let found = store::locked::<Entity>(tx, id).await?;
     found.ok_or_else(|| missing(id))
+}
+
+/// The snapshots of volumes that a snapshot of a group is made of, locked, each behind its volume.
+///
+/// # Errors
+/// 400: one is of another project than the group and its snapshot, whose snapshots nobody of these may touch.
+pub async fn locked_parts(tx: &Tx, row: &Model) -> Result<Vec<snapshot::Model>, Fault> {
+    let group = store::find::<group::Entity>(tx, &row.group_id).await?;
+    let mut all = Vec::new();
+    for seen in rows::snapshots(tx, &row.id).await? {
+        store::locked::<volume::Entity>(tx, &seen.volume_id).await?;
+        let Some(part) = store::locked::<snapshot::Entity>(tx, &seen.id).await? else {
+            continue;
+        };
+        let of_group = group
+            .as_ref()
+            .is_some_and(|group| group.project_id == part.project_id);
+        if !of_group && part.project_id != row.project_id {
+            return Err(Fault::InvalidSnapshot(format!(
+                "Snapshot {} of group snapshot {} belongs to another project.",
+                part.id, row.id
+            )));
+        }
+        all.push(part);
+    }
+    Ok(all)
 }
 
 /// `GET /group_snapshots`.
@@ -196,8 +223,8 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
         id: store::new_id(),
         project_id: cx.project()?.to_owned(),
         user_id: cx.caller.user_id.clone(),
-        group_id: group.id,
-        group_type_id: group.group_type_id,
+        group_id: group.id.clone(),
+        group_type_id: group.group_type_id.clone(),
         name: trimmed(new.name),
         description: trimmed(new.description),
         status: GroupStatus::Creating,
@@ -206,7 +233,7 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     };
     let nudges = sql::retry(|| async {
         let tx = volumes.db().begin().await?;
-        let nudges = begin(&volumes, &cx, &tx, &row).await?;
+        let nudges = begin(&volumes, &cx, &tx, (&group, &row)).await?;
         tx.commit().await?;
         Ok::<_, Fault>(nudges)
     })
@@ -220,7 +247,12 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     call.render_under("group_snapshot", &brief)
 }
 
-async fn begin(volumes: &Volumes, cx: &Cx, tx: &Tx, row: &Model) -> Result<Vec<WorkflowId>, Fault> {
+async fn begin(
+    volumes: &Volumes,
+    cx: &Cx,
+    tx: &Tx,
+    (group, row): (&group::Model, &Model),
+) -> Result<Vec<WorkflowId>, Fault> {
     let wish = snapshots::Wish {
         name: row.name.clone(),
         description: row.description.clone(),
@@ -228,7 +260,7 @@ async fn begin(volumes: &Volumes, cx: &Cx, tx: &Tx, row: &Model) -> Result<Vec<W
         in_use: true,
     };
     let mut nudges = Vec::new();
-    for volume in rows::volumes(tx, &row.group_id).await? {
+    for volume in groups::locked_volumes(tx, group).await? {
         let made = snapshots::insert(volumes, cx, tx, &volume.id, &wish).await?;
         let state = work::State {
             asked: cx.asked(),
@@ -262,7 +294,7 @@ pub async fn delete(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
     let seen = find(&volumes, &call.cx, call.path("id")).await?;
     let nudges = sql::retry(|| async {
         let tx = volumes.db().begin().await?;
-        let nudges = end(&call.cx, &tx, &seen.id).await?;
+        let nudges = end(&call.cx, &tx, &seen).await?;
         tx.commit().await?;
         Ok::<_, Fault>(nudges)
     })
@@ -271,11 +303,16 @@ pub async fn delete(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
     Ok(Answer::empty())
 }
 
-async fn end(cx: &Cx, tx: &Tx, id: &str) -> Result<Vec<WorkflowId>, Fault> {
-    let mut all = Vec::new();
-    for row in rows::snapshots(tx, id).await? {
-        all.extend(store::locked::<snapshot::Entity>(tx, &row.id).await?);
-    }
+/// Statuses of snapshots that go with their group's: nobody makes, reads or removes them.
+const AT_REST: [SnapshotStatus; 3] = [
+    SnapshotStatus::Available,
+    SnapshotStatus::Error,
+    SnapshotStatus::ErrorDeleting,
+];
+
+async fn end(cx: &Cx, tx: &Tx, seen: &Model) -> Result<Vec<WorkflowId>, Fault> {
+    let id = seen.id.as_str();
+    let all = locked_parts(tx, seen).await?;
     let mut row = locked(tx, id).await?;
     let rest = matches!(row.status, GroupStatus::Available | GroupStatus::Error);
     if !rest || rows::is_source(tx, id).await? {
@@ -284,6 +321,13 @@ async fn end(cx: &Cx, tx: &Tx, id: &str) -> Result<Vec<WorkflowId>, Fault> {
              using it as source for its creation."
                 .to_owned(),
         ));
+    }
+    if let Some(busy) = all.iter().find(|one| !AT_REST.contains(&one.status)) {
+        return Err(Fault::InvalidSnapshot(format!(
+            "Snapshot {} of group snapshot {id} is {}.",
+            busy.id,
+            busy.status.word()
+        )));
     }
     let mut nudges = Vec::new();
     for mut snapshot in all {

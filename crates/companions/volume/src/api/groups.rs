@@ -13,15 +13,15 @@ use sql::sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 
 use super::words::Link;
 use super::{Call, Cx, has, listed_project, listing, next_links};
-use crate::db::list as pages;
 use crate::db::store::{self, Tx};
+use crate::db::{groups as rows, list as pages};
 use crate::fault::Fault;
 use crate::fields::GROUPS;
 use crate::listing::truthy;
 use crate::policy::{self, version};
 use crate::service::Volumes;
-use crate::tables::Word;
 use crate::tables::group::{Column, Entity, GroupStatus, Model};
+use crate::tables::{Word, volume};
 
 /// The group, if it exists for the caller and the rule of the call lets the caller.
 pub async fn find(volumes: &Volumes, cx: &Cx, id: &str) -> Result<Model, Fault> {
@@ -45,6 +45,29 @@ pub async fn find_by(volumes: &Volumes, cx: &Cx, id: &str) -> Result<Model, Faul
 pub async fn locked(tx: &Tx, id: &str) -> Result<Model, Fault> {
     let found = store::locked::<Entity>(tx, id).await?;
     found.ok_or_else(|| Fault::no_group(id))
+}
+
+/// The volumes of a group, locked.
+///
+/// # Errors
+/// 400: one is of another project, whose volumes nobody of this one may touch.
+pub async fn locked_volumes(tx: &Tx, group: &Model) -> Result<Vec<volume::Model>, Fault> {
+    let mut all = Vec::new();
+    for seen in rows::volumes(tx, &group.id).await? {
+        let found = store::locked::<volume::Entity>(tx, &seen.id).await?;
+        // It may have left the group in the meantime.
+        let Some(row) = found.filter(|row| row.group_id.as_ref() == Some(&group.id)) else {
+            continue;
+        };
+        if row.project_id != group.project_id {
+            return Err(Fault::InvalidGroup(format!(
+                "Volume {} in group {} belongs to another project.",
+                row.id, group.id
+            )));
+        }
+        all.push(row);
+    }
+    Ok(all)
 }
 
 /// `GET /groups`.

@@ -8,17 +8,20 @@ use std::cmp::Ordering;
 
 use rest::Answer;
 use serde_json::{Map, Value, json};
+use workflow::{Filter, Status, Workflow};
 
 use super::{Call, has};
 use crate::backends::Backend;
 use crate::db::services;
+use crate::db::store::{self, Tx};
 use crate::driver::{Adoption, Stray};
 use crate::fault::Fault;
 use crate::listing;
 use crate::policy::version;
 use crate::service::Volumes;
 use crate::tables::service::Binary;
-use crate::work::manage::gib;
+use crate::tables::volume;
+use crate::work::manage::{Manage, ManageSnapshot, gib};
 
 /// From here on a cluster may be named instead of a host.
 const CLUSTERS: microversion::Version = version(16);
@@ -182,6 +185,33 @@ fn found(stray: Stray) -> Found {
         reference: stray.name,
         id: None,
     }
+}
+
+/// Refuses what another request is taking over from the same back end. Of two that ask at the same moment the back end
+/// refuses one.
+async fn refuse_taken(volumes: &Volumes, tx: &Tx, at: &Backend, name: &str) -> Result<(), Fault> {
+    for kind in [Manage::KIND, ManageSnapshot::KIND] {
+        let running = Filter {
+            kind: Some(kind.to_owned()),
+            status: Some(Status::Running),
+            ..Filter::default()
+        };
+        for one in workflow::list(tx, &running).await? {
+            if one.state["name"] != name {
+                continue;
+            }
+            let of = one.state["volume_id"].as_str().unwrap_or_default();
+            let row = store::find::<volume::Entity>(tx, of).await?;
+            let host = row.and_then(|row| row.host);
+            let there = volumes.backends().of(host.as_deref());
+            if there.is_ok_and(|there| there.host == at.host) {
+                return Err(Fault::InvalidInput(format!(
+                    "'{name}' is being taken over by another request."
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The name in a reference: `{"source-name": NAME}`, or the name alone where that is taken.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Call;
-use super::words::keys;
+use super::words::{check_project, keys};
 use crate::db::usage::{self, Usage};
 use crate::db::{quotas as rows, types};
 use crate::fault::Fault;
@@ -149,6 +149,7 @@ pub async fn defaults(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
 pub async fn update(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let project = call.path("project_id").to_owned();
     volumes.allow(&call.cx, &policy::target(&project, &call.cx.caller.user_id))?;
+    check_project(&project)?;
     if let Some(set) = call.body["quota_set"].as_object_mut() {
         set.remove("tenant_id");
     }

@@ -10,7 +10,7 @@ use sql::sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 use super::words::{Flag, Link, links, trimmed};
 use super::{Call, Cx, find_by, has, listed_project, listing, next_links};
 use crate::db::store::{self, Tx};
-use crate::db::{list as pages, types};
+use crate::db::{list as pages, transfers as rows, types};
 use crate::fault::Fault;
 use crate::fields::TRANSFERS;
 use crate::policy::{self, version};
@@ -209,16 +209,16 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
         if row.status != Status::Available {
             return Err(Fault::InvalidVolume("status must be available".to_owned()));
         }
-        if !no_snapshots {
-            let all = delete::snapshots(&tx, &row.id).await?;
-            let busy = all
-                .iter()
-                .find(|one| one.status != SnapshotStatus::Available);
-            if let Some(one) = busy {
-                let why = format!("snapshot: {} status must be available", one.id);
-                return Err(Fault::InvalidSnapshot(why));
-            }
+        let all = going(&tx, &row, no_snapshots).await?;
+        let busy = all
+            .iter()
+            .find(|one| one.status != SnapshotStatus::Available);
+        if let Some(one) = busy {
+            let why = format!("snapshot: {} status must be available", one.id);
+            return Err(Fault::InvalidSnapshot(why));
         }
+        // An administrator may have taken the volume from an offer of before.
+        rows::forget(&tx, &row.id).await?;
         store::insert(&tx, made.clone()).await?;
         row.status = Status::AwaitingTransfer;
         row.updated_at = Some(store::now());
@@ -232,6 +232,32 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
         ..detail(&call, &made)
     };
     call.render_under("transfer", &view)
+}
+
+/// The snapshots that go with a volume to another project, locked.
+///
+/// # Errors
+/// 400: the volume or a snapshot is part of a group, whose owner would keep a hand on it.
+async fn going(
+    tx: &Tx,
+    row: &volume::Model,
+    no_snapshots: bool,
+) -> Result<Vec<snapshot::Model>, Fault> {
+    if row.group_id.is_some() {
+        let why = "volume must not be part of a group";
+        return Err(Fault::InvalidVolume(why.to_owned()));
+    }
+    if no_snapshots {
+        return Ok(Vec::new());
+    }
+    let all = delete::locked_snapshots(tx, &row.id).await?;
+    match all.iter().find(|one| one.group_snapshot_id.is_some()) {
+        Some(one) => Err(Fault::InvalidSnapshot(format!(
+            "snapshot: {} must not be part of a group snapshot",
+            one.id
+        ))),
+        None => Ok(all),
+    }
 }
 
 #[derive(Debug, Deserialize, Versioned)]
@@ -284,10 +310,7 @@ async fn take(volumes: &Volumes, cx: &Cx, tx: &Tx, seen: &Model) -> Result<(), F
     if there.is_none() || row.status != Status::AwaitingTransfer {
         return Err(missing(&seen.id));
     }
-    let all = match seen.no_snapshots {
-        true => Vec::new(),
-        false => delete::snapshots(tx, &row.id).await?,
-    };
+    let all = going(tx, &row, seen.no_snapshots).await?;
     if project != row.project_id {
         quota::size(volumes.settings(), tx, project, row.size).await?;
         let kind = types::find(tx, &row.type_id).await?;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::Call;
 use super::types::find_id;
+use super::words::check_project;
 use crate::db::{access, store};
 use crate::fault::Fault;
 use crate::policy;
@@ -56,6 +57,7 @@ pub async fn add(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let AddAccess {
         add: Project { project },
     } = call.admit()?;
+    check_project(&project)?;
     let id = call.path("id");
     let added = sql::retry(|| async {
         let tx = volumes.db().begin().await?;

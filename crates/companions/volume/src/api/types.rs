@@ -11,7 +11,7 @@ use web::policy::Target;
 use super::words::{Flag, Link, Metadata};
 use super::{Call, Cx, listing, next_links};
 use crate::db::properties::{self, Properties};
-use crate::db::store;
+use crate::db::store::{self, Tx};
 use crate::db::types::{self as rows, VolumeType};
 use crate::db::{access, list as pages};
 use crate::fault::Fault;
@@ -112,6 +112,20 @@ pub async fn find_any(volumes: &Volumes, cx: &Cx, name: &str) -> Result<VolumeTy
     };
     let missing = || Fault::NotFound(format!("Volume type with name {name} could not be found."));
     seen(volumes, cx, found).await?.ok_or_else(missing)
+}
+
+/// The type that a volume gets in this transaction: who deletes it waits, and sees that it is used.
+///
+/// # Errors
+/// 404: it is gone.
+pub async fn hold(tx: &Tx, id: &str) -> Result<VolumeType, Fault> {
+    let found = rows::locked(tx, id).await?;
+    found.ok_or_else(|| Fault::no_type(id))
+}
+
+/// Whether several servers may attach volumes of a type with these extra specs.
+pub fn is_multiattach(specs: &Properties) -> bool {
+    specs.get("multiattach").is_some_and(|is| is == "<is> True")
 }
 
 async fn seen(

@@ -19,6 +19,7 @@ use crate::fields::VOLUMES;
 use crate::policy::{self, version};
 use crate::service::Volumes;
 use crate::tables::{MigrationStatus, Owner, SnapshotStatus, Status, Word, snapshot, volume};
+use crate::work::busy;
 use crate::work::delete::{self, Delete};
 
 pub use create::{create, provisioning};
@@ -235,16 +236,14 @@ pub struct How {
 /// # Errors
 /// It is used, or something depends on it.
 pub async fn begin(volumes: &Volumes, cx: &Cx, id: &str, how: How) -> Result<(), Fault> {
-    let nudge = sql::retry(|| async {
+    let nudges = sql::retry(|| async {
         let tx = volumes.db().begin().await?;
-        let nudge = accept(volumes, cx, &tx, id, how).await?;
+        let nudges = accept(volumes, cx, &tx, id, how).await?;
         tx.commit().await?;
-        Ok::<_, Fault>(nudge)
+        Ok::<_, Fault>(nudges)
     })
     .await?;
-    if let Some(id) = nudge {
-        volumes.nudge(id);
-    }
+    nudges.into_iter().for_each(|id| volumes.nudge(id));
     Ok(())
 }
 
@@ -262,13 +261,13 @@ async fn accept(
     tx: &Tx,
     id: &str,
     how: How,
-) -> Result<Option<WorkflowId>, Fault> {
+) -> Result<Vec<WorkflowId>, Fault> {
     let mut row = locked(tx, id).await?;
     let attached = rows::attachments(tx, id).await?;
     let attached = attached
         .iter()
         .any(|one| one.status == crate::tables::AttachStatus::Attached);
-    let snapshots = delete::snapshots(tx, id).await?;
+    let snapshots = delete::locked_snapshots(tx, id).await?;
     let admin = volumes.is_admin(&cx.caller);
     let keeps = |snapshot: &snapshot::Model| {
         let status = matches!(
@@ -298,11 +297,19 @@ async fn accept(
              or be disassociated from snapshots after volume transfer."
         )));
     }
+    // Whatever still makes or writes it turns round; the work that deletes it waits for that.
+    let mut nudges = match how.force {
+        true => busy::turn_round_volume(tx, id).await?,
+        false => Vec::new(),
+    };
     if row.host.is_none() {
         delete::forget(tx, id).await?;
-        return Ok(None);
+        return Ok(nudges);
     }
     for mut snapshot in snapshots {
+        if how.force {
+            nudges.extend(busy::turn_round(tx, &snapshot.id).await?);
+        }
         snapshot.status = SnapshotStatus::Deleting;
         store::save(tx, snapshot).await?;
     }
@@ -314,9 +321,8 @@ async fn accept(
         volume_id: id.to_owned(),
         release: how.release,
     };
-    Ok(Some(
-        workflow::insert(tx, Kind::of::<Delete>(), id, &state).await?,
-    ))
+    nudges.push(workflow::insert(tx, Kind::of::<Delete>(), id, &state).await?);
+    Ok(nudges)
 }
 
 /// A volume in a list without details.

@@ -6,6 +6,8 @@ use microversion::{Rules, Shape, Version, Versioned};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::fault::Fault;
+
 /// A link to something.
 #[derive(Debug, Clone, Serialize, Versioned)]
 pub struct Link {
@@ -86,6 +88,36 @@ impl<'de> Deserialize<'de> for Flag {
 /// Texts as Cinder keeps them: without spaces at their ends.
 pub fn trimmed(text: Option<String>) -> Option<String> {
     text.map(|text| text.trim().to_owned())
+}
+
+/// The longest id of a project that tables keep.
+const LONGEST_ID: usize = 64;
+/// The longest name that tables keep.
+const LONGEST_NAME: usize = 255;
+
+/// Refuses what is no id of a project because it is too long for one.
+///
+/// # Errors
+/// 400.
+pub fn check_project(id: &str) -> Result<(), Fault> {
+    within("project_id", id, LONGEST_ID)
+}
+
+/// Refuses a name that is too long to be kept.
+///
+/// # Errors
+/// 400.
+pub fn check_name(field: &str, name: &str) -> Result<(), Fault> {
+    within(field, name, LONGEST_NAME)
+}
+
+fn within(field: &str, text: &str, most: usize) -> Result<(), Fault> {
+    match text.chars().count() > most {
+        true => Err(Fault::BadRequest(format!(
+            "Invalid input for field/attribute {field}. Value: {text}. '{text}' is too long"
+        ))),
+        false => Ok(()),
+    }
 }
 
 /// Drops the keys of an object that the type of a body does not know: older versions took them.

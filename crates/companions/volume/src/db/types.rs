@@ -7,7 +7,7 @@ use sql::sea_orm::{
 };
 
 use crate::db::properties::{self, Properties};
-use crate::db::store;
+use crate::db::store::{self, Tx};
 use crate::tables::volume_type::{Column, Entity, Model};
 use crate::tables::{Owner, access, default_type, volume};
 
@@ -50,6 +50,12 @@ pub async fn gather(db: &impl ConnectionTrait, rows: Vec<Model>) -> Result<Vec<V
 pub async fn find(db: &impl ConnectionTrait, id: &str) -> Result<Option<VolumeType>, DbErr> {
     let row = store::find::<Entity>(db, id).await?;
     one(db, row).await
+}
+
+/// The type with this id, locked: who deletes it waits, and sees what is of it by then.
+pub async fn locked(tx: &Tx, id: &str) -> Result<Option<VolumeType>, DbErr> {
+    let row = store::locked::<Entity>(tx, id).await?;
+    one(tx, row).await
 }
 
 /// The type of this name.

@@ -295,7 +295,7 @@ mod tests {
         for disk in disks() {
             let file = packed(disk.as_file());
             let out = tempfile::tempfile().expect("a file");
-            super::super::qcow2::unpack(file.as_file(), &out).expect("unpacked");
+            super::super::qcow2::unpack(file.as_file(), &out, 0).expect("unpacked");
             let bytes = disk.as_file().metadata().expect("size").len();
             assert_eq!(
                 out.metadata().expect("size").len(),

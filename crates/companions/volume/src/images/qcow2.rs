@@ -7,6 +7,8 @@ use std::os::unix::fs::FileExt;
 
 use miniz_oxide::inflate::decompress_to_vec_with_limit;
 
+use crate::room::Room;
+
 /// The file is not what its header promises.
 #[derive(Debug, thiserror::Error)]
 pub enum Malformed {
@@ -40,8 +42,9 @@ struct Image<'f> {
     disk: u64,
 }
 
-/// Writes the disk in `from` to `to`, which is empty. Clusters that are not there stay holes.
-pub fn unpack(from: &File, to: &File) -> Result<()> {
+/// Writes the disk in `from` to `to`, which is empty. Clusters that are not there stay holes. So many bytes of the file
+/// system are left free.
+pub fn unpack(from: &File, to: &File, keep_free: u64) -> Result<()> {
     let mut head = [0; 104];
     from.read_exact_at(&mut head, 0)?;
     let version = be32(&head, 4);
@@ -66,11 +69,12 @@ pub fn unpack(from: &File, to: &File) -> Result<()> {
     let covered = cluster / 8 * cluster;
     let tables = image.disk.div_ceil(covered);
     let l1 = image.table(be64(&head, 40), tables)?;
+    let mut room = Room::new(keep_free);
     for (index, entry) in l1.into_iter().enumerate() {
         let table = entry & OFFSET;
         if table != 0 {
             let begin = index as u64 * covered;
-            image.unpack_table(table, begin, to)?;
+            image.unpack_table(table, begin, to, &mut room)?;
         }
     }
     to.sync_all()?;
@@ -90,7 +94,7 @@ impl Image<'_> {
         Ok(read.chunks_exact(8).map(|entry| be64(entry, 0)).collect())
     }
 
-    fn unpack_table(&self, at: u64, begin: u64, to: &File) -> Result<()> {
+    fn unpack_table(&self, at: u64, begin: u64, to: &File, room: &mut Room) -> Result<()> {
         let cluster = 1u64 << self.cluster_bits;
         for (index, entry) in self.table(at, cluster / 8)?.into_iter().enumerate() {
             let place = begin + index as u64 * cluster;
@@ -103,6 +107,7 @@ impl Image<'_> {
                 _ => self.plain(entry & OFFSET)?,
             };
             let left = usize::try_from(self.disk - place).unwrap_or(usize::MAX);
+            room.take(to, cluster)?;
             to.write_all_at(&data[..data.len().min(left)], place)?;
         }
         Ok(())
@@ -188,7 +193,7 @@ mod tests {
         let from = tempfile::tempfile().expect("a file");
         from.write_all_at(image, 0).expect("written");
         let to = tempfile::tempfile().expect("a file");
-        unpack(&from, &to)?;
+        unpack(&from, &to, 0)?;
         let mut disk =
             vec![0; usize::try_from(to.metadata().expect("a size").len()).expect("small")];
         to.read_exact_at(&mut disk, 0).expect("read");
@@ -203,6 +208,17 @@ mod tests {
         assert_eq!(&disk[..11], [7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 0]);
         assert!(disk[cluster..3 * cluster].iter().all(|byte| *byte == 0));
         assert!(disk[3 * cluster..].iter().all(|byte| *byte == 9));
+    }
+
+    #[test]
+    fn nothing_is_unpacked_where_there_is_no_room() {
+        let from = tempfile::tempfile().expect("a file");
+        from.write_all_at(&image(), 0).expect("written");
+        let to = tempfile::tempfile().expect("a file");
+        let refused = unpack(&from, &to, u64::MAX);
+        assert!(
+            matches!(refused, Err(Malformed::Io(error)) if error.kind() == io::ErrorKind::StorageFull)
+        );
     }
 
     #[test]

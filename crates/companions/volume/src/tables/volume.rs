@@ -73,6 +73,14 @@ impl Status {
                 | Status::ErrorManaging
         )
     }
+
+    /// Whether its bytes are being replaced: who opened it now would keep those of before.
+    pub fn is_rewritten(self) -> bool {
+        matches!(
+            self,
+            Status::Downloading | Status::Reverting | Status::RestoringBackup
+        )
+    }
 }
 
 /// How far a volume is that moves to another back end, or how its last move ended.

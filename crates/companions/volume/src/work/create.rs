@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Asked, COPY, MINUTE, TRIES, backend, copied, database, home_of, id, images, size};
+use super::{
+    Asked, COPY, MINUTE, TRIES, backend, copied, database, ensure_gone, ensure_no_orphan, home_of,
+    id, images, size,
+};
 use crate::db::{store, types};
 use crate::driver::{Part, Snapshot, Source};
 use crate::hosts;
@@ -195,10 +198,11 @@ async fn data(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next,
 
 async fn no_data(core: &Core, _cx: &StepContext, state: &mut State) -> Result<(), StepError> {
     images::forget(core, &state.volume_id).await?;
-    super::ensure_gone(core, &state.volume_id).await
+    ensure_gone(core, &state.volume_id).await
 }
 
-async fn settle(_core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+async fn settle(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    ensure_no_orphan(core, &state.volume_id).await?;
     let settled = sql::retry(|| async {
         let tx = cx.begin().await?;
         if let Some(mut row) = store::locked::<volume::Entity>(&*tx, &state.volume_id).await?

@@ -7,14 +7,14 @@ use serde_json::Value;
 use sql::sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter};
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Asked, COPY, MINUTE, TRIES, backend, database, home_of, id};
+use super::{Asked, COPY, MINUTE, TRIES, backend, busy, database, home_of, id};
 use crate::backends::Backend;
-use crate::db::properties;
 use crate::db::store::{self, Tx};
+use crate::db::{properties, transfers};
 use crate::driver::Part;
 use crate::driver::file::adopt::name_of;
 use crate::shared::Core;
-use crate::tables::{Owner, SnapshotStatus, Status, attachment, snapshot, transfer, volume};
+use crate::tables::{Owner, SnapshotStatus, Status, attachment, snapshot, volume};
 
 /// See the module.
 pub struct Delete;
@@ -64,7 +64,8 @@ impl Workflow for Delete {
             row.updated_at = Some(store::now());
             store::save(&*tx, row).await.map_err(database)?;
         }
-        for mut row in snapshots(&tx, &state.volume_id).await.map_err(database)? {
+        let all = locked_snapshots(&tx, &state.volume_id).await;
+        for mut row in all.map_err(database)? {
             if row.status == SnapshotStatus::Deleting {
                 row.status = SnapshotStatus::ErrorDeleting;
                 store::save(&*tx, row).await.map_err(database)?;
@@ -82,8 +83,21 @@ pub async fn snapshots(tx: &Tx, id: &str) -> Result<Vec<snapshot::Model>, sql::s
         .await
 }
 
-/// Waits until nothing is made of the volume or its snapshots any more.
+/// The same, locked behind their volume, which the caller locked.
+pub async fn locked_snapshots(
+    tx: &Tx,
+    id: &str,
+) -> Result<Vec<snapshot::Model>, sql::sea_orm::DbErr> {
+    let mut all = Vec::new();
+    for seen in snapshots(tx, id).await? {
+        all.extend(store::locked::<snapshot::Entity>(tx, &seen.id).await?);
+    }
+    Ok(all)
+}
+
+/// Waits until the volume and its snapshots are neither made nor written, and nothing is made of them any more.
 async fn quiet(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    busy::volume_rests(core, &state.volume_id).await?;
     unread(core, &state.volume_id).await
 }
 
@@ -115,9 +129,9 @@ pub async fn unread(core: &Core, volume_id: &str) -> Result<Next, StepError> {
 
 async fn data(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let volume = id(&state.volume_id)?;
-    // A run before this one may have come to its end, and removed the row.
+    // A run before this one may have come to its end, and removed the row. One that was never placed has no bytes.
     let row = store::find::<volume::Entity>(core.db.read(), &state.volume_id).await;
-    let Some(row) = row.map_err(database)? else {
+    let Some(row) = row.map_err(database)?.filter(|row| row.host.is_some()) else {
         return Ok(Next::Go);
     };
     let at = home_of(core, &row)?;
@@ -156,10 +170,7 @@ pub async fn forget(tx: &Tx, volume_id: &str) -> Result<(), sql::sea_orm::DbErr>
         .filter(attachment::Column::VolumeId.eq(volume_id))
         .exec(tx)
         .await?;
-    transfer::Entity::delete_many()
-        .filter(transfer::Column::VolumeId.eq(volume_id))
-        .exec(tx)
-        .await?;
+    transfers::forget(tx, volume_id).await?;
     properties::forget(tx, Owner::Volume, volume_id).await?;
     properties::forget(tx, Owner::Image, volume_id).await?;
     store::remove::<volume::Entity>(tx, volume_id).await?;

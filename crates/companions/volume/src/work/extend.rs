@@ -2,11 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
 use super::{Asked, MINUTE, TRIES, backend, database, home, id};
-use crate::db::store;
+use crate::db::{store, volumes as rows};
 use crate::events;
 use crate::messages::{self, About, Action, Detail};
 use crate::shared::Core;
@@ -82,14 +81,13 @@ async fn settle(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next
         if let Some(mut row) = store::locked::<volume::Entity>(&*tx, &state.volume_id).await?
             && row.status == Status::Extending
         {
-            let used = attachment::Entity::find()
-                .filter(attachment::Column::VolumeId.eq(&row.id))
-                .all(&*tx)
-                .await?;
+            // Servers may have come and gone in the meantime.
+            let used = rows::attachments(&*tx, &row.id).await?;
             for server in used.iter().filter_map(|one| one.instance_id.as_deref()) {
                 events::tell(&tx, EventKind::Extended, server, &row.id).await?;
             }
-            row.status = row.previous.take().unwrap_or(Status::Available);
+            row.status = attachment::at_rest(&used);
+            row.previous = None;
             row.updated_at = Some(store::now());
             store::save(&*tx, row).await?;
         }

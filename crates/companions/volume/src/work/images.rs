@@ -7,7 +7,7 @@ use workflow::StepError;
 
 use crate::backends::Backend;
 use crate::driver::GIB;
-use crate::images::{self, ImageError};
+use crate::images::{self, Bounds, ImageError};
 use crate::shared::Core;
 
 /// How long an image service that does not answer is left alone.
@@ -24,7 +24,11 @@ pub async fn fetch(
     let folder = to.make_incoming();
     let folder = folder.map_err(|error| told(&error.into()))?;
     let images = core.images().map_err(|error| told(&error))?;
-    let fetched = images.fetch(image_id, &folder, volume_id, size.saturating_mul(GIB));
+    let bounds = Bounds {
+        most: size.saturating_mul(GIB),
+        keep_free: core.settings.keep_free,
+    };
+    let fetched = images.fetch(image_id, &folder, volume_id, bounds);
     fetched.await.map_err(|error| told(&error))
 }
 

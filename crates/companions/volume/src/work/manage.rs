@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Asked, MINUTE, TRIES, backend, database, home, id};
+use super::{Asked, MINUTE, TRIES, backend, database, home, home_of, id};
 use crate::backends::Backend;
-use crate::db::{store, types};
+use crate::db::store::{self, Tx};
+use crate::db::types;
 use crate::driver::{Adoption, GIB, Part, Snapshot};
 use crate::fault::Fault;
 use crate::quota::{self, More};
@@ -152,17 +153,33 @@ async fn adopt(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next
     Ok(Next::Go)
 }
 
-/// It lies again where it lay.
 async fn release(core: &Core, _cx: &StepContext, state: &mut State) -> Result<(), StepError> {
-    let (at, part) = (
-        home(core, &state.volume_id).await?,
-        Part::Volume(id(&state.volume_id)?),
-    );
-    if at.driver.readable(part).await.is_err() {
-        return Ok(());
+    let part = Part::Volume(id(&state.volume_id)?);
+    give_back(core, &state.volume_id, part, &state.name).await
+}
+
+/// What was taken over lies again where it lay: on the back end of its volume, or, where that has no row any more, on
+/// whichever has it.
+///
+/// # Errors
+/// The back end does not answer, or something else has that name.
+pub async fn give_back(
+    core: &Core,
+    volume_id: &str,
+    part: Part,
+    name: &str,
+) -> Result<(), StepError> {
+    let row = store::find::<volume::Entity>(core.db.read(), volume_id).await;
+    let all = match row.map_err(database)? {
+        Some(row) => vec![home_of(core, &row)?],
+        None => core.backends.iter().collect(),
+    };
+    for at in all {
+        if let Some(able) = at.driver.adoption() {
+            able.ensure_released(part, name).await.map_err(backend)?;
+        }
     }
-    let released = adoption(at)?.ensure_released(part, &state.name);
-    released.await.map_err(backend)
+    Ok(())
 }
 
 async fn settle(_core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
@@ -190,6 +207,7 @@ impl Workflow for ManageSnapshot {
 
     fn steps() -> Vec<Step<Core, SnapshotState>> {
         vec![
+            Step::new("size", MINUTE, fits).attempts(TRIES),
             Step::new("adopt", MINUTE, adopt_snapshot)
                 .undo(release_snapshot)
                 .attempts(TRIES),
@@ -204,7 +222,10 @@ impl Workflow for ManageSnapshot {
         why: &Value,
     ) -> Result<(), StepError> {
         tracing::warn!(snapshot = state.snapshot_id, %why, "a snapshot could not be taken over");
-        end_snapshot(cx, state, SnapshotStatus::Error).await
+        let tx = cx.begin().await?;
+        let ended = end_snapshot(&tx, state, SnapshotStatus::Error).await;
+        ended.map_err(database)?;
+        Ok(tx.commit().await?)
     }
 }
 
@@ -217,24 +238,31 @@ impl SnapshotState {
     }
 }
 
+/// It is no larger than its volume.
+async fn fits(
+    core: &Core,
+    _cx: &StepContext,
+    state: &mut SnapshotState,
+) -> Result<Next, StepError> {
+    let row = store::find::<snapshot::Entity>(core.db.read(), &state.snapshot_id).await;
+    let row = row.map_err(database)?;
+    let row = row.ok_or_else(|| StepError::fail("the snapshot is gone"))?;
+    let at = home(core, &state.volume_id).await?;
+    let stray = adoption(at)?.stray(&state.name).await.map_err(backend)?;
+    match gib(stray.bytes) > row.size {
+        true => Err(StepError::fail("it is larger than the volume")),
+        false => Ok(Next::Go),
+    }
+}
+
 async fn adopt_snapshot(
     core: &Core,
     _cx: &StepContext,
     state: &mut SnapshotState,
 ) -> Result<Next, StepError> {
     let at = home(core, &state.volume_id).await?;
-    let (adoption, part) = (adoption(at)?, state.part()?);
-    if at.driver.readable(part).await.is_err() {
-        let row = store::find::<snapshot::Entity>(core.db.read(), &state.snapshot_id).await;
-        let row = row.map_err(database)?;
-        let row = row.ok_or_else(|| StepError::fail("the snapshot is gone"))?;
-        let stray = adoption.stray(&state.name).await.map_err(backend)?;
-        if gib(stray.bytes) > row.size {
-            return Err(StepError::fail("it is larger than the volume"));
-        }
-    }
-    let adopted = adoption.ensure_adopted(&state.name, part).await;
-    adopted.map_err(backend)?;
+    let adopted = adoption(at)?.ensure_adopted(&state.name, state.part()?);
+    adopted.await.map_err(backend)?;
     Ok(Next::Go)
 }
 
@@ -243,12 +271,7 @@ async fn release_snapshot(
     _cx: &StepContext,
     state: &mut SnapshotState,
 ) -> Result<(), StepError> {
-    let (at, part) = (home(core, &state.volume_id).await?, state.part()?);
-    if at.driver.readable(part).await.is_err() {
-        return Ok(());
-    }
-    let released = adoption(at)?.ensure_released(part, &state.name);
-    released.await.map_err(backend)
+    give_back(core, &state.volume_id, state.part()?, &state.name).await
 }
 
 async fn settle_snapshot(
@@ -256,22 +279,24 @@ async fn settle_snapshot(
     cx: &StepContext,
     state: &mut SnapshotState,
 ) -> Result<Next, StepError> {
-    end_snapshot(cx, state, SnapshotStatus::Available).await?;
-    Ok(Next::Go)
+    let settled = sql::retry(|| async {
+        let tx = cx.begin().await?;
+        end_snapshot(&tx, state, SnapshotStatus::Available).await?;
+        tx.finish(state).await
+    });
+    Ok(settled.await?)
 }
 
 async fn end_snapshot(
-    cx: &StepContext,
+    tx: &Tx,
     state: &SnapshotState,
     to: SnapshotStatus,
-) -> Result<(), StepError> {
-    let tx = cx.begin().await?;
-    let row = store::locked::<snapshot::Entity>(&*tx, &state.snapshot_id).await;
-    let row = row.map_err(database)?;
+) -> Result<(), sql::sea_orm::DbErr> {
+    let row = store::locked::<snapshot::Entity>(tx, &state.snapshot_id).await?;
     if let Some(mut row) = row.filter(|row| row.status == SnapshotStatus::Creating) {
         row.status = to;
         row.updated_at = Some(store::now());
-        store::save(&*tx, row).await.map_err(database)?;
+        store::save(tx, row).await?;
     }
-    Ok(tx.commit().await?)
+    Ok(())
 }

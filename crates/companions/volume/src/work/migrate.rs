@@ -243,13 +243,18 @@ async fn switch(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next
         };
         if row.host.as_deref() != Some(state.to.as_str()) {
             if let Why::Retyped { after, .. } = &state.why {
+                const GONE: &str = "the type is gone";
                 let Some(kind) = types::find(&*tx, &after.type_id).await? else {
-                    return Ok(Err("the type is gone".to_owned()));
+                    return Ok(Err(GONE.to_owned()));
                 };
                 // Nothing held the room that there was when it was accepted.
                 match admit(core, &tx, &row, (&kind.row.id, &kind.row.name)).await {
                     Err(Fault::Over(over)) => return Ok(Err(over.to_string())),
                     other => other?,
+                }
+                // Who deletes it from here on waits, and sees that it is used.
+                if types::locked(&tx, &after.type_id).await?.is_none() {
+                    return Ok(Err(GONE.to_owned()));
                 }
                 give(&mut row, after);
             }

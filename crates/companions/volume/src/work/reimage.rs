@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Asked, COPY, MINUTE, TRIES, backend, copied, database, home_of, id, images, size};
+use super::{
+    Asked, COPY, MINUTE, TRIES, backend, claimed, copied, database, home_of, id, images, size,
+};
 use crate::db::properties::{self, Properties};
 use crate::db::{store, volumes as rows};
 use crate::driver::{Part, Snapshot, Source};
@@ -14,7 +16,7 @@ use crate::events;
 use crate::messages::{self, About, Action, Detail};
 use crate::shared::Core;
 use crate::tables::event::EventKind;
-use crate::tables::{Owner, Status, volume};
+use crate::tables::{Owner, Status, attachment, volume};
 
 /// See the module.
 pub struct Reimage;
@@ -57,7 +59,7 @@ impl Workflow for Reimage {
         let tx = cx.begin().await?;
         let row = store::locked::<volume::Entity>(&*tx, &state.volume_id).await;
         let row = row.map_err(database)?;
-        if let Some(mut row) = row.filter(|row| row.status == Status::Downloading) {
+        if let Some(mut row) = row.filter(is_reimaged) {
             let what = (Action::Reimage, Detail::Unknown);
             let about = About::Volume(&state.volume_id);
             let left = messages::leave(core, &tx, &state.asked, about, what).await;
@@ -71,10 +73,14 @@ impl Workflow for Reimage {
     }
 }
 
+/// Whether the row is still this workflow's to change.
+fn is_reimaged(row: &volume::Model) -> bool {
+    row.status == Status::Downloading
+}
+
 async fn data(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let row = store::find::<volume::Entity>(core.db.read(), &state.volume_id).await;
-    let row = row.map_err(database)?;
-    let row = row.filter(|row| row.status == Status::Downloading);
+    let row = row.map_err(database)?.filter(is_reimaged);
     let row = row.ok_or_else(|| StepError::fail("the volume is not given an image any more"))?;
     let (to, mut path) = (home_of(core, &row)?, PathBuf::new());
     let source = match &state.snapshot {
@@ -90,8 +96,7 @@ async fn data(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, 
             Source::File(&path)
         }
     };
-    // The lease is asked for before the disk is replaced: who was given up in the meantime does not.
-    cx.save(state).await?;
+    claimed(cx, &row.id, is_reimaged).await?;
     let done = to.driver.ensure_content(id(&row.id)?, source).await;
     done.map_err(backend)?;
     images::forget(core, &row.id).await?;
@@ -106,18 +111,14 @@ async fn settle(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next
     let settled = sql::retry(|| async {
         let tx = cx.begin().await?;
         let row = store::locked::<volume::Entity>(&*tx, &state.volume_id).await?;
-        if let Some(mut row) = row.filter(|row| row.status == Status::Downloading) {
-            row.status = match row.previous.take() {
-                Some(Status::Reserved) => Status::Reserved,
-                _ => Status::Available,
-            };
-            if row.status == Status::Reserved {
-                for one in rows::attachments(&*tx, &row.id).await? {
-                    if let Some(server) = &one.instance_id {
-                        events::tell(&tx, EventKind::Reimaged, server, &row.id).await?;
-                    }
-                }
+        if let Some(mut row) = row.filter(is_reimaged) {
+            // Servers may have come and gone in the meantime.
+            let used = rows::attachments(&*tx, &row.id).await?;
+            for server in used.iter().filter_map(|one| one.instance_id.as_deref()) {
+                events::tell(&tx, EventKind::Reimaged, server, &row.id).await?;
             }
+            row.status = attachment::at_rest(&used);
+            row.previous = None;
             properties::replace(&*tx, Owner::Image, &row.id, &state.known).await?;
             row.updated_at = Some(store::now());
             store::save(&*tx, row).await?;

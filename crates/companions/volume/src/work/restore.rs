@@ -8,7 +8,8 @@ use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
 use super::{
-    Asked, COPY, MINUTE, TRIES, backend, backup, create, database, home_of, id, images, size,
+    Asked, COPY, MINUTE, TRIES, backend, backup, claimed, create, database, ensure_gone,
+    ensure_no_orphan, home_of, id, images, size,
 };
 use crate::backends::Backend;
 use crate::db::properties;
@@ -109,8 +110,7 @@ async fn data(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, 
     }
     let unpacked = unpack(core, to, state).await?;
     let source = Source::File(&unpacked);
-    // The lease is asked for before the disk is replaced: who was given up in the meantime does not.
-    cx.save(state).await?;
+    claimed(cx, &state.volume_id, is_restored).await?;
     let done = match state.fresh {
         true => to.driver.ensure_volume(volume, size(&row), source).await,
         false => to.driver.ensure_content(volume, source).await,
@@ -143,7 +143,7 @@ async fn unpack(core: &Core, to: &Backend, state: &State) -> Result<PathBuf, Ste
 async fn no_data(core: &Core, _cx: &StepContext, state: &mut State) -> Result<(), StepError> {
     images::forget(core, &state.volume_id).await?;
     match state.fresh {
-        true => super::ensure_gone(core, &state.volume_id).await,
+        true => ensure_gone(core, &state.volume_id).await,
         false => Ok(()),
     }
 }
@@ -157,6 +157,7 @@ async fn settle(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next
         Err(error) => Err(error),
     })
     .await?;
+    ensure_no_orphan(core, &state.volume_id).await?;
     let settled = sql::retry(|| async {
         let tx = cx.begin().await?;
         let row = store::locked::<volume::Entity>(&*tx, &state.volume_id).await?;

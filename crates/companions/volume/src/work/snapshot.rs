@@ -8,9 +8,10 @@ use sql::sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
 use super::{
-    Asked, COPY, MINUTE, TRIES, backend, database, delete, ensure_snapshot_gone, home, id,
+    Asked, COPY, MINUTE, TRIES, backend, busy, claimed, database, delete, ensure_snapshot_gone,
+    home, id,
 };
-use crate::db::store;
+use crate::db::store::{self, Tx};
 use crate::driver::{Part, Snapshot, Source};
 use crate::messages::{self, About, Action, Detail};
 use crate::shared::Core;
@@ -118,7 +119,12 @@ async fn unmade(core: &Core, _cx: &StepContext, state: &mut State) -> Result<(),
     ensure_snapshot_gone(core, state.snapshot()?).await
 }
 
-async fn made_known(_core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+async fn made_known(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    let row = store::find::<snapshot::Entity>(core.db.read(), &state.snapshot_id).await;
+    // One that lost its row while it was made leaves no bytes.
+    if row.map_err(database)?.is_none() {
+        ensure_snapshot_gone(core, state.snapshot()?).await?;
+    }
     settle(
         cx,
         state,
@@ -166,8 +172,9 @@ impl Workflow for Delete {
     }
 }
 
-/// Waits until nothing is made of the snapshot any more.
+/// Waits until the snapshot is not made, its volume does not go back to it, and nothing is made of it any more.
 async fn quiet(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    busy::snapshot_rests(core, &state.volume_id, &state.snapshot_id).await?;
     let copies = volume::Entity::find()
         .filter(volume::Column::Status.eq(Status::Creating))
         .filter(volume::Column::SnapshotId.eq(&state.snapshot_id))
@@ -225,14 +232,21 @@ impl Workflow for Revert {
         why: &Value,
     ) -> Result<(), StepError> {
         tracing::error!(volume = state.volume_id, %why, "a volume could not be reverted");
-        end_revert(cx, state, Status::Error).await
+        let tx = cx.begin().await?;
+        let ended = end_revert(&tx, state, Status::Error).await;
+        ended.map_err(database)?;
+        Ok(tx.commit().await?)
     }
+}
+
+/// Whether the row is still this workflow's to change.
+fn is_reverted(row: &volume::Model) -> bool {
+    row.status == Status::Reverting
 }
 
 async fn reverted(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let (snapshot, at) = (state.snapshot()?, home(core, &state.volume_id).await?);
-    // The lease is asked for before the disk is replaced: who was given up in the meantime does not.
-    cx.save(state).await?;
+    claimed(cx, &state.volume_id, is_reverted).await?;
     let done = at
         .driver
         .ensure_content(snapshot.volume, Source::Snapshot(snapshot))
@@ -246,25 +260,27 @@ async fn reverted_known(
     cx: &StepContext,
     state: &mut State,
 ) -> Result<Next, StepError> {
-    end_revert(cx, state, Status::Available).await?;
-    Ok(Next::Go)
+    let settled = sql::retry(|| async {
+        let tx = cx.begin().await?;
+        end_revert(&tx, state, Status::Available).await?;
+        tx.finish(state).await
+    });
+    Ok(settled.await?)
 }
 
-async fn end_revert(cx: &StepContext, state: &State, status: Status) -> Result<(), StepError> {
-    settle(
-        cx,
-        state,
-        SnapshotStatus::Restoring,
-        SnapshotStatus::Available,
-    )
-    .await?;
-    let tx = cx.begin().await?;
-    let row = store::locked::<volume::Entity>(&*tx, &state.volume_id).await;
-    let row = row.map_err(database)?;
-    if let Some(mut row) = row.filter(|row| row.status == Status::Reverting) {
+/// Volume and snapshot rest again, where they are still this workflow's.
+async fn end_revert(tx: &Tx, state: &State, status: Status) -> Result<(), sql::sea_orm::DbErr> {
+    let row = store::locked::<volume::Entity>(tx, &state.volume_id).await?;
+    if let Some(mut row) = row.filter(is_reverted) {
         row.status = status;
         row.updated_at = Some(store::now());
-        store::save(&*tx, row).await.map_err(database)?;
+        store::save(tx, row).await?;
     }
-    Ok(tx.commit().await?)
+    let row = store::locked::<snapshot::Entity>(tx, &state.snapshot_id).await?;
+    if let Some(mut row) = row.filter(|row| row.status == SnapshotStatus::Restoring) {
+        row.status = SnapshotStatus::Available;
+        row.updated_at = Some(store::now());
+        store::save(tx, row).await?;
+    }
+    Ok(())
 }

@@ -3,16 +3,17 @@
 
 mod backups;
 mod moves;
+mod takeovers;
 
 use std::sync::{Arc, OnceLock};
 
 use sql::Database;
 use tokio::sync::Notify;
 use web::policy::Policy;
-use workflow::testing::{Plan, World, torture};
-use workflow::{Record, Status as Ended, Workflow};
+use workflow::testing::{Plan, World, torture, wait};
+use workflow::{Kind, Record, Status as Ended, Workflow};
 
-use super::{Asked, create, delete, extend, snapshot as snapshots};
+use super::{Asked, create, delete, extend, reimage, snapshot as snapshots};
 use crate::backends::Backends;
 use crate::db::store;
 use crate::driver::{Driver, Part, Snapshot, Source};
@@ -20,7 +21,9 @@ use crate::migrations::HISTORY;
 use crate::policy;
 use crate::settings::{BackEnd, Settings};
 use crate::shared::Core;
-use crate::tables::{SnapshotStatus, Status, snapshot, volume, volume_type};
+use crate::tables::{
+    AttachStatus, SnapshotStatus, Status, attachment, snapshot, volume, volume_type,
+};
 
 /// A service without a runner, opened twice.
 struct Stage {
@@ -232,6 +235,32 @@ async fn places(core: &Core, part: Part) -> Vec<String> {
     found
 }
 
+/// The first bytes of a file.
+fn first_bytes(path: &std::path::Path) -> [u8; 4] {
+    use std::io::Read;
+    let mut bytes = [0; 4];
+    let mut file = std::fs::File::open(path).expect("opens");
+    file.read_exact(&mut bytes).expect("read");
+    bytes
+}
+
+/// Runs one workflow to its end.
+async fn run_to_end<W: Workflow<Env = Core>>(
+    stage: &Stage,
+    subject: &str,
+    state: &W::State,
+) -> Record {
+    let tx = stage.core.db.begin().await.expect("begins");
+    let id = workflow::insert(&tx, Kind::of::<W>(), subject, state).await;
+    let id = id.expect("inserted");
+    tx.commit().await.expect("committed");
+    let runner = crate::work::runner(stage.core.clone(), None);
+    runner.nudge(id);
+    let ended = wait(&stage.core.db, id).await;
+    runner.stop(std::time::Duration::from_secs(5)).await;
+    ended
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_volume_is_made_whatever_dies() {
     for stage in stages().await {
@@ -407,5 +436,139 @@ async fn a_volume_is_reverted_whatever_dies() {
             },
         )
         .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_that_was_taken_from_its_snapshot_keeps_its_bytes() {
+    for stage in stages().await {
+        let of = stage.volume(Status::Available).await;
+        stage.write(&of.id, b"then").await;
+        let state = stage.snapshot(&of, SnapshotStatus::Restoring).await;
+        stage.write(&of.id, b"now!").await;
+        // An administrator gave it this status, and a server may have it.
+        let ended = run_to_end::<snapshots::Revert>(&stage, &of.id, &state).await;
+        assert_eq!(ended.status, Ended::Undone);
+        assert_eq!(&stage.read(&of.id).await, b"now!");
+        let left = row(&stage.core, &of.id).await.expect("a row");
+        assert_eq!(left.status, Status::Available);
+        let snapshot = snapshot_row(&stage.core, &state.snapshot_id).await;
+        let snapshot = snapshot.expect("a row").status;
+        assert_eq!(snapshot, SnapshotStatus::Available);
+    }
+}
+
+/// What attachments a volume has when its work ends, what it was before that work, and what it is then.
+const RESTS: [(Option<AttachStatus>, Status, Status); 4] = [
+    (None, Status::InUse, Status::Available),
+    (None, Status::Reserved, Status::Available),
+    (
+        Some(AttachStatus::Reserved),
+        Status::Available,
+        Status::Reserved,
+    ),
+    (
+        Some(AttachStatus::Attached),
+        Status::Available,
+        Status::InUse,
+    ),
+];
+
+impl Stage {
+    /// The first bytes of a volume.
+    async fn read(&self, id: &str) -> [u8; 4] {
+        first_bytes(&self.disk(id).await)
+    }
+
+    /// A volume of this status, which had another one and has an attachment.
+    async fn passing(
+        &self,
+        status: Status,
+        previous: Status,
+        attached: Option<AttachStatus>,
+    ) -> volume::Model {
+        let mut row = self.volume(status).await;
+        row.previous = Some(previous);
+        let saved = store::save(self.core.db.write(), row.clone()).await;
+        saved.expect("saved");
+        if let Some(status) = attached {
+            let one = attachment::Model {
+                id: store::new_id(),
+                volume_id: row.id.clone(),
+                project_id: row.project_id.clone(),
+                status,
+                instance_id: Some(store::new_id()),
+                host: None,
+                mountpoint: None,
+                mode: None,
+                connector: None,
+                connection: None,
+                attached_at: None,
+                created_at: store::now(),
+            };
+            let made = store::insert(self.core.db.write(), one).await;
+            made.expect("an attachment");
+        }
+        row
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_larger_volume_rests_as_its_attachments_say() {
+    for stage in stages().await {
+        for (attached, before, after) in RESTS {
+            let row = stage.passing(Status::Extending, before, attached).await;
+            let state = extend::State {
+                asked: asked(),
+                volume_id: row.id.clone(),
+                before: 1,
+                after: 2,
+            };
+            let ended = run_to_end::<extend::Extend>(&stage, &row.id, &state).await;
+            assert_eq!(ended.status, Ended::Done);
+            let row = self::row(&stage.core, &row.id).await;
+            let row = row.expect("a row");
+            assert_eq!((row.status, row.previous), (after, None), "{attached:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_with_its_image_rests_as_its_attachments_say() {
+    for stage in stages().await {
+        let of = stage.volume(Status::Available).await;
+        stage.write(&of.id, b"boot").await;
+        let snapshot = stage.snapshot(&of, SnapshotStatus::Available).await;
+        for (attached, before, after) in RESTS {
+            let row = stage.passing(Status::Downloading, before, attached).await;
+            let state = reimage::State {
+                asked: asked(),
+                volume_id: row.id.clone(),
+                image_id: store::new_id(),
+                snapshot: Some((snapshot.snapshot_id.clone(), of.id.clone())),
+                known: Default::default(),
+            };
+            let ended = run_to_end::<reimage::Reimage>(&stage, &row.id, &state).await;
+            assert_eq!(ended.status, Ended::Done);
+            assert_eq!(&stage.read(&row.id).await, b"boot");
+            let row = self::row(&stage.core, &row.id).await;
+            let row = row.expect("a row");
+            assert_eq!((row.status, row.previous), (after, None), "{attached:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_made_without_a_row_goes() {
+    for stage in stages().await {
+        let kept = stage.volume(Status::Creating).await;
+        for id in [kept.id.clone(), store::new_id()] {
+            let part = id.parse().expect("an id");
+            let made = stage.driver(FAST).ensure_volume(part, 1, Source::Blank);
+            made.await.expect("a volume");
+            let done = super::ensure_no_orphan(&stage.core, &id).await;
+            done.expect("looked");
+            assert_eq!(there(&stage.core, &id).await, id == kept.id);
+        }
     }
 }

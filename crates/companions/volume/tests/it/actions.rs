@@ -201,3 +201,19 @@ async fn administrators_set_a_status_and_delete_by_force() {
     cinder.is_gone(&format!("/volumes/{id}")).await;
     cinder.is_clean().await;
 }
+
+#[tokio::test]
+async fn attachments_say_whether_a_volume_is_attached() {
+    for cinder in Cinder::all().await {
+        let id = cinder.volume(ALICE, json!({})).await;
+        let reset = |word: &str| json!({"os-reset_status": {"attach_status": word}});
+        let said = cinder.act(ADMIN, &id, reset("attached")).await.is(400);
+        assert!(said.says().contains("does not have any attachments"));
+        let attach = json!({"os-attach": {"host_name": "h", "mountpoint": "/dev/vdb"}});
+        cinder.act(ALICE, &id, attach).await.is(202);
+        cinder.act(ADMIN, &id, reset("attached")).await.is(202);
+        assert_eq!(cinder.show(ALICE, &id).await["status"], "in-use");
+        cinder.act(ADMIN, &id, reset("detached")).await.is(202);
+        assert_eq!(cinder.show(ALICE, &id).await["status"], "available");
+    }
+}

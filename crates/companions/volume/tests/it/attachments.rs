@@ -309,3 +309,56 @@ async fn the_old_actions_attach_and_detach() {
         assert_eq!(cinder.status(&volume).await, "available");
     }
 }
+
+#[tokio::test]
+async fn what_gets_other_bytes_is_not_attached() {
+    for cinder in Cinder::all().await {
+        let volume = cinder.volume(ALICE, json!({})).await;
+        cinder.reset(&volume, "downloading").await;
+        let refused = cinder.reserve(ALICE, &volume, SERVER).await.is(400).says();
+        assert!(
+            refused.contains("the current status is downloading"),
+            "{refused}"
+        );
+        cinder.reset(&volume, "available").await;
+        let made = cinder.reserve(ALICE, &volume, SERVER).await.is(200).json();
+        let id = made["attachment"]["id"].as_str().expect("an id");
+        let path = format!("/attachments/{id}");
+        let connector = json!({"attachment": {"connector": {"host": "here"}}});
+        for status in ["downloading", "restoring-backup"] {
+            cinder.reset(&volume, status).await;
+            cinder.put(SERVICE, &path, connector.clone()).await.is(409);
+            let complete = json!({"os-complete": {}});
+            cinder
+                .post(SERVICE, &format!("{path}/action"), complete)
+                .await
+                .is(409);
+            for action in [
+                json!({"os-initialize_connection": {"connector": {"host": "here"}}}),
+                json!({"os-attach": {"instance_uuid": SERVER, "mountpoint": "/dev/vdb"}}),
+            ] {
+                let at = format!("/volumes/{volume}/action");
+                cinder.post(ALICE, &at, action).await.is(409);
+            }
+            assert_eq!(cinder.status(&volume).await, status);
+        }
+        cinder.reset(&volume, "reserved").await;
+        cinder.put(SERVICE, &path, connector).await.is(200);
+    }
+}
+
+#[tokio::test]
+async fn a_connector_has_names_that_can_be_kept() {
+    for cinder in Cinder::all().await {
+        let volume = cinder.volume(ALICE, json!({})).await;
+        let made = cinder.reserve(ALICE, &volume, SERVER).await.is(200).json();
+        let id = made["attachment"]["id"].as_str().expect("an id");
+        let path = format!("/attachments/{id}");
+        for (length, code) in [(256, 400), (255, 200)] {
+            let mountpoint = "x".repeat(length);
+            let connector = json!({"host": "here", "mountpoint": mountpoint});
+            let body = json!({"attachment": {"connector": connector}});
+            cinder.put(SERVICE, &path, body).await.is(code);
+        }
+    }
+}

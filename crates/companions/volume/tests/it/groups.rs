@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{ADMIN, ALICE, BOB, Cinder, READER};
 
 impl Cinder {
-    async fn group_type(&self, name: &str) -> String {
+    pub async fn group_type(&self, name: &str) -> String {
         let body = json!({"group_type": {"name": name, "group_specs": {"a": "1"}}});
         let made = self.post(ADMIN, "/group_types", body).await.is(202).json();
         made["group_type"]["id"].as_str().expect("an id").to_owned()
@@ -66,7 +66,7 @@ impl Cinder {
         id
     }
 
-    async fn end_group(&self, id: &str, volumes: bool) -> crate::Answer {
+    pub async fn end_group(&self, id: &str, volumes: bool) -> crate::Answer {
         let body = json!({"delete": {"delete-volumes": volumes}});
         self.post(ALICE, &format!("/groups/{id}/action"), body)
             .await
@@ -358,5 +358,124 @@ async fn groups_count_and_have_types_of_volumes() {
         cinder
             .reaches(&format!("/groups/{group}"), "group", "error")
             .await;
+    }
+}
+
+#[tokio::test]
+async fn a_volume_of_a_group_does_not_go_to_another_project() {
+    for cinder in Cinder::all().await {
+        let kind = cinder.group_type("silver").await;
+        let group = cinder.group(&kind).await;
+        let member = cinder.member(&group).await;
+        let offer = async || {
+            let wish = json!({"transfer": {"volume_id": member}});
+            cinder.post(ALICE, "/volume-transfers", wish).await
+        };
+        let said = offer().await.is(400).says();
+        assert!(said.ends_with("must not be part of a group"), "{said}");
+        let snapshot = cinder.group_snapshot(&group).await;
+        let remove = json!({"group": {"remove_volumes": member}});
+        cinder
+            .put(ALICE, &format!("/groups/{group}"), remove)
+            .await
+            .is(202);
+        let said = offer().await.is(400).says();
+        assert!(said.ends_with("part of a group snapshot"), "{said}");
+        let path = format!("/group_snapshots/{snapshot}");
+        cinder.delete(ALICE, &path).await.is(202);
+        cinder.is_gone(&path).await;
+        let made = offer().await.is(202).json()["transfer"].clone();
+        // It was offered by a program that did not look.
+        let back = format!("UPDATE volumes SET group_id = '{group}' WHERE id = '{member}'");
+        cinder.change(&back).await;
+        let at = format!(
+            "/volume-transfers/{}/accept",
+            made["id"].as_str().expect("an id")
+        );
+        let accept = json!({"accept": {"auth_key": made["auth_key"]}});
+        let said = cinder.post(BOB, &at, accept).await.is(400).says();
+        assert!(said.ends_with("must not be part of a group"), "{said}");
+        assert_eq!(
+            cinder.show(ALICE, &member).await["status"],
+            "awaiting-transfer"
+        );
+    }
+}
+
+#[tokio::test]
+async fn who_has_a_group_does_not_touch_what_is_of_others_in_it() {
+    for cinder in Cinder::all().await {
+        let kind = cinder.group_type("silver").await;
+        let group = cinder.group(&kind).await;
+        let own = cinder.member(&group).await;
+        let snapshot = cinder.group_snapshot(&group).await;
+        let other = cinder.volume(BOB, json!({})).await;
+        let make = json!({"volume": {"size": 1, "group_id": group, "volume_type": "__DEFAULT__"}});
+        let said = cinder.post(ADMIN, "/volumes", make).await.is(400).says();
+        assert!(said.ends_with("belongs to another project."), "{said}");
+        let from = async |body: Value| {
+            cinder
+                .post(ALICE, "/groups/action", json!({"create-from-src": body}))
+                .await
+        };
+        // As transfers once left them.
+        let strange = format!("UPDATE snapshots SET project_id = 'b0b' WHERE volume_id = '{own}'");
+        cinder.change(&strange).await;
+        let path = format!("/group_snapshots/{snapshot}");
+        cinder.delete(ALICE, &path).await.is(400);
+        from(json!({"group_snapshot_id": snapshot})).await.is(400);
+        let mended = format!("UPDATE snapshots SET project_id = 'a11ce' WHERE volume_id = '{own}'");
+        cinder.change(&mended).await;
+        cinder.delete(ALICE, &path).await.is(202);
+        cinder.is_gone(&path).await;
+        let strange = format!("UPDATE volumes SET group_id = '{group}' WHERE id = '{other}'");
+        cinder.change(&strange).await;
+        let wish = json!({"group_snapshot": {"group_id": group}});
+        let said = cinder
+            .post(ALICE, "/group_snapshots", wish)
+            .await
+            .is(400)
+            .says();
+        assert!(said.ends_with("belongs to another project."), "{said}");
+        from(json!({"source_group_id": group})).await.is(400);
+        cinder.end_group(&group, true).await.is(400);
+        for list in ["/snapshots", "/group_snapshots"] {
+            let all = cinder.get(ALICE, list).await.is(200).json();
+            assert_eq!(all[&list[1..]], json!([]));
+        }
+        let remove = json!({"group": {"remove_volumes": other}});
+        cinder
+            .put(ALICE, &format!("/groups/{group}"), remove)
+            .await
+            .is(202);
+        cinder.end_group(&group, true).await.is(202);
+        cinder.is_gone(&format!("/groups/{group}")).await;
+        assert_eq!(cinder.show(BOB, &other).await["status"], "available");
+        cinder.is_clean().await;
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_of_a_group_stays_while_a_part_of_it_is_used() {
+    for cinder in Cinder::all().await {
+        let kind = cinder.group_type("silver").await;
+        let group = cinder.group(&kind).await;
+        let member = cinder.member(&group).await;
+        let snapshot = cinder.group_snapshot(&group).await;
+        let path = format!("/group_snapshots/{snapshot}");
+        let status = async |word: &str| {
+            let set =
+                format!("UPDATE snapshots SET status = '{word}' WHERE volume_id = '{member}'");
+            cinder.change(&set).await;
+        };
+        for busy in ["backing-up", "restoring", "deleting"] {
+            status(busy).await;
+            let said = cinder.delete(ALICE, &path).await.is(400).says();
+            assert!(said.ends_with(&format!("is {busy}.")), "{said}");
+        }
+        status("error_deleting").await;
+        cinder.delete(ALICE, &path).await.is(202);
+        cinder.is_gone(&path).await;
+        cinder.is_clean().await;
     }
 }

@@ -3,14 +3,16 @@
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, Request, State};
+use axum::middleware::{self, Next};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use clients::{Login, Service, Session};
 use serde_json::{Value, json};
+use tokio::sync::{Notify, Semaphore};
 use volume::Images;
 
-use crate::{ALICE, Cinder, READER};
+use crate::{ADMIN, ALICE, Cinder, READER};
 
 const RAW: &str = "1a9e0000-0000-4000-8000-000000000001";
 const SERVER: &str = "1a9e0000-0000-4000-8000-000000000002";
@@ -84,6 +86,78 @@ fn image(id: &str, format: &str, data: &[u8], more: Value) -> (Value, Vec<u8>) {
     let all = image.as_object_mut().expect("object");
     all.extend(more.as_object().cloned().unwrap_or_default());
     (image, data.to_vec())
+}
+
+/// Data of images waits here.
+struct Gate {
+    asked: Notify,
+    open: Semaphore,
+}
+
+/// A cloud with one image, whose data comes when the gate opens.
+fn behind_gate(cinder: &Cinder) -> Arc<Gate> {
+    let gate = Arc::new(Gate {
+        asked: Notify::new(),
+        open: Semaphore::new(0),
+    });
+    let waits = gate.clone();
+    let pass = middleware::from_fn(move |request: Request, next: Next| {
+        let gate = waits.clone();
+        async move {
+            if request.uri().path().ends_with("/file") {
+                gate.asked.notify_one();
+                drop(gate.open.acquire().await.expect("never closed"));
+            }
+            next.run(request).await
+        }
+    });
+    let images = vec![image(RAW, "raw", b"boot sector", json!({}))];
+    with_glance(cinder, glance(Arc::new(Mutex::new(images))).layer(pass));
+    gate
+}
+
+#[tokio::test]
+async fn a_volume_that_goes_by_force_while_it_is_made_leaves_nothing() {
+    for cinder in Cinder::all().await {
+        let gate = behind_gate(&cinder);
+        let made = cinder.begin(ALICE, json!({"imageRef": RAW})).await;
+        let id = made["id"].as_str().expect("an id");
+        gate.asked.notified().await;
+        let force = json!({"os-force_delete": {}});
+        cinder
+            .post(ADMIN, &format!("/volumes/{id}/action"), force)
+            .await
+            .is(202);
+        cinder.is_gone(&format!("/volumes/{id}")).await;
+        gate.open.add_permits(1);
+        cinder.rests(id).await;
+        cinder.is_clean().await;
+        assert!(!cinder.settings.volume_dir.join(id).exists());
+        let left = std::fs::read_dir(cinder.settings.volume_dir.join("incoming"));
+        assert_eq!(left.expect("a folder").count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_volume_that_a_server_got_meanwhile_keeps_its_bytes() {
+    for cinder in Cinder::all().await {
+        let gate = behind_gate(&cinder);
+        let volume = cinder.volume(ALICE, json!({})).await;
+        cinder.write(&volume, b"then");
+        let action = format!("/volumes/{volume}/action");
+        let wish = json!({"os-reimage": {"image_id": RAW}});
+        cinder.post(ALICE, &action, wish.clone()).await.is(202);
+        gate.asked.notified().await;
+        cinder.reset(&volume, "available").await;
+        cinder.attached(&volume, SERVER).await;
+        gate.open.add_permits(1);
+        cinder.rests(&volume).await;
+        assert_eq!(&cinder.read(&volume), b"then");
+        assert_eq!(cinder.show(ALICE, &volume).await["status"], "in-use");
+        cinder.reset(&volume, "error").await;
+        let said = cinder.post(ALICE, &action, wish).await.is(400).says();
+        assert!(said.ends_with("while it is attached."), "{said}");
+    }
 }
 
 #[tokio::test]

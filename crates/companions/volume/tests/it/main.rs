@@ -268,6 +268,33 @@ impl Cinder {
         .await;
     }
 
+    /// Changes rows as no call does any more.
+    pub async fn change(&self, statement: &str) {
+        use sql::sea_orm::ConnectionTrait;
+        let changed = self.db.write().execute_unprepared(statement).await;
+        assert_eq!(changed.expect("changed").rows_affected(), 1, "{statement}");
+    }
+
+    /// Waits until no work about it is left in the journal.
+    pub async fn rests(&self, subject: &str) {
+        found(|| async {
+            let left = workflow::find(self.db.read(), subject).await;
+            let left = left.expect("the journal");
+            match left.is_empty() {
+                true => Ok(()),
+                false => Err(format!("never ends: {left:?}")),
+            }
+        })
+        .await;
+    }
+
+    /// An administrator gives a volume a status.
+    pub async fn reset(&self, volume: &str, status: &str) {
+        let body = json!({"os-reset_status": {"status": status}});
+        let path = format!("/volumes/{volume}/action");
+        self.post(ADMIN, &path, body).await.is(202);
+    }
+
     /// Nothing leaked and nothing lost.
     pub async fn is_clean(&self) {
         let audit = self.volumes.audit().await.expect("audit");

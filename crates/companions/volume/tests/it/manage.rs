@@ -231,3 +231,37 @@ async fn what_is_taken_over_counts() {
         assert_eq!(cinder.beside(), ["disk"]);
     }
 }
+
+#[tokio::test]
+async fn one_of_those_who_ask_for_a_file_at_once_gets_it() {
+    for cinder in Cinder::all().await {
+        for round in 0..5 {
+            let name = format!("disk-{round}");
+            cinder.put_beside(&name, b"here");
+            let wish = json!({"volume": {"host": "here@file", "ref": {"source-name": name}}});
+            let ask = || cinder.post(ADMIN, "/manageable_volumes", wish.clone());
+            let mut there = 0;
+            for made in futures::future::join_all((0..3).map(|_| ask())).await {
+                if made.status == http::StatusCode::BAD_REQUEST {
+                    assert!(made.says().ends_with("taken over by another request."));
+                    continue;
+                }
+                let id = made.is(202).json()["volume"]["id"].clone();
+                let id = id.as_str().expect("an id");
+                cinder.rests(id).await;
+                match cinder.show(ADMIN, id).await["status"].as_str() {
+                    Some("available") => there += 1,
+                    other => assert_eq!(other, Some("error")),
+                }
+                cinder
+                    .delete(ADMIN, &format!("/volumes/{id}"))
+                    .await
+                    .is(202);
+                cinder.is_gone(&format!("/volumes/{id}")).await;
+            }
+            assert_eq!(there, 1);
+            assert_eq!(cinder.beside(), Vec::<String>::new());
+        }
+        cinder.is_clean().await;
+    }
+}

@@ -452,3 +452,26 @@ async fn a_back_end_that_is_no_longer_listed_is_told() {
         .await
         .is(503);
 }
+
+#[tokio::test]
+async fn a_group_that_found_no_place_goes_with_its_volumes() {
+    for cinder in Cinder::pairs().await {
+        let specs = json!({"volume_backend_name": "none"});
+        let kind = json!({"volume_type": {"name": "far", "extra_specs": specs}});
+        cinder.post(ADMIN, "/types", kind).await.is(200);
+        let kind = cinder.group_type("silver").await;
+        let body = json!({"group": {"group_type": kind, "volume_types": ["far"]}});
+        let made = cinder.post(ALICE, "/groups", body).await.is(202).json();
+        let group = made["group"]["id"].as_str().expect("an id").to_owned();
+        let path = format!("/groups/{group}");
+        cinder.reaches(&path, "group", "error").await;
+        let wish = json!({"group_id": group, "volume_type": "far"});
+        let made = cinder.begin(ALICE, wish).await;
+        let member = made["id"].as_str().expect("an id").to_owned();
+        cinder.becomes(&member, "error").await;
+        cinder.end_group(&group, true).await.is(202);
+        cinder.is_gone(&path).await;
+        cinder.is_gone(&format!("/volumes/{member}")).await;
+        cinder.is_clean().await;
+    }
+}

@@ -1,7 +1,7 @@
 //! Volumes that go from one project to another.
 
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{ADMIN, ALICE, BOB, Cinder, READER};
 
@@ -111,5 +111,39 @@ async fn an_offer_is_withdrawn() {
             .at(54, ALICE, Method::GET, "/volume-transfers", None)
             .await
             .is(404);
+    }
+}
+
+#[tokio::test]
+async fn a_volume_that_was_taken_from_an_offer_is_offered_again() {
+    for cinder in Cinder::all().await {
+        let volume = cinder.volume(ALICE, json!({})).await;
+        let offer = async || {
+            let wish = json!({"transfer": {"volume_id": volume}});
+            let made = cinder.post(ALICE, "/volume-transfers", wish).await;
+            made.is(202).json()["transfer"].clone()
+        };
+        let path = |made: &Value| {
+            let id = made["id"].as_str().expect("an id");
+            format!("/volume-transfers/{id}")
+        };
+        let accept = async |made: &Value| {
+            let body = json!({"accept": {"auth_key": made["auth_key"]}});
+            let at = format!("{}/accept", path(made));
+            cinder.post(BOB, &at, body).await
+        };
+        let first = offer().await;
+        cinder.reset(&volume, "available").await;
+        cinder.get(ALICE, &path(&first)).await.is(404);
+        let second = offer().await;
+        // A program of before left the offer there.
+        let back = format!("UPDATE volumes SET status = 'available' WHERE id = '{volume}'");
+        cinder.change(&back).await;
+        let third = offer().await;
+        for old in [&first, &second] {
+            accept(old).await.is(404);
+        }
+        accept(&third).await.is(202);
+        assert_eq!(cinder.show(BOB, &volume).await["status"], "available");
     }
 }

@@ -176,3 +176,54 @@ async fn sizes_of_a_type_are_bounded() {
         cinder.post(ALICE, "/volumes", wish).await.is(code);
     }
 }
+
+#[tokio::test]
+async fn projects_have_ids_that_can_be_kept() {
+    for cinder in Cinder::all().await {
+        let wish = json!({"name": "secret", "os-volume-type-access:is_public": false});
+        let made = make(&cinder, wish).await;
+        let action = format!("/types/{}/action", made["id"].as_str().expect("an id"));
+        for (length, access, other) in [(65, 400, 400), (64, 202, 200)] {
+            let project = "x".repeat(length);
+            let open = json!({"addProjectAccess": {"project": project}});
+            cinder.post(ADMIN, &action, open).await.is(access);
+            let set = json!({"default_type": {"volume_type": "secret"}});
+            let path = format!("/default-types/{project}");
+            cinder.put(ADMIN, &path, set).await.is(other);
+            let limits = json!({"quota_set": {"volumes": 1}});
+            let path = format!("/os-quota-sets/{project}");
+            cinder.put(ADMIN, &path, limits).await.is(other);
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_volume_has_a_type_that_is_gone() {
+    for cinder in Cinder::all().await {
+        for round in 0..8 {
+            let name = format!("short-{round}");
+            let kind = make(&cinder, json!({"name": name})).await;
+            let path = format!("/types/{}", kind["id"].as_str().expect("an id"));
+            let wish = json!({"volume": {"size": 1, "volume_type": name}});
+            let (gone, made) = tokio::join!(
+                cinder.delete(ADMIN, &path),
+                cinder.post(ALICE, "/volumes", wish)
+            );
+            match gone.status.as_u16() {
+                202 => assert_eq!(made.status.as_u16(), 404),
+                _ => {
+                    gone.is(400);
+                    let id = made.is(202).json()["volume"]["id"].clone();
+                    let id = id.as_str().expect("an id");
+                    assert_eq!(cinder.show(ALICE, id).await["volume_type"], name);
+                    cinder
+                        .delete(ADMIN, &format!("/volumes/{id}?force=true"))
+                        .await
+                        .is(202);
+                    cinder.is_gone(&format!("/volumes/{id}")).await;
+                }
+            }
+        }
+        cinder.is_clean().await;
+    }
+}

@@ -10,11 +10,10 @@ use crate::api::volumes::{How, begin, locked};
 use crate::api::words::Flag;
 use crate::api::{Call, find};
 use crate::attach;
-use crate::db::store;
-use crate::db::volumes as rows;
+use crate::db::{store, transfers, volumes as rows};
 use crate::fault::Fault;
 use crate::service::Volumes;
-use crate::tables::{MigrationStatus, Status, Word};
+use crate::tables::{AttachStatus, MigrationStatus, Status, Word};
 
 #[derive(Debug, Deserialize, Versioned)]
 pub struct ResetBody {
@@ -113,6 +112,7 @@ pub async fn reset_status(volumes: Volumes, mut call: Call) -> Result<Answer, Fa
     let seen = find(&volumes, &call.cx, call.path("id")).await?;
     sql::retry(|| async {
         let tx = volumes.db().begin().await?;
+        locked(&tx, &seen.id).await?;
         let all = rows::attachments(&tx, &seen.id).await?;
         if status == Some(Status::InUse) && all.is_empty() {
             return Err(Fault::BadRequest(
@@ -120,13 +120,32 @@ pub async fn reset_status(volumes: Volumes, mut call: Call) -> Result<Answer, Fa
                     .to_owned(),
             ));
         }
-        if attach_status.as_deref() == Some("detached") {
-            for one in &all {
-                attach::remove(&tx, &seen.id, &one.id).await?;
+        let attached = all.iter().any(|one| one.status == AttachStatus::Attached);
+        match attach_status.as_deref() {
+            // Attachments say that, and only who attaches makes one.
+            Some("attached") if !attached => {
+                return Err(Fault::BadRequest(
+                    "Cannot reset-state to attached because volume does not have any attachments."
+                        .to_owned(),
+                ));
             }
+            Some("detached") => {
+                for one in &all {
+                    match attach::remove(&tx, &seen.id, &one.id).await {
+                        // Somebody was quicker.
+                        Ok(_) | Err(Fault::NotFound(_)) => {}
+                        Err(other) => return Err(other),
+                    }
+                }
+            }
+            _ => {}
         }
         let mut row = locked(&tx, &seen.id).await?;
         if let Some(status) = status {
+            // Who has the key of an offer would take a volume that is used for something else by then.
+            if row.status == Status::AwaitingTransfer && status != Status::AwaitingTransfer {
+                transfers::forget(&tx, &row.id).await?;
+            }
             row.reset(status);
         }
         if let Some(moved) = moved {

@@ -151,6 +151,7 @@ pub async fn attach(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
             }
             store::insert(&tx, noted(&row, &given, mode)).await?;
         }
+        attach::usable(&row)?;
         row.status = Status::InUse;
         row.updated_at = Some(store::now());
         store::save(&tx, row).await?;
@@ -290,6 +291,7 @@ pub async fn initialize(volumes: Volumes, mut call: Call) -> Result<Answer, Faul
         let why = "The volume connection cannot be initialized while the volume moves.";
         return Err(Fault::InvalidVolume(why.to_owned()));
     }
+    attach::usable(&seen)?;
     let mode = connector["mode"].as_str() == Some("ro") || seen.readonly == Some(true);
     let mut info = attach::export(&volumes, &seen, &connector, mode).await?;
     info["enforce_multipath"] = json!(connector["enforce_multipath"].as_bool().unwrap_or(false));

@@ -15,7 +15,7 @@ use crate::fault::Fault;
 use crate::images;
 use crate::policy;
 use crate::service::Volumes;
-use crate::tables::{SnapshotStatus, Status, Word, snapshot, volume};
+use crate::tables::{AttachStatus, SnapshotStatus, Status, Word, snapshot, volume};
 use crate::work::reimage::{Reimage, State};
 
 #[derive(Debug, Deserialize, Versioned)]
@@ -72,13 +72,24 @@ pub async fn reimage(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> 
         let tx = volumes.db().begin().await?;
         let mut row = locked(&tx, &seen.id).await?;
         check(&row, reserved)?;
+        // Whatever an administrator made of its status: a server that has it open would keep the bytes of before.
+        let used = rows::attachments(&tx, &row.id).await?;
+        if used
+            .iter()
+            .any(|one| one.connection.is_some() || one.status == AttachStatus::Attached)
+        {
+            return Err(Fault::InvalidVolume(format!(
+                "Volume {} cannot be re-imaged while it is attached.",
+                row.id
+            )));
+        }
         row.previous = Some(row.status);
         row.status = Status::Downloading;
         row.updated_at = Some(store::now());
         store::save(&tx, row).await?;
         let nudge = workflow::insert(&tx, Kind::of::<Reimage>(), &seen.id, &state).await?;
         tx.commit().await?;
-        Ok::<_, Fault>(nudge)
+        Ok(nudge)
     })
     .await?;
     volumes.nudge(nudge);

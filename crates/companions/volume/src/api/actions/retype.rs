@@ -40,10 +40,7 @@ pub async fn retype(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let seen = find(&volumes, &cx, call.path("id")).await?;
     let kind = types::find_any(&volumes, &cx, &wish.new_type).await?;
     provisioning(&kind.specs, seen.size)?;
-    let multiattach = kind
-        .specs
-        .get("multiattach")
-        .is_some_and(|is| is == "<is> True");
+    let multiattach = types::is_multiattach(&kind.specs);
     if multiattach && !seen.multiattach {
         let target = policy::target(&seen.project_id, &seen.user_id);
         volumes.allow_rule("volume:multiattach", &cx.caller, &target)?;
@@ -174,6 +171,13 @@ async fn accept(
         migrate::movable(tx, &row).await?;
     }
     admit(volumes.core(), tx, &row, (&kind.id, &kind.name)).await?;
+    let held = types::hold(tx, &kind.id).await?;
+    if types::is_multiattach(&held.specs) != new.multiattach {
+        return Err(Fault::Conflict(format!(
+            "Volume type {} was changed meanwhile.",
+            kind.id
+        )));
+    }
     let after = Kind {
         type_id: kind.id.clone(),
         multiattach: new.multiattach,

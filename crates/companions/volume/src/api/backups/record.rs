@@ -16,6 +16,7 @@ use crate::fault::Fault;
 use crate::policy;
 use crate::quota::{self, More};
 use crate::service::Volumes;
+use crate::shared::Core;
 use crate::tables::backup::{Entity, Model};
 use crate::tables::{BackupStatus, Word};
 use crate::vault::{Vault, VaultError};
@@ -138,7 +139,7 @@ pub async fn import(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     .await?;
     if copied {
         // The row is there first: what an import leaves that is killed here can be deleted.
-        copy(&volumes, files, id, &mut row).await?;
+        copy(volumes.core(), files, id, &mut row).await?;
     }
     call.render_under("backup", &view::brief(&call, &row))
 }
@@ -152,11 +153,11 @@ fn id_of(text: &str) -> Result<Id, Fault> {
 }
 
 /// The files of a backup are there under another id, and its row says so.
-async fn copy(volumes: &Volumes, of: Id, id: Id, row: &mut Model) -> Result<(), Fault> {
-    let copied = in_vault(volumes, move |vault| vault.ensure_copy(of, id)).await?;
+pub(crate) async fn copy(core: &Core, of: Id, id: Id, row: &mut Model) -> Result<(), Fault> {
+    let copied = in_vault(core, move |vault| vault.ensure_copy(of, id)).await?;
     let why = copied.err().map(|error| error.to_string());
     let now = sql::retry(|| async {
-        let tx = volumes.db().begin().await?;
+        let tx = core.db.begin().await?;
         let mut now = store::locked::<Entity>(&tx, &row.id).await?;
         if let Some(now) = now.as_mut().filter(|now| now.status == BackupStatus::Error) {
             if why.is_none() {
@@ -170,8 +171,8 @@ async fn copy(volumes: &Volumes, of: Id, id: Id, row: &mut Model) -> Result<(), 
     });
     match now.await? {
         // It is deleted meanwhile, perhaps before there were files to remove.
-        None => remove(volumes, id).await,
-        Some(now) if now.status == BackupStatus::Deleting => remove(volumes, id).await,
+        None => remove(core, id).await,
+        Some(now) if now.status == BackupStatus::Deleting => remove(core, id).await,
         Some(now) => {
             *row = now;
             Ok(())
@@ -179,17 +180,17 @@ async fn copy(volumes: &Volumes, of: Id, id: Id, row: &mut Model) -> Result<(), 
     }
 }
 
-async fn remove(volumes: &Volumes, id: Id) -> Result<(), Fault> {
-    let gone = in_vault(volumes, move |vault| vault.ensure_gone(id)).await?;
+async fn remove(core: &Core, id: Id) -> Result<(), Fault> {
+    let gone = in_vault(core, move |vault| vault.ensure_gone(id)).await?;
     gone.map_err(|error| Fault::Backend(error.to_string()))
 }
 
 /// Works on the folder of backups, on a thread that may wait.
 async fn in_vault<T: Send + 'static>(
-    volumes: &Volumes,
+    core: &Core,
     work: impl FnOnce(Vault) -> Result<T, VaultError> + Send + 'static,
 ) -> Result<Result<T, VaultError>, Fault> {
-    let vault = volumes.core().vault();
+    let vault = core.vault();
     let done = tokio::task::spawn_blocking(move || work(vault)).await;
     done.map_err(|_| Fault::Internal("a thread ended early"))
 }
@@ -214,7 +215,7 @@ async fn why_not(volumes: &Volumes, id: Id, keeper: &str) -> Result<Option<Strin
             "Import record failed, cannot find backup service to perform the import. Request service {keeper}."
         )));
     }
-    let found = in_vault(volumes, move |vault| vault.manifest(id)).await?;
+    let found = in_vault(volumes.core(), move |vault| vault.manifest(id)).await?;
     Ok(found.err().map(|error| error.to_string()))
 }
 

@@ -139,7 +139,6 @@ async fn fresh(
     (of, kind, wish): (&backup::Model, &VolumeType, &Wish),
 ) -> Result<volume::Model, Fault> {
     let project = cx.project()?.to_owned();
-    api::provisioning(&kind.specs, of.size)?;
     quota::size(volumes.settings(), tx, &project, of.size).await?;
     let more = More {
         volumes: 1,
@@ -148,6 +147,8 @@ async fn fresh(
     };
     let names = (kind.row.id.as_str(), kind.row.name.as_str());
     quota::admit(volumes.settings(), tx, &project, Some(names), more).await?;
+    let kind = types::hold(tx, &kind.row.id).await?;
+    api::provisioning(&kind.specs, of.size)?;
     let settings = volumes.settings();
     let zone = settings.default_zone.as_ref().unwrap_or(&settings.zone);
     let name = trimmed(wish.name.clone());
@@ -160,15 +161,12 @@ async fn fresh(
         status: Status::RestoringBackup,
         previous: None,
         size: of.size,
-        type_id: kind.row.id.clone(),
+        multiattach: types::is_multiattach(&kind.specs),
+        type_id: kind.row.id,
         availability_zone: Some(zone.clone()),
         host: None,
         migration_status: None,
         bootable: false,
-        multiattach: kind
-            .specs
-            .get("multiattach")
-            .is_some_and(|is| is == "<is> True"),
         readonly: None,
         snapshot_id: None,
         source_volid: None,

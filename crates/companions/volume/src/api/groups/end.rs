@@ -5,15 +5,15 @@ use rest::Answer;
 use serde::Deserialize;
 use workflow::{Kind, WorkflowId};
 
-use super::{find, locked};
+use super::{find, locked, locked_volumes};
 use crate::api::words::Flag;
 use crate::api::{Call, Cx};
 use crate::db::store::{self, Tx};
 use crate::db::{groups as rows, volumes as volume_rows};
 use crate::fault::Fault;
 use crate::service::Volumes;
-use crate::tables::group::GroupStatus;
-use crate::tables::{AttachStatus, Status, Word, volume};
+use crate::tables::group::{GroupStatus, Model};
+use crate::tables::{AttachStatus, Status, Word};
 use crate::work::delete;
 use crate::work::group::{Follow, Following, What};
 
@@ -35,7 +35,7 @@ pub async fn delete(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let with = wish.delete_volumes.is_some_and(|flag| flag.0);
     let nudges = sql::retry(|| async {
         let tx = volumes.db().begin().await?;
-        let nudges = accept(&call.cx, &tx, &seen.id, with).await?;
+        let nudges = accept(&call.cx, &tx, &seen, with).await?;
         tx.commit().await?;
         Ok::<_, Fault>(nudges)
     })
@@ -56,13 +56,13 @@ const AT_REST: [Status; 8] = [
     Status::ErrorManaging,
 ];
 
-async fn accept(cx: &Cx, tx: &Tx, id: &str, with: bool) -> Result<Vec<WorkflowId>, Fault> {
+async fn accept(cx: &Cx, tx: &Tx, seen: &Model, with: bool) -> Result<Vec<WorkflowId>, Fault> {
+    let id = seen.id.as_str();
     // Volumes first, as everybody locks them.
-    let mut all = Vec::new();
-    for row in rows::volumes(tx, id).await? {
-        all.extend(store::locked::<volume::Entity>(tx, &row.id).await?);
-    }
+    locked_volumes(tx, seen).await?;
     let mut group = locked(tx, id).await?;
+    // One may have come until the group was locked; none comes from here on.
+    let all = locked_volumes(tx, &group).await?;
     let invalid = |why: &str| Fault::InvalidGroup(why.to_owned());
     if group.host.is_none() && all.is_empty() {
         rows::forget(tx, id).await?;
@@ -107,6 +107,11 @@ async fn accept(cx: &Cx, tx: &Tx, id: &str, with: bool) -> Result<Vec<WorkflowId
                 row.id,
                 row.status.word()
             )));
+        }
+        // It was never placed: there are no bytes.
+        if row.host.is_none() {
+            delete::forget(tx, &row.id).await?;
+            continue;
         }
         row.status = Status::Deleting;
         row.updated_at = Some(store::now());

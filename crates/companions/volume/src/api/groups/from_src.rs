@@ -5,18 +5,17 @@ use rest::Answer;
 use serde::Deserialize;
 use workflow::{Kind, WorkflowId};
 
-use super::{find_by, view};
+use super::{find_by, locked_volumes, view};
 use crate::api::words::trimmed;
-use crate::api::{Call, Cx, group_snapshots};
-use crate::db::properties;
+use crate::api::{Call, Cx, group_snapshots, types};
 use crate::db::store::{self, Tx};
-use crate::db::{groups as rows, types};
+use crate::db::{groups as rows, properties};
 use crate::fault::Fault;
 use crate::policy;
 use crate::quota::{self, More};
 use crate::service::Volumes;
 use crate::tables::group::{GroupStatus, Model};
-use crate::tables::{Owner, SnapshotStatus, Status, Word, snapshot, volume};
+use crate::tables::{Owner, SnapshotStatus, Status, Word, group_snapshot, volume};
 use crate::work::create::{self, Origin};
 use crate::work::group::{Follow, Following, What};
 
@@ -100,7 +99,7 @@ async fn accept(
     quota::admit(volumes.settings(), tx, &row.project_id, None, more).await?;
     let wishes = match &row.group_snapshot_id {
         Some(id) => of_snapshots(tx, id).await?,
-        None => of_volumes(tx, &of.id).await?,
+        None => of_volumes(tx, of).await?,
     };
     let members = rows::types(tx, &of.id).await?;
     rows::insert(tx, row.clone(), &members).await?;
@@ -132,12 +131,9 @@ struct Wish {
     image: properties::Properties,
 }
 
-async fn of_volumes(tx: &Tx, id: &str) -> Result<Vec<Wish>, Fault> {
+async fn of_volumes(tx: &Tx, group: &Model) -> Result<Vec<Wish>, Fault> {
     let mut wishes = Vec::new();
-    for seen in rows::volumes(tx, id).await? {
-        let Some(row) = store::locked::<volume::Entity>(tx, &seen.id).await? else {
-            continue;
-        };
+    for row in locked_volumes(tx, group).await? {
         if !matches!(row.status, Status::Available | Status::InUse) {
             return Err(Fault::InvalidVolume(format!(
                 "Originating source volume status must be one of 'available, in-use' values, not {}",
@@ -166,11 +162,10 @@ async fn of_volumes(tx: &Tx, id: &str) -> Result<Vec<Wish>, Fault> {
 }
 
 async fn of_snapshots(tx: &Tx, id: &str) -> Result<Vec<Wish>, Fault> {
+    let source = store::find::<group_snapshot::Entity>(tx, id).await?;
+    let source = source.ok_or_else(|| group_snapshots::missing(id))?;
     let mut wishes = Vec::new();
-    for seen in rows::snapshots(tx, id).await? {
-        let Some(row) = store::locked::<snapshot::Entity>(tx, &seen.id).await? else {
-            continue;
-        };
+    for row in group_snapshots::locked_parts(tx, &source).await? {
         if row.status != SnapshotStatus::Available {
             return Err(Fault::InvalidSnapshot(
                 "Originating snapshot status must be one of 'available' values".to_owned(),
@@ -208,8 +203,7 @@ async fn begin(
     tx: &Tx,
     (group, wish): (&Model, &Wish),
 ) -> Result<WorkflowId, Fault> {
-    let kind = types::find(tx, &wish.type_id).await?;
-    let kind = kind.ok_or_else(|| Fault::no_type(&wish.type_id))?;
+    let kind = types::hold(tx, &wish.type_id).await?;
     let more = More {
         volumes: 1,
         gigabytes: wish.size,

@@ -7,7 +7,9 @@ use serde_json::Value;
 use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait};
 use workflow::Kind;
 
-use super::{Found, LISTED_CLUSTERS, adoption, back_end, found, listed, name_in, no_reference};
+use super::{
+    Found, LISTED_CLUSTERS, adoption, back_end, found, listed, name_in, no_reference, refuse_taken,
+};
 use crate::api::words::{Metadata, trimmed};
 use crate::api::{Call, find_by, snapshots as api};
 use crate::driver::file::adopt::name_of;
@@ -108,6 +110,7 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     };
     let (row, nudge) = sql::retry(|| async {
         let tx = volumes.db().begin().await?;
+        refuse_taken(&volumes, &tx, at, &name).await?;
         let row = api::insert(&volumes, &cx, &tx, &seen.id, &new).await?;
         let state = SnapshotState {
             asked: cx.asked(),

@@ -9,6 +9,7 @@ use workflow::Kind;
 
 use super::{
     CLUSTERS, Found, LISTED_CLUSTERS, adoption, back_end, found, listed, name_in, no_reference,
+    refuse_taken,
 };
 use crate::api::words::{Flag, Metadata, trimmed};
 use crate::api::{Call, types, volumes as api};
@@ -140,10 +141,7 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
         host: Some(at.pool_name()),
         migration_status: None,
         bootable: wish.bootable.is_some_and(|flag| flag.0),
-        multiattach: kind
-            .specs
-            .get("multiattach")
-            .is_some_and(|is| is == "<is> True"),
+        multiattach: types::is_multiattach(&kind.specs),
         readonly: None,
         snapshot_id: None,
         source_volid: None,
@@ -161,10 +159,16 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     };
     let (made, nudge) = sql::retry(|| async {
         let tx = volumes.db().begin().await?;
+        refuse_taken(&volumes, &tx, at, &state.name).await?;
+        let kind = types::hold(&tx, &row.type_id).await?;
+        let row = volume::Model {
+            multiattach: types::is_multiattach(&kind.specs),
+            ..row.clone()
+        };
         store::insert(&tx, row.clone()).await?;
         properties::merge(&tx, Owner::Volume, &row.id, &metadata).await?;
         let nudge = workflow::insert(&tx, Kind::of::<Manage>(), &row.id, &state).await?;
-        let made = rows::one(&tx, row.clone()).await?;
+        let made = rows::one(&tx, row).await?;
         tx.commit().await?;
         Ok::<_, Fault>((made, nudge))
     })

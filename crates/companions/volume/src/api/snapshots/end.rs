@@ -9,6 +9,7 @@ use crate::db::store;
 use crate::fault::Fault;
 use crate::service::Volumes;
 use crate::tables::{SnapshotStatus, volume};
+use crate::work::busy;
 use crate::work::snapshot::{Delete, State};
 
 /// `DELETE /snapshots/{id}`.
@@ -38,7 +39,7 @@ pub enum How {
 pub async fn end(volumes: &Volumes, call: &Call, how: How) -> Result<Answer, Fault> {
     let force = how == How::Force;
     let seen = find(volumes, &call.cx, call.path("id")).await?;
-    let nudge = sql::retry(|| async {
+    let nudges = sql::retry(|| async {
         let tx = volumes.db().begin().await?;
         // Its volume first, as everybody locks them.
         store::locked::<volume::Entity>(&tx, &seen.volume_id).await?;
@@ -57,6 +58,11 @@ pub async fn end(volumes: &Volumes, call: &Call, how: How) -> Result<Answer, Fau
                 "Snapshot {status}must not be part of a group."
             )));
         }
+        // Whatever still makes it turns round; the work that deletes it waits for that.
+        let mut nudges = match force {
+            true => busy::turn_round(&tx, &row.id).await?,
+            false => Vec::new(),
+        };
         row.status = match how {
             How::Release => SnapshotStatus::Unmanaging,
             _ => SnapshotStatus::Deleting,
@@ -69,11 +75,11 @@ pub async fn end(volumes: &Volumes, call: &Call, how: How) -> Result<Answer, Fau
             release: how == How::Release,
         };
         store::save(&tx, row).await?;
-        let nudge = workflow::insert(&tx, Kind::of::<Delete>(), &seen.id, &state).await?;
+        nudges.push(workflow::insert(&tx, Kind::of::<Delete>(), &seen.id, &state).await?);
         tx.commit().await?;
-        Ok(nudge)
+        Ok(nudges)
     })
     .await?;
-    volumes.nudge(nudge);
+    nudges.into_iter().for_each(|id| volumes.nudge(id));
     Ok(Answer::empty())
 }

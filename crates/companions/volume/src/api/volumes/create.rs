@@ -68,13 +68,7 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     }
     provisioning(&kind.specs, size)?;
     let zones = zones(&volumes, &new, &found, &kind).await?;
-    let multiattach = kind
-        .specs
-        .get("multiattach")
-        .is_some_and(|is| is == "<is> True");
-    if multiattach {
-        volumes.allow_rule("volume:multiattach", &cx.caller, &policy::own(&cx.caller))?;
-    }
+    let multiattach = multiattach(&volumes, &cx, &kind)?;
     let metadata = new.metadata.clone().unwrap_or_default().0;
     let row = volume::Model {
         id: store::new_id(),
@@ -117,6 +111,15 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let (made, nudge) = sql::retry(|| accept(&volumes, &cx, &new)).await?;
     volumes.nudge(nudge);
     call.render_under("volume", &view::plain(&volumes, &call, &made))
+}
+
+/// Whether several servers may attach a volume of this type, which not everybody may make.
+fn multiattach(volumes: &Volumes, cx: &Cx, kind: &VolumeType) -> Result<bool, Fault> {
+    let is = types::is_multiattach(&kind.specs);
+    if is {
+        volumes.allow_rule("volume:multiattach", &cx.caller, &policy::own(&cx.caller))?;
+    }
+    Ok(is)
 }
 
 /// Finds what the volume is made of; one thing at most.
@@ -385,6 +388,13 @@ async fn accept(
     if let Some(id) = &row.group_id {
         group::hold(&tx, id).await?;
     }
+    // The type may have changed since it was looked at, or be gone.
+    let held = types::hold(&tx, &row.type_id).await?;
+    provisioning(&held.specs, row.size)?;
+    let row = &volume::Model {
+        multiattach: multiattach(volumes, cx, &held)?,
+        ..row.clone()
+    };
     store::insert(&tx, row.clone()).await?;
     properties::merge(&tx, Owner::Volume, &row.id, &new.metadata).await?;
     let image = match &origin {

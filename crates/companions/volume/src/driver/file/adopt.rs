@@ -1,5 +1,8 @@
 //! Files beside the volumes, in the folder `unmanaged`: an operator puts there what is to become a volume, and what was
 //! let go lies there. A file moves by a link and the removal of its old name: its bytes are never copied, nor lost.
+//!
+//! Who takes a file over renames it first, to a name that nobody else uses (`.ID.taken`): of several who want it, the
+//! others find it gone, and no two volumes ever are one file. A run that was killed between is continued from there.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -45,6 +48,15 @@ impl FileDriver {
         }
     }
 
+    /// What a file is called on its way to its place. No reference says such a name.
+    fn claim(&self, part: Part) -> PathBuf {
+        let id = match part {
+            Part::Volume(id) => id,
+            Part::Snapshot(snapshot) => snapshot.id,
+        };
+        self.root.join(FOLDER).join(format!(".{id}.taken"))
+    }
+
     fn look(&self, name: &str) -> Result<Stray> {
         let path = self.beside(name)?;
         let file = open(&path, false).map_err(|error| match error {
@@ -76,38 +88,73 @@ impl FileDriver {
     }
 
     fn adopt(&self, name: &str, part: Part) -> Result<()> {
-        let (from, place) = (self.beside(name)?, self.part(part));
-        match (exists(&from)?, exists(&place)?) {
-            (false, true) => return Ok(()),
-            (true, true) if !same(&from, &place)? => return Err(taken(&place)),
-            (true, true) => {}
-            (_, false) => {
-                open(&from, false)?;
+        match self.try_adopt(name, part) {
+            // A run of the same work that was given up is not over yet, and was quicker with a piece of it.
+            Err(_) if exists(&self.part(part))? || exists(&self.claim(part))? => {
+                self.try_adopt(name, part)
+            }
+            other => other,
+        }
+    }
+
+    fn try_adopt(&self, name: &str, part: Part) -> Result<()> {
+        let (from, place, claim) = (self.beside(name)?, self.part(part), self.claim(part));
+        if !exists(&claim)? {
+            // A run before this one came to its end, or, in a program of before, as far as the link.
+            if exists(&place)? {
+                return match exists(&from)? && same(&from, &place)? {
+                    true => self.remove_beside(&from),
+                    false => Ok(()),
+                };
+            }
+            open(&from, false)?;
+            fs::rename(&from, &claim).map_err(|error| io_error(&from, error))?;
+            sync_folder(&self.root.join(FOLDER))?;
+        }
+        match exists(&place)? {
+            true if !same(&claim, &place)? => return Err(taken(&place)),
+            true => {}
+            false => {
                 let folder = place.parent().unwrap_or(&self.root);
                 private_folder(folder).map_err(|error| io_error(folder, error))?;
-                link(&from, &place)?;
+                link(&claim, &place)?;
                 sync_folder(&self.root)?;
             }
         }
-        remove(&from)?;
-        sync_folder(&self.root.join(FOLDER))
+        self.remove_beside(&claim)
     }
 
     fn release(&self, part: Part, name: &str) -> Result<()> {
-        let (place, to) = (self.part(part), self.beside(name)?);
-        match (exists(&place)?, exists(&to)?) {
-            (true, true) if !same(&place, &to)? => return Err(taken(&to)),
-            (true, false) => {
-                let folder = self.root.join(FOLDER);
-                private_folder(&folder).map_err(|error| io_error(&folder, error))?;
-                link(&place, &to)?;
+        let (place, claim) = (self.part(part), self.claim(part));
+        let from = match (exists(&place)?, exists(&claim)?) {
+            (true, true) if !same(&place, &claim)? => return Err(taken(&place)),
+            (true, _) => Some(&place),
+            (false, true) => Some(&claim),
+            (false, false) => None,
+        };
+        if let Some(from) = from {
+            let to = self.beside(name)?;
+            match exists(&to)? {
+                true if !same(from, &to)? => return Err(taken(&to)),
+                true => {}
+                false => {
+                    let folder = self.root.join(FOLDER);
+                    private_folder(&folder).map_err(|error| io_error(&folder, error))?;
+                    link(from, &to)?;
+                }
             }
-            _ => {}
+            self.remove_beside(&claim)?;
         }
         match part {
             Part::Volume(id) => self.remove_volume(id),
             Part::Snapshot(snapshot) => self.remove_snapshot(snapshot),
         }
+    }
+
+    /// Removes a name of a file that has another one.
+    fn remove_beside(&self, path: &Path) -> Result<()> {
+        remove(path)?;
+        sync_folder(&self.root.join(FOLDER))
     }
 }
 
@@ -144,4 +191,101 @@ fn same(a: &Path, b: &Path) -> Result<bool> {
 
 fn taken(path: &Path) -> DriverError {
     io_error(path, std::io::ErrorKind::AlreadyExists.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::{Driver, Source, suite};
+
+    /// A driver with a file beside its volumes.
+    fn with_stray(folder: &Path, name: &str) -> FileDriver {
+        let driver = FileDriver::open(&folder.join("volumes"), "here", 0).expect("opens");
+        let beside = driver.root.join(FOLDER);
+        fs::create_dir_all(&beside).expect("made");
+        fs::write(beside.join(name), b"mine").expect("written");
+        driver
+    }
+
+    fn held(driver: &FileDriver, part: Part) -> Vec<u8> {
+        fs::read(driver.part(part)).expect("read")
+    }
+
+    async fn strays(driver: &FileDriver) -> Vec<String> {
+        let found = driver.strays().await.expect("listed");
+        found.into_iter().map(|stray| stray.name).collect()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn one_of_many_who_want_a_file_gets_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let driver = with_stray(folder.path(), "disk");
+        for _ in 0..20 {
+            let parts: Vec<Part> = (0..4).map(|_| Part::Volume(suite::id())).collect();
+            let asked = parts
+                .iter()
+                .map(|part| driver.ensure_adopted("disk", *part));
+            let ended = futures::future::join_all(asked).await;
+            let got: Vec<Part> = parts
+                .iter()
+                .zip(&ended)
+                .filter(|(_, ended)| ended.is_ok())
+                .map(|(part, _)| *part)
+                .collect();
+            assert_eq!(got.len(), 1, "{ended:?}");
+            assert_eq!(held(&driver, got[0]), b"mine");
+            assert_eq!(strays(&driver).await, Vec::<String>::new());
+            for part in parts {
+                driver.ensure_released(part, "disk").await.expect("let go");
+            }
+            assert_eq!(strays(&driver).await, ["disk"]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_run_that_was_killed_is_continued_from_its_claim() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let driver = with_stray(folder.path(), "disk");
+        let part = Part::Volume(suite::id());
+        let (from, claim) = (driver.root.join(FOLDER).join("disk"), driver.claim(part));
+        fs::rename(&from, &claim).expect("claimed");
+        assert_eq!(strays(&driver).await, Vec::<String>::new());
+        // What has the name by now is another's.
+        fs::write(&from, b"other").expect("written");
+        for _ in 0..2 {
+            let adopted = driver.ensure_adopted("disk", part).await;
+            adopted.expect("continued");
+            assert_eq!(held(&driver, part), b"mine");
+            assert_eq!(fs::read(&from).expect("read"), b"other");
+            assert!(!claim.exists());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_claim_is_given_back() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let driver = with_stray(folder.path(), "disk");
+        let part = Part::Volume(suite::id());
+        let (from, claim) = (driver.root.join(FOLDER).join("disk"), driver.claim(part));
+        fs::rename(&from, &claim).expect("claimed");
+        for _ in 0..2 {
+            driver.ensure_released(part, "disk").await.expect("let go");
+            assert_eq!(fs::read(&from).expect("read"), b"mine");
+            assert!(!claim.exists());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_a_volume_already_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let driver = with_stray(folder.path(), "disk");
+        let id = suite::id();
+        let made = driver.ensure_volume(id, 1, Source::Blank).await;
+        made.expect("made");
+        let adopted = driver.ensure_adopted("disk", Part::Volume(id)).await;
+        adopted.expect("as after a run that came to its end");
+        let facts = driver.disk(id).metadata().expect("a disk");
+        assert_eq!(facts.len(), 1 << 30);
+        assert_eq!(strays(&driver).await, ["disk"]);
+    }
 }

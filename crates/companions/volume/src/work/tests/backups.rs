@@ -46,12 +46,12 @@ impl Stage {
         row
     }
 
-    async fn disk(&self, id: &str) -> std::path::PathBuf {
+    pub(super) async fn disk(&self, id: &str) -> std::path::PathBuf {
         let part = Part::Volume(id.parse().expect("an id"));
         self.driver(FAST).readable(part).await.expect("a disk")
     }
 
-    async fn write(&self, id: &str, bytes: &[u8]) {
+    pub(super) async fn write(&self, id: &str, bytes: &[u8]) {
         let disk = std::fs::OpenOptions::new()
             .write(true)
             .open(self.disk(id).await);
@@ -200,5 +200,44 @@ async fn a_backup_is_restored_whatever_dies() {
             },
         )
         .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_is_deleted_while_it_runs_leaves_no_files() {
+    use crate::api::backups::record;
+    for stage in stages().await {
+        let core = &stage.core;
+        let volume = stage.volume(Status::Available).await;
+        let origin = stage.backup(&volume, BackupStatus::Available).await;
+        let of = origin.id.parse().expect("an id");
+        // What its row says when the copy is there; none: the row is gone.
+        let cases = [
+            (Some(BackupStatus::Error), 1),
+            (Some(BackupStatus::Deleting), 0),
+            (None, 0),
+        ];
+        for (says, files) in cases {
+            let mut row = backup::Model {
+                id: store::new_id(),
+                status: says.unwrap_or(BackupStatus::Error),
+                ..origin.clone()
+            };
+            if says.is_some() {
+                store::insert(core.db.write(), row.clone())
+                    .await
+                    .expect("a row");
+            }
+            let id = row.id.parse().expect("an id");
+            record::copy(core, of, id, &mut row).await.expect("copied");
+            assert_eq!(left(core, &row.id).len(), files, "{says:?}");
+            let now = backup_row(core, &row.id).await.map(|row| row.status);
+            let after = says.map(|says| match says {
+                BackupStatus::Error => BackupStatus::Available,
+                other => other,
+            });
+            assert_eq!(now, after, "{says:?}");
+        }
+        assert_eq!(left(core, &origin.id).len(), 1, "the origin stays");
     }
 }

@@ -2,8 +2,7 @@
 
 use std::os::unix::fs::FileExt;
 
-use workflow::testing::found;
-use workflow::{Kind, Status as Ended};
+use workflow::Status as Ended;
 
 use super::*;
 use crate::tables::MigrationStatus;
@@ -176,23 +175,7 @@ async fn reset(core: &Core, id: &str) {
 
 /// Runs one move to its end.
 async fn ends(stage: &Stage, state: &migrate::State) -> Record {
-    let tx = stage.core.db.begin().await.expect("begins");
-    let id = workflow::insert(&tx, Kind::of::<Migrate>(), &state.volume_id, state).await;
-    let id = id.expect("inserted");
-    tx.commit().await.expect("committed");
-    let runner = crate::work::runner(stage.core.clone(), None);
-    runner.nudge(id);
-    let ended = found(|| async {
-        let record = workflow::get(stage.core.db.read(), id).await;
-        let record = record.expect("asked").expect("a record");
-        match record.status {
-            Ended::Running | Ended::Stuck => Err(format!("{:?}", record.status)),
-            _ => Ok(record),
-        }
-    })
-    .await;
-    runner.stop(std::time::Duration::from_secs(5)).await;
-    ended
+    run_to_end::<Migrate>(stage, &state.volume_id, state).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ use crate::tables::group::{GroupStatus, Model};
 /// The group that is asked for, whose types include the volume's.
 ///
 /// # Errors
-/// 404 for the group; 400: no type is asked for, or one that the group does not have.
+/// 404 for the group; 400: it is another project's, or no type is asked for, or one that the group does not have.
 pub async fn asked(
     volumes: &Volumes,
     cx: &Cx,
@@ -23,6 +23,12 @@ pub async fn asked(
         return Ok(None);
     };
     let group = groups::find_by(volumes, cx, id).await?;
+    // Who sees the groups of all projects makes volumes in one: whose group it is would do with them as it likes.
+    if group.project_id != cx.project()? {
+        return Err(Fault::InvalidInput(format!(
+            "Group {id} belongs to another project."
+        )));
+    }
     let kind = kind.ok_or_else(|| {
         let why = "volume_type must be provided when creating a volume in a group.";
         Fault::InvalidInput(why.to_owned())
