@@ -158,7 +158,10 @@ pub trait Resize: Send + Sync {
     async fn confirm_resize(&self, id: &str, epoch: u64) -> Result<GuestFacts>;
 
     /// Stops the guest, takes its local disks back to what was kept, gives it the size of this description, and starts it
-    /// again if `run`. Where nothing was kept, a guest that runs goes on.
+    /// again if `run`. Where nothing was kept, a guest of this size that runs goes on.
+    ///
+    /// # Errors
+    /// `BadSpec` where nothing was kept and the guest has another size: what was confirmed is not taken back.
     async fn revert_resize(&self, spec: &ServerSpec, how: StopHow, run: bool)
     -> Result<GuestFacts>;
 }

@@ -59,6 +59,14 @@ pub enum DriverError {
 }
 
 impl DriverError {
+    /// A size that is to be taken back, and nothing was kept of what was before it.
+    pub fn nothing_kept() -> Self {
+        Self::BadSpec {
+            why: "nothing was kept of the size that it had before: the new one was confirmed"
+                .to_owned(),
+        }
+    }
+
     /// Wraps an I/O error with what was being done: `.map_err(DriverError::io("write spec.json"))`.
     pub fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();

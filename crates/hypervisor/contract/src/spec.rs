@@ -71,6 +71,12 @@ pub struct ServerSpec {
 }
 
 impl ServerSpec {
+    /// Whether both ask for the same size: processors, memory, and the root disk.
+    pub fn is_as_large_as(&self, other: &Self) -> bool {
+        let root = |spec: &Self| spec.root_disk.as_ref().map(|disk| disk.size_gb);
+        (self.vcpus, self.memory_mb, root(self)) == (other.vcpus, other.memory_mb, root(other))
+    }
+
     /// The smallest useful description: one processor, 128 MiB, no disk, no network.
     pub fn minimal(id: impl Into<String>, name: impl Into<String>) -> Self {
         let name = name.into();

@@ -235,7 +235,7 @@ impl Host {
                 }
             }
             Ok(Some(guest)) => {
-                guest.expect_end();
+                let ending = guest.ending();
                 if let StopHow::Graceful { timeout } = how
                     && guest.power().await == PowerState::Running
                 {
@@ -246,10 +246,8 @@ impl Host {
                         }
                     }
                 }
-                if let Err(error) = guest.end().await {
-                    guest.expect_no_end();
-                    return Err(error);
-                }
+                guest.end().await?;
+                ending.came();
                 self.forget(id);
                 self.emit(id, EventKind::Stopped, Cause::Command, None);
             }

@@ -43,20 +43,43 @@ impl Drop for Guest {
     }
 }
 
+/// The mark that a command ends a guest. Dropped before the guest ended, as when the command is given up, it takes the mark
+/// away: what becomes of the guest then is told as its own doing.
+pub struct Ending<'g>(Option<&'g Guest>);
+
+impl Ending<'_> {
+    /// The guest ended by the command.
+    pub fn came(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        if let Some(guest) = self.0 {
+            guest.expect_no_end();
+        }
+    }
+}
+
 impl Guest {
+    /// From now on its end is what a command wanted, until the command is given up.
+    pub fn ending(&self) -> Ending<'_> {
+        self.expect_end();
+        Ending(Some(self))
+    }
+
     pub fn watched_by(&self, watcher: AbortHandle) {
         if let Err(second) = self.watcher.set(watcher) {
             second.abort();
         }
     }
 
-    /// From now on its end is what a command wanted.
-    pub fn expect_end(&self) {
+    fn expect_end(&self) {
         self.ending.store(true, Ordering::SeqCst);
     }
 
-    /// The command gave up ending it.
-    pub fn expect_no_end(&self) {
+    fn expect_no_end(&self) {
         self.ending.store(false, Ordering::SeqCst);
     }
 

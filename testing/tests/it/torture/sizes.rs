@@ -88,6 +88,7 @@ impl Stage {
                 old,
                 new,
                 was: VmState::Active,
+                old_disks: None,
             });
         })
         .await

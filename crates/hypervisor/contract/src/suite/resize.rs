@@ -62,6 +62,12 @@ pub(super) async fn a_size_is_confirmed_or_taken_back(driver: &dyn Driver, spec:
     );
     assert_eq!(facts.power_state, PowerState::Running);
     assert_eq!(kept().await.memory_mb, larger(7).memory_mb);
+    let smaller = able.revert_resize(&as_before(7), HOW, true).await;
+    assert!(
+        matches!(smaller, Err(DriverError::BadSpec { .. })),
+        "{smaller:?}"
+    );
+    assert_eq!(kept().await.memory_mb, larger(7).memory_mb);
 
     // A stopped server stays stopped, and starts with its new size; what an earlier one left does not count.
     ok(

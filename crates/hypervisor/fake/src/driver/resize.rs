@@ -1,7 +1,7 @@
 //! Another size for a simulated guest.
 
 use async_trait::async_trait;
-use hypervisor::{EventKind, GuestFacts, Resize, Result, ServerSpec, StopHow};
+use hypervisor::{DriverError, EventKind, GuestFacts, Resize, Result, ServerSpec, StopHow};
 
 use super::FakeDriver;
 use crate::Verb;
@@ -71,7 +71,11 @@ impl Resize for FakeDriver {
     ) -> Result<GuestFacts> {
         let _held = self.host.locks.lock(&spec.id).await;
         let mut guest = self.admitted(&spec.id, spec.epoch)?;
-        if guest.before.take().is_none() && super::alive(&guest) {
+        let kept = guest.before.take().is_some();
+        if !kept && !guest.spec.is_as_large_as(spec) {
+            return Err(DriverError::nothing_kept());
+        }
+        if !kept && super::alive(&guest) {
             guest.spec = spec.clone();
             let facts = guest.facts();
             self.host.guests.put(guest)?;

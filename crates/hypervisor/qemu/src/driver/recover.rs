@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
-use super::{EVENTS, Host, QemuDriver, watch};
+use super::{EVENTS, Host, QemuDriver, snapshot, watch};
 use crate::confine::Warden;
 use crate::guest::{self, Guest};
 use crate::layout::{self, Layout};
@@ -169,6 +169,9 @@ impl Host {
             Some(guest) => {
                 tracing::info!(server = layout.id(), "guest found running");
                 self.thaw_forgotten(layout).await;
+                if let Err(error) = snapshot::clear(&guest).await {
+                    tracing::warn!(server = layout.id(), %error, "an export that was cut off is not taken away");
+                }
                 // It came to stand still while no driver listened.
                 let stands = guest.status().await.is_ok_and(|word| word == "io-error");
                 guest.note_starved(stands);

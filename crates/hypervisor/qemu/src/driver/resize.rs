@@ -213,6 +213,9 @@ impl Resize for QemuDriver {
         let mut record = host.admitted(&layout, spec.epoch)?;
         args::check(spec, &host.settings)?;
         let Some(mut before) = record.before.clone() else {
+            if !record.spec.is_as_large_as(spec) {
+                return Err(DriverError::nothing_kept());
+            }
             record.describe(spec);
             record::write(&layout, &record)?;
             return host.resized(&layout, record, run).await;

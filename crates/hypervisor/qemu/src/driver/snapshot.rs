@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use hypervisor::{DriverError, PowerState, Quiesce, Result, Snapshot, SnapshotFacts, qcow2};
@@ -12,10 +12,16 @@ use super::QemuDriver;
 use super::guest_agent::Still;
 use crate::guest::Guest;
 use crate::layout::Layout;
+use crate::qmp::QmpError;
 use crate::{disks, durable, record};
 
 const ASK: Duration = Duration::from_millis(20);
 const JOB: &str = "snapshot";
+const NODE: &str = "export";
+const EXPORT: &str = "export the disk";
+const CLEAR: &str = "take away what an export left";
+/// A job that is cancelled ends at once, unless the disk hangs.
+const CLEAR_LIMIT: Duration = Duration::from_secs(10);
 /// Number under which QEMU gets the file; one export runs at a time.
 const FD_SET: u32 = 1;
 
@@ -96,41 +102,80 @@ async fn live(layout: &Layout, guest: &Guest, part: &Path, quiesce: Quiesce) -> 
     let size =
         qcow2::virtual_size(&layout.root_disk()).map_err(DriverError::io("read the root disk"))?;
     qcow2::create(part, size, None).map_err(DriverError::io(format!("make {}", part.display())))?;
-    let during = |error: crate::qmp::QmpError| error.during("export the disk");
+    clear(guest).await?;
+    let exported = open_and_copy(layout, guest, part, quiesce).await;
+    exported.and(clear(guest).await)
+}
+
+async fn open_and_copy(
+    layout: &Layout,
+    guest: &Guest,
+    part: &Path,
+    quiesce: Quiesce,
+) -> Result<()> {
     // By a descriptor: the path does not exist for QEMU.
     let opened = std::fs::OpenOptions::new()
         .read(true)
         .write(true)
         .open(part);
     let opened = opened.map_err(DriverError::io(format!("open {}", part.display())))?;
-    guest
-        .qmp
-        .add_fd(FD_SET, opened.as_fd())
-        .await
-        .map_err(during)?;
+    let added = guest.qmp.add_fd(FD_SET, opened.as_fd()).await;
+    added.map_err(|error| error.during(EXPORT))?;
     let file =
         json!({"driver": "file", "filename": format!("/dev/fdset/{FD_SET}"), "discard": "unmap"});
-    let node = json!({"driver": "qcow2", "node-name": "export", "discard": "unmap", "file": file, "backing": null});
-    let result = match guest.qmp.execute("blockdev-add", node).await {
-        Ok(_) => {
-            let result = backup(layout, guest, quiesce).await;
-            let name = json!({"node-name": "export"});
-            let closed = guest.qmp.execute("blockdev-del", name).await;
-            result.and(closed.map(drop).map_err(during))
+    let node = json!({"driver": "qcow2", "node-name": NODE, "discard": "unmap", "file": file, "backing": null});
+    let added = guest.qmp.execute("blockdev-add", node).await;
+    added.map_err(|error| error.during(EXPORT))?;
+    backup(layout, guest, quiesce).await
+}
+
+/// Takes away the job, the node and the descriptor of an export, those that are there: one that was cut off leaves them, and
+/// QEMU would go on writing into a file that has no name any more.
+///
+/// # Errors
+/// QEMU does not answer, or does not let go.
+pub(super) async fn clear(guest: &Guest) -> Result<()> {
+    let began = Instant::now();
+    while let Some(job) = job(guest).await? {
+        let command = match job.concluded {
+            true => "job-dismiss",
+            false => "job-cancel",
+        };
+        // Refused for one that ends just now.
+        match guest.qmp.execute(command, json!({"id": JOB})).await {
+            Ok(_) | Err(QmpError::Refused { .. }) => {}
+            Err(error) => return Err(error.during(CLEAR)),
         }
-        Err(error) => Err(during(error)),
-    };
-    let removed = guest
+        if began.elapsed() > CLEAR_LIMIT {
+            return Err(DriverError::Hypervisor {
+                what: CLEAR.to_owned(),
+                why: "the job that copies does not end".to_owned(),
+            });
+        }
+        tokio::time::sleep(ASK).await;
+    }
+    match guest
+        .qmp
+        .execute("blockdev-del", json!({"node-name": NODE}))
+        .await
+    {
+        Err(QmpError::Refused { text, .. }) if text.starts_with("Failed to find node") => {}
+        closed => drop(closed.map_err(|error| error.during(CLEAR))?),
+    }
+    match guest
         .qmp
         .execute("remove-fd", json!({"fdset-id": FD_SET}))
-        .await;
-    result.and(removed.map(drop).map_err(during))
+        .await
+    {
+        // There is none.
+        Ok(_) | Err(QmpError::Refused { .. }) => Ok(()),
+        Err(error) => Err(error.during(CLEAR)),
+    }
 }
 
 async fn backup(layout: &Layout, guest: &Guest, quiesce: Quiesce) -> Result<()> {
-    let during = |error: crate::qmp::QmpError| error.during("export the disk");
     let job = json!({
-        "job-id": JOB, "device": "root", "target": "export", "sync": "full",
+        "job-id": JOB, "device": "root", "target": NODE, "sync": "full",
         "auto-finalize": true, "auto-dismiss": false,
     });
     // The copy shows the disk as it is when the job begins: only that long are its file systems held still.
@@ -140,39 +185,54 @@ async fn backup(layout: &Layout, guest: &Guest, quiesce: Quiesce) -> Result<()> 
         Some(still) => still.end().await,
         None => Ok(()),
     };
-    begun.map_err(during)?;
+    begun.map_err(|error| error.during(EXPORT))?;
     let copied = finish(guest).await;
     thawed.and(copied)
 }
 
+/// Waits for the end of the job, which [`clear`] takes away.
 async fn finish(guest: &Guest) -> Result<()> {
-    let during = |error: crate::qmp::QmpError| error.during("export the disk");
     loop {
-        let jobs = guest
-            .qmp
-            .execute("query-jobs", json!({}))
-            .await
-            .map_err(during)?;
-        let jobs = jobs.as_array().map(Vec::as_slice).unwrap_or_default();
-        let job = jobs
-            .iter()
-            .find(|job| job.get("id").and_then(Value::as_str) == Some(JOB));
-        let text = |key: &str| job.and_then(|job| job.get(key)).and_then(Value::as_str);
-        if text("status") == Some("concluded") || job.is_none() {
-            let error = text("error").map(str::to_owned);
-            guest
-                .qmp
-                .execute("job-dismiss", json!({"id": JOB}))
-                .await
-                .map_err(during)?;
-            return match error {
-                Some(why) => Err(DriverError::Hypervisor {
-                    what: "export the disk".to_owned(),
+        match job(guest).await? {
+            Some(Job {
+                concluded: false, ..
+            }) => tokio::time::sleep(ASK).await,
+            Some(Job { error: None, .. }) => return Ok(()),
+            Some(Job {
+                error: Some(why), ..
+            }) => {
+                return Err(DriverError::Hypervisor {
+                    what: EXPORT.to_owned(),
                     why,
-                }),
-                None => Ok(()),
-            };
+                });
+            }
+            None => {
+                return Err(DriverError::Hypervisor {
+                    what: EXPORT.to_owned(),
+                    why: "the job that copies is gone".to_owned(),
+                });
+            }
         }
-        tokio::time::sleep(ASK).await;
     }
+}
+
+/// How far the job is.
+struct Job {
+    concluded: bool,
+    error: Option<String>,
+}
+
+/// The job that copies, if there is one.
+async fn job(guest: &Guest) -> Result<Option<Job>> {
+    let jobs = guest.qmp.execute("query-jobs", json!({})).await;
+    let jobs = jobs.map_err(|error| error.during(EXPORT))?;
+    let jobs = jobs.as_array().map(Vec::as_slice).unwrap_or_default();
+    let text = |job: &Value, key: &str| job.get(key).and_then(Value::as_str).map(str::to_owned);
+    let found = jobs
+        .iter()
+        .find(|job| text(job, "id").as_deref() == Some(JOB));
+    Ok(found.map(|job| Job {
+        concluded: text(job, "status").as_deref() == Some("concluded"),
+        error: text(job, "error"),
+    }))
 }

@@ -4,11 +4,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use hypervisor::{
-    Cause, CpuLimits, DeviceCommand, Driver, DriverError, EventKind, Keep, PowerState,
+    Cause, CpuLimits, DeviceCommand, Driver, DriverError, EventKind, Keep, PowerState, StopHow,
 };
 use hypervisor_qemu::{QemuDriver, QemuSettings};
 
-use crate::cloud::{Cloud, event, qemu_is_here, signal, small};
+use crate::cloud::{Cloud, demo_server, event, qemu_is_here, signal, small};
 
 #[tokio::test]
 async fn a_missing_qemu_is_named_and_leaves_nothing() {
@@ -89,6 +89,102 @@ async fn a_killed_guest_is_a_crash_and_can_be_started_again() {
     );
     driver
         .ensure_gone(&spec.id, 1, Keep::Nothing)
+        .await
+        .unwrap();
+    cloud.assert_empty();
+}
+
+/// Says this to a guest's QEMU, whose driver is gone; each must be obeyed.
+async fn tell_qemu(socket: &std::path::Path, commands: &[serde_json::Value]) {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    let stream = tokio::net::UnixStream::connect(socket).await.unwrap();
+    let (read, mut write) = stream.into_split();
+    let mut lines = BufReader::new(read).lines();
+    let greeting = serde_json::json!({"execute": "qmp_capabilities"});
+    for command in std::iter::once(&greeting).chain(commands) {
+        write
+            .write_all(format!("{command}\n").as_bytes())
+            .await
+            .unwrap();
+        loop {
+            let line = lines.next_line().await.unwrap().unwrap();
+            assert!(!line.contains("\"error\""), "{command}: {line}");
+            if line.contains("\"return\"") {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_was_cut_off_is_in_no_way_of_the_next() {
+    if !qemu_is_here() {
+        return;
+    }
+    let cloud = Cloud::new();
+    let driver = cloud.driver().await;
+    let spec = demo_server("copied", "");
+    driver.ensure_running(&spec).await.unwrap();
+    drop(driver);
+    // A job that would take ages, as one has that a driver began before it died.
+    let socket = cloud.dir.path().join("servers").join(&spec.id).join("qmp");
+    let target =
+        serde_json::json!({"driver": "null-co", "node-name": "export", "size": 1_u64 << 30});
+    let job = serde_json::json!({
+        "job-id": "snapshot", "device": "root", "target": "export", "sync": "full", "speed": 1,
+        "auto-finalize": true, "auto-dismiss": false,
+    });
+    let left = [
+        serde_json::json!({"execute": "blockdev-add", "arguments": target}),
+        serde_json::json!({"execute": "blockdev-backup", "arguments": job}),
+    ];
+    tell_qemu(&socket, &left).await;
+    let driver = cloud.driver().await;
+    for name in ["one", "two"] {
+        let copy = cloud.dir.path().join(name);
+        let facts = driver
+            .snapshot()
+            .unwrap()
+            .export(&spec.id, 1, &copy, hypervisor::Quiesce::No)
+            .await
+            .unwrap();
+        assert_eq!(facts.virtual_size, 1 << 30);
+    }
+    driver
+        .ensure_gone(&spec.id, 1, Keep::Nothing)
+        .await
+        .unwrap();
+    let _ = std::fs::remove_file(cloud.dir.path().join("one"));
+    let _ = std::fs::remove_file(cloud.dir.path().join("two"));
+    cloud.assert_empty();
+}
+
+/// A stop that is given up in its middle leaves a guest whose end is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_guest_is_told_after_a_stop_was_given_up() {
+    if !qemu_is_here() {
+        return;
+    }
+    let cloud = Cloud::new();
+    let driver = cloud.driver().await;
+    let mut events = driver.events();
+    let spec = small("deaf");
+    let pid = driver.ensure_running(&spec).await.unwrap().pid.unwrap();
+    assert_eq!(event(&mut events, &spec.id).await.kind, EventKind::Started);
+    let how = StopHow::Graceful {
+        timeout: Duration::from_secs(60),
+    };
+    let stop = driver.ensure_stopped(&spec.id, 2, how);
+    let given_up = tokio::time::timeout(Duration::from_millis(300), stop).await;
+    assert!(given_up.is_err(), "the guest hears no power button");
+    signal("-9", pid);
+    let crash = event(&mut events, &spec.id).await;
+    assert_eq!(
+        (crash.kind, crash.cause),
+        (EventKind::Crashed, Cause::Guest)
+    );
+    driver
+        .ensure_gone(&spec.id, 3, Keep::Nothing)
         .await
         .unwrap();
     cloud.assert_empty();
