@@ -7,7 +7,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
@@ -127,7 +128,19 @@ impl Service {
         self.dispatch(method, path, headers, Body::from(body)).await
     }
 
-    async fn dispatch(
+    /// Boxed, as what else is long here: every client of a service goes through it, and what waits for them is compiled
+    /// without what is inside.
+    fn dispatch<'a>(
+        &'a self,
+        method: Method,
+        path: &'a str,
+        headers: &'a [(&'static str, &'a str)],
+        body: Body,
+    ) -> BoxFuture<'a, Result<Reply>> {
+        self.dispatched(method, path, headers, body).boxed()
+    }
+
+    async fn dispatched(
         &self,
         method: Method,
         path: &str,
@@ -258,6 +271,21 @@ impl Service {
         token: &str,
         body: Option<&Value>,
     ) -> Result<T> {
+        let asked = self.document(version, method, path, token, body);
+        let bytes = asked.boxed().await?;
+        let text: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
+        serde_json::from_slice(text).map_err(|error| self.unreadable(&error.to_string()))
+    }
+
+    /// The same as it came.
+    async fn document(
+        &self,
+        version: &str,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: Option<&Value>,
+    ) -> Result<Bytes> {
         let mut headers = vec![
             ("x-auth-token", token),
             ("content-type", "application/json"),
@@ -274,9 +302,7 @@ impl Service {
             .await?
             .accepted()
             .await?;
-        let bytes = reply.bytes().await?;
-        let text: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
-        serde_json::from_slice(text).map_err(|error| self.unreadable(&error.to_string()))
+        reply.bytes().await
     }
 
     fn unreachable(&self, why: &str) -> ClientError {
@@ -311,7 +337,11 @@ async fn outgoing(body: Body) -> reqwest::Body {
 
 impl Reply {
     /// The reply, if its status is a success.
-    pub async fn accepted(self) -> Result<Self> {
+    pub fn accepted(self) -> BoxFuture<'static, Result<Self>> {
+        self.or_refused().boxed()
+    }
+
+    async fn or_refused(self) -> Result<Self> {
         if self.status.is_success() {
             return Ok(self);
         }
@@ -329,7 +359,11 @@ impl Reply {
     /// # Errors
     /// [`ClientError::Unreachable`] also when it takes too long, [`ClientError::Unreadable`] when it
     /// is too large.
-    pub async fn bytes(self) -> Result<Bytes> {
+    pub fn bytes(self) -> BoxFuture<'static, Result<Bytes>> {
+        self.collected().boxed()
+    }
+
+    async fn collected(self) -> Result<Bytes> {
         let (service, Limits { time, size }) = (self.service, self.limits);
         let unreachable = |why: String| ClientError::Unreachable { service, why };
         let collected = tokio::time::timeout(time, Limited::new(self.body, size).collect()).await;

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use http::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -51,7 +53,11 @@ impl Session {
     }
 
     /// A token that is valid for a while yet.
-    pub async fn token(&self) -> Result<String> {
+    pub fn token(&self) -> BoxFuture<'_, Result<String>> {
+        self.good_token().boxed()
+    }
+
+    async fn good_token(&self) -> Result<String> {
         let mut kept = self.token.lock().await;
         if let Some((token, expires)) = kept.as_ref()
             && *expires - MARGIN > Utc::now()

@@ -3,7 +3,7 @@
 use http::Method;
 use hypervisor_fake::Verb;
 use serde_json::{Value, json};
-use testing::{Server, TestCloud, User};
+use testing::{Server, TestCloud, User, until};
 
 /// Every action of this slice: its body and the word in refusals.
 fn all() -> [(Value, &'static str); 11] {
@@ -76,6 +76,32 @@ const ALLOWED: &[(&str, &str, Ways)] = &[
     ("SUSPENDED", "suspended", &[(3, "ACTIVE"), (7, "ACTIVE")]),
     ("RESCUE", "rescued", &[(9, "ACTIVE"), (10, "RESCUE")]),
 ];
+
+/// What was interrupted has an end, for those who wait for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_action_that_another_one_takes_over_has_an_end() {
+    let cloud = TestCloud::changed("", |config| config.fake.latencies.other_ms = 1000).await;
+    let (demo, admin) = (cloud.demo().await, cloud.admin().await);
+    let server = cloud.boot(&demo, "one").await;
+    server.reaches("ACTIVE").await;
+    server.action(json!({"pause": null})).await.expect(202);
+    let paused = server.last_action(&admin).await;
+    let id = &server.id;
+    let path = format!("/servers/{id}/action");
+    let body = json!({"os-resetState": {"state": "active"}});
+    let answer = admin.compute("2.1", Method::POST, &path, Some(&body)).await;
+    answer.expect(202);
+    let request = paused["request_id"].as_str().expect("an id");
+    let path = format!("/servers/{id}/os-instance-actions/{request}");
+    until("the action has an end", || async {
+        let action = admin.compute("latest", Method::GET, &path, None).await;
+        let mut action = action.expect(200);
+        let event = action["instanceAction"]["events"][0].take();
+        (!event["finish_time"].is_null()).then_some(())
+    })
+    .await;
+    cloud.audit().await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_action_works_from_its_states_and_is_refused_in_novas_words_in_all_others() {

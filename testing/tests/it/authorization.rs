@@ -175,7 +175,10 @@ async fn ask(
             "application/openstack-images-v2.1-json-patch",
         ));
     }
-    // Migrations of all projects have a rule of their own.
+    // Migrations of all projects have a rule of their own; since 2.80 those of one can be asked for.
+    if call.path == "/os-migrations" {
+        headers.push(("openstack-api-version", "compute 2.80"));
+    }
     let subject = caller.subject.as_ref();
     let own = subject.and_then(|subject| subject.project_id.as_ref());
     let own = own.map(|project| format!("{path}?project_id={project}"));

@@ -54,7 +54,12 @@ async fn a_zone_that_was_made_a_moment_ago_takes_servers_at_once() {
     // The scheduler has just looked at its hosts.
     let first = cloud.boot(&demo, "first").await;
     first.reaches("ACTIVE").await;
-    let host = &cloud.cloud().hosts[1].host;
+    // A host that carries servers keeps its zone.
+    let path = format!("/servers/{}", first.id);
+    let shown = admin.compute("2.1", Method::GET, &path, None).await;
+    let taken = shown.expect(200)["server"]["OS-EXT-SRV-ATTR:host"].take();
+    let mut hosts = cloud.cloud().hosts.iter().map(|one| json!(one.host));
+    let host = hosts.find(|host| *host != taken).expect("another host");
     let act = async |path: &str, body: Value| {
         let answer = admin.compute("2.1", Method::POST, path, Some(&body)).await;
         answer.expect(200)

@@ -199,11 +199,9 @@ async fn the_newest_backups_of_a_type_stay_and_others_are_left_alone() {
     }
     assert_eq!(stay, [false, true, true, true]);
     let body = json!({"createBackup": {"name": "none", "backup_type": "daily", "rotation": 0}});
-    assert_eq!(
-        server.action_at("latest", &body).await.expect(202),
-        Value::Null
-    );
+    let none = id(&server.action_at("latest", &body).await.expect(202));
     is_free(&server).await;
+    assert!(image(&demo, &none).await.is_none());
     assert!(image(&demo, &made[3]).await.is_none());
     assert!(image(&demo, &made[1]).await.is_some());
     assert!(image(&demo, &plain).await.is_some());

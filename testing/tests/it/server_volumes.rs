@@ -468,6 +468,35 @@ async fn a_host_that_lost_its_guest_gives_the_volume_back() {
     cloud.audit().await;
 }
 
+/// Each is accepted, so each is done, as Nova does them one after the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_wait_for_a_stop_that_takes_long() {
+    let cloud = TestCloud::changed("", |config| {
+        config.fake.latencies.stop_ms = 4000;
+        config.fake.latencies.other_ms = 500;
+    })
+    .await;
+    let (demo, admin) = (cloud.demo().await, cloud.admin().await);
+    let server = cloud.boot(&demo, "one").await;
+    server.reaches("ACTIVE").await;
+    let (first, second) = (volume(&demo).await, volume(&demo).await);
+    attach(&server, &first).await;
+    demo.volume_is(&first, "in-use").await;
+    let wanted = json!({"volumeId": second});
+    attach_at(&server, "2.101", wanted).await.expect(202);
+    detach(&server, &first).await.expect(202);
+    server.stop().await.reaches("SHUTOFF").await;
+    demo.volume_is(&first, "available").await;
+    demo.volume_is(&second, "in-use").await;
+    let path = format!("/servers/{}/os-instance-actions", server.id);
+    let list = admin.compute("latest", Method::GET, &path, None).await;
+    let list = list.expect(200);
+    let all = list["instanceActions"].as_array().expect("a list").iter();
+    let failed: Vec<_> = all.filter(|one| one["message"] != Value::Null).collect();
+    assert!(failed.is_empty(), "{failed:?}");
+    cloud.audit().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_in_the_middle_of_changes_gives_the_guest_what_its_record_says_in_the_end() {
     let cloud = TestCloud::changed("[fake]\nstart_ms = 1000\n", |config| {

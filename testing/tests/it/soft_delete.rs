@@ -392,6 +392,26 @@ async fn a_delete_interrupts_what_is_under_way_and_is_interrupted_for_good() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_leaving_its_host_goes_at_once() {
+    let cloud = TestCloud::changed(KEPT, |config| config.fake.latencies.gone_ms = 1500).await;
+    let demo = cloud.demo().await;
+    let server = cloud.boot(&demo, "one").await;
+    server.reaches("ACTIVE").await;
+    server.action(json!({"shelve": null})).await.expect(202);
+    until("it leaves its host", || async {
+        let task = server.show().await["OS-EXT-STS:task_state"].take();
+        (task == "shelving_offloading").then_some(())
+    })
+    .await;
+    server.delete().await;
+    assert_eq!(server.show().await["OS-EXT-STS:task_state"], "deleting");
+    server.vanishes().await;
+    let path = format!("/image/v2/images?instance_uuid={}", server.id);
+    assert_eq!(demo.get(&path).await.expect(200)["images"], json!([]));
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_in_the_middle_of_a_resize_keeps_one_size_when_it_is_deleted() {
     let cloud = TestCloud::changed(KEPT, |config| {
         config.fake.latencies.stop_ms = 200;

@@ -24,7 +24,7 @@ pub async fn list(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
 /// `POST /os-aggregates`. Hosts and metadata are left out of the answer, as ever.
 pub async fn create(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     let CreateAggregate { aggregate: new } = call.admit()?;
-    let zone = new.availability_zone.map(|Name(zone)| zone);
+    let zone = new.availability_zone.map(|ZoneName(zone)| zone);
     let cx = call.cx.clone();
     let made = aggregates::create(&api.control, &cx, &new.name.0, zone.as_deref()).await?;
     let view = AggregateView {
@@ -53,9 +53,9 @@ pub async fn cache_images(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault
 /// `PUT /os-aggregates/{id}`.
 pub async fn update(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     let UpdateAggregate { aggregate: update } = call.admit()?;
-    let name = update.name.map(|Name(name)| name);
+    let name = update.name.map(|SpacedName(name)| name);
     let zone = update.availability_zone.into_option();
-    let zone = zone.map(|zone| zone.map(|Name(zone)| zone));
+    let zone = zone.map(|zone| zone.map(|ZoneName(zone)| zone));
     if name.is_none() && zone.is_none() {
         return Err(Fault::bad_request(
             "Invalid input for field/attribute aggregate. Value: {}. {} is not valid under any of the given schemas",
@@ -141,8 +141,18 @@ pub struct CreateAggregate {
 pub struct NewAggregate {
     pub name: Name,
     #[mv(nullable)]
-    pub availability_zone: Option<Name>,
+    pub availability_zone: Option<ZoneName>,
 }
+
+/// The name of a zone: a colon parts zones from hosts.
+#[derive(Debug, Deserialize, Versioned)]
+#[mv(format = "az_name", min_length = 1, max_length = 255)]
+pub struct ZoneName(pub String);
+
+/// A new name of something that has one: spaces around it are dropped.
+#[derive(Debug, Deserialize, Versioned)]
+#[mv(format = "spaced_name", min_length = 1, max_length = 255)]
+pub struct SpacedName(pub String);
 
 #[derive(Debug, Deserialize, Versioned)]
 pub struct UpdateAggregate {
@@ -151,11 +161,11 @@ pub struct UpdateAggregate {
 
 #[derive(Debug, Deserialize, Versioned)]
 pub struct AggregateUpdate {
-    pub name: Option<Name>,
-    /// `null` takes the zone away.
+    pub name: Option<SpacedName>,
+    /// `null` is known, and refused behind: as in Nova, a zone has a name.
     #[mv(nullable)]
     #[serde(default)]
-    pub availability_zone: Patch<Name>,
+    pub availability_zone: Patch<ZoneName>,
 }
 
 #[derive(Debug, Deserialize, Versioned)]

@@ -89,7 +89,15 @@ pub async fn output(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     let lines = request.get_console_output.length;
     let lines = lines.and_then(|lines| usize::try_from(lines).ok());
     let text = consoles::output(&api.control, &call.cx, call.path("id"), lines).await?;
-    call.render(&ConsoleOutput { output: &text })
+    call.render(&ConsoleOutput {
+        output: &printable(&text),
+    })
+}
+
+/// The text without control characters but tabs and line feeds.
+fn printable(text: &str) -> String {
+    let strange = |c: char| matches!(c, '\u{0}'..='\u{8}' | '\u{b}'..='\u{1f}');
+    text.replace(strange, "")
 }
 
 /// `GET /os-console-auth-tokens/{token}`.

@@ -138,6 +138,7 @@ impl From<ControlError> for Fault {
             ControlError::Invalid { .. } => StatusCode::BAD_REQUEST,
             ControlError::Refused(_) | ControlError::Conflict { .. } => StatusCode::CONFLICT,
             ControlError::Unsupported { .. } => StatusCode::NOT_IMPLEMENTED,
+            ControlError::Failed { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             ControlError::Unavailable { .. } | ControlError::NoRoom => {
                 StatusCode::SERVICE_UNAVAILABLE
             }

@@ -261,7 +261,7 @@ pub struct NewFlavor {
     /// `null` as well as nothing at all: one is made up.
     #[mv(
         nullable,
-        lenient,
+        decimal,
         pattern = "^[a-zA-Z0-9._-]$|^[a-zA-Z0-9._-][a-zA-Z0-9. _-]*[a-zA-Z0-9._-]$",
         min_length = 1,
         max_length = 255
@@ -375,7 +375,7 @@ pub struct CreateExtraSpecs {
 pub struct ExtraSpecs(pub BTreeMap<String, ExtraSpec>);
 
 #[derive(Debug, Deserialize, Versioned)]
-#[mv(lenient, max_length = 255)]
+#[mv(decimal, max_length = 255)]
 pub struct ExtraSpec(pub String);
 
 /// `PUT …/os-extra_specs/{key}`: the body is the one pair itself.

@@ -36,6 +36,8 @@ pub mod behaviour {
     pub const IMAGE_ID_IN_BODY: Version = Version::new(2, 45);
     /// Others than operators may filter servers by addresses of version 6.
     pub const IP6_FILTER: Version = Version::new(2, 5);
+    /// Others than operators may use most filters of servers.
+    pub const MOST_FILTERS: Version = Version::new(2, 83);
 
     /// Servers that boot from a volume can be rescued.
     pub const RESCUE_FROM_VOLUME: Version = Version::new(2, 87);
@@ -63,6 +65,7 @@ pub mod behaviour {
         ACTIONS_OF_DELETED,
         EVERY_CONSOLE_TOKEN,
         IP6_FILTER,
+        MOST_FILTERS,
         EXTRA_SPECS_CHECKED,
         FORCE_DOWN,
         HYPERVISOR_PAGES,
@@ -193,7 +196,7 @@ pub const HISTORY: &[Change] = &[
     row(80, "QR", "Migrations show who started them", Table),
     row(81, "Q", "Images can be cached before they are needed", Table),
     row(82, "Q", "External event accelerator-request-bound", Table),
-    row(83, "Q", "Others than admins may use most filters of servers", NotYet),
+    row(83, "Q", "Others than admins may use most filters of servers", Behaviour),
     row(84, "R", "Events of an action have details", Table),
     row(85, "Q", "Whether a volume goes with its server can be changed", Table),
     row(86, "B", "Extra specs are checked when they are set", Behaviour),

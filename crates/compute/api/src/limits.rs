@@ -13,7 +13,7 @@ use crate::fault::Fault;
 
 /// `GET /limits`.
 pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
-    let ShowLimits { tenant_id, .. } = call.admit_query()?;
+    let ShowLimits { tenant_id } = call.admit_query()?;
     let uses = limits::show(&api.control, &call.cx, tenant_id.as_deref()).await?;
     let max = |resource| uses.get(&resource).map_or(-1, |at| at.limit);
     let used = |resource| uses.get(&resource).map_or(0, |at| at.in_use);
@@ -97,6 +97,4 @@ pub struct AbsoluteLimits {
 #[mv(unknown_refused_since = "2.75")]
 pub struct ShowLimits {
     pub tenant_id: Option<String>,
-    /// Accepted, without effect.
-    pub reserved: Option<String>,
 }

@@ -39,8 +39,8 @@ pub async fn index(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
         source_host: asked.source_compute,
         status: asked.status,
         kind: asked.migration_type,
-        user_id: asked.user_id.or(asked.user_at_first),
-        project_id: asked.project_id.or(asked.project_at_first),
+        user_id: asked.user_id,
+        project_id: asked.project_id,
         changes_since: since,
         changes_before: before,
         limit: paged.then_some(size),
@@ -132,11 +132,6 @@ pub struct ListMigrations {
     pub changes_since: Option<String>,
     #[mv(since = "2.66", wire = "changes-before", format = "date_time")]
     pub changes_before: Option<String>,
-    /// Was no part of the schema at first, which took everything, and then refused for a while.
-    #[mv(wire = "user_id", until = "2.58")]
-    pub user_at_first: Option<String>,
-    #[mv(wire = "project_id", until = "2.58")]
-    pub project_at_first: Option<String>,
     #[mv(since = "2.80")]
     pub user_id: Option<String>,
     #[mv(since = "2.80")]

@@ -82,13 +82,11 @@ pub async fn update(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
         server: asked.server_id.map(|Id(id)| id),
         device: match asked.device {
             Patch::Value(device) => Some(device),
-            Patch::Absent | Patch::Null => None,
-        },
-        tag: match asked.tag {
+            // No volume of a server is without a device.
+            Patch::Null => Some(String::new()),
             Patch::Absent => None,
-            Patch::Null => Some(None),
-            Patch::Value(Tag(tag)) => Some(Some(tag)),
         },
+        tag: asked.tag.map(|Tag(tag)| tag),
         delete_on_termination: asked.delete_on_termination.map(|flag| flag.0),
     };
     volumes::update(&api.control, &call.cx, id, volume, &said).await?;
@@ -191,9 +189,8 @@ pub struct ChangedVolume {
         pattern = "(^/dev/x{0,1}[a-z]{0,1}d{0,1})([a-z]+)[0-9]*$"
     )]
     pub device: Patch<String>,
-    #[serde(default)]
-    #[mv(since = "2.85", nullable)]
-    pub tag: Patch<Tag>,
+    #[mv(since = "2.85")]
+    pub tag: Option<Tag>,
     #[mv(since = "2.85")]
     pub delete_on_termination: Option<Flag>,
 }

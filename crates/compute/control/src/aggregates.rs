@@ -70,10 +70,11 @@ pub async fn create(
     .await
 }
 
-/// Changes the name, the zone or both; the inner `None` takes the zone away.
+/// Changes the name, the zone or both.
 ///
 /// # Errors
-/// 404; 409 when the name is taken; 400 when hosts cannot change their zone.
+/// 404; 409 when the name is taken; 400 when hosts cannot change their zone, and for none (the inner `None`): as in
+/// Nova, a zone has a name.
 pub async fn update(
     control: &Control,
     cx: &Context,
@@ -87,7 +88,7 @@ pub async fn update(
     edit(control, id, name, &wanted, Doing::Update).await
 }
 
-/// Merges metadata; a key without value is taken away.
+/// Merges metadata; a key without value is taken away, but for the zone.
 ///
 /// # Errors
 /// 404; 400 when hosts cannot change their zone.
@@ -153,6 +154,8 @@ pub async fn add_host(control: &Control, cx: &Context, id: &str, host: &str) -> 
                         why: refusal(Doing::Add, seq, &reason),
                     })
                 })?;
+            let old = aggregates::zones(&tx).await?.remove(host);
+            zone_stays(&tx, Doing::Add, seq, host, (old.as_deref(), Some(zone))).await?;
         }
         aggregates::add_host(&tx, seq, host)
             .await
@@ -172,7 +175,8 @@ pub async fn add_host(control: &Control, cx: &Context, id: &str, host: &str) -> 
 /// Takes a host out of an aggregate.
 ///
 /// # Errors
-/// 404 for an unknown aggregate, and for a host that is not in it.
+/// 404 for an unknown aggregate, and for a host that is not in it; 409 when it carries servers and would leave its
+/// zone.
 pub async fn remove_host(
     control: &Control,
     cx: &Context,
@@ -189,7 +193,15 @@ pub async fn remove_host(
     };
     sql::retry(|| async {
         let tx = control.db.begin().await?;
-        aggregates::lock(&tx, seq).await.map_err(absent)?;
+        let aggregate = aggregates::lock(&tx, seq).await.map_err(absent)?;
+        if let Some(zone) = aggregate.zone() {
+            let all = aggregates::list(&tx).await?;
+            let left = all
+                .iter()
+                .filter(|other| other.seq != seq && other.hosts.iter().any(|one| one == host))
+                .find_map(Aggregate::zone);
+            zone_stays(&tx, Doing::Remove, seq, host, (Some(zone), left)).await?;
+        }
         aggregates::remove_host(&tx, seq, host)
             .await
             .map_err(absent)?;
@@ -198,6 +210,37 @@ pub async fn remove_host(
         Ok(now)
     })
     .await
+}
+
+/// Refuses to put a host that carries servers into another zone.
+async fn zone_stays(
+    tx: &DatabaseTransaction,
+    doing: Doing,
+    id: i64,
+    host: &str,
+    (old, new): (Option<&str>, Option<&str>),
+) -> Result<()> {
+    if old == new {
+        return Ok(());
+    }
+    let carried = servers::on_host(tx, host).await?.len();
+    if carried == 0 {
+        return Ok(());
+    }
+    let how = match doing {
+        Doing::Remove => "removed from",
+        _ => "added to",
+    };
+    let (old, new) = (old.unwrap_or("None"), new.unwrap_or("None"));
+    let reason = format!(
+        "The host cannot be {how} the aggregate as the availability zone of the host would change from '{old}' to \
+         '{new}' but the host already has {carried} instance(s). Changing the AZ of an existing instance is not \
+         supported by this action. Move the instances away from this host then try again. If you need to move the \
+         instances between AZs then you can use shelve_offload and unshelve to achieve this."
+    );
+    Err(ControlError::Conflict {
+        why: refusal(doing, id, &reason),
+    })
 }
 
 /// Gives an aggregate a name and merges its metadata, in one transaction.
@@ -231,8 +274,8 @@ async fn merge(
     wanted: &BTreeMap<String, Option<String>>,
     doing: Doing,
 ) -> Result<()> {
-    if let Some(Some(zone)) = wanted.get(ZONE)
-        && let Some(reason) = why_not_zone(tx, aggregate, zone).await?
+    if let Some(zone) = wanted.get(ZONE)
+        && let Some(reason) = why_not_zone(tx, aggregate, zone.as_deref()).await?
     {
         return Err(ControlError::Invalid {
             why: refusal(doing, aggregate.seq, &reason),
@@ -251,14 +294,14 @@ async fn merge(
 async fn why_not_zone(
     tx: &DatabaseTransaction,
     aggregate: &Aggregate,
-    zone: &str,
+    zone: Option<&str>,
 ) -> Result<Option<String>> {
-    if zone.is_empty() {
+    let Some(zone) = zone.filter(|zone| !zone.is_empty()) else {
         let name = &aggregate.name;
         return Ok(Some(format!(
             "Aggregate {name} does not support empty named availability zone"
         )));
-    }
+    };
     if let Some(reason) = in_no_other_zone(tx, aggregate, &aggregate.hosts, zone).await? {
         return Ok(Some(reason));
     }

@@ -34,6 +34,9 @@ pub enum ControlError {
     /// A service that is needed does not answer: 503.
     #[error("{why}")]
     Unavailable { why: String },
+    /// A host or a service did not do its part, which the caller is told: 500.
+    #[error("{why}")]
+    Failed { why: String },
     /// The caller asks for too much at once: 429, with the seconds after which to try again.
     #[error("{why}")]
     TooMany { why: String, retry_after: u64 },

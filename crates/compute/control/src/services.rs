@@ -166,6 +166,22 @@ pub(crate) fn is_up(control: &Control, service: &Service, now: DateTime<Utc>) ->
     service.is_up(now, down_time.unwrap_or(TimeDelta::MAX))
 }
 
+/// Refuses work for a host that is down: it would be accepted and fail later. As Nova's `check_instance_host`.
+///
+/// # Errors
+/// 409.
+pub(crate) async fn must_be_up(control: &Control, host: Option<&str>) -> Result<()> {
+    let Some(host) = host else { return Ok(()) };
+    let agent = hosts::agent(control.db.read(), host).await?;
+    let now = compute_db::now(control.db.read()).await?;
+    match agent.is_some_and(|agent| is_up(control, &agent, now)) {
+        true => Ok(()),
+        false => Err(ControlError::Conflict {
+            why: "Service is unavailable at this time.".to_owned(),
+        }),
+    }
+}
+
 fn status_of(
     control: &Control,
     zones: &Zones,

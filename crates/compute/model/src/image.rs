@@ -24,3 +24,15 @@ pub struct ServerImage {
     #[serde(default)]
     pub properties: BTreeMap<String, String>,
 }
+
+impl ServerImage {
+    /// The image of its kernel; empty without one.
+    pub fn kernel_id(&self) -> &str {
+        self.properties.get("kernel_id").map_or("", String::as_str)
+    }
+
+    /// The image of its ramdisk; empty without one.
+    pub fn ramdisk_id(&self) -> &str {
+        self.properties.get("ramdisk_id").map_or("", String::as_str)
+    }
+}

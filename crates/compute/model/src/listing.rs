@@ -14,10 +14,9 @@ pub struct ServerFilter {
     /// Used together with `vm_states` by `status`.
     pub task_states: Option<Vec<TaskState>>,
     pub power_state: Option<PowerState>,
-    /// Regular expressions on text columns, not anchored.
-    pub matches: Vec<(TextColumn, String)>,
-    /// Exact values.
-    pub equals: Vec<(TextColumn, String)>,
+    /// Regular expressions, not anchored.
+    pub matches: Vec<(Searched, String)>,
+    pub host: Option<String>,
     pub flavor_id: Option<String>,
     pub image_id: Option<String>,
     pub config_drive: Option<bool>,
@@ -50,20 +49,39 @@ pub enum Deleted {
     Both,
 }
 
-/// Text columns that a filter may name.
+/// What patterns search, as text. Times are searched as MySQL writes them (`2026-11-30 14:05:09`), the disk
+/// configuration as `1` (automatic) or `0`: so Nova's patterns see them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TextColumn {
+pub enum Searched {
     AccessIpV4,
     AccessIpV6,
     AvailabilityZone,
+    CreatedAt,
     Description,
-    Host,
+    DiskConfig,
     Hostname,
+    /// Empty without one.
+    KernelId,
     KeyName,
+    LaunchedAt,
+    LockedBy,
     Name,
     Node,
+    /// Empty without one.
+    RamdiskId,
     ReservationId,
     RootDeviceName,
+    TerminatedAt,
+}
+
+impl Searched {
+    /// Whether it is in a server's document, and in no column.
+    pub fn is_in_document(self) -> bool {
+        matches!(
+            self,
+            Searched::DiskConfig | Searched::KernelId | Searched::RamdiskId
+        )
+    }
 }
 
 /// A column to sort by.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Server;
 use crate::flavor::Flavor;
+use crate::local_disks::LocalDisks;
 use crate::state::VmState;
 
 /// A resize that is under way, or waits for its owner's word. Its migration holds what the server held of its host before.
@@ -15,6 +16,17 @@ pub struct Resize {
     pub new: Flavor,
     /// What the server was: active or stopped.
     pub was: VmState,
+    /// The disks that it had beside the root, as its request said. None: an older release did not note it.
+    #[serde(default)]
+    pub old_disks: Option<LocalDisks>,
+}
+
+impl Resize {
+    /// The disks beside the root that the server had before.
+    pub fn disks_before(&self, server: &Server) -> LocalDisks {
+        let before = self.old_disks.as_ref();
+        before.unwrap_or(&server.local_disks).clone()
+    }
 }
 
 /// Why a server cannot take another flavor. The texts are Nova's where it has one.

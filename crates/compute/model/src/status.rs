@@ -59,8 +59,8 @@ pub fn of(vm: VmState, task: Option<TaskState>, deleted: bool) -> &'static str {
         .map_or(default_status(vm), |(_, _, status)| status)
 }
 
-/// The states behind `?status=`: vm states and task states to look for. No task states means any.
-/// `None` for a word that is no status.
+/// The states behind `?status=`: vm states and task states to look for. No task states means any. Words that are no
+/// status are passed over; `None` when all are.
 ///
 /// As in Nova, a status that is some vm state's default brings no task filter, so `ACTIVE` also
 /// finds servers that reboot.
@@ -70,7 +70,6 @@ pub fn states_of(statuses: &[String]) -> Option<(Vec<VmState>, Vec<TaskState>)> 
     let mut any_task = false;
     for status in statuses {
         let wanted = status.to_ascii_uppercase();
-        let before = vms.len();
         for vm in VmState::ALL {
             if default_status(*vm) == wanted {
                 vms.push(*vm);
@@ -83,9 +82,6 @@ pub fn states_of(statuses: &[String]) -> Option<(Vec<VmState>, Vec<TaskState>)> 
                 tasks.extend_from_slice(of_status);
             }
         }
-        if vms.len() == before {
-            return None;
-        }
     }
     vms.sort();
     vms.dedup();
@@ -94,7 +90,7 @@ pub fn states_of(statuses: &[String]) -> Option<(Vec<VmState>, Vec<TaskState>)> 
     if any_task {
         tasks.clear();
     }
-    Some((vms, tasks))
+    (!vms.is_empty()).then_some((vms, tasks))
 }
 
 /// Whether `progress` is shown with this status.
@@ -138,6 +134,8 @@ mod tests {
         assert_eq!(vms, [VmState::Active, VmState::Stopped, VmState::Error]);
         assert_eq!(tasks.len(), 3);
         assert!(states_of(&["NONSENSE".into()]).is_none());
+        let (vms, _) = states_of(&["NONSENSE".into(), "ACTIVE".into()]).expect("one is a status");
+        assert_eq!(vms, [VmState::Active]);
     }
 
     #[test]

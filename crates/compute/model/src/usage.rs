@@ -112,13 +112,9 @@ pub fn by_project(period: Period, servers: Vec<Server>) -> Vec<ProjectUsage> {
     all
 }
 
-/// The disk of a server's flavor, root and ephemeral, in GiB. A root on a volume is none of the host's.
+/// The disk of a server's flavor, root and ephemeral, in GiB; as in Nova also of one that boots from a volume.
 pub fn local_gb(server: &Server) -> u32 {
-    let root = match server.boots_from_volume() {
-        true => 0,
-        false => server.flavor.disk,
-    };
-    root.saturating_add(server.flavor.ephemeral)
+    server.flavor.disk.saturating_add(server.flavor.ephemeral)
 }
 
 #[cfg(test)]
@@ -198,10 +194,10 @@ mod tests {
     }
 
     #[test]
-    fn a_root_on_a_volume_is_no_disk_of_the_host() {
+    fn the_disk_of_the_flavor_counts_wherever_the_root_is() {
         let mut server = server("s1");
         (server.flavor.disk, server.flavor.ephemeral) = (3, 2);
-        assert_eq!(local_gb(&server), 2);
+        assert_eq!(local_gb(&server), 5);
         server.image = Some(ServerImage::default());
         assert_eq!(local_gb(&server), 5);
     }

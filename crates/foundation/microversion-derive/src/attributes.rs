@@ -63,7 +63,7 @@ fn read(era: &mut Era, meta: &ParseNestedMeta) -> syn::Result<()> {
         "opaque" => era.opaque = true,
         "whole" => era.whole = true,
         "open" => era.open = true,
-        "nullable" | "lenient" | "unique_items" => {
+        "nullable" | "lenient" | "decimal" | "unique_items" => {
             let name = format_ident!("{name}");
             era.rules.push(quote!(#name: true));
         }

@@ -11,7 +11,8 @@
 //! | a newtype | the rules |
 //!
 //! Rules: `min_length`, `max_length`, `minimum`, `maximum`, `min_items`, `max_items`, `unique_items`,
-//! `min_properties`, `max_properties`, `pattern`, `key_pattern`, `format`, `one_of("a", "b")`, `nullable`, `lenient`.
+//! `min_properties`, `max_properties`, `pattern`, `key_pattern`, `format`, `one_of("a", "b")`, `nullable`, `lenient`,
+//! `decimal`.
 //!
 //! `whole` marks the field of an open struct that receives the object as it was sent, for handing on.
 //! Several `#[mv(…)]` on one field are its eras: each with a later `since` replaces all rules of the one before.

@@ -14,6 +14,8 @@ pub enum Format {
     Name,
     /// As [`Format::Name`], also in relaxed mode.
     StrictName,
+    /// As [`Format::Name`] in relaxed mode, always.
+    SpacedName,
     /// As [`Format::Name`], without `:`.
     AzName,
     /// Printable or empty, spaces anywhere.
@@ -56,6 +58,7 @@ impl Format {
     pub(crate) fn check(self, text: &str, relaxed: bool) -> Result<(), Misfit> {
         let (fits, misfit) = match self {
             Format::Name if relaxed => (is_relaxed_name(text), Misfit::Name(RELAXED_NAME)),
+            Format::SpacedName => (is_relaxed_name(text), Misfit::Name(RELAXED_NAME)),
             Format::Name | Format::StrictName => (is_name(text), Misfit::Name(NAME)),
             Format::AzName if relaxed => (
                 is_relaxed_name(text) && !text.contains(':'),
@@ -201,6 +204,7 @@ mod tests {
         assert!(Format::Name.check(" a ", true).is_ok());
         assert!(Format::Name.check("  ", true).is_err());
         assert!(!fits(Format::AzName, "a:b"));
+        assert!(fits(Format::SpacedName, " a ") && !fits(Format::SpacedName, "  "));
     }
 
     #[test]

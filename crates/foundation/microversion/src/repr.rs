@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 /// Keys whose values are secrets: no text quotes them, since faults are kept in logs and tickets.
 pub(crate) const SECRET: &[&str] = &[
@@ -51,7 +51,7 @@ fn write_value(out: &mut String, value: &Value) {
         Value::Null => out.push_str("None"),
         Value::Bool(true) => out.push_str("True"),
         Value::Bool(false) => out.push_str("False"),
-        Value::Number(number) => out.push_str(&number.to_string()),
+        Value::Number(number) => write_number(out, number),
         Value::String(text) => write_text(out, text),
         Value::Array(items) => {
             out.push('[');
@@ -75,6 +75,25 @@ fn write_value(out: &mut String, value: &Value) {
             out.push('}');
         }
     }
+}
+
+/// Python writes exponents of fractions with a sign and two digits.
+fn write_number(out: &mut String, number: &Number) {
+    let fraction = number.as_f64().filter(|_| number.is_f64());
+    let text = match fraction {
+        Some(fraction) => format!("{fraction:?}"),
+        None => number.to_string(),
+    };
+    let Some((digits, power)) = text.split_once('e') else {
+        out.push_str(&text);
+        return;
+    };
+    let (sign, power) = match power.strip_prefix('-') {
+        Some(power) => ('-', power),
+        None => ('+', power),
+    };
+    // Writing to a String cannot fail.
+    let _ = write!(out, "{digits}e{sign}{power:0>2}");
 }
 
 fn write_text(out: &mut String, text: &str) {
@@ -118,6 +137,17 @@ mod tests {
             r#"{'a': [1, 1.5, None, True], 'b': "it's", 'c': 'a"b\'\n\\\x01é'}"#
         );
         assert_eq!(python_str(&json!("x")), "x");
+        for (number, text) in [
+            (json!(7), "7"),
+            (json!(2.0), "2.0"),
+            (json!(1e15), "1000000000000000.0"),
+            (json!(1e16), "1e+16"),
+            (json!(0.0001), "0.0001"),
+            (json!(-0.000015), "-1.5e-05"),
+            (json!(1e123), "1e+123"),
+        ] {
+            assert_eq!(python_str(&number), text);
+        }
         let body = json!({"name": "n", "adminPass": ["p"]});
         assert_eq!(python_repr(&body), "{'adminPass': '***', 'name': 'n'}");
     }

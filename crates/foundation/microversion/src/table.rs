@@ -96,8 +96,10 @@ pub struct Rules {
     pub one_of: &'static [&'static str],
     /// `null` is a value too.
     pub nullable: bool,
-    /// Numbers and booleans may be written as text.
+    /// Numbers and booleans may be written as text, and texts as whole numbers.
     pub lenient: bool,
+    /// Texts may be written as numbers of any kind.
+    pub decimal: bool,
 }
 
 impl Rules {
@@ -118,6 +120,7 @@ impl Rules {
         one_of: &[],
         nullable: false,
         lenient: false,
+        decimal: false,
     };
 
     /// These rules, completed by those of the type below.
@@ -142,6 +145,7 @@ impl Rules {
             },
             nullable: self.nullable || below.nullable,
             lenient: self.lenient || below.lenient,
+            decimal: self.decimal || below.decimal,
         }
     }
 }

@@ -57,8 +57,8 @@ fn a_guest_is_reached_again_after_every_power_action() {
         demo.reaches(&server, "ACTIVE").await;
         another_boot(&guest, &boots).await;
 
-        // From inside: the cloud hears of it, it does not only look now and then.
-        guest.run("(sleep 1; poweroff) >/dev/null 2>&1 &").await;
+        // From inside, once the client is gone: the cloud hears of it, it does not only look now and then.
+        guest.run("(sleep 5; poweroff) >/dev/null 2>&1 &").await;
         eventually("QEMU ends", TIMEOUT, async || {
             qemu(cloud.path(), &server).is_none().then_some(())
         })

@@ -66,6 +66,59 @@ async fn servers_of_one_host_share_a_volume_of_such_a_type() {
     cloud.audit().await;
 }
 
+/// The second request finds nothing to take: the volume is another server's by then, and stays that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shared_volume_that_is_taken_twice_from_one_server_stays_the_others() {
+    let (cloud, server) = super::slow().await;
+    let demo = &server.user;
+    let kind = json!({"name": "shared", "extra_specs": {"multiattach": "<is> True"}});
+    let (id, _) = volume_of(&cloud, demo, kind).await;
+    let second = cloud.boot(demo, "two").await;
+    second.reaches("ACTIVE").await;
+    let attached = |count: usize| {
+        let id = id.clone();
+        async move {
+            until("the servers that have it", || async {
+                let all = demo.volume_is(&id, "in-use").await["attachments"].take();
+                (all.as_array().map(Vec::len) == Some(count)).then_some(())
+            })
+            .await;
+        }
+    };
+    for (one, count) in [(&server, 1), (&second, 2)] {
+        attach_at(one, "2.101", json!({"volumeId": id}))
+            .await
+            .expect(202);
+        attached(count).await;
+    }
+    // What holds the others up.
+    let other = super::volume(demo).await;
+    attach_at(&server, "2.101", json!({"volumeId": other}))
+        .await
+        .expect(202);
+    for _ in 0..2 {
+        super::detach(&server, &id).await.expect(202);
+    }
+    attached(1).await;
+    until("all changes are made", || async {
+        let running = workflow_kinds(&cloud, &server).await;
+        running.is_empty().then_some(())
+    })
+    .await;
+    attached(1).await;
+    super::detach(&second, &id).await.expect(202);
+    demo.volume_is(&id, "available").await;
+    cloud.audit().await;
+}
+
+/// The kinds of what is under way for a server.
+async fn workflow_kinds(cloud: &TestCloud, server: &Server) -> Vec<String> {
+    let found = workflow::find(cloud.cloud().db.read(), &server.id).await;
+    let found = found.expect("the journal").into_iter();
+    let running = found.filter(|record| record.status == workflow::Status::Running);
+    running.map(|record| record.kind).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_of_a_type_are_those_of_its_volumes_in_guests() {
     let (cloud, server) = running().await;

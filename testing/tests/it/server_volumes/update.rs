@@ -29,11 +29,21 @@ async fn whether_a_volume_goes_with_its_server_can_be_changed() {
         json!({"volumeId": id, "tag": "other"}),
         json!({"volumeId": id, "serverId": NOTHING}),
         json!({"volumeId": id, "id": NOTHING}),
+        json!({"volumeId": id, "device": null}),
+        json!({"volumeId": id, "tag": null}),
         json!({"volumeId": id, "odd": 1}),
         json!({"delete_on_termination": true}),
     ] {
         put("2.85", wrong).await.fault(400);
     }
+    // What is said and so is fine: what Nova calls the id of an attachment is that of its volume.
+    let device = listed(&server, "latest").await[0]["device"].take();
+    put(
+        "2.85",
+        json!({"volumeId": id, "id": id, "serverId": server.id, "device": device, "delete_on_termination": true}),
+    )
+    .await
+    .expect(202);
     // Another volume in its place.
     put("2.85", json!({"volumeId": NOTHING})).await.fault(403);
     put("2.84", json!({"volumeId": id})).await.fault(403);

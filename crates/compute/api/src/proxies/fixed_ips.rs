@@ -33,7 +33,7 @@ pub struct AddFixedIp {
 
 #[derive(Debug, Deserialize, Versioned)]
 pub struct OnNetwork {
-    #[mv(wire = "networkId", min_length = 1, max_length = 36)]
+    #[mv(wire = "networkId", decimal, min_length = 1, max_length = 36)]
     pub network_id: String,
 }
 

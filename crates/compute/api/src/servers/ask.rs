@@ -9,8 +9,8 @@ use microversion::{Patch, Version};
 use serde_json::Value;
 
 use super::create::{
-    BlockDevice, CreateServer, DestinationType, ImageRef, Networks as Wanted, NetworksWord,
-    NewNic as Nic, OldBlockDevice, SourceType,
+    BlockDevice, CreateServer, DestinationType, GroupName, ImageRef, Networks as Wanted,
+    NetworksWord, NewNic as Nic, OldBlockDevice, SourceType,
 };
 use crate::fault::Fault;
 use crate::history::behaviour::SHARED_VOLUMES;
@@ -92,12 +92,13 @@ pub(super) fn new_server(request: CreateServer, version: Version) -> Result<NewS
     })
 }
 
-/// The groups that the answer names: as asked for.
-pub(super) fn groups_shown(wanted: &NewServer) -> Vec<String> {
-    match wanted.security_groups.is_empty() {
-        true => vec!["default".to_owned()],
-        false => wanted.security_groups.clone(),
-    }
+/// The groups that the answer names: as asked for, also when that is none.
+pub(super) fn groups_shown(wanted: Option<&[GroupName]>) -> Vec<String> {
+    let Some(wanted) = wanted else {
+        return vec!["default".to_owned()];
+    };
+    let named = wanted.iter().filter_map(|group| group.name.as_ref());
+    named.map(|Name(name)| name.clone()).collect()
 }
 
 pub(super) fn disk_config(word: Option<&str>) -> Option<DiskConfig> {

@@ -22,8 +22,8 @@ use crate::words::{
 pub async fn create(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     let request: CreateServer = call.admit()?;
     let by_reservation = request.server.return_reservation_id;
+    let groups = ask::groups_shown(request.server.security_groups.as_deref());
     let wanted = ask::new_server(request, call.version)?;
-    let groups = ask::groups_shown(&wanted);
     let created = servers::create(&api.control, &call.cx, wanted).await?;
     if by_reservation.is_some_and(|flag| flag.0) {
         let view = ReservationView {

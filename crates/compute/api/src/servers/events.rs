@@ -29,8 +29,8 @@ pub async fn create(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     let taken = events::take(&api.control, &call.cx, &told).await?;
     let views = request.events.iter().zip(&taken).map(|(event, taken)| {
         let (status, code) = match taken {
-            Taken::Yes => (event.status.unwrap_or(Status::Completed), 200),
-            Taken::Nonsense => (Status::Failed, 400),
+            Taken::Yes => (Status::Completed, 200),
+            Taken::NoTag => (Status::Failed, 400),
             Taken::NoServer => (Status::Failed, 404),
             Taken::NoHost => (Status::Failed, 422),
         };
@@ -62,8 +62,10 @@ pub struct TellEvents {
 pub struct NewEvent {
     pub name: Name,
     pub server_uuid: Id,
+    /// Checked and not read: an answer says what became of the event.
     pub status: Option<Status>,
     /// What the event is about: a port, a volume.
+    #[mv(max_length = 255)]
     pub tag: Option<String>,
 }
 

@@ -38,11 +38,11 @@ pub async fn create_backup(api: Arc<Api>, mut call: Call) -> Result<Answer, Faul
         }),
     };
     let id = images::create_image(&api.control, &call.cx, call.path("id"), &new).await?;
-    match asked.rotation {
-        // It goes again as soon as it is made.
-        0 => Ok(Answer::empty()),
-        _ => answer(&call, &id),
+    // It goes again as soon as it is made: no address, but since 2.45 its id.
+    if asked.rotation == 0 && !call.version.at_least(IMAGE_ID_IN_BODY) {
+        return Ok(Answer::empty());
     }
+    answer(&call, &id)
 }
 
 fn properties(metadata: Option<Metadata>) -> BTreeMap<String, String> {

@@ -13,7 +13,7 @@ use super::view::{ServerSummary, ServerView};
 use crate::Api;
 use crate::call::{Answer, Call};
 use crate::fault::Fault;
-use crate::history::behaviour::{IP6_FILTER, STATUS_FILTER_CHECKED};
+use crate::history::behaviour::{IP6_FILTER, MOST_FILTERS, STATUS_FILTER_CHECKED};
 use crate::words::{Limit, Link};
 
 /// `GET /servers`.
@@ -95,7 +95,7 @@ const OPEN: &[(Version, &[&str])] = &[
     (Version::new(2, 66), &["changes-before"]),
     (Version::new(2, 73), &["locked"]),
     (
-        Version::new(2, 83),
+        MOST_FILTERS,
         &[
             "availability_zone",
             "config_drive",

@@ -5,8 +5,10 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use compute_control::servers::{HostStatuses, Sight, VisibleServer};
+use compute_model::image::ServerImage;
 use compute_model::{Fault, Server, VmState, host, status};
-use microversion::Patch;
+use microversion::{Patch, python_repr};
+use serde_json::Value;
 
 use super::view::{
     AddressView, Addresses, AttachedVolume, FaultView, FlavorCopy, FlavorLink, ImageLink,
@@ -82,6 +84,7 @@ pub(super) fn view<'v>(
 ) -> ServerView<'v> {
     let status = server.status();
     let zone = server.availability_zone.as_deref();
+    let own_image = server.image.as_ref();
     ServerView {
         id: &server.id,
         name: &server.name,
@@ -127,9 +130,13 @@ pub(super) fn view<'v>(
         hypervisor_hostname: if_visible(sight.extended, server.node.as_deref()),
         hostname_extended: sight.extended.then_some(&server.hostname),
         hostname: &server.hostname,
-        kernel_id: sight.extended.then_some(""),
+        kernel_id: sight
+            .extended
+            .then(|| own_image.map_or("", ServerImage::kernel_id)),
         launch_index: sight.extended.then_some(server.launch_index),
-        ramdisk_id: sight.extended.then_some(""),
+        ramdisk_id: sight
+            .extended
+            .then(|| own_image.map_or("", ServerImage::ramdisk_id)),
         reservation_id: sight.extended.then_some(&server.reservation_id),
         root_device_name: if_visible(sight.extended, server.root_device_name.as_deref()),
         user_data: if_visible(sight.extended, server.user_data.as_deref()),
@@ -145,7 +152,7 @@ pub(super) fn view<'v>(
         server_groups: groups.map(|group| group.into_iter().collect()),
         locked_reason: server.lock.as_ref().and_then(|lock| lock.reason.as_deref()),
         pinned_availability_zone: or_null(server.pinned_zone.as_deref()),
-        scheduler_hints: &server.hints,
+        scheduler_hints: hints(server),
         admin_pass: None,
         rebuilt_user_data: Patch::Absent,
     }
@@ -179,6 +186,25 @@ fn flavor(server: &Server, sight: Sight) -> FlavorCopy<'_> {
     }
 }
 
+/// Hints as the scheduler of Nova reads them: lists of texts, without those that are its own.
+fn hints(server: &Server) -> BTreeMap<&str, Vec<String>> {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => python_repr(other),
+    };
+    let asked = server.hints.iter();
+    asked
+        .filter(|(name, _)| !name.starts_with("_nova"))
+        .map(|(name, value)| {
+            let values = match value {
+                Value::Array(values) => values.iter().map(text).collect(),
+                one => vec![text(one)],
+            };
+            (name.as_str(), values)
+        })
+        .collect()
+}
+
 /// A volume in the view of its server.
 fn attached(volume: &compute_model::volume::AttachedVolume) -> AttachedVolume<'_> {
     AttachedVolume {
@@ -199,20 +225,24 @@ fn host_status(server: &Server, sight: Sight, hosts: &HostStatuses) -> Option<&'
     }
 }
 
-/// Addresses by network; `extended` tells kind and MAC address too.
+/// Addresses by network, floating ones last; `extended` tells kind and MAC address too.
 pub(super) fn addresses(server: &Server, extended: bool) -> Addresses<'_> {
     let mut shown: Addresses<'_> = BTreeMap::new();
-    for vif in &server.vifs {
-        let of_network = shown.entry(&vif.network_name).or_default();
-        for fixed in &vif.addresses {
-            let address = |addr: &IpAddr, kind| AddressView {
-                version: if addr.is_ipv4() { 4 } else { 6 },
-                addr: addr.to_string(),
-                kind: extended.then_some(kind),
-                mac: extended.then_some(&vif.mac),
-            };
-            of_network.push(address(&fixed.address, "fixed"));
-            of_network.extend(fixed.floating.iter().map(|addr| address(addr, "floating")));
+    for kind in ["fixed", "floating"] {
+        for vif in &server.vifs {
+            let of_network = shown.entry(&vif.network_name).or_default();
+            for fixed in &vif.addresses {
+                let addresses = match kind {
+                    "fixed" => std::slice::from_ref(&fixed.address),
+                    _ => fixed.floating.as_slice(),
+                };
+                of_network.extend(addresses.iter().map(|addr| AddressView {
+                    version: if addr.is_ipv4() { 4 } else { 6 },
+                    addr: addr.to_string(),
+                    kind: extended.then_some(kind),
+                    mac: extended.then_some(&vif.mac),
+                }));
+            }
         }
     }
     shown

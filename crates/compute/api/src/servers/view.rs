@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use microversion::{Patch, Versioned};
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::words::{Link, Named};
 
@@ -127,7 +126,7 @@ pub struct ServerView<'v> {
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub pinned_availability_zone: Patch<&'v str>,
     #[mv(since = "2.100")]
-    pub scheduler_hints: &'v BTreeMap<String, Value>,
+    pub scheduler_hints: BTreeMap<&'v str, Vec<String>>,
     /// In the answer of rebuild alone, unless the service does not tell passwords.
     #[mv(wire = "adminPass")]
     #[serde(skip_serializing_if = "Option::is_none")]

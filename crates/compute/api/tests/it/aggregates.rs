@@ -90,7 +90,7 @@ async fn a_host_has_one_zone_and_keeps_it_while_it_carries_servers() {
             "Cannot add host to aggregate 2. Reason: One or more hosts already in availability zone(s) ['east']."
         )
     );
-    testing::server(&cloud.control, PROJECT, "h1").await;
+    let carried = testing::server(&cloud.control, PROJECT, "h1").await;
     let zone = json!({"metadata": {"availability_zone": "north"}});
     let (code, answer) = act(&cloud, 1, "set_metadata", zone).await;
     assert_eq!(
@@ -100,6 +100,31 @@ async fn a_host_has_one_zone_and_keeps_it_while_it_carries_servers() {
             "Cannot update metadata of aggregate 1. Reason: One or more hosts contain instances in this zone."
         )
     );
+    // It leaves its zone as little, and enters none.
+    testing::server(&cloud.control, PROJECT, "h2").await;
+    for (id, action, host, change) in [
+        (1, "remove_host", "h1", "from 'east' to 'None'"),
+        (2, "add_host", "h2", "from 'None' to 'west'"),
+    ] {
+        let (code, answer) = act(&cloud, id, action, json!({"host": host})).await;
+        assert_eq!(code, StatusCode::CONFLICT, "{answer}");
+        let said = message(&answer);
+        assert!(said.contains(change), "{said}");
+        assert!(said.contains("already has 1 instance(s)"), "{said}");
+    }
+    // Aggregates without a zone and of the same zone change nothing.
+    for body in [
+        json!({"aggregate": {"name": "c"}}),
+        json!({"aggregate": {"name": "d", "availability_zone": "east"}}),
+    ] {
+        cloud.post("admin", 1, "/os-aggregates", body).await;
+    }
+    for id in [3, 4] {
+        for action in ["add_host", "remove_host"] {
+            let (code, answer) = act(&cloud, id, action, json!({"host": "h1"})).await;
+            assert_eq!(code, StatusCode::OK, "{answer}");
+        }
+    }
     let (code, answer) = cloud.delete("admin", 1, "/os-aggregates/1").await;
     assert_eq!(
         (code, message(&answer)),
@@ -108,6 +133,10 @@ async fn a_host_has_one_zone_and_keeps_it_while_it_carries_servers() {
             "Cannot remove host from aggregate 1. Reason: Host aggregate is not empty."
         )
     );
+    testing::change(&cloud.control, &carried.id, |server| {
+        server.deleted_at = Some(server.created_at);
+    })
+    .await;
     let (code, _) = act(&cloud, 1, "remove_host", json!({"host": "h1"})).await;
     assert_eq!(code, StatusCode::OK);
     let (code, answer) = act(&cloud, 1, "remove_host", json!({"host": "h1"})).await;
@@ -150,12 +179,44 @@ async fn metadata_is_merged_and_null_takes_a_key_away() {
         answer["aggregate"]["metadata"],
         json!({"availability_zone": "east", "ssd": "true"})
     );
-    let body = json!({"aggregate": {"name": "b", "availability_zone": null}});
+    // A zone is never taken away.
+    let none = json!({"metadata": {"availability_zone": null}});
+    let (code, answer) = act(&cloud, 1, "set_metadata", none).await;
+    assert_eq!(
+        (code, message(&answer)),
+        (
+            StatusCode::BAD_REQUEST,
+            "Cannot update metadata of aggregate 1. Reason: Aggregate a does not support empty named availability zone."
+        )
+    );
+    let none = json!({"aggregate": {"availability_zone": null}});
+    let (code, _) = cloud.put("admin", 1, "/os-aggregates/1", none).await;
+    assert_eq!(code, StatusCode::BAD_REQUEST);
+    let body = json!({"aggregate": {"name": " b ", "availability_zone": "west"}});
     let (_, answer) = cloud.put("admin", 1, "/os-aggregates/1", body).await;
     let aggregate = &answer["aggregate"];
     assert_eq!(
         (&aggregate["name"], &aggregate["metadata"]),
-        (&json!("b"), &json!({"ssd": "true"}))
+        (
+            &json!("b"),
+            &json!({"availability_zone": "west", "ssd": "true"})
+        )
+    );
+    for (method, path) in [("POST", "/os-aggregates"), ("PUT", "/os-aggregates/1")] {
+        let body = json!({"aggregate": {"name": "c", "availability_zone": "a:b"}});
+        let (code, answer) = match method {
+            "POST" => cloud.post("admin", 1, path, body).await,
+            _ => cloud.put("admin", 1, path, body).await,
+        };
+        assert_eq!(code, StatusCode::BAD_REQUEST, "{method}");
+        assert!(message(&answer).contains("printable characters except :"));
+    }
+    let spaced = json!({"aggregate": {"name": " c"}});
+    let (code, _) = cloud.post("admin", 1, "/os-aggregates", spaced).await;
+    assert_eq!(
+        code,
+        StatusCode::BAD_REQUEST,
+        "a changed name alone may have spaces around it"
     );
     let nothing = json!({"aggregate": {}});
     assert_eq!(

@@ -21,6 +21,8 @@ use web::{AuthError, Authenticator, Caller};
 pub const IMAGE: &str = "11111111-1111-4111-8111-111111111111";
 pub const QUEUED_IMAGE: &str = "11111111-1111-4111-8111-222222222222";
 pub const BIG_IMAGE: &str = "11111111-1111-4111-8111-333333333333";
+/// It needs a disk of 3 GiB.
+pub const WIDE_IMAGE: &str = "11111111-1111-4111-8111-444444444444";
 pub const NETWORK: &str = "22222222-2222-4222-8222-111111111111";
 pub const EXTERNAL: &str = "22222222-2222-4222-8222-222222222222";
 pub const FREE_PORT: &str = "33333333-3333-4333-8333-111111111111";
@@ -74,6 +76,8 @@ pub struct Net {
     pub ports: Vec<Value>,
     /// How many more ports the project may have.
     pub port_limit: i64,
+    /// The code with which changes of ports are refused.
+    pub port_refusal: Option<u16>,
     pub networks: Vec<Value>,
 }
 
@@ -238,14 +242,15 @@ fn identity() -> Router {
 
 fn glance() -> Router {
     let show = async |Path(id): Path<String>| {
-        let (status, size) = match id.as_str() {
-            IMAGE => ("active", 1_000_000_u64),
-            QUEUED_IMAGE => ("queued", 0),
-            BIG_IMAGE => ("active", 5_000_000_000),
+        let (status, size, min_disk) = match id.as_str() {
+            IMAGE => ("active", 1_000_000_u64, 0),
+            QUEUED_IMAGE => ("queued", 0, 0),
+            BIG_IMAGE => ("active", 5_000_000_000, 0),
+            WIDE_IMAGE => ("active", 1_000_000, 3),
             _ => return (StatusCode::NOT_FOUND, Json(json!({"message": "gone"}))),
         };
         let image = json!({"id": id, "name": "cirros", "status": status, "size": size, "disk_format": "qcow2",
-            "container_format": "bare", "min_ram": 0, "min_disk": 0, "hw_disk_bus": "virtio"});
+            "container_format": "bare", "min_ram": 0, "min_disk": min_disk, "hw_disk_bus": "virtio"});
         (StatusCode::OK, Json(image))
     };
     Router::new().route("/v2/images/{id}", get(show))
@@ -290,6 +295,15 @@ fn neutron(net: Shared) -> Router {
             _ => missing(),
         }
     };
+    let change_port = async |State(net): State<Shared>, Path(id): Path<String>| {
+        let refusal = net.lock().expect("whole").port_refusal;
+        let code = StatusCode::from_u16(refusal.unwrap_or(200)).expect("a code");
+        let body = match refusal {
+            Some(_) => json!({"NeutronError": {"message": "not like this"}}),
+            None => json!({"port": port(&id, "")}),
+        };
+        (code, Json(body))
+    };
     let quota = async |State(net): State<Shared>| {
         let limit = net.lock().expect("whole").port_limit;
         Json(json!({"quota": {"port": {"limit": limit, "used": 0, "reserved": 0}}}))
@@ -315,7 +329,7 @@ fn neutron(net: Shared) -> Router {
         .route("/v2.0/networks", get(networks))
         .route("/v2.0/networks/{id}", get(one_network))
         .route("/v2.0/ports", get(ports))
-        .route("/v2.0/ports/{id}", get(one_port))
+        .route("/v2.0/ports/{id}", get(one_port).put(change_port))
         .route("/v2.0/quotas/{project}/details.json", get(quota))
         .route("/v2.0/security-groups", get(groups))
         .route("/v2.0/floatingips", get(floating))

@@ -104,6 +104,9 @@ async fn a_quota_goes_below_what_is_taken_only_by_force() {
         (&json!(1), &json!(64))
     );
     assert_eq!(answer["limits"]["rate"], json!([]));
+    let reserved = async |minor| cloud.get("reader", minor, "/limits?reserved=1").await.0;
+    assert_eq!(reserved(74).await, StatusCode::OK);
+    assert_eq!(reserved(75).await, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]

@@ -28,10 +28,7 @@ fn links() -> Vec<Link> {
 }
 
 fn with_server<T>(run: impl FnOnce(&ServerView<'_>) -> T) -> T {
-    let (map, hints) = (
-        BTreeMap::from([("k".to_owned(), "v".to_owned())]),
-        BTreeMap::new(),
-    );
+    let map = BTreeMap::from([("k".to_owned(), "v".to_owned())]);
     let (tags, address) = (vec!["t".to_owned()], "10.0.0.3".to_owned());
     let address = AddressView {
         version: 4,
@@ -113,7 +110,7 @@ fn with_server<T>(run: impl FnOnce(&ServerView<'_>) -> T) -> T {
         server_groups: Some(Vec::new()),
         locked_reason: None,
         pinned_availability_zone: Patch::Null,
-        scheduler_hints: &hints,
+        scheduler_hints: BTreeMap::new(),
         admin_pass: None,
         rebuilt_user_data: Patch::Absent,
     })

@@ -5,7 +5,7 @@ use compute_control::testing;
 use compute_rpc::agent::{self, ConsoleEndpoint, ConsoleOutput, Endpoint};
 use serde_json::{Value, json};
 
-use crate::cloud::{ADMIN, Cloud, FREE_PORT, MEMBER, NOWHERE, OTHER, SERVICE, port};
+use crate::cloud::{ADMIN, BUSY_PORT, Cloud, FREE_PORT, MEMBER, NOWHERE, OTHER, SERVICE, port};
 
 #[tokio::test]
 async fn metadata_is_merged_replaced_and_removed() {
@@ -195,6 +195,73 @@ async fn addresses_follow_what_the_network_service_tells() {
 }
 
 #[tokio::test]
+async fn floating_addresses_of_a_network_come_after_all_fixed_ones() {
+    let cloud = Cloud::start().await;
+    let id = cloud.boot("s").await;
+    testing::change(&cloud.control, &id, |server| {
+        server.vifs[0].addresses[0].floating = vec![[203, 0, 113, 9].into()];
+        let mut second = server.vifs[0].clone();
+        second.port_id = BUSY_PORT.into();
+        second.addresses[0].address = [10, 0, 0, 6].into();
+        second.addresses[0].floating = vec![[203, 0, 113, 10].into()];
+        server.vifs.push(second);
+    })
+    .await;
+    let shown = cloud.get(MEMBER, 1, &format!("/servers/{id}/ips")).await;
+    let private = shown.body["addresses"]["private"].as_array();
+    let addresses: Vec<_> = private
+        .expect("a list")
+        .iter()
+        .filter_map(|one| one["addr"].as_str())
+        .collect();
+    assert_eq!(
+        addresses,
+        ["10.0.0.5", "10.0.0.6", "203.0.113.9", "203.0.113.10"]
+    );
+}
+
+#[tokio::test]
+async fn a_group_is_added_to_ports_that_can_have_one() {
+    let cloud = Cloud::start().await;
+    let id = cloud.boot("s").await;
+    let call = format!("POST /servers/{id}/action");
+    let add = json!({"addSecurityGroup": {"name": "web"}});
+    let remove = json!({"removeSecurityGroup": {"name": "web"}});
+    for body in [add.clone(), remove] {
+        let lost = cloud.ask(MEMBER, 1, &call, body).await;
+        assert_eq!(lost.code, 404);
+        assert!(lost.message().contains("could not be found as device id"));
+    }
+    let with = |field: &str, value: Value| {
+        let mut port = port(FREE_PORT, &id);
+        port["security_groups"] = json!([]);
+        port[field] = value;
+        port
+    };
+    let cases = [
+        (with("port_security_enabled", json!(false)), None, 400),
+        (with("fixed_ips", json!([])), None, 400),
+        (with("name", json!("n")), Some(400), 400),
+        (with("name", json!("n")), Some(409), 409),
+        (with("name", json!("n")), None, 202),
+    ];
+    for (port, refusal, code) in cases {
+        {
+            let mut net = cloud.net.lock().expect("whole");
+            net.ports = vec![port];
+            net.port_refusal = refusal;
+        }
+        let answer = cloud.ask(MEMBER, 1, &call, add.clone()).await;
+        assert_eq!(answer.code, code, "{}", answer.body);
+        match refusal {
+            Some(_) => assert_eq!(answer.message(), "not like this"),
+            None if code == 400 => assert!(answer.message().contains("port_security_enabled")),
+            None => {}
+        }
+    }
+}
+
+#[tokio::test]
 async fn each_event_has_an_answer_of_its_own() {
     let cloud = Cloud::start().await;
     let (running, building) = (cloud.boot("s").await, cloud.create("b").await);
@@ -220,9 +287,57 @@ async fn each_event_has_an_answer_of_its_own() {
         .ask(SERVICE, 1, call, json!({"events": [event(NOWHERE)]}))
         .await;
     assert_eq!(
-        (none.code, none.message()),
-        (404, "No instances found for any event")
+        (none.code, &none.body["events"][0]["code"]),
+        (207, &json!(404))
     );
+}
+
+#[tokio::test]
+async fn some_events_need_a_tag_and_all_end_as_completed_or_failed() {
+    let cloud = Cloud::start().await;
+    let (id, building) = (cloud.boot("s").await, cloud.create("b").await);
+    let call = "POST /os-server-external-events";
+    let cases = [
+        (
+            json!({"name": "network-changed", "status": "in-progress"}),
+            200,
+        ),
+        (
+            json!({"name": "power-update", "tag": "SIDEWAYS", "status": "failed"}),
+            200,
+        ),
+        (json!({"name": "power-update"}), 400),
+        (json!({"name": "volume-extended"}), 400),
+        (json!({"name": "accelerator-request-bound"}), 400),
+        (json!({"name": "volume-reimaged"}), 200),
+        // The tag is asked for before the host.
+        (
+            json!({"name": "volume-extended", "server_uuid": building}),
+            400,
+        ),
+        (
+            json!({"name": "network-changed", "server_uuid": building}),
+            422,
+        ),
+    ];
+    for (mut event, code) in cases {
+        if event.get("server_uuid").is_none() {
+            event["server_uuid"] = json!(id);
+        }
+        let told = cloud
+            .ask(SERVICE, 93, call, json!({"events": [event]}))
+            .await;
+        let (whole, status) = match code {
+            200 => (200, "completed"),
+            _ => (207, "failed"),
+        };
+        event["status"] = json!(status);
+        event["code"] = json!(code);
+        assert_eq!((told.code, told.body), (whole, json!({"events": [event]})));
+    }
+    let long = json!({"name": "network-changed", "server_uuid": id, "tag": "t".repeat(256)});
+    let told = cloud.ask(SERVICE, 1, call, json!({"events": [long]})).await;
+    assert_eq!(told.code, 400);
 }
 
 #[tokio::test]
@@ -231,7 +346,7 @@ async fn consoles_are_opened_by_tokens() {
     let id = cloud.boot("s").await;
     let agent = Service::new(())
         .on(async |_, _: bus::Context, asked: ConsoleOutput| {
-            Ok::<_, Failure>(format!("{:?}", asked.lines))
+            Ok::<_, Failure>(format!("\u{1b}[0m\t{:?}\r\n\0", asked.lines))
         })
         .on(async |_, _: bus::Context, _: ConsoleEndpoint| {
             Ok::<_, Failure>(Endpoint::Tcp("10.9.9.9".into(), 5901))
@@ -246,7 +361,7 @@ async fn consoles_are_opened_by_tokens() {
     let output = json!({"os-getConsoleOutput": {"length": 7}});
     assert_eq!(
         cloud.ask(MEMBER, 1, &action, output).await.body,
-        json!({"output": "Some(7)"})
+        json!({"output": "[0m\tSome(7)\n"})
     );
 
     let console = json!({"remote_console": {"protocol": "vnc", "type": "novnc"}});

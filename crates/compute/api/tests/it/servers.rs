@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::cloud::{
     ADMIN, BIG_IMAGE, BUSY_PORT, Cloud, EXTERNAL, FREE_PORT, IMAGE, MEMBER, NETWORK, NOWHERE,
-    OTHER, QUEUED_IMAGE, READER, plain,
+    OTHER, QUEUED_IMAGE, READER, WIDE_IMAGE, plain,
 };
 
 #[tokio::test]
@@ -14,7 +14,7 @@ async fn a_server_is_accepted_shown_and_deleted() {
     let cloud = Cloud::start().await;
     let body = json!({"server": {"name": "My Server", "imageRef": IMAGE, "flavorRef": 1, "networks": "auto",
         "metadata": {"k": "v"}, "description": "d", "tags": ["a", "b", "a"]},
-        "os:scheduler_hints": {"custom": "x"}});
+        "os:scheduler_hints": {"custom": "x", "several": ["y", 2, true], "_nova_check_type": ["rebuild"]}});
     let answer = cloud.ask(MEMBER, 100, "POST /servers", body).await;
     assert_eq!(answer.code, 202, "{}", answer.body);
     let made = &answer.body["server"];
@@ -32,7 +32,8 @@ async fn a_server_is_accepted_shown_and_deleted() {
     assert_eq!(server["hostId"], "");
     assert_eq!(server["tags"], json!(["a", "b"]));
     assert_eq!(server["OS-EXT-SRV-ATTR:hostname"], "my-server");
-    assert_eq!(server["scheduler_hints"], json!({"custom": "x"}));
+    let hints = json!({"custom": ["x"], "several": ["y", "2", "True"]});
+    assert_eq!(server["scheduler_hints"], hints);
     assert_eq!(server["image"]["properties"]["hw_disk_bus"], "virtio");
     assert!(server.get("OS-EXT-SRV-ATTR:host").is_none() && server.get("host_status").is_none());
 
@@ -71,6 +72,20 @@ async fn a_server_is_accepted_shown_and_deleted() {
 }
 
 #[tokio::test]
+async fn security_groups_are_answered_as_they_were_asked_for() {
+    let cloud = Cloud::start().await;
+    for groups in [json!([]), json!([{"name": "web"}, {"name": "web"}])] {
+        let mut server = plain("s");
+        server["security_groups"] = groups.clone();
+        let answer = cloud
+            .ask(MEMBER, 74, "POST /servers", json!({"server": server}))
+            .await;
+        assert_eq!(answer.code, 202, "{}", answer.body);
+        assert_eq!(answer.body["server"]["security_groups"], groups);
+    }
+}
+
+#[tokio::test]
 async fn what_a_server_cannot_be_made_from_is_said_in_novas_words() {
     let cloud = Cloud::start().await;
     let cases = [
@@ -85,6 +100,12 @@ async fn what_a_server_cannot_be_made_from_is_said_in_novas_words() {
             json!({"imageRef": BIG_IMAGE}),
             400,
             "Flavor's disk is too small for requested image.",
+        ),
+        (
+            json!({"imageRef": WIDE_IMAGE, "block_device_mapping_v2": [{"source_type": "image", "uuid": WIDE_IMAGE,
+            "destination_type": "volume", "volume_size": 2, "boot_index": 0}]}),
+            400,
+            "Volume is smaller than the minimum size specified in image metadata. Volume size is 2147483648 bytes",
         ),
         (
             json!({"flavorRef": "7"}),
@@ -133,6 +154,11 @@ async fn what_a_server_cannot_be_made_from_is_said_in_novas_words() {
             "Unable to launch multiple",
         ),
         (
+            json!({"networks": [{"port": BUSY_PORT}, {"port": BUSY_PORT}]}),
+            400,
+            "Port ID '33333333-3333-4333-8333-222222222222' was specified twice: you cannot attach a port multiple times.",
+        ),
+        (
             json!({"min_count": 3, "max_count": 2}),
             400,
             "min_count must be <= max_count",
@@ -174,6 +200,19 @@ async fn what_a_server_cannot_be_made_from_is_said_in_novas_words() {
             answer.body
         );
     }
+    let mut several = plain("s");
+    several["hostname"] = json!("h");
+    several["max_count"] = json!(2);
+    let answer = cloud
+        .ask(MEMBER, 90, "POST /servers", json!({"server": several}))
+        .await;
+    assert_eq!(
+        (answer.code, answer.message()),
+        (
+            400,
+            "Unable to allocate a single hostname to multiple instances"
+        )
+    );
     let group = json!({"server": plain("s"), "os:scheduler_hints": {"group": NOWHERE}});
     let answer = cloud.ask(MEMBER, 74, "POST /servers", group).await;
     assert_eq!(
@@ -356,9 +395,19 @@ async fn lists_come_in_pages_and_filters_narrow_them() {
         ),
         (1, "?status=nonsense", 200, vec![]),
         (38, "?status=nonsense", 400, vec![]),
+        (38, "?status=nonsense&status=active&limit=1", 200, vec!["c"]),
         (1, "?status=deleted", 403, vec![]),
         (1, "?ip=10.0.0.5&limit=1", 200, vec!["c"]),
         (1, "?host=elsewhere", 200, vec!["c", "b", "a"]),
+        // Not for everybody before 2.83.
+        (82, "?terminated_at=2", 200, vec!["c", "b", "a"]),
+        (83, "?terminated_at=2", 200, vec![]),
+        (
+            83,
+            "?created_at=%5E20&launched_at=:",
+            200,
+            vec!["c", "b", "a"],
+        ),
         (1, "?unknown=1&limit=1", 200, vec!["c"]),
         (75, "?unknown=1", 400, vec![]),
         (1, "?marker=nothing", 400, vec![]),
@@ -393,6 +442,17 @@ async fn lists_come_in_pages_and_filters_narrow_them() {
         .await
         .body;
     assert_eq!(none, json!({"servers": []}));
+    for (query, found) in [
+        ("auto_disk_config=0", 3),
+        ("auto_disk_config=1", 0),
+        ("kernel_id=%5E$", 3),
+        ("ramdisk_id=a", 0),
+        ("locked_by=owner", 0),
+    ] {
+        let path = format!("/servers?all_tenants=1&{query}");
+        let answer = cloud.get(ADMIN, 83, &path).await;
+        assert_eq!(names(&answer.body).len(), found, "{query}");
+    }
 }
 
 #[tokio::test]
@@ -440,6 +500,20 @@ async fn a_lock_holds_until_its_owner_lifts_it() {
     assert_eq!(cloud.ask(ADMIN, 73, &call, lock).await.code, 202);
     let shown = cloud.get(MEMBER, 73, &format!("/servers/{id}")).await.body;
     assert_eq!(shown["server"]["locked_reason"], "mine");
+    // It is locked already: nothing happens.
+    let again = json!({"lock": {"locked_reason": "ours"}});
+    assert_eq!(cloud.ask(MEMBER, 73, &call, again).await.code, 202);
+    let shown = cloud.get(MEMBER, 73, &format!("/servers/{id}")).await.body;
+    assert_eq!(shown["server"]["locked_reason"], "mine");
+    let actions = cloud
+        .get(MEMBER, 1, &format!("/servers/{id}/os-instance-actions"))
+        .await;
+    let actions = actions.body["instanceActions"]
+        .as_array()
+        .expect("a list")
+        .clone();
+    let locks = actions.iter().filter(|one| one["action"] == "lock");
+    assert_eq!(locks.count(), 1);
     let gone = cloud
         .ask(MEMBER, 1, &format!("DELETE /servers/{id}"), Value::Null)
         .await;

@@ -94,12 +94,16 @@ pub(super) async fn settle(
     state: &mut State,
 ) -> Result<Next, StepError> {
     let rule = lifecycle::rule(state.action);
+    let name = event_of(rule.record);
     let Some(number) = state.power_state else {
+        // Another operation holds the server: how this one ended nobody knows.
+        let event = records::event(&state.asked, &name, None, None);
+        let event = Some((&state.asked, event));
+        records::change(cx, &state.server_id, event, |_| false).await?;
         return Ok(Next::Go);
     };
     let power = PowerState::try_from(number).unwrap_or_default();
     let host = current(env, state).await?.and_then(|server| server.host);
-    let name = event_of(rule.record);
     let event = records::event(&state.asked, &name, host.as_deref(), None);
     records::finish(
         cx,

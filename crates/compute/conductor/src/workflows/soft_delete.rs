@@ -133,12 +133,15 @@ async fn tell(
     if host::is_dead(env, on).await? {
         return Ok(None);
     }
+    let shelved = server.shelved.is_some();
     let message = act::message(action, server);
     match act::command(env, cx, &state.asked, message).await? {
         Ok(done) => Ok(Some(done.power_state)),
         Err(AgentTrouble::Dead(_)) => Ok(None),
-        // A host that lost the guest makes it anew when it is restored.
-        Err(AgentTrouble::Host(why)) if why.kind == Kind::Lost => Ok(Some(PowerState::NoState)),
+        // A host that lost the guest makes it anew when it is restored; one that was shelved would not be what it was.
+        Err(AgentTrouble::Host(why)) if why.kind == Kind::Lost => {
+            Ok((!shelved).then_some(PowerState::NoState))
+        }
         // There is nothing to take back.
         Err(AgentTrouble::Request(_)) if action == Action::RevertResize => {
             Ok(Some(PowerState::NoState))

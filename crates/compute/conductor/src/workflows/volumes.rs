@@ -7,7 +7,7 @@ use compute_model::Server;
 use compute_rpc::agent;
 use compute_rpc::workflows::{Asked, STARTS};
 use std::time::Duration;
-use workflow::StepError;
+use workflow::{Next, StepError};
 
 use super::devices;
 use crate::env::Env;
@@ -16,13 +16,22 @@ use crate::host::AgentTrouble;
 /// How often an operation that is under way is looked at.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Waits for an operation that was accepted before: it may start the guest with the volumes that the record had then.
-async fn no_start_under_way(env: &Env, server_id: &str) -> Result<(), StepError> {
+/// Waits for the operations that were accepted before: they may start the guest with the volumes that the record had then,
+/// or hold the host for minutes. A step of its own, tried without end: this wait is no failure of the change.
+async fn quiet(env: &Env, server_id: &str) -> Result<Next, StepError> {
+    no_start_under_way(env, server_id, LOOK).await?;
+    Ok(Next::Go)
+}
+
+/// The same once more in the step that changes the guest, for what was accepted since.
+async fn no_start_under_way(env: &Env, server_id: &str, look: Duration) -> Result<(), StepError> {
     let running = workflow::find(env.db.read(), server_id).await;
-    let running = running.map_err(|error| StepError::retry(LOOK, error))?;
-    let starts = |kind: &str| STARTS.contains(&kind);
-    match running.iter().any(|record| starts(&record.kind)) {
-        true => Err(StepError::retry(LOOK, "a start is under way")),
+    let running = running.map_err(|error| StepError::retry(look, error))?;
+    let starts = |record: &workflow::Record| {
+        record.status == workflow::Status::Running && STARTS.contains(&record.kind.as_str())
+    };
+    match running.iter().any(starts) {
+        true => Err(StepError::retry(look, "a start is under way")),
         false => Ok(()),
     }
 }

@@ -253,7 +253,8 @@ pub(super) async fn plan(
         }
         disks.volumes.push(VolumeRequest {
             origin,
-            size: device.size,
+            // A volume that is there keeps its size, whatever was said.
+            size: device.size.filter(|_| device.source != Source::Volume),
             volume_type: device.volume_type.clone(),
             tag: device.tag.clone(),
             delete_on_termination: device.delete_on_termination.unwrap_or(false),
@@ -319,12 +320,6 @@ async fn origin(
             }
             if volume.multiattach && !multiattach {
                 return Err(invalid(MULTIATTACH.to_owned()));
-            }
-            if device.size.is_some_and(|size| size != volume.size) {
-                return Err(malformed(&format!(
-                    "Volume {id} has {} GiB, not volume_size.",
-                    volume.size
-                )));
             }
             bootable(device, &id, &volume)?;
             Ok((Origin::Volume(id), image_of(volume)?))
@@ -397,6 +392,23 @@ pub(super) fn no_kernel(properties: &BTreeMap<String, String>) -> Result<()> {
     let named = |name: &&str| properties.get(*name).is_some_and(|id| !id.is_empty());
     match ["kernel_id", "ramdisk_id"].iter().any(named) {
         true => Err(not_built("Kernels beside a volume to boot from")),
+        false => Ok(()),
+    }
+}
+
+/// Whether the volume to boot from is as large as the image asks, where its size is said.
+pub(super) fn root_holds(devices: &[Device], image: &ServerImage) -> Result<()> {
+    let root = devices.iter().find(|device| device.is_root());
+    let Some(size) = root.filter(|root| !root.local).and_then(|root| root.size) else {
+        return Ok(());
+    };
+    match image.min_disk > size {
+        true => Err(invalid(format!(
+            "Volume is smaller than the minimum size specified in image metadata. Volume size is {} bytes, minimum \
+             size is {} bytes.",
+            u64::from(size) * plan::GIB,
+            u64::from(image.min_disk) * plan::GIB
+        ))),
         false => Ok(()),
     }
 }

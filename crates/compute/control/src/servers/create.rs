@@ -92,6 +92,7 @@ pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<C
     let image = image.unwrap_or(&none);
     let flavor = plan::flavor(control, cx, &new.flavor_id).await?;
     plan::fits(control, cx, (image, local), &flavor)?;
+    boot::root_holds(&devices, image)?;
     plan::honours(&new, image, &flavor)?;
     boot::fits(&devices, &image.properties, &flavor)?;
     let most_local = control.settings.max_local_block_devices;
@@ -232,8 +233,9 @@ fn counts(new: &NewServer, most: u32) -> Result<()> {
     if new.max_count == 1 {
         return Ok(());
     }
-    let Networks::Listed(nics) = &new.networks else {
-        return Ok(());
+    let nics = match &new.networks {
+        Networks::Listed(nics) => nics.as_slice(),
+        _ => &[],
     };
     if nics.iter().any(|nic| nic.port.is_some()) {
         return Err(invalid(
@@ -246,6 +248,11 @@ fn counts(new: &NewServer, most: u32) -> Result<()> {
         return Err(invalid(
             "Failed to launch instances: max_count cannot be greater than 1 if an fixed_ip is specified."
                 .to_owned(),
+        ));
+    }
+    if new.hostname.is_some() {
+        return Err(invalid(
+            "Unable to allocate a single hostname to multiple instances".to_owned(),
         ));
     }
     Ok(())
@@ -374,7 +381,7 @@ fn named(first: &Server, new: &NewServer, index: u32, count: u32) -> Server {
     };
     server.name = format!("{}{suffix}", new.name);
     server.hostname = match &new.hostname {
-        Some(hostname) => format!("{hostname}{suffix}"),
+        Some(hostname) => hostname.clone(),
         None => hostname_of(&server.name, &server.id),
     };
     server

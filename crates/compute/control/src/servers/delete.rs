@@ -14,7 +14,8 @@ use super::{asked, begin_action, begin_action_as, lock, nudge};
 use crate::{Context, Control, ControlError, Result, policy};
 
 /// Deletes a server, whatever its state. Where deleted servers are kept for a while (`reclaim_instance_interval`), one that
-/// ran and has a host is; others go at once, as with Nova. Repeating it while the server is being deleted is fine.
+/// ran, has a host and is not leaving it is; others go at once, as with Nova. Repeating it while the server is being
+/// deleted is fine.
 ///
 /// # Errors
 /// 404, 403 by policy, 409 for a locked server.
@@ -60,8 +61,10 @@ async fn go(control: &Control, cx: &Context, id: &str, keep: bool) -> Result<()>
     Ok(())
 }
 
+/// A server that is leaving its host counts as on none: nobody knows whether its disk is there still.
 fn may_be_kept(control: &Control, cx: &Context, server: &Server) -> bool {
-    lifecycle::admit(Action::SoftDelete, server, policy::is_admin(control, cx)).is_ok()
+    let leaves = server.task_state == Some(TaskState::ShelvingOffloading);
+    !leaves && lifecycle::admit(Action::SoftDelete, server, policy::is_admin(control, cx)).is_ok()
 }
 
 async fn keep_a_while(

@@ -7,23 +7,30 @@ use compute_model::Server;
 use compute_rpc::conductor::{self, PortChanged, VolumeReimaged};
 
 use super::{interfaces, vifs, volumes};
-use crate::{Context, Control, ControlError, Result, policy};
+use crate::{Context, Control, Result, policy};
 
 /// One event of another service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     pub name: String,
     pub server_id: String,
-    /// The port's id, where the event is about one.
+    /// What it is about: a port's id, a volume's, a power state.
     pub tag: Option<String>,
 }
+
+/// Events that say nothing without a tag.
+const TAG_REQUIRED: &[&str] = &[
+    "accelerator-request-bound",
+    "power-update",
+    "volume-extended",
+];
 
 /// What became of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
     Yes,
-    /// What it says makes no sense: 400.
-    Nonsense,
+    /// It needs a tag and has none: 400.
+    NoTag,
     /// There is no such server: 404.
     NoServer,
     /// The server is on no host: 422.
@@ -33,7 +40,7 @@ pub enum Taken {
 /// Takes events; answers for each, in their order.
 ///
 /// # Errors
-/// 404 when none of them is about a server that could be told, 403 by policy.
+/// 403 by policy.
 pub async fn take(control: &Control, cx: &Context, events: &[Event]) -> Result<Vec<Taken>> {
     policy::allow(control, cx)?;
     let mut known: BTreeMap<&str, Option<Server>> = BTreeMap::new();
@@ -51,11 +58,6 @@ pub async fn take(control: &Control, cx: &Context, events: &[Event]) -> Result<V
         .iter()
         .map(|event| judged(event, known[event.server_id.as_str()].as_ref()))
         .collect();
-    if !taken.contains(&Taken::Yes) {
-        return Err(ControlError::NotFound {
-            why: "No instances found for any event".to_owned(),
-        });
-    }
     let mut refreshed: Vec<&str> = Vec::new();
     for (event, taken) in events.iter().zip(&taken) {
         let (Taken::Yes, Some(server)) = (taken, &known[event.server_id.as_str()]) else {
@@ -63,6 +65,11 @@ pub async fn take(control: &Control, cx: &Context, events: &[Event]) -> Result<V
         };
         if event.name.starts_with("network-vif-") {
             ring(control, cx, event);
+        }
+        if event.name == "power-update"
+            && !matches!(event.tag.as_deref(), Some("POWER_ON" | "POWER_OFF"))
+        {
+            tracing::warn!(server = server.id, tag = ?event.tag, "a power state that is none is passed over");
         }
         if let ("network-vif-deleted", Some(port)) = (event.name.as_str(), &event.tag)
             && let Err(error) = interfaces::port_is_gone(control, cx, &server.id, port).await
@@ -101,9 +108,8 @@ fn judged(event: &Event, server: Option<&Server>) -> Taken {
     let Some(server) = server else {
         return Taken::NoServer;
     };
-    let tag = event.tag.as_deref();
-    if event.name == "power-update" && !matches!(tag, Some("POWER_ON" | "POWER_OFF")) {
-        return Taken::Nonsense;
+    if event.tag.is_none() && TAG_REQUIRED.contains(&event.name.as_str()) {
+        return Taken::NoTag;
     }
     match server.host {
         Some(_) => Taken::Yes,

@@ -69,7 +69,7 @@ pub async fn show(
 /// # Errors
 /// 404 for the server, a port or a network; 403 by policy, for an external network or when the project may have no more
 /// ports; 409 when the server's state or lock forbids it, or a port or address is in use; 400 for what cannot be meant;
-/// 503 when its host does not answer; 501 when its hypervisor cannot do that.
+/// 501 when its hypervisor cannot do that; 500 when its host fails; 503 when that is not known in time.
 pub async fn attach(
     control: &Control,
     cx: &Context,
@@ -221,7 +221,7 @@ fn failure(server_id: &str, error: Value) -> ControlError {
         Kind::PortInUse | Kind::NetworkTaken | Kind::Overtaken => ControlError::Conflict { why },
         Kind::Network | Kind::BadRequest => ControlError::Invalid { why },
         Kind::Unsupported => ControlError::Unsupported { why },
-        _ => ControlError::Unavailable { why },
+        _ => ControlError::Failed { why },
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use compute_db::{DbError, servers};
-use compute_model::listing::{Deleted, Direction, Paging, ServerFilter, SortKey, TextColumn};
+use compute_model::listing::{Deleted, Direction, Paging, Searched, ServerFilter, SortKey};
 use compute_model::state::{PowerState, TaskState, VmState};
 use compute_model::{Server, status};
 
@@ -21,7 +21,7 @@ pub struct ListWanted {
     /// Filters that others than operators may use.
     pub open: BTreeSet<&'static str>,
     pub statuses: Vec<String>,
-    /// Whether a status that does not exist is refused; else it finds nothing.
+    /// Whether statuses of which none exists are refused; else they find nothing.
     pub statuses_checked: bool,
     pub all_projects: bool,
     pub changes_since: Option<DateTime<Utc>>,
@@ -151,26 +151,33 @@ fn changes(wanted: &ListWanted, before: bool, filter: &mut ServerFilter) -> Resu
     }
 }
 
-/// Columns that are searched by regular expression, by the names that filters have.
-const SEARCHED: &[(&str, TextColumn)] = &[
-    ("access_ip_v4", TextColumn::AccessIpV4),
-    ("access_ip_v6", TextColumn::AccessIpV6),
-    ("availability_zone", TextColumn::AvailabilityZone),
-    ("description", TextColumn::Description),
-    ("display_description", TextColumn::Description),
-    ("display_name", TextColumn::Name),
-    ("hostname", TextColumn::Hostname),
-    ("key_name", TextColumn::KeyName),
-    ("name", TextColumn::Name),
-    ("node", TextColumn::Node),
-    ("reservation_id", TextColumn::ReservationId),
-    ("root_device_name", TextColumn::RootDeviceName),
+/// What is searched by regular expression, by the names that filters have.
+const SEARCHED: &[(&str, Searched)] = &[
+    ("access_ip_v4", Searched::AccessIpV4),
+    ("access_ip_v6", Searched::AccessIpV6),
+    ("auto_disk_config", Searched::DiskConfig),
+    ("availability_zone", Searched::AvailabilityZone),
+    ("created_at", Searched::CreatedAt),
+    ("description", Searched::Description),
+    ("display_description", Searched::Description),
+    ("display_name", Searched::Name),
+    ("hostname", Searched::Hostname),
+    ("kernel_id", Searched::KernelId),
+    ("key_name", Searched::KeyName),
+    ("launched_at", Searched::LaunchedAt),
+    ("locked_by", Searched::LockedBy),
+    ("name", Searched::Name),
+    ("node", Searched::Node),
+    ("ramdisk_id", Searched::RamdiskId),
+    ("reservation_id", Searched::ReservationId),
+    ("root_device_name", Searched::RootDeviceName),
+    ("terminated_at", Searched::TerminatedAt),
 ];
 
 /// Applies one filter; false when nothing can match it.
 fn one(name: &str, value: &str, filter: &mut ServerFilter) -> Result<bool> {
-    if let Some((_, column)) = SEARCHED.iter().find(|(known, _)| *known == name) {
-        filter.matches.push((*column, value.to_owned()));
+    if let Some((_, what)) = SEARCHED.iter().find(|(known, _)| *known == name) {
+        filter.matches.push((*what, value.to_owned()));
         return Ok(true);
     }
     let tags = || value.split(',').map(str::to_owned).collect();
@@ -178,7 +185,7 @@ fn one(name: &str, value: &str, filter: &mut ServerFilter) -> Result<bool> {
         "project_id" | "tenant_id" => filter.project_id = Some(value.to_owned()),
         "user_id" => filter.user_id = Some(value.to_owned()),
         "uuid" => filter.ids = Some(vec![value.to_owned()]),
-        "host" => filter.equals.push((TextColumn::Host, value.to_owned())),
+        "host" => filter.host = Some(value.to_owned()),
         "image" | "image_ref" => filter.image_id = Some(value.to_owned()),
         "flavor" => filter.flavor_id = Some(value.to_owned()),
         "ip" => filter.ip4 = Some(value.to_owned()),
@@ -221,7 +228,7 @@ fn one(name: &str, value: &str, filter: &mut ServerFilter) -> Result<bool> {
         },
         other => {
             return Err(ControlError::Unsupported {
-                why: format!("Servers cannot be filtered by {other} yet."),
+                why: format!("Servers cannot be filtered by {other}."),
             });
         }
     }

@@ -3,14 +3,18 @@
 use compute_model::lifecycle;
 use compute_model::server::{Lock, LockOwner};
 
-use super::edit;
+use super::{edit, load};
 use crate::{Context, Control, Result, policy};
 
-/// Locks a server. An owner's lock on a locked server changes nothing.
+/// Locks a server. An owner's lock on a locked server changes nothing, and is no action.
 ///
 /// # Errors
 /// 404, 403 by policy.
 pub async fn lock(control: &Control, cx: &Context, id: &str, reason: Option<&str>) -> Result<()> {
+    let server = load(control, cx, id).await?;
+    if server.lock.is_some() && owns(cx, &server.project_id) {
+        return Ok(());
+    }
     edit(control, cx, id, Some("lock"), |server| {
         let owner = owns(cx, &server.project_id);
         if server.lock.is_none() || !owner {

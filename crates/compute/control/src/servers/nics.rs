@@ -233,21 +233,10 @@ async fn chosen(
     project: &str,
     listed: &[NewNic],
 ) -> std::result::Result<Vec<NetworkRequest>, Objection> {
-    let mut ports: Vec<&str> = Vec::new();
+    well_named(listed)?;
     let mut requests = Vec::with_capacity(listed.len());
     for nic in listed {
         if let Some(id) = &nic.port {
-            if nic.fixed_ip.is_some() {
-                return Err(invalid(format!(
-                    "Specified Fixed IP '{}' cannot be used with port '{id}': the two cannot be specified together.",
-                    nic.fixed_ip.map(|ip| ip.to_string()).unwrap_or_default()
-                ))
-                .into());
-            }
-            if ports.contains(&id.as_str()) {
-                return Err(port_in_use(id).into());
-            }
-            ports.push(id);
             port(control, cx, project, id).await?;
             requests.push(NetworkRequest::Port {
                 id: id.clone(),
@@ -266,6 +255,28 @@ async fn chosen(
         });
     }
     Ok(requests)
+}
+
+/// Whether each port is named once, and has no address but its own.
+fn well_named(listed: &[NewNic]) -> Result<()> {
+    let mut ports: Vec<&str> = Vec::new();
+    for nic in listed {
+        let Some(id) = nic.port.as_deref() else {
+            continue;
+        };
+        if ports.contains(&id) {
+            return Err(invalid(format!(
+                "Port ID '{id}' was specified twice: you cannot attach a port multiple times."
+            )));
+        }
+        if let Some(address) = nic.fixed_ip {
+            return Err(invalid(format!(
+                "Specified Fixed IP '{address}' cannot be used with port '{id}': the two cannot be specified together."
+            )));
+        }
+        ports.push(id);
+    }
+    Ok(())
 }
 
 /// A port that can be given to a server.

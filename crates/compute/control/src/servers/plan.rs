@@ -14,7 +14,7 @@ use crate::zones::Zones;
 use crate::{Context, Control, ControlError, Result, policy};
 
 /// Bytes of a GiB.
-const GIB: u64 = 1 << 30;
+pub(super) const GIB: u64 = 1 << 30;
 
 /// Where a server is wanted.
 #[derive(Debug, Default)]

@@ -17,13 +17,14 @@ use uuid::Uuid;
 use super::act::not_ready;
 use super::create::invalid;
 use super::{asked, begin_action, load, lock, nudge, plan};
+use crate::services::must_be_up;
 use crate::{Context, Control, ControlError, Result, policy};
 
 /// Begins to give a server another size.
 ///
 /// # Errors
-/// 404 for the server; 403 by policy and quota; 409 when its state or lock forbids it; 400 for a flavor that is not there,
-/// is its own, does not fit its image, or has smaller disks.
+/// 404 for the server; 403 by policy and quota; 409 when its state or lock forbids it, or its host is down; 400 for a
+/// flavor that is not there, is its own, does not fit its image, or has smaller disks.
 pub async fn resize(
     control: &Control,
     cx: &Context,
@@ -34,6 +35,7 @@ pub async fn resize(
     let server = load(control, cx, id).await?;
     let admin = policy::is_admin(control, cx);
     lifecycle::admit(Action::Resize, &server, admin)?;
+    must_be_up(control, server.host.as_deref()).await?;
     let new = plan::flavor(control, cx, flavor_id).await?;
     fits(control, cx, &server, &new, disk_config)?;
     let address = address_of(control, &server).await?;
@@ -59,6 +61,7 @@ pub async fn resize(
             old: server.flavor.clone(),
             new: new.clone(),
             was: server.vm_state,
+            old_disks: Some(server.local_disks.clone()),
         });
         server.task_state = rule.claims;
         server.disk_config = disk_config.unwrap_or(server.disk_config);
@@ -75,8 +78,15 @@ pub async fn resize(
 /// Begins to keep the new size.
 ///
 /// # Errors
-/// 404, 403 by policy, 409 when the server's state or lock forbids it, 400 when it was not resized.
+/// 404, 403 by policy; 409 when the server's state or lock forbids it, or its host is down; 400 when it was not resized.
 pub async fn confirm(control: &Control, cx: &Context, id: &str) -> Result<()> {
+    let server = load(control, cx, id).await?;
+    lifecycle::admit(
+        Action::ConfirmResize,
+        &server,
+        policy::is_admin(control, cx),
+    )?;
+    must_be_up(control, server.host.as_deref()).await?;
     end(control, cx, id, Action::ConfirmResize).await
 }
 

@@ -1,7 +1,8 @@
 //! Security groups of a server's ports, through the network service and in the caller's name.
 
+use clients::ClientError;
 use clients::image::segment;
-use http::Method;
+use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -36,12 +37,29 @@ pub struct Rule {
     pub remote_ip_prefix: Option<String>,
 }
 
-/// The part of a port that names its groups.
+/// The part of a port that names its groups, and says whether it can have any.
 #[derive(Debug, Clone, Deserialize)]
 struct Guarded {
     id: String,
     #[serde(default)]
     security_groups: Vec<String>,
+    #[serde(default = "yes")]
+    port_security_enabled: bool,
+    #[serde(default)]
+    fixed_ips: Vec<Value>,
+    /// `deferred` where addresses come with the host.
+    ip_allocation: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Guarded {
+    fn can_have_groups(&self) -> bool {
+        let deferred = self.ip_allocation.as_deref() == Some("deferred");
+        self.port_security_enabled && (deferred || !self.fixed_ips.is_empty())
+    }
 }
 
 /// The groups of a server's ports.
@@ -67,8 +85,8 @@ pub async fn list(control: &Control, cx: &Context, id: &str) -> Result<Vec<Group
 /// Adds a group to all ports of a server, or takes it away from them.
 ///
 /// # Errors
-/// 404 for server or group, 400 for a server that does not have the group, 409 for a name that
-/// several groups have, 403 by policy.
+/// 404 for server or group, for a server without ports, and for one that does not have the group; 400 for ports that
+/// cannot have groups; 409 for a name that several groups have, and for groups that do not go together; 403 by policy.
 pub async fn change(
     control: &Control,
     cx: &Context,
@@ -79,9 +97,15 @@ pub async fn change(
     let server = load(control, cx, id).await?;
     let group = named(control, cx, name).await?;
     let ports = ports(control, cx, id).await?;
-    if ports.is_empty() && add {
-        return Err(ControlError::Invalid {
+    if ports.is_empty() {
+        return Err(ControlError::NotFound {
             why: format!("instance_id {id} could not be found as device id on any ports"),
+        });
+    }
+    if add && !ports.iter().all(Guarded::can_have_groups) {
+        return Err(ControlError::Invalid {
+            why: "Network requires port_security_enabled and subnet associated in order to apply security groups."
+                .to_owned(),
         });
     }
     let mut found = false;
@@ -101,7 +125,8 @@ pub async fn change(
         control
             .network
             .json::<Value>(Method::PUT, &path, cx.token(), Some(&body))
-            .await?;
+            .await
+            .map_err(refused)?;
     }
     if !add && !found {
         return Err(ControlError::NotFound {
@@ -112,6 +137,16 @@ pub async fn change(
         });
     }
     note(control, &server.id, &group.name, add).await
+}
+
+/// What the network service has against a change of the caller's own ports is the caller's to know.
+fn refused(error: ClientError) -> ControlError {
+    let why = error.message();
+    match error.status() {
+        Some(StatusCode::BAD_REQUEST) => ControlError::Invalid { why },
+        Some(StatusCode::CONFLICT) => ControlError::Conflict { why },
+        _ => error.into(),
+    }
 }
 
 /// The names that the server shows.

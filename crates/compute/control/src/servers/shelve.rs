@@ -132,23 +132,43 @@ pub async fn unshelve(
     id: &str,
     wanted: &Destination,
 ) -> Result<()> {
-    let server = load(control, cx, id).await?;
+    loop {
+        let seen = load(control, cx, id).await?;
+        let admin = policy::is_admin(control, cx);
+        lifecycle::admit_operation(Operation::Unshelve, &seen, admin)?;
+        destination(control, cx, &seen, wanted).await?;
+        let image = image(control, cx, &seen).await?;
+        if let Some(begun) = begin_to_unshelve(control, cx, &seen, (wanted, &image)).await? {
+            nudge(control, cx, &[begun]);
+            return Ok(());
+        }
+    }
+}
+
+/// None when the server left its host, or came back, since it was `seen`: what it is made from was chosen for what it was.
+async fn begin_to_unshelve(
+    control: &Control,
+    cx: &Context,
+    seen: &Server,
+    (wanted, image): (&Destination, &Option<ServerImage>),
+) -> Result<Option<WorkflowId>> {
     let admin = policy::is_admin(control, cx);
-    lifecycle::admit_operation(Operation::Unshelve, &server, admin)?;
-    destination(control, cx, &server, wanted).await?;
-    let image = image(control, cx, &server).await?;
     let token = sealed_token(control, cx);
-    let begun = sql::retry(|| async {
+    sql::retry(|| async {
         let tx = control.db.begin().await?;
-        let mut server = lock(&tx, control, cx, id).await?;
+        let mut server = lock(&tx, control, cx, &seen.id).await?;
         let rule = lifecycle::admit_operation(Operation::Unshelve, &server, admin)?;
+        if (server.vm_state, &server.shelved) != (seen.vm_state, &seen.shelved) {
+            tx.rollback().await?;
+            return Ok(None);
+        }
         if let Some(zone) = &wanted.zone {
             server.pinned_zone.clone_from(zone);
         }
         let offloaded = server.vm_state == VmState::ShelvedOffloaded;
         claim(&tx, cx, &mut server, &rule).await?;
         let begun = match offloaded {
-            true => build(&tx, cx, &server, (wanted, &image, &token)).await?,
+            true => build(&tx, cx, &server, (wanted, image, &token)).await?,
             false => {
                 let shelved = server.shelved.as_ref();
                 let image = shelved.and_then(|shelved| shelved.image_id.clone());
@@ -167,11 +187,9 @@ pub async fn unshelve(
             }
         };
         tx.commit().await?;
-        Ok::<_, ControlError>(begun)
+        Ok::<_, ControlError>(Some(begun))
     })
-    .await?;
-    nudge(control, cx, &[begun]);
-    Ok(())
+    .await
 }
 
 /// A build of a server that has its ports and volumes already.

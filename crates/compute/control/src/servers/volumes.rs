@@ -19,6 +19,7 @@ use workflow::{Status, WorkflowId};
 use super::boot;
 use super::devices::under_way;
 use super::{asked, begin_action, load, lock, nudge};
+use crate::services::must_be_up;
 use crate::{Context, Control, ControlError, Result, policy};
 
 /// How long a request waits until its volume is reserved and in the server's record.
@@ -250,8 +251,8 @@ fn failure(server_id: &str, error: Value) -> ControlError {
 /// Takes a volume from a server: accepted, then done. `shelved`: as in [`NewVolume`].
 ///
 /// # Errors
-/// 404 for the server or a volume that it does not have; 403 by policy, and for the volume that it boots from; 409 when
-/// its state or lock forbids it; 400 when the volume is not in use.
+/// 404 for the server or a volume that it does not have; 403 by policy; 400 for the volume that it boots from, and when the
+/// volume is not in use; 409 when its state or lock forbids it, or its host is down.
 pub async fn detach(
     control: &Control,
     cx: &Context,
@@ -261,6 +262,9 @@ pub async fn detach(
 ) -> Result<()> {
     const CHANGE: DeviceChange = DeviceChange::DetachVolume;
     let server = load(control, cx, id).await?;
+    detachable(&server, volume_id)?;
+    admit(control, cx, CHANGE, &server, shelved)?;
+    must_be_up(control, server.host.as_deref()).await?;
     let in_use = match cinder::show(&control.volume, cx.token(), volume_id).await {
         // It was deleted by force, and the server is to forget it.
         Err(error) if error.is_not_found() => server
@@ -272,13 +276,8 @@ pub async fn detach(
     let begun = sql::retry(|| async {
         let tx = control.db.begin().await?;
         let server = lock(&tx, control, cx, id).await?;
+        let volume = detachable(&server, volume_id)?.clone();
         admit(control, cx, CHANGE, &server, shelved)?;
-        let volume = of_server(&server, volume_id)?.clone();
-        if volume.boot {
-            return Err(ControlError::Forbidden {
-                why: "Cannot detach a root device volume".to_owned(),
-            });
-        }
         // What no host uses is reserved for the server, or in use: both can be given back.
         let held = in_use || server.host.is_none();
         if !held || volume.detaching {
@@ -305,13 +304,24 @@ pub async fn detach(
     Ok(())
 }
 
+/// The volume of the server, which is not the one that it boots from. Looked at before state and lock, as with Nova.
+fn detachable<'s>(server: &'s Server, volume_id: &str) -> Result<&'s AttachedVolume> {
+    let volume = of_server(server, volume_id)?;
+    match volume.boot {
+        true => Err(ControlError::Invalid {
+            why: "Cannot detach a root device volume".to_owned(),
+        }),
+        false => Ok(volume),
+    }
+}
+
 /// What a client repeats of a volume when it changes it; what is said must be so.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Said {
     pub attachment: Option<String>,
     pub server: Option<String>,
     pub device: Option<String>,
-    pub tag: Option<Option<String>>,
+    pub tag: Option<String>,
     /// None leaves it as it is.
     pub delete_on_termination: Option<bool>,
 }
@@ -335,10 +345,11 @@ pub async fn update(
             return of_server(server, volume_id).map(drop);
         };
         let fixed = |what: &str| ControlError::Invalid {
-            why: format!("The {what} field of a volume attachment cannot be changed."),
+            why: format!("The {what} property is not mutable"),
         };
         let differs = |said: &Option<String>, is: &str| said.as_ref().is_some_and(|one| one != is);
-        if differs(&said.attachment, &volume.attachment_id) {
+        // What Nova calls the id of an attachment is that of its volume.
+        if differs(&said.attachment, &volume.volume_id) {
             return Err(fixed("id"));
         }
         if differs(&said.server, id) {
@@ -351,7 +362,7 @@ pub async fn update(
         {
             return Err(fixed("device"));
         }
-        if said.tag.as_ref().is_some_and(|tag| *tag != volume.tag) {
+        if said.tag.is_some() && said.tag != volume.tag {
             return Err(fixed("tag"));
         }
         volume.delete_on_termination = said

@@ -1,7 +1,7 @@
 //! A list's filter and order as SQL, on all three engines.
 
 use compute_model::VmState;
-use compute_model::listing::{Deleted, Direction, Paging, ServerFilter, SortKey, TextColumn};
+use compute_model::listing::{Deleted, Direction, Paging, ServerFilter, SortKey};
 use sql::sea_orm::prelude::*;
 use sql::sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr, SimpleExpr};
 use sql::sea_orm::{Condition, Order};
@@ -30,6 +30,7 @@ pub fn condition(wanted: &ServerFilter) -> Condition {
         (Column::UserId, &wanted.user_id),
         (Column::FlavorId, &wanted.flavor_id),
         (Column::ImageId, &wanted.image_id),
+        (Column::Host, &wanted.host),
     ];
     for (column, value) in exact {
         if let Some(value) = value {
@@ -62,9 +63,6 @@ pub fn condition(wanted: &ServerFilter) -> Condition {
     }
     if let Some(progress) = wanted.progress {
         all = all.add(Column::Progress.eq(progress));
-    }
-    for (column, value) in &wanted.equals {
-        all = all.add(text_column(*column).eq(value));
     }
     if let Some(since) = wanted.changes_since {
         all = all.add(Column::UpdatedAt.gte(since));
@@ -100,23 +98,6 @@ fn tagged(mut all: Condition, wanted: &ServerFilter) -> Condition {
 fn has_tag(tag: &str) -> SimpleExpr {
     let escaped = tag.replace('!', "!!").replace('%', "!%").replace('_', "!_");
     Expr::col(Column::Tags).like(LikeExpr::new(format!("%,{escaped},%")).escape('!'))
-}
-
-/// The column of a text that filters name.
-pub fn text_column(column: TextColumn) -> Column {
-    match column {
-        TextColumn::AccessIpV4 => Column::AccessIpV4,
-        TextColumn::AccessIpV6 => Column::AccessIpV6,
-        TextColumn::AvailabilityZone => Column::AvailabilityZone,
-        TextColumn::Description => Column::Description,
-        TextColumn::Host => Column::Host,
-        TextColumn::Hostname => Column::Hostname,
-        TextColumn::KeyName => Column::KeyName,
-        TextColumn::Name => Column::Name,
-        TextColumn::Node => Column::Node,
-        TextColumn::ReservationId => Column::ReservationId,
-        TextColumn::RootDeviceName => Column::RootDeviceName,
-    }
 }
 
 fn sort_column(key: SortKey) -> Column {

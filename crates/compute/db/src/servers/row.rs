@@ -53,6 +53,24 @@ struct Document {
     fault: Option<Fault>,
 }
 
+/// What lists search of a document.
+#[derive(Debug, Deserialize)]
+pub struct Details {
+    pub image: Option<ServerImage>,
+    pub disk_config: DiskConfig,
+}
+
+/// What lists search of the document of the server `id`.
+///
+/// # Errors
+/// [`DbError::Unreadable`].
+pub fn details(id: &str, document: &str) -> Result<Details> {
+    serde_json::from_str(document).map_err(|source| DbError::Unreadable {
+        id: id.to_owned(),
+        source,
+    })
+}
+
 /// The row of `server`, all columns set.
 pub fn active(server: &Server) -> Result<ActiveModel> {
     let document = Document {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use chrono::Utc;
 use compute_db::{Database, DbError, servers};
-use compute_model::listing::{Direction, Paging, ServerFilter, SortKey, TextColumn};
+use compute_model::image::ServerImage;
+use compute_model::listing::{Direction, Paging, Searched, ServerFilter, SortKey};
+use compute_model::server::{DiskConfig, Lock, LockOwner};
 use compute_model::{Flavor, PowerState, Server, TaskState, VmState};
 use sql::sea_orm::ConnectionTrait;
 
@@ -164,7 +166,7 @@ async fn filters_use_regular_expressions_and_whole_tags() {
                 .collect::<Vec<_>>()
         };
         let name = |pattern: &str| ServerFilter {
-            matches: vec![(TextColumn::Name, pattern.into())],
+            matches: vec![(Searched::Name, pattern.into())],
             ..Default::default()
         };
         assert_eq!(ids(name("^WEB")).await, ["s1"], "{:?}", db.engine());
@@ -186,6 +188,61 @@ async fn filters_use_regular_expressions_and_whole_tags() {
 }
 
 #[tokio::test]
+async fn times_locks_and_documents_are_searched_as_text() {
+    for db in super::databases().await {
+        let moment = |text: &str| text.parse().expect("a time");
+        add(&db, &server("s1", "plain")).await;
+        let mut other = server("s2", "other");
+        other.created_at = moment("2020-02-03T04:05:06.789Z");
+        other.launched_at = Some(moment("2020-02-03T04:05:07Z"));
+        other.terminated_at = Some(moment("2021-02-03T04:05:07Z"));
+        other.disk_config = DiskConfig::Auto;
+        other.lock = Some(Lock {
+            by: LockOwner::Owner,
+            reason: None,
+        });
+        other.image = Some(ServerImage {
+            properties: BTreeMap::from([("kernel_id".into(), "k-1".into())]),
+            ..ServerImage::default()
+        });
+        add(&db, &other).await;
+        let paging = Paging {
+            sort: vec![],
+            limit: 10,
+            marker: None,
+        };
+        let both: &[&str] = &["s2", "s1"];
+        let cases: [(Searched, &str, &[&str]); 13] = [
+            (Searched::CreatedAt, "^2020-02-03 04:05:06$", &["s2"]),
+            (Searched::CreatedAt, "", both),
+            (Searched::LaunchedAt, "2020", &["s2"]),
+            // What is absent matches nothing, not even the empty pattern.
+            (Searched::LaunchedAt, "", &["s2"]),
+            (Searched::TerminatedAt, "^2021", &["s2"]),
+            (Searched::LockedBy, "owner|admin", &["s2"]),
+            (Searched::LockedBy, "^admin$", &[]),
+            (Searched::DiskConfig, "1", &["s2"]),
+            (Searched::DiskConfig, "0", &["s1"]),
+            (Searched::KernelId, "k", &["s2"]),
+            // Without one it is empty.
+            (Searched::KernelId, "^$", &["s1"]),
+            (Searched::RamdiskId, ".*", both),
+            (Searched::RamdiskId, ".", &[]),
+        ];
+        for (what, pattern, wanted) in cases {
+            let filter = ServerFilter {
+                matches: vec![(what, pattern.into())],
+                ..Default::default()
+            };
+            let found = servers::list(db.read(), &filter, &paging).await;
+            let found = found.expect("listed");
+            let ids: Vec<&str> = found.iter().map(|server| server.id.as_str()).collect();
+            assert_eq!(ids, wanted, "{what:?} {pattern} {:?}", db.engine());
+        }
+    }
+}
+
+#[tokio::test]
 async fn no_pattern_keeps_the_database_busy() {
     for db in super::databases().await {
         let name = format!("{}!", "a".repeat(250));
@@ -199,7 +256,7 @@ async fn no_pattern_keeps_the_database_busy() {
         };
         let list = async |pattern: &str, limit| {
             let filter = ServerFilter {
-                matches: vec![(TextColumn::Name, pattern.into())],
+                matches: vec![(Searched::Name, pattern.into())],
                 ..Default::default()
             };
             servers::list(db.read(), &filter, &paging(limit)).await

@@ -70,7 +70,9 @@ impl Walk {
     fn text(&self, value: &Value, rules: &Rules) -> Checked {
         match value {
             Value::String(text) => self.characters(value, text, rules),
+            Value::Number(_) if rules.decimal => Ok(()),
             Value::Number(number) if rules.lenient && !number.is_f64() => Ok(()),
+            _ if rules.decimal => mistyped(value, &["string", "number"], rules),
             _ if rules.lenient => mistyped(value, &["string", "integer"], rules),
             _ => mistyped(value, &["string"], rules),
         }

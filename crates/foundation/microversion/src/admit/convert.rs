@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::check::TRUE;
 use super::{Source, Walk};
+use crate::repr::python_str;
 use crate::table::{Object, Rules, Shape, peel, rules_at};
 
 impl Walk {
@@ -14,7 +15,7 @@ impl Walk {
                 inner,
                 &rules.over(rules_at(eras, self.mode.version())),
             ),
-            (Shape::Text, Value::Number(number)) => Value::String(number.to_string()),
+            (Shape::Text, value @ Value::Number(_)) => Value::String(python_str(&value)),
             (Shape::Boolean, Value::String(word)) => Value::Bool(TRUE.contains(&word.as_str())),
             (Shape::Integer, Value::String(digits)) => match digits.parse::<i64>() {
                 Ok(number) => Value::from(number),

@@ -49,6 +49,7 @@ impl Workflow for RevertResize {
 
 async fn revert(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let (mut server, sizes) = held(env, state).await?;
+    server.local_disks = sizes.disks_before(&server);
     server.flavor = sizes.old;
     let power = act::tell(env, cx, &state.asked, Action::RevertResize, server).await?;
     state.power_state = Some(power.number());
@@ -64,6 +65,7 @@ async fn done(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
         claims: Claims::Old,
     };
     settle(cx, (state, true), &ending, |server, sizes| {
+        server.local_disks = sizes.disks_before(server);
         server.flavor = sizes.old.clone();
         server.vm_state = sizes.was;
         server.power_state = power;

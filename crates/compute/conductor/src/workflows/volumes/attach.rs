@@ -1,5 +1,6 @@
 //! A server gets a volume: **turn**, **reserve** (nobody else gets it), **record** (the server has it), **connect** (its
-//! host may reach it), **plug** (the guest has it), **complete** (the volume service shows it in use), **settle**.
+//! host may reach it), **quiet** (nothing starts the guest), **plug** (the guest has it), **complete** (the volume service
+//! shows it in use), **settle**.
 //!
 //! A shelved server may be on no host. Its record has the volume then, and its host reaches it when it comes back.
 
@@ -11,7 +12,7 @@ use serde_json::Value;
 use uuid::Uuid;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{no_start_under_way, tell};
+use super::{no_start_under_way, quiet, tell};
 use crate::env::Env;
 use crate::host::AgentTrouble;
 use crate::why::Why;
@@ -43,6 +44,7 @@ impl Workflow for AttachVolume {
             Step::new("reserve", MINUTE, reserve).undo(give_back),
             Step::new("record", MINUTE, record).undo(forget),
             Step::new("connect", MINUTE, connect),
+            Step::new("quiet", MINUTE, no_start).attempts(u32::MAX),
             Step::new("plug", 2 * MINUTE, plug)
                 .attempts(TRIES)
                 .undo(unplug),
@@ -64,6 +66,10 @@ impl Workflow for AttachVolume {
 
 async fn my_turn(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     turn(env, &state.before).await
+}
+
+async fn no_start(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    quiet(env, &state.server_id).await
 }
 
 async fn reserve(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
@@ -163,7 +169,7 @@ async fn connect(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next,
 }
 
 async fn plug(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    no_start_under_way(env, &state.server_id).await?;
+    no_start_under_way(env, &state.server_id, AWAY).await?;
     let server = next_command(cx, &state.server_id).await?;
     let server = server.ok_or_else(|| StepError::from(Why::plain(Kind::Deleted)))?;
     if server.host.is_none() {
@@ -177,8 +183,8 @@ async fn plug(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, St
         .map_err(|trouble| failed(cx, trouble))
 }
 
-/// Takes the volume from the guest. Until it let go the volume is not given back: a host that is cut off may have it. The
-/// guest of a server that is being deleted goes as a whole, and its volumes after it.
+/// Takes the volume from the guest. Until it let go, or its host counts as dead, the volume is not given back. The guest of
+/// a server that is being deleted goes as a whole, and its volumes after it.
 async fn unplug(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
     let Some(server) = next_command(cx, &state.server_id).await? else {
         return Ok(());
@@ -186,9 +192,9 @@ async fn unplug(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), St
     if is_going(&server) || server.host.is_none() {
         return Ok(());
     }
-    no_start_under_way(env, &state.server_id).await?;
+    no_start_under_way(env, &state.server_id, AWAY).await?;
     match tell(env, &state.asked, server, &state.volume_id, false).await {
-        Ok(()) | Err(AgentTrouble::Request(_)) => Ok(()),
+        Ok(()) | Err(AgentTrouble::Request(_) | AgentTrouble::Dead(_)) => Ok(()),
         Err(trouble) => Err(StepError::retry(AWAY, trouble.why().text)),
     }
 }

@@ -1,19 +1,21 @@
 //! A server loses a volume: **turn**, **begin** (users see it), **record** (the guest does not get it back when it
-//! starts), **unplug** (the guest let go of it), **release** (others may have it), **settle** (the server has it no more).
+//! starts), **quiet** (nothing starts it), **unplug** (the guest let go of it), **release** (others may have it), **settle**
+//! (the server has it no more).
 //!
 //! A shelved server may be on no host: the volume is reserved for it, or shown in use, and nobody has to let go of it.
 
 use std::time::Duration;
 
+use compute_model::Server;
 use compute_rpc::workflows::{DETACH_VOLUME, DETACH_VOLUME_VERSION, DetachVolume as State};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{no_start_under_way, tell};
+use super::{no_start_under_way, quiet, tell};
 use crate::env::Env;
 use crate::host::AgentTrouble;
 use crate::workflows::MINUTE;
-use crate::workflows::devices::{Change, TRIES, failed, next_command, turn, undone_on_host};
+use crate::workflows::devices::{AWAY, Change, TRIES, failed, next_command, turn, undone_on_host};
 use crate::{records, volumes};
 
 /// How often a guest is asked that does not let go of its volume, as one that is still booting.
@@ -42,6 +44,7 @@ impl Workflow for DetachVolume {
             Step::new("turn", MINUTE, my_turn).attempts(u32::MAX),
             Step::new("begin", MINUTE, begin).undo(roll),
             Step::new("record", MINUTE, note).undo(take_back),
+            Step::new("quiet", MINUTE, no_start).attempts(u32::MAX),
             Step::new("unplug", 2 * MINUTE, unplug)
                 .attempts(TRIES)
                 .undo(plug_again),
@@ -66,16 +69,34 @@ async fn my_turn(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next
     turn(env, &state.before).await
 }
 
-async fn begin(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+async fn no_start(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    quiet(env, &state.server_id).await
+}
+
+/// The server, if it has the attachment still: a change before this one may have ended it, and the volume then shows what
+/// becomes of others' attachments.
+async fn attached(env: &Env, state: &State) -> Result<Option<Server>, StepError> {
     let server = records::load(env, &state.server_id).await?;
-    if server.is_none_or(|server| server.host.is_some()) {
+    let has = |server: &Server| {
+        let mut volumes = server.volumes.iter();
+        volumes.any(|known| known.attachment_id == state.volume.attachment_id)
+    };
+    Ok(server.filter(has))
+}
+
+async fn begin(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    let server = attached(env, state).await?;
+    if server.is_some_and(|server| server.host.is_some()) {
         volumes::begin_detaching(env, &state.volume.volume_id).await?;
     }
     Ok(Next::Go)
 }
 
 async fn roll(env: &Env, _cx: &StepContext, state: &mut State) -> Result<(), StepError> {
-    volumes::roll_detaching(env, &state.volume.volume_id).await
+    match attached(env, state).await? {
+        Some(_) => volumes::roll_detaching(env, &state.volume.volume_id).await,
+        None => Ok(()),
+    }
 }
 
 async fn note(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
@@ -101,7 +122,7 @@ async fn mark(cx: &StepContext, state: &State, detaching: bool) -> Result<(), St
 }
 
 async fn unplug(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    no_start_under_way(env, &state.server_id).await?;
+    no_start_under_way(env, &state.server_id, AWAY).await?;
     let Some(server) = next_command(cx, &state.server_id).await? else {
         return Ok(Next::Go);
     };
