@@ -8,6 +8,7 @@ pub mod delete;
 pub mod extend;
 pub mod group;
 pub mod images;
+pub mod import;
 pub mod manage;
 pub mod migrate;
 pub mod reimage;

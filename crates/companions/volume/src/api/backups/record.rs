@@ -16,11 +16,10 @@ use crate::fault::Fault;
 use crate::policy;
 use crate::quota::{self, More};
 use crate::service::Volumes;
-use crate::shared::Core;
 use crate::tables::backup::{Entity, Model};
 use crate::tables::{BackupStatus, Word};
-use crate::vault::{Vault, VaultError};
 use crate::work::backup::{OLDER_SERVICE, SERVICE, service};
+use crate::work::import::{copy, in_vault};
 
 /// A record, as JSON below base64. The names are Cinder's.
 #[derive(Debug, Serialize, Deserialize)]
@@ -150,49 +149,6 @@ const UNFINISHED: &str = "Its import did not come to its end.";
 fn id_of(text: &str) -> Result<Id, Fault> {
     text.parse()
         .map_err(|_| Fault::InvalidInput("Can't parse backup record.".to_owned()))
-}
-
-/// The files of a backup are there under another id, and its row says so.
-pub(crate) async fn copy(core: &Core, of: Id, id: Id, row: &mut Model) -> Result<(), Fault> {
-    let copied = in_vault(core, move |vault| vault.ensure_copy(of, id)).await?;
-    let why = copied.err().map(|error| error.to_string());
-    let now = sql::retry(|| async {
-        let tx = core.db.begin().await?;
-        let mut now = store::locked::<Entity>(&tx, &row.id).await?;
-        if let Some(now) = now.as_mut().filter(|now| now.status == BackupStatus::Error) {
-            if why.is_none() {
-                now.status = BackupStatus::Available;
-            }
-            now.fail_reason.clone_from(&why);
-            store::save(&tx, now.clone()).await?;
-        }
-        tx.commit().await?;
-        Ok::<_, Fault>(now)
-    });
-    match now.await? {
-        // It is deleted meanwhile, perhaps before there were files to remove.
-        None => remove(core, id).await,
-        Some(now) if now.status == BackupStatus::Deleting => remove(core, id).await,
-        Some(now) => {
-            *row = now;
-            Ok(())
-        }
-    }
-}
-
-async fn remove(core: &Core, id: Id) -> Result<(), Fault> {
-    let gone = in_vault(core, move |vault| vault.ensure_gone(id)).await?;
-    gone.map_err(|error| Fault::Backend(error.to_string()))
-}
-
-/// Works on the folder of backups, on a thread that may wait.
-async fn in_vault<T: Send + 'static>(
-    core: &Core,
-    work: impl FnOnce(Vault) -> Result<T, VaultError> + Send + 'static,
-) -> Result<Result<T, VaultError>, Fault> {
-    let vault = core.vault();
-    let done = tokio::task::spawn_blocking(move || work(vault)).await;
-    done.map_err(|_| Fault::Internal("a thread ended early"))
 }
 
 fn decoded(text: &str) -> Result<Record, Fault> {

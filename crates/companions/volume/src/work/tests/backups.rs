@@ -205,7 +205,6 @@ async fn a_backup_is_restored_whatever_dies() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_that_is_deleted_while_it_runs_leaves_no_files() {
-    use crate::api::backups::record;
     for stage in stages().await {
         let core = &stage.core;
         let volume = stage.volume(Status::Available).await;
@@ -229,7 +228,9 @@ async fn an_import_that_is_deleted_while_it_runs_leaves_no_files() {
                     .expect("a row");
             }
             let id = row.id.parse().expect("an id");
-            record::copy(core, of, id, &mut row).await.expect("copied");
+            crate::work::import::copy(core, of, id, &mut row)
+                .await
+                .expect("copied");
             assert_eq!(left(core, &row.id).len(), files, "{says:?}");
             let now = backup_row(core, &row.id).await.map(|row| row.status);
             let after = says.map(|says| match says {
