@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use hypervisor::{
-    ConfigDrive, ConfigFile, Driver, GuestEvent, ImageFormat, ImageRef, RootDisk, ServerSpec,
-    Volume, VolumeSource,
+    ConfigDrive, ConfigFile, Driver, GuestEvent, ImageFormat, ImageRef, Quiesce, RootDisk,
+    ServerSpec, SnapshotFacts, Volume, VolumeSource,
 };
 use hypervisor_qemu::{QemuDriver, QemuSettings};
 use tokio::sync::broadcast;
@@ -188,6 +188,12 @@ pub async fn log(driver: &dyn Driver, id: &str) -> String {
         .await
         .unwrap();
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Its root disk as one file, as its guest sees it now.
+pub async fn export(driver: &dyn Driver, id: &str, to: &std::path::Path) -> SnapshotFacts {
+    let able = driver.snapshot().unwrap();
+    able.export(id, 1, to, Quiesce::No).await.unwrap()
 }
 
 /// Waits until the guest wrote `text` at least `times` times.

@@ -8,7 +8,7 @@ use hypervisor::{
 };
 use hypervisor_qemu::{QemuDriver, QemuSettings};
 
-use crate::cloud::{Cloud, demo_server, event, qemu_is_here, signal, small};
+use crate::cloud::{Cloud, demo_server, event, export, qemu_is_here, signal, small};
 
 #[tokio::test]
 async fn a_missing_qemu_is_named_and_leaves_nothing() {
@@ -142,20 +142,13 @@ async fn an_export_that_was_cut_off_is_in_no_way_of_the_next() {
     let driver = cloud.driver().await;
     for name in ["one", "two"] {
         let copy = cloud.dir.path().join(name);
-        let facts = driver
-            .snapshot()
-            .unwrap()
-            .export(&spec.id, 1, &copy, hypervisor::Quiesce::No)
-            .await
-            .unwrap();
+        let facts = export(&driver, &spec.id, &copy).await;
         assert_eq!(facts.virtual_size, 1 << 30);
     }
     driver
         .ensure_gone(&spec.id, 1, Keep::Nothing)
         .await
         .unwrap();
-    let _ = std::fs::remove_file(cloud.dir.path().join("one"));
-    let _ = std::fs::remove_file(cloud.dir.path().join("two"));
     cloud.assert_empty();
 }
 

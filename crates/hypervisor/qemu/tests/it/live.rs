@@ -9,7 +9,7 @@ use hypervisor::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-use crate::cloud::{Cloud, READY, demo_server, event, log, qemu_is_here, says, small};
+use crate::cloud::{Cloud, READY, demo_server, event, export, log, qemu_is_here, says, small};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_demo_guest_lives_through_everything() {
@@ -166,12 +166,7 @@ async fn a_guest_that_powers_itself_off_is_noticed_by_an_event() {
     );
     // A snapshot of it is a disk that boots as another server.
     let copy = cloud.dir.path().join("copy.qcow2");
-    let facts = driver
-        .snapshot()
-        .unwrap()
-        .export(&spec.id, 1, &copy, hypervisor::Quiesce::No)
-        .await
-        .unwrap();
+    let facts = export(&driver, &spec.id, &copy).await;
     assert_eq!(facts.virtual_size, 1 << 30);
     driver
         .ensure_gone(&spec.id, 1, Keep::Nothing)
