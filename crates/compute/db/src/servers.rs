@@ -100,11 +100,8 @@ pub async fn list(
         return Ok(Vec::new());
     }
     let patterns = patterns::Patterns::of(wanted)?;
-    let mut query = Entity::find().filter(filter::condition(wanted));
     let sort = filter::sort_columns(paging);
-    for (column, order) in &sort {
-        query = query.order_by(filter::sortable(column), order.clone());
-    }
+    let mut query = filter::ordered(wanted, &sort);
     if let Some(marker) = &paging.marker {
         let at = marker_row(conn, wanted, marker).await?;
         query = query.filter(filter::after(&sort, &at));

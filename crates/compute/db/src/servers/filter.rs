@@ -4,9 +4,9 @@ use compute_model::VmState;
 use compute_model::listing::{Deleted, Direction, Paging, ServerFilter, SortKey};
 use sql::sea_orm::prelude::*;
 use sql::sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr, SimpleExpr};
-use sql::sea_orm::{Condition, Order};
+use sql::sea_orm::{Condition, Order, QueryOrder, Select};
 
-use crate::tables::server::{Column, Model};
+use crate::tables::server::{Column, Entity, Model};
 
 /// The rows that `wanted` means, but for its patterns (see `patterns.rs`).
 pub fn condition(wanted: &ServerFilter) -> Condition {
@@ -154,6 +154,14 @@ fn order(direction: Direction) -> Order {
     }
 }
 
+/// The rows that `wanted` means, in this order.
+pub fn ordered(wanted: &ServerFilter, sort: &[(Column, Order)]) -> Select<Entity> {
+    let query = Entity::find().filter(condition(wanted));
+    sort.iter().fold(query, |query, (column, order)| {
+        query.order_by(sortable(column), order.clone())
+    })
+}
+
 /// The column made comparable: absent values count as the lowest on every engine.
 pub fn sortable(column: &Column) -> SimpleExpr {
     let value = Expr::col(*column);
@@ -207,5 +215,37 @@ fn value_of(column: &Column, at: &Model) -> SimpleExpr {
     match lowest(column) {
         Some(lowest) => Func::coalesce([Expr::val(value), lowest]).into(),
         None => Expr::val(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sql::sea_orm::{QuerySelect, QueryTrait, Statement};
+
+    use super::*;
+
+    /// A page of a project costs as much as the page, not as the project's servers.
+    #[tokio::test]
+    async fn a_project_is_listed_in_the_order_of_an_index() {
+        let db = sql::testing::sqlite().await;
+        db.apply(&crate::HISTORY).await.expect("tables");
+        let backend = db.read().get_database_backend();
+        let wanted = ServerFilter {
+            project_id: Some("p".to_owned()),
+            ..ServerFilter::default()
+        };
+        let paging = Paging {
+            sort: vec![(SortKey::CreatedAt, Direction::Descending)],
+            limit: 100,
+            marker: None,
+        };
+        let query = ordered(&wanted, &sort_columns(&paging)).limit(paging.limit);
+        let asked = format!("EXPLAIN QUERY PLAN {}", query.build(backend));
+        let asked = Statement::from_string(backend, asked);
+        let plan = db.read().query_all_raw(asked).await.expect("a plan");
+        let step = |row: &sql::sea_orm::QueryResult| row.try_get("", "detail").expect("a step");
+        let steps: Vec<String> = plan.iter().map(step).collect();
+        assert_eq!(steps.len(), 1, "no sorting: {steps:?}");
+        assert!(steps[0].contains("servers_listed"), "{steps:?}");
     }
 }

@@ -8,7 +8,6 @@ use compute_model::image::ServerImage;
 use compute_model::listing::{Direction, Paging, Searched, ServerFilter, SortKey};
 use compute_model::server::{DiskConfig, Lock, LockOwner};
 use compute_model::{Flavor, PowerState, Server, TaskState, VmState};
-use sql::sea_orm::ConnectionTrait;
 
 fn server(id: &str, name: &str) -> Server {
     let now = sql::micros(Utc::now());
@@ -77,23 +76,6 @@ async fn what_is_fixed_at_birth_is_not_written_again_and_an_end_is() {
             ("two", changed.deleted_at)
         );
     }
-}
-
-/// A page of a project costs as much as the page, not as the project's servers.
-#[tokio::test]
-async fn a_project_is_listed_in_the_order_of_an_index() {
-    let db = sql::testing::sqlite().await;
-    db.apply(&compute_db::HISTORY).await.expect("tables");
-    let question = "EXPLAIN QUERY PLAN SELECT * FROM servers WHERE deleted_at IS NULL AND vm_state <> 'soft-delete' \
-                    AND project_id = 'p' ORDER BY created_at DESC, seq DESC LIMIT 100";
-    let question = sql::sea_orm::Statement::from_string(db.read().get_database_backend(), question);
-    let plan = db.read().query_all_raw(question).await.expect("a plan");
-    let steps: Vec<String> = plan
-        .iter()
-        .map(|row| row.try_get("", "detail").expect("a step"))
-        .collect();
-    assert_eq!(steps.len(), 1, "no sorting: {steps:?}");
-    assert!(steps[0].contains("servers_listed"), "{steps:?}");
 }
 
 #[tokio::test]
