@@ -201,7 +201,7 @@ async fn what_a_server_cannot_be_made_from_is_said_in_novas_words() {
         );
     }
     let mut several = plain("s");
-    several["hostname"] = json!("h");
+    several["hostname"] = json!("web");
     several["max_count"] = json!(2);
     let answer = cloud
         .ask(MEMBER, 90, "POST /servers", json!({"server": several}))
