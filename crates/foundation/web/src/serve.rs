@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use axum::Router;
@@ -60,7 +61,8 @@ impl From<TcpListener> for Door {
 /// Answers requests at `door` until `stop` is cancelled, then finishes those under way.
 ///
 /// A handler that panics answers 500 and costs only its own request. A client that is slow to say
-/// what it wants loses its connection after [`HEAD_TIMEOUT`].
+/// what it wants loses its connection after [`HEAD_TIMEOUT`]. A head that is no HTTP, or too large, is answered with a
+/// fault that says why.
 ///
 /// # Errors
 /// None today: a connection that cannot be accepted is logged, and the next one is waited for.
@@ -185,27 +187,38 @@ async fn connection<S>(
 ) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    let (turn, back) = (Turn::default(), Back::<S>::default());
+    let front = Front::new(stream, turn.clone(), back.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        let mut router = router.clone();
-        router.call(request)
+        let (mut router, turn) = (router.clone(), turn.clone());
+        turn.asked();
+        let answer = router.call(request);
+        async move { answer.await.map(|response| turn.answered(response)) }
     });
-    let mut served = std::pin::pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(head)
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades()
-    );
-    let ended = tokio::select! {
-        ended = served.as_mut() => ended,
-        () = stop.cancelled() => {
-            served.as_mut().graceful_shutdown();
-            served.await
+    let ended = {
+        let mut served = std::pin::pin!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(head)
+                .serve_connection(TokioIo::new(front), service)
+                .with_upgrades()
+        );
+        tokio::select! {
+            ended = served.as_mut() => ended,
+            () = stop.cancelled() => {
+                served.as_mut().graceful_shutdown();
+                served.await
+            }
         }
     };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a client's connection ended");
+    let Err(error) = ended else {
+        return;
+    };
+    tracing::debug!(%error, "a client's connection ended");
+    let kept = back.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some((stream, status)) = kept {
+        refused::answer(stream, status, &error, peer.0).await;
     }
 }
 
@@ -223,8 +236,10 @@ fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
 }
 
 mod limits;
+mod refused;
 use limits::Connected;
 pub use limits::Limits;
+use refused::{Back, Front, Turn};
 
 #[cfg(test)]
 mod tests;

@@ -166,6 +166,154 @@ async fn a_handler_that_panics_costs_only_its_request() {
     );
 }
 
+/// A listener that gives a head all the time that it takes.
+async fn patient(router: Router) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    tokio::spawn(serve_within(listener.into(), router, stop, HEAD * 50));
+    address
+}
+
+/// Sends these bytes and reads until the other side closes.
+async fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    rest(&mut stream).await
+}
+
+/// The message of a refusal, which is looked at whole.
+fn refused(answer: &str, code: u16) -> String {
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    assert!(head.starts_with(&format!("HTTP/1.1 {code} ")), "{answer}");
+    for line in [
+        "content-type: application/json",
+        "connection: close",
+        &format!("content-length: {}", body.len()),
+    ] {
+        assert!(head.contains(line), "no {line} in {head}");
+    }
+    let id = head.split("x-openstack-request-id: req-").nth(1);
+    assert!(id.is_some_and(|id| id.len() >= 36), "{head}");
+    let body: serde_json::Value = serde_json::from_str(body).expect(body);
+    assert_eq!(body["error"]["code"], code);
+    body["error"]["message"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_head_that_cannot_be_read_is_refused_with_a_fault() {
+    let address = patient(hello()).await;
+    let headers = "x: y\r\n".repeat(101);
+    let (long, large) = ("a".repeat(65_535), "a".repeat(500_000));
+    for (head, code, words) in [
+        (
+            "GET /?all=\"tenants\" HTTP/1.1\r\nhost: x\r\n\r\n",
+            400,
+            "%22",
+        ),
+        ("GE(T / HTTP/1.1\r\nhost: x\r\n\r\n", 400, "method"),
+        ("GET /?a=b c HTTP/1.1\r\nhost: x\r\n\r\n", 400, "%20"),
+        (
+            "GET / HTTP/1.1\r\nhost: x\r\nbad header: 1\r\n\r\n",
+            400,
+            "header",
+        ),
+        (
+            "GET / HTTP/1.1\r\ncontent-length: two\r\n\r\n",
+            400,
+            "Content-Length",
+        ),
+        (
+            "GET / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n",
+            400,
+            "HTTP/1.0",
+        ),
+        (
+            format!("GET /{long} HTTP/1.1\r\nhost: x\r\n\r\n").as_str(),
+            414,
+            "65534",
+        ),
+        (
+            format!("GET / HTTP/1.1\r\n{headers}\r\n").as_str(),
+            431,
+            "100",
+        ),
+        (
+            format!("GET / HTTP/1.1\r\nx: {large}\r\n\r\n").as_str(),
+            431,
+            "too large",
+        ),
+    ] {
+        let answer = exchange(address, head.as_bytes()).await;
+        let message = refused(&answer, code);
+        assert!(message.contains(words), "{words}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_before_a_refusal_is_whole() {
+    let address = patient(hello()).await;
+    let good = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+    let bad = "GET /?\" HTTP/1.1\r\nhost: x\r\n\r\n";
+    let both = exchange(address, format!("{good}{bad}").as_bytes()).await;
+    let (first, second) = both.split_once("hello").expect("the first answer");
+    assert!(first.starts_with("HTTP/1.1 200 OK"), "{both}");
+    refused(second, 400);
+
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(good.as_bytes()).await.unwrap();
+    let mut said = Vec::new();
+    while !said.ends_with(b"hello") {
+        assert!(stream.read_buf(&mut said).await.unwrap() > 0);
+    }
+    stream.write_all(bad.as_bytes()).await.unwrap();
+    refused(&rest(&mut stream).await, 400);
+}
+
+#[tokio::test]
+async fn answers_that_look_like_a_refusal_of_hyper_are_left_as_they_are() {
+    const PIECE: &str = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\
+                         date: Mon, 30 Nov 2026 16:00:00 GMT\r\n\r\n";
+    const PIECES: usize = 2_000;
+    let stream = || async {
+        let pieces = futures::stream::iter((0..PIECES).map(|_| Ok::<_, io::Error>(PIECE)));
+        // Each piece is written by itself.
+        let pieces = futures::StreamExt::then(pieces, |piece| async {
+            tokio::task::yield_now().await;
+            piece
+        });
+        let length = (PIECE.len() * PIECES).to_string();
+        ([("content-length", length)], Body::from_stream(pieces))
+    };
+    let empty = || async { StatusCode::BAD_REQUEST };
+    let large = || async { "a".repeat(8 << 20) };
+    let router = Router::new().route("/stream", get(stream));
+    let router = router
+        .route("/empty", get(empty))
+        .route("/large", get(large));
+    let address = patient(router).await;
+    let asked = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+
+    let streamed = exchange(address, asked("/stream").as_bytes()).await;
+    let (_, body) = streamed.split_once("\r\n\r\n").unwrap();
+    assert_eq!(body, PIECE.repeat(PIECES));
+    let empty = exchange(address, asked("/empty").as_bytes()).await;
+    assert!(empty.starts_with("HTTP/1.1 400 ") && empty.ends_with("\r\n\r\n"));
+    assert!(!empty.contains("x-openstack-request-id"), "{empty}");
+    let large = exchange(address, asked("/large").as_bytes()).await;
+    let (_, body) = large.split_once("\r\n\r\n").unwrap();
+    assert!(body.len() == 8 << 20 && body.bytes().all(|byte| byte == b'a'));
+}
+
+#[tokio::test]
+async fn a_client_that_begins_with_http_2_is_closed_on() {
+    let address = patient(hello()).await;
+    assert_eq!(
+        exchange(address, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await,
+        ""
+    );
+}
+
 /// A connection that says nothing and stays.
 async fn idle(address: SocketAddr, from: &str) -> TcpStream {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();

@@ -89,6 +89,36 @@ async fn requests_are_answered_by_tls_and_by_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_head_that_cannot_be_read_is_refused_with_a_fault_by_tls_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = issue(folder.path());
+    let address = running(Tls::load(&certificate, &key).unwrap()).await;
+    let large = "a".repeat(500_000);
+    for (head, code) in [
+        ("GET /?all=\"tenants\" HTTP/1.1\r\nhost: x\r\n\r\n", 400),
+        (
+            format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(65_535)).as_str(),
+            414,
+        ),
+        (
+            format!("GET / HTTP/1.1\r\nx: {large}\r\n\r\n").as_str(),
+            431,
+        ),
+    ] {
+        let mut stream = connect(address, &certificate).await.unwrap();
+        assert!(hello(&mut stream).await.starts_with("HTTP/1.1 200 OK"));
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.flush().await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.1 {code} ")), "{head}");
+        assert!(head.contains("x-openstack-request-id: req-"), "{head}");
+        assert!(body.contains(&format!("\"code\":{code}")), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn a_new_certificate_is_shown_to_new_connections_and_old_ones_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let (certificate, key) = issue(folder.path());
