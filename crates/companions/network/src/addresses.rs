@@ -266,7 +266,7 @@ async fn is_way_out(
     if gateway != Some(ip) || receiver.device_owner == owners::ROUTER_INTERFACE {
         return Ok(false);
     }
-    sharing::is_external(tx, &subnet.network_id).await
+    sharing::has_uplink(tx, &subnet.network_id).await
 }
 
 /// Candidates tried one by one before the whole subnet is looked at.

@@ -44,6 +44,8 @@ pub enum Fault {
         "Unable to complete operation on network {0}. There are one or more ports still in use on the network."
     )]
     NetworkInUse(String),
+    #[error("MTU of {network} is not valid, subnet requires a minimum of {least}.")]
+    SubnetMtu { network: String, least: i32 },
     #[error("Unable to complete operation on subnet {id}: {reason}.")]
     SubnetInUse { id: String, reason: String },
     #[error(
@@ -138,6 +140,10 @@ pub enum Fault {
         "Port security must be enabled and port must have an IP address in order to use security groups."
     )]
     GroupsNeedPortSecurity,
+    #[error(
+        "Port has security group associated. Cannot disable port security or IP address until security group is removed."
+    )]
+    PortHasGroups,
     #[error("Request contains duplicate address pair: mac_address {0} ip_address {1}.")]
     DuplicatePair(String, String),
 
@@ -181,6 +187,8 @@ pub enum Fault {
         fixed: String,
         net: String,
     },
+    #[error("Bad floatingip request: {0}.")]
+    BadFloatingIp(String),
     #[error("Bad port_forwarding request: {0}.")]
     BadForwarding(String),
     #[error("Port Forwarding filter {0} is not supported.")]
@@ -196,8 +204,6 @@ pub enum Fault {
         port: String,
         fixed: String,
     },
-    #[error("Network {0} is not a valid external network.")]
-    NotExternal(String),
     #[error(
         "External network {0} cannot be updated to be made non-external, since it has existing gateway ports."
     )]
@@ -359,6 +365,7 @@ impl Fault {
             ),
             F::OverQuota(_) => (CONFLICT, "OverQuota"),
             F::NetworkInUse(_) => (CONFLICT, "NetworkInUse"),
+            F::SubnetMtu { .. } => (CONFLICT, "NetworkMTUSubnetConflict"),
             F::SubnetInUse { .. } => (CONFLICT, "SubnetInUse"),
             F::InvalidSharedSetting(_) => (CONFLICT, "InvalidSharedSetting"),
             F::IpAddressGenerationFailure(_) => (CONFLICT, "IpAddressGenerationFailure"),
@@ -393,6 +400,7 @@ impl Fault {
             F::RuleEthertypeProtocol(..) => (BAD, "SecurityGroupEthertypeConflictWithProtocol"),
             F::PairsNeedPortSecurity => (CONFLICT, "AddressPairAndPortSecurityRequired"),
             F::GroupsNeedPortSecurity => (BAD, "PortSecurityAndIPRequiredForSecurityGroups"),
+            F::PortHasGroups => (CONFLICT, "PortSecurityPortHasSecurityGroup"),
             F::DuplicatePair(..) => (BAD, "DuplicateAddressPairInRequest"),
             F::RouterInUse { .. } => (CONFLICT, "RouterInUse"),
             F::RouterInterfaceInUseByFloatingIp { .. } => {
@@ -408,11 +416,10 @@ impl Fault {
             F::BadRouter(_) => (BAD, "BadRequest"),
             F::NoExternalGateway { .. } => (MISSING, "ExternalGatewayForFloatingIPNotFound"),
             F::FixedIpInUse { .. } => (CONFLICT, "FloatingIPPortAlreadyAssociated"),
-            F::BadForwarding(_) => (BAD, "BadRequest"),
+            F::BadFloatingIp(_) | F::BadForwarding(_) => (BAD, "BadRequest"),
             F::ForwardingFilter(_) => (BAD, "PortForwardingNotSupportFilterField"),
             F::FloatingIpForwards(_) => (CONFLICT, "FipInUseByPortForwarding"),
             F::PortHasFloatingIp { .. } => (CONFLICT, "PortHasBindingFloatingIP"),
-            F::NotExternal(_) => (BAD, "BadRequest"),
             F::ExternalInUse(_) => (CONFLICT, "ExternalNetworkInUse"),
             F::SubnetPoolInUse(_) => (CONFLICT, "SubnetPoolInUse"),
             F::PoolExhausted(_) => (StatusCode::SERVICE_UNAVAILABLE, "SubnetAllocationError"),

@@ -15,7 +15,7 @@ use crate::events::{self, Event};
 use crate::fault::{Fault, Result, kinds, missing};
 use crate::owners;
 use crate::port_life::{self, NewPort};
-use crate::tables::{allocations, floatingips, ports as port_table};
+use crate::tables::{allocations, floatingips, networks as network_table, ports as port_table};
 use crate::views::{self, View};
 use crate::words::Status;
 use crate::{forwardings, networks, ties};
@@ -33,7 +33,10 @@ pub fn scope(cx: &Cx<'_>) -> Condition {
 pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<floatingips::Model> {
     let network = networks::visible(cx, tx, &attrs.text("floating_network_id")).await?;
     if !networks::is_external_for(cx, tx, &network).await? {
-        return Err(Fault::NotExternal(network.id));
+        return Err(Fault::BadFloatingIp(format!(
+            "Network {} is not a valid external network",
+            network.id
+        )));
     }
     let id = store::new_id();
     let new = NewPort {
@@ -65,7 +68,7 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<floatingips::
     if let Some(port) = attrs.opt_text("port_id") {
         associate(cx, tx, &mut row, &port, attrs.opt_text("fixed_ip_address")).await?;
     } else if attrs.opt_text("fixed_ip_address").is_some() {
-        return Err(Fault::BadRequest(
+        return Err(Fault::BadFloatingIp(
             "fixed_ip_address cannot be specified without a port_id".to_owned(),
         ));
     }
@@ -83,7 +86,7 @@ async fn take_address(
     let mut subnets = addresses::subnets_locked(tx, &port.network_id).await?;
     subnets.retain(|subnet| subnet.ip_version == 4);
     if subnets.is_empty() {
-        return Err(Fault::BadRequest(format!(
+        return Err(Fault::BadFloatingIp(format!(
             "Network {} does not contain any IPv4 subnet",
             port.network_id
         )));
@@ -121,13 +124,24 @@ async fn associate(
     // Held, so that the port or its address cannot go unseen: see [`ties`].
     let port = store::hold::<port_table::Entity>(tx, port_id).await?;
     let port = port.ok_or_else(|| missing(&kinds::PORT, port_id))?;
-    if !cx.is_admin() && port.project_id != cx.project() {
-        return Err(missing(&kinds::PORT, port_id));
-    }
     if port.project_id != row.project_id && !cx.is_admin() {
-        return Err(Fault::BadRequest(format!(
-            "Port {port_id} is associated with a different tenant than Floating IP {} and therefore cannot be bound",
-            row.id
+        return Err(match sees(cx, tx, &port).await? {
+            true => Fault::BadFloatingIp(format!(
+                "Cannot process floating IP association with Port {port_id}, since that port is owned by a different \
+                 project"
+            )),
+            false => missing(&kinds::PORT, port_id),
+        });
+    }
+    if port.device_owner == owners::DHCP {
+        return Err(Fault::BadFloatingIp(format!(
+            "Port {port_id} is unable to be assigned a floating IP"
+        )));
+    }
+    let not_v4 = |ip: &&String| ip.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv6());
+    if let Some(ip) = fixed.as_ref().filter(not_v4) {
+        return Err(Fault::BadFloatingIp(format!(
+            "Cannot process floating IP association with {ip}, since that is not an IPv4 address"
         )));
     }
     let held = addresses::of_port(tx, &port.id).await?;
@@ -142,16 +156,16 @@ async fn associate(
             .iter()
             .find(|held| held.ip_address == *ip)
             .ok_or_else(|| {
-                Fault::BadRequest(format!("Port {port_id} does not have fixed ip {ip}"))
+                Fault::BadFloatingIp(format!("Port {port_id} does not have fixed ip {ip}"))
             })?,
         (None, [one]) => one,
         (None, []) => {
-            return Err(Fault::BadRequest(format!(
+            return Err(Fault::BadFloatingIp(format!(
                 "Cannot add floating IP to port {port_id} that has no fixed IPv4 addresses"
             )));
         }
         (None, _) => {
-            return Err(Fault::BadRequest(format!(
+            return Err(Fault::BadFloatingIp(format!(
                 "Port {port_id} has multiple fixed IPv4 addresses. Must provide a specific IPv4 address when assigning a floating IP"
             )));
         }
@@ -184,6 +198,15 @@ async fn associate(
     events::tell(tx, cx.core, Event::Changed, &port).await
 }
 
+/// Whether the caller sees the port: its own, or one on its network.
+async fn sees(cx: &Cx<'_>, tx: &Tx, port: &port_table::Model) -> Result<bool> {
+    if cx.sees_all() || port.project_id == cx.project() {
+        return Ok(true);
+    }
+    let network = store::find::<network_table::Entity>(tx, &port.network_id).await?;
+    Ok(network.is_some_and(|network| network.project_id == cx.project()))
+}
+
 /// Changes a floating address: description, and what it is tied to.
 pub async fn update(
     cx: &Cx<'_>,
@@ -209,7 +232,9 @@ pub async fn update(
     } else if let Some(fixed) = attrs.opt_text("fixed_ip_address") {
         let port = row.port_id.clone();
         let port = port.ok_or_else(|| {
-            Fault::BadRequest("fixed_ip_address cannot be specified without a port_id".to_owned())
+            Fault::BadFloatingIp(
+                "fixed_ip_address cannot be specified without a port_id".to_owned(),
+            )
         })?;
         associate(cx, tx, &mut row, &port, Some(fixed)).await?;
     }

@@ -3,6 +3,7 @@
 mod first;
 mod lists;
 mod port_forwardings;
+mod uplinks;
 
 use sql::schema::{History, Kind};
 
@@ -13,6 +14,7 @@ pub const HISTORY: History = History {
         first::MIGRATION,
         port_forwardings::MIGRATION,
         lists::MIGRATION,
+        uplinks::MIGRATION,
     ],
 };
 

@@ -81,10 +81,7 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<networks::Mod
         description: attrs.text("description"),
         admin_state_up: attrs.flag("admin_state_up", true),
         status: Status::Active,
-        mtu: attrs
-            .number("mtu")
-            .filter(|mtu| *mtu > 0)
-            .map_or(settings.mtu, |mtu| mtu as i32),
+        mtu: wanted_mtu(attrs, settings.mtu)?.unwrap_or(settings.mtu),
         port_security_enabled: attrs.flag("port_security_enabled", true),
         is_default: attrs.flag("is_default", false),
         network_type: NetworkType::Local,
@@ -96,13 +93,9 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<networks::Mod
         created_at: now,
         updated_at: now,
         revision: 1,
+        uplink: true,
     };
     take_provider(cx, attrs, &mut row)?;
-    if row.mtu < 68 {
-        return Err(Fault::InvalidInput(
-            "Requested MTU is too small: at least 68".to_owned(),
-        ));
-    }
     store::insert(tx, row.clone()).await?;
     if row.is_default {
         only_default(tx, &row.id).await?;
@@ -117,6 +110,42 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<networks::Mod
         }
     }
     Ok(row)
+}
+
+/// The largest packet that a body asks for, 0 meaning the usual one.
+fn wanted_mtu(attrs: &Attrs, most: i32) -> Result<Option<i32>> {
+    match attrs.number("mtu") {
+        None => Ok(None),
+        Some(0) => Ok(Some(most)),
+        Some(mtu) => match i32::try_from(mtu) {
+            Ok(mtu) if mtu <= most => Ok(Some(mtu)),
+            _ => Err(Fault::InvalidInput(format!(
+                "Requested MTU is too big, maximum is {most}"
+            ))),
+        },
+    }
+}
+
+/// The smallest packets that every host takes whole, by RFC 791 and RFC 8200. Bytes.
+const LEAST_MTU_V4: i32 = 68;
+const LEAST_MTU_V6: i32 = 1280;
+
+/// Refuses a subnet on a network whose packets are too small for its version of IP.
+pub fn carries(network: &str, mtu: i32, v6: bool) -> Result<()> {
+    let least = if v6 { LEAST_MTU_V6 } else { LEAST_MTU_V4 };
+    // As in Neutron, what is too small for IPv4 is refused in the words for IPv4.
+    let least = if mtu < LEAST_MTU_V4 {
+        LEAST_MTU_V4
+    } else {
+        least
+    };
+    match mtu < least {
+        true => Err(Fault::SubnetMtu {
+            network: network.to_owned(),
+            least,
+        }),
+        false => Ok(()),
+    }
 }
 
 /// Reads provider attributes: what kind of wire the network is.
@@ -205,13 +234,15 @@ pub async fn update(
     attrs.put_flag("admin_state_up", &mut row.admin_state_up);
     attrs.put_flag("port_security_enabled", &mut row.port_security_enabled);
     attrs.put_flag("is_default", &mut row.is_default);
-    if let Some(mtu) = attrs.number("mtu") {
-        if mtu < 68 {
-            return Err(Fault::InvalidInput(
-                "Requested MTU is too small: at least 68".to_owned(),
-            ));
+    if let Some(mtu) = wanted_mtu(attrs, cx.core.settings.mtu)? {
+        row.mtu = mtu;
+        let on_it = subnets::Entity::find()
+            .filter(subnets::Column::NetworkId.eq(&row.id))
+            .all(tx)
+            .await?;
+        for subnet in &on_it {
+            carries(&row.id, mtu, subnet.ip_version == 6)?;
         }
-        row.mtu = mtu as i32;
     }
     if [
         "provider:network_type",
@@ -232,8 +263,9 @@ pub async fn update(
         crate::sharing::set_open(tx, &row.project_id, &row.id, Access::Shared, shared).await?;
     }
     if let Some(external) = attrs.get("router:external").and_then(Value::as_bool) {
-        if external && !sharing::is_external(tx, &row.id).await? {
+        if external && !sharing::has_uplink(tx, &row.id).await? {
             cx.core.host.admit_network(tx, &row.id).await?;
+            row.uplink = true;
         }
         crate::sharing::set_open(tx, &row.project_id, &row.id, Access::External, external).await?;
     }

@@ -306,11 +306,11 @@ async fn update_guards(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs, row: &ports::Model) 
             .filter(port_security_groups::Column::PortId.eq(&row.id))
             .one(tx)
             .await?;
-        if guarded.is_some() {
-            return Err(Fault::GroupsNeedPortSecurity);
-        }
         if row.allowed_address_pairs != "[]" {
             return Err(Fault::PairsNeedPortSecurity);
+        }
+        if guarded.is_some() {
+            return Err(Fault::PortHasGroups);
         }
     }
     Ok(())

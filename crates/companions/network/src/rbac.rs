@@ -4,12 +4,11 @@ use sql::sea_orm::{ActiveModelTrait, ColumnTrait, Condition, EntityTrait, IntoAc
 
 use crate::attributes::Attrs;
 use crate::core::Cx;
-use crate::db::sharing::{EVERYBODY, of_object};
+use crate::db::sharing::{EVERYBODY, has_uplink, is_external, of_object, reaches};
 use crate::db::store::{self, Tx};
 use crate::fault::{Fault, Result, kinds, missing};
-use crate::networks as network_logic;
 use crate::sharing::{free_of_use, owner_of};
-use crate::tables::{networks, rbac_policies};
+use crate::tables::{address_scopes, networks, rbac_policies, subnetpools};
 use crate::views::{self, View};
 use crate::words::{Access, Shareable, Word};
 
@@ -50,39 +49,88 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<rbac_policies
         action,
         target_project: attrs.text("target_tenant"),
     };
-    // Unlike in Neutron: an external network gets an address of the host, so opening one is an operator's deed.
-    if row.action == Access::External && !cx.is_admin() {
-        return Err(Fault::Forbidden(
-            "create_network:router:external".to_owned(),
-        ));
-    }
-    if row.action == Access::External {
-        cx.core.host.admit_network(tx, &row.object_id).await?;
-    }
     let owner = owner_of(tx, row.object_type, &row.object_id).await?;
-    if !cx.is_admin() && owner != cx.project() {
-        let not_found = missing(&kinds::RBAC, row.object_id.clone());
-        if row.object_type != Shareable::Network {
-            return Err(not_found);
-        }
-        return match network_logic::visible(cx, tx, &row.object_id).await {
-            Ok(_) => Err(Fault::InvalidInput(
-                "Only admins can manipulate policies on objects they do not own".to_owned(),
-            )),
-            Err(Fault::NotFound { .. }) => Err(not_found),
-            Err(error) => Err(error),
-        };
-    }
     let same = of_object(tx, &row.object_id).await?;
+    if !cx.is_admin() && owner != cx.project() {
+        let shared = same.iter().any(|policy| reaches(policy, cx.project()));
+        return Err(match cx.sees_all() || shared || is_open(tx, &row).await? {
+            true => Fault::InvalidInput(
+                "Only admins can manipulate policies on objects they do not own".to_owned(),
+            ),
+            false => missing(&kinds::RBAC, row.object_id),
+        });
+    }
     if same
         .iter()
         .any(|p| p.action == row.action && p.target_project == row.target_project)
     {
         return Err(Fault::DuplicateRbac);
     }
+    match row.object_type {
+        Shareable::Network if row.action == Access::External => uplink(cx, tx, &row).await?,
+        Shareable::SubnetPool => scope_is_open(tx, &row).await?,
+        Shareable::Network | Shareable::SecurityGroup | Shareable::AddressScope => {}
+    }
     store::insert(tx, row.clone()).await?;
     revise(tx, &row).await?;
     Ok(row)
+}
+
+/// Whether everybody may use the object without a policy.
+async fn is_open(tx: &Tx, row: &rbac_policies::Model) -> Result<bool> {
+    let id = row.object_id.as_str();
+    Ok(match row.object_type {
+        Shareable::Network | Shareable::SecurityGroup => false,
+        Shareable::SubnetPool => {
+            let pool = store::get::<subnetpools::Entity>(tx, &kinds::SUBNETPOOL, id);
+            pool.await?.shared
+        }
+        Shareable::AddressScope => {
+            let scope = store::get::<address_scopes::Entity>(tx, &kinds::ADDRESS_SCOPE, id);
+            scope.await?.shared
+        }
+    })
+}
+
+/// Decides whether this host is the way out of a network that becomes external by a policy: where an operator makes it,
+/// and its ranges take nothing from the host. A network that its owner opens to others gets nothing of the host.
+async fn uplink(cx: &Cx<'_>, tx: &Tx, row: &rbac_policies::Model) -> Result<()> {
+    let id = row.object_id.as_str();
+    let operator = cx.is_admin();
+    let stays = match operator {
+        true => has_uplink(tx, id).await?,
+        false => is_external(tx, id).await?,
+    };
+    if stays {
+        return Ok(());
+    }
+    if operator {
+        cx.core.host.admit_network(tx, id).await?;
+    }
+    let mut network = store::get::<networks::Entity>(tx, &kinds::NETWORK, id).await?;
+    network.uplink = operator;
+    store::save(tx, network).await?;
+    Ok(())
+}
+
+/// Refuses to share a pool with a project that may not use the pool's address scope.
+async fn scope_is_open(tx: &Tx, row: &rbac_policies::Model) -> Result<()> {
+    let pool = store::get::<subnetpools::Entity>(tx, &kinds::SUBNETPOOL, &row.object_id).await?;
+    let Some(id) = pool.address_scope_id else {
+        return Ok(());
+    };
+    let scope = store::get::<address_scopes::Entity>(tx, &kinds::ADDRESS_SCOPE, &id).await?;
+    let target = row.target_project.as_str();
+    let given = of_object(tx, &id).await?;
+    let open = scope.shared || given.iter().any(|policy| reaches(policy, target));
+    if open || scope.project_id == target {
+        return Ok(());
+    }
+    Err(Fault::InvalidInput(format!(
+        "Failed to create RBAC policy on object {} because target project doesn't have access to associated address \
+         scope",
+        row.object_id
+    )))
 }
 
 /// A policy of a network counts as a change of that.

@@ -41,6 +41,7 @@ pub async fn create(
     let others = addresses::subnets_locked(tx, &network.id).await?;
     let (cidr, pool_id) = choose_range(cx, tx, attrs).await?;
     let version = if cidr.addr().is_ipv4() { 4 } else { 6 };
+    crate::networks::carries(&network.id, network.mtu, version == 6)?;
     if let Some(wanted) = attrs.number("ip_version")
         && wanted != version
     {
@@ -99,7 +100,7 @@ pub async fn create(
     check_dhcp(&row, cidr)?;
     check_modes(&row, cidr)?;
     check_lists(cx, &row)?;
-    if sharing::is_external(tx, &network.id).await? {
+    if sharing::has_uplink(tx, &network.id).await? {
         cx.core.host.admit_subnet(&row)?;
     }
     store::insert(tx, row.clone()).await?;
@@ -361,7 +362,7 @@ pub async fn update(
     check_modes(&row, cidr)?;
     check_dhcp(&row, cidr)?;
     check_lists(cx, &row)?;
-    if attrs.has("gateway_ip") && sharing::is_external(tx, &row.network_id).await? {
+    if attrs.has("gateway_ip") && sharing::has_uplink(tx, &row.network_id).await? {
         cx.core.host.admit_subnet(&row)?;
     }
     let row = store::save(tx, row).await?;

@@ -166,6 +166,9 @@ pub async fn read(core: &Core) -> Result<plane::Wanted> {
     Ok(wanted)
 }
 
+/// The smallest that Linux takes for a device, in bytes. No subnet is on a network with less.
+const LEAST_MTU: u32 = 68;
+
 fn network_of(core: &Core, picture: &Picture, network: &networks::Model) -> Result<plane::Network> {
     let mine = picture
         .subnets
@@ -183,7 +186,7 @@ fn network_of(core: &Core, picture: &Picture, network: &networks::Model) -> Resu
     let domain = dns::domain(&core.settings, &network.dns_domain);
     Ok(plane::Network {
         id: network.id.clone(),
-        mtu: u32::try_from(network.mtu).unwrap_or(1500),
+        mtu: u32::try_from(network.mtu).unwrap_or(1500).max(LEAST_MTU),
         admin_up: network.admin_state_up,
         subnets: mine.iter().map(subnet_of).collect::<Result<_>>()?,
         dhcp_port: server.map(|port| plane::DhcpPort {
@@ -196,12 +199,19 @@ fn network_of(core: &Core, picture: &Picture, network: &networks::Model) -> Resu
             .collect::<Result<_>>()?,
         dns_domain: Some(domain.to_owned()).filter(|domain| !domain.is_empty()),
         metadata: core.settings.metadata && server.is_some(),
-        uplink: external.then(|| uplink_of(mine)).transpose()?,
+        uplink: uplink_of(external, network, mine)?,
     })
 }
 
-/// The host is the router of an external network: it has the gateway's address.
-fn uplink_of(subnets: &[subnets::Model]) -> Result<plane::Uplink> {
+/// The host is the router of a network that an operator made external: it has the gateway's address.
+fn uplink_of(
+    external: bool,
+    network: &networks::Model,
+    subnets: &[subnets::Model],
+) -> Result<Option<plane::Uplink>> {
+    if !external || !network.uplink {
+        return Ok(None);
+    }
     let mut addresses = Vec::new();
     for subnet in subnets {
         let Some(gateway) = subnet
@@ -214,7 +224,7 @@ fn uplink_of(subnets: &[subnets::Model]) -> Result<plane::Uplink> {
         let range = crate::ranges::range(subnet)?;
         addresses.extend(IpNet::new(gateway, range.prefix_len()).ok());
     }
-    Ok(plane::Uplink { addresses })
+    Ok(Some(plane::Uplink { addresses }))
 }
 
 fn subnet_of(subnet: &subnets::Model) -> Result<plane::Subnet> {
@@ -484,3 +494,6 @@ pub fn is_own(device_owner: &str) -> bool {
     ]
     .contains(&device_owner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,7 +48,8 @@ pub static NETWORK: &[Attribute] = &[
     ]),
     a("is_default", Absent, PUT, k::flag)
         .ruled(&["create_network:is_default", "update_network:is_default"]),
-    a("mtu", Absent, PUT, k::size),
+    a("mtu", Absent, PUT, k::size)
+        .within("at most `[network] mtu`; a device has at least 68, with less the network has no subnets"),
     a("port_security_enabled", Default("true"), PUT, k::flag),
     a("provider:network_type", Absent, PUT, k::text)
         .ruled(&[
@@ -103,8 +104,8 @@ pub static SUBNET: &[Attribute] = &[
     a("enable_dhcp", Default("true"), PUT, k::flag),
     a("ipv6_ra_mode", Absent, FIX, k::ipv6_mode),
     a("ipv6_address_mode", Absent, FIX, k::ipv6_mode),
-    a("service_types", Default("[]"), PUT, k::texts)
-        .ruled(&["create_subnet:service_types", "update_subnet:service_types"]),
+    // Neutron has rules about them that it never asks: they are the owner's.
+    a("service_types", Default("[]"), PUT, k::texts),
     a("dns_publish_fixed_ip", Default("false"), PUT, k::flag).refused(&["false"], NO_NAMES),
     a("segment_id", Never, FIX, k::uuid_or_null).ruled(&["get_subnet:segment_id"]),
     // Only a filter: whether its network is shared with the caller.

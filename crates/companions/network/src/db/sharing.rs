@@ -7,7 +7,7 @@ use sql::sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter,
 };
 
-use super::store::among;
+use super::store::{self, among};
 use crate::fault::Result;
 use crate::tables::{networks, rbac_policies, security_groups, subnets};
 use crate::words::{Access, Shareable};
@@ -111,6 +111,12 @@ pub async fn of_objects(
             .push(row);
     }
     Ok(by_object)
+}
+
+/// Whether this host is the way out of the network: an operator made it external.
+pub async fn has_uplink(db: &impl ConnectionTrait, id: &str) -> Result<bool> {
+    let network = store::find::<networks::Entity>(db, id).await?;
+    Ok(network.is_some_and(|network| network.uplink) && is_external(db, id).await?)
 }
 
 /// Whether the network is external.

@@ -250,6 +250,7 @@ mod tests {
             created_at: now(),
             updated_at: now(),
             revision: 1,
+            uplink: true,
         };
         let first = "0badcafe-1111-4111-8111-111111111111";
         insert(&tx, network(first)).await.expect("inserted");

@@ -106,14 +106,12 @@ pub static RULES: &[Rule] = &[
         "create_subnet",
         "rule:admin_only or (role:member and rule:network_owner)",
     ),
-    r("create_subnet:service_types", ADMIN),
     r(
         "get_subnet",
         "rule:admin_only or rule:service_api or rule:project_reader or rule:shared or rule:external_network or (role:reader and rule:network_owner)",
     ),
     r("get_subnet:segment_id", ADMIN),
     r("update_subnet", SUBNET_OWNER),
-    r("update_subnet:service_types", ADMIN),
     r("delete_subnet", SUBNET_OWNER),
     // Ports. Devices `network:…` are the service's own: unlike in Neutron the owner of a network makes none by hand.
     r("create_port", NET_OWNER_OR_SHARED),

@@ -126,7 +126,8 @@ async fn take_port(
     if !cx.is_admin() && port.project_id != cx.project() {
         return Err(crate::fault::missing(&kinds::PORT, id));
     }
-    if !port.device_id.is_empty() && port.device_id != row.id {
+    // As in Neutron, also where the device is this router.
+    if !port.device_id.is_empty() {
         return Err(Fault::PortInUse {
             port: port.id,
             network: port.network_id,

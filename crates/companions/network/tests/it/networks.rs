@@ -220,7 +220,7 @@ async fn several_networks_are_made_in_one_request_or_none() {
             .ok(DEMO, Method::POST, "/v2.0/networks", Some(body), 201)
             .await;
         assert_eq!(made["networks"].as_array().map(Vec::len), Some(2));
-        let broken = json!({"networks": [{"name": "c"}, {"mtu": 1}]});
+        let broken = json!({"networks": [{"name": "c"}, {"mtu": 1501}]});
         cloud
             .ok(DEMO, Method::POST, "/v2.0/networks", Some(broken), 400)
             .await;
@@ -345,18 +345,61 @@ async fn a_project_gets_its_topology_on_demand() {
 }
 
 #[tokio::test]
-async fn a_member_makes_no_network_external_by_a_policy() {
+async fn a_member_opens_its_network_to_the_routers_of_one_project() {
     for cloud in Cloud::all().await {
         let (network, _) = cloud.net("10.0.0.0/24").await;
-        let policy = json!({"object_type": "network", "object_id": network["id"],
-            "action": "access_as_external", "target_tenant": "p-demo"});
-        assert_eq!(
-            cloud
-                .not_made(DEMO, "rbac-policies", policy.clone(), 403)
-                .await,
-            "PolicyNotAuthorized"
-        );
-        cloud.make(ADMIN, "rbac-policies", policy).await;
+        let policy = |target: &str| {
+            json!({"object_type": "network", "object_id": network["id"],
+                "action": "access_as_external", "target_tenant": target})
+        };
+        let all = cloud.not_made(DEMO, "rbac-policies", policy("*"), 403);
+        assert_eq!(all.await, "PolicyNotAuthorized");
+        cloud
+            .not_made(OTHER, "rbac-policies", policy("p-other"), 404)
+            .await;
+        let made = cloud.make(DEMO, "rbac-policies", policy("p-other")).await;
+        let seen = cloud.show(OTHER, "networks", &network["id"]).await;
+        assert_eq!(seen["router:external"], true);
+        let router = json!({"external_gateway_info": {"network_id": network["id"]}});
+        let router = cloud.make(OTHER, "routers", router).await;
+        let kept = cloud.not_removed(DEMO, "rbac-policies", &made["id"], 409);
+        assert_eq!(kept.await, "RbacPolicyInUse");
+        cloud.remove(OTHER, "routers", &router["id"]).await;
+        cloud.remove(DEMO, "rbac-policies", &made["id"]).await;
+        let path = format!("/v2.0/networks/{}", text(&network["id"]));
+        cloud.refused(OTHER, Method::GET, &path, None, 404).await;
+        // An operator may make it external to all.
+        cloud.make(ADMIN, "rbac-policies", policy("*")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_network_whose_packets_are_too_small_or_too_big_is_refused_where_that_matters() {
+    for cloud in Cloud::all().await {
+        let big = cloud.not_made(DEMO, "networks", json!({"mtu": 1501}), 400);
+        assert_eq!(big.await, "InvalidInput");
+        for (mtu, cidr, version) in [(67, "10.0.0.0/24", 4), (1279, "2001:db8::/64", 6)] {
+            let network = cloud.make(DEMO, "networks", json!({"mtu": mtu})).await;
+            assert_eq!(network["mtu"], mtu);
+            let subnet = json!({"network_id": network["id"], "cidr": cidr, "ip_version": version});
+            let small = cloud.not_made(DEMO, "subnets", subnet.clone(), 409);
+            assert_eq!(small.await, "NetworkMTUSubnetConflict");
+            let enough = json!({"mtu": mtu + 1});
+            cloud.change(DEMO, "networks", &network["id"], enough).await;
+            cloud.make(DEMO, "subnets", subnet).await;
+            let path = format!("/v2.0/networks/{}", text(&network["id"]));
+            for (mtu, status, kind) in [
+                (mtu, 409, "NetworkMTUSubnetConflict"),
+                (1501, 400, "InvalidInput"),
+            ] {
+                let body = Some(json!({"network": {"mtu": mtu}}));
+                let refused = cloud.refused(DEMO, Method::PUT, &path, body, status);
+                assert_eq!(refused.await, kind);
+            }
+            let usual = json!({"mtu": 0});
+            let usual = cloud.change(DEMO, "networks", &network["id"], usual).await;
+            assert_eq!(usual["mtu"], 1500);
+        }
     }
 }
 
@@ -414,18 +457,36 @@ async fn the_default_external_network_stays_open_to_all() {
 #[tokio::test]
 async fn sharing_what_somebody_else_owns_is_refused_and_what_nobody_shows_is_not_found() {
     for cloud in Cloud::all().await {
-        let network = cloud.make(DEMO, "networks", json!({"name": "x"})).await;
-        let policy = |target: &str| {
-            json!({"object_type": "network", "object_id": network["id"],
-                "action": "access_as_shared", "target_tenant": target})
-        };
-        cloud
-            .not_made(OTHER, "rbac-policies", policy("p-third"), 404)
-            .await;
-        cloud.make(DEMO, "rbac-policies", policy("p-other")).await;
-        cloud
-            .not_made(OTHER, "rbac-policies", policy("p-third"), 400)
-            .await;
+        let named = json!({"name": "x"});
+        let network = cloud.make(DEMO, "networks", named.clone()).await;
+        let group = cloud.make(DEMO, "security-groups", named).await;
+        let scope = json!({"name": "x", "ip_version": 4});
+        let scope = cloud.make(DEMO, "address-scopes", scope).await;
+        let pool = json!({"name": "x", "prefixes": ["10.0.0.0/16"]});
+        let pool = cloud.make(DEMO, "subnetpools", pool).await;
+        for (kind, object) in [
+            ("network", &network),
+            ("security_group", &group),
+            ("address_scope", &scope),
+            ("subnetpool", &pool),
+        ] {
+            let policy = |target: &str| {
+                json!({"object_type": kind, "object_id": object["id"],
+                    "action": "access_as_shared", "target_tenant": target})
+            };
+            cloud
+                .not_made(OTHER, "rbac-policies", policy("p-third"), 404)
+                .await;
+            cloud.make(DEMO, "rbac-policies", policy("p-other")).await;
+            cloud
+                .not_made(OTHER, "rbac-policies", policy("p-third"), 400)
+                .await;
+        }
+        let everybody = json!({"name": "x", "ip_version": 4, "shared": true});
+        let everybody = cloud.make(ADMIN, "address-scopes", everybody).await;
+        let policy = json!({"object_type": "address_scope", "object_id": everybody["id"],
+            "action": "access_as_shared", "target_tenant": "p-third"});
+        cloud.not_made(OTHER, "rbac-policies", policy, 400).await;
     }
 }
 

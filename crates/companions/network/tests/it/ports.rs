@@ -179,9 +179,9 @@ async fn port_security_and_its_groups_belong_together() {
         let off = json!({"port": {"port_security_enabled": false}});
         assert_eq!(
             cloud
-                .refused(DEMO, Method::PUT, &path, Some(off), 400)
+                .refused(DEMO, Method::PUT, &path, Some(off), 409)
                 .await,
-            "PortSecurityAndIPRequiredForSecurityGroups"
+            "PortSecurityPortHasSecurityGroup"
         );
         let off = json!({"port_security_enabled": false, "security_groups": []});
         let port = cloud.change(DEMO, "ports", &port["id"], off).await;

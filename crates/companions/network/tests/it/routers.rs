@@ -94,6 +94,9 @@ async fn a_port_becomes_an_interface_and_overlaps_are_refused() {
         )
         .await;
         assert_eq!(joined["port_id"], port["id"]);
+        let again = json!({"port_id": port["id"]});
+        let again = refused(&cloud, &router, "add_router_interface", again, 409);
+        assert_eq!(again.await, "PortInUse");
         refused(
             &cloud,
             &router,
@@ -303,6 +306,47 @@ async fn a_floating_address_needs_a_way_out() {
                 .await
                 .is_empty()
         );
+    }
+}
+
+#[tokio::test]
+async fn a_floating_address_goes_to_a_port_of_its_own_project() {
+    for cloud in Cloud::all().await {
+        let (external, _) = cloud.external("203.0.113.0/24").await;
+        let (network, _) = cloud.net("10.0.0.0/24").await;
+        let port = |owner: &str| json!({"network_id": network["id"], "project_id": owner});
+        let own = cloud.make(ADMIN, "ports", port("p-demo")).await;
+        let theirs = cloud.make(ADMIN, "ports", port("p-other")).await;
+        let elsewhere = cloud.make(OTHER, "networks", json!({})).await;
+        let hidden = json!({"network_id": elsewhere["id"]});
+        let hidden = cloud.make(OTHER, "ports", hidden).await;
+        let of_network = format!("network_id={}", text(&network["id"]));
+        let of_network = format!("device_owner=network:dhcp&{of_network}");
+        let service = cloud.list(ADMIN, "ports", &of_network).await;
+        let floating = json!({"floating_network_id": external["id"]});
+        let floating = cloud.make(DEMO, "floatingips", floating).await;
+        let path = format!("/v2.0/floatingips/{}", text(&floating["id"]));
+        for (who, body, status, kind) in [
+            (DEMO, json!({"port_id": theirs["id"]}), 400, "BadRequest"),
+            (DEMO, json!({"port_id": hidden["id"]}), 404, "PortNotFound"),
+            (
+                ADMIN,
+                json!({"port_id": service[0]["id"]}),
+                400,
+                "BadRequest",
+            ),
+            (
+                DEMO,
+                json!({"port_id": own["id"], "fixed_ip_address": "2001:db8::1"}),
+                400,
+                "BadRequest",
+            ),
+        ] {
+            let about = format!("{who} {body}");
+            let body = Some(json!({"floatingip": body}));
+            let refused = cloud.refused(who, Method::PUT, &path, body, status).await;
+            assert_eq!(refused, kind, "{about}");
+        }
     }
 }
 

@@ -345,3 +345,46 @@ async fn the_bounds_of_a_pool_and_of_its_scope_are_kept() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_pool_is_shared_with_those_whom_its_scope_is_open_to() {
+    for cloud in Cloud::all().await {
+        let policy = |kind: &str, object: &Value, target: &str| {
+            json!({"object_type": kind, "object_id": object["id"], "action": "access_as_shared",
+                   "target_tenant": target})
+        };
+        let scope = json!({"name": "s", "ip_version": 4});
+        let scope = cloud.make(ADMIN, "address-scopes", scope).await;
+        let open = policy("address_scope", &scope, "p-demo");
+        cloud.make(ADMIN, "rbac-policies", open).await;
+        let pool =
+            json!({"name": "p", "prefixes": ["10.0.0.0/16"], "address_scope_id": scope["id"]});
+        let pool = cloud.make(DEMO, "subnetpools", pool).await;
+        let wish = policy("subnetpool", &pool, "p-other");
+        let refused = cloud.not_made(DEMO, "rbac-policies", wish.clone(), 400);
+        assert_eq!(refused.await, "InvalidInput");
+        let open = policy("address_scope", &scope, "p-other");
+        cloud.make(ADMIN, "rbac-policies", open).await;
+        cloud.make(DEMO, "rbac-policies", wish).await;
+    }
+}
+
+#[tokio::test]
+async fn the_owner_of_a_network_says_which_ports_its_subnets_serve() {
+    for cloud in Cloud::all().await {
+        let network = cloud.make(DEMO, "networks", json!({})).await;
+        let subnet = |cidr: &str, kind: &str| json!({"network_id": network["id"], "cidr": cidr, "ip_version": 4, "service_types": [kind]});
+        let first = subnet("192.168.1.0/24", "test:one");
+        let first = cloud.make(DEMO, "subnets", first).await;
+        let second = subnet("192.168.2.0/24", "test:two");
+        cloud.make(DEMO, "subnets", second).await;
+        for (kind, begins) in [("test:one", "192.168.1."), ("test:two", "192.168.2.")] {
+            let port = json!({"network_id": network["id"], "device_owner": kind});
+            let port = cloud.make(DEMO, "ports", port).await;
+            assert!(ip(&port).starts_with(begins), "{port}");
+        }
+        let all = json!({"service_types": []});
+        let first = cloud.change(DEMO, "subnets", &first["id"], all).await;
+        assert_eq!(first["service_types"], json!([]));
+    }
+}
