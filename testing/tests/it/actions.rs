@@ -290,6 +290,13 @@ async fn an_event_is_seen_while_it_is_under_way_and_ends_with_its_action() {
         assert_eq!(events[0]["result"], result, "{record}: {events:?}");
         assert!(events[0]["finish_time"].is_string(), "{events:?}");
     }
+    // It began when it was first seen, not when it ended.
+    for (record, begun) in [(&found[1], &stopping), (&found[2], &building)] {
+        let ended = events(&demo, &server.id, record).await.remove(0);
+        assert_eq!(ended["start_time"], begun["start_time"], "{ended}");
+        let (start, finish) = (ended["start_time"].as_str(), ended["finish_time"].as_str());
+        assert!(start < finish, "{ended}");
+    }
     cloud.audit().await;
 }
 

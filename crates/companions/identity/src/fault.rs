@@ -45,10 +45,7 @@ pub enum Fault {
     /// The line of password checks is full: the asker's own, or everybody's.
     #[error("Too many password checks are waiting. Try again in a moment.")]
     Busy(Busy),
-    /// Known, but not built here (yet).
-    #[error("The action you have requested has not been implemented.")]
-    NotBuilt,
-    /// The same of a part of a body; the text says which.
+    /// A call or a part of a body that is known, but not built here (yet); the text says which.
     #[error("{0}")]
     Later(String),
     /// The database failed; details stay in the log.
@@ -80,7 +77,7 @@ impl From<Refused> for Fault {
         match refused {
             Refused::NoPath | Refused::NotInVersion => Fault::NoSuchPath,
             Refused::NoVerb(_) => Fault::NoSuchVerb,
-            Refused::NotBuilt(_) | Refused::Gone => Fault::NotBuilt,
+            Refused::NotBuilt(_) | Refused::Gone => Fault::Later(refused.to_string()),
             Refused::Body(BodyError::TooLarge) => Fault::TooLarge,
             Refused::Malformed(_) => Fault::expecting("valid JSON", "request body"),
             refused => Fault::BadRequest(refused.to_string()),
@@ -147,7 +144,7 @@ impl Fault {
             Fault::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Fault::Busy(Busy::Yours(_)) => StatusCode::TOO_MANY_REQUESTS,
             Fault::Busy(Busy::Everybodys(_)) => StatusCode::SERVICE_UNAVAILABLE,
-            Fault::NotBuilt | Fault::Later(_) => StatusCode::NOT_IMPLEMENTED,
+            Fault::Later(_) => StatusCode::NOT_IMPLEMENTED,
             Fault::Sql(error) if error.is_full() => StatusCode::SERVICE_UNAVAILABLE,
             Fault::Sql(_) | Fault::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }

@@ -181,3 +181,37 @@ fn judged(
         (false, true) => (true, ""),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use compute_model::host::Service;
+
+    use super::*;
+
+    #[test]
+    fn a_host_that_is_not_heard_of_is_down_and_only_one_that_was_disabled_is_disabled() {
+        let now = Utc::now();
+        let service = |disabled, forced_down, seconds| Service {
+            seq: 1,
+            id: "s".to_owned(),
+            host: "h".to_owned(),
+            binary: hosts::COMPUTE.to_owned(),
+            disabled,
+            disabled_reason: None,
+            forced_down,
+            last_seen: Some(now - TimeDelta::seconds(seconds)),
+            created_at: now,
+            updated_at: None,
+        };
+        for (disabled, forced_down, seconds, wanted) in [
+            (false, false, 10, (true, "")),
+            (false, false, 61, (false, "down")),
+            (false, true, 10, (false, "down")),
+            (true, false, 10, (false, "disabled")),
+            (true, false, 61, (false, "disabled")),
+        ] {
+            let service = service(disabled, forced_down, seconds);
+            assert_eq!(judged(&service, now, TimeDelta::seconds(60)), wanted);
+        }
+    }
+}

@@ -162,7 +162,7 @@ async fn what_is_not_built_says_so() {
         .expect(501);
     assert_eq!(
         reply.message(),
-        "The action you have requested has not been implemented."
+        "GET /v3/OS-FEDERATION/identity_providers is not built yet."
     );
 }
 
