@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::StatusCode;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use telemetry::Checks;
-use web::Authenticator;
+use web::{Authenticator, request_id};
 
 use crate::companions::Companions;
 use crate::health;
@@ -66,5 +66,24 @@ fn fault(status: StatusCode, message: &str) -> Response {
     let title = status.canonical_reason().unwrap_or("Error");
     let code = status.as_u16();
     let body = serde_json::json!({"error": {"code": code, "title": title, "message": message}});
-    (status, axum::Json(body)).into_response()
+    let id = request_id::of(&HeaderMap::new()).local;
+    tracing::info!(%id, status = code, "answered at the front door");
+    let mut response = (status, axum::Json(body)).into_response();
+    let id = HeaderValue::from_str(&id).expect("an id is plain ASCII");
+    response.headers_mut().insert(request_id::HEADER, id);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_the_front_door_refuses_has_a_request_id() {
+        for response in [nowhere().await, no_such_method().await] {
+            let id = response.headers().get(request_id::HEADER);
+            let id = id.and_then(|id| id.to_str().ok()).expect("an id");
+            assert!(id.starts_with("req-"), "{id}");
+        }
+    }
 }

@@ -278,7 +278,7 @@ async fn answers_that_look_like_a_refusal_of_hyper_are_left_as_they_are() {
     let stream = || async {
         let pieces = futures::stream::iter((0..PIECES).map(|_| Ok::<_, io::Error>(PIECE)));
         // Each piece is written by itself.
-        let pieces = futures::StreamExt::then(pieces, |piece| async {
+        let pieces = futures::StreamExt::then(pieces, |piece| async move {
             tokio::task::yield_now().await;
             piece
         });
