@@ -108,7 +108,7 @@ impl Drop for Followed {
     }
 }
 
-/// Where the stream of a connection is found again when hyper refused a head on it, with the status it wanted to answer.
+/// Where the stream of a connection is found again when hyper refused a head on it, with the status that it answers.
 pub(super) type Back<S> = Arc<Mutex<Option<(S, StatusCode)>>>;
 
 /// A connection's stream, as hyper sees it.
