@@ -106,6 +106,10 @@ impl Model {
             Move::Operate(Operation::ShelveOffload) => {
                 self.by(&lifecycle::operation(Operation::ShelveOffload))
             }
+            // Asked before state and lock, as with Nova: a server that does not have it cannot lose it.
+            Move::Volume(DeviceChange::DetachVolume, number) if !self.volumes.contains(&number) => {
+                Expected::Refused(404)
+            }
             _ if self.locked => CONFLICT,
             Move::ForceDelete => Expected::Goes,
             Move::Operate(operation) => self.by(&lifecycle::operation(operation)),
@@ -159,10 +163,9 @@ impl Model {
                 after.volumes.insert(number);
             }),
             (DeviceChange::AttachVolume, _) => Expected::Refused(400),
-            (_, true) => self.with(|after| {
+            _ => self.with(|after| {
                 after.volumes.remove(&number);
             }),
-            (_, false) => Expected::Refused(404),
         }
     }
 
