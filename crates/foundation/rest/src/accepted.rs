@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-/// What becomes of an attribute.
+/// What becomes of an attribute, or of a parameter of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     Honoured,

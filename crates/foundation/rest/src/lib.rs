@@ -15,6 +15,7 @@ mod answer;
 mod call;
 mod frame;
 mod paging;
+pub mod parameters;
 mod refused;
 mod row;
 mod table;
