@@ -1,6 +1,8 @@
 //! What a list of images is asked for: filters, order and page, read from the query string.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
+use rest::accepted::Fate;
+use rest::parameters::Parameter;
 use web::Query;
 
 use crate::fault::Fault;
@@ -125,6 +127,33 @@ const NUMBERS: [(&str, NumberColumn); 4] = [
     ("min_ram", NumberColumn::MinRam),
 ];
 
+const CHANGES_SINCE: &str = "The \"changes-since\" filter is no longer available on v2.";
+const IN: Fate = Fate::Within("also one of several by `in:`");
+const MOMENT: Fate = Fate::Within("equal, or by `gt:`, `gte:`, `lt:`, `lte:`, `eq:`, `neq:`");
+
+/// Filters beside texts and numbers.
+const OTHERS: [(&str, Fate); 10] = [
+    (
+        "changes-since",
+        Fate::Refused {
+            unless: &[],
+            why: CHANGES_SINCE,
+        },
+    ),
+    ("created_at", MOMENT),
+    ("os_hidden", Fate::Honoured),
+    ("protected", Fate::Honoured),
+    ("size_max", Fate::Honoured),
+    ("size_min", Fate::Honoured),
+    ("status", IN),
+    (
+        "tag",
+        Fate::Within("several times: images that have all of them"),
+    ),
+    ("updated_at", MOMENT),
+    ("visibility", Fate::Honoured),
+];
+
 /// Keys that are no filters.
 const PAGING: [&str; 6] = [
     "limit",
@@ -134,6 +163,18 @@ const PAGING: [&str; 6] = [
     "sort_dir",
     "member_status",
 ];
+
+/// What the query of the list may say.
+pub fn parameters() -> Vec<Parameter> {
+    let fate = |many: bool| if many { IN } else { Fate::Honoured };
+    let texts = TEXTS.iter();
+    let texts = texts.map(|&(name, _, many)| Parameter::new(name, fate(many)));
+    let numbers = NUMBERS.iter().map(|&(name, _)| Parameter::honoured(name));
+    let others = OTHERS.iter();
+    let others = others.map(|&(name, fate)| Parameter::new(name, fate));
+    let paging = PAGING.iter().copied().map(Parameter::honoured);
+    texts.chain(numbers).chain(others).chain(paging).collect()
+}
 
 /// Limits of a page.
 #[derive(Debug, Clone, Copy)]
@@ -186,9 +227,7 @@ impl Listing {
             "visibility" => self.seen = visibility(value)?,
             "os_hidden" => self.os_hidden = flag("os_hidden", &value.to_lowercase())?,
             "changes-since" => {
-                return Err(Fault::BadRequest(
-                    "The \"changes-since\" filter is no longer available on v2.".to_owned(),
-                ));
+                return Err(Fault::BadRequest(CHANGES_SINCE.to_owned()));
             }
             _ => {
                 let filter = filter(key, value)?;
@@ -374,7 +413,10 @@ fn order(query: &Query) -> Result<Vec<(SortKey, bool)>, Fault> {
         }
         for part in sort.trim().split(',') {
             let (key, direction) = part.split_once(':').unwrap_or((part, "desc"));
-            order.push((sort_key(key.trim())?, descending(direction.trim())?));
+            order.push((
+                key_of(key.trim(), &SORT_KEYS)?,
+                descending(direction.trim())?,
+            ));
         }
     } else {
         let keys: Vec<_> = query.all("sort_key").collect();
@@ -387,7 +429,10 @@ fn order(query: &Query) -> Result<Vec<(SortKey, bool)>, Fault> {
         let fallback = directions.first().copied().unwrap_or("desc");
         for (at, key) in keys.iter().enumerate() {
             let direction = directions.get(at).copied().unwrap_or(fallback);
-            order.push((sort_key(key.trim())?, descending(direction.trim())?));
+            order.push((
+                key_of(key.trim(), &SORT_KEYS)?,
+                descending(direction.trim())?,
+            ));
         }
         if keys.is_empty() {
             order.push((SortKey::CreatedAt, descending(fallback.trim())?));
@@ -403,10 +448,14 @@ fn order(query: &Query) -> Result<Vec<(SortKey, bool)>, Fault> {
     Ok(order)
 }
 
-fn sort_key(text: &str) -> Result<SortKey, Fault> {
-    let found = SORT_KEYS.iter().find(|(name, _)| *name == text);
+/// The column that a sort key names.
+///
+/// # Errors
+/// 400: it is none of `keys`.
+pub fn key_of<K: Copy>(text: &str, keys: &[(&str, K)]) -> Result<K, Fault> {
+    let found = keys.iter().find(|(name, _)| *name == text);
     found.map(|(_, key)| *key).ok_or_else(|| {
-        let names: Vec<_> = SORT_KEYS.iter().map(|(name, _)| *name).collect();
+        let names: Vec<_> = keys.iter().map(|(name, _)| *name).collect();
         Fault::BadRequest(format!(
             "Invalid sort key: {text}. It must be one of the following: {}.",
             names.join(", ")
@@ -414,7 +463,11 @@ fn sort_key(text: &str) -> Result<SortKey, Fault> {
     })
 }
 
-fn descending(text: &str) -> Result<bool, Fault> {
+/// Whether a direction is downwards.
+///
+/// # Errors
+/// 400: it is none.
+pub fn descending(text: &str) -> Result<bool, Fault> {
     match text {
         "asc" => Ok(false),
         "desc" | "" => Ok(true),

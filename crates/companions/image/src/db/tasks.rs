@@ -5,8 +5,8 @@ use std::time::Duration;
 use chrono::Utc;
 use sql::sea_orm::sea_query::{Expr, ExprTrait};
 use sql::sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, ModelTrait,
+    Order, QueryFilter, QueryOrder, QuerySelect,
 };
 
 use crate::tables::{TaskStatus, task};
@@ -25,43 +25,64 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: &str) -> Result<Option<task::M
     task::Entity::find_by_id(id).one(db).await
 }
 
-/// Which tasks are listed.
+/// Which tasks are listed, and in which order.
 #[derive(Debug, Default)]
 pub struct Wanted<'a> {
-    pub kind: Option<&'a str>,
+    /// Columns of texts, with what they must hold.
+    pub equal: Vec<(task::Column, &'a str)>,
     pub status: Option<TaskStatus>,
-    pub image: Option<&'a str>,
-    pub owner: Option<&'a str>,
+    /// A column that holds something in every row: what is sorted by before the age.
+    pub sorted_by: Option<task::Column>,
+    /// Upwards: the oldest first.
+    pub ascending: bool,
     /// At most so many, behind this one.
     pub limit: Option<u64>,
     pub marker: Option<&'a task::Model>,
 }
 
-/// Tasks, newest first.
+/// Tasks, newest first if no other order is asked for.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     wanted: &Wanted<'_>,
 ) -> Result<Vec<task::Model>, DbErr> {
     use task::Column as T;
-    let behind = wanted.marker.map(|marker| {
-        let as_old = T::CreatedAt
-            .eq(marker.created_at)
-            .and(T::Id.lt(marker.id.as_str()));
-        T::CreatedAt.lt(marker.created_at).or(as_old)
-    });
-    let conditions = Condition::all()
-        .add_option(wanted.kind.map(|kind| T::Kind.eq(kind)))
+    let columns = wanted.sorted_by.into_iter().chain([T::CreatedAt, T::Id]);
+    let columns: Vec<T> = columns.collect();
+    let behind = wanted
+        .marker
+        .map(|marker| behind(&columns, wanted.ascending, marker));
+    let equal = wanted.equal.iter().map(|(column, text)| column.eq(*text));
+    let conditions = equal
+        .fold(Condition::all(), Condition::add)
         .add_option(wanted.status.map(|status| T::Status.eq(status)))
-        .add_option(wanted.image.map(|image| T::ImageId.eq(image)))
-        .add_option(wanted.owner.map(|owner| T::Owner.eq(owner)))
         .add_option(behind);
-    task::Entity::find()
-        .filter(conditions)
-        .order_by_desc(T::CreatedAt)
-        .order_by_desc(T::Id)
-        .limit(wanted.limit)
-        .all(db)
-        .await
+    let order = || match wanted.ascending {
+        true => Order::Asc,
+        false => Order::Desc,
+    };
+    let rows = task::Entity::find().filter(conditions);
+    let rows = columns
+        .iter()
+        .fold(rows, |rows, column| rows.order_by(*column, order()));
+    rows.limit(wanted.limit).all(db).await
+}
+
+/// Tasks behind the marker: alike in the first columns and beyond it in the next, for each beginning of the order.
+fn behind(columns: &[task::Column], ascending: bool, marker: &task::Model) -> Condition {
+    let mut any = Condition::any();
+    for (at, column) in columns.iter().enumerate() {
+        let value = marker.get(*column);
+        let beyond = match ascending {
+            true => column.gt(value),
+            false => column.lt(value),
+        };
+        let earlier = columns[..at].iter();
+        let alike = earlier.fold(beyond, |all, earlier| {
+            all.and(earlier.eq(marker.get(*earlier)))
+        });
+        any = any.add(alike);
+    }
+    any
 }
 
 /// Tasks that have not ended.

@@ -84,3 +84,30 @@ fn bad_values_are_refused() {
         assert!(matches!(parse(bad), Err(Fault::BadRequest(_))), "{bad}");
     }
 }
+
+#[test]
+fn what_the_table_knows_changes_the_list_or_is_refused_and_is_no_property() {
+    let plain = format!("{:?}", parse("").expect("valid"));
+    for Parameter { name, fate, .. } in parameters() {
+        let said = parse(&format!("{name}=zz"));
+        match (fate, said) {
+            (Fate::Refused { why, .. }, said) => {
+                assert_eq!(said.expect_err(name).to_string(), why);
+            }
+            (_, Ok(listing)) => {
+                assert_ne!(format!("{listing:?}"), plain, "{name}");
+                let mut filters = listing.filters.iter();
+                assert!(
+                    !filters.any(|one| matches!(one, Filter::Property(..))),
+                    "{name}"
+                );
+            }
+            (_, Err(_)) => {}
+        }
+    }
+    let other = parse("colour=zz").expect("valid").filters;
+    assert_eq!(
+        other,
+        [Filter::Property("colour".to_owned(), "zz".to_owned())]
+    );
+}

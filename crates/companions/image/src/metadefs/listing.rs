@@ -3,7 +3,7 @@
 use web::Query;
 
 use crate::fault::Fault;
-use crate::listing::Pages;
+use crate::listing::{self, Pages};
 use crate::tables::Visibility;
 
 /// A page of things that are told apart by name.
@@ -63,12 +63,19 @@ pub struct Namespaces {
     pub limit: u64,
 }
 
-const PAGING: [&str; 4] = ["limit", "marker", "sort_key", "sort_dir"];
+/// What the query of every list with pages may say.
+pub const PAGING: [&str; 4] = ["limit", "marker", "sort_key", "sort_dir"];
+
+/// What namespaces are filtered by.
+pub const NAMESPACE_FILTERS: [&str; 2] = ["visibility", "resource_types"];
+
+/// What the query of a namespace or of a property may say: the type of resource that names of properties are shown for.
+pub const SHOWN_FOR: [&str; 1] = ["resource_type"];
 
 impl Namespaces {
     /// Reads a query string.
     pub fn parse(query: &Query, pages: Pages) -> Result<Self, Fault> {
-        only(query, &["visibility", "resource_types"])?;
+        only(query, &NAMESPACE_FILTERS)?;
         let visibility = match query.last("visibility") {
             None | Some("") => None,
             Some("public") => Some(Visibility::Public),
@@ -98,7 +105,7 @@ pub fn parts(query: &Query) -> Result<Page<PartKey>, Fault> {
 
 /// The type of resource that names of properties are shown for: the only key of some queries.
 pub fn resource_type(query: &Query) -> Result<Option<&str>, Fault> {
-    none_but(query, &["resource_type"])?;
+    none_but(query, &SHOWN_FOR)?;
     Ok(query.last("resource_type").filter(|name| !name.is_empty()))
 }
 
@@ -120,14 +127,7 @@ pub fn none_but(query: &Query, known: &[&str]) -> Result<(), Fault> {
 
 fn page<K: Copy>(query: &Query, keys: &[(&str, K)]) -> Result<Page<K>, Fault> {
     let word = query.last("sort_key").unwrap_or("created_at");
-    let key = keys.iter().find(|(name, _)| *name == word);
-    let (_, key) = key.ok_or_else(|| {
-        let names: Vec<_> = keys.iter().map(|(name, _)| *name).collect();
-        Fault::BadRequest(format!(
-            "Invalid sort key: {word}. It must be one of the following: {}.",
-            names.join(", ")
-        ))
-    })?;
+    let key = listing::key_of(word, keys)?;
     let descending = match query.last("sort_dir") {
         None | Some("desc") => true,
         Some("asc") => false,
@@ -145,7 +145,7 @@ fn page<K: Copy>(query: &Query, keys: &[(&str, K)]) -> Result<Page<K>, Fault> {
             .map_err(|_| Fault::BadRequest("limit param must be positive".to_owned()))
     };
     Ok(Page {
-        key: *key,
+        key,
         descending,
         marker: query.last("marker").map(str::to_owned),
         limit: query.last("limit").map(number).transpose()?,

@@ -312,6 +312,33 @@ async fn tasks_are_listed_page_by_page_newest_first() {
         assert_eq!(ids(&list("/v2/tasks?type=api_image_import").await), all);
         assert!(ids(&list("/v2/tasks?type=export").await).is_empty());
         glance.get(ADMIN, "/v2/tasks?marker=nobody").await.is(400);
+        let oldest_first: Vec<Value> = all.iter().rev().cloned().collect();
+        let up = "sort_key=created_at&sort_dir=asc";
+        assert_eq!(
+            ids(&list(&format!("/v2/tasks?{up}")).await),
+            oldest_first,
+            "{:?}",
+            glance.db.engine()
+        );
+        let marker = oldest_first[0].as_str().expect("an id");
+        let behind = list(&format!("/v2/tasks?{up}&marker={marker}")).await;
+        assert_eq!(ids(&behind), oldest_first[1..]);
+        let found = async |query: &str| ids(&list(&format!("/v2/tasks?{query}")).await);
+        let mut by_id = all.clone();
+        by_id.sort_by_key(|id| id.as_str().map(str::to_owned));
+        assert_eq!(found("sort_key=id&sort_dir=asc").await, by_id);
+        // Alike in this, so that the age decides.
+        assert_eq!(found("sort_key=type&sort_dir=asc").await, oldest_first);
+        assert_eq!(found("owner=alice").await, all);
+        assert!(found("owner=bob").await.is_empty());
+        let of_one = found(&format!("image_id={}", images[0])).await;
+        assert_eq!(of_one, [all[2].clone()]);
+        for wrong in ["sort_key=owner", "sort_dir=up", "colour=red"] {
+            glance
+                .get(ADMIN, &format!("/v2/tasks?{wrong}"))
+                .await
+                .is(400);
+        }
         glance
             .get(BOB, &format!("/v2/images/{}/tasks", images[0]))
             .await
