@@ -37,6 +37,7 @@ mod migrations;
 mod narrow;
 mod older;
 mod options;
+mod parameters;
 mod passwords;
 mod payload;
 mod policy;
@@ -58,6 +59,7 @@ pub use accepted::accepted;
 pub use bootstrap::{Bootstrap, Endpoint, Interface, ServiceUser};
 pub use keys::KeyError;
 pub use options::{read, sections};
+pub use parameters::parameters;
 pub use policy::TABLES as POLICY_TABLES;
 
 /// Every call of the API, for documents and for tests that walk them.

@@ -6,6 +6,7 @@ use sql::sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, no_content};
 use crate::listing::Source;
+use crate::parameters;
 use crate::record::{self, Object};
 use crate::schema::{self, Field, Kind, must};
 use crate::tables::{access_rules, application_credentials};
@@ -19,8 +20,6 @@ pub const RULE: &[Field] = &[
         Kind::OneOf(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]),
     ),
 ];
-
-const FILTERS: &[&str] = &["method", "path", "service"];
 
 fn target(ctx: &Ctx) -> Target<'_> {
     Target::new().with("target.user.id", ctx.param("user_id"))
@@ -94,7 +93,7 @@ pub async fn list(ctx: Ctx) -> Answer {
     ctx.allow(target(&ctx))?;
     let rows =
         access_rules::Entity::find().filter(access_rules::Column::UserId.eq(ctx.param("user_id")));
-    let source = Source::new(rows, FILTERS, &[]);
+    let source = Source::new(rows, parameters::ACCESS_RULES.filters, &[]);
     let show = |row: &access_rules::Model| Ok(Some(view(row)));
     ctx.list_rows("access_rules", &place(&ctx), source, show)
         .await

@@ -9,6 +9,7 @@ use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, no_content};
 use crate::listing::Source;
+use crate::parameters;
 use crate::record::{self, Object};
 use crate::schema::{self, Field, Kind, may, must};
 use crate::session::Session;
@@ -200,7 +201,7 @@ pub async fn create(ctx: Ctx) -> Answer {
 pub async fn list(ctx: Ctx) -> Answer {
     ctx.allow(Target::new())?;
     let rows = Entity::find().filter(Column::UserId.eq(ctx.param("user_id")));
-    let source = Source::new(rows, &["name"], &[Column::Name]);
+    let source = Source::new(rows, parameters::NAMED.filters, &[Column::Name]);
     let snapshot = ctx.state.snapshot().await?;
     let show = |row: &Model| Ok(Some(view(row, &snapshot)));
     ctx.list_rows("application_credentials", &place(&ctx), source, show)

@@ -61,8 +61,7 @@ pub async fn list(ctx: Ctx) -> Answer {
         Target::new().with_option("target.domain_id", own.as_deref()),
     )?;
     check_query(&ctx)?;
-    let effective = ctx.query.has("effective") && filter::flag(&ctx.query, "effective")
-        || ctx.query.last("effective") == Some("");
+    let effective = filter::flag(&ctx.query, "effective");
     let db = ctx.state.db.read();
     let wanted = Wanted::read(&ctx, db, subtree).await?;
     let snapshot = ctx.state.snapshot().await?;
@@ -117,11 +116,23 @@ fn check_query(ctx: &Ctx) -> Result<(), Fault> {
     if has("scope.domain.id") && has("scope.project.id") {
         return wrong("Specify a domain or project, not both");
     }
+    if has("scope.system") && has("scope.domain.id") {
+        return wrong("Specify system or domain, not both");
+    }
+    if has("scope.system") && has("scope.project.id") {
+        return wrong("Specify system or project, not both");
+    }
     if has("user.id") && has("group.id") {
         return wrong("Specify a user or group, not both");
     }
-    if has("effective") && has("group.id") {
+    let effective = filter::flag(&ctx.query, "effective");
+    if effective && has("group.id") {
         return wrong("Combining effective and group filter will always result in an empty list.");
+    }
+    if effective && wanted::inherited(ctx) == Some(true) && has("scope.domain.id") {
+        return wrong(
+            "Combining effective, domain and inherited filters will always result in an empty list.",
+        );
     }
     if filter::flag(&ctx.query, "include_subtree") && !has("scope.project.id") {
         return wrong("scope.project.id must be specified if include_subtree is also specified");

@@ -11,6 +11,7 @@ use crate::frame::{Ctx, no_content, reply};
 use crate::grants;
 use crate::login;
 use crate::narrow;
+use crate::parameters;
 use crate::record::Object;
 use crate::revocation::{self, Reason};
 use crate::session::Session;
@@ -129,7 +130,7 @@ pub async fn projects(ctx: Ctx) -> Answer {
         "projects",
         "projects",
         items,
-        &["name", "domain_id", "enabled"],
+        parameters::PROJECTS_OF_USER.filters,
     )
 }
 
@@ -146,7 +147,7 @@ pub async fn domains(ctx: Ctx) -> Answer {
         .collect();
     rows.sort_by(|a, b| a.name.cmp(&b.name));
     let items = rows.into_iter().map(domains::view).collect();
-    ctx.list("domains", "domains", items, &["name", "enabled"])
+    ctx.list("domains", "domains", items, parameters::DOMAINS.filters)
 }
 
 /// `GET /v3/auth/system`.

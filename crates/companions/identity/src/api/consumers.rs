@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use crate::fault::{Answer, Fault};
 use crate::frame::Ctx;
+use crate::parameters;
 use crate::record::{self, Object};
 use crate::schema::{Field, Kind, may};
 use crate::simple::Plain;
@@ -21,7 +22,7 @@ impl Plain for Consumers {
     const PLACE: &'static str = "OS-OAUTH1/consumers";
     const ID: &'static str = "consumer_id";
     const FIELDS: &'static [Field] = &[may("description", Kind::MaybeText(65_535))];
-    const FILTERS: &'static [&'static str] = &[];
+    const FILTERS: &'static [&'static str] = parameters::WHOLE.filters;
 
     fn columns(_ctx: &Ctx) -> Value {
         json!({"id": record::new_id(), "description": null, "secret": record::new_id(), "extra": "{}"})

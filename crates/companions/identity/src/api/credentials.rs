@@ -11,6 +11,7 @@ use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, no_content};
 use crate::keys::KeyError;
 use crate::listing::Source;
+use crate::parameters;
 use crate::record::{self, Object};
 use crate::schema::{Field, Kind, may, must};
 use crate::session::Session;
@@ -152,7 +153,11 @@ pub async fn create(ctx: Ctx) -> Answer {
 pub async fn list(ctx: Ctx) -> Answer {
     let own = ctx.session()?.user.id.clone();
     ctx.allow(target(&own))?;
-    let source = Source::new(credentials::Entity::find(), &["type", "user_id"], &[]);
+    let source = Source::new(
+        credentials::Entity::find(),
+        parameters::CREDENTIALS.filters,
+        &[],
+    );
     let show = |row: &credentials::Model| match ctx.may("get_credential", target(&row.user_id))? {
         true => view(&ctx.state, row).map(Some),
         false => Ok(None),

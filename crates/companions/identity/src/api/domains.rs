@@ -7,6 +7,7 @@ use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, no_content};
 use crate::immutable;
 use crate::listing::Source;
+use crate::parameters;
 use crate::record::{self, Object};
 use crate::revocation::{self, Reason};
 use crate::schema::{Field, Kind, may, must};
@@ -84,7 +85,7 @@ pub async fn list(ctx: Ctx) -> Answer {
     if let Some(own) = own {
         rows = rows.filter(projects::Column::Id.eq(own));
     }
-    let source = Source::new(rows, &["name", "enabled"], &[projects::Column::Name]);
+    let source = Source::new(rows, parameters::DOMAINS.filters, &[projects::Column::Name]);
     let show = |row: &projects::Model| Ok(Some(view(row)));
     ctx.list_rows("domains", "domains", source, show).await
 }

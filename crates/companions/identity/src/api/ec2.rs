@@ -5,6 +5,7 @@ use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, no_content, reply};
+use crate::parameters;
 use crate::record::{self, Object};
 use crate::tables::{credentials, projects, users};
 use web::policy::Target;
@@ -85,7 +86,7 @@ pub async fn list(ctx: Ctx) -> Answer {
         .iter()
         .map(|row| view(&ctx, row))
         .collect::<Result<_, _>>()?;
-    ctx.list_as_is("credentials", items, &[])
+    ctx.list_as_is("credentials", items, parameters::WHOLE.filters)
 }
 
 async fn load(ctx: &Ctx) -> Result<credentials::Model, Fault> {

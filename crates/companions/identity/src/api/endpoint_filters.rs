@@ -9,6 +9,7 @@ use sql::sea_orm::{
 use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, no_content, reply};
 use crate::listing::Source;
+use crate::parameters;
 use crate::record;
 use crate::schema::{Field, Kind, may, must};
 use crate::simple::Plain;
@@ -39,7 +40,7 @@ impl Plain for EndpointGroups {
         may("description", Kind::MaybeText(65_535)),
     ];
     const CLOSED: bool = true;
-    const FILTERS: &'static [&'static str] = &["name"];
+    const FILTERS: &'static [&'static str] = parameters::NAMED.filters;
 
     fn columns(_ctx: &Ctx) -> Value {
         json!({"id": record::new_id(), "name": "", "description": null, "filters": "{}"})
@@ -134,7 +135,7 @@ pub async fn remove(ctx: Ctx) -> Answer {
 /// Projects whose ids these rows are.
 async fn list_projects<E: EntityTrait>(ctx: &Ctx, ids: Select<E>) -> Answer {
     let rows = projects::Entity::find().filter(projects::Column::Id.in_subquery(ids.into_query()));
-    let source = Source::new(rows, &["name"], &[projects::Column::Name]);
+    let source = Source::new(rows, parameters::NAMED.filters, &[projects::Column::Name]);
     let show = |row: &projects::Model| Ok(Some(project_api::view(row)));
     ctx.list_rows("projects", "projects", source, show).await
 }

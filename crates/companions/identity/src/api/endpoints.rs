@@ -5,6 +5,7 @@ use sql::sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
 use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, reply};
+use crate::parameters;
 use crate::record::{self, Object};
 use crate::schema::{self, Field, Kind, may, must};
 use crate::simple::Plain;
@@ -30,7 +31,7 @@ impl Plain for Endpoints {
     const MANY: &'static str = "endpoints";
     const ID: &'static str = "endpoint_id";
     const FIELDS: &'static [Field] = FIELDS;
-    const FILTERS: &'static [&'static str] = &["interface", "region_id", "service_id"];
+    const FILTERS: &'static [&'static str] = parameters::ENDPOINTS.filters;
 
     fn columns(_ctx: &Ctx) -> Value {
         columns()

@@ -9,6 +9,7 @@ use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, no_content};
 use crate::grants::SYSTEM;
 use crate::listing::Source;
+use crate::parameters;
 use crate::record;
 use crate::revocation::{self, Reason};
 use crate::tables::{assignments, groups, projects, roles, users};
@@ -260,7 +261,7 @@ pub async fn list(ctx: Ctx) -> Answer {
         .column(assignments::Column::RoleId)
         .filter(same(&place.assignment("")));
     let rows = roles::Entity::find().filter(roles::Column::Id.in_subquery(held.into_query()));
-    let source = Source::new(rows, &["name"], &[roles::Column::Name]);
+    let source = Source::new(rows, parameters::NAMED.filters, &[roles::Column::Name]);
     let show = |row: &roles::Model| Ok(Some(role_api::view(row)));
     ctx.list_rows("roles", "roles", source, show).await
 }

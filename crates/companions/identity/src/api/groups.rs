@@ -8,6 +8,7 @@ use sql::sea_orm::{
 use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, no_content};
 use crate::listing::Source;
+use crate::parameters;
 use crate::record;
 use crate::revocation::{self, Reason};
 use crate::schema::{Field, Kind, may, must};
@@ -70,7 +71,7 @@ pub async fn list(ctx: Ctx) -> Answer {
     if let Some(domain) = own {
         rows = rows.filter(groups::Column::DomainId.eq(domain));
     }
-    let source = Source::new(rows, &["domain_id", "name"], &[groups::Column::Name]);
+    let source = Source::new(rows, parameters::GROUPS.filters, &[groups::Column::Name]);
     let show = |row: &groups::Model| Ok(Some(record::view(row)));
     ctx.list_rows("groups", "groups", source, show).await
 }
@@ -135,7 +136,7 @@ pub async fn users(ctx: Ctx) -> Answer {
     if let Some(own) = ctx.own_domain() {
         rows = rows.filter(users::Column::DomainId.eq(own));
     }
-    user_api::list_of(&ctx, rows, &["domain_id", "enabled", "name"]).await
+    user_api::list_of(&ctx, rows, parameters::MEMBERS.filters).await
 }
 
 /// The group and user of the path, when the policy lets the caller touch their bond.

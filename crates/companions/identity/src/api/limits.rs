@@ -9,6 +9,7 @@ use sql::sea_orm::{
 use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, reply};
 use crate::listing::{Listing, Source};
+use crate::parameters;
 use crate::record;
 use crate::schema::{self, Field, Kind, may, must};
 use crate::simple::{Plain, closed};
@@ -34,7 +35,7 @@ impl Plain for RegisteredLimits {
         may("description", Kind::MaybeText(65_535)),
     ];
     const CLOSED: bool = true;
-    const FILTERS: &'static [&'static str] = &["region_id", "resource_name", "service_id"];
+    const FILTERS: &'static [&'static str] = parameters::REGISTERED_LIMITS.filters;
 
     fn columns(_ctx: &Ctx) -> Value {
         json!({
@@ -94,13 +95,7 @@ impl Plain for Limits {
         may("description", Kind::MaybeText(65_535)),
     ];
     const CLOSED: bool = true;
-    const FILTERS: &'static [&'static str] = &[
-        "domain_id",
-        "project_id",
-        "region_id",
-        "resource_name",
-        "service_id",
-    ];
+    const FILTERS: &'static [&'static str] = parameters::LIMITS.filters;
 
     fn columns(_ctx: &Ctx) -> Value {
         json!({

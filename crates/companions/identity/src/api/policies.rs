@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::frame::Ctx;
+use crate::parameters;
 use crate::record;
 use crate::schema::{Field, Kind, must};
 use crate::simple::Plain;
@@ -22,7 +23,7 @@ impl Plain for Policies {
         must("blob", Kind::Text(0, 65_535)).hint(KEPT),
         must("type", Kind::Text(1, 255)).hint(KEPT),
     ];
-    const FILTERS: &'static [&'static str] = &["type"];
+    const FILTERS: &'static [&'static str] = parameters::POLICIES.filters;
 
     fn columns(_ctx: &Ctx) -> Value {
         json!({"id": record::new_id(), "type": "", "blob": "", "extra": "{}"})

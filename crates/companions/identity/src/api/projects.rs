@@ -13,6 +13,7 @@ use crate::frame::{Ctx, no_content};
 use crate::grants;
 use crate::immutable;
 use crate::listing::{self, Source};
+use crate::parameters;
 use crate::record::{self, Object};
 use crate::revocation::{self, Reason};
 use crate::schema::{Field, Kind, may, must};
@@ -35,9 +36,6 @@ pub const NEW: &[Field] = &[
     may("parent_id", Kind::MaybeId),
     may("tags", Kind::Tags),
 ];
-
-/// Fields that lists filter by (tags have their own rules).
-const FILTERS: &[&str] = &["domain_id", "enabled", "name", "parent_id"];
 
 /// A project as clients see it.
 pub fn view(row: &projects::Model) -> Object {
@@ -192,7 +190,11 @@ pub async fn list(ctx: Ctx) -> Answer {
     if let Some(domain) = own {
         rows = rows.filter(projects::Column::DomainId.eq(domain));
     }
-    let source = Source::new(rows, FILTERS, &[projects::Column::Name]);
+    let source = Source::new(
+        rows,
+        parameters::PROJECTS.filters,
+        &[projects::Column::Name],
+    );
     let show = |row: &projects::Model| {
         let item = view(row);
         Ok(has_tags(&item, &ctx.query).then_some(item))
@@ -232,6 +234,12 @@ fn has_tags(item: &Object, query: &Query) -> bool {
 
 pub async fn show(ctx: Ctx) -> Answer {
     let row = load(&ctx, ctx.param("project_id")).await?;
+    if filter::flag(&ctx.query, "include_limits") {
+        return Err(Fault::Later(format!(
+            "include_limits: {}",
+            parameters::NO_LIMITS
+        )));
+    }
     let mut view = view(&row);
     let asked = |key: &str| ctx.query.has(key) && ctx.query.last(key).is_some_and(filter::is_true);
     if asked("parents_as_list") || asked("parents_as_ids") {

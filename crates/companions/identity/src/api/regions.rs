@@ -5,6 +5,7 @@ use sql::sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait
 
 use crate::fault::{Answer, Fault};
 use crate::frame::Ctx;
+use crate::parameters;
 use crate::record;
 use crate::schema::{Field, Kind, may};
 use crate::simple::Plain;
@@ -23,7 +24,7 @@ impl Plain for Regions {
         may("description", Kind::MaybeText(65_535)),
         may("parent_region_id", Kind::MaybeText(255)),
     ];
-    const FILTERS: &'static [&'static str] = &["parent_region_id"];
+    const FILTERS: &'static [&'static str] = parameters::REGIONS.filters;
 
     fn columns(_ctx: &Ctx) -> Value {
         columns(&record::new_id())

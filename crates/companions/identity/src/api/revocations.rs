@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::fault::{Answer, Fault};
 use crate::frame::Ctx;
 use crate::listing::{self, Source};
+use crate::parameters;
 use crate::record::{self, Object};
 use crate::revocation;
 use crate::tables::revocations::{Column, Model};
@@ -20,7 +21,11 @@ pub async fn list(ctx: Ctx) -> Answer {
         ),
         None => None,
     };
-    let source = Source::new(revocation::since(since), &[], &[Column::RevokedAt]);
+    let source = Source::new(
+        revocation::since(since),
+        parameters::EVENTS.filters,
+        &[Column::RevokedAt],
+    );
     let show = |row: &Model| Ok(Some(view(row)));
     let page = listing::read(ctx.state.db.read(), source, &ctx.query, show).await?;
     ctx.paged("events", page)

@@ -7,6 +7,7 @@ use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, no_content};
 use crate::immutable;
 use crate::listing::Source;
+use crate::parameters;
 use crate::record::{self, Object};
 use crate::schema::{Field, Kind, may, must};
 use crate::tables::{assignments, implied_roles, roles};
@@ -112,7 +113,7 @@ pub async fn list(ctx: Ctx) -> Answer {
     };
     ctx.allow_rule(rule, Target::new())?;
     let rows = roles::Entity::find().filter(roles::Column::DomainId.eq(domain.unwrap_or_default()));
-    let source = Source::new(rows, &["name"], &[roles::Column::Name]);
+    let source = Source::new(rows, parameters::ROLES.filters, &[roles::Column::Name]);
     let show = |row: &roles::Model| Ok(Some(view(row)));
     ctx.list_rows("roles", "roles", source, show).await
 }

@@ -5,6 +5,7 @@ use sql::sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
 use crate::fault::Fault;
 use crate::frame::Ctx;
+use crate::parameters;
 use crate::record::{self, Object};
 use crate::schema::{Field, Kind, may, must};
 use crate::simple::Plain;
@@ -24,7 +25,7 @@ impl Plain for Services {
         may("description", Kind::MaybeText(65_535)),
         may("enabled", Kind::Flag),
     ];
-    const FILTERS: &'static [&'static str] = &["name", "type"];
+    const FILTERS: &'static [&'static str] = parameters::SERVICES.filters;
 
     fn columns(_ctx: &Ctx) -> Value {
         columns()

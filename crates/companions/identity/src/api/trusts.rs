@@ -7,6 +7,7 @@ use sql::sea_orm::{ColumnTrait, Condition, DatabaseTransaction, EntityTrait, Que
 use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, no_content, reply};
 use crate::listing::Source;
+use crate::parameters;
 use crate::record::{self, Object};
 use crate::revocation::{self, Reason};
 use crate::schema::{Field, Kind, may, must};
@@ -172,7 +173,7 @@ pub async fn list(ctx: Ctx) -> Answer {
     }
     let snapshot = ctx.state.snapshot().await?;
     let rows = Entity::find().filter(Column::DeletedAt.is_null());
-    let source = Source::new(rows, &["trustee_user_id", "trustor_user_id"], &[]);
+    let source = Source::new(rows, parameters::TRUSTS.filters, &[]);
     let show = |row: &Model| {
         let mut view = view(&ctx, row, &snapshot);
         view.remove("roles");

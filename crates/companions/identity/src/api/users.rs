@@ -1,5 +1,7 @@
 //! `/v3/users`, and the change of one's own password.
 
+mod listed;
+
 use chrono::Utc;
 use serde_json::{Value, json};
 use sql::sea_orm::{
@@ -12,6 +14,7 @@ use crate::fault::{Answer, Fault};
 use crate::frame::{Ctx, no_content};
 use crate::listing::Source;
 use crate::login;
+use crate::parameters;
 use crate::passwords::Fit;
 use crate::queue::Turn;
 use crate::record::{self, Object};
@@ -42,15 +45,6 @@ pub const NEW: &[Field] = &[
 const PASSWORD: &[Field] = &[
     must("password", Kind::Text(1, 4096)),
     must("original_password", Kind::Text(0, 4096)),
-];
-
-/// Fields that lists filter by.
-const FILTERS: &[&str] = &[
-    "default_project_id",
-    "domain_id",
-    "email",
-    "enabled",
-    "name",
 ];
 
 /// A user as clients see it: never the hash; disabled, when idle for too long.
@@ -292,7 +286,8 @@ pub async fn list(ctx: Ctx) -> Answer {
     if let Some(domain) = own {
         rows = rows.filter(users::Column::DomainId.eq(domain));
     }
-    list_of(&ctx, rows, FILTERS).await
+    let rows = listed::federated(rows, &ctx.query);
+    list_of(&ctx, rows, parameters::USERS.filters).await
 }
 
 /// A list of these users.
@@ -301,6 +296,7 @@ pub async fn list_of(
     rows: Select<users::Entity>,
     filters: &'static [&'static str],
 ) -> Answer {
+    let rows = listed::expiring(rows, &ctx.query)?;
     // Who is idle for too long is shown as disabled.
     let source = Source::new(rows, filters, &[users::Column::Name]).computed(&["enabled"]);
     let show = |row: &users::Model| Ok(Some(view(&ctx.state, row)));
@@ -470,7 +466,7 @@ pub async fn projects(ctx: Ctx) -> Answer {
         "projects",
         "projects",
         rows.iter().map(project_api::view).collect(),
-        &["domain_id", "enabled", "name"],
+        parameters::PROJECTS_OF_USER.filters,
     )
 }
 
@@ -485,7 +481,7 @@ pub async fn groups(ctx: Ctx) -> Answer {
     if let Some(own) = ctx.own_domain() {
         rows = rows.filter(groups::Column::DomainId.eq(own));
     }
-    let source = Source::new(rows, &["name"], &[groups::Column::Name]);
+    let source = Source::new(rows, parameters::NAMED.filters, &[groups::Column::Name]);
     let show = |row: &groups::Model| Ok(Some(record::view(row)));
     ctx.list_rows("groups", "groups", source, show).await
 }

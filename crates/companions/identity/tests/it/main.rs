@@ -6,6 +6,7 @@ mod cloud;
 mod delegation;
 mod isolation;
 mod lists;
+mod parameters;
 mod policy;
 mod races;
 mod resources;

@@ -21,7 +21,8 @@ pub struct Wanted {
     group: Option<String>,
     domain: Option<String>,
     system: bool,
-    inherited: bool,
+    /// Only the inherited ones, or only the others.
+    inherited: Option<bool>,
     project: Option<Place>,
     /// The domain that the caller's token is for: nothing is told of others.
     own: Option<String>,
@@ -72,7 +73,7 @@ impl Wanted {
             group: named("group.id"),
             domain: named("scope.domain.id"),
             system: ctx.query.has("scope.system"),
-            inherited: ctx.query.has("scope.OS-INHERIT:inherited_to"),
+            inherited: inherited(ctx),
             project,
             own: ctx.own_domain().map(str::to_owned),
         })
@@ -137,8 +138,8 @@ impl Wanted {
         if self.system {
             all = all.add(C::TargetKind.eq(SYSTEM));
         }
-        if self.inherited {
-            all = all.add(C::Inherited.eq(true));
+        if let Some(inherited) = self.inherited {
+            all = all.add(C::Inherited.eq(inherited));
         }
         if let Some(own) = &self.own {
             let within = projects::Entity::find()
@@ -175,9 +176,15 @@ impl Wanted {
                 .as_ref()
                 .is_none_or(|domain| on("domain") && line.target_id == *domain)
             && (!self.system || on(SYSTEM))
-            && (!self.inherited || line.inherited)
+            && self.inherited.is_none_or(|wanted| wanted == line.inherited)
             && real
     }
+}
+
+/// Whether inherited assignments are asked for, or those that are not.
+pub fn inherited(ctx: &Ctx) -> Option<bool> {
+    let asked = ctx.query.last("scope.OS-INHERIT:inherited_to");
+    asked.map(|word| word == "projects")
 }
 
 /// Of this kind, and one of these.
