@@ -47,15 +47,16 @@ fn one(views: Vec<View>) -> Result<View> {
         .ok_or_else(|| Fault::Broken("nothing to show".to_owned()))
 }
 
-/// A page of a small list that no table holds.
+/// A page of a small list that no table holds; `filters` are members of the views.
 fn listing(
     core: &Core,
     views: Vec<View>,
     query: &Query,
     plural: &str,
-    url: &str,
+    filters: &'static [&'static str],
 ) -> Result<Answer> {
-    let page = list::page(views, query, url, core.settings.max_page)?;
+    list::validate(query, filters.iter().copied())?;
+    let page = list::page(views, query, "", core.settings.max_page)?;
     Ok(listed(page, query, plural))
 }
 

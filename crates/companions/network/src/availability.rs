@@ -14,10 +14,13 @@ use crate::db::pages;
 use crate::db::selection::Selection;
 use crate::db::store::{self, among, read_json};
 use crate::fault::{Result, kinds, missing};
-use crate::list::Paging;
+use crate::list::{self, Paging};
 use crate::ranges::Pool;
 use crate::tables::{allocations, networks, subnets};
 use crate::views::{self, View};
+
+/// How the list is looked for.
+pub static LISTING: Listing = Listing::of(fields::IP_AVAILABILITY);
 
 /// A page of networks, with how many of their addresses are in use. Where the query asks for an IP version, subnets of
 /// others do not count.
@@ -27,8 +30,8 @@ pub async fn page(
     query: &Query,
     paging: &Paging,
 ) -> Result<Vec<View>> {
-    let list = Listing::of(fields::IP_AVAILABILITY);
-    let wanted = Selection::read(cx.project(), list, query, &|_| false)?;
+    list::validate(query, LISTING.filters())?;
+    let wanted = Selection::read(cx.project(), LISTING, query, &|_| false)?;
     let found = pages::rows::<networks::Entity>(db, &wanted, Condition::all(), paging).await?;
     let versions = query.all("ip_version").filter_map(|text| text.parse().ok());
     show(db, found, &versions.collect::<Vec<i32>>()).await

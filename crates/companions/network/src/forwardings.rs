@@ -27,6 +27,12 @@ use crate::tables::{allocations, floatingips, port_forwardings, ports};
 use crate::views::{self, View};
 use crate::words::Status;
 
+/// How lists of them are looked for.
+pub static LISTING: Listing = Listing::of(fields::PORT_FORWARDING);
+
+/// Attributes that lists are sorted by, and that nothing is looked for by, as in Neutron.
+pub const NO_FILTERS: &[&str] = &["internal_ip_address", "internal_port"];
+
 /// The forwarding with this id, if it is one of this floating address.
 pub async fn get(
     db: &impl ConnectionTrait,
@@ -46,8 +52,7 @@ pub async fn page(
     query: &Query,
     paging: &Paging,
 ) -> Result<Vec<View>> {
-    let list = Listing::of(fields::PORT_FORWARDING);
-    let wanted = Selection::read(cx.project(), list, query, &|_| false)?;
+    let wanted = Selection::read(cx.project(), LISTING, query, &|_| false)?;
     let scope = port_forwardings::Column::FloatingipId.eq(floating);
     let scope = Condition::all().add(scope);
     let rows = pages::rows::<port_forwardings::Entity>(db, &wanted, scope, paging).await?;

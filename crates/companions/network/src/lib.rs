@@ -38,6 +38,7 @@ mod migrations;
 mod networks;
 mod options;
 mod owners;
+mod parameters;
 mod policy;
 mod pools;
 mod port_life;
@@ -71,6 +72,7 @@ pub use policy::RULES as POLICY_RULES;
 pub use self::settings::{PlaneKind, Settings};
 pub use accepted::accepted;
 pub use metadata::MetadataUpstream;
+pub use parameters::parameters;
 pub use service::{AuditError, Networks, OpenError};
 pub use sink::{EventSink, SinkError};
 

@@ -11,7 +11,7 @@ use crate::filters;
 use crate::views::View;
 
 /// Query keys that are no filters.
-const CONTROL: &[&str] = &[
+pub const CONTROL: &[&str] = &[
     "fields",
     "limit",
     "marker",
@@ -122,15 +122,17 @@ pub fn no_order(key: &str) -> Fault {
     Fault::BadRequest(format!("{key} is invalid attribute for sort_keys"))
 }
 
-/// Refuses query keys that are not `known` as filters (extension `filter-validation`).
-pub fn validate(query: &Query, known: impl Fn(&str) -> bool) -> Result<()> {
-    let besides =
-        |key: &str| CONTROL.contains(&key) || TAGS.contains(&key) || key == "changed_since";
+/// Refuses query keys that are none of these filters (extension `filter-validation`).
+///
+/// # Errors
+/// 400 that names all of them.
+pub fn validate(query: &Query, filters: impl IntoIterator<Item = &'static str>) -> Result<()> {
+    let known: Vec<&str> = CONTROL.iter().copied().chain(filters).collect();
     let unknown: Vec<&str> = query
         .0
         .iter()
         .map(|(key, _)| key.as_str())
-        .filter(|key| !besides(key) && !known(key))
+        .filter(|key| !known.contains(key))
         .collect();
     if unknown.is_empty() {
         return Ok(());

@@ -18,7 +18,7 @@ use crate::db::pages::{self, Reading};
 use crate::db::selection::Selection;
 use crate::db::store::{Tx, among};
 use crate::fault::{Fault, Result, invalid};
-use crate::list::Paging;
+use crate::list::{self, Paging};
 use crate::tables::*;
 use crate::views::View;
 
@@ -185,6 +185,12 @@ pub async fn details(db: &impl ConnectionTrait, project: &str) -> Result<View> {
     Ok(view)
 }
 
+/// How the list of projects is looked for.
+pub static LISTING: Listing = Listing {
+    key: "project_id",
+    ..Listing::of(fields::QUOTA)
+};
+
 /// A page of the projects that have limits of their own. Those whose quotas the caller may not see are left out.
 pub async fn page(
     cx: &Cx<'_>,
@@ -192,11 +198,8 @@ pub async fn page(
     query: &Asked,
     paging: &Paging,
 ) -> Result<Vec<View>> {
-    let list = Listing {
-        key: "project_id",
-        ..Listing::of(fields::QUOTA)
-    };
-    let wanted = Selection::read(cx.project(), list, query, &|_| false)?;
+    list::validate(query, LISTING.filters())?;
+    let wanted = Selection::read(cx.project(), LISTING, query, &|_| false)?;
     let scope = || Condition::all().add(quotas::Column::Resource.not_like(format!("{TURN}%")));
     pages::check_marker::<quotas::Entity>(db, &wanted, scope(), paging).await?;
     let mut reading = Reading::of(paging);

@@ -11,6 +11,8 @@ use crate::core::{Core, Cx};
 use crate::db::store;
 use crate::fault::{Result, kinds, missing};
 use crate::jobs::{self, Job};
+use crate::list;
+use crate::parameters;
 use crate::resources;
 use crate::tables::ports;
 use crate::views::View;
@@ -27,7 +29,8 @@ pub async fn bindings(core: Arc<Core>, call: Call) -> Result<Answer> {
     let cx = &call.cx.with(&core);
     let id = call.path("id");
     let query = &call.pairs();
-    listing(&core, bindings_of(cx, id).await?, query, "bindings", "")
+    let views = bindings_of(cx, id).await?;
+    listing(&core, views, query, "bindings", parameters::BINDINGS)
 }
 
 pub async fn show_binding(core: Arc<Core>, call: Call) -> Result<Answer> {
@@ -39,7 +42,7 @@ pub async fn show_binding(core: Arc<Core>, call: Call) -> Result<Answer> {
         .into_iter()
         .find(|view| view.get("host").and_then(Value::as_str) == Some(host));
     let found = found.ok_or_else(|| missing(&kinds::BINDING, format!("{id} on host {host}")))?;
-    Ok(wrapped("binding", found))
+    Ok(wrapped("binding", list::trim(found, &call.pairs())))
 }
 
 pub async fn bind(core: Arc<Core>, call: Call) -> Result<Answer> {

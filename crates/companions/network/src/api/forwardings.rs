@@ -5,7 +5,6 @@ use std::sync::Arc;
 use rest::Answer;
 
 use super::{Call, inner, listed, object, one, wrapped};
-use crate::attributes::tables::PORT_FORWARDING;
 use crate::core::{Core, Cx};
 use crate::fault::{Fault, Result};
 use crate::jobs::{self, Job};
@@ -14,9 +13,6 @@ use crate::{forwardings, resources};
 
 const ONE: &str = "port_forwarding";
 const SEVERAL: &str = "port_forwardings";
-
-/// Attributes that nothing is looked for by, as in Neutron.
-const NO_FILTERS: &[&str] = &["internal_ip_address", "internal_port"];
 
 /// Refuses a floating address that the caller does not see, or whose forwardings it may not.
 async fn see(cx: &Cx<'_>, floating: &str) -> Result<()> {
@@ -32,12 +28,11 @@ pub async fn index(core: Arc<Core>, call: Call) -> Result<Answer> {
     if let Some((filter, _)) = query
         .0
         .iter()
-        .find(|(key, _)| NO_FILTERS.contains(&key.as_str()))
+        .find(|(key, _)| forwardings::NO_FILTERS.contains(&key.as_str()))
     {
         return Err(Fault::ForwardingFilter(filter.clone()));
     }
-    let known = |key: &str| PORT_FORWARDING.iter().any(|row| row.name == key);
-    list::validate(query, known)?;
+    list::validate(query, forwardings::LISTING.filters())?;
     let url = call.link(&format!("v2.0/floatingips/{floating}/{SEVERAL}"));
     see(cx, floating).await?;
     let paging = Paging::read(query, core.settings.max_page)?;

@@ -19,8 +19,7 @@ use crate::views::View;
 pub async fn index(core: Arc<Core>, call: Call, resource: &'static Resource) -> Result<Answer> {
     let cx = &call.cx.with(&core);
     let query = &call.pairs();
-    let known = |key: &str| resource.fields.iter().any(|field| field.name == key);
-    list::validate(query, known)?;
+    list::validate(query, resource.listing().filters())?;
     if resource.needs_default_group {
         security_groups::ensure_default_of_caller(cx).await?;
     }

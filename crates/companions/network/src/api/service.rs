@@ -10,10 +10,10 @@ use crate::call::Face;
 use crate::core::{Core, Cx};
 use crate::fault::{Result, kinds, missing};
 use crate::jobs::{self, Job};
-use crate::list::Paging;
+use crate::list::{self, Paging};
 use crate::resources::RESOURCES;
 use crate::views::View;
-use crate::{availability, extensions, quotas};
+use crate::{availability, extensions, parameters, quotas};
 
 /// `GET /`.
 pub async fn versions(_: Arc<Face>, call: rest::Call<()>) -> Result<Answer> {
@@ -37,7 +37,8 @@ pub async fn version(_: Arc<Core>, call: Call) -> Result<Answer> {
 
 pub async fn list_extensions(core: Arc<Core>, call: Call) -> Result<Answer> {
     let query = &call.pairs();
-    listing(&core, extensions::list(), query, "extensions", "")
+    let views = extensions::list();
+    listing(&core, views, query, "extensions", parameters::EXTENSIONS)
 }
 
 pub async fn show_extension(_: Arc<Core>, call: Call) -> Result<Answer> {
@@ -63,13 +64,14 @@ pub async fn zones(core: Arc<Core>, call: Call) -> Result<Answer> {
         vec![zone("network"), zone("router")],
         query,
         "availability_zones",
-        "",
+        parameters::ZONES,
     )
 }
 
 pub async fn service_providers(core: Arc<Core>, call: Call) -> Result<Answer> {
     let query = &call.pairs();
-    listing(&core, Vec::new(), query, "service_providers", "")
+    let known = parameters::PROVIDERS;
+    listing(&core, Vec::new(), query, "service_providers", known)
 }
 
 pub async fn ip_availabilities(core: Arc<Core>, call: Call) -> Result<Answer> {
@@ -88,6 +90,7 @@ pub async fn ip_availability(core: Arc<Core>, call: Call) -> Result<Answer> {
     let id = call.path("id");
     cx.allow(&View::new())?;
     let found = availability::find(core.db.read(), id).await?;
+    let found = list::trim(found, &call.pairs());
     Ok(wrapped("network_ip_availability", found))
 }
 
@@ -170,14 +173,14 @@ pub async fn topology(core: Arc<Core>, call: Call) -> Result<Answer> {
     } else {
         project
     };
-    let job = match query.last("fields") {
-        Some("dry-run") => Job::RehearseTopology,
-        _ => Job::Topology { project },
+    let view = match query.last("fields") {
+        Some("dry-run") => one(jobs::run(cx, &Job::RehearseTopology).await?)?,
+        _ => {
+            let made = one(jobs::run(cx, &Job::Topology { project }).await?)?;
+            list::trim(made, query)
+        }
     };
-    Ok(wrapped(
-        "auto_allocated_topology",
-        one(jobs::run(cx, &job).await?)?,
-    ))
+    Ok(wrapped("auto_allocated_topology", view))
 }
 
 pub async fn delete_topology(core: Arc<Core>, call: Call) -> Result<Answer> {

@@ -6,6 +6,7 @@
 use sql::sea_orm::Condition;
 
 use crate::db::sharing;
+use crate::list::TAGS;
 
 use Source::{
     Addresses, Alive, Always, Flag, Holds, Int, IntOrNull, Link, LinkInt, Null, Objects, Range,
@@ -80,6 +81,16 @@ impl Listing {
             tagged: false,
             key: "id",
         }
+    }
+
+    /// The names of its filters.
+    pub fn filters(self) -> impl Iterator<Item = &'static str> {
+        let tags = if self.tagged { TAGS } else { &[] };
+        let names = self.fields.iter().map(|field| field.name);
+        let is_timed = self.fields.iter().any(|field| field.name == UPDATED.name);
+        names
+            .chain(tags.iter().copied())
+            .chain(is_timed.then_some("changed_since"))
     }
 }
 

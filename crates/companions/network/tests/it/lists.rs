@@ -260,6 +260,66 @@ async fn extensions_zones_and_agents_are_listed() {
     }
 }
 
+/// Names that no list around the resources knows, nor one whose objects have no tags and no times.
+const UNKNOWN: &[&str] = &[
+    "address-scopes?tags=a",
+    "agents?changed_since=2026-01-01",
+    "availability_zones?host=h1",
+    "extensions?colour=red",
+    "network-ip-availabilities?name=x",
+    "networks?colour=red",
+    "quotas?network=1",
+    "rbac-policies?not-tags=a",
+    "service-providers?colour=red",
+];
+
+#[tokio::test]
+async fn names_that_a_list_does_not_know_are_refused_by_name() {
+    for cloud in Cloud::all().await {
+        let port = cloud.net("10.0.0.0/24").await.0;
+        let port = json!({"network_id": port["id"], "binding:host_id": "h1"});
+        let port = cloud.make(ADMIN, "ports", port).await;
+        let bindings = format!("ports/{}/bindings", text(&port["id"]));
+        let of_port = format!("{bindings}?id=x");
+        for query in UNKNOWN.iter().copied().chain([of_port.as_str()]) {
+            let path = format!("/v2.0/{query}");
+            let kind = cloud.refused(ADMIN, Method::GET, &path, None, 400).await;
+            assert_eq!(kind, "HTTPBadRequest", "{query}");
+        }
+        let bindings = format!("/v2.0/{bindings}");
+        let found = cloud.get(ADMIN, &format!("{bindings}?host=h1")).await;
+        let one = &found["bindings"][0];
+        let names: Vec<&String> = one.as_object().expect("a binding").keys().collect();
+        for name in &names {
+            let value = "nothing=x";
+            let query = format!("{bindings}?{name}={value}");
+            assert_eq!(
+                cloud.get(ADMIN, &query).await["bindings"],
+                json!([]),
+                "{name}"
+            );
+        }
+        for query in ["name=x", "resource=disk", "state=down"] {
+            let none = cloud.list(DEMO, "availability_zones", query).await;
+            assert!(none.is_empty(), "{query}");
+        }
+        // One thing comes with the members that are wanted.
+        for path in [
+            format!("{bindings}/h1?fields=host"),
+            format!(
+                "/v2.0/network-ip-availabilities/{}?fields=network_id",
+                text(&port["network_id"])
+            ),
+        ] {
+            let one = cloud.get(ADMIN, &path).await;
+            let inner = one
+                .as_object()
+                .and_then(|body| body.values().next()?.as_object());
+            assert_eq!(inner.map(|inner| inner.len()), Some(1), "{path}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn filters_on_bindings_find_ports_for_admins_and_tell_others_nothing() {
     for cloud in Cloud::all().await {
