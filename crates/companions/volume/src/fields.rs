@@ -32,6 +32,8 @@ pub struct Noun {
     pub fields: &'static [Field],
     /// Keys that are read by the list itself.
     pub also: &'static [&'static str],
+    /// Whether `with_count` counts them.
+    pub counted: bool,
 }
 
 const fn text(name: &'static str) -> Field {
@@ -98,6 +100,7 @@ pub const VOLUMES: Noun = Noun {
         text("source_volid").empty(),
     ],
     also: &["migration_status"],
+    counted: true,
 };
 
 pub const ATTACHMENTS: Noun = Noun {
@@ -113,6 +116,7 @@ pub const ATTACHMENTS: Noun = Noun {
         of(Kind::Time, "created_at"),
     ],
     also: &[],
+    counted: false,
 };
 
 pub const SNAPSHOTS: Noun = Noun {
@@ -134,6 +138,7 @@ pub const SNAPSHOTS: Noun = Noun {
         of(Kind::Time, "updated_at").empty(),
     ],
     also: &["availability_zone"],
+    counted: true,
 };
 
 pub const BACKUPS: Noun = Noun {
@@ -158,6 +163,7 @@ pub const BACKUPS: Noun = Noun {
         of(Kind::Time, "data_timestamp"),
     ],
     also: &[],
+    counted: true,
 };
 
 pub const GROUPS: Noun = Noun {
@@ -177,6 +183,7 @@ pub const GROUPS: Noun = Noun {
         of(Kind::Time, "updated_at").empty(),
     ],
     also: &["list_volume"],
+    counted: false,
 };
 
 pub const GROUP_SNAPSHOTS: Noun = Noun {
@@ -193,6 +200,7 @@ pub const GROUP_SNAPSHOTS: Noun = Noun {
         of(Kind::Time, "updated_at").empty(),
     ],
     also: &[],
+    counted: false,
 };
 
 pub const GROUP_TYPES: Noun = Noun {
@@ -205,6 +213,7 @@ pub const GROUP_TYPES: Noun = Noun {
         of(Kind::Time, "updated_at").empty(),
     ],
     also: &["is_public"],
+    counted: false,
 };
 
 pub const MESSAGES: Noun = Noun {
@@ -222,6 +231,7 @@ pub const MESSAGES: Noun = Noun {
         of(Kind::Time, "expires_at"),
     ],
     also: &[],
+    counted: false,
 };
 
 pub const TRANSFERS: Noun = Noun {
@@ -233,6 +243,7 @@ pub const TRANSFERS: Noun = Noun {
         of(Kind::Time, "created_at"),
     ],
     also: &[],
+    counted: false,
 };
 
 pub const QOS: Noun = Noun {
@@ -243,6 +254,7 @@ pub const QOS: Noun = Noun {
         of(Kind::Time, "created_at"),
     ],
     also: &[],
+    counted: false,
 };
 
 pub const TYPES: Noun = Noun {
@@ -256,6 +268,7 @@ pub const TYPES: Noun = Noun {
         of(Kind::Time, "updated_at").empty(),
     ],
     also: &["is_public"],
+    counted: false,
 };
 
 /// What members may filter lists by, as `resource_filters` shows it.

@@ -12,11 +12,11 @@ use crate::fields::{Field, Kind, Noun};
 use crate::policy::version;
 
 /// From here on filters that members may not use are refused; before, they are dropped.
-const REFUSED: Version = version(31);
+pub const REFUSED: Version = version(31);
 /// From here on `name~=part` finds parts.
 const LIKE: Version = version(34);
 /// From here on `with_count` counts.
-const COUNT: Version = version(45);
+pub const COUNT: Version = version(45);
 /// From here on flags must be flags.
 const STRICT_FLAGS: Version = version(2);
 
@@ -84,21 +84,15 @@ pub struct Asker {
     pub max_page: u64,
 }
 
-const PAGING: [&str; 7] = [
-    "limit",
-    "marker",
-    "offset",
-    "sort",
-    "sort_key",
-    "sort_dir",
-    "with_count",
-];
+/// What every list reads.
+pub const PAGING: [&str; 6] = ["limit", "marker", "offset", "sort", "sort_key", "sort_dir"];
 
 /// Reads a query string.
 ///
 /// # Errors
 /// 400, as Cinder words it.
 pub fn read(query: &Query, noun: &'static Noun, asker: Asker) -> Result<Listing, Fault> {
+    let counts = noun.counted && asker.version.at_least(COUNT);
     let mut listing = Listing {
         filters: Vec::new(),
         order: order(query, noun)?,
@@ -106,13 +100,13 @@ pub fn read(query: &Query, noun: &'static Noun, asker: Asker) -> Result<Listing,
         marker: query.last("marker").map(str::to_owned),
         limit: limit(query, asker.max_page)?,
         offset: offset(query)?,
-        with_count: asker.version.at_least(COUNT) && query.last("with_count").is_some_and(truthy),
+        with_count: counts && query.last("with_count").is_some_and(truthy),
         all_tenants: asker.admin && query.last("all_tenants").is_some_and(truthy),
     };
     let mut refused = Vec::new();
     for (key, text) in &query.0 {
-        let counts = key == "with_count" && !asker.version.at_least(COUNT);
-        if (PAGING.contains(&key.as_str()) && !counts) || key == "all_tenants" {
+        let counting = counts && key == "with_count";
+        if PAGING.contains(&key.as_str()) || counting || key == "all_tenants" {
             continue;
         }
         listing.add(noun, asker, (key, text), &mut refused)?;
@@ -329,7 +323,7 @@ fn descending(text: &str) -> Result<bool, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fields::VOLUMES;
+    use crate::fields::{GROUPS, VOLUMES};
 
     fn asked(query: &str, minor: u16, admin: bool) -> Result<Listing, Fault> {
         let asker = Asker {
@@ -352,6 +346,25 @@ mod tests {
         assert_eq!(asked("host=a", 31, true).expect("taken").filters.len(), 1);
         let unknown = asked("colour=red", 31, true).expect("taken");
         assert_eq!(unknown.filters, [Filter::Nothing]);
+    }
+
+    #[test]
+    fn what_is_not_counted_takes_no_wish_to_count() {
+        assert!(asked("with_count=1", 45, false).expect("taken").with_count);
+        let ask = |minor, admin| {
+            let asker = Asker {
+                admin,
+                version: version(minor),
+                max_page: 10,
+            };
+            read(&Query::parse("with_count=1"), &GROUPS, asker)
+        };
+        let refused = ask(45, false).expect_err("refused");
+        assert_eq!(
+            refused.to_string(),
+            "Invalid filters with_count are found in query options."
+        );
+        assert_eq!(ask(45, true).expect("taken").filters, [Filter::Nothing]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Clusters of back ends, of which there are none: each back end is reached through its own host. And work that services
 //! left behind, of which there is none either: the journal continues all of it.
 
-use microversion::Versioned;
+use microversion::{Version, Versioned};
 use rest::Answer;
 use serde::Deserialize;
 use serde_json::json;
@@ -13,7 +13,7 @@ use crate::policy::{self, version};
 use crate::service::Volumes;
 
 /// What the list may be filtered by.
-const FILTERS: [&str; 6] = [
+pub const FILTERS: [&str; 6] = [
     "name",
     "binary",
     "is_up",
@@ -22,12 +22,15 @@ const FILTERS: [&str; 6] = [
     "num_down_hosts",
 ];
 /// What it may be filtered by since it says so much.
-const REPLICATION: [&str; 3] = ["replication_status", "frozen", "active_backend_id"];
+pub const REPLICATION: [&str; 3] = ["replication_status", "frozen", "active_backend_id"];
+
+/// The version since when it does.
+pub const REPLICATED: Version = version(26);
 
 /// `GET /clusters` and `GET /clusters/detail`.
 pub async fn list(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
     volumes.allow(&call.cx, &policy::own(&call.cx.caller))?;
-    let replicated = has(&call, version(26));
+    let replicated = has(&call, REPLICATED);
     let known = |key: &str| FILTERS.contains(&key) || (replicated && REPLICATION.contains(&key));
     let query = call.pairs();
     let keys = query.0.iter().map(|(key, _)| key.as_str());

@@ -1,5 +1,6 @@
 //! Pools of back ends, as the scheduler sees them.
 
+use microversion::Version;
 use rest::Answer;
 use serde_json::{Value, json};
 
@@ -10,6 +11,13 @@ use crate::listing::truthy;
 use crate::policy::{self, version};
 use crate::schedule::{Wanted, fits};
 use crate::service::Volumes;
+
+/// What the query may say, and since when it means something.
+pub const KNOWN: [(&str, Version); 3] = [
+    ("detail", version(0)),
+    ("name", version(28)),
+    ("volume_type", version(35)),
+];
 
 /// `GET /scheduler-stats/get_pools`.
 pub async fn list(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
@@ -25,12 +33,11 @@ pub async fn list(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
         None => None,
     };
     if has(&call, version(31)) {
-        let known = ["detail", "name", "volume_type"];
         let wrong: Vec<&str> = query
             .0
             .iter()
             .map(|(key, _)| key.as_str())
-            .filter(|key| !known.contains(key))
+            .filter(|key| !KNOWN.iter().any(|(known, _)| known == key))
             .collect();
         if !wrong.is_empty() {
             return Err(Fault::BadRequest(format!(
