@@ -27,6 +27,7 @@ pub mod metadata;
 pub mod migrations;
 pub mod operations;
 pub mod paging;
+mod parameters;
 pub mod passwords;
 pub mod proxies;
 pub mod quota_class_sets;
@@ -49,6 +50,8 @@ use std::sync::Arc;
 use axum::Router;
 use compute_control::Control;
 use web::Authenticator;
+
+pub use parameters::parameters;
 
 /// What the handlers work with. One per process.
 pub struct Api {

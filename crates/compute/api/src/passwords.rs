@@ -9,9 +9,11 @@ use serde::Serialize;
 use crate::Api;
 use crate::call::{Answer, Call};
 use crate::fault::Fault;
+use crate::words::NoQuery;
 
 /// `GET …/os-server-password`.
 pub async fn show(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
+    let NoQuery {} = call.admit_query()?;
     let id = call.path("server_id");
     let password = passwords::show(&api.control, &call.cx, id).await?;
     call.render(&PasswordView { password })

@@ -112,7 +112,7 @@ pub async fn remove_item(api: Arc<Api>, call: Call) -> Result<Answer, Fault> {
 
 /// Filters of compute's own list, and what the image service calls them (`nova.api.openstack.compute.images`).
 /// `property-NAME` is a filter by that property.
-const FILTERS: &[(&str, &str)] = &[
+pub const FILTERS: &[(&str, &str)] = &[
     ("name", "name"),
     ("status", "status"),
     ("changes-since", "updated_at"),

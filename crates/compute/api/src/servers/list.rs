@@ -82,7 +82,7 @@ async fn page(api: &Api, call: &Call, detailed: bool) -> Result<Listed, Fault> {
 }
 
 /// Filters that others than operators may use, with the version that opened them.
-const OPEN: &[(Version, &[&str])] = &[
+pub const OPEN: &[(Version, &[&str])] = &[
     (
         Version::new(2, 1),
         &["reservation_id", "name", "image", "flavor", "ip"],
@@ -332,7 +332,7 @@ pub struct ListServers {
 
 impl ListServers {
     /// The filters that were sent, by name; `all_tenants` decides about `tenant_id`.
-    fn filters(self) -> BTreeMap<&'static str, String> {
+    pub fn filters(self) -> BTreeMap<&'static str, String> {
         let alias = self.tenant_id.filter(|_| self.all_tenants.is_some());
         let project = self.project_id.or(alias);
         let all = [

@@ -13,6 +13,7 @@ mod keypairs;
 mod operations;
 mod operators;
 mod oracle;
+mod parameters;
 mod quotas;
 mod races;
 mod routes;
