@@ -62,7 +62,7 @@ enum Command {
     Demo(demo::Wanted),
     /// Print a generated document.
     Docs {
-        #[arg(value_parser = ["settings", "routes", "counts", "accepted", "attributes", "lifecycle", "options"])]
+        #[arg(value_parser = ["settings", "routes", "counts", "accepted", "attributes", "lifecycle", "options", "queries"])]
         which: String,
     },
 }
@@ -106,6 +106,7 @@ fn run() -> Result<ExitCode> {
             "attributes" => docs::attributes(),
             "lifecycle" => docs::lifecycle(),
             "options" => docs::options(),
+            "queries" => docs::queries(),
             _ => docs::counts(),
         };
         print!("{text}");

@@ -50,6 +50,8 @@ pub struct Row {
     pub calls: fn() -> Vec<rest::Line>,
     /// What becomes of the attributes of its resources.
     pub accepts: fn() -> Vec<rest::accepted::Accepts>,
+    /// What the queries of its calls may say.
+    pub parameters: fn() -> Vec<rest::parameters::Parameters>,
     /// The rules of its policy.
     pub rules: &'static [&'static [Rule]],
     /// What stands before the rules of its calls in the policy.

@@ -1,14 +1,17 @@
 //! Generated documents: the operator's reference of settings, what becomes of Nova's options, the calls of all services,
-//! their status, what may be asked of a server and of resources of companions, and what actions do to a server.
+//! their status, what may be asked of a server and of resources of companions, what queries may say, and what actions do to
+//! a server.
 
 mod accepted;
 mod attributes;
 mod lifecycle;
 mod options;
+mod queries;
 
 use std::fmt::Write;
 
 use microversion::Range;
+use rest::parameters::Parameters;
 use rest::{Access, Line, Status};
 use web::policy::Rule;
 
@@ -19,6 +22,7 @@ pub use accepted::document as accepted;
 pub use attributes::document as attributes;
 pub use lifecycle::document as lifecycle;
 pub use options::document as options;
+pub use queries::document as queries;
 
 /// `docs/settings.md`.
 pub fn settings() -> String {
@@ -32,6 +36,8 @@ pub struct Face {
     /// What stands before the paths of its calls at the front door.
     pub prefix: String,
     pub calls: Vec<Line>,
+    /// What the queries of its calls may say.
+    pub parameters: Vec<Parameters>,
     /// The rules of its policy.
     pub rules: Vec<&'static [Rule]>,
     /// What stands before the rules of its calls in the policy.
@@ -44,6 +50,7 @@ pub fn faces() -> Vec<Face> {
         name: "compute",
         prefix: "/compute/v2.1".to_owned(),
         calls: compute_api::routes::table().lines(),
+        parameters: compute_api::parameters(),
         rules: compute_control::policy::TABLES.to_vec(),
         rule_prefix: "",
     };
@@ -51,6 +58,7 @@ pub fn faces() -> Vec<Face> {
         name: row.name,
         prefix: format!("/{}{}", row.name, row.path),
         calls: (row.calls)(),
+        parameters: (row.parameters)(),
         rules: row.rules.to_vec(),
         rule_prefix: row.rule_prefix,
     });

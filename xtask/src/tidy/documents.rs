@@ -46,6 +46,10 @@ const DOCUMENTS: &[Document] = &[
         make: Make::Printed("options"),
     },
     Document {
+        path: "docs/queries.md",
+        make: Make::Printed("queries"),
+    },
+    Document {
         path: "docs/routes.md",
         make: Make::Printed("routes"),
     },

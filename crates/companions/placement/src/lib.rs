@@ -9,6 +9,7 @@ use axum::Router;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use http::request::Parts;
+use rest::parameters::{Parameters, Unknown};
 use rest::{Answer, Refused, Table};
 use serde_json::json;
 use web::auth::{self, Authenticator, Caller};
@@ -17,6 +18,15 @@ use web::policy::Guard;
 /// Every call of the API, for documents and for tests that walk them.
 pub fn calls() -> Vec<rest::Line> {
     routes::table().lines()
+}
+
+/// What queries of calls may say: nothing yet.
+pub fn parameters() -> Vec<Parameters> {
+    vec![Parameters {
+        calls: &["GET /"],
+        known: Vec::new(),
+        unknown: Unknown::Ignored("as in Placement"),
+    }]
 }
 
 /// The REST face, to be mounted under a prefix of choice.

@@ -40,6 +40,7 @@ pub const ROW: Row = Row {
     read,
     calls: network::calls,
     accepts: network::accepted,
+    parameters: network::parameters,
     rules: &[network::POLICY_RULES],
     rule_prefix: "",
 };

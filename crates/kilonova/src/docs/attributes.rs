@@ -58,10 +58,13 @@ fn resource(text: &mut String, accepts: &Accepts) {
 }
 
 /// What there is to tell of one attribute.
-fn told(fate: &Fate) -> Option<String> {
+pub fn told(fate: &Fate) -> Option<String> {
     let unless = |values: &[&str]| {
         let values: Vec<_> = values.iter().map(|value| format!("`{value}`")).collect();
-        values.join(", ")
+        match values.is_empty() {
+            true => String::new(),
+            false => format!(" unless {}", values.join(", ")),
+        }
     };
     match fate {
         Fate::Honoured | Fate::Shown => None,
@@ -70,10 +73,10 @@ fn told(fate: &Fate) -> Option<String> {
         Fate::Refused {
             unless: values,
             why,
-        } => Some(format!("refused unless {}: \"{why}\"", unless(values))),
+        } => Some(format!("refused{}: \"{why}\"", unless(values))),
         Fate::NotBuilt {
             unless: values,
             why,
-        } => Some(format!("not built unless {}: \"{why}\"", unless(values))),
+        } => Some(format!("not built{}: \"{why}\"", unless(values))),
     }
 }
