@@ -1,6 +1,6 @@
 //! Generated documents: the operator's reference of settings, what becomes of Nova's options, the calls of all services,
-//! their status, what may be asked of a server and of resources of companions, what queries may say, and what actions do to
-//! a server.
+//! their status, what may be asked of a server and of resources of companions, what queries may say, and what actions
+//! do to a server.
 
 mod accepted;
 mod attributes;

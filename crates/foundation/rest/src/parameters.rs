@@ -1,5 +1,5 @@
-//! What becomes of the parameters that queries name: nothing is accepted and ignored. Each service states it in tables that
-//! its readers of queries read too; documents and tests go over the tables of all.
+//! What becomes of the parameters that queries name: nothing is accepted and ignored. Each service states it in tables
+//! that its readers of queries read too; documents and tests go over the tables of all.
 
 use microversion::{Range, Version};
 

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use crate::cloud::{Cloud, settings};
 
-/// Parts of paths, with what stands behind them.
-type Parts = Vec<(&'static str, String)>;
+/// A part of paths, with what stands behind it.
+type Part = (&'static str, String);
 
 /// Proved by other tests.
 const ELSEWHERE: [(&str, &str); 1] = [("allow_expired", "tokens.rs")];
 
 /// The path of a call of the tables; none for another verb.
-fn path(call: &str, parts: &Parts) -> Option<String> {
+fn path(call: &str, parts: &[Part]) -> Option<String> {
     let path = call.strip_prefix("GET ")?.to_owned();
     Some(parts.iter().fold(path, |path, (name, value)| {
         path.replace(&format!("{{{name}}}"), value)
@@ -21,7 +21,7 @@ fn path(call: &str, parts: &Parts) -> Option<String> {
 }
 
 /// A cloud in which every list of the tables shows something.
-async fn filled(cloud: &Cloud) -> Parts {
+async fn filled(cloud: &Cloud) -> Vec<Part> {
     let make = async |kind: &str, one: &str, body: Value| cloud.make(kind, one, body).await;
     let put = async |path: String| drop(cloud.put(&path).await.expect(204));
     let admin = cloud.id("users", "admin").await;
@@ -97,7 +97,7 @@ async fn filled(cloud: &Cloud) -> Parts {
 }
 
 /// What else the query says, and a value that nothing fits, or that changes what is shown.
-fn example(name: &str, parts: &Parts) -> (String, &'static str) {
+fn example(name: &str, parts: &[Part]) -> (String, &'static str) {
     let project = parts.iter().find(|(part, _)| *part == "project_id");
     let of_project = || format!("scope.project.id={}&", project.expect("a project").1);
     let value = match name {
@@ -120,7 +120,8 @@ fn example(name: &str, parts: &Parts) -> (String, &'static str) {
 /// The things of a list.
 fn items(body: &Value) -> &[Value] {
     let mut members = body.as_object().expect("an object").values();
-    members.find_map(Value::as_array).map_or(&[], Vec::as_slice)
+    let list = members.find_map(Value::as_array);
+    list.map(Vec::as_slice).unwrap_or_default()
 }
 
 /// An answer without the links, which repeat the query.
