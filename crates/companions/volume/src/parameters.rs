@@ -13,32 +13,51 @@ use crate::listing::{COUNT, PAGING, REFUSED};
 use crate::policy::version;
 
 const OPERATORS: Fate = Fate::Within("for administrators; for others an unknown name");
-const ALL_TENANTS: Parameter = Parameter::new(
-    "all_tenants",
-    Fate::Within(
-        "for administrators; it changes nothing for others, whose clients always send it, as in Cinder",
-    ),
+/// `all_tenants`, where things belong to projects.
+const OF_PROJECTS: Fate = Fate::Within(
+    "for administrators; it changes nothing for others, whose clients always send it, as in Cinder",
 );
+/// The same where they belong to none.
+const OF_NOBODY: Fate = Fate::Hint("they belong to no project; clients always send it");
+/// The same of messages.
+const OF_ALL: Fate = Fate::Hint("administrators see those of all projects anyway, others never");
 const TIME: Fate =
     Fate::Within("`gt:`, `gte:`, `eq:`, `neq:`, `lt:` or `lte:` before a time, between commas");
 const PUBLIC: Fate =
     Fate::Within("for administrators, public ones if nothing is said; others see public ones");
 /// Lists of what the database has.
 const FILTERED: Unknown = Unknown::Read(
-    "administrators find nothing by them; for others they change nothing, and are refused with 400 from 3.31 on. \
-     `name~=` finds parts of texts from 3.34 on",
+    "administrators find nothing by them; for others they change nothing, and are refused with 400 from 3.31 on; \
+     those above change nothing before their versions. `name~=` finds parts of texts from 3.34 on",
 );
 const IGNORED: Unknown = Unknown::Ignored("as in Cinder");
 
-/// The lists of what the database has, with the version since when their queries mean something.
-const LISTS: &[(&[&str], &Noun, u16)] = &[
-    (&["GET /volumes", "GET /volumes/detail"], &VOLUMES, 0),
-    (&["GET /snapshots", "GET /snapshots/detail"], &SNAPSHOTS, 0),
-    (&["GET /backups", "GET /backups/detail"], &BACKUPS, 0),
+/// The lists of what the database has, with the version since when their queries mean something, and what `all_tenants`
+/// does.
+const LISTS: &[(&[&str], &Noun, u16, Fate)] = &[
+    (
+        &["GET /volumes", "GET /volumes/detail"],
+        &VOLUMES,
+        0,
+        OF_PROJECTS,
+    ),
+    (
+        &["GET /snapshots", "GET /snapshots/detail"],
+        &SNAPSHOTS,
+        0,
+        OF_PROJECTS,
+    ),
+    (
+        &["GET /backups", "GET /backups/detail"],
+        &BACKUPS,
+        0,
+        OF_PROJECTS,
+    ),
     (
         &["GET /attachments", "GET /attachments/detail"],
         &ATTACHMENTS,
         0,
+        OF_PROJECTS,
     ),
     (
         &[
@@ -49,17 +68,24 @@ const LISTS: &[(&[&str], &Noun, u16)] = &[
         ],
         &TRANSFERS,
         0,
+        OF_PROJECTS,
     ),
-    (&["GET /types"], &TYPES, 0),
-    (&["GET /qos-specs"], &QOS, 0),
-    (&["GET /groups", "GET /groups/detail"], &GROUPS, 0),
+    (&["GET /types"], &TYPES, 0, OF_NOBODY),
+    (&["GET /qos-specs"], &QOS, 0, OF_NOBODY),
+    (
+        &["GET /groups", "GET /groups/detail"],
+        &GROUPS,
+        0,
+        OF_PROJECTS,
+    ),
     (
         &["GET /group_snapshots", "GET /group_snapshots/detail"],
         &GROUP_SNAPSHOTS,
         29,
+        OF_PROJECTS,
     ),
-    (&["GET /group_types"], &GROUP_TYPES, 0),
-    (&["GET /messages"], &MESSAGES, 5),
+    (&["GET /group_types"], &GROUP_TYPES, 0, OF_NOBODY),
+    (&["GET /messages"], &MESSAGES, 5, OF_ALL),
 ];
 
 /// What lies on back ends, which is sorted and cut here.
@@ -117,7 +143,7 @@ fn also(name: &'static str) -> Parameter {
     }
 }
 
-fn list(calls: &'static [&'static str], noun: &Noun, minor: u16) -> Parameters {
+fn list(calls: &'static [&'static str], noun: &Noun, minor: u16, all_tenants: Fate) -> Parameters {
     let fields = noun.fields.iter();
     let fields = fields.filter(|field| !noun.also.contains(&field.name));
     let own = noun.also.iter().copied().map(also);
@@ -127,7 +153,8 @@ fn list(calls: &'static [&'static str], noun: &Noun, minor: u16) -> Parameters {
         ..Parameter::honoured("with_count")
     });
     let all = fields.map(filter).chain(own).chain(pages).chain(count);
-    let all = all.chain([ALL_TENANTS]).map(|mut known| {
+    let all_tenants = Parameter::new("all_tenants", all_tenants);
+    let all = all.chain([all_tenants]).map(|mut known| {
         known.range.min = known.range.min.max(version(minor));
         known
     });
@@ -167,7 +194,11 @@ pub fn parameters() -> Vec<Parameters> {
     let of_limits =
         ["project_id", "tenant_id"].map(|name| since(39, Parameter::new(name, OPERATORS)));
     let others = [
-        of(&["GET /volumes/summary"], vec![ALL_TENANTS], IGNORED),
+        of(
+            &["GET /volumes/summary"],
+            vec![Parameter::new("all_tenants", OF_PROJECTS)],
+            IGNORED,
+        ),
         of(
             &["DELETE /volumes/{id}"],
             vec![
@@ -215,9 +246,8 @@ pub fn parameters() -> Vec<Parameters> {
         of(&["GET /resource_filters"], honoured(&["resource"]), IGNORED),
         of(SILENT, Vec::new(), IGNORED),
     ];
-    let lists = LISTS
-        .iter()
-        .map(|&(calls, noun, minor)| list(calls, noun, minor));
+    let lists = LISTS.iter();
+    let lists = lists.map(|&(calls, noun, minor, fate)| list(calls, noun, minor, fate));
     lists.chain(others).collect()
 }
 

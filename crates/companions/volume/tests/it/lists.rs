@@ -1,6 +1,7 @@
 //! Lists: filters, order, pages, counts.
 
 use http::Method;
+use rest::accepted::Fate;
 use serde_json::{Value, json};
 
 use crate::{ADMIN, ALICE, Answer, BOB, Cinder};
@@ -129,5 +130,35 @@ async fn a_summary_counts() {
             of(ADMIN, "").await,
             json!({"total_count": 0, "total_size": 0, "metadata": {}})
         );
+    }
+}
+
+#[tokio::test]
+async fn every_parameter_of_a_list_changes_the_answer_or_is_refused_or_says_why_not() {
+    for cinder in Cinder::all().await {
+        filled(&cinder).await;
+        cinder.volume(ADMIN, json!({"name": "own"})).await;
+        for path in ["/volumes", "/volumes/detail", "/types"] {
+            let call = format!("GET {path}");
+            let tables = volume::parameters();
+            let table = tables
+                .iter()
+                .find(|table| table.calls.contains(&call.as_str()));
+            let plain = cinder.get(ADMIN, path).await.is(200).json();
+            for known in &table.expect("a table").known {
+                // Nothing is called so, and it is no number, no flag and no time.
+                let value = match known.name {
+                    "all_tenants" | "with_count" => "1",
+                    _ => "zz",
+                };
+                let asked = format!("{path}?{}={value}", known.name);
+                let answer = cinder.get(ADMIN, &asked).await;
+                match (known.fate, answer.status.as_u16()) {
+                    (Fate::Hint(_), _) => assert_eq!(answer.is(200).json(), plain, "{asked}"),
+                    (_, 200) => assert_ne!(answer.json(), plain, "{asked}"),
+                    (_, code) => assert!(matches!(code, 400 | 404), "{asked}: {code}"),
+                }
+            }
+        }
     }
 }
