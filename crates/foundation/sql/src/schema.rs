@@ -47,6 +47,8 @@ pub enum Step {
     Create(&'static [Table]),
     /// Adds to the table a column that is nullable or has a default.
     AddColumn(&'static str, Column),
+    /// Gives a text of the table more room: the column as it is from now on.
+    Widen(&'static str, Column),
     /// Makes indexes on the table.
     AddIndexes(&'static str, &'static [Index]),
     /// Removes indexes of the table, described as they were made.

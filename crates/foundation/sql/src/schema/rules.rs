@@ -68,6 +68,7 @@ impl Schema {
                 }
                 self.column(table, &column);
             }
+            Step::Widen(table, column) => self.widen(table, &column),
             Step::AddIndexes(table, indexes) => {
                 indexes.iter().for_each(|one| self.index(table, *one));
             }
@@ -135,6 +136,39 @@ impl Schema {
             None => self.broken(format!("there is no table {table}")),
             Some(Some(_)) => self.broken(format!("{table}.{} is there already", column.name)),
             Some(None) => {}
+        }
+    }
+
+    /// A text gets more room, and is otherwise what it was; the indexes that it is in still fit.
+    fn widen(&mut self, table: &'static str, column: &Column) {
+        let standing = self.tables.get_mut(table);
+        let known = standing.and_then(|one| one.columns.get_mut(column.name));
+        let Some(known) = known else {
+            return self.broken(format!("{table}.{} is no column", column.name));
+        };
+        let before = std::mem::replace(known, *column);
+        let wider = match (before.kind, column.kind) {
+            (Kind::Varchar(before), Kind::Varchar(after)) => after > before,
+            _ => false,
+        };
+        let kind = column.kind;
+        if !wider || (Column { kind, ..before }) != *column {
+            self.broken(format!(
+                "{table}.{}: more than its length changes",
+                column.name
+            ));
+        }
+        let Some(standing) = self.tables.get(table) else {
+            return;
+        };
+        let (key, indexes) = (standing.key, standing.indexes.clone());
+        if key.contains(&column.name) {
+            self.columns(table, "the key", key);
+        }
+        for index in indexes {
+            if index.columns.contains(&column.name) {
+                self.columns(table, index.name, index.columns);
+            }
         }
     }
 
@@ -272,6 +306,7 @@ mod tests {
                 col("lent", Kind::Bool).default(Literal::Flag(false)),
             ),
             Step::AddIndexes("books", &[unique("books_year", &["year", "title"])]),
+            Step::Widen("books", col("title", Kind::Varchar(300))),
             Step::DropIndexes("books", &[index("books_shelf", &["shelf"])]),
             Step::AddIndexes("books", &[index("books_shelf", &["shelf", "year"])]),
             Step::Create(&[PAGES.parent(Parent {
@@ -319,6 +354,26 @@ mod tests {
             (
                 Step::AddColumn("films", col("year", Kind::Int).null()),
                 "no table films",
+            ),
+            (
+                Step::Widen("books", col("year", Kind::Varchar(300))),
+                "books.year is no column",
+            ),
+            (
+                Step::Widen("books", col("title", Kind::Varchar(200))),
+                "more than its length changes",
+            ),
+            (
+                Step::Widen("books", col("title", Kind::Varchar(300)).null()),
+                "more than its length changes",
+            ),
+            (
+                Step::Widen("books", col("words", Kind::Varchar(300))),
+                "more than its length changes",
+            ),
+            (
+                Step::Widen("books", col("shelf", Kind::Varchar(769)).null()),
+                "books_shelf is 3076 bytes wide",
             ),
             (
                 Step::DropIndexes("books", &[index("books_shelf", &["title"])]),

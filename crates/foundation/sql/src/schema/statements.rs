@@ -19,6 +19,7 @@ pub(super) fn make(engine: Engine, step: &Step) -> Vec<String> {
                 "ALTER TABLE {table} ADD COLUMN {condition}{column}"
             )]
         }
+        Step::Widen(table, column) => widen(engine, table, column).into_iter().collect(),
         Step::AddIndexes(table, indexes) => add_indexes(engine, table, indexes).collect(),
         Step::DropIndexes(table, indexes) => drop_indexes(engine, table, indexes).collect(),
         Step::Run(statement) => vec![(*statement).to_owned()],
@@ -73,6 +74,20 @@ fn definition(engine: Engine, column: &Column) -> String {
         });
     }
     text
+}
+
+/// SQLite keeps texts of any length, whatever is declared.
+fn widen(engine: Engine, table: &str, column: &Column) -> Option<String> {
+    let change = match engine {
+        Engine::Sqlite => return None,
+        Engine::Postgres => format!(
+            "ALTER COLUMN {} TYPE {}",
+            quoted(engine, column.name),
+            type_of(engine, column.kind)
+        ),
+        Engine::MariaDb => format!("MODIFY COLUMN {}", definition(engine, column)),
+    };
+    Some(format!("ALTER TABLE {} {change}", quoted(engine, table)))
 }
 
 /// The type of a column. SQLite keeps any value in any column; its words are hints to who reads them.

@@ -51,6 +51,7 @@ const STEPS: &[Step] = &[
         col("lent", Kind::Bool).default(Literal::Flag(false)),
     ),
     Step::AddIndexes("books", &[index("books_lent", &["lent"])]),
+    Step::Widen("books", col("title", Kind::Varchar(300))),
     Step::DropIndexes("books", &[index("books_year", &["year", "id"])]),
 ];
 
@@ -135,6 +136,21 @@ async fn columns_keep_what_their_kinds_promise() {
         assert_eq!(row.try_get::<f64>("", "price"), Ok(0.1), "{engine:?}");
         assert_eq!(row.try_get::<bool>("", "lent"), Ok(false), "{engine:?}");
         assert_eq!(row.try_get("", "printed_at"), Ok(at), "{engine:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_was_widened_takes_more() {
+    for db in crate::testing::engines().await {
+        db.apply(&HISTORY).await.expect("migrated");
+        let title = "t".repeat(300);
+        let book = format!("INSERT INTO books (id, title) VALUES ('w', '{title}')");
+        run(&db, &book).await.expect("a long title");
+        let row = row(&db, "SELECT title FROM books WHERE id = 'w'").await;
+        assert_eq!(row.try_get("", "title"), Ok(title), "{:?}", db.engine());
+        // What it was otherwise, it is.
+        let unnamed = "INSERT INTO books (id, title) VALUES ('v', NULL)";
+        run(&db, unnamed).await.expect_err("no title");
     }
 }
 

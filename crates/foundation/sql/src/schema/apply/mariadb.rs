@@ -107,8 +107,9 @@ fn back(step: &Step) -> Vec<String> {
                 )
             })
             .collect(),
-        // What was dropped is dropped when the migration runs again, and what a statement wrote is written again.
-        Step::DropIndexes(..) | Step::Run(_) => Vec::new(),
+        // What was dropped is dropped when the migration runs again, what a statement wrote is written again, and what is
+        // wide enough stays so.
+        Step::DropIndexes(..) | Step::Run(_) | Step::Widen(..) => Vec::new(),
     }
 }
 

@@ -19,6 +19,7 @@ const COLUMNS: &[Column] = &[col("a", Kind::Varchar(64))];
 const ADDITIONS: &[Step] = &[
     Step::AddColumn("t0", col("b", Kind::BigInt).default(Literal::Number(7))),
     Step::AddIndexes("t0", &[index("t0_b", &["b"])]),
+    Step::Widen("t0", col("a", Kind::Varchar(100))),
     Step::Create(&[Table::new(
         "late",
         &["a"],
