@@ -6,6 +6,7 @@ mod m0003_backups;
 mod m0004_groups;
 mod m0005_moves;
 mod m0006_projects;
+mod m0007_quotas;
 
 use sql::schema::History;
 
@@ -21,6 +22,7 @@ pub const HISTORY: History = History {
         m0004_groups::MIGRATION,
         m0005_moves::MIGRATION,
         m0006_projects::MIGRATION,
+        m0007_quotas::MIGRATION,
     ],
 };
 
@@ -31,7 +33,7 @@ mod tests {
     use super::*;
     use crate::tables::{snapshot, volume};
 
-    /// What was there before the last migration: two groups of a project, a snapshot of one, and what is in them.
+    /// What was there before `m0006_projects`: two groups of a project, a snapshot of one, and what is in them.
     const BEFORE: [&str; 5] = [
         "INSERT INTO volume_groups (id, project_id, user_id, group_type_id, status, created_at) VALUES \
          ('g', 'a', 'u', 't', 'available', '2026-01-01 00:00:00')",
@@ -53,9 +55,11 @@ mod tests {
     #[tokio::test]
     async fn what_went_to_another_project_leaves_the_group() {
         for db in sql::testing::engines().await {
+            let mut names = HISTORY.migrations.iter().map(|one| one.name);
+            let until = names.position(|name| name == m0006_projects::MIGRATION.name);
             let before = History {
                 table: HISTORY.table,
-                migrations: &HISTORY.migrations[..HISTORY.migrations.len() - 1],
+                migrations: &HISTORY.migrations[..until.expect("it is there")],
             };
             db.apply(&before).await.expect("tables of before");
             for statement in BEFORE {

@@ -13,7 +13,7 @@ use super::{Call, Cx, listing, next_links};
 use crate::db::properties::{self, Properties};
 use crate::db::store::{self, Tx};
 use crate::db::types::{self as rows, VolumeType};
-use crate::db::{access, list as pages};
+use crate::db::{access, list as pages, quotas};
 use crate::fault::Fault;
 use crate::fields::TYPES;
 use crate::listing::Filter;
@@ -330,7 +330,8 @@ pub async fn update(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
         let tx = volumes.db().begin().await?;
         let row = store::locked::<Entity>(&tx, &id).await?;
         let mut row = row.ok_or_else(|| Fault::no_type(&id))?;
-        if let Some(name) = &changes.name {
+        if let Some(name) = changes.name.as_ref().filter(|name| **name != row.name) {
+            quotas::rename(&tx, &row.name, name).await?;
             name.clone_into(&mut row.name);
         }
         if changes.description.is_some() {

@@ -90,7 +90,7 @@ pub fn trimmed(text: Option<String>) -> Option<String> {
     text.map(|text| text.trim().to_owned())
 }
 
-/// The longest id of a project that tables keep.
+/// The longest id that tables keep.
 const LONGEST_ID: usize = 64;
 /// The longest name that tables keep.
 const LONGEST_NAME: usize = 255;
@@ -100,7 +100,15 @@ const LONGEST_NAME: usize = 255;
 /// # Errors
 /// 400.
 pub fn check_project(id: &str) -> Result<(), Fault> {
-    within("project_id", id, LONGEST_ID)
+    check_id("project_id", id)
+}
+
+/// Refuses what is no id because it is too long for one.
+///
+/// # Errors
+/// 400.
+pub fn check_id(field: &str, id: &str) -> Result<(), Fault> {
+    within(field, id, LONGEST_ID)
 }
 
 /// Refuses a name that is too long to be kept.

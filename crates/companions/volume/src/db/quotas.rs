@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use sql::sea_orm::sea_query::OnConflict;
+use sql::sea_orm::sea_query::{Expr, OnConflict};
 use sql::sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter,
 };
 
+use crate::resource::Resource;
 use crate::tables::quota::{ActiveModel, Column, Entity, Whom};
 
 /// Those of a project or class, by resource.
@@ -59,5 +60,22 @@ pub async fn forget(db: &impl ConnectionTrait, project_id: &str) -> Result<(), D
         .filter(Column::Owner.eq(project_id))
         .exec(db)
         .await?;
+    Ok(())
+}
+
+/// The limits of a type go with its name; those of an earlier type that had the new name go.
+pub async fn rename(tx: &impl ConnectionTrait, from: &str, to: &str) -> Result<(), DbErr> {
+    for resource in Resource::OF_TYPE {
+        let (from, to) = (resource.of_type(from), resource.of_type(to));
+        Entity::delete_many()
+            .filter(Column::Resource.eq(to.as_str()))
+            .exec(tx)
+            .await?;
+        Entity::update_many()
+            .col_expr(Column::Resource, Expr::value(to))
+            .filter(Column::Resource.eq(from))
+            .exec(tx)
+            .await?;
+    }
     Ok(())
 }

@@ -362,20 +362,100 @@ async fn statuses_are_reset_and_records_are_moved() {
     }
 }
 
-/// A record that names a backup's files under another id, or no files at all.
-fn under(record: &Value, id: &str, files: Option<&str>) -> Value {
+/// A record that says something else.
+fn with(record: &Value, changes: &Value) -> Value {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
     let text = record["backup-record"]["backup_url"].as_str();
     let text = STANDARD.decode(text.expect("a text")).expect("base64");
     let mut inside: Value = serde_json::from_slice(&text).expect("JSON");
-    inside["id"] = json!(id);
-    if let Some(files) = files {
-        inside["service_metadata"] = json!(files);
+    for (field, value) in changes.as_object().expect("object") {
+        inside[field] = value.clone();
     }
     let mut record = record.clone();
     record["backup-record"]["backup_url"] = json!(STANDARD.encode(inside.to_string()));
     record
+}
+
+/// A record that names a backup's files under another id, or no files at all.
+fn under(record: &Value, id: &str, files: Option<&str>) -> Value {
+    match files {
+        Some(files) => with(record, &json!({"id": id, "service_metadata": files})),
+        None => with(record, &json!({"id": id})),
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_the_tables_cannot_hold_is_refused() {
+    for cinder in Cinder::all().await {
+        let volume = cinder.volume(ALICE, json!({})).await;
+        let id = cinder.backup(&volume, json!({})).await;
+        let export = format!("/backups/{id}/export_record");
+        let record = cinder.get(ADMIN, &export).await.is(200).json();
+        let other = "0d1ff27d-3b4e-4a55-8c0c-52f1a3c1f0ab";
+        let import = async |mut changes: Value| {
+            changes["id"] = json!(other);
+            let body = with(&record, &changes);
+            cinder.post(ADMIN, "/backups/import_record", body).await
+        };
+        for (field, most) in [
+            ("display_name", 255),
+            ("container", 255),
+            ("volume_id", 64),
+            ("snapshot_id", 64),
+            ("parent_id", 64),
+        ] {
+            let long = "ü".repeat(most + 1);
+            let said = import(json!({ field: long })).await.is(400).says();
+            assert_eq!(
+                said,
+                format!(
+                    "Invalid input for field/attribute {field}. Value: {long}. '{long}' is too long"
+                )
+            );
+        }
+        for changes in [
+            json!({"display_description": "a\u{0}b"}),
+            json!({"size": -1}),
+            json!({"size": i64::MAX}),
+            json!({"object_count": i64::MAX}),
+            json!({"created_at": "+12026-01-01T00:00:00Z"}),
+            json!({"data_timestamp": "0026-01-01T00:00:00Z"}),
+        ] {
+            let said = import(changes.clone()).await.is(400).says();
+            let expected = "Invalid input received: Can't parse backup record.";
+            assert_eq!(said, expected, "{changes}");
+        }
+        cinder
+            .get(ADMIN, &format!("/backups/{other}"))
+            .await
+            .is(404);
+        let widest = json!({"display_name": "ü".repeat(255), "container": "ü".repeat(255), "parent_id": "ü".repeat(64)});
+        import(widest).await.is(201);
+        cinder.is_clean().await;
+    }
+}
+
+#[tokio::test]
+async fn one_of_many_imports_of_a_record_makes_the_backup() {
+    for cinder in Cinder::all().await {
+        let volume = cinder.volume(ALICE, json!({})).await;
+        let id = cinder.backup(&volume, json!({})).await;
+        let export = format!("/backups/{id}/export_record");
+        let record = cinder.get(ADMIN, &export).await.is(200).json();
+        let other = "0d1ff27d-3b4e-4a55-8c0c-52f1a3c1f0ac";
+        // Each in a project of its own, so that none waits for the quota of another.
+        let tokens: Vec<String> = (0..6).map(|n| format!("ad{n}:admin,member")).collect();
+        let asked = tokens.iter().map(|token| {
+            let body = under(&record, other, None);
+            cinder.post(token, "/backups/import_record", body)
+        });
+        let answers = futures::future::join_all(asked).await;
+        let mut codes: Vec<_> = answers.iter().map(|one| one.status.as_u16()).collect();
+        codes.sort_unstable();
+        assert_eq!(codes, [201, 400, 400, 400, 400, 400]);
+        cinder.is_clean().await;
+    }
 }
 
 #[tokio::test]

@@ -48,6 +48,68 @@ async fn a_project_gets_no_more_than_its_quota() {
 }
 
 #[tokio::test]
+async fn types_of_the_longest_names_have_limits_too() {
+    for cinder in Cinder::all().await {
+        let name = "n".repeat(255);
+        let made = json!({"volume_type": {"name": name}});
+        cinder.post(ADMIN, "/types", made).await.is(200);
+        let limits = |most: i64| {
+            json!({
+                (format!("volumes_{name}")): most,
+                (format!("gigabytes_{name}")): most,
+                (format!("snapshots_{name}")): most,
+            })
+        };
+        let class = json!({"quota_class_set": limits(3)});
+        cinder
+            .put(ADMIN, "/os-quota-class-sets/default", class)
+            .await
+            .is(200);
+        set(&cinder, limits(1)).await;
+        cinder.volume(ALICE, json!({"volume_type": name})).await;
+        let wish = json!({"volume": {"size": 1, "volume_type": name}});
+        cinder.post(ALICE, "/volumes", wish.clone()).await.is(413);
+        cinder.delete(ADMIN, "/os-quota-sets/a11ce").await.is(200);
+        cinder.post(ALICE, "/volumes", wish).await.is(202);
+    }
+}
+
+#[tokio::test]
+async fn limits_go_with_the_name_of_their_type() {
+    for cinder in Cinder::all().await {
+        let made = json!({"volume_type": {"name": "before"}});
+        let made = cinder.post(ADMIN, "/types", made).await.is(200).json();
+        let path = format!(
+            "/types/{}",
+            made["volume_type"]["id"].as_str().expect("an id")
+        );
+        set(&cinder, json!({"volumes_before": 1})).await;
+        cinder.volume(ALICE, json!({"volume_type": "before"})).await;
+        // Of a type of that name which is no more, its limit is not the one that counts.
+        let gone = json!({"volume_type": {"name": "after"}});
+        let gone = cinder.post(ADMIN, "/types", gone).await.is(200).json();
+        set(&cinder, json!({"volumes_after": 7})).await;
+        let gone = gone["volume_type"]["id"].as_str().expect("an id");
+        let gone = format!("/types/{gone}");
+        cinder.delete(ADMIN, &gone).await.is(202);
+        let renamed = json!({"volume_type": {"name": "after"}});
+        cinder.put(ADMIN, &path, renamed).await.is(200);
+        let wish = json!({"volume": {"size": 1, "volume_type": "after"}});
+        let refused = cinder.post(ALICE, "/volumes", wish).await.is(413).says();
+        assert!(
+            refused.ends_with("exceeded for quota 'volumes_after'."),
+            "{refused}"
+        );
+        let shown = cinder.get(ALICE, "/os-quota-sets/a11ce").await.is(200);
+        let shown = shown.json()["quota_set"].clone();
+        assert_eq!(
+            (&shown["volumes_after"], shown.get("volumes_before")),
+            (&json!(1), None)
+        );
+    }
+}
+
+#[tokio::test]
 async fn many_at_once_do_not_pass_a_quota_together() {
     for cinder in Cinder::all().await {
         set(&cinder, json!({"volumes": 3})).await;

@@ -2,17 +2,19 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use microversion::Versioned;
 use rest::Answer;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{NO_SERVICE, find, served, view};
+use crate::api::words::{check_id, check_name};
 use crate::api::{Call, Cx};
 use crate::db::store::{self, Tx};
 use crate::driver::Id;
 use crate::fault::Fault;
+use crate::listing::MOST;
 use crate::policy;
 use crate::quota::{self, More};
 use crate::service::Volumes;
@@ -129,13 +131,18 @@ pub async fn import(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
         created_at: record.created_at.map_or(now, sql::micros),
         updated_at: None,
     };
-    sql::retry(|| async {
+    let accepted = sql::retry(|| async {
         let tx = volumes.db().begin().await?;
         accept(&volumes, &cx, &tx, &row).await?;
         tx.commit().await?;
         Ok::<_, Fault>(())
     })
-    .await?;
+    .await;
+    match accepted {
+        // Another project imported it at the same moment.
+        Err(Fault::Database(error)) if error.is_duplicate() => return Err(there()),
+        other => other?,
+    }
     if copied {
         // The row is there first: what an import leaves that is killed here can be deleted.
         copy(volumes.core(), files, id, &mut row).await?;
@@ -156,12 +163,41 @@ fn decoded(text: &str) -> Result<Record, Fault> {
     let bytes = STANDARD
         .decode(text.trim())
         .map_err(|_| bad("Can't decode backup record."))?;
-    let record: Record =
-        serde_json::from_slice(&bytes).map_err(|_| bad("Can't parse backup record."))?;
-    match record.size.is_none_or(|size| size >= 0) {
-        true => Ok(record),
-        false => Err(bad("Can't parse backup record.")),
+    let unparsed = || bad("Can't parse backup record.");
+    let record: Value = serde_json::from_slice(&bytes).map_err(|_| unparsed())?;
+    // What a request may not say does not come in under base64 either.
+    web::text::no_nul(&record).map_err(|_| unparsed())?;
+    let record: Record = serde_json::from_value(record).map_err(|_| unparsed())?;
+    let numbers = [record.size, record.object_count];
+    let moments = [record.data_timestamp, record.created_at];
+    let counts = |number: &i64| (0..=MOST).contains(number);
+    let is_kept = |moment: &DateTime<Utc>| YEARS.contains(&moment.year());
+    if !numbers.iter().flatten().all(counts) || !moments.iter().flatten().all(is_kept) {
+        return Err(unparsed());
     }
+    fits(&record)?;
+    Ok(record)
+}
+
+/// Years of moments that every database keeps.
+const YEARS: std::ops::RangeInclusive<i32> = 1970..=9999;
+
+/// Refuses texts that are longer than the columns that they go to.
+fn fits(record: &Record) -> Result<(), Fault> {
+    for (field, id) in [
+        ("volume_id", &record.volume_id),
+        ("snapshot_id", &record.snapshot_id),
+        ("parent_id", &record.parent_id),
+    ] {
+        check_id(field, id.as_deref().unwrap_or_default())?;
+    }
+    for (field, name) in [
+        ("display_name", &record.display_name),
+        ("container", &record.container),
+    ] {
+        check_name(field, name.as_deref().unwrap_or_default())?;
+    }
+    Ok(())
 }
 
 /// Why the backup of a record cannot be used, if so: it is kept by another service, or its files are not there.
@@ -183,9 +219,11 @@ async fn accept(volumes: &Volumes, cx: &Cx, tx: &Tx, row: &Model) -> Result<(), 
     };
     quota::admit(volumes.settings(), tx, cx.project()?, None, more).await?;
     if store::find::<Entity>(tx, &row.id).await?.is_some() {
-        return Err(Fault::InvalidBackup(
-            "Backup already exists in database.".to_owned(),
-        ));
+        return Err(there());
     }
     Ok(store::insert(tx, row.clone()).await?)
+}
+
+fn there() -> Fault {
+    Fault::InvalidBackup("Backup already exists in database.".to_owned())
 }
