@@ -30,6 +30,16 @@ pub fn of_project(project_id: Option<&str>) -> Select<Entity> {
     Entity::find().filter(of)
 }
 
+/// Volumes by their ids, in the order in which those of groups are locked: the oldest first.
+pub async fn with_ids(db: &impl ConnectionTrait, ids: &[&str]) -> Result<Vec<Model>, DbErr> {
+    Entity::find()
+        .filter(Column::Id.is_in(ids.iter().copied()))
+        .order_by_asc(Column::CreatedAt)
+        .order_by_asc(Column::Id)
+        .all(db)
+        .await
+}
+
 /// Adds what belongs to rows, in one query each for all.
 pub async fn gather(db: &impl ConnectionTrait, rows: Vec<Model>) -> Result<Vec<Volume>, DbErr> {
     if rows.is_empty() {

@@ -2,6 +2,8 @@
 
 use http::Method;
 use serde_json::{Value, json};
+use sql::sea_orm::{ConnectionTrait, Statement};
+use workflow::testing::found;
 
 use crate::{ADMIN, ALICE, BOB, Cinder, READER};
 
@@ -477,5 +479,76 @@ async fn a_snapshot_of_a_group_stays_while_a_part_of_it_is_used() {
         cinder.delete(ALICE, &path).await.is(202);
         cinder.is_gone(&path).await;
         cinder.is_clean().await;
+    }
+}
+
+#[tokio::test]
+async fn what_others_have_is_not_found_by_who_adds_it() {
+    for cinder in Cinder::all().await {
+        let kind = cinder.group_type("silver").await;
+        let group = cinder.group(&kind).await;
+        let other = cinder.volume(BOB, json!({})).await;
+        let wish = json!({"group": {
+            "name": "of Bob", "group_type": kind, "volume_types": ["__DEFAULT__"],
+        }});
+        let theirs = cinder.post(BOB, "/groups", wish).await.is(202).json();
+        let theirs = theirs["group"]["id"].as_str().expect("an id").to_owned();
+        cinder
+            .reaches(&format!("/groups/{theirs}"), "group", "available")
+            .await;
+        let wish = json!({"group_id": theirs, "volume_type": "__DEFAULT__"});
+        let member = cinder.volume(BOB, wish).await;
+        let nothing = "0d1ff27d-3b4e-4a55-8c0c-52f1a3c1f0ab".to_owned();
+        for id in [nothing, other, member] {
+            let add = json!({"group": {"add_volumes": id}});
+            let path = format!("/groups/{group}");
+            let said = cinder.put(ALICE, &path, add).await.is(400).says();
+            let why = format!(
+                "Invalid volume: Cannot add volume {id} to group {group} because volume cannot be found."
+            );
+            assert_eq!(said, why);
+        }
+        assert_eq!(cinder.members(&group).await, Vec::<String>::new());
+    }
+}
+
+/// Whoever has the group in hand and waits for a volume stands in the way of who locks them as everybody else does.
+#[tokio::test]
+async fn volumes_are_locked_before_their_group() {
+    for cinder in Cinder::all().await {
+        // Only PostgreSQL tells each role who waits for its locks.
+        if cinder.db.engine() != sql::Engine::Postgres {
+            continue;
+        }
+        let kind = cinder.group_type("silver").await;
+        let group = cinder.group(&kind).await;
+        let member = cinder.member(&group).await;
+        let tx = cinder.db.begin().await.expect("a transaction");
+        let volume = format!("SELECT id FROM volumes WHERE id = '{member}' FOR UPDATE");
+        tx.execute_unprepared(&volume).await.expect("locked");
+        let path = format!("/groups/{group}");
+        let change = json!({"group": {"remove_volumes": member}});
+        let hold = async {
+            found(|| async {
+                let waiting = "SELECT COUNT(*) AS waiting FROM pg_stat_activity \
+                               WHERE wait_event_type = 'Lock' AND datname = current_database()";
+                let question = Statement::from_string(tx.get_database_backend(), waiting);
+                let row = cinder.db.read().query_one_raw(question).await;
+                let row = row.expect("an answer").expect("a row");
+                match row.try_get::<i64>("", "waiting").expect("a number") {
+                    0 => Err("nobody waits for the volume".to_owned()),
+                    _ => Ok(()),
+                }
+            })
+            .await;
+            let group =
+                format!("SELECT id FROM volume_groups WHERE id = '{group}' FOR UPDATE NOWAIT");
+            let free = tx.execute_unprepared(&group).await;
+            free.expect("the group is not locked by who waits for a volume of it");
+            tx.commit().await.expect("let go");
+        };
+        let (changed, ()) = tokio::join!(cinder.put(ALICE, &path, change), hold);
+        changed.is(202);
+        assert_eq!(cinder.members(&group).await, Vec::<String>::new());
     }
 }

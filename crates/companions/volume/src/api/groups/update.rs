@@ -1,5 +1,7 @@
 //! A group gets other words, and volumes come and go.
 
+use std::collections::HashMap;
+
 use microversion::Versioned;
 use rest::Answer;
 use serde::Deserialize;
@@ -7,8 +9,8 @@ use serde::Deserialize;
 use super::{find, locked};
 use crate::api::Call;
 use crate::api::words::trimmed;
-use crate::db::groups as rows;
 use crate::db::store::{self, Tx};
+use crate::db::{groups as rows, volumes as volume_rows};
 use crate::fault::Fault;
 use crate::service::Volumes;
 use crate::tables::group::{GroupStatus, Model};
@@ -57,15 +59,23 @@ pub async fn update(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let (name, description) = (trimmed(changes.name), trimmed(changes.description));
     sql::retry(|| async {
         let tx = volumes.db().begin().await?;
+        // Volumes of others do not exist for the caller, but for those that were left in the group.
+        let exists = |row: &volume::Model| {
+            let member = row.group_id.as_deref() == Some(seen.id.as_str());
+            member || volumes.sees(&call.cx.caller, &row.project_id)
+        };
+        let named: Vec<&str> = add.iter().chain(&remove).map(String::as_str).collect();
+        // Volumes first, as everybody locks them.
+        let there = locked_all(&tx, &named, exists).await?;
         let mut row = locked(&tx, &seen.id).await?;
         let name = name.clone().filter(|_| name != row.name);
         let text = description.clone().filter(|_| description != row.description);
         let mut moved = Vec::new();
         for id in &add {
-            moved.extend(coming(&tx, &row, id).await?);
+            moved.extend(coming(&tx, &row, id, there.get(id)).await?);
         }
         for id in &remove {
-            moved.push(going(&tx, &row, id).await?);
+            moved.push(going(&row, id, there.get(id))?);
         }
         if name.is_none() && text.is_none() && moved.is_empty() {
             return Err(Fault::InvalidGroup(format!(
@@ -99,6 +109,28 @@ fn ids(text: Option<String>) -> Vec<String> {
     ids.map(str::to_owned).collect()
 }
 
+/// The volumes with these ids that exist for the caller, locked in the order in which those of groups are.
+async fn locked_all(
+    tx: &Tx,
+    ids: &[&str],
+    exists: impl Fn(&volume::Model) -> bool,
+) -> Result<HashMap<String, volume::Model>, Fault> {
+    let mut all = HashMap::new();
+    if ids.is_empty() {
+        return Ok(all);
+    }
+    let seen = volume_rows::with_ids(tx, ids).await?;
+    for one in &seen {
+        if !exists(one) {
+            continue;
+        }
+        let found = store::locked::<volume::Entity>(tx, &one.id).await?;
+        let found = found.filter(|row| exists(row));
+        all.extend(found.map(|row| (row.id.clone(), row)));
+    }
+    Ok(all)
+}
+
 /// Statuses as Cinder lists them.
 fn words(all: &[Status]) -> String {
     let all: Vec<String> = all.iter().map(|one| format!("'{}'", one.word())).collect();
@@ -106,16 +138,20 @@ fn words(all: &[Status]) -> String {
 }
 
 /// The volume as it is in the group; none when it is there already.
-async fn coming(tx: &Tx, group: &Model, id: &str) -> Result<Option<volume::Model>, Fault> {
+async fn coming(
+    tx: &Tx,
+    group: &Model,
+    id: &str,
+    found: Option<&volume::Model>,
+) -> Result<Option<volume::Model>, Fault> {
     let cannot = |why: String| {
         Fault::InvalidVolume(format!(
             "Cannot add volume {id} to group {} {why}",
             group.id
         ))
     };
-    let found = store::locked::<volume::Entity>(tx, id).await?;
-    let found = found.ok_or_else(|| cannot("because volume cannot be found.".to_owned()));
-    let mut row = found?;
+    let found = found.cloned();
+    let mut row = found.ok_or_else(|| cannot("because volume cannot be found.".to_owned()))?;
     match row.group_id.as_deref() {
         Some(there) if there == group.id => return Ok(None),
         Some(other) => {
@@ -153,17 +189,16 @@ async fn coming(tx: &Tx, group: &Model, id: &str) -> Result<Option<volume::Model
 }
 
 /// The volume as it is outside the group.
-async fn going(tx: &Tx, group: &Model, id: &str) -> Result<volume::Model, Fault> {
+fn going(group: &Model, id: &str, found: Option<&volume::Model>) -> Result<volume::Model, Fault> {
     let cannot = |why: String| {
         Fault::InvalidVolume(format!(
             "Cannot remove volume {id} from group {} because {why}",
             group.id
         ))
     };
-    let found = store::locked::<volume::Entity>(tx, id).await?;
     let found = found.filter(|row| row.group_id.as_deref() == Some(group.id.as_str()));
     let found = found.ok_or_else(|| cannot("it is not in the group.".to_owned()));
-    let mut row = found?;
+    let mut row = found?.clone();
     if !GOING.contains(&row.status) {
         return Err(cannot(format!(
             "volume is in an invalid state: {}. Valid states are: {}.",
