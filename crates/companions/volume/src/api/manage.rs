@@ -14,13 +14,14 @@ use super::{Call, has};
 use crate::backends::Backend;
 use crate::db::services;
 use crate::db::store::{self, Tx};
+use crate::driver::file::adopt::snapshot_of;
 use crate::driver::{Adoption, Stray};
 use crate::fault::Fault;
 use crate::listing;
 use crate::policy::version;
 use crate::service::Volumes;
 use crate::tables::service::Binary;
-use crate::tables::volume;
+use crate::tables::{snapshot, volume};
 use crate::work::manage::{Manage, ManageSnapshot, gib};
 
 /// From here on a cluster may be named instead of a host.
@@ -210,6 +211,30 @@ async fn refuse_taken(volumes: &Volumes, tx: &Tx, at: &Backend, name: &str) -> R
                 )));
             }
         }
+    }
+    Ok(())
+}
+
+/// Refuses a name that only a volume or snapshot has that is let go: until its row is gone, that may not be done.
+async fn refuse_managed(volumes: &Volumes, name: &str) -> Result<(), Fault> {
+    let db = volumes.db().read();
+    let id = name
+        .strip_prefix("volume-")
+        .and_then(|name| name.strip_suffix(".raw"));
+    if let Some(id) = id
+        && store::find::<volume::Entity>(db, id).await?.is_some()
+    {
+        return Err(Fault::InvalidVolume(
+            "Unable to manage existing volume. The volume is already managed".to_owned(),
+        ));
+    }
+    let of = snapshot_of(name).map(|snapshot| snapshot.id.to_string());
+    if let Some(id) = of
+        && store::find::<snapshot::Entity>(db, &id).await?.is_some()
+    {
+        return Err(Fault::InvalidSnapshot(
+            "Unable to manage existing snapshot. The snapshot is already managed".to_owned(),
+        ));
     }
     Ok(())
 }

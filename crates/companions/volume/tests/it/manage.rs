@@ -215,6 +215,34 @@ async fn references_and_hosts_are_checked() {
 }
 
 #[tokio::test]
+async fn a_file_is_not_taken_over_before_what_it_was_is_gone() {
+    for cinder in Cinder::all().await {
+        let volume = cinder.volume(ALICE, json!({})).await;
+        let snapshot = cinder.snapshot(ALICE, &volume, json!({})).await;
+        // As the work leaves it that lets them go and is killed before it is done.
+        let names = [
+            format!("volume-{volume}.raw"),
+            format!("snapshot-{volume}.{snapshot}.raw"),
+        ];
+        for (name, what) in names.iter().zip(["volume", "snapshot"]) {
+            cinder.put_beside(name, b"here");
+            let of_volume = json!({"volume": {"host": "here@file", "ref": {"source-name": name}}});
+            let of_snapshot =
+                json!({"snapshot": {"volume_id": volume, "ref": {"source-name": name}}});
+            for (path, wish) in [
+                ("/manageable_volumes", of_volume),
+                ("/manageable_snapshots", of_snapshot),
+            ] {
+                let said = cinder.post(ADMIN, path, wish).await.is(400).says();
+                let why = format!("The {what} is already managed");
+                assert!(said.ends_with(&why), "{said}");
+            }
+        }
+        assert_eq!(cinder.beside().len(), 2);
+    }
+}
+
+#[tokio::test]
 async fn what_is_taken_over_counts() {
     for cinder in Cinder::all().await {
         cinder.put_beside("disk", b"here");

@@ -8,7 +8,8 @@ use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrai
 use workflow::Kind;
 
 use super::{
-    Found, LISTED_CLUSTERS, adoption, back_end, found, listed, name_in, no_reference, refuse_taken,
+    Found, LISTED_CLUSTERS, adoption, back_end, found, listed, name_in, no_reference,
+    refuse_managed, refuse_taken,
 };
 use crate::api::words::{Metadata, trimmed};
 use crate::api::{Call, find_by, snapshots as api};
@@ -102,6 +103,7 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     adoption(at)?;
     let reference = wish.reference.ok_or_else(no_reference)?;
     let name = name_in(&reference).unwrap_or_default().to_owned();
+    refuse_managed(&volumes, &name).await?;
     let new = api::Wish {
         name: trimmed(wish.name),
         description: trimmed(wish.description),

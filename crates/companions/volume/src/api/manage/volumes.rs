@@ -9,7 +9,7 @@ use workflow::Kind;
 
 use super::{
     CLUSTERS, Found, LISTED_CLUSTERS, adoption, back_end, found, listed, name_in, no_reference,
-    refuse_taken,
+    refuse_managed, refuse_taken,
 };
 use crate::api::words::{Flag, Metadata, trimmed};
 use crate::api::{Call, types, volumes as api};
@@ -110,18 +110,7 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     adoption(at)?;
     let reference = wish.reference.ok_or_else(no_reference)?;
     let name = name_in(&reference).unwrap_or_default().to_owned();
-    let managed = name
-        .strip_prefix("volume-")
-        .and_then(|name| name.strip_suffix(".raw"));
-    if let Some(id) = managed
-        && store::find::<volume::Entity>(volumes.db().read(), id)
-            .await?
-            .is_some()
-    {
-        return Err(Fault::InvalidVolume(
-            "Unable to manage existing volume. The volume is already managed".to_owned(),
-        ));
-    }
+    refuse_managed(&volumes, &name).await?;
     let kind = match wish.volume_type.as_deref().filter(|name| !name.is_empty()) {
         Some(name) => types::find_any(&volumes, &cx, name).await?,
         None => types::default_of(&volumes, cx.project()?).await?,

@@ -1,14 +1,17 @@
 //! Files beside the volumes, in the folder `unmanaged`: an operator puts there what is to become a volume, and what was
-//! let go lies there. A file moves by a link and the removal of its old name: its bytes are never copied, nor lost.
+//! let go lies there. A file moves by getting another name, which replaces nothing: bytes are never copied, nor lost.
 //!
 //! Who takes a file over renames it first, to a name that nobody else uses (`.ID.taken`): of several who want it, the
 //! others find it gone, and no two volumes ever are one file. A run that was killed between is continued from there.
 
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
 use super::{FileDriver, exists, io_error, open, private_folder, remove, sync_folder};
 use crate::driver::{Adoption, DriverError, Part, Result, Snapshot, Stray};
@@ -124,26 +127,36 @@ impl FileDriver {
         self.remove_beside(&claim)
     }
 
+    /// With its new name the file is nobody's: others may take it over before a run that was killed is repeated. So it
+    /// never has two names, and what is not at its place any more is not looked for.
     fn release(&self, part: Part, name: &str) -> Result<()> {
         let (place, claim) = (self.part(part), self.claim(part));
         let from = match (exists(&place)?, exists(&claim)?) {
             (true, true) if !same(&place, &claim)? => return Err(taken(&place)),
-            (true, _) => Some(&place),
+            // It was taken over as far as the link.
+            (true, true) => {
+                self.remove_beside(&claim)?;
+                Some(&place)
+            }
+            (true, false) => Some(&place),
             (false, true) => Some(&claim),
             (false, false) => None,
         };
         if let Some(from) = from {
             let to = self.beside(name)?;
-            match exists(&to)? {
-                true if !same(from, &to)? => return Err(taken(&to)),
-                true => {}
-                false => {
-                    let folder = self.root.join(FOLDER);
-                    private_folder(&folder).map_err(|error| io_error(&folder, error))?;
-                    link(from, &to)?;
+            let folder = self.root.join(FOLDER);
+            private_folder(&folder).map_err(|error| io_error(&folder, error))?;
+            match rename_to(from, &to) {
+                // A run that was killed where names have to be given and removed one after the other.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && same(from, &to)? => {
+                    remove(from)?;
                 }
+                // A run beside this one was quicker.
+                Err(error) if error.kind() == ErrorKind::NotFound && !exists(from)? => {}
+                other => other.map_err(|error| io_error(&to, error))?,
             }
-            self.remove_beside(&claim)?;
+            sync_folder(&folder)?;
+            sync_folder(from.parent().unwrap_or(&self.root))?;
         }
         match part {
             Part::Volume(id) => self.remove_volume(id),
@@ -166,13 +179,27 @@ pub fn name_of(part: Part) -> String {
     }
 }
 
-fn snapshot_of(name: &str) -> Option<Snapshot> {
+/// The snapshot that a file was by its name, if [`name_of`] gave it.
+pub fn snapshot_of(name: &str) -> Option<Snapshot> {
     let ids = name.strip_prefix("snapshot-")?.strip_suffix(".raw")?;
     let (volume, id) = ids.split_once('.')?;
     Some(Snapshot {
         volume: volume.parse().ok()?,
         id: id.parse().ok()?,
     })
+}
+
+/// Gives a file another name instead of the one it has, and replaces nothing.
+fn rename_to(from: &Path, to: &Path) -> io::Result<()> {
+    let once = RenameFlags::RENAME_NOREPLACE;
+    match renameat2(AT_FDCWD, from, AT_FDCWD, to, once) {
+        // A file system that cannot do so, as NFS: a link does not replace anything either.
+        Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
+            fs::hard_link(from, to)?;
+            fs::remove_file(from)
+        }
+        other => Ok(other?),
+    }
 }
 
 fn link(from: &Path, to: &Path) -> Result<()> {
@@ -190,7 +217,7 @@ fn same(a: &Path, b: &Path) -> Result<bool> {
 }
 
 fn taken(path: &Path) -> DriverError {
-    io_error(path, std::io::ErrorKind::AlreadyExists.into())
+    io_error(path, ErrorKind::AlreadyExists.into())
 }
 
 #[cfg(test)]
@@ -272,6 +299,81 @@ mod tests {
             driver.ensure_released(part, "disk").await.expect("let go");
             assert_eq!(fs::read(&from).expect("read"), b"mine");
             assert!(!claim.exists());
+        }
+    }
+
+    /// How many names a file has.
+    fn names(path: &Path) -> u64 {
+        path.metadata().expect("a file").nlink()
+    }
+
+    #[tokio::test]
+    async fn what_is_let_go_has_one_name_whenever_the_run_was_killed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let driver = with_stray(folder.path(), "disk");
+        let beside = driver.root.join(FOLDER).join("disk");
+        let volume = suite::id();
+        let of = Snapshot {
+            volume: suite::id(),
+            id: suite::id(),
+        };
+        for part in [Part::Volume(volume), Part::Snapshot(of)] {
+            for linked in [false, true] {
+                driver.ensure_adopted("disk", part).await.expect("taken");
+                if linked {
+                    fs::hard_link(driver.part(part), &beside)
+                        .expect("as a run that was killed left it");
+                }
+                for _ in 0..2 {
+                    driver.ensure_released(part, "disk").await.expect("let go");
+                    assert_eq!(fs::read(&beside).expect("read"), b"mine");
+                    assert_eq!(names(&beside), 1);
+                    assert!(!driver.part(part).exists());
+                }
+            }
+        }
+        assert!(!driver.folder(volume).exists());
+    }
+
+    #[tokio::test]
+    async fn what_was_let_go_and_taken_over_is_not_let_go_once_more() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let driver = with_stray(folder.path(), "disk");
+        let (first, second) = (suite::id(), suite::id());
+        driver
+            .ensure_adopted("disk", Part::Volume(first))
+            .await
+            .expect("taken over");
+        // The run that lets it go is killed when the file has its name.
+        let beside = driver.root.join(FOLDER).join("disk");
+        rename_to(&driver.disk(first), &beside).expect("let go");
+        driver
+            .ensure_adopted("disk", Part::Volume(second))
+            .await
+            .expect("taken over by another");
+        driver
+            .ensure_released(Part::Volume(first), "disk")
+            .await
+            .expect("ended");
+        assert_eq!(strays(&driver).await, Vec::<String>::new());
+        assert_eq!(held(&driver, Part::Volume(second)), b"mine");
+        assert_eq!(names(&driver.disk(second)), 1);
+        assert!(!driver.folder(first).exists());
+    }
+
+    #[tokio::test]
+    async fn what_lies_there_under_that_name_is_not_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let driver = with_stray(folder.path(), "disk");
+        let part = Part::Volume(suite::id());
+        driver.ensure_adopted("disk", part).await.expect("taken");
+        let beside = driver.root.join(FOLDER).join("disk");
+        fs::write(&beside, b"other").expect("written");
+        for _ in 0..2 {
+            let refused = driver.ensure_released(part, "disk").await;
+            refused.expect_err("another's");
+            assert_eq!(fs::read(&beside).expect("read"), b"other");
+            assert_eq!(held(&driver, part), b"mine");
         }
     }
 
