@@ -17,6 +17,7 @@ mod full_disk;
 mod guest_agents;
 mod guests;
 mod hardware;
+mod held_volumes;
 mod image_quotas;
 mod input;
 mod interfaces;

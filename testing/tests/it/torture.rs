@@ -505,6 +505,7 @@ on_each_engine! {
     a_volume_gets_an_image_or_the_server_is_what_it_was_wherever_that_is_hit: roots::rebuilds;
     a_card_comes_whole_or_leaves_nothing_wherever_its_attachment_is_hit: interfaces::attaches;
     a_card_goes_whole_or_stays_wherever_its_detachment_is_hit: interfaces::detaches;
+    what_a_dead_request_reserved_is_given_back_wherever_that_is_hit: volumes::holds;
     a_volume_comes_whole_or_stays_free_wherever_its_attachment_is_hit: volumes::attaches;
     a_volume_goes_whole_or_stays_wherever_its_detachment_is_hit: volumes::detaches;
     a_server_on_no_host_gets_and_loses_a_volume_whole_or_not_at_all_wherever_that_is_hit: volumes::of_shelved;

@@ -54,6 +54,7 @@ impl Conductor {
         sole: Option<SoleProcess>,
     ) -> Result<Self, TransportError> {
         let runner = Runner::build(db.clone(), &env.settings.host, env.clone())
+            .on::<workflows::hold::HoldVolumes>()
             .on::<workflows::build::Build>()
             .on::<workflows::delete::Delete>()
             .on::<workflows::soft_delete::SoftDelete>()

@@ -30,6 +30,23 @@ pub async fn reserve(env: &Env, server: &Server, volume_id: &str) -> Result<Stri
     .await
 }
 
+/// The same of a volume that is reserved by this attachment since the server was asked for, unless a host that failed
+/// gave it back.
+pub async fn reserve_as_planned(
+    env: &Env,
+    server: &Server,
+    volume_id: &str,
+    planned: Option<&str>,
+) -> Result<String, StepError> {
+    if let Some(planned) = planned {
+        let found = unrecorded(env, server, volume_id).await?;
+        if found.iter().any(|id| id == planned) {
+            return Ok(planned.to_owned());
+        }
+    }
+    reserve(env, server, volume_id).await
+}
+
 /// Gives back what [`reserve`] reserved, if anything.
 pub async fn release_reserved(
     env: &Env,

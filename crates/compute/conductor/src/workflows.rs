@@ -5,6 +5,7 @@ use std::time::Duration;
 pub mod act;
 pub mod build;
 pub mod delete;
+pub mod hold;
 pub mod interfaces;
 pub mod rebuild;
 pub mod resize;

@@ -31,6 +31,7 @@ pub mod volumes;
 
 mod boot;
 mod devices;
+mod held;
 mod local_disks;
 mod nics;
 mod plan;

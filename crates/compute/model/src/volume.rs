@@ -40,6 +40,9 @@ pub struct AttachedVolume {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeRequest {
     pub origin: Origin,
+    /// The volume service's record that one which exists is reserved for the server; none for one that is made.
+    #[serde(default)]
+    pub attachment_id: Option<String>,
     /// GiB; none takes the size of what it is made from.
     #[serde(default)]
     pub size: Option<u32>,

@@ -122,6 +122,26 @@ impl Build {
     }
 }
 
+/// Kind of [`HoldVolumes`].
+pub const HOLD_VOLUMES: &str = "hold_volumes";
+
+/// The version of [`HoldVolumes`] and of its steps. Raise it when a program of before could not continue.
+pub const HOLD_VOLUMES_VERSION: u16 = 1;
+
+/// Volumes are reserved for a server that is asked for and not written yet. What was reserved is given back, unless the
+/// transaction that writes the server asks this to turn round.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HoldVolumes {
+    /// The id that the server is to have.
+    pub server_id: String,
+    pub asked: Asked,
+    /// When the request counts as dead.
+    pub until: DateTime<Utc>,
+}
+
+/// The signal to a [`HoldVolumes`] whose request failed.
+pub const REQUEST_FAILED: &str = "request_failed";
+
 /// Kind of [`Delete`].
 pub const DELETE: &str = "delete";
 
@@ -447,8 +467,9 @@ pub struct Backup {
     pub rotation: u32,
 }
 
-/// Whether an operation of this kind can be turned round: a delete only goes forward.
+/// Whether an operator may turn an operation of this kind round: a delete only goes forward, and what holds volumes
+/// takes it for the word that its server is written.
 #[must_use]
 pub fn can_undo(kind: &str) -> bool {
-    kind != DELETE
+    ![DELETE, HOLD_VOLUMES].contains(&kind)
 }

@@ -1,6 +1,8 @@
 //! Volumes that a server gets and loses, hit anywhere.
 
+use clients::volume as cinder;
 use compute_conductor::Env;
+use compute_conductor::workflows::hold::HoldVolumes;
 use compute_conductor::workflows::volumes::attach::AttachVolume;
 use compute_conductor::workflows::volumes::detach::DetachVolume;
 use compute_model::volume::{Origin, VolumeRequest};
@@ -12,12 +14,13 @@ use testing::until;
 use workflow::testing::{Trial, torture};
 use workflow::{Record, Status};
 
-use super::{Stage, asked};
+use super::{Stage, asked, is_cancelled};
 
 /// An empty volume that goes with its server.
 pub fn blank() -> VolumeRequest {
     VolumeRequest {
         origin: Origin::Blank,
+        attachment_id: None,
         size: Some(1),
         volume_type: None,
         tag: None,
@@ -100,6 +103,42 @@ impl Stage {
         })
         .await;
     }
+}
+
+/// What a request that died had reserved; each trial reserves it for another server.
+pub async fn holds(stage: Stage) {
+    let volume = stage.demo.volume(json!({"size": 1})).await;
+    let world = async || {
+        let server_id = uuid::Uuid::new_v4().to_string();
+        let service = &stage.env.volume;
+        let reserved = cinder::reserve(service, &stage.demo.token, &volume, &server_id).await;
+        reserved.expect("reserved");
+        let state = states::HoldVolumes {
+            server_id: server_id.clone(),
+            asked: asked(),
+            until: chrono::DateTime::UNIX_EPOCH,
+        };
+        stage.world::<HoldVolumes>(&server_id, state)
+    };
+    let audit = async |trial: &Trial, env: &Env, record: &Record| {
+        let server = record.subject.as_str();
+        let left = env.session.with(|token| async move {
+            cinder::attachments(&env.volume, &token, Some(server), None).await
+        });
+        let left = left.await.expect("a list");
+        // Turned round it takes them for the server's.
+        let kept = record.status == Status::Undone && is_cancelled(trial);
+        assert!(kept || left.is_empty(), "{trial:?}: {left:?}");
+        for one in &left {
+            let released = env
+                .session
+                .with(|token| async move { cinder::release(&env.volume, &token, &one.id).await });
+            released.await.expect("released");
+        }
+        stage.demo.volume_is(&volume, "available").await;
+    };
+    torture::<HoldVolumes>(stage.plan("tortured hold"), world, audit).await;
+    stage.cloud.audit().await;
 }
 
 /// A server gets a volume; each trial leaves both as it found them.

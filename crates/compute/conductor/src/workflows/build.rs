@@ -70,11 +70,12 @@ impl Workflow for Build {
     }
 
     async fn undone(
-        _env: &Env,
+        env: &Env,
         cx: &StepContext,
         state: &mut State,
         why: &Value,
     ) -> Result<(), StepError> {
+        disks::let_go(env, state).await?;
         // The journal outlives the operation: what only the guest should know does not stay in it.
         forget_secrets(state);
         state.plan.token = None;

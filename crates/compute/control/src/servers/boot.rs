@@ -253,6 +253,7 @@ pub(super) async fn plan(
         }
         disks.volumes.push(VolumeRequest {
             origin,
+            attachment_id: None,
             // A volume that is there keeps its size, whatever was said.
             size: device.size.filter(|_| device.source != Source::Volume),
             volume_type: device.volume_type.clone(),

@@ -18,6 +18,7 @@ use secrecy::ExposeSecret;
 use sql::sea_orm::DatabaseTransaction;
 
 use super::boot::{self, Device};
+use super::held::{self, Held};
 use super::nics::{self, Networks};
 use super::{action_record, asked, local_disks, nudge, plan};
 use crate::{Context, Control, ControlError, Result, policy, server_groups};
@@ -110,7 +111,7 @@ pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<C
         .clone()
         .unwrap_or_else(|| plan::password(control.settings.password_length));
     let reservation_id = plan::reservation_id();
-    let build = BuildPlan {
+    let mut build = BuildPlan {
         networks: nics.requests,
         security_group_ids: nics.security_group_ids,
         host: new.host.clone(),
@@ -127,9 +128,12 @@ pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<C
         injected_files: new.injected_files.clone(),
     };
     let now = sql::micros(chrono::Utc::now());
+    let held = held::reserve(control, cx, &mut build.volumes).await?;
+    let held = held.as_ref();
     let first = Server {
         seq: 0,
-        id: String::new(),
+        // Volumes are reserved for one server only, whose id is known before it is written.
+        id: held.map_or_else(String::new, |held| held.server_id.clone()),
         project_id: project.to_owned(),
         user_id: cx.caller.user_id.clone(),
         name: String::new(),
@@ -178,7 +182,11 @@ pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<C
         soft_deleted_at: None,
         deleted_at: None,
     };
-    let (servers, begun) = write(control, cx, &new, &first, &build, nics.ports_left).await?;
+    let written = write(control, cx, &new, (&first, held), &build, nics.ports_left).await;
+    if let (Err(_), Some(held)) = (&written, held) {
+        held.give_up(control, cx).await;
+    }
+    let (servers, begun) = written?;
     nudge(control, cx, &begun);
     Ok(Created {
         servers,
@@ -263,7 +271,7 @@ async fn write(
     control: &Control,
     cx: &Context,
     new: &NewServer,
-    first: &Server,
+    (first, held): (&Server, Option<&Held>),
     build: &BuildPlan,
     ports_left: Option<u64>,
 ) -> Result<(Vec<Server>, Vec<workflow::WorkflowId>)> {
@@ -289,6 +297,10 @@ async fn write(
         }
         if let Some(group) = &group {
             server_groups::fill(control, &tx, group, &made).await?;
+        }
+        if let Some(held) = held {
+            held.keep(&tx).await?;
+            begun.push(held.workflow);
         }
         tx.commit().await?;
         Ok((made, begun))
@@ -373,7 +385,9 @@ fn ports(count: u32, min: u32, wanted: &[NetworkRequest], left: Option<u64>) -> 
 /// The `index`th of `count` servers.
 fn named(first: &Server, new: &NewServer, index: u32, count: u32) -> Server {
     let mut server = first.clone();
-    server.id = uuid::Uuid::new_v4().to_string();
+    if server.id.is_empty() {
+        server.id = uuid::Uuid::new_v4().to_string();
+    }
     server.launch_index = i32::try_from(index).unwrap_or(i32::MAX);
     let suffix = match count {
         1 => String::new(),

@@ -42,8 +42,9 @@ pub async fn make(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next
             true => root_device(&server),
             false => server.next_device(),
         };
+        let planned = wanted.attachment_id.as_deref();
         let mut volume = AttachedVolume {
-            attachment_id: volumes::reserve(env, &server, &id).await?,
+            attachment_id: volumes::reserve_as_planned(env, &server, &id, planned).await?,
             volume_id: id,
             bdm_uuid: Uuid::new_v4().to_string(),
             device,
@@ -164,6 +165,15 @@ pub async fn give_back(env: &Env, cx: &StepContext, state: &mut State) -> Result
     })
     .await?;
     Ok(())
+}
+
+/// Gives back what was reserved when the server was asked for: the step that takes it up may not have run.
+pub async fn let_go(env: &Env, state: &State) -> Result<(), StepError> {
+    let mut wanted = state.plan.volumes.iter();
+    match wanted.any(|one| one.attachment_id.is_some()) {
+        true => volumes::release_all_of(env, &state.server_id).await,
+        false => Ok(()),
+    }
 }
 
 /// States that a volume leaves by itself.

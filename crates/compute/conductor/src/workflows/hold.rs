@@ -1,0 +1,63 @@
+//! Volumes that are reserved for a server before it is written: **request** (until the request fails, or counts as
+//! dead), **release** (what was reserved is given back).
+//!
+//! The transaction that writes the server asks this to turn round. The volumes are the server's then: its build takes
+//! them up, and its failure or deletion gives them back. From *release* on that comes too late, and nothing is written.
+
+use compute_rpc::workflows::{
+    HOLD_VOLUMES, HOLD_VOLUMES_VERSION, HoldVolumes as State, REQUEST_FAILED,
+};
+use serde_json::{Value, json};
+use workflow::{Next, Step, StepContext, StepError, Workflow};
+
+use super::MINUTE;
+use crate::env::Env;
+use crate::{records, volumes};
+
+/// See the module.
+pub struct HoldVolumes;
+
+impl Workflow for HoldVolumes {
+    const KIND: &'static str = HOLD_VOLUMES;
+    const VERSION: u16 = HOLD_VOLUMES_VERSION;
+    type State = State;
+    type Env = Env;
+
+    fn request(state: &State) -> Option<telemetry::RequestId> {
+        Some(state.asked.request())
+    }
+
+    fn steps() -> Vec<Step<Env, State>> {
+        vec![
+            Step::new("request", MINUTE, request).attempts(u32::MAX),
+            Step::new("release", MINUTE, release).no_return(),
+        ]
+    }
+
+    async fn undone(
+        env: &Env,
+        _cx: &StepContext,
+        state: &mut State,
+        why: &Value,
+    ) -> Result<(), StepError> {
+        match why["cancelled"] == json!(true) {
+            true => Ok(()),
+            false => volumes::release_all_of(env, &state.server_id).await,
+        }
+    }
+}
+
+async fn request(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    if cx.signal(&[REQUEST_FAILED]).await?.is_some() {
+        return Ok(Next::Go);
+    }
+    match (state.until - records::now()).to_std() {
+        Ok(left) if !left.is_zero() => Err(StepError::retry(left, "the request is under way")),
+        _ => Ok(Next::Go),
+    }
+}
+
+async fn release(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    volumes::release_all_of(env, &state.server_id).await?;
+    Ok(Next::Go)
+}
