@@ -107,8 +107,8 @@ fn back(step: &Step) -> Vec<String> {
                 )
             })
             .collect(),
-        // What was dropped is dropped when the migration runs again, what a statement wrote is written again, and what is
-        // wide enough stays so.
+        // What was dropped is dropped when the migration runs again, what a statement wrote is written again, and what
+        // is wide enough stays so.
         Step::DropIndexes(..) | Step::Run(_) | Step::Widen(..) => Vec::new(),
     }
 }
