@@ -301,3 +301,6 @@ async fn destination(
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;
