@@ -2,6 +2,7 @@
 //! process that takes over, a request to cancel at any point, and mixtures of these. On each engine.
 
 mod backups;
+mod losses;
 mod moves;
 mod takeovers;
 

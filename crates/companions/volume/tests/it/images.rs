@@ -88,7 +88,7 @@ fn image(id: &str, format: &str, data: &[u8], more: Value) -> (Value, Vec<u8>) {
     (image, data.to_vec())
 }
 
-/// Data of images waits here.
+/// Questions to the image service wait here.
 struct Gate {
     asked: Notify,
     open: Semaphore,
@@ -96,6 +96,11 @@ struct Gate {
 
 /// A cloud with one image, whose data comes when the gate opens.
 fn behind_gate(cinder: &Cinder) -> Arc<Gate> {
+    gated(cinder, |path| path.ends_with("/file"))
+}
+
+/// A cloud with one image; questions with these paths wait until the gate opens.
+fn gated(cinder: &Cinder, waits_at: fn(&str) -> bool) -> Arc<Gate> {
     let gate = Arc::new(Gate {
         asked: Notify::new(),
         open: Semaphore::new(0),
@@ -104,7 +109,7 @@ fn behind_gate(cinder: &Cinder) -> Arc<Gate> {
     let pass = middleware::from_fn(move |request: Request, next: Next| {
         let gate = waits.clone();
         async move {
-            if request.uri().path().ends_with("/file") {
+            if waits_at(request.uri().path()) {
                 gate.asked.notify_one();
                 drop(gate.open.acquire().await.expect("never closed"));
             }
@@ -114,6 +119,33 @@ fn behind_gate(cinder: &Cinder) -> Arc<Gate> {
     let images = vec![image(RAW, "raw", b"boot sector", json!({}))];
     with_glance(cinder, glance(Arc::new(Mutex::new(images))).layer(pass));
     gate
+}
+
+#[tokio::test]
+async fn no_volume_is_made_of_a_type_that_goes_while_its_image_is_looked_at() {
+    for cinder in Cinder::all().await {
+        let made = json!({"volume_type": {"name": "short"}});
+        let made = cinder.post(ADMIN, "/types", made).await.is(200).json();
+        let kind = made["volume_type"]["id"].as_str().expect("an id");
+        let gate = gated(&cinder, |_| true);
+        // Its type was found when the image is asked for.
+        let wish = json!({"volume": {"size": 1, "volume_type": "short", "imageRef": RAW}});
+        let goes = async {
+            gate.asked.notified().await;
+            let path = format!("/types/{kind}");
+            cinder.delete(ADMIN, &path).await.is(202);
+            gate.open.add_permits(1);
+        };
+        let (made, ()) = tokio::join!(cinder.post(ALICE, "/volumes", wish), goes);
+        let said = made.is(404).says();
+        assert_eq!(said, format!("Volume type {kind} could not be found."));
+        let all = cinder.get(ADMIN, "/volumes?all_tenants=1").await.is(200);
+        assert_eq!(all.json()["volumes"], json!([]));
+        let used = cinder.get(ALICE, "/os-quota-sets/a11ce?usage=1").await;
+        let used = used.is(200).json()["quota_set"]["volumes"]["in_use"].clone();
+        assert_eq!(used, 0);
+        cinder.is_clean().await;
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use crate::work::{backup as backups, restore};
 
 impl Stage {
     /// A row, and files where it is one of a backup that is there.
-    async fn backup(&self, of: &volume::Model, status: BackupStatus) -> backup::Model {
+    pub(super) async fn backup(&self, of: &volume::Model, status: BackupStatus) -> backup::Model {
         let row = backup::Model {
             id: store::new_id(),
             project_id: "project".to_owned(),
