@@ -232,7 +232,9 @@ pub async fn revert(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
                 row.id
             )
         };
-        if row.status != Status::Available {
+        // Whatever an administrator made of its status: a server that has it open would keep the bytes of before.
+        let used = !rows::attachments(&tx, &row.id).await?.is_empty();
+        if row.status != Status::Available || used {
             return Err(Fault::Conflict(format!("Invalid volume: {}", unfit("Volume"))));
         }
         if last.status != SnapshotStatus::Available {

@@ -9,7 +9,7 @@ use sql::sea_orm::{EntityTrait, QueryOrder};
 use super::Call;
 use super::types::find_any;
 use super::words::check_project;
-use crate::db::store;
+use crate::db::{store, usage};
 use crate::fault::Fault;
 use crate::policy;
 use crate::service::Volumes;
@@ -70,6 +70,8 @@ pub async fn set(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     };
     sql::retry(|| async {
         let tx = volumes.db().begin().await?;
+        // Of two who set it at once, the later finds what the other one set.
+        usage::hold(&tx, &project).await?;
         // A type that is a default is not deleted.
         let there = store::locked::<volume_type::Entity>(&tx, &row.type_id).await?;
         if there.is_none() {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Call;
-use super::group_types::find;
+use super::group_types::{find, missing};
 use super::words::keys;
 use crate::db::properties::{self, Properties};
 use crate::db::store;
@@ -49,7 +49,7 @@ fn no_spec(id: &str, key: &str) -> Fault {
 
 async fn specs(volumes: &Volumes, call: &Call) -> Result<Properties, Fault> {
     volumes.allow(&call.cx, &policy::own(&call.cx.caller))?;
-    let kind = find(volumes, call.path("group_type_id")).await?;
+    let kind = find(volumes, &call.cx, call.path("group_type_id")).await?;
     Ok(properties::of(volumes.db().read(), Owner::GroupType, &kind.id).await?)
 }
 
@@ -72,7 +72,7 @@ pub async fn show(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
 pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     volumes.allow(&call.cx, &policy::own(&call.cx.caller))?;
     let CreateSpecs { group_specs } = call.admit()?;
-    merge(&volumes, call.path("group_type_id"), &group_specs).await?;
+    merge(&volumes, &call, &group_specs).await?;
     Ok(Answer::of(&json!({"group_specs": group_specs})))
 }
 
@@ -85,21 +85,22 @@ pub async fn update(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
             "Request body and URI mismatch".to_owned(),
         ));
     }
-    merge(&volumes, call.path("group_type_id"), &spec).await?;
+    merge(&volumes, &call, &spec).await?;
     Ok(Answer::of(&spec))
 }
 
 /// What has no value is kept as an empty one.
-async fn merge(volumes: &Volumes, id: &str, specs: &GroupSpecs) -> Result<(), Fault> {
+async fn merge(volumes: &Volumes, call: &Call, specs: &GroupSpecs) -> Result<(), Fault> {
     let specs: Properties = specs
         .0
         .iter()
         .map(|(name, value)| (name.clone(), value.clone().unwrap_or_default()))
         .collect();
-    let kind = find(volumes, id).await?;
+    let kind = find(volumes, &call.cx, call.path("group_type_id")).await?;
     sql::retry(|| async {
         let tx = volumes.db().begin().await?;
-        store::locked::<group_type::Entity>(&tx, &kind.id).await?;
+        let there = store::locked::<group_type::Entity>(&tx, &kind.id).await?;
+        there.ok_or_else(|| missing(&kind.id))?;
         properties::merge(&tx, Owner::GroupType, &kind.id, &specs).await?;
         tx.commit().await?;
         Ok::<_, Fault>(())
@@ -110,7 +111,7 @@ async fn merge(volumes: &Volumes, id: &str, specs: &GroupSpecs) -> Result<(), Fa
 /// `DELETE /group_types/{group_type_id}/group_specs/{key}`.
 pub async fn delete(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
     volumes.allow(&call.cx, &policy::own(&call.cx.caller))?;
-    let kind = find(&volumes, call.path("group_type_id")).await?;
+    let kind = find(&volumes, &call.cx, call.path("group_type_id")).await?;
     let key = call.path("key");
     let db = volumes.db().write();
     match properties::remove(db, Owner::GroupType, &kind.id, key).await? {

@@ -55,26 +55,38 @@ fn view<'v>(
     }
 }
 
-/// The type with this id.
+/// The type with this id, if it exists for the caller.
 ///
 /// # Errors
 /// 404.
-pub async fn find(volumes: &Volumes, id: &str) -> Result<Model, Fault> {
+pub async fn find(volumes: &Volumes, cx: &Cx, id: &str) -> Result<Model, Fault> {
     let found = store::find::<Entity>(volumes.db().read(), id).await?;
-    found.ok_or_else(|| Fault::NotFound(format!("Group type {id} could not be found.")))
+    let found = found.filter(|row| exists(volumes, cx, row));
+    found.ok_or_else(|| missing(id))
 }
 
-/// The type with this id or name.
+/// The type with this id or name, if it exists for the caller.
 ///
 /// # Errors
 /// 404.
-pub async fn find_any(volumes: &Volumes, name: &str) -> Result<Model, Fault> {
+pub async fn find_any(volumes: &Volumes, cx: &Cx, name: &str) -> Result<Model, Fault> {
     let db = volumes.db().read();
-    if let Some(found) = store::find::<Entity>(db, name).await? {
-        return Ok(found);
-    }
-    let found = rows::type_named(db, name).await?;
+    let found = match store::find::<Entity>(db, name).await? {
+        Some(found) => Some(found),
+        None => rows::type_named(db, name).await?,
+    };
+    let found = found.filter(|row| exists(volumes, cx, row));
     found.ok_or_else(|| Fault::NotFound(format!("Group type with name {name} could not be found.")))
+}
+
+/// Only administrators know of those that are not public.
+fn exists(volumes: &Volumes, cx: &Cx, row: &Model) -> bool {
+    row.is_public || volumes.is_admin(&cx.caller)
+}
+
+/// No group type has this id.
+pub fn missing(id: &str) -> Fault {
+    Fault::NotFound(format!("Group type {id} could not be found."))
 }
 
 async fn shown(volumes: &Volumes, call: &Call, row: &Model) -> Result<Answer, Fault> {
@@ -97,7 +109,7 @@ pub async fn list(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
     let db = volumes.db().read();
     let marker = match &asked.marker {
         None => None,
-        Some(id) => Some(find(&volumes, id).await?),
+        Some(id) => Some(find(&volumes, cx, id).await?),
     };
     let found = pages::page(db, base, &asked, marker.as_ref()).await?;
     let ids: Vec<&str> = found.iter().map(|row| row.id.as_str()).collect();
@@ -118,7 +130,7 @@ pub async fn show(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
         let why = "Default group type can not be found.";
         return Err(Fault::NotFound(why.to_owned()));
     }
-    let row = find(&volumes, call.path("id")).await?;
+    let row = find(&volumes, &call.cx, call.path("id")).await?;
     shown(&volumes, &call, &row).await
 }
 
@@ -205,8 +217,7 @@ pub async fn update(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let changed = sql::retry(|| async {
         let tx = volumes.db().begin().await?;
         let row = store::locked::<Entity>(&tx, &id).await?;
-        let missing = || Fault::NotFound(format!("Group type {id} could not be found."));
-        let mut row = row.ok_or_else(missing)?;
+        let mut row = row.ok_or_else(|| missing(&id))?;
         if let Some(name) = changes.name.as_ref().filter(|name| !name.is_empty()) {
             row.name.clone_from(name);
         }
@@ -233,7 +244,7 @@ pub async fn update(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
 /// `DELETE /group_types/{id}`.
 pub async fn delete(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
     volumes.allow(&call.cx, &policy::own(&call.cx.caller))?;
-    let row = find(&volumes, call.path("id")).await?;
+    let row = find(&volumes, &call.cx, call.path("id")).await?;
     sql::retry(|| async {
         let tx = volumes.db().begin().await?;
         store::locked::<Entity>(&tx, &row.id).await?;

@@ -10,7 +10,7 @@ use sql::sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 use super::words::{Flag, Link, links, trimmed};
 use super::{Call, Cx, find_by, has, listed_project, listing, next_links};
 use crate::db::store::{self, Tx};
-use crate::db::{list as pages, transfers as rows, types};
+use crate::db::{list as pages, transfers as rows, types, volumes as volume_rows};
 use crate::fault::Fault;
 use crate::fields::TRANSFERS;
 use crate::policy::{self, version};
@@ -206,7 +206,9 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     sql::retry(|| async {
         let tx = volumes.db().begin().await?;
         let mut row = super::volumes::locked(&tx, &seen.id).await?;
-        if row.status != Status::Available {
+        // Whatever an administrator made of its status: a server of this project would keep a volume of another one.
+        let used = !volume_rows::attachments(&tx, &row.id).await?.is_empty();
+        if row.status != Status::Available || used {
             return Err(Fault::InvalidVolume("status must be available".to_owned()));
         }
         let all = going(&tx, &row, no_snapshots).await?;

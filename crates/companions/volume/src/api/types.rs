@@ -382,7 +382,7 @@ pub async fn delete(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
                 "The volume type {id} is a default volume type and cannot be deleted."
             )));
         }
-        if rows::volumes(&tx, id).await? > 0 {
+        if rows::volumes(&tx, id).await? > 0 || rows::groups(&tx, id).await? > 0 {
             return Err(Fault::BadRequest("Target volume type is still in use.".to_owned()));
         }
         access::forget(&tx, id).await?;

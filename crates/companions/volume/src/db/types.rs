@@ -9,7 +9,7 @@ use sql::sea_orm::{
 use crate::db::properties::{self, Properties};
 use crate::db::store::{self, Tx};
 use crate::tables::volume_type::{Column, Entity, Model};
-use crate::tables::{Owner, access, default_type, volume};
+use crate::tables::{Owner, access, default_type, group_member, volume};
 
 /// A type with its extra specs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +83,12 @@ pub async fn names(db: &impl ConnectionTrait) -> Result<Vec<(String, String)>, D
 /// How many volumes are of this type.
 pub async fn volumes(db: &impl ConnectionTrait, id: &str) -> Result<u64, DbErr> {
     let of_type = volume::Entity::find().filter(volume::Column::TypeId.eq(id));
+    of_type.count(db).await
+}
+
+/// How many groups may have volumes of this type.
+pub async fn groups(db: &impl ConnectionTrait, id: &str) -> Result<u64, DbErr> {
+    let of_type = group_member::Entity::find().filter(group_member::Column::TypeId.eq(id));
     of_type.count(db).await
 }
 

@@ -348,6 +348,43 @@ async fn what_gets_other_bytes_is_not_attached() {
 }
 
 #[tokio::test]
+async fn what_a_server_has_is_neither_written_nor_given_away_whatever_its_status_says() {
+    for cinder in Cinder::all().await {
+        let volume = cinder.volume(ALICE, json!({})).await;
+        cinder.write(&volume, b"then");
+        let body = json!({"backup": {"volume_id": volume}});
+        let made = cinder.post(ALICE, "/backups", body).await.is(202).json();
+        let backup = made["backup"]["id"].as_str().expect("an id").to_owned();
+        cinder
+            .reaches(&format!("/backups/{backup}"), "backup", "available")
+            .await;
+        cinder.becomes(&volume, "available").await;
+        let snapshot = cinder.snapshot(ALICE, &volume, json!({})).await;
+        cinder.attached(&volume, SERVER).await;
+        cinder.write(&volume, b"now!");
+        cinder.reset(&volume, "available").await;
+        let restore = json!({"restore": {"volume_id": volume}});
+        let path = format!("/backups/{backup}/restore");
+        let said = cinder.post(ALICE, &path, restore).await.is(400).says();
+        let why = "Invalid volume: Volume to be restored to must be available";
+        assert_eq!(said, why);
+        let revert = json!({"revert": {"snapshot_id": snapshot}});
+        let path = format!("/volumes/{volume}/action");
+        let said = cinder.post(ALICE, &path, revert).await.is(409).says();
+        assert!(
+            said.ends_with("Volume's status must be 'available'."),
+            "{said}"
+        );
+        let offer = json!({"transfer": {"volume_id": volume}});
+        let said = cinder.post(ALICE, "/volume-transfers", offer).await;
+        let said = said.is(400).says();
+        assert_eq!(said, "Invalid volume: status must be available");
+        assert_eq!(&cinder.read(&volume), b"now!");
+        assert_eq!(cinder.status(&volume).await, "available");
+    }
+}
+
+#[tokio::test]
 async fn a_connector_has_names_that_can_be_kept() {
     for cinder in Cinder::all().await {
         let volume = cinder.volume(ALICE, json!({})).await;

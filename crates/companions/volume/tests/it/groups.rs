@@ -483,6 +483,52 @@ async fn a_snapshot_of_a_group_stays_while_a_part_of_it_is_used() {
 }
 
 #[tokio::test]
+async fn a_type_that_is_not_public_does_not_exist_for_users() {
+    for cinder in Cinder::all().await {
+        let hidden = json!({"group_type": {"name": "gold", "is_public": false}});
+        let hidden = cinder.post(ADMIN, "/group_types", hidden).await.is(202);
+        let hidden = hidden.json()["group_type"]["id"].clone();
+        let id = hidden.as_str().expect("an id");
+        let path = format!("/group_types/{id}");
+        cinder.get(ADMIN, &path).await.is(200);
+        let said = cinder.get(ALICE, &path).await.is(404).says();
+        assert_eq!(said, format!("Group type {id} could not be found."));
+        for named in [id, "gold"] {
+            let wish = json!({"group": {"group_type": named, "volume_types": ["__DEFAULT__"]}});
+            let made = cinder.post(ALICE, "/groups", wish.clone()).await;
+            let said = made.is(404).says();
+            let why = format!("Group type with name {named} could not be found.");
+            assert_eq!(said, why);
+            cinder.post(ADMIN, "/groups", wish).await.is(202);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_type_of_volumes_that_a_group_lists_stays() {
+    for cinder in Cinder::all().await {
+        let made = json!({"volume_type": {"name": "fast"}});
+        let made = cinder.post(ADMIN, "/types", made).await.is(200).json();
+        let path = format!(
+            "/types/{}",
+            made["volume_type"]["id"].as_str().expect("an id")
+        );
+        let kind = cinder.group_type("silver").await;
+        let wish = json!({"group": {"group_type": kind, "volume_types": ["fast"]}});
+        let group = cinder.post(ALICE, "/groups", wish).await.is(202).json();
+        let group = group["group"]["id"].as_str().expect("an id").to_owned();
+        cinder
+            .reaches(&format!("/groups/{group}"), "group", "available")
+            .await;
+        let said = cinder.delete(ADMIN, &path).await.is(400).says();
+        assert_eq!(said, "Target volume type is still in use.");
+        cinder.end_group(&group, false).await.is(202);
+        cinder.is_gone(&format!("/groups/{group}")).await;
+        cinder.delete(ADMIN, &path).await.is(202);
+    }
+}
+
+#[tokio::test]
 async fn what_others_have_is_not_found_by_who_adds_it() {
     for cinder in Cinder::all().await {
         let kind = cinder.group_type("silver").await;

@@ -198,6 +198,29 @@ async fn projects_have_ids_that_can_be_kept() {
 }
 
 #[tokio::test]
+async fn of_several_who_set_a_default_at_once_each_is_answered_and_the_last_holds() {
+    for cinder in Cinder::all().await {
+        let names = ["one", "two", "three"];
+        for name in names {
+            make(&cinder, json!({"name": name})).await;
+        }
+        let path = "/default-types/a11ce";
+        for _ in 0..5 {
+            let asked = names.map(|name| {
+                let wish = json!({"default_type": {"volume_type": name}});
+                cinder.put(ADMIN, path, wish)
+            });
+            for answer in futures::future::join_all(asked).await {
+                answer.is(200);
+            }
+            let all = cinder.get(ADMIN, "/default-types").await.is(200).json();
+            assert_eq!(all["default_types"].as_array().map(Vec::len), Some(1));
+            cinder.delete(ADMIN, path).await.is(204);
+        }
+    }
+}
+
+#[tokio::test]
 async fn no_volume_has_a_type_that_is_gone() {
     for cinder in Cinder::all().await {
         for round in 0..8 {

@@ -10,6 +10,7 @@ use crate::api::words::trimmed;
 use crate::api::{Call, Cx, find_by, types, volumes as api};
 use crate::db::store::{self, Tx};
 use crate::db::types::VolumeType;
+use crate::db::volumes as rows;
 use crate::fault::Fault;
 use crate::policy;
 use crate::quota::{self, More};
@@ -114,7 +115,9 @@ pub async fn begin(tx: &Tx, state: &State) -> Result<WorkflowId, Fault> {
 /// A volume that is there, which nobody uses.
 async fn existing(tx: &Tx, id: &str, of: &backup::Model) -> Result<volume::Model, Fault> {
     let mut row = api::locked(tx, id).await?;
-    if row.status != Status::Available {
+    // Whatever an administrator made of its status: a server that has it open would keep the bytes of before.
+    let used = !rows::attachments(tx, id).await?.is_empty();
+    if row.status != Status::Available || used {
         return Err(Fault::InvalidVolume(
             "Volume to be restored to must be available".to_owned(),
         ));

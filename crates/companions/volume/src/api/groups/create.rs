@@ -41,7 +41,7 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let CreateGroup { group: new } = call.admit()?;
     let cx = call.cx.clone();
     volumes.allow(&cx, &policy::own(&cx.caller))?;
-    let kind = group_types::find_any(&volumes, &new.group_type).await?;
+    let kind = group_types::find_any(&volumes, &cx, &new.group_type).await?;
     let mut members = Vec::new();
     for name in &new.volume_types {
         let found = types::find_any(&volumes, &cx, name).await?;
@@ -49,6 +49,8 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
             members.push(found.row.id);
         }
     }
+    // Everybody locks several of them in this order.
+    members.sort();
     let row = Model {
         id: store::new_id(),
         project_id: cx.project()?.to_owned(),
@@ -77,16 +79,14 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
         quota::admit(volumes.settings(), &tx, &row.project_id, None, more).await?;
         // Who deletes the type waits, and sees that it is used.
         let kind = store::locked::<group_type::Entity>(&tx, &row.group_type_id).await?;
-        if kind.is_none() {
-            let id = &row.group_type_id;
-            return Err(Fault::NotFound(format!(
-                "Group type {id} could not be found."
-            )));
+        kind.ok_or_else(|| group_types::missing(&row.group_type_id))?;
+        for id in &members {
+            types::hold(&tx, id).await?;
         }
         rows::insert(&tx, row.clone(), &members).await?;
         let nudge = workflow::insert(&tx, Kind::of::<Create>(), &row.id, &state).await?;
         tx.commit().await?;
-        Ok(nudge)
+        Ok::<_, Fault>(nudge)
     })
     .await?;
     volumes.nudge(nudge);
