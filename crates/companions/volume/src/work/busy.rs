@@ -1,25 +1,28 @@
-//! Work that makes or writes a volume or a snapshot. Who deletes one by force asks such work to turn round, and whoever
-//! deletes one waits for its end: what comes late would leave bytes without a row.
+//! Work that makes or writes a volume or a snapshot, or holds a volume still to read it. Who deletes one by force asks
+//! such work to turn round, and whoever deletes one waits for its end: what comes late would leave bytes without a row.
 
 use std::time::Duration;
 
 use sql::sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use workflow::{Record, Status, StepError, Workflow, WorkflowError, WorkflowId};
 
-use super::{create, database, delete, extend, manage, reimage, restore, snapshot};
+use super::{
+    backup as backups, create, database, delete, extend, manage, reimage, restore, snapshot, upload,
+};
 use crate::shared::Core;
-use crate::tables::{backup, snapshot as snapshots};
+use crate::tables::{BackupStatus, backup, snapshot as snapshots};
 
 /// How often it is looked whether such work has ended.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Kinds of work that make or write the volume that they are about. Restores are about their backups.
-const OF_VOLUMES: [&str; 5] = [
+/// Kinds of work that make, write or hold still the volume that they are about. Backups and restores are about backups.
+const OF_VOLUMES: [&str; 6] = [
     create::Create::KIND,
     extend::Extend::KIND,
     manage::Manage::KIND,
     reimage::Reimage::KIND,
     snapshot::Revert::KIND,
+    upload::Upload::KIND,
 ];
 
 /// Kinds of work that make the snapshot that they are about.
@@ -56,6 +59,20 @@ async fn restores(
     Ok(all)
 }
 
+/// Backups that are being made of a volume.
+async fn made_of(db: &impl ConnectionTrait, volume_id: &str) -> Result<Vec<Record>, WorkflowError> {
+    let rows = backup::Entity::find()
+        .filter(backup::Column::VolumeId.eq(volume_id))
+        .filter(backup::Column::Status.eq(BackupStatus::Creating))
+        .all(db)
+        .await?;
+    let mut all = Vec::new();
+    for row in rows {
+        all.extend(running(db, &row.id, &[backups::Create::KIND]).await?);
+    }
+    Ok(all)
+}
+
 /// Asks all work about something to turn round, but for what removes it; gives what is to be nudged after the commit.
 ///
 /// # Errors
@@ -69,7 +86,7 @@ pub async fn turn_round(
     cancelled(tx, &all).await
 }
 
-/// The same of a volume, to which backups may be restored.
+/// The same of a volume, to which backups may be restored and of which some may be made.
 ///
 /// # Errors
 /// As [`turn_round`].
@@ -79,6 +96,7 @@ pub async fn turn_round_volume(
 ) -> Result<Vec<WorkflowId>, WorkflowError> {
     let mut asked = turn_round(tx, id).await?;
     asked.extend(cancelled(tx, &restores(tx, id).await?).await?);
+    asked.extend(cancelled(tx, &made_of(tx, id).await?).await?);
     Ok(asked)
 }
 
@@ -92,7 +110,7 @@ async fn cancelled(
     Ok(all.iter().map(|one| one.id).collect())
 }
 
-/// Goes on when nothing makes or writes a volume or its snapshots any more.
+/// Goes on when nothing makes, writes or holds still a volume or its snapshots any more.
 ///
 /// # Errors
 /// Something does: it is looked again.
@@ -100,6 +118,7 @@ pub async fn volume_rests(core: &Core, id: &str) -> Result<(), StepError> {
     let db = core.db.read();
     let mut left = running(db, id, &OF_VOLUMES).await?;
     left.extend(restores(db, id).await?);
+    left.extend(made_of(db, id).await?);
     let rows = snapshots::Entity::find()
         .filter(snapshots::Column::VolumeId.eq(id))
         .all(db)

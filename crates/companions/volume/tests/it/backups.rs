@@ -430,7 +430,8 @@ async fn a_record_that_the_tables_cannot_hold_is_refused() {
             .get(ADMIN, &format!("/backups/{other}"))
             .await
             .is(404);
-        let widest = json!({"display_name": "ü".repeat(255), "container": "ü".repeat(255), "parent_id": "ü".repeat(64)});
+        let (name, id) = ("ü".repeat(255), "ü".repeat(64));
+        let widest = json!({"display_name": name, "container": name, "parent_id": id});
         import(widest).await.is(201);
         cinder.is_clean().await;
     }

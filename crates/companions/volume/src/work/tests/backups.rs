@@ -7,7 +7,7 @@ use workflow::Status as Ended;
 use super::*;
 use crate::tables::{BackupStatus, backup};
 use crate::vault::Kept;
-use crate::work::{backup as backups, restore};
+use crate::work::{backup as backups, busy, restore, upload};
 
 impl Stage {
     /// A row, and files where it is one of a backup that is there.
@@ -240,5 +240,51 @@ async fn an_import_that_is_deleted_while_it_runs_leaves_no_files() {
             assert_eq!(now, after, "{says:?}");
         }
         assert_eq!(left(core, &origin.id).len(), 1, "the origin stays");
+    }
+}
+
+#[tokio::test]
+async fn who_deletes_a_volume_waits_for_what_holds_it_still() {
+    for stage in stages().await {
+        let core = &stage.core;
+        let journal = core.db.write();
+        let copied = stage.volume(Status::BackingUp).await;
+        let row = stage.backup(&copied, BackupStatus::Creating).await;
+        let state = backups::State {
+            asked: asked(),
+            backup_id: row.id.clone(),
+            volume_id: copied.id.clone(),
+            snapshot_id: None,
+            still: Some(store::new_id()),
+            parent_id: None,
+        };
+        let kind = Kind::of::<backups::Create>();
+        let copies = workflow::insert(journal, kind, &row.id, &state).await;
+        let sent = stage.volume(Status::Uploading).await;
+        let state = upload::State {
+            asked: asked(),
+            volume_id: sent.id.clone(),
+            image_id: store::new_id(),
+            token: String::new(),
+            format: upload::Format::Raw,
+            still: Some(store::new_id()),
+        };
+        let kind = Kind::of::<upload::Upload>();
+        let sends = workflow::insert(journal, kind, &sent.id, &state).await;
+        for (volume, begun) in [(&copied, copies), (&sent, sends)] {
+            let begun = begun.expect("inserted");
+            let waits = busy::volume_rests(core, &volume.id).await;
+            waits.expect_err("its work has not ended");
+            let tx = core.db.begin().await.expect("begins");
+            let turned = busy::turn_round_volume(&tx, &volume.id).await;
+            tx.commit().await.expect("committed");
+            assert_eq!(turned.expect("asked"), [begun]);
+            let record = workflow::get(core.db.read(), begun).await;
+            let record = record.expect("a journal").expect("a row");
+            assert!(record.cancel, "{}", record.kind);
+        }
+        let other = stage.volume(Status::Available).await;
+        let rests = busy::volume_rests(core, &other.id).await;
+        rests.expect("nobody works on it");
     }
 }
