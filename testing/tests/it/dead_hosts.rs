@@ -321,6 +321,7 @@ async fn swallow_commands(cloud: &TestCloud) {
         taken.send(command.server_id).expect("somebody waits");
         Ok(agent::Done {
             power_state: compute_model::PowerState::NoState,
+            disk_places: None,
         })
     }
     let (taken, mut commands) = tokio::sync::mpsc::unbounded_channel();

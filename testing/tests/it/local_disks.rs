@@ -60,6 +60,7 @@ fn ephemeral(size_gb: u64, format: FileSystem) -> Ephemeral {
     Ephemeral {
         size_gb,
         guest_format: Some(format),
+        ..Ephemeral::default()
     }
 }
 

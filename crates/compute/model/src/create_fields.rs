@@ -2,7 +2,7 @@
 //! version. What values they take is written in the request's own types, with the versions; here stands only what more
 //! must hold.
 
-use crate::accepted::Fate::{Hint, Honoured, Refused};
+use crate::accepted::Fate::{Hint, Honoured, Partly, Refused};
 use crate::accepted::Takes::{OneOf, Text};
 use crate::accepted::{self, Fate, Refusal, Row, Takes, lacks};
 use crate::hardware::DiskBus;
@@ -11,10 +11,14 @@ const API: Fate = Honoured(&["compute/api/src/servers/create.rs"]);
 const ASK: Fate = Honoured(&["compute/api/src/servers/ask.rs"]);
 const BOOT: Fate = Honoured(&["compute/control/src/servers/boot.rs"]);
 const CREATE: Fate = Honoured(&["compute/control/src/servers/create.rs"]);
+const DEVICES: Fate = Honoured(&["compute/model/src/metadata/openstack.rs"]);
 const NICS: Fate = Honoured(&["compute/control/src/servers/nics.rs"]);
 const PLACE: Fate = Honoured(&["compute/scheduler/src/filters/place.rs"]);
 const PLAN: Fate = Honoured(&["compute/control/src/servers/plan.rs"]);
 const AFFINITY: Fate = Honoured(&["compute/scheduler/src/filters/affinity.rs"]);
+
+/// What shows disks as a request wants them.
+const SHOWN: &[&str] = &["compute/control/src/servers/boot/shown.rs"];
 
 const fn row(name: &'static str, takes: Takes, fate: Fate) -> Row {
     Row { name, takes, fate }
@@ -60,14 +64,18 @@ pub const FIELDS: &[Row] = &[
     row("server.block_device_mapping_v2.delete_on_termination", Text, BOOT),
     row("server.block_device_mapping_v2.destination_type", Text, BOOT),
     row("server.block_device_mapping_v2.device_name", Text, Hint("the name of a disk is that of its bus, as with Nova's libvirt driver")),
-    row("server.block_device_mapping_v2.device_type", Text, Refused { unless: &["disk"], why: "servers boot from disks" }),
-    row("server.block_device_mapping_v2.disk_bus", OneOf(DiskBus::WORDS), BOOT),
+    row("server.block_device_mapping_v2.device_type", Text, Partly { by: SHOWN, only: &["disk", "cdrom"], why: "disks of servers are disks or CDs, and no floppy disk holds a GiB" }),
+    row("server.block_device_mapping_v2.disk_bus", OneOf(DiskBus::WORDS), Partly {
+        by: SHOWN,
+        only: &["virtio", "scsi", "ide", "sata", "usb"],
+        why: "disks sit on the buses virtio, scsi, ide, sata or usb",
+    }),
     row("server.block_device_mapping_v2.guest_format", Text, Honoured(&["compute/control/src/servers/local_disks.rs"])),
     row("server.block_device_mapping_v2.image_id", Text, refused("uuid names the image of a disk")),
     row("server.block_device_mapping_v2.no_device", Text, BOOT),
     row("server.block_device_mapping_v2.snapshot_id", Text, refused("uuid names what a disk is made from")),
     row("server.block_device_mapping_v2.source_type", Text, BOOT),
-    row("server.block_device_mapping_v2.tag", Text, BOOT),
+    row("server.block_device_mapping_v2.tag", Text, DEVICES),
     row("server.block_device_mapping_v2.uuid", Text, BOOT),
     row("server.block_device_mapping_v2.virtual_name", Text, refused("it belongs to block_device_mapping")),
     row("server.block_device_mapping_v2.volume_id", Text, refused("uuid names what a disk is made from")),
@@ -88,7 +96,7 @@ pub const FIELDS: &[Row] = &[
     row("server.networks", Text, NICS),
     row("server.networks.fixed_ip", Text, NICS),
     row("server.networks.port", Text, NICS),
-    row("server.networks.tag", Text, Honoured(&["compute/model/src/metadata/openstack.rs"])),
+    row("server.networks.tag", Text, DEVICES),
     row("server.networks.uuid", Text, NICS),
     row("server.personality", Text, CREATE),
     row("server.personality.contents", Text, ASK),
@@ -123,11 +131,18 @@ mod tests {
         let of =
             |field: &str, value| refusal(&format!("server.block_device_mapping_v2.{field}"), value);
         assert_eq!(
-            of("device_type", "cdrom")
+            of("device_type", "floppy")
                 .map(|why| why.to_string())
                 .unwrap(),
-            "Field server.block_device_mapping_v2.device_type=\"cdrom\" cannot be honoured: servers boot from disks."
+            "Field server.block_device_mapping_v2.device_type=\"floppy\" cannot be honoured: disks of servers are disks or \
+             CDs, and no floppy disk holds a GiB."
         );
+        assert_eq!(of("device_type", "cdrom"), None);
+        assert!(of("device_type", "lun").is_some());
+        for bus in ["virtio", "usb"] {
+            assert_eq!(of("disk_bus", bus), None);
+        }
+        assert!(of("disk_bus", "fdc").is_some());
         assert!(of("volume_id", "x").is_some());
         assert_eq!(of("device_name", "vda"), None);
     }

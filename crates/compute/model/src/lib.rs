@@ -7,6 +7,7 @@ pub mod action;
 pub mod aggregate;
 pub mod create_fields;
 pub mod diagnostics;
+pub mod disk_device;
 pub mod extra_specs;
 pub mod fault;
 pub mod flavor;

@@ -1,10 +1,23 @@
 //! The disks that a server has on its host beside the root: empty ones, called ephemeral, and swap. Its flavor promises
-//! them; a request may share out what is promised.
+//! them; a request may share out what is promised. How each is shown to the guest, the root too, stands here as well.
 
 use serde::{Deserialize, Serialize};
 
+use crate::disk_device::DiskDevice;
 use crate::flavor::Flavor;
 use crate::hardware::FileSystem;
+
+/// The root among the local disks, by the name that hosts know it by.
+pub const ROOT: &str = "root";
+
+/// The swap disk, by the name that hosts know it by.
+pub const SWAP: &str = "swap";
+
+/// An ephemeral disk, counted from 0, by the name that hosts know it by.
+#[must_use]
+pub fn ephemeral_name(number: usize) -> String {
+    format!("ephemeral{number}")
+}
 
 /// What a request said of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -15,6 +28,12 @@ pub struct LocalDisks {
     /// MiB. None: the flavor's.
     #[serde(default)]
     pub swap_mb: Option<u32>,
+    /// How the swap disk is shown.
+    #[serde(default)]
+    pub swap: DiskDevice,
+    /// How a root on the host is shown.
+    #[serde(default)]
+    pub root: DiskDevice,
 }
 
 /// An empty disk.
@@ -25,6 +44,8 @@ pub struct EphemeralDisk {
     /// None: what the host makes by default.
     #[serde(default)]
     pub format: Option<FileSystem>,
+    #[serde(default)]
+    pub device: DiskDevice,
 }
 
 /// A local disk as a request names it.
@@ -54,19 +75,23 @@ pub enum Unfit {
 }
 
 impl LocalDisks {
-    /// What was asked for, within what the flavor promises.
+    /// What was asked for, each with how it is to be shown, within what the flavor promises.
     ///
     /// # Errors
     /// Ephemeral disks that are larger together, a larger swap, two swaps. A disk of no size is one for which the flavor has
     /// no room.
-    pub fn of(wanted: &[Wanted], flavor: &Flavor) -> Result<Self, Unfit> {
+    pub fn of(wanted: &[(Wanted, DiskDevice)], flavor: &Flavor) -> Result<Self, Unfit> {
         let mut disks = LocalDisks::default();
-        for one in wanted {
+        for (one, device) in wanted {
             match *one {
                 Wanted::Ephemeral { size_gb, format } => {
                     let size_gb = size_gb.unwrap_or(flavor.ephemeral);
                     let list = disks.ephemeral.get_or_insert_default();
-                    list.push(EphemeralDisk { size_gb, format });
+                    list.push(EphemeralDisk {
+                        size_gb,
+                        format,
+                        device: device.clone(),
+                    });
                 }
                 Wanted::Swap { .. } if disks.swap_mb.is_some() => return Err(Unfit::SeveralSwaps),
                 Wanted::Swap { size_mb } => {
@@ -75,6 +100,7 @@ impl LocalDisks {
                         return Err(Unfit::Swap);
                     }
                     disks.swap_mb = Some(size);
+                    disks.swap = device.clone();
                 }
             }
         }
@@ -95,6 +121,7 @@ impl LocalDisks {
         let promised = (flavor.ephemeral > 0).then_some(EphemeralDisk {
             size_gb: flavor.ephemeral,
             format: None,
+            device: DiskDevice::default(),
         });
         promised.into_iter().collect()
     }
@@ -117,12 +144,20 @@ impl LocalDisks {
         self.ephemeral(flavor).len() + usize::from(self.swap_mb(flavor) > 0)
     }
 
-    /// What another flavor leaves of the request: the ephemeral disks that it listed stay as they are, swap is what the
-    /// flavor says, as with Nova.
+    /// How each disk beside the root is shown, by the name that hosts know it by, in the order in which the guest has them.
+    pub fn beside_root(&self, flavor: &Flavor) -> Vec<(String, DiskDevice)> {
+        let ephemeral = self.ephemeral(flavor).into_iter().enumerate();
+        let ephemeral = ephemeral.map(|(number, disk)| (ephemeral_name(number), disk.device));
+        let swap = (self.swap_mb(flavor) > 0).then(|| (SWAP.to_owned(), self.swap.clone()));
+        ephemeral.chain(swap).collect()
+    }
+
+    /// What another flavor leaves of the request: the ephemeral disks that it listed stay as they are, swap has the size
+    /// that the flavor says, as with Nova.
     pub fn resized(&self) -> Self {
         LocalDisks {
-            ephemeral: self.ephemeral.clone(),
             swap_mb: None,
+            ..self.clone()
         }
     }
 }
@@ -147,6 +182,40 @@ mod tests {
         }
     }
 
+    /// Shown in the usual way.
+    fn plain(wanted: &[Wanted]) -> Vec<(Wanted, DiskDevice)> {
+        let all = wanted.iter();
+        all.map(|one| (*one, DiskDevice::default())).collect()
+    }
+
+    #[test]
+    fn each_disk_is_shown_as_it_was_asked_for_and_stays_so_with_another_flavor() {
+        let shown = |tag: &str| DiskDevice {
+            tag: Some(tag.to_owned()),
+            ..DiskDevice::default()
+        };
+        let wanted = [
+            (ephemeral(Some(2)), shown("a")),
+            (Wanted::Swap { size_mb: Some(1) }, shown("b")),
+            (ephemeral(Some(1)), shown("c")),
+        ];
+        let disks = LocalDisks::of(&wanted, &sized(5, 512)).unwrap();
+        let tags = |disks: &LocalDisks, flavor: &Flavor| {
+            let all = disks.beside_root(flavor).into_iter();
+            all.map(|(name, device)| (name, device.tag.unwrap_or_default()))
+                .collect::<Vec<_>>()
+        };
+        let named = |name: &str, tag: &str| (name.to_owned(), tag.to_owned());
+        let all = [
+            named("ephemeral0", "a"),
+            named("ephemeral1", "c"),
+            named("swap", "b"),
+        ];
+        assert_eq!(tags(&disks, &sized(5, 512)), all);
+        assert_eq!(tags(&disks.resized(), &sized(9, 1024)), all);
+        assert_eq!(tags(&disks.resized(), &sized(9, 0)), all[..2]);
+    }
+
     #[test]
     fn what_nobody_asks_for_is_the_flavors() {
         let disks = LocalDisks::of(&[], &sized(5, 512)).unwrap();
@@ -159,7 +228,7 @@ mod tests {
 
     #[test]
     fn what_the_flavor_promises_is_shared_out_and_no_more() {
-        let of = |wanted: &[Wanted]| LocalDisks::of(wanted, &sized(5, 512));
+        let of = |wanted: &[Wanted]| LocalDisks::of(&plain(wanted), &sized(5, 512));
         let both = of(&[
             ephemeral(Some(2)),
             ephemeral(Some(3)),
@@ -187,19 +256,20 @@ mod tests {
             Err(Unfit::SeveralSwaps)
         );
         let none = sized(0, 0);
-        assert_eq!(LocalDisks::of(&[swap(None)], &none), Err(Unfit::Swap));
         assert_eq!(
-            LocalDisks::of(&[ephemeral(None)], &none),
+            LocalDisks::of(&plain(&[swap(None)]), &none),
+            Err(Unfit::Swap)
+        );
+        assert_eq!(
+            LocalDisks::of(&plain(&[ephemeral(None)]), &none),
             Err(Unfit::Ephemeral)
         );
     }
 
     #[test]
     fn another_flavor_changes_swap_and_leaves_the_listed_disks() {
-        let disks = LocalDisks::of(
-            &[ephemeral(Some(2)), Wanted::Swap { size_mb: Some(1) }],
-            &sized(5, 512),
-        );
+        let wanted = plain(&[ephemeral(Some(2)), Wanted::Swap { size_mb: Some(1) }]);
+        let disks = LocalDisks::of(&wanted, &sized(5, 512));
         let after = disks.unwrap().resized();
         let larger = sized(9, 1024);
         assert_eq!(

@@ -68,6 +68,7 @@ pub fn admit(server: &Server, new: &Flavor) -> Result<(), Unfit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk_device::DiskDevice;
     use crate::image::ServerImage;
     use crate::local_disks::EphemeralDisk;
     use crate::testing::{flavor, server};
@@ -102,6 +103,7 @@ mod tests {
         local.local_disks.ephemeral = Some(vec![EphemeralDisk {
             size_gb: 2,
             format: None,
+            device: DiskDevice::default(),
         }]);
         assert_eq!(admit(&local, &sized("new", 10, 2)), Ok(()));
         assert!(admit(&local, &sized("new", 10, 1)).is_err());

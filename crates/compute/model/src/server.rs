@@ -6,10 +6,13 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::disk_device::{DiskPlace, name_prefix};
 use crate::fault::Fault;
 use crate::flavor::Flavor;
+use crate::hardware::DiskBus;
 use crate::image::ServerImage;
-use crate::local_disks::LocalDisks;
+use crate::image_properties;
+use crate::local_disks::{self, LocalDisks};
 use crate::network::{NetworkRequest, Vif};
 use crate::rescue::Rescue;
 use crate::resize::Resize;
@@ -63,6 +66,9 @@ pub struct Server {
     /// Disks on its host beside the root.
     #[serde(default)]
     pub local_disks: LocalDisks,
+    /// Where its guest found its disks when it was last started, as its host said; none when no disk has a tag.
+    #[serde(default)]
+    pub disk_places: Vec<DiskPlace>,
     /// What it was rescued by, or is going to be: see [`Server::rescued_by`].
     #[serde(default)]
     pub rescue: Option<Rescue>,
@@ -132,10 +138,60 @@ impl Server {
         self.image.is_none()
     }
 
-    /// The name of the next disk that it gets: its local disks come first, then its volumes.
-    pub fn next_device(&self) -> String {
-        let local = 1 + self.local_disks.count(&self.flavor);
-        next_device(self.root_device_name.as_deref(), local, &self.volumes)
+    /// The bus of those disks for which nobody names one: that of its image.
+    pub fn disk_bus(&self) -> DiskBus {
+        let image = self.described_by();
+        let said =
+            image.map(|image| image_properties::typed::<DiskBus>(&image.properties, "hw_disk_bus"));
+        // The API refuses other words; a row may be older than the check.
+        said.and_then(Result::ok)
+            .flatten()
+            .unwrap_or(DiskBus::Virtio)
+    }
+
+    /// The names of its local disks, each the first free one of its bus: the root, then those of
+    /// [`LocalDisks::beside_root`].
+    pub fn local_names(&self) -> Vec<String> {
+        let root = self.root_device_name.clone();
+        let mut names = vec![root.unwrap_or_else(|| "/dev/vda".to_owned())];
+        for (_, device) in self.local_disks.beside_root(&self.flavor) {
+            names.push(next_device(&self.prefix(device.bus), &names));
+        }
+        names
+    }
+
+    /// The name of the next disk that it gets on a bus, none for the usual one: its local disks come first, then its
+    /// volumes.
+    pub fn next_device(&self, bus: Option<DiskBus>) -> String {
+        let mut taken = self.local_names();
+        taken.extend(self.volumes.iter().map(|volume| volume.device.clone()));
+        next_device(&self.prefix(bus), &taken)
+    }
+
+    fn prefix(&self, bus: Option<DiskBus>) -> String {
+        let bus = bus.unwrap_or_else(|| self.disk_bus());
+        format!("/dev/{}", name_prefix(bus))
+    }
+
+    /// Its disks with tags, in the order in which the guest has them.
+    pub fn tagged_disks(&self) -> Vec<TaggedDisk> {
+        let root = &self.local_disks.root;
+        let root =
+            (!self.boots_from_volume()).then(|| (local_disks::ROOT.to_owned(), root.clone()));
+        let local = root
+            .into_iter()
+            .chain(self.local_disks.beside_root(&self.flavor));
+        let local = local.map(|(name, device)| (name, device.tag, false));
+        let volumes = self.volumes.iter().filter(|volume| !volume.detaching);
+        let volumes = volumes.map(|volume| (volume.volume_id.clone(), volume.tag.clone(), true));
+        let tagged = local.chain(volumes).filter_map(|(name, tag, is_volume)| {
+            Some(TaggedDisk {
+                name,
+                tag: tag?,
+                is_volume,
+            })
+        });
+        tagged.collect()
     }
 
     /// The name a hypervisor knows it by (`OS-EXT-SRV-ATTR:instance_name`), by Nova's default
@@ -143,6 +199,15 @@ impl Server {
     pub fn instance_name(&self) -> String {
         format!("instance-{:08x}", self.seq)
     }
+}
+
+/// A disk that its owner gave a tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaggedDisk {
+    /// As in [`DiskPlace::disk`]; of a volume its id.
+    pub name: String,
+    pub tag: String,
+    pub is_volume: bool,
 }
 
 /// The key given at creation: a copy, so that deleting the pair does not change the server.
@@ -243,6 +308,38 @@ pub fn hostname_of(name: &str, id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn disks_are_named_after_their_buses_and_gaps_are_filled() {
+        use crate::disk_device::DiskDevice;
+        use crate::local_disks::EphemeralDisk;
+        let mut server = crate::testing::server("s");
+        server.flavor.swap = 1;
+        assert_eq!(server.local_names(), ["/dev/vda", "/dev/vdb"]);
+        assert_eq!(server.next_device(None), "/dev/vdc");
+        let on = |bus| EphemeralDisk {
+            size_gb: 1,
+            format: None,
+            device: DiskDevice {
+                bus,
+                ..DiskDevice::default()
+            },
+        };
+        server.local_disks.ephemeral = Some(vec![on(Some(DiskBus::Scsi)), on(None)]);
+        server.local_disks.swap.bus = Some(DiskBus::Usb);
+        let names = ["/dev/vda", "/dev/sda", "/dev/vdb", "/dev/sdb"];
+        assert_eq!(server.local_names(), names);
+        assert_eq!(server.next_device(Some(DiskBus::Sata)), "/dev/sdc");
+        let scsi = ServerImage {
+            properties: BTreeMap::from([("hw_disk_bus".to_owned(), "scsi".to_owned())]),
+            ..ServerImage::default()
+        };
+        server.volume_image = Some(scsi);
+        server.root_device_name = Some("/dev/sda".to_owned());
+        let names = ["/dev/sda", "/dev/sdb", "/dev/sdc", "/dev/sdd"];
+        assert_eq!(server.local_names(), names);
+        assert_eq!(server.next_device(Some(DiskBus::Virtio)), "/dev/vda");
+    }
 
     #[test]
     fn a_display_name_becomes_a_valid_host_name() {

@@ -58,6 +58,7 @@ pub fn server(id: &str) -> Server {
         volume_image: None,
         volumes: Vec::new(),
         local_disks: LocalDisks::default(),
+        disk_places: Vec::new(),
         rescue: None,
         resize: None,
         shelved: None,

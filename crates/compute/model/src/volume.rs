@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::hardware::DiskBus;
 use crate::volume_limits::VolumeLimits;
 
 /// A volume that a server has, or is about to get or to lose.
@@ -28,6 +29,12 @@ pub struct AttachedVolume {
     /// Where it is tried after the disk that the server boots from, counted from 1; none: not at all.
     #[serde(default)]
     pub boot_order: Option<u32>,
+    /// None is the bus of the server's disks.
+    #[serde(default)]
+    pub bus: Option<DiskBus>,
+    /// Shown as a CD, which nobody writes.
+    #[serde(default)]
+    pub cdrom: bool,
     /// How the server's host reaches it; none before the volume service said so.
     #[serde(default)]
     pub connection: Option<Connection>,
@@ -58,6 +65,12 @@ pub struct VolumeRequest {
     /// Where it is tried after the disk that the server boots from, counted from 1; none: not at all.
     #[serde(default)]
     pub boot_order: Option<u32>,
+    /// None is the bus of the server's disks.
+    #[serde(default)]
+    pub bus: Option<DiskBus>,
+    /// Shown as a CD, which nobody writes.
+    #[serde(default)]
+    pub cdrom: bool,
 }
 
 /// Where the volume of a new server comes from.
@@ -128,21 +141,18 @@ impl Connection {
     }
 }
 
-/// The name of the next disk of a server with so many local disks and these volumes. Which bus it is on is seen from
-/// the name of the root disk.
-pub fn next_device(root: Option<&str>, local: usize, volumes: &[AttachedVolume]) -> String {
-    let free = |name: &String| volumes.iter().all(|volume| volume.device != *name);
-    let mut names = (local..).map(|number| device_name(root, number));
-    names.find(free).unwrap_or_default()
+/// The first name of a disk with this prefix (`/dev/vd`) that is not taken.
+pub fn next_device(prefix: &str, taken: &[String]) -> String {
+    let mut names = (0..).map(|number| format!("{prefix}{}", suffix(number)));
+    names.find(|name| !taken.contains(name)).unwrap_or_default()
 }
 
-/// The name of a disk by its number, from 0 for the root, on the bus of the root.
-pub fn device_name(root: Option<&str>, number: usize) -> String {
-    let root = root.unwrap_or("/dev/vda");
-    let folder = root.trim_end_matches(char::is_alphabetic);
-    let letters = root.trim_start_matches(folder);
+/// What the names of disks on the bus of this one begin with, its folder included: `/dev/vd` of `/dev/vda`.
+pub fn prefix_of(device: &str) -> String {
+    let folder = device.trim_end_matches(char::is_alphabetic);
+    let letters = device.strip_prefix(folder).unwrap_or_default();
     let prefix = letters.get(..2).unwrap_or("vd");
-    format!("{folder}{prefix}{}", suffix(number))
+    format!("{folder}{prefix}")
 }
 
 /// `a` to `z`, then `aa`, as Linux counts disks.
@@ -160,31 +170,21 @@ mod tests {
 
     use super::*;
 
-    fn volume(device: &str) -> AttachedVolume {
-        AttachedVolume {
-            volume_id: device.to_owned(),
-            attachment_id: String::new(),
-            bdm_uuid: String::new(),
-            device: device.to_owned(),
-            tag: None,
-            delete_on_termination: false,
-            boot: false,
-            boot_order: None,
-            connection: None,
-            detaching: false,
-        }
-    }
-
     #[test]
-    fn devices_are_named_after_the_local_ones_and_gaps_are_filled() {
-        let next = |root, local, taken: &[&str]| {
-            let volumes: Vec<_> = taken.iter().map(|device| volume(device)).collect();
-            next_device(root, local, &volumes)
+    fn a_disk_gets_the_first_free_name_of_its_bus() {
+        let next = |prefix, taken: &[&str]| {
+            let taken: Vec<_> = taken.iter().map(|name| (*name).to_owned()).collect();
+            next_device(prefix, &taken)
         };
-        assert_eq!(next(Some("/dev/vda"), 1, &[]), "/dev/vdb");
-        assert_eq!(next(None, 1, &["/dev/vdb", "/dev/vdd"]), "/dev/vdc");
-        assert_eq!(next(None, 3, &["/dev/vdb", "/dev/vdd"]), "/dev/vde");
-        assert_eq!(next(Some("/dev/sda"), 1, &["/dev/vdb"]), "/dev/sdb");
+        assert_eq!(next("/dev/vd", &["/dev/vda"]), "/dev/vdb");
+        assert_eq!(
+            next("/dev/vd", &["/dev/vda", "/dev/vdd", "/dev/vdb"]),
+            "/dev/vdc"
+        );
+        assert_eq!(next("/dev/sd", &["/dev/vda"]), "/dev/sda");
+        assert_eq!(prefix_of("/dev/vda"), "/dev/vd");
+        assert_eq!(prefix_of("sdb"), "sd");
+        assert_eq!(prefix_of("/dev/"), "/dev/vd");
         assert_eq!(
             (suffix(25), suffix(26), suffix(27)),
             ("z".into(), "aa".into(), "ab".into())

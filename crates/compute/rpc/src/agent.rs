@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use bus::{Address, Message};
 use chrono::{DateTime, Utc};
 use compute_model::diagnostics::GuestDiagnostics;
+use compute_model::disk_device::DiskPlace;
 use compute_model::image::ServerImage;
 use compute_model::lifecycle::Action;
 use compute_model::{PowerState, Server};
@@ -200,6 +201,10 @@ impl Message for GiveUp {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Done {
     pub power_state: PowerState,
+    /// Where the guest finds its disks with tags since this command started it. None: the command started nothing, or no
+    /// disk has a tag.
+    #[serde(default)]
+    pub disk_places: Option<Vec<DiskPlace>>,
 }
 
 /// The end of a server's console log.

@@ -5,7 +5,8 @@ use std::path::Path;
 use async_trait::async_trait;
 
 use crate::{
-    Endpoint, GuestDiagnostics, GuestFacts, Nic, Result, ServerSpec, SnapshotFacts, StopHow, Volume,
+    DiskPlace, Endpoint, GuestDiagnostics, GuestFacts, Nic, Result, ServerSpec, SnapshotFacts,
+    StopHow, Volume,
 };
 
 /// Freeze a guest in memory.
@@ -174,6 +175,17 @@ pub trait CrashDump: Send + Sync {
     /// # Errors
     /// `Busy` when it does not run.
     async fn crash_dump(&self, id: &str, epoch: u64) -> Result<GuestFacts>;
+}
+
+/// Say where a guest finds its disks.
+#[async_trait]
+pub trait DiskPlaces: Send + Sync {
+    /// The places of the disks with tags in a guest that is started by this description, in the order of the guest's
+    /// disks. Nothing is made or started: what a config drive tells must be known before.
+    ///
+    /// # Errors
+    /// As those of a start that cannot be, for what the description alone shows.
+    async fn disk_places(&self, spec: &ServerSpec) -> Result<Vec<DiskPlace>>;
 }
 
 /// Counters of a running guest.

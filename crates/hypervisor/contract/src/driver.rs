@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use crate::ability::{
-    Console, CrashDump, Diagnostics, GuestAgent, HotplugNic, HotplugVolume, Pause, Resize,
-    Snapshot, Suspend,
+    Console, CrashDump, Diagnostics, DiskPlaces, GuestAgent, HotplugNic, HotplugVolume, Pause,
+    Resize, Snapshot, Suspend,
 };
 use crate::{GuestEvent, GuestFacts, HostFacts, Result, ServerSpec};
 
@@ -129,6 +129,10 @@ pub trait Driver: Send + Sync {
     }
 
     fn diagnostics(&self) -> Option<&dyn Diagnostics> {
+        None
+    }
+
+    fn disk_places(&self) -> Option<&dyn DiskPlaces> {
         None
     }
 }

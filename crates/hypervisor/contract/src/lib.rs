@@ -25,6 +25,7 @@ pub mod suite;
 pub use compute_model::diagnostics::{
     CpuDetails, DiskDetails, GuestDiagnostics, MemoryDetails, NicDetails,
 };
+pub use compute_model::disk_device::{DiskDevice, DiskPlace, PlaceBus};
 pub use compute_model::guest_hardware::{DiskLimits, GuestHardware, Random, Rates, Topology};
 pub use compute_model::hardware::{
     CommandLine, DiskBus, FileSystem, InputBus, MachineType, NicModel, UsbModel, VideoModel,
@@ -33,8 +34,8 @@ pub use compute_model::hardware::{
 pub use compute_model::volume_limits::VolumeLimits;
 
 pub use ability::{
-    Console, CrashDump, DeviceCommand, Diagnostics, GuestAgent, HotplugNic, HotplugVolume, Pause,
-    Quiesce, Resize, Snapshot, Suspend,
+    Console, CrashDump, DeviceCommand, Diagnostics, DiskPlaces, GuestAgent, HotplugNic,
+    HotplugVolume, Pause, Quiesce, Resize, Snapshot, Suspend,
 };
 pub use driver::{Driver, Keep, Reboot, StopHow};
 pub use error::DriverError;

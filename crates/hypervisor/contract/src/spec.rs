@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CommandLine, DiskBus, DriverError, FileSystem, GuestHardware, MachineType, NicModel,
-    VideoModel, VolumeLimits,
+    CommandLine, DiskBus, DiskDevice, DriverError, FileSystem, GuestHardware, MachineType,
+    NicModel, VideoModel, VolumeLimits,
 };
 
 /// Everything a driver must know to make one server run.
@@ -31,11 +31,17 @@ pub struct ServerSpec {
     /// None when the server boots from a volume or from a kernel alone.
     #[serde(default)]
     pub root_disk: Option<RootDisk>,
+    /// How the root disk is shown. It is booted from, whatever order stands here.
+    #[serde(default)]
+    pub root_device: DiskDevice,
     #[serde(default)]
     pub ephemeral: Vec<Ephemeral>,
     /// MiB of swap disk; 0 for none.
     #[serde(default)]
     pub swap_mb: u64,
+    /// How the swap disk is shown.
+    #[serde(default)]
+    pub swap_device: DiskDevice,
     #[serde(default)]
     pub nics: Vec<Nic>,
     #[serde(default)]
@@ -88,8 +94,10 @@ impl ServerSpec {
             vcpus: 1,
             memory_mb: 128,
             root_disk: None,
+            root_device: DiskDevice::default(),
             ephemeral: Vec::new(),
             swap_mb: 0,
+            swap_device: DiskDevice::default(),
             nics: Vec::new(),
             config_drive: None,
             direct_boot: None,
@@ -135,6 +143,13 @@ impl ServerSpec {
             started.volumes.clear();
         }
         started
+    }
+
+    /// How the disks of the host beside the root are shown, in the order in which the guest has them.
+    pub fn devices_beside_root(&self) -> impl Iterator<Item = &DiskDevice> {
+        let swap = (self.swap_mb > 0).then_some(&self.swap_device);
+        let ephemeral = self.ephemeral.iter().map(|disk| &disk.device);
+        ephemeral.chain(swap)
     }
 
     /// Local disk space that the description asks for, in GiB (swap rounded up).
@@ -201,12 +216,14 @@ impl ImageFormat {
 }
 
 /// An extra empty disk that lives and dies with the server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ephemeral {
     pub size_gb: u64,
     /// What it is formatted with when it is made; never again. It is handed over empty when None.
     #[serde(default)]
     pub guest_format: Option<FileSystem>,
+    #[serde(default)]
+    pub device: DiskDevice,
 }
 
 /// One network card.
@@ -377,6 +394,12 @@ pub struct Volume {
     /// Where it is tried after the disk that the guest boots from, counted from 1; None: not at all.
     #[serde(default)]
     pub boot_order: Option<u32>,
+    /// A CD, which the guest does not write; else a disk.
+    #[serde(default)]
+    pub cdrom: bool,
+    /// What its owner calls it: see [`crate::DiskPlaces`].
+    #[serde(default)]
+    pub tag: Option<String>,
 }
 
 impl Volume {

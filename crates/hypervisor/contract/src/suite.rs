@@ -70,6 +70,7 @@ pub async fn check(subject: &dyn Subject) {
             Rule::Snapshot => abilities::a_snapshot_is_a_whole_file(driver, subject).await,
             Rule::Hotplug => abilities::cards_come_and_go(driver, subject.spec()).await,
             Rule::Diagnostics => abilities::diagnostics_know_the_size(driver, subject.spec()).await,
+            Rule::DiskPlaces => abilities::disks_with_tags_are_told(driver, subject.spec()).await,
             Rule::Host => abilities::the_host_says_what_it_is(driver).await,
         }
     }
@@ -104,6 +105,7 @@ enum Rule {
     Snapshot,
     Hotplug,
     Diagnostics,
+    DiskPlaces,
     Host,
 }
 
@@ -131,6 +133,7 @@ const RULES: &[Rule] = &[
     Rule::Snapshot,
     Rule::Hotplug,
     Rule::Diagnostics,
+    Rule::DiskPlaces,
     Rule::Host,
 ];
 
@@ -162,6 +165,7 @@ impl Rule {
             Self::Snapshot => "a snapshot is a whole file",
             Self::Hotplug => "network cards come and go",
             Self::Diagnostics => "diagnostics know the server's size",
+            Self::DiskPlaces => "the place of a disk with a tag is known before its guest",
             Self::Host => "the host says what it is",
         }
     }

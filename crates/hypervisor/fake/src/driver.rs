@@ -1,6 +1,7 @@
 //! The driver: the contract, played out on simulated guests.
 
 mod abilities;
+mod disk_places;
 mod resize;
 mod startable;
 mod volumes;
@@ -14,9 +15,9 @@ use async_trait::async_trait;
 use chrono::Utc;
 use hypervisor::guard::{Graves, ServerLocks, admit, admit_device};
 use hypervisor::{
-    Cause, Console, CrashDump, DeviceCommand, Diagnostics, Driver, DriverError, EventKind,
-    GuestAgent, GuestEvent, GuestFacts, HostFacts, HotplugNic, HotplugVolume, Keep, Pause,
-    PowerState, Reboot, Resize, Result, ServerSpec, Snapshot, StopHow, Suspend, parse_id,
+    Cause, Console, CrashDump, DeviceCommand, Diagnostics, DiskPlaces, Driver, DriverError,
+    EventKind, GuestAgent, GuestEvent, GuestFacts, HostFacts, HotplugNic, HotplugVolume, Keep,
+    Pause, PowerState, Reboot, Resize, Result, ServerSpec, Snapshot, StopHow, Suspend, parse_id,
 };
 use tokio::sync::broadcast;
 
@@ -482,6 +483,10 @@ impl Driver for FakeDriver {
     }
 
     fn diagnostics(&self) -> Option<&dyn Diagnostics> {
+        Some(self)
+    }
+
+    fn disk_places(&self) -> Option<&dyn DiskPlaces> {
         Some(self)
     }
 }

@@ -6,6 +6,7 @@
 mod buses;
 mod device;
 mod devices;
+mod disks;
 mod hardware;
 mod option;
 mod places;
@@ -17,24 +18,23 @@ mod tests;
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 
-use hypervisor::{DriverError, Firmware, MachineType, Rescue, Result, ServerSpec, Volume};
-use serde_json::{Value, json};
+use hypervisor::{DiskPlace, DriverError, Firmware, MachineType, Result, ServerSpec, Volume};
+use serde_json::json;
 
 use self::buses::Buses;
 pub(crate) use self::buses::{SCSI, volume_bus};
-use self::device::Device;
 pub(crate) use self::device::place_property;
-use self::devices::CONFIG;
-pub(crate) use self::devices::{Bus, Disk, disk, disk_id, netdev_id, network, nic_id};
+pub(crate) use self::devices::{Bus, disk_id, netdev_id, network, nic_id};
+pub(crate) use self::disks::{file_node, root_node, volume_device};
 pub(crate) use self::hardware::limited_node;
 use self::option::{Arguments, Keyed, path};
 use self::places::Places;
 pub(crate) use self::places::port;
-use crate::addresses::{Address, Addresses};
+use crate::addresses::Addresses;
 use crate::layout::Layout;
 use crate::machines::{Chipset, chipset};
 use crate::probe::Accel;
-use crate::record::{Base, Record};
+use crate::record::Record;
 use crate::settings::QemuSettings;
 use crate::volumes;
 
@@ -62,8 +62,12 @@ impl Inputs<'_> {
         &self.record.spec
     }
 
+    fn chipset(&self) -> Option<Chipset> {
+        chipset(machine_type(self.record, self.settings))
+    }
+
     fn q35(&self) -> bool {
-        chipset(machine_type(self.record, self.settings)) == Some(Chipset::Q35)
+        self.chipset() == Some(Chipset::Q35)
     }
 
     /// Where the devices of saved memory were; nothing for a guest that starts afresh.
@@ -82,6 +86,18 @@ impl Inputs<'_> {
 /// `Unsupported` for a bus, card, screen or firmware that this driver does not know, `BadSpec` for a malformed MAC or
 /// a file outside the folders of images.
 pub(crate) fn build(inputs: &Inputs<'_>) -> Result<Vec<String>> {
+    Ok(filled(inputs)?.0.finish())
+}
+
+/// Where the disks with tags sit in a guest that is started by these arguments.
+///
+/// # Errors
+/// As of [`build`].
+pub(crate) fn disk_places(inputs: &Inputs<'_>) -> Result<Vec<DiskPlace>> {
+    Ok(filled(inputs)?.1)
+}
+
+fn filled(inputs: &Inputs<'_>) -> Result<(Arguments, Vec<DiskPlace>)> {
     let mut args = Arguments::default();
     machine(&mut args, inputs)?;
     consoles(&mut args, inputs)?;
@@ -94,13 +110,13 @@ pub(crate) fn build(inputs: &Inputs<'_>) -> Result<Vec<String>> {
         hardware::agent(&mut args, fd)?;
     }
     args.word("-device", "pvpanic");
-    disks(&mut args, inputs)?;
+    let places = disks::put(&mut args, inputs)?;
     cards(&mut args, inputs)?;
     direct_boot(&mut args, inputs)?;
     if let Some(fd) = inputs.incoming {
         args.whole("-incoming", &format!("fd:{fd}"))?;
     }
-    Ok(args.finish())
+    Ok((args, places))
 }
 
 fn machine(args: &mut Arguments, inputs: &Inputs<'_>) -> Result<()> {
@@ -218,189 +234,6 @@ fn consoles(args: &mut Arguments, inputs: &Inputs<'_>) -> Result<()> {
     args.keyed("-vnc", screen)
 }
 
-fn disks(args: &mut Arguments, inputs: &Inputs<'_>) -> Result<()> {
-    let (spec, layout) = (inputs.spec(), inputs.layout);
-    let buses = Buses::of(spec, inputs.q35())?;
-    let mut places = Places::new(inputs.saved(), inputs.q35());
-    buses.controllers(args, spec.hardware.packed_ring, &places)?;
-    let rescue = spec.rescue.as_ref();
-    if let Some(rescue) = rescue.filter(|rescue| rescue.device.is_none()) {
-        rescue_disk(args, inputs, &mut places, (rescue, buses.rescue))?;
-    }
-    if spec.root_disk.is_some() {
-        if let Some(base) = &inputs.record.base {
-            inside_image_folders(&base.path, inputs.settings)?;
-        }
-        args.blockdev(&root_node(layout, inputs.record.base.as_ref(), false)?);
-        let boot = rescue.is_none() && !spec.volumes.iter().any(|volume| volume.boot);
-        own_disk(args, spec, &mut places, (buses.disks, "root", boot))?;
-    }
-    for number in 0..spec.ephemeral.len() {
-        let node = format!("ephemeral{number}");
-        let file = file_node(&layout.ephemeral(number), false)?;
-        args.blockdev(&json!({"driver": "qcow2", "node-name": node, "discard": "unmap", "file": file, "backing": null}));
-        own_disk(args, spec, &mut places, (buses.disks, &node, false))?;
-    }
-    if spec.swap_mb > 0 {
-        let file = file_node(&layout.swap(), false)?;
-        args.blockdev(&json!({"driver": "raw", "node-name": "swap", "file": file}));
-        own_disk(args, spec, &mut places, (buses.disks, "swap", false))?;
-    }
-    for (number, (volume, bus)) in spec.volumes.iter().zip(&buses.volumes).enumerate() {
-        let set = volumes::FIRST_SET.saturating_add(u32::try_from(number).unwrap_or(u32::MAX));
-        let Some(fd) = inputs.volumes.get(number) else {
-            return Err(DriverError::BadSpec {
-                why: format!("volume {} is not open", volume.id),
-            });
-        };
-        let passed = Keyed::key("fd", *fd).set("set", set);
-        args.keyed("-add-fd", passed.set("opaque", volumes::node(&volume.id)))?;
-        let (limits, node) = volumes::block_node(volume, set);
-        if let Some(limits) = limits {
-            args.object(&limits);
-        }
-        args.blockdev(&node);
-        let device = disk_id(&volumes::node(&volume.id));
-        let address = match volume.boot {
-            true => places.disk(*bus, &device),
-            false => places.removable(*bus, &device),
-        };
-        let device = volume_device(spec, volume, *bus, address);
-        let order = volume.boot.then_some(0).or(volume.boot_order);
-        let order = order.filter(|_| rescue.is_none());
-        args.keyed("-device", bootable(device, order).argument())?;
-    }
-    if let Some(rescue) = rescue.filter(|rescue| rescue.device.is_some()) {
-        rescue_disk(args, inputs, &mut places, (rescue, buses.rescue))?;
-    }
-    if spec.config_drive.is_some() {
-        let file = file_node(&layout.config_drive(), true)?;
-        args.blockdev(
-            &json!({"driver": "raw", "node-name": CONFIG, "read-only": true, "file": file}),
-        );
-        own_disk(args, spec, &mut places, (buses.config, CONFIG, false))?;
-    }
-    Ok(())
-}
-
-/// The disk that a rescued server boots from.
-fn rescue_disk(
-    args: &mut Arguments,
-    inputs: &Inputs<'_>,
-    places: &mut Places<'_>,
-    (rescue, bus): (&Rescue, Bus),
-) -> Result<()> {
-    const NODE: &str = "rescue";
-    if let Some(base) = &inputs.record.rescue_base {
-        inside_image_folders(&base.path, inputs.settings)?;
-    }
-    let cd = rescue.device.is_some_and(|device| device.cdrom);
-    let file = inputs.layout.rescue_disk(rescue.number);
-    let base = inputs.record.rescue_base.as_ref();
-    args.blockdev(&overlay_node(NODE, &file, base, cd)?);
-    let spec = inputs.spec();
-    let drive = hardware::limited(args, &spec.hardware, NODE);
-    let device = disk(&Disk {
-        bus,
-        address: places.disk(bus, &disk_id(NODE)),
-        packed: spec.hardware.packed_ring,
-        cd,
-        node: NODE,
-        drive: &drive,
-    });
-    args.keyed("-device", bootable(device, Some(0)).argument())
-}
-
-/// Puts a node of the server's own on a bus, within the limits that its disks have.
-fn own_disk(
-    args: &mut Arguments,
-    spec: &ServerSpec,
-    places: &mut Places<'_>,
-    (bus, node, boot): (Bus, &str, bool),
-) -> Result<()> {
-    let drive = match node {
-        CONFIG => node.to_owned(),
-        _ => hardware::limited(args, &spec.hardware, node),
-    };
-    let device = disk(&Disk {
-        bus,
-        address: places.disk(bus, &disk_id(node)),
-        packed: spec.hardware.packed_ring,
-        cd: node == CONFIG,
-        node,
-        drive: &drive,
-    });
-    args.keyed("-device", bootable(device, boot.then_some(0)).argument())
-}
-
-/// A device that the firmware tries, in this order from 0.
-fn bootable(device: Device, order: Option<u32>) -> Device {
-    match order {
-        Some(order) => device.set("bootindex", order.saturating_add(1)),
-        None => device,
-    }
-}
-
-/// The device that shows a volume to its guest.
-pub(crate) fn volume_device(
-    spec: &ServerSpec,
-    volume: &Volume,
-    bus: Bus,
-    address: Address,
-) -> Device {
-    let node = volumes::node(&volume.id);
-    let device = disk(&Disk {
-        bus,
-        address,
-        packed: spec.hardware.packed_ring,
-        cd: false,
-        node: &node,
-        drive: &node,
-    });
-    device
-        .set("serial", volume.id.as_str())
-        .flag("share-rw", volume.shared)
-}
-
-/// The root disk: our overlay, with every file below it and every format named.
-pub(crate) fn root_node(layout: &Layout, base: Option<&Base>, read_only: bool) -> Result<Value> {
-    overlay_node("root", &layout.root_disk(), base, read_only)
-}
-
-fn overlay_node(name: &str, file: &Path, base: Option<&Base>, read_only: bool) -> Result<Value> {
-    let backing = match base {
-        None => Value::Null,
-        Some(base) => {
-            let mut node = json!({
-                "driver": base.format.as_str(),
-                "read-only": true,
-                "file": file_node(&base.path, true)?,
-            });
-            if base.format == hypervisor::ImageFormat::Qcow2 {
-                node["backing"] = Value::Null; // an image with a base of its own was refused long before
-            }
-            node
-        }
-    };
-    let file = file_node(file, read_only)?;
-    let mut node = json!({"driver": "qcow2", "node-name": name, "discard": "unmap", "file": file, "backing": backing});
-    if read_only {
-        node["read-only"] = Value::Bool(true);
-    }
-    Ok(node)
-}
-
-/// A plain file.
-pub(crate) fn file_node(file: &Path, read_only: bool) -> Result<Value> {
-    let mut node = json!({"driver": "file", "filename": path(file)?});
-    if read_only {
-        node["read-only"] = Value::Bool(true);
-    } else {
-        node["discard"] = Value::from("unmap");
-    }
-    Ok(node)
-}
-
 fn cards(args: &mut Arguments, inputs: &Inputs<'_>) -> Result<()> {
     let places = Places::new(inputs.saved(), inputs.q35());
     for (number, nic) in inputs.record.spec.nics.iter().enumerate() {
@@ -469,10 +302,12 @@ pub(crate) fn check(spec: &ServerSpec, settings: &QemuSettings) -> Result<()> {
         });
     }
     volumes::check(&spec.volumes)?;
+    boot_orders(spec)?;
     let buses = Buses::of(spec, false)?;
     buses.room(spec)?;
+    buses.cds(spec)?;
     for (volume, bus) in spec.volumes.iter().zip(&buses.volumes) {
-        if volume.read_only && matches!(bus, Bus::Ide | Bus::Sata) {
+        if volume.read_only && !volume.cdrom && matches!(bus, Bus::Ide | Bus::Sata) {
             let what = format!("volume {} read-only on IDE or SATA", volume.id);
             return Err(DriverError::Unsupported { what });
         }
@@ -488,6 +323,24 @@ pub(crate) fn check(spec: &ServerSpec, settings: &QemuSettings) -> Result<()> {
     spec.nics
         .iter()
         .try_for_each(|nic| network(nic, false, false).map(drop))
+}
+
+/// Refuses two disks that are to be tried at the same place, or in the place of the one that is booted from.
+fn boot_orders(spec: &ServerSpec) -> Result<()> {
+    let volumes = spec.volumes.iter().filter_map(|volume| volume.boot_order);
+    let mut taken: Vec<u32> = std::iter::once(0).chain(volumes).collect();
+    for order in spec
+        .devices_beside_root()
+        .filter_map(|device| device.boot_order)
+    {
+        if taken.contains(&order) {
+            return Err(DriverError::BadSpec {
+                why: format!("a disk of the host has the order {order}, which is another disk's"),
+            });
+        }
+        taken.push(order);
+    }
+    Ok(())
 }
 
 fn rescued_by_cd(spec: &ServerSpec) -> bool {

@@ -434,6 +434,7 @@ mod tests {
         record.spec.ephemeral = vec![Ephemeral {
             size_gb: 3,
             guest_format: None,
+            ..Ephemeral::default()
         }];
         make(&ground(&layout, &settings, &warden), &mut record).unwrap();
         assert_eq!(qcow2::virtual_size(&layout.ephemeral(0)).unwrap(), 3 << 30);

@@ -2,6 +2,7 @@
 
 mod abilities;
 mod addresses;
+mod disk_places;
 mod guest_agent;
 mod hotplug;
 mod nics;
@@ -9,6 +10,7 @@ mod recover;
 mod resize;
 mod snapshot;
 mod start;
+mod stop;
 mod suspend;
 mod volumes;
 mod watch;
@@ -21,9 +23,9 @@ use async_trait::async_trait;
 use chrono::Utc;
 use hypervisor::guard::{Graves, ServerLocks, admit};
 use hypervisor::{
-    Cause, Console, CrashDump, DeviceCommand, Diagnostics, Driver, DriverError, EventKind,
-    GuestAgent, GuestEvent, GuestFacts, HostFacts, HotplugNic, HotplugVolume, Keep, Pause,
-    PowerState, Reboot, Resize, Result, ServerSpec, Snapshot, StopHow, Suspend, parse_id,
+    Cause, Console, CrashDump, DeviceCommand, Diagnostics, DiskPlaces, Driver, DriverError,
+    EventKind, GuestAgent, GuestEvent, GuestFacts, HostFacts, HotplugNic, HotplugVolume, Keep,
+    Pause, PowerState, Reboot, Resize, Result, ServerSpec, Snapshot, StopHow, Suspend, parse_id,
 };
 use tokio::sync::broadcast;
 use tokio::task::{AbortHandle, JoinSet};
@@ -205,71 +207,6 @@ impl Host {
             Kept::Damaged(_) if self.locks.is_locked(layout.id()) => None,
             Kept::Damaged(error) => Some(self.unknown(layout, &error)),
         }
-    }
-
-    /// Brings a guest down, if it is up. The caller writes the record afterwards.
-    async fn halt(
-        self: &Arc<Self>,
-        layout: &Layout,
-        record: &mut Record,
-        how: StopHow,
-    ) -> Result<()> {
-        self.end(layout, how).await?;
-        record.take(PowerState::Shutdown);
-        Ok(())
-    }
-
-    /// The same by the server's folder alone.
-    async fn end(self: &Arc<Self>, layout: &Layout, how: StopHow) -> Result<()> {
-        let id = layout.id();
-        match self.reach(layout).await {
-            Ok(None) => {
-                // One that was started a moment before its driver died may have no pid file.
-                if let Some(process) = process::search(layout) {
-                    tracing::warn!(
-                        server = id,
-                        pid = process.pid,
-                        "killing a guest nobody knew of"
-                    );
-                    process.kill().await?;
-                }
-            }
-            Ok(Some(guest)) => {
-                let ending = guest.ending();
-                if let StopHow::Graceful { timeout } = how
-                    && guest.power().await == PowerState::Running
-                {
-                    tokio::select! {
-                        _ = guest.power_button(timeout) => {}
-                        () = self.locks.urgent(id) => {
-                            tracing::info!(server = id, "it is to go: its shutdown is not waited for");
-                        }
-                    }
-                }
-                guest.end().await?;
-                ending.came();
-                self.forget(id);
-                self.emit(id, EventKind::Stopped, Cause::Command, None);
-            }
-            Err(error) => {
-                // It does not answer: that is no reason to let it live.
-                let Some(process) = process::find(layout) else {
-                    return Err(error);
-                };
-                tracing::warn!(server = id, %error, "killing a guest that does not answer");
-                process.kill().await?;
-                self.forget(id);
-                self.emit(id, EventKind::Stopped, Cause::Command, None);
-            }
-        }
-        self.clear_runtime(layout);
-        Ok(())
-    }
-
-    /// Removes what only a running guest needs, and saved memory.
-    fn clear_runtime(&self, layout: &Layout) {
-        let _ = std::fs::remove_file(layout.memory()); // mostly not there
-        self.clear_sockets(layout);
     }
 
     fn servers(&self) -> PathBuf {
@@ -493,6 +430,10 @@ impl Driver for QemuDriver {
     }
 
     fn diagnostics(&self) -> Option<&dyn Diagnostics> {
+        Some(self)
+    }
+
+    fn disk_places(&self) -> Option<&dyn DiskPlaces> {
         Some(self)
     }
 }

@@ -27,6 +27,8 @@ pub fn blank() -> VolumeRequest {
         delete_on_termination: true,
         boot: false,
         boot_order: None,
+        bus: None,
+        cdrom: false,
     }
 }
 

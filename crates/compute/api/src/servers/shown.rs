@@ -84,7 +84,7 @@ pub(super) fn view<'v>(
 ) -> ServerView<'v> {
     let status = server.status();
     let zone = server.availability_zone.as_deref();
-    let own_image = server.image.as_ref();
+    let described_by = server.described_by();
     ServerView {
         id: &server.id,
         name: &server.name,
@@ -132,11 +132,11 @@ pub(super) fn view<'v>(
         hostname: &server.hostname,
         kernel_id: sight
             .extended
-            .then(|| own_image.map_or("", ServerImage::kernel_id)),
+            .then(|| described_by.map_or("", ServerImage::kernel_id)),
         launch_index: sight.extended.then_some(server.launch_index),
         ramdisk_id: sight
             .extended
-            .then(|| own_image.map_or("", ServerImage::ramdisk_id)),
+            .then(|| described_by.map_or("", ServerImage::ramdisk_id)),
         reservation_id: sight.extended.then_some(&server.reservation_id),
         root_device_name: if_visible(sight.extended, server.root_device_name.as_deref()),
         user_data: if_visible(sight.extended, server.user_data.as_deref()),

@@ -118,7 +118,7 @@ fn time(time: DateTime<Utc>) -> Cow<'static, str> {
 }
 
 fn in_document(what: Searched, details: &Details) -> String {
-    let image = details.image.as_ref();
+    let image = details.image.as_ref().or(details.volume_image.as_ref());
     let text = match what {
         Searched::KernelId => image.map(ServerImage::kernel_id),
         Searched::RamdiskId => image.map(ServerImage::ramdisk_id),

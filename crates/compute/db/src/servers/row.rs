@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use compute_model::disk_device::DiskPlace;
 use compute_model::fault::Fault;
 use compute_model::flavor::Flavor;
 use compute_model::image::ServerImage;
@@ -34,6 +35,8 @@ struct Document {
     #[serde(default)]
     local_disks: LocalDisks,
     #[serde(default)]
+    disk_places: Vec<DiskPlace>,
+    #[serde(default)]
     rescue: Option<Rescue>,
     #[serde(default)]
     resize: Option<Resize>,
@@ -57,6 +60,8 @@ struct Document {
 #[derive(Debug, Deserialize)]
 pub struct Details {
     pub image: Option<ServerImage>,
+    #[serde(default)]
+    pub volume_image: Option<ServerImage>,
     pub disk_config: DiskConfig,
 }
 
@@ -81,6 +86,7 @@ pub fn active(server: &Server) -> Result<ActiveModel> {
         volume_image: server.volume_image.clone(),
         volumes: server.volumes.clone(),
         local_disks: server.local_disks.clone(),
+        disk_places: server.disk_places.clone(),
         rescue: server.rescue.clone(),
         resize: server.resize.clone(),
         shelved: server.shelved.clone(),
@@ -199,6 +205,7 @@ pub fn server(row: Model) -> Result<Server> {
         volume_image: document.volume_image,
         volumes: document.volumes,
         local_disks: document.local_disks,
+        disk_places: document.disk_places,
         rescue: document.rescue,
         resize: document.resize,
         shelved: document.shelved,

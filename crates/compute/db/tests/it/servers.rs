@@ -173,7 +173,13 @@ async fn filters_use_regular_expressions_and_whole_tags() {
 async fn times_locks_and_documents_are_searched_as_text() {
     for db in super::databases().await {
         let moment = |text: &str| text.parse().expect("a time");
-        add(&db, &server("s1", "plain")).await;
+        // It boots from a volume, whose image has a ramdisk.
+        let mut plain = server("s1", "plain");
+        plain.volume_image = Some(ServerImage {
+            properties: BTreeMap::from([("ramdisk_id".into(), "r-1".into())]),
+            ..ServerImage::default()
+        });
+        add(&db, &plain).await;
         let mut other = server("s2", "other");
         other.created_at = moment("2020-02-03T04:05:06.789Z");
         other.launched_at = Some(moment("2020-02-03T04:05:07Z"));
@@ -209,7 +215,7 @@ async fn times_locks_and_documents_are_searched_as_text() {
             // Without one it is empty.
             (Searched::KernelId, "^$", &["s1"]),
             (Searched::RamdiskId, ".*", both),
-            (Searched::RamdiskId, ".", &[]),
+            (Searched::RamdiskId, ".", &["s1"]),
         ];
         for (what, pattern, wanted) in cases {
             let filter = ServerFilter {

@@ -3,7 +3,6 @@
 use serde_json::{Map, Value, json};
 
 use super::{Document, Guest};
-use crate::volume::device_name;
 
 /// Versions in order; each has the keys of those before it.
 pub const VERSIONS: &[&str] = &[
@@ -120,13 +119,10 @@ fn tree(guest: &Guest, version: &str) -> Value {
     if since("2007-12-15") {
         let root = server.root_device_name.as_deref().unwrap_or("/dev/vda");
         let mut devices = json!({"ami": root.trim_start_matches("/dev/"), "root": root});
-        let name = |number| device_name(server.root_device_name.as_deref(), number);
-        let ephemeral = server.local_disks.ephemeral(&server.flavor).len();
-        for number in 0..ephemeral {
-            devices[format!("ephemeral{number}")] = json!(name(number + 1));
-        }
-        if server.local_disks.swap_mb(&server.flavor) > 0 {
-            devices["swap"] = json!(name(ephemeral + 1));
+        let beside = server.local_disks.beside_root(&server.flavor);
+        let names = server.local_names();
+        for ((disk, _), name) in beside.into_iter().zip(&names[1..]) {
+            devices[disk] = json!(name);
         }
         put("block-device-mapping", devices);
     }

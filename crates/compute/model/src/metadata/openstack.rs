@@ -5,6 +5,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value, json};
 
 use super::{Document, Guest, network_data};
+use crate::Server;
+use crate::disk_device::PlaceBus;
+use crate::server::TaggedDisk;
 
 /// Versions in order; `latest` is the last.
 pub const VERSIONS: &[&str] = &[
@@ -173,7 +176,7 @@ fn meta_data(guest: &Guest, version: &str) -> Value {
     Value::Object(keys)
 }
 
-/// Network cards with tags; before `2018-08-27` a card without tag is left out.
+/// Disks with tags, and network cards; before `2018-08-27` a card without tag is left out.
 fn devices(guest: &Guest, version: &str) -> Value {
     let vifs = guest.server.vifs.iter();
     let nics = vifs.filter(|vif| version >= TRUSTED_DEVICES || vif.tag.is_some());
@@ -192,5 +195,28 @@ fn devices(guest: &Guest, version: &str) -> Value {
             nic
         })
         .collect();
-    json!(nics)
+    let mut devices = disks(guest.server);
+    devices.extend(nics);
+    json!(devices)
+}
+
+/// What an address or a bus is called that nobody knows.
+const UNKNOWN: &str = "none";
+
+/// Disks with tags, and where the guest finds them. A disk on the host has no serial number that means anything.
+fn disks(server: &Server) -> Vec<Value> {
+    let shown = |disk: TaggedDisk| {
+        let mut places = server.disk_places.iter();
+        let place = places.find(|place| place.disk == disk.name);
+        let bus = place.and_then(|place| place.bus).map(PlaceBus::as_str);
+        let address = place.and_then(|place| place.address.as_deref());
+        json!({
+            "type": "disk",
+            "bus": bus.unwrap_or(UNKNOWN),
+            "address": address.unwrap_or(UNKNOWN),
+            "serial": disk.is_volume.then_some(disk.name),
+            "tags": [disk.tag],
+        })
+    };
+    server.tagged_disks().into_iter().map(shown).collect()
 }

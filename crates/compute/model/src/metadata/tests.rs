@@ -115,3 +115,71 @@ fn a_config_drive_holds_the_same_documents_and_the_password_only_there() {
     assert!(find("openstack/latest/network_data.json").is_some());
     assert!(!drive.iter().any(|(name, _)| name.ends_with("/password")));
 }
+
+#[test]
+fn disks_with_tags_are_shown_with_where_the_guest_finds_them() {
+    use crate::disk_device::{DiskPlace, PlaceBus};
+    use crate::image::ServerImage;
+    use crate::volume::AttachedVolume;
+    let mut server = with_key();
+    server.image = Some(ServerImage::default());
+    server.flavor.swap = 1;
+    server.local_disks.root.tag = Some("system".into());
+    server.local_disks.swap.tag = Some("scratch".into());
+    server.volumes = vec![AttachedVolume {
+        volume_id: "v".into(),
+        attachment_id: String::new(),
+        bdm_uuid: String::new(),
+        device: "/dev/sda".into(),
+        tag: Some("data".into()),
+        delete_on_termination: false,
+        boot: false,
+        boot_order: None,
+        bus: None,
+        cdrom: false,
+        connection: None,
+        detaching: false,
+    }];
+    let place = |disk: &str, bus, address: &str| DiskPlace {
+        disk: disk.to_owned(),
+        bus,
+        address: Some(address.to_owned()),
+    };
+    server.disk_places = vec![
+        place("v", Some(PlaceBus::Scsi), "0:0:1:0"),
+        place("root", Some(PlaceBus::Pci), "0000:00:05.0"),
+    ];
+    let devices = |server: &Server| {
+        let meta = text(server, "/openstack/latest/meta_data.json").expect("meta data");
+        let meta: Value = serde_json::from_str(&meta).expect("JSON");
+        meta["devices"].clone()
+    };
+    let shown = serde_json::json!([
+        {"type": "disk", "bus": "pci", "address": "0000:00:05.0", "serial": null, "tags": ["system"]},
+        {"type": "disk", "bus": "none", "address": "none", "serial": null, "tags": ["scratch"]},
+        {"type": "disk", "bus": "scsi", "address": "0:0:1:0", "serial": "v", "tags": ["data"]},
+    ]);
+    assert_eq!(devices(&server), shown);
+    // A root on a volume is none of the host's; a volume that the guest is to let go of is not there any more.
+    server.image = None;
+    server.volumes[0].detaching = true;
+    assert_eq!(devices(&server), serde_json::json!([shown[1]]));
+    let first = text(&server, "/openstack/2015-10-15/meta_data.json").expect("meta data");
+    assert!(!first.contains("devices"));
+}
+
+#[test]
+fn disks_beside_the_root_are_mapped_by_their_names() {
+    let mut server = with_key();
+    server.flavor.ephemeral = 1;
+    server.flavor.swap = 1;
+    server.local_disks.swap.bus = Some(crate::hardware::DiskBus::Scsi);
+    let of = |name: &str| {
+        text(
+            &server,
+            &format!("/latest/meta-data/block-device-mapping/{name}"),
+        )
+    };
+    assert_eq!(of("ephemeral0").as_deref(), Some("/dev/vdb"));
+    assert_eq!(of("swap").as_deref(), Some("/dev/sda"));
+}

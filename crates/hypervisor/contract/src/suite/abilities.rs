@@ -1,7 +1,8 @@
 //! The rules of the ability traits. A driver without an ability passes its rule.
 
 use crate::{
-    DeviceCommand, Driver, DriverError, EventKind, Nic, PowerState, Quiesce, ServerSpec, StopHow,
+    DeviceCommand, Driver, DriverError, Ephemeral, EventKind, Nic, PowerState, Quiesce, ServerSpec,
+    StopHow,
 };
 
 use super::{Subject, next, ok, remove, state};
@@ -244,6 +245,29 @@ pub(super) async fn diagnostics_know_the_size(driver: &dyn Driver, spec: ServerS
     );
     assert_eq!(facts.memory_details.maximum, Some(spec.memory_mb));
     assert_eq!(facts.num_nics as usize, spec.nics.len());
+    remove(driver, &spec).await;
+}
+
+pub(super) async fn disks_with_tags_are_told(driver: &dyn Driver, mut spec: ServerSpec) {
+    let Some(able) = driver.disk_places() else {
+        return;
+    };
+    spec.ephemeral = vec![Ephemeral {
+        size_gb: 1,
+        ..Ephemeral::default()
+    }];
+    spec.swap_mb = 1;
+    assert_eq!(ok(able.disk_places(&spec).await, "disk_places"), []);
+    spec.swap_device.tag = Some("scratch".to_owned());
+    let places = ok(able.disk_places(&spec).await, "disk_places");
+    let disks: Vec<&str> = places.iter().map(|place| place.disk.as_str()).collect();
+    assert_eq!(disks, ["swap"], "a disk without a tag is not told");
+    assert!(places[0].bus.is_some(), "{places:?}");
+    let spec_kept = ok(driver.spec(&spec.id).await, "spec");
+    assert_eq!(spec_kept, None, "who is asked makes nothing");
+    ok(driver.ensure_running(&spec).await, "ensure_running");
+    let after = ok(able.disk_places(&spec).await, "disk_places");
+    assert_eq!(after, places);
     remove(driver, &spec).await;
 }
 

@@ -62,6 +62,8 @@ fn volume(dir: &Path) -> Volume {
         read_only: false,
         shared: false,
         boot_order: None,
+        cdrom: false,
+        tag: None,
         limits: hypervisor::VolumeLimits::default(),
         bus: None,
         boot: false,

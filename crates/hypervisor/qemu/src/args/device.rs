@@ -6,13 +6,14 @@ use super::option::{Keyed, Word};
 use crate::addresses::Address;
 
 /// By the beginning of a bus's name, the property of its devices that says their place.
-const PLACES: [(&str, Word); 6] = [
+const PLACES: [(&str, Word); 7] = [
     ("ide.", "unit"),
     ("pci.", PCI),
     ("pcie.", PCI),
     ("sata0.", "unit"),
     ("scsi0.", "scsi-id"),
     ("spare", PCI),
+    ("usb.", "port"),
 ];
 const PCI: Word = "addr";
 
@@ -141,6 +142,10 @@ mod tests {
             r#"{"bus":"ide.1","driver":"x","unit":1}"#
         );
         assert_eq!(at("spare3", None), r#"{"bus":"spare3","driver":"x"}"#);
-        assert_eq!(place_property("usb.0"), None);
+        assert_eq!(
+            at("usb.0", Some(2)),
+            r#"{"bus":"usb.0","driver":"x","port":2}"#
+        );
+        assert_eq!(place_property("isa.0"), None);
     }
 }

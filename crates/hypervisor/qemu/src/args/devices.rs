@@ -16,9 +16,10 @@ pub(crate) enum Bus {
     Scsi,
     Ide,
     Sata,
+    Usb,
 }
 
-/// The bus of a server's disks.
+/// The bus that a word stands for; none is the usual one.
 ///
 /// # Errors
 /// `Unsupported` for one that this driver does not offer.
@@ -28,9 +29,10 @@ pub(crate) fn bus(wanted: Option<DiskBus>) -> Result<Bus> {
         Some(DiskBus::Scsi) => Ok(Bus::Scsi),
         Some(DiskBus::Ide) => Ok(Bus::Ide),
         Some(DiskBus::Sata) => Ok(Bus::Sata),
-        Some(
-            other @ (DiskBus::Fdc | DiskBus::Usb | DiskBus::Xen | DiskBus::Lxc | DiskBus::Uml),
-        ) => unsupported(format!("disk bus {other}")),
+        Some(DiskBus::Usb) => Ok(Bus::Usb),
+        Some(other @ (DiskBus::Fdc | DiskBus::Xen | DiskBus::Lxc | DiskBus::Uml)) => {
+            unsupported(format!("disk bus {other}"))
+        }
     }
 }
 
@@ -60,6 +62,7 @@ pub(crate) fn disk(disk: &Disk<'_>) -> Device {
         Bus::Virtio => Device::new("virtio-blk-pci").flag("packed", disk.packed),
         Bus::Scsi => Device::new(if cd { "scsi-cd" } else { "scsi-hd" }),
         Bus::Ide | Bus::Sata => Device::new(if cd { "ide-cd" } else { "ide-hd" }),
+        Bus::Usb => Device::new("usb-storage"),
     };
     device
         .at(&disk.address)

@@ -14,7 +14,7 @@ use crate::machines::Chipset;
 use crate::probe::Accel;
 
 /// Name of the USB controller, whose bus is `usb.0`.
-const USB: &str = "usb";
+pub(super) const USB: &str = "usb";
 
 /// What Windows looks for before it calls a hypervisor's faster ways.
 const WINDOWS: &str = ",hv-relaxed=on,hv-vapic=on,hv-spinlocks=0x1fff,hv-time=on";
@@ -116,12 +116,7 @@ pub(super) fn devices(args: &mut Arguments, hardware: &GuestHardware) -> Result<
         args.word("-device", "i6300esb");
         args.word("-action", watchdog(action));
     }
-    let controller = match (hardware.usb, hardware.input) {
-        (Some(UsbModel::NecXhci), _) => Some("nec-usb-xhci"),
-        (Some(UsbModel::QemuXhci), _) | (None, Some(InputBus::Usb)) => Some("qemu-xhci"),
-        (Some(UsbModel::None), _) | (None, _) => None,
-    };
-    if let Some(controller) = controller {
+    if let Some(controller) = usb_controller(hardware) {
         args.keyed("-device", Keyed::head(controller).set("id", USB))?;
     }
     match hardware.input {
@@ -133,6 +128,15 @@ pub(super) fn devices(args: &mut Arguments, hardware: &GuestHardware) -> Result<
         }
     }
     Ok(())
+}
+
+/// The USB controller that flavor and image, or the pointer, ask for.
+pub(super) fn usb_controller(hardware: &GuestHardware) -> Option<Word> {
+    match (hardware.usb, hardware.input) {
+        (Some(UsbModel::NecXhci), _) => Some("nec-usb-xhci"),
+        (Some(UsbModel::QemuXhci), _) | (None, Some(InputBus::Usb)) => Some("qemu-xhci"),
+        (Some(UsbModel::None), _) | (None, _) => None,
+    }
 }
 
 /// The port that qemu-ga looks for, by its own name for it; `fd` listens.

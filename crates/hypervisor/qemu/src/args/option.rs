@@ -12,6 +12,12 @@ use serde_json::Value;
 /// A word of this program.
 pub(crate) type Word = &'static str;
 
+/// Devices of ours that name no bus and sit on none of PCI.
+const NOT_PCI: [&str; 2] = ["isa-serial", "pvpanic"];
+
+/// The root buses of machines.
+const ROOT_BUSES: [&str; 2] = ["pci.0", "pcie.0"];
+
 /// The finished and the growing arguments.
 #[derive(Default)]
 pub(crate) struct Arguments(Vec<String>);
@@ -55,6 +61,18 @@ impl Arguments {
     /// An object, as JSON.
     pub fn object(&mut self, object: &Value) {
         self.0.extend(["-object".to_owned(), object.to_string()]);
+    }
+
+    /// How many devices sit in slots of the root bus so far, or will: those of PCI that name no other bus.
+    pub fn on_root_bus(&self) -> usize {
+        let texts = self.0.windows(2).filter(|pair| pair[0] == "-device");
+        let in_slot = texts.filter(|pair| {
+            let mut pieces = pair[1].split(',');
+            let driver = pieces.next().unwrap_or_default();
+            let bus = pieces.find_map(|piece| piece.strip_prefix("bus="));
+            !NOT_PCI.contains(&driver) && bus.is_none_or(|bus| ROOT_BUSES.contains(&bus))
+        });
+        in_slot.count()
     }
 
     pub fn finish(self) -> Vec<String> {
@@ -163,6 +181,24 @@ mod tests {
                 "a,b"
             ]
         );
+    }
+
+    #[test]
+    fn devices_in_slots_of_the_root_bus_are_counted() {
+        let mut arguments = Arguments::default();
+        for device in [
+            "isa-serial,chardev=serial0",
+            "VGA",
+            "pvpanic",
+            "virtio-serial-pci,id=ports",
+            "virtserialport,bus=ports.0,chardev=agent",
+            "virtio-blk-pci,bus=pci.0,addr=5.0,drive=root",
+            "scsi-hd,bus=scsi0.0,scsi-id=0",
+        ] {
+            arguments.word("-device", device);
+        }
+        arguments.word("-display", "none");
+        assert_eq!(arguments.on_root_bus(), 3);
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! Where the devices of a server go: to the next place of their bus, and in a guest that continues from saved memory
 //! to where they were.
 
+use hypervisor::{DiskPlace, PlaceBus};
+
 use super::devices::Bus;
 use crate::addresses::{Address, Addresses};
+use crate::machines::Chipset;
 
 /// Root ports a q35 server has for devices plugged in later. Each costs a little firmware time.
 pub(crate) const SPARE_PORTS: usize = 8;
@@ -13,6 +16,67 @@ const PORT: &str = "spare";
 /// Name of a root port, which takes one device.
 pub(crate) fn port(number: usize) -> String {
     format!("{PORT}{number}")
+}
+
+/// The port of the first USB disk: the one before is the pointer's, whether there is one or not.
+const FIRST_USB_PORT: usize = 2;
+
+/// The last slot of the root bus that is free on every machine.
+const LAST_SLOT: usize = 30;
+
+/// Where QEMU puts the next device on the root bus that has so many beside those of its chipset: into the first free slot.
+/// Says nothing where that is not known.
+pub(super) fn next_slot(chipset: Option<Chipset>, devices: usize) -> Address {
+    let (bus, first) = match chipset {
+        Some(Chipset::I440fx) => ("pci.0", 2),
+        Some(Chipset::Q35) => ("pcie.0", 1),
+        None => return Address::default(),
+    };
+    let slot = first + devices;
+    match u32::try_from(slot) {
+        Ok(number) if slot <= LAST_SLOT => Address {
+            bus: Some(bus.to_owned()),
+            place: Some(number * 8),
+        },
+        _ => Address::default(),
+    }
+}
+
+/// Where the guest finds a disk at an address, in the words of metadata.
+pub(super) fn shown(disk: &str, bus: Bus, address: &Address) -> DiskPlace {
+    let on = address.bus.as_deref().unwrap_or_default();
+    let (kind, text) = match bus {
+        Bus::Virtio => (Some(PlaceBus::Pci), pci(on, address.place)),
+        Bus::Scsi => {
+            let target = address.place.map(|target| format!("0:0:{target}:0"));
+            (Some(PlaceBus::Scsi), target)
+        }
+        Bus::Ide => {
+            let channel = on.strip_prefix("ide.").zip(address.place);
+            let text = channel.map(|(channel, unit)| format!("0:{channel}:0:{unit}"));
+            (Some(PlaceBus::Ide), text)
+        }
+        Bus::Usb => (Some(PlaceBus::Usb), None),
+        // Metadata has no word for it.
+        Bus::Sata => (None, None),
+    };
+    DiskPlace {
+        disk: disk.to_owned(),
+        bus: kind,
+        address: text,
+    }
+}
+
+/// An address on PCI. Root ports are the first bridges of the root bus, and firmware numbers the buses behind them in
+/// their order.
+fn pci(bus: &str, place: Option<u32>) -> Option<String> {
+    let number = match bus {
+        "pci.0" | "pcie.0" => 0,
+        port => port.strip_prefix(PORT)?.parse::<u32>().ok()? + 1,
+    };
+    let place = place?;
+    let (slot, function) = (place / 8, place % 8);
+    Some(format!("0000:{number:02x}:{slot:02x}.{function:x}"))
 }
 
 /// The root ports of a q35 server: those of its saved memory, else the spare ones and one for each of `removable`
@@ -68,6 +132,7 @@ impl<'a> Places<'a> {
             Bus::Scsi => at("scsi0.0".to_owned(), Some(slot)),
             Bus::Ide => at(format!("ide.{}", slot / 2), Some(slot % 2)),
             Bus::Sata => at(format!("sata0.{slot}"), None),
+            Bus::Usb => at("usb.0".to_owned(), Some(slot + FIRST_USB_PORT)),
         }
     }
 

@@ -41,7 +41,7 @@ const OPTIONS: &[(&str, Reads)] = &[
     ("-chardev", Keys(&["backend", "id", "fd", "path", "server", "wait", "logfile", "logappend"])),
     ("-cpu", Whole),
     ("-device", Keys(&[
-        "driver", "id", "bus", "name", "drive", "bootindex", "scsi-id", "unit", "chassis", "slot", "chardev", "rng", "netdev",
+        "driver", "id", "bus", "name", "drive", "bootindex", "scsi-id", "unit", "port", "chassis", "slot", "chardev", "rng", "netdev",
         "mac", "host_mtu", "romfile", "max-bytes", "period", "packed", "vgamem", "vgamem_mb", "addr", "serial",
         "share-rw",
     ])),
@@ -277,14 +277,28 @@ fn wanted(inputs: &Inputs<'_>) -> usize {
     let rescue_on = rescue_bus.map_or(disks_on, hypervisor::DiskBus::as_str);
     let volume_on = |volume: &hypervisor::Volume| volume.bus.map_or(disks_on, |bus| bus.as_str());
     let volumes_on: Vec<&str> = spec.volumes.iter().map(volume_on).collect();
+    let local_on =
+        |device: &hypervisor::DiskDevice| device.bus.map_or(disks_on, |bus| bus.as_str());
+    let root = spec.root_disk.iter().map(|_| &spec.root_device);
+    let local: Vec<&str> = root
+        .chain(spec.devices_beside_root())
+        .map(local_on)
+        .collect();
     let saved = |id: &str| inputs.incoming.is_some() && inputs.record.addresses.contains_key(id);
     let controller = |id: &str, bus: &[&str]| {
         let own = [disks_on, config_on, rescue_on];
-        let mut uses = own.into_iter().chain(volumes_on.clone());
+        let mut uses = own
+            .into_iter()
+            .chain(volumes_on.clone())
+            .chain(local.clone());
         usize::from(uses.any(|one| bus.contains(&one)) || saved(id))
     };
     let sata: &[&str] = if q35 { &["sata", "ide"] } else { &["sata"] };
-    let controllers = controller("scsi0", &["scsi"]) + controller("sata0", sata);
+    let usb = match has_usb(&spec.hardware) {
+        true => 0,
+        false => controller("usb", &["usb"]),
+    };
+    let controllers = controller("scsi0", &["scsi"]) + controller("sata0", sata) + usb;
     let removable = std::iter::zip(&spec.volumes, &volumes_on)
         .filter(|(volume, bus)| **bus == "virtio" && !volume.boot);
     let ports = match (
@@ -303,13 +317,18 @@ fn wanted(inputs: &Inputs<'_>) -> usize {
     2 + screen + controllers + disks + spec.nics.len() + ports + wished(&spec.hardware)
 }
 
+/// Whether flavor and image, or the pointer, ask for a USB controller.
+fn has_usb(hardware: &GuestHardware) -> bool {
+    !matches!(
+        (hardware.usb, hardware.input),
+        (Some(UsbModel::None), _) | (None, None | Some(InputBus::Virtio))
+    )
+}
+
 /// Devices that flavor and image ask for.
 fn wished(hardware: &GuestHardware) -> usize {
     let random = usize::from(hardware.random != Random::Off);
-    let usb = match (hardware.usb, hardware.input) {
-        (Some(UsbModel::None), _) | (None, None | Some(InputBus::Virtio)) => 0,
-        _ => 1,
-    };
+    let usb = usize::from(has_usb(hardware));
     let input = match hardware.input {
         None => 0,
         Some(InputBus::Usb) => 1,

@@ -1,12 +1,14 @@
 use hypervisor::{
     ConfigDrive, CpuLimits, DirectBoot, DiskBus, Ephemeral, GuestHardware, ImageFormat, ImageRef,
-    InputBus, Nic, NicModel, Random, Rates, RescueDevice, RootDisk, Tap, Topology, UsbModel,
-    VideoModel, WatchdogAction,
+    InputBus, Nic, NicModel, Random, Rates, Rescue, RescueDevice, RootDisk, Tap, Topology,
+    UsbModel, VideoModel, WatchdogAction,
 };
 use proptest::prelude::*;
 
 use super::*;
+use crate::record::Base;
 
+mod shown_disks;
 mod volume_disks;
 
 const ID: &str = "0d7b1a2c-6a3e-4f0e-9f41-000000000001";
@@ -92,6 +94,7 @@ fn a_server_with_everything_else() {
     spec.ephemeral = vec![Ephemeral {
         size_gb: 2,
         guest_format: None,
+        ..Ephemeral::default()
     }];
     spec.swap_mb = 64;
     spec.nics = vec![Nic {
@@ -130,6 +133,7 @@ fn rescued(device: Option<RescueDevice>) -> String {
     spec.ephemeral = vec![Ephemeral {
         size_gb: 2,
         guest_format: None,
+        ..Ephemeral::default()
     }];
     spec.swap_mb = 64;
     spec.volumes = vec![Volume {
@@ -140,6 +144,8 @@ fn rescued(device: Option<RescueDevice>) -> String {
         read_only: false,
         shared: false,
         boot_order: None,
+        cdrom: false,
+        tag: None,
         limits: hypervisor::VolumeLimits::default(),
         bus: None,
         boot: false,
@@ -335,7 +341,8 @@ fn a_wish_that_a_machine_cannot_have_is_refused() {
         spec.ephemeral = vec![
             Ephemeral {
                 size_gb: 1,
-                guest_format: None
+                guest_format: None,
+                ..Ephemeral::default()
             };
             4
         ];
@@ -348,7 +355,8 @@ fn a_wish_that_a_machine_cannot_have_is_refused() {
             spec.ephemeral = vec![
                 Ephemeral {
                     size_gb: 1,
-                    guest_format: None
+                    guest_format: None,
+                    ..Ephemeral::default()
                 };
                 4
             ];

@@ -37,7 +37,10 @@ pub(super) async fn of(guest: &Guest) -> Result<Addresses> {
             continue;
         };
         let place = get(property).await.map_err(during)?;
-        let place = place.as_u64().and_then(|place| u32::try_from(place).ok());
+        // The port of a USB device is a text.
+        let number = place.as_str().and_then(|text| text.parse().ok());
+        let place = place.as_u64().or(number);
+        let place = place.and_then(|place| u32::try_from(place).ok());
         let bus = Some(bus.to_owned());
         addresses.insert(name.to_owned(), Address { bus, place });
     }

@@ -17,6 +17,7 @@ use crate::addresses::Address;
 use crate::args::{self, Bus, disk_id};
 use crate::guest::Guest;
 use crate::qmp::QmpError;
+use crate::record::Record;
 use crate::volumes::{self, Opened};
 use crate::{file_size, record};
 
@@ -68,6 +69,10 @@ impl HotplugVolume for QemuDriver {
         let node = volumes::node(volume_id);
         match host.reach(&layout).await? {
             Some(guest) => {
+                let mut volumes = known.spec.volumes.iter();
+                if let Some(volume) = volumes.find(|&volume| has(volume)) {
+                    unpluggable(host, &known, volume)?;
+                }
                 if backed(&guest, &node).await? {
                     let (device, limit) = (disk_id(&node), host.unplug_limit());
                     remove_device(&guest, &device, limit, UNPLUG).await?;
@@ -195,8 +200,8 @@ async fn room(guest: &Guest, bus: Bus) -> Result<Address> {
     };
     match bus {
         Bus::Virtio => Ok(Address::default()),
-        Bus::Ide | Bus::Sata => {
-            unsupported("plugging a volume into the bus IDE or SATA of a running guest")
+        Bus::Ide | Bus::Sata | Bus::Usb => {
+            unsupported("plugging a volume into the bus IDE, SATA or USB of a running guest")
         }
         Bus::Scsi => {
             let path = format!("/machine/peripheral/{}", args::SCSI);
@@ -211,6 +216,20 @@ async fn room(guest: &Guest, bus: Bus) -> Result<Address> {
                 Err(error) => Err(error.during(PLUG)),
             }
         }
+    }
+}
+
+/// Refuses to take a volume from a bus of a running guest that keeps its devices. QEMU would say so for IDE and SATA; of a
+/// USB disk it does not say any more what that reads.
+///
+/// # Errors
+/// `Unsupported`.
+fn unpluggable(host: &Host, known: &Record, volume: &Volume) -> Result<()> {
+    match args::volume_bus(&known.spec, volume, host.q35(known))? {
+        Bus::Virtio | Bus::Scsi => Ok(()),
+        Bus::Ide | Bus::Sata | Bus::Usb => Err(DriverError::Unsupported {
+            what: "taking a volume from the bus IDE, SATA or USB of a running guest".to_owned(),
+        }),
     }
 }
 

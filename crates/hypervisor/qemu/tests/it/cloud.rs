@@ -114,6 +114,8 @@ impl Cloud {
             read_only: false,
             shared: false,
             boot_order: None,
+            cdrom: false,
+            tag: None,
             limits: hypervisor::VolumeLimits::default(),
             bus: None,
             boot: false,

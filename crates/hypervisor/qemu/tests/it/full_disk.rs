@@ -168,6 +168,7 @@ fn a_guest_that_finds_no_room_to_write_stands_still_and_goes_on_when_there_is_so
         spec.ephemeral.push(Ephemeral {
             size_gb: 1,
             guest_format: None,
+            ..Ephemeral::default()
         });
         driver.ensure_running(&spec).await.unwrap();
         let stands = async {

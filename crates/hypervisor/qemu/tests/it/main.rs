@@ -5,6 +5,7 @@
 mod cloud;
 mod confined;
 mod contract;
+mod disk_places;
 mod faults;
 mod full_disk;
 mod live;

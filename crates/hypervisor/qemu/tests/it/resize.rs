@@ -45,6 +45,7 @@ async fn disks_grow_and_are_what_they_were_when_it_is_taken_back() {
     spec.ephemeral = vec![Ephemeral {
         size_gb: 1,
         guest_format: None,
+        ..Ephemeral::default()
     }];
     let folder = cloud.dir.path().join("servers").join(&spec.id);
     let (root, ephemeral) = (folder.join("disk.qcow2"), folder.join("ephemeral0.qcow2"));

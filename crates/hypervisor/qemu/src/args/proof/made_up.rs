@@ -20,7 +20,7 @@ const PIECES: &[&str] = &[
     "fa:16:3e:00:00:01", "4c5ba8ad-6f5e-4f2d-9b2b-000000000001", "/cache/base", "/cache/k", "/cache/../etc/shadow",
     "/cache/a/b", "/cache/..", "/etc/hostname", "initrd=/etc/hostname", "pc,initrd=/etc/hostname", "kernel=/x",
     "dumpdtb=/tmp/x", "firmware=/x", ",help", "help", "?", ",,", ",", "=", "\n", "\0", "x,id=y", "unix:/x",
-    "0d7b1a2c-6a3e-4f0e-9f41-0000000000aa", "disk-root", "disk-config", "spare0", "scsi0", "sata0", "pci.0",
+    "0d7b1a2c-6a3e-4f0e-9f41-0000000000aa", "disk-root", "disk-config", "spare0", "scsi0", "sata0", "usb", "usb.0", "pci.0",
     "json:{\"driver\":\"file\",\"filename\":\"/etc/shadow\"}", "-device", "qcow2", "raw", "quiet a=b,c", "%s", "\u{e9}",
 ];
 
@@ -108,17 +108,56 @@ impl Bytes<'_> {
             "read_only": self.rarely(2),
             "shared": self.rarely(3),
             "limits": if self.rarely(3) { json!({"rates": {"bytes": limit}, "bursts": {"bytes": limit}, "operation_bytes": 7}) } else { json!({}) },
-            "bus": self.maybe(&["virtio", "scsi", "ide", "sata"]),
+            "bus": self.maybe(&["virtio", "scsi", "ide", "sata", "usb"]),
             "boot": self.rarely(3),
             "boot_order": self.rarely(3).then_some(1),
+            "cdrom": self.rarely(16),
+            "tag": self.tag(),
         })
+    }
+
+    /// What users call disks is any text.
+    fn tag(&mut self) -> Value {
+        match self.rarely(3) {
+            true => self.text().into(),
+            false => Value::Null,
+        }
+    }
+
+    fn device(&mut self) -> Value {
+        // Good words alone, so that not too many descriptions are refused.
+        let buses = [
+            None,
+            Some("virtio"),
+            Some("scsi"),
+            Some("ide"),
+            Some("sata"),
+            Some("usb"),
+        ];
+        json!({
+            "bus": buses[usize::from(self.byte()) % buses.len()],
+            "cdrom": self.rarely(16),
+            "boot_order": self.rarely(4).then_some(2),
+            "tag": self.tag(),
+        })
+    }
+
+    fn ephemeral(&mut self, size: u8) -> Value {
+        json!({"size_gb": size, "device": self.device()})
     }
 
     /// Where devices were, as a record might say.
     fn addresses(&mut self) -> Addresses {
-        let names = ["spare0", "scsi0", "sata0", "disk-root", "disk-config"];
+        let names = [
+            "spare0",
+            "scsi0",
+            "sata0",
+            "usb",
+            "disk-root",
+            "disk-config",
+        ];
         let mut address = || {
-            let bus = self.maybe(&["pci.0", "pcie.0", "spare0", "scsi0.0", "ide.1"]);
+            let bus = self.maybe(&["pci.0", "pcie.0", "spare0", "scsi0.0", "ide.1", "usb.0"]);
             let bus = bus.as_str().map(str::to_owned);
             let place = self.rarely(2).then(|| u32::from(self.byte()));
             (self.word(&names), Address { bus, place })
@@ -194,8 +233,10 @@ impl Bytes<'_> {
             "vcpus": self.byte(),
             "memory_mb": self.byte(),
             "root_disk": if self.rarely(2) { self.root_disk() } else { Value::Null },
-            "ephemeral": (0..self.byte() % 3).map(|size| json!({"size_gb": size})).collect::<Vec<_>>(),
+            "root_device": self.device(),
+            "ephemeral": (0..self.byte() % 3).map(|size| self.ephemeral(size)).collect::<Vec<_>>(),
             "swap_mb": self.byte() % 2,
+            "swap_device": self.device(),
             "nics": nics,
             "config_drive": if self.rarely(2) { json!({"files": []}) } else { Value::Null },
             "direct_boot": if self.rarely(2) { boot } else { Value::Null },

@@ -1,8 +1,9 @@
 //! Volumes among the disks of a server, and where devices sit when a guest wakes.
 
 use super::*;
+use crate::addresses::Address;
 
-fn volume(number: u8, boot: bool) -> hypervisor::Volume {
+pub(super) fn volume(number: u8, boot: bool) -> hypervisor::Volume {
     hypervisor::Volume {
         id: format!("0d7b1a2c-6a3e-4f0e-9f41-0000000000{number:02x}"),
         source: hypervisor::VolumeSource::File {
@@ -11,6 +12,8 @@ fn volume(number: u8, boot: bool) -> hypervisor::Volume {
         read_only: false,
         shared: false,
         boot_order: None,
+        cdrom: false,
+        tag: None,
         limits: hypervisor::VolumeLimits::default(),
         bus: None,
         boot,
