@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Context, Failure};
+use compute_model::disk_device::DiskPlace;
 use compute_model::lifecycle::Action;
 use compute_model::{Server, VmState};
 use compute_rpc::agent::{Act, Done, Given};
@@ -13,7 +14,7 @@ use crate::description::described;
 use crate::failure::{facts_of, of_driver, unsupported};
 use crate::numbers::{epoch, power};
 use crate::spec::{self, Extras};
-use crate::{Host, guest_agent, images, late, rescue, resume};
+use crate::{Host, description, guest_agent, images, late, rescue, resume};
 
 /// Carries out one action. Repeating it is harmless.
 pub async fn act(host: Arc<Host>, _context: Context, message: Act) -> Result<Done, Failure> {
@@ -24,8 +25,59 @@ pub async fn act(host: Arc<Host>, _context: Context, message: Act) -> Result<Don
         failure = host.given_up.of(&server.id, server.epoch) => return Err(failure),
         facts = carry_out(&host, &message) => facts?,
     };
+    let disk_places = match starts_guest(message.action) {
+        true => disk_places(&host, server).await,
+        false => None,
+    };
     Ok(Done {
         power_state: power(facts.power_state),
+        disk_places,
+    })
+}
+
+/// Whether an action starts a guest by its description, which puts its disks in their places.
+fn starts_guest(action: Action) -> bool {
+    match action {
+        Action::Start
+        | Action::Restore
+        | Action::RebootSoft
+        | Action::RebootHard
+        | Action::ResumeOnBoot
+        | Action::Rescue
+        | Action::Unrescue
+        | Action::Resize
+        | Action::RevertResize
+        | Action::Rebuild => true,
+        Action::Stop
+        | Action::SoftDelete
+        | Action::ChangePassword
+        | Action::Pause
+        | Action::Unpause
+        | Action::Suspend
+        | Action::Resume
+        | Action::ConfirmResize
+        | Action::CrashDump => false,
+    }
+}
+
+/// Where the guest finds its disks with tags since it was started; None when no disk has one.
+async fn disk_places(host: &Host, server: &Server) -> Option<Vec<DiskPlace>> {
+    let told = async {
+        let kept = host.driver.spec(&server.id).await;
+        match kept.map_err(|error| of_driver(&error))? {
+            Some(kept) => description::disk_places(host, server, &kept).await,
+            None => Ok(None),
+        }
+    };
+    // The guest runs by this description: that it is not told is no failure of the action.
+    told.await.unwrap_or_else(|failure: Failure| {
+        let why = &failure.message;
+        tracing::warn!(
+            server = server.id,
+            why,
+            "where the disks of a guest are is not known"
+        );
+        None
     })
 }
 
@@ -125,11 +177,14 @@ async fn resize(host: &Host, server: &Server, action: Action) -> Result<GuestFac
 async fn rebuild(host: &Host, server: &Server, given: &Given) -> Result<GuestFacts, Failure> {
     let _permit = host.builds.acquire().await;
     // Fetched before anything is given up: an image that cannot be had leaves the server as it is.
-    let (image, _holds) = images::of_server(host, server).await?;
-    let described = spec::new(server, image, &Extras::of(given), &host.settings)?;
+    let (root, _holds) = images::of_server(host, server).await?;
+    // What cannot be read of the server is found before, too.
+    spec::new(server, root.clone(), &Extras::of(given), &host.settings)?;
     let epoch = epoch(server.epoch);
     let gone = host.driver.ensure_gone(&server.id, epoch, Keep::Nothing);
     gone.await.map_err(|error| of_driver(&error))?;
+    // The guest that is gone had a machine, and so places, of its own.
+    let (described, _) = description::new(host, server, root, &Extras::of(given)).await?;
     let facts = facts_of(host.driver.ensure_running(&described).await)?;
     if server.vm_state != VmState::Stopped {
         return Ok(facts);

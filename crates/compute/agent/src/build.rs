@@ -9,8 +9,8 @@ use hypervisor::Keep;
 
 use crate::failure::of_driver;
 use crate::numbers::{epoch, power};
-use crate::spec::{self, Extras};
-use crate::{Host, images, late};
+use crate::spec::Extras;
+use crate::{Host, description, images, late};
 
 /// Fetches the image, makes the disks, starts the guest. A server that runs already is success.
 pub async fn build(host: Arc<Host>, _context: Context, message: Build) -> Result<Done, Failure> {
@@ -18,12 +18,12 @@ pub async fn build(host: Arc<Host>, _context: Context, message: Build) -> Result
     let server = &message.server;
     late::refuse(&host, server, message.sent_at).await?;
     // Held until the server's record names the files.
-    let (image, _holds) = images::of_server(&host, server).await?;
+    let (root, _holds) = images::of_server(&host, server).await?;
     let extras = Extras {
         admin_password: message.admin_password.as_deref(),
         files: &message.injected_files,
     };
-    let described = spec::new(server, image, &extras, &host.settings)?;
+    let (described, disk_places) = description::new(&host, server, root, &extras).await?;
     let facts = host
         .driver
         .ensure_running(&described)
@@ -32,6 +32,7 @@ pub async fn build(host: Arc<Host>, _context: Context, message: Build) -> Result
     drop(permit);
     Ok(Done {
         power_state: power(facts.power_state),
+        disk_places,
     })
 }
 
@@ -47,5 +48,6 @@ pub async fn destroy(
         .map_err(|error| of_driver(&error))?;
     Ok(Done {
         power_state: PowerState::NoState,
+        disk_places: None,
     })
 }

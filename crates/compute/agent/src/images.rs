@@ -103,20 +103,37 @@ pub struct Ready {
     pub format: ImageFormat,
     /// Bytes that a guest sees.
     pub virtual_size: u64,
+    pub boot: BootFiles,
+}
+
+/// The kernel and the ramdisk that an image names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BootFiles {
     pub kernel: Option<PathBuf>,
     pub ramdisk: Option<PathBuf>,
 }
 
-/// The image of a server, if it has one.
-pub async fn of_server(
-    host: &Host,
-    server: &Server,
-) -> Result<(Option<Ready>, Vec<Hold>), Failure> {
-    let Some(image) = &server.image else {
-        return Ok((None, Vec::new()));
+/// What a server is made from on its host.
+#[derive(Debug, Clone)]
+pub enum Root {
+    /// An image, of which its root disk is made.
+    Image(Ready),
+    /// A volume has its root; what boots that may be beside it.
+    Volume(BootFiles),
+}
+
+/// What a server is made from, in the cache when this returns. The files stay while the holds live.
+pub async fn of_server(host: &Host, server: &Server) -> Result<(Root, Vec<Hold>), Failure> {
+    if let Some(image) = &server.image {
+        let (ready, holds) = ready_on(host, image).await?;
+        return Ok((Root::Image(ready), holds));
+    }
+    let mut holds = Vec::new();
+    let boot = match &server.volume_image {
+        Some(image) => boot_files(&host.images, image, &mut holds).await?,
+        None => BootFiles::default(),
     };
-    let (ready, holds) = ready_on(host, image).await?;
-    Ok((Some(ready), holds))
+    Ok((Root::Volume(boot), holds))
 }
 
 /// An image, in the cache when this returns; see [`of_server`].
@@ -156,6 +173,23 @@ async fn ready(
     };
     let mut holds = vec![cache.folder.hold(&image.id)];
     let (path, virtual_size) = cache.disk(&image.id, &image.disk_format, most).await?;
+    let boot = boot_files(cache, image, &mut holds).await?;
+    let ready = Ready {
+        id: image.id.clone(),
+        path,
+        format,
+        virtual_size,
+        boot,
+    };
+    Ok((ready, holds))
+}
+
+/// The kernel and the ramdisk of an image, in the cache when this returns.
+async fn boot_files(
+    cache: &ImageCache,
+    image: &ServerImage,
+    holds: &mut Vec<Hold>,
+) -> Result<BootFiles, ImageError> {
     let mut parts = [None, None];
     for (part, kind) in parts.iter_mut().zip([What::Kernel, What::Ramdisk]) {
         let id = image.properties.get(kind.property());
@@ -165,15 +199,7 @@ async fn ready(
         }
     }
     let [kernel, ramdisk] = parts;
-    let ready = Ready {
-        id: image.id.clone(),
-        path,
-        format,
-        virtual_size,
-        kernel,
-        ramdisk,
-    };
-    Ok((ready, holds))
+    Ok(BootFiles { kernel, ramdisk })
 }
 
 /// What a file is for.

@@ -11,7 +11,7 @@ use hypervisor::{Rescue, RescueDevice, ServerSpec};
 use crate::images::Hold;
 use crate::numbers::epoch;
 use crate::spec::{self, Extras};
-use crate::{Host, images};
+use crate::{Host, description, images};
 
 /// Writes into a description what its server is rescued by. The holds keep the files until the server's record names
 /// them.
@@ -31,24 +31,25 @@ pub(crate) async fn describe(
     let unusable = |why: String| failure(code::BAD_REQUEST, Kind::ImageUnusable, why);
     let device = rescue::device(&wanted.image.properties).map_err(unusable)?;
     let (ready, holds) = images::ready_on(host, &wanted.image).await?;
-    let config_drive = match server.config_drive && given.admin_password.is_some() {
-        true => Some(spec::config_drive(
-            server,
-            &Extras::of(given),
-            &host.settings,
-        )?),
-        false => None,
-    };
-    let direct_boot = spec::direct_boot(&wanted.image, &ready)?;
+    let direct_boot = spec::direct_boot(server, &wanted.image, &ready.boot)?;
     described.rescue = Some(Rescue {
         number: epoch(wanted.number),
         image: spec::image_ref(ready),
         direct_boot,
-        config_drive,
+        config_drive: None,
         device: device.map(|device| RescueDevice {
             cdrom: device.cdrom,
             bus: device.bus,
         }),
     });
+    if server.config_drive && given.admin_password.is_some() {
+        // The disk of the rescue moves the others.
+        let places = description::disk_places(host, server, described).await?;
+        let extras = Extras::of(given);
+        let drive = description::telling(host, server, places.unwrap_or_default(), &extras)?;
+        if let Some(rescue) = &mut described.rescue {
+            rescue.config_drive = Some(drive);
+        }
+    }
     Ok(holds)
 }

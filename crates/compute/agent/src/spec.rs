@@ -22,7 +22,7 @@ use hypervisor::{
 };
 use rand::Rng;
 
-use crate::images::Ready;
+use crate::images::{BootFiles, Ready, Root};
 use crate::numbers::epoch;
 use crate::settings::Settings;
 
@@ -49,14 +49,14 @@ impl<'a> Extras<'a> {
 /// A property or file of the server cannot be read: no host will do better.
 pub fn new(
     server: &Server,
-    image: Option<Ready>,
+    root: Root,
     extras: &Extras,
     settings: &Settings,
 ) -> Result<ServerSpec, Failure> {
     let mut spec = ServerSpec::minimal(&server.id, &server.name);
     spec.epoch = epoch(server.epoch);
     spec.hostname.clone_from(&server.hostname);
-    let (root, direct_boot) = root_disk(server, image)?;
+    let (root, direct_boot) = root_disk(server, root)?;
     spec.root_disk = root;
     spec.direct_boot = direct_boot;
     size(&mut spec, server, settings)?;
@@ -90,8 +90,10 @@ pub fn size(spec: &mut ServerSpec, server: &Server, settings: &Settings) -> Resu
     if let Some(root) = &mut spec.root_disk {
         root.size_gb = u64::from(flavor.disk);
     }
+    spec.root_device.clone_from(&server.local_disks.root);
     spec.ephemeral = ephemeral(server, settings);
     spec.swap_mb = u64::from(server.local_disks.swap_mb(flavor));
+    spec.swap_device.clone_from(&server.local_disks.swap);
     spec.cpu_limits = cpu_limits(server)?;
     let none = BTreeMap::new();
     let image = server.described_by();
@@ -110,6 +112,7 @@ fn ephemeral(server: &Server, settings: &Settings) -> Vec<Ephemeral> {
     let described = disks.map(|disk| Ephemeral {
         size_gb: u64::from(disk.size_gb),
         guest_format: Some(disk.format.unwrap_or(usual)),
+        device: disk.device,
     });
     described.collect()
 }
@@ -145,9 +148,11 @@ pub fn volumes(server: &Server) -> Vec<Volume> {
             read_only: *read_only,
             shared: *shared,
             limits: *limits,
-            bus: None,
+            bus: volume.bus,
             boot: volume.boot,
             boot_order: volume.boot_order,
+            cdrom: volume.cdrom,
+            tag: volume.tag.clone(),
         })
     });
     reached.collect()
@@ -170,48 +175,50 @@ fn unusable(why: String) -> Failure {
     failure(code::BAD_REQUEST, Kind::BadRequest, why)
 }
 
-/// What a kernel is started with whose image says nothing.
-const COMMAND_LINE: &str = "root=/dev/vda console=tty0 console=ttyS0";
+/// What a kernel is started with whose image says nothing, after the root.
+const CONSOLES: &str = "console=tty0 console=ttyS0";
 
 fn root_disk(
     server: &Server,
-    image: Option<Ready>,
+    root: Root,
 ) -> Result<(Option<RootDisk>, Option<DirectBoot>), Failure> {
-    let size_gb = u64::from(server.flavor.disk);
-    if server.boots_from_volume() {
-        return Ok((None, None));
-    }
-    let Some(ready) = image else {
-        let empty = RootDisk {
-            size_gb,
-            image: None,
-        };
-        return Ok((Some(empty), None));
+    let image = server.described_by();
+    let boot = match &root {
+        Root::Image(ready) => &ready.boot,
+        Root::Volume(boot) => boot,
     };
-    let direct_boot = match &server.image {
-        Some(image) => direct_boot(image, &ready)?,
+    let direct_boot = match image {
+        Some(image) => direct_boot(server, image, boot)?,
         None => None,
     };
-    let root = RootDisk {
-        size_gb,
-        image: Some(image_ref(ready)),
+    let disk = match root {
+        Root::Image(ready) => Some(RootDisk {
+            size_gb: u64::from(server.flavor.disk),
+            image: Some(image_ref(ready)),
+        }),
+        Root::Volume(_) => None,
     };
-    Ok((Some(root), direct_boot))
+    Ok((disk, direct_boot))
 }
 
-/// The kernel of an image, where it has one.
+/// The kernel of an image, where it has one, with a root disk that is called as the server's.
 ///
 /// # Errors
 /// Its command line cannot be read.
-pub fn direct_boot(image: &ServerImage, ready: &Ready) -> Result<Option<DirectBoot>, Failure> {
-    let Some(kernel) = &ready.kernel else {
+pub fn direct_boot(
+    server: &Server,
+    image: &ServerImage,
+    boot: &BootFiles,
+) -> Result<Option<DirectBoot>, Failure> {
+    let Some(kernel) = &boot.kernel else {
         return Ok(None);
     };
     let line: Option<CommandLine> = property_of(image, "os_command_line")?;
+    let root = server.root_device_name.as_deref().unwrap_or("/dev/vda");
     Ok(Some(DirectBoot {
         kernel: kernel.clone(),
-        ramdisk: ready.ramdisk.clone(),
-        cmdline: line.or_else(|| COMMAND_LINE.parse().ok()),
+        ramdisk: boot.ramdisk.clone(),
+        cmdline: line.or_else(|| format!("root={root} {CONSOLES}").parse().ok()),
     }))
 }
 
@@ -334,16 +341,56 @@ mod tests {
         server
     }
 
-    fn kernel(server: &Server) -> Result<DirectBoot, Failure> {
-        let ready = Ready {
+    /// An image with a kernel.
+    fn ready() -> Ready {
+        Ready {
             id: "i".to_owned(),
             path: "/cache/i".into(),
             format: hypervisor::ImageFormat::Raw,
             virtual_size: 1,
-            kernel: Some("/cache/k".into()),
-            ramdisk: None,
-        };
-        root_disk(server, Some(ready)).map(|(_, boot)| boot.unwrap())
+            boot: BootFiles {
+                kernel: Some("/cache/k".into()),
+                ramdisk: None,
+            },
+        }
+    }
+
+    fn kernel(server: &Server) -> Result<DirectBoot, Failure> {
+        root_disk(server, Root::Image(ready())).map(|(_, boot)| boot.unwrap())
+    }
+
+    #[test]
+    fn a_kernel_beside_a_volume_boots_that() {
+        let mut server = old(("os_command_line", "quiet"), ("own", "x"));
+        server.volume_image = server.image.take();
+        let boot = Root::Volume(ready().boot);
+        let (disk, direct) = root_disk(&server, boot.clone()).unwrap();
+        let direct = direct.unwrap();
+        assert_eq!(disk, None, "its root is the volume");
+        assert_eq!(direct.kernel, std::path::Path::new("/cache/k"));
+        assert_eq!(direct.cmdline.unwrap().as_str(), "quiet");
+        // Whose image says nothing finds its root by the disk's name.
+        server.volume_image = Some(ServerImage::default());
+        server.root_device_name = Some("/dev/sda".to_owned());
+        let (_, direct) = root_disk(&server, boot).unwrap();
+        let line = direct.unwrap().cmdline.unwrap();
+        assert_eq!(line.as_str(), "root=/dev/sda console=tty0 console=ttyS0");
+        let none = root_disk(&server, Root::Volume(BootFiles::default())).unwrap();
+        assert_eq!(none, (None, None));
+    }
+
+    #[test]
+    fn disks_are_shown_as_the_server_wants_them() {
+        use compute_model::hardware::DiskBus;
+        let mut server = old(("colour", "red"), ("own", "x"));
+        server.flavor.swap = 1;
+        server.local_disks.root.tag = Some("system".to_owned());
+        server.local_disks.swap.bus = Some(DiskBus::Scsi);
+        let settings = Settings::of("cloud", "host".parse().unwrap(), "node");
+        let root = Root::Image(ready());
+        let spec = new(&server, root, &Extras::default(), &settings).unwrap();
+        assert_eq!(spec.root_device.tag.as_deref(), Some("system"));
+        assert_eq!(spec.swap_device.bus, Some(DiskBus::Scsi));
     }
 
     #[test]
@@ -359,7 +406,7 @@ mod tests {
         );
         assert_eq!(
             kernel(&good).unwrap().cmdline.unwrap().as_str(),
-            COMMAND_LINE
+            "root=/dev/vda console=tty0 console=ttyS0"
         );
         let machine = old(("hw_machine_type", "initrd=/etc/hostname"), spec);
         let refused = property::<hypervisor::MachineType>(&machine, "hw_machine_type").unwrap_err();
@@ -376,16 +423,9 @@ mod tests {
         let described = |property: (&str, &str), spec: (&str, &str)| {
             let mut server = old(property, spec);
             server.vifs = vec![testing::vif("p")];
-            let ready = Ready {
-                id: "i".to_owned(),
-                path: "/cache/i".into(),
-                format: hypervisor::ImageFormat::Raw,
-                virtual_size: 1,
-                kernel: Some("/cache/k".into()),
-                ramdisk: None,
-            };
             let settings = Settings::of("cloud", "host".parse().unwrap(), "node");
-            new(&server, Some(ready), &Extras::default(), &settings).unwrap()
+            let root = Root::Image(ready());
+            new(&server, root, &Extras::default(), &settings).unwrap()
         };
         let (colour, own) = (("colour", "red"), ("own", "x"));
         let usual = described(colour, own);

@@ -4,6 +4,7 @@
 //! of conductors share the work through leases in the database; none of them is special.
 
 mod after_a_while;
+mod disk_places;
 mod env;
 mod hearing;
 mod host;

@@ -134,6 +134,7 @@ pub struct SnapshotDisk {
     /// As [`crate::volume::AttachedVolume::boot_order`].
     pub boot_order: Option<u32>,
     pub bus: String,
+    pub cdrom: bool,
     pub device_name: String,
     pub delete_on_termination: bool,
 }
@@ -214,7 +215,7 @@ impl Member {
             }),
             volume_size: Some(disk.size.into()),
             device_name: Some(disk.device_name.clone()),
-            device_type: Some("disk".to_owned()),
+            device_type: Some(if disk.cdrom { "cdrom" } else { "disk" }.to_owned()),
             disk_bus: Some(disk.bus.clone()),
             delete_on_termination: disk.delete_on_termination,
             ..Member::default()

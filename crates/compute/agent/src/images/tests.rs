@@ -264,6 +264,18 @@ async fn kernels_and_ramdisks_are_bounded_before_they_are_fetched() {
 }
 
 #[tokio::test]
+async fn a_kernel_beside_a_volume_is_fetched_without_the_disk_of_its_image() {
+    let site = Site::new(1 << 20);
+    site.glance.add("kernel", 10);
+    let cache = site.cache();
+    let image = image("gone", &[("kernel_id", "kernel"), ("ramdisk_id", "")]);
+    let mut holds = Vec::new();
+    let boot = boot_files(&cache, &image, &mut holds).await.unwrap();
+    assert!(boot.kernel.unwrap().is_file());
+    assert_eq!((boot.ramdisk, holds.len()), (None, 1));
+}
+
+#[tokio::test]
 async fn data_that_is_longer_than_its_record_says_is_cut_off() {
     let site = Site::new(1 << 20);
     site.glance.add("a", 1000);

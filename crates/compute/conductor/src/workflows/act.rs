@@ -17,6 +17,7 @@ use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
 use super::MINUTE;
+use crate::disk_places;
 use crate::env::Env;
 use crate::host::{self, AgentTrouble};
 use crate::records::{self, Changed};
@@ -243,11 +244,16 @@ pub async fn command(
     let Some(on) = message.server.host.clone() else {
         return Err(Why::new(Kind::Lost, "the server is on no host").into());
     };
+    let (server_id, epoch) = (message.server.id.clone(), message.server.epoch);
     let options = Options::from(asked.context()).deadline(env.settings.action_timeout);
-    tokio::select! {
-        called = host::call(env, &on, message, options) => Ok(called),
-        () = cx.cancelled() => Err(StepError::fail("cancelled")),
+    let called = tokio::select! {
+        called = host::call(env, &on, message, options) => called,
+        () = cx.cancelled() => return Err(StepError::fail("cancelled")),
+    };
+    if let Ok(done) = &called {
+        disk_places::note(cx, (server_id.as_str(), epoch), done).await?;
     }
+    Ok(called)
 }
 
 /// Has a server's host take back what another operation of `epoch` told it, or never begin it: the server gets the next

@@ -24,6 +24,7 @@ use workflow::{Next, Step, StepContext, StepError, Workflow};
 
 use super::MINUTE;
 use super::plugged::{self, Which};
+use crate::disk_places;
 use crate::env::Env;
 use crate::host::{self, AgentTrouble};
 use crate::letting_go;
@@ -151,6 +152,7 @@ pub(super) async fn spawn(
     };
     let trouble = match called {
         Ok(done) => {
+            disk_places::note(cx, (state.server_id.as_str(), epoch), &done).await?;
             state.power_state = Some(done.power_state.number());
             forget_secrets(state);
             outcome::went_well(env, cx, node_id.as_deref()).await;

@@ -20,6 +20,7 @@ fn what_is_written_of_a_server_is_read_again() {
         boot,
         boot_order,
         bus: "virtio".to_owned(),
+        cdrom: false,
         device_name: name.to_owned(),
         delete_on_termination: boot,
     };

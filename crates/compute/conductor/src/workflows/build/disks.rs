@@ -40,7 +40,7 @@ pub async fn make(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next
         };
         let device = match wanted.boot {
             true => root_device(&server),
-            false => server.next_device(),
+            false => server.next_device(wanted.bus),
         };
         let planned = wanted.attachment_id.as_deref();
         let mut volume = AttachedVolume {
@@ -52,6 +52,8 @@ pub async fn make(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next
             delete_on_termination: wanted.delete_on_termination,
             boot: wanted.boot,
             boot_order: wanted.boot_order,
+            bus: wanted.bus,
+            cdrom: wanted.cdrom,
             connection: None,
             detaching: false,
         };

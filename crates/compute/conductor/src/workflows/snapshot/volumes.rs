@@ -174,7 +174,11 @@ async fn describe(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next
             size: snapshot.size,
             boot: volume.boot,
             boot_order: order_among(&state.volumes, volume.boot_order),
-            bus: state.bus.clone(),
+            bus: match volume.bus {
+                Some(bus) => bus.as_str().to_owned(),
+                None => state.bus.clone(),
+            },
+            cdrom: volume.cdrom,
             device_name: volume.device.clone(),
             delete_on_termination: volume.delete_on_termination,
         });
