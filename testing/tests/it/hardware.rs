@@ -282,7 +282,6 @@ async fn each_field_of_a_disk_is_honoured_a_hint_or_refused_in_its_sentence() {
         };
         let value = match field {
             "delete_on_termination" => json!(false),
-            "device_type" => json!("cdrom"),
             "image_id" | "snapshot_id" | "volume_id" => json!(image),
             _ => json!("x"),
         };
@@ -317,6 +316,13 @@ async fn each_field_of_a_disk_is_honoured_a_hint_or_refused_in_its_sentence() {
     for (field, value, code, words) in [
         ("delete_on_termination", json!(true), 202, ""),
         ("device_type", json!("disk"), 202, ""),
+        ("device_type", json!("cdrom"), 202, ""),
+        (
+            "device_type",
+            json!("floppy"),
+            400,
+            "device_type=\"floppy\" cannot be honoured: disks of servers are disks or CDs, and no floppy disk holds a GiB.",
+        ),
         ("disk_bus", json!("virtio"), 202, ""),
         (
             "disk_bus",
@@ -324,12 +330,14 @@ async fn each_field_of_a_disk_is_honoured_a_hint_or_refused_in_its_sentence() {
             400,
             "The provided disk bus \"nope\" is not valid.",
         ),
+        ("disk_bus", json!("scsi"), 202, ""),
         (
             "disk_bus",
-            json!("scsi"),
+            json!("fdc"),
             400,
-            "The image's disks sit on virtio, not disk_bus=scsi.",
+            "disk_bus=\"fdc\" cannot be honoured: disks sit on the buses virtio, scsi, ide, sata or usb.",
         ),
+        ("tag", json!("system"), 202, ""),
         ("volume_size", json!(1), 202, ""),
         (
             "volume_size",

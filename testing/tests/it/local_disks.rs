@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use testing::{Server, TestCloud, User, until};
 
 /// A flavor with a root of 1 GiB, so many GiB of ephemeral disk and MiB of swap.
-async fn flavor(cloud: &TestCloud, id: &str, ephemeral: u32, swap: u32) -> String {
+pub async fn flavor(cloud: &TestCloud, id: &str, ephemeral: u32, swap: u32) -> String {
     let admin = cloud.admin().await;
     let body = json!({"flavor": {
         "id": id, "name": id, "vcpus": 1, "ram": 64, "disk": 1, "OS-FLV-EXT-DATA:ephemeral": ephemeral, "swap": swap,
@@ -16,11 +16,11 @@ async fn flavor(cloud: &TestCloud, id: &str, ephemeral: u32, swap: u32) -> Strin
     id.to_owned()
 }
 
-fn root(image: &str) -> Value {
+pub fn root(image: &str) -> Value {
     json!({"boot_index": 0, "source_type": "image", "destination_type": "local", "uuid": image})
 }
 
-fn blank(more: Value) -> Value {
+pub fn blank(more: Value) -> Value {
     let mut disk = json!({"boot_index": -1, "source_type": "blank", "destination_type": "local"});
     for (key, value) in more.as_object().into_iter().flatten() {
         disk[key] = value.clone();
@@ -29,7 +29,7 @@ fn blank(more: Value) -> Value {
 }
 
 /// The answer to a request for a server with these disks in one of the notations.
-async fn ask(
+pub async fn ask(
     user: &User,
     (flavor, image): (&str, Option<&str>),
     disks: (&str, Value),
@@ -44,7 +44,7 @@ async fn ask(
         .await
 }
 
-const NEW: &str = "block_device_mapping_v2";
+pub const NEW: &str = "block_device_mapping_v2";
 const OLD: &str = "block_device_mapping";
 
 async fn boot(cloud: &TestCloud, user: &User, of: (&str, &str), disks: (&str, Value)) -> Server {
@@ -299,8 +299,23 @@ async fn disks_beyond_the_promise_are_refused_in_novas_words() {
             format!("{invalid}A disk on a host ends with its server."),
         ),
         (
-            vec![blank(json!({"tag": "scratch"}))],
-            format!("{invalid}Disks on a host carry no tags."),
+            vec![blank(json!({"device_type": "cdrom", "disk_bus": "virtio"}))],
+            format!(
+                "{invalid}disk_bus=\"virtio\" cannot be honoured: disks sit on virtio, scsi, ide, sata or usb, CDs on scsi, \
+                 ide or sata."
+            ),
+        ),
+        (
+            vec![blank(json!({"disk_bus": "fdc"}))],
+            "Field server.block_device_mapping_v2.disk_bus=\"fdc\" cannot be honoured: disks sit on the buses virtio, \
+             scsi, ide, sata or usb."
+                .to_owned(),
+        ),
+        (
+            vec![blank(json!({"boot_index": 2}))],
+            format!(
+                "{invalid}Boot sequence for the instance and image/block device mapping combination is not valid."
+            ),
         ),
     ] {
         let mut all = vec![root(&image)];

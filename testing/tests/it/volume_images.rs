@@ -126,7 +126,7 @@ async fn an_image_of_a_server_on_volumes_stands_for_snapshots_of_them_and_boots(
         ("visibility", json!("private")),
         ("owner", json!(demo.project_id)),
         ("bdm_v2", json!("True")),
-        ("root_device_name", json!("/dev/vda")),
+        ("root_device_name", json!("/dev/sda")),
         ("instance_uuid", json!(server.id)),
         ("hw_disk_bus", json!("scsi")),
         ("purpose", json!("test")),
@@ -148,7 +148,7 @@ async fn an_image_of_a_server_on_volumes_stands_for_snapshots_of_them_and_boots(
         .collect();
     assert_eq!(
         json!(told),
-        json!([[0, 1, "/dev/vda", true], [-1, 2, "/dev/vdb", false]])
+        json!([[0, 1, "/dev/sda", true], [-1, 2, "/dev/sdb", false]])
     );
     let made = snapshots(&demo).await;
     assert_eq!(made.len(), 2);
@@ -200,7 +200,7 @@ async fn a_request_has_the_last_word_about_the_disks_of_its_image() {
     // The client names the image as the root, takes the second disk away, and adds one.
     let disks = json!([
         {"boot_index": 0, "source_type": "image", "destination_type": "local", "uuid": image},
-        {"no_device": true, "device_name": "vdb", "source_type": "blank"},
+        {"no_device": true, "device_name": "sdb", "source_type": "blank"},
         {"source_type": "blank", "destination_type": "volume", "volume_size": 3,
          "delete_on_termination": true},
     ]);
@@ -220,7 +220,7 @@ async fn a_request_has_the_last_word_about_the_disks_of_its_image() {
 
     // A disk of the same name comes in the place of the image's.
     let disks = json!([{
-        "device_name": "/dev/vdb", "source_type": "blank", "destination_type": "volume", "volume_size": 5,
+        "device_name": "/dev/sdb", "source_type": "blank", "destination_type": "volume", "volume_size": 5,
         "delete_on_termination": true,
     }]);
     let fields = json!({"imageRef": image, "block_device_mapping_v2": disks});
@@ -230,7 +230,7 @@ async fn a_request_has_the_last_word_about_the_disks_of_its_image() {
     again.delete().await.vanishes().await;
 
     // Without its root it boots from nothing.
-    let disks = json!([{"no_device": true, "device_name": "vda", "source_type": "blank"}]);
+    let disks = json!([{"no_device": true, "device_name": "sda", "source_type": "blank"}]);
     let fields = json!({"imageRef": image, "block_device_mapping_v2": disks});
     let why = refused(&cloud, &demo, fields, 400).await;
     assert!(why.starts_with("Block Device Mapping is Invalid"), "{why}");

@@ -149,7 +149,8 @@ async fn an_image_that_a_root_volume_cannot_hold_is_refused_and_nothing_changes(
     let hungry = filled(&demo, 'b', json!({})).await;
     let more = json!([{"op": "replace", "path": "/min_ram", "value": 4096}]);
     demo.patch(&path(&hungry), &more).await.expect(200);
-    let kernel = filled(&demo, 'b', json!({"kernel_id": first})).await;
+    let nobodys = "7f3c1a52-0000-4000-8000-00000000dead";
+    let kernel = filled(&demo, 'b', json!({"kernel_id": nobodys})).await;
     let odd = filled(
         &demo,
         'b',
@@ -167,7 +168,7 @@ async fn an_image_that_a_root_volume_cannot_hold_is_refused_and_nothing_changes(
             "Volume is smaller than the minimum size",
         ),
         (400, &hungry, "Flavor's memory is too small"),
-        (501, &kernel, "Kernels beside a volume"),
+        (400, &kernel, "could not be found"),
         (400, &odd, "cannot be honoured"),
         (400, &named, "none of the disks that it names is a snapshot"),
         (400, &nonsense, "cannot be read"),

@@ -2,6 +2,7 @@
 //! else lies on the host is in `local_disks`.
 
 mod mapped;
+pub(super) mod shown;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,9 @@ pub(super) use mapped::{Asked, asked};
 /// Why volumes of several servers are refused to clients that do not know of them; Nova's words.
 pub(super) const MULTIATTACH: &str =
     "Multiattach volumes are only supported starting with compute API version 2.60.";
+
+/// The name of the root disk, as far as a request knows.
+const ROOT: &str = "vda";
 
 /// A disk that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +63,8 @@ impl Device {
         !self.local || matches!(self.source, Source::Snapshot | Source::Volume)
     }
 
-    fn is_root(&self) -> bool {
+    /// Whether it is booted from.
+    pub(super) fn is_root(&self) -> bool {
         self.boot_index == Some(0)
     }
 
@@ -105,6 +110,9 @@ pub(super) fn check(devices: &[Device], image_id: Option<&str>) -> Result<()> {
         }
     }
     for device in devices {
+        if image_id.is_some() {
+            name_is_free(device)?;
+        }
         match device.is_volume() {
             true => volume_fields(device)?,
             false if device.is_root() => root_fields(device)?,
@@ -112,6 +120,18 @@ pub(super) fn check(devices: &[Device], image_id: Option<&str>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses a volume with the name of the root disk, as Nova does although a disk is called otherwise than asked.
+fn name_is_free(device: &Device) -> Result<()> {
+    let name = device.said.get("device_name").map(String::as_str);
+    let name = name.map(|name| name.strip_prefix("/dev/").unwrap_or(name));
+    match name == Some(ROOT) && device.is_volume() {
+        true => Err(invalid(format!(
+            "The volume cannot be assigned the same device name as the root device {ROOT}"
+        ))),
+        false => Ok(()),
+    }
 }
 
 /// The disk that is booted from, if those that are tried are numbered from 0 without gaps.
@@ -208,7 +228,9 @@ pub(super) fn fields(device: &Device) -> Result<()> {
             "The provided disk bus {bus} is not valid."
         )));
     }
-    for (field, value) in &device.said {
+    let bus = device.bus.as_ref().map(|bus| ("disk_bus", bus));
+    let said = device.said.iter().map(|(field, value)| (*field, value));
+    for (field, value) in bus.into_iter().chain(said) {
         let notation = match device.old {
             true => "block_device_mapping",
             false => "block_device_mapping_v2",
@@ -225,7 +247,8 @@ pub(super) fn fields(device: &Device) -> Result<()> {
 /// `multiattach`: the client knows of volumes of several servers (2.60).
 ///
 /// # Errors
-/// 400 for what does not exist, is in use, or cannot be booted from; 501 for a kernel beside a volume.
+/// 400 for what does not exist, is in use, or cannot be booted from or shown as asked; for a kernel beside a volume that the
+/// caller does not see.
 pub(super) async fn plan(
     control: &Control,
     cx: &Context,
@@ -237,6 +260,7 @@ pub(super) async fn plan(
         volume_image: None,
         volumes: Vec::new(),
     };
+    let mut wanted: Vec<(&Device, Origin)> = Vec::new();
     for device in asked.devices.iter().filter(|device| device.is_volume()) {
         if device.source == Source::Volume && servers > 1 {
             return Err(malformed(
@@ -245,41 +269,57 @@ pub(super) async fn plan(
         }
         let known = asked.image.as_ref();
         let (origin, image) = origin(control, cx, (device, known), multiattach).await?;
-        if let (Origin::Volume(id), true) = (&origin, repeats(&disks.volumes, &origin)) {
+        let repeats = wanted.iter().any(|(_, other)| *other == origin);
+        if let (Origin::Volume(id), true) = (&origin, repeats) {
             return Err(malformed(&format!("Volume {id} is there twice.")));
         }
         if device.is_root() {
             disks.volume_image = Some(image);
         }
-        disks.volumes.push(VolumeRequest {
-            origin,
-            attachment_id: None,
-            // A volume that is there keeps its size, whatever was said.
-            size: device.size.filter(|_| device.source != Source::Volume),
-            volume_type: device.volume_type.clone(),
-            tag: device.tag.clone(),
-            delete_on_termination: device.delete_on_termination.unwrap_or(false),
-            boot: device.is_root(),
-            boot_order: device.order(),
-        });
+        wanted.push((device, origin));
     }
-    // The guest sees what it boots from first.
-    disks.volumes.sort_by_key(|volume| !volume.boot);
     let root = asked.devices.iter().find(|device| device.is_root());
     match (root.is_none_or(|root| root.local), asked.image) {
         (true, image) => disks.image = image,
         // Beside a volume, the image says what the hardware is.
-        (false, Some(image)) => {
-            no_kernel(&image.properties)?;
-            disks.volume_image = Some(image);
-        }
+        (false, Some(image)) => disks.volume_image = Some(image),
         (false, None) => {}
     }
+    if let (None, Some(image)) = (&disks.image, &disks.volume_image) {
+        // What the volume service keeps of an image, whoever has the volume may write.
+        plan::boot_parts(control, cx, &image.properties).await?;
+    }
+    let none = BTreeMap::new();
+    let image = disks.image.as_ref().or(disks.volume_image.as_ref());
+    let properties = image.map_or(&none, |image| &image.properties);
+    for (device, origin) in wanted {
+        disks.volumes.push(request(device, origin, properties)?);
+    }
+    // The guest sees what it boots from first.
+    disks.volumes.sort_by_key(|volume| !volume.boot);
     Ok(disks)
 }
 
-fn repeats(volumes: &[VolumeRequest], origin: &Origin) -> bool {
-    volumes.iter().any(|volume| volume.origin == *origin)
+/// A volume that a server is to have whose image has these properties.
+fn request(
+    device: &Device,
+    origin: Origin,
+    properties: &BTreeMap<String, String>,
+) -> Result<VolumeRequest> {
+    let shown = shown::device(device, properties)?;
+    Ok(VolumeRequest {
+        origin,
+        attachment_id: None,
+        // A volume that is there keeps its size, whatever was said.
+        size: device.size.filter(|_| device.source != Source::Volume),
+        volume_type: device.volume_type.clone(),
+        tag: shown.tag,
+        delete_on_termination: device.delete_on_termination.unwrap_or(false),
+        boot: device.is_root(),
+        boot_order: shown.boot_order,
+        bus: shown.bus,
+        cdrom: shown.cdrom,
+    })
 }
 
 /// Where a volume comes from, and the image behind it.
@@ -380,21 +420,12 @@ fn image_of(volume: cinder::Volume) -> Result<ServerImage> {
     said.retain(|name, _| !ATTRIBUTES.contains(&name.as_str()));
     image_properties::check(&said)
         .map_err(|bad| invalid(format!("Invalid image metadata. Error: {bad}")))?;
-    no_kernel(&said)?;
     Ok(ServerImage {
         id,
         name,
         properties: image_disks::without(said),
         ..image
     })
-}
-
-pub(super) fn no_kernel(properties: &BTreeMap<String, String>) -> Result<()> {
-    let named = |name: &&str| properties.get(*name).is_some_and(|id| !id.is_empty());
-    match ["kernel_id", "ramdisk_id"].iter().any(named) {
-        true => Err(not_built("Kernels beside a volume to boot from")),
-        false => Ok(()),
-    }
 }
 
 /// Whether the volume to boot from is as large as the image asks, where its size is said.
@@ -414,14 +445,13 @@ pub(super) fn root_holds(devices: &[Device], image: &ServerImage) -> Result<()> 
     }
 }
 
-/// Whether the disks that were asked for are those that image and flavor make: all have one bus, and a local root has
-/// the size of the flavor.
+/// Whether the disks that were asked for are those that image and flavor make: a local root has the size of the flavor,
+/// and each sits on a bus that the server has.
 pub(super) fn fits(
     devices: &[Device],
     properties: &BTreeMap<String, String>,
     flavor: &Flavor,
 ) -> Result<()> {
-    let bus = image_properties::value(properties, "hw_disk_bus").unwrap_or("virtio");
     for device in devices {
         let root = device.is_root() && device.local;
         if let Some(size) = device.size.filter(|size| root && *size != flavor.disk) {
@@ -430,17 +460,6 @@ pub(super) fn fits(
                 flavor.disk
             )));
         }
-        if let Some(wanted) = device.bus.as_deref().filter(|wanted| *wanted != bus) {
-            return Err(malformed(&format!(
-                "The image's disks sit on {bus}, not disk_bus={wanted}."
-            )));
-        }
     }
-    Ok(())
-}
-
-pub(super) fn not_built(what: &str) -> ControlError {
-    ControlError::Unsupported {
-        why: format!("{what} are not built yet."),
-    }
+    shown::fits(devices, properties, flavor)
 }

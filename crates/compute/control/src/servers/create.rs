@@ -97,7 +97,8 @@ pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<C
     plan::honours(&new, image, &flavor)?;
     boot::fits(&devices, &image.properties, &flavor)?;
     let most_local = control.settings.max_local_block_devices;
-    let local_disks = local_disks::plan(&devices, &flavor, most_local)?;
+    let local_disks = local_disks::plan(&devices, &image.properties, &flavor, most_local)?;
+    let root_name = boot::shown::root_name(&disks.volumes, &local_disks, &image.properties);
     let key = plan::key(control, cx, new.key_name.as_deref()).await?;
     let nics = nics::plan(control, cx, &new).await?;
     let config_drive = new.config_drive
@@ -157,6 +158,7 @@ pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<C
         vifs: Vec::new(),
         volumes: Vec::new(),
         local_disks,
+        disk_places: Vec::new(),
         rescue: None,
         resize: None,
         shelved: None,
@@ -171,7 +173,7 @@ pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<C
         disk_config: new.disk_config,
         hints: new.hints.clone(),
         trusted_certificates: new.trusted_certificates.clone(),
-        root_device_name: Some("/dev/vda".to_owned()),
+        root_device_name: Some(root_name),
         lock: None,
         progress: 0,
         fault: None,

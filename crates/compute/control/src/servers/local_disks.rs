@@ -1,10 +1,12 @@
 //! The disks of a new server that lie on its host beside the root.
 
+use std::collections::BTreeMap;
+
 use compute_model::Flavor;
 use compute_model::hardware::FileSystem;
 use compute_model::local_disks::{LocalDisks, Wanted};
 
-use super::boot::{Device, Source, fields, malformed, not_built};
+use super::boot::{Device, Source, fields, malformed, shown};
 use super::create::invalid;
 use crate::{ControlError, Result};
 
@@ -13,9 +15,6 @@ const SWAP: &str = "swap";
 
 /// What is said of a blank disk on the host, checked as far as that goes without its flavor.
 pub(super) fn check(device: &Device) -> Result<()> {
-    if device.boot_index.is_some_and(|index| index > 0) {
-        return Err(not_built("Further disks on a host to boot from"));
-    }
     on_host(device)?;
     wanted(device)?;
     fields(device)
@@ -25,9 +24,6 @@ pub(super) fn check(device: &Device) -> Result<()> {
 pub(super) fn on_host(device: &Device) -> Result<()> {
     if device.delete_on_termination == Some(false) {
         return Err(malformed("A disk on a host ends with its server."));
-    }
-    if device.tag.is_some() {
-        return Err(malformed("Disks on a host carry no tags."));
     }
     Ok(())
 }
@@ -60,17 +56,29 @@ fn unknown_format(word: &str) -> ControlError {
     ))
 }
 
-/// The local disks of a server, within what its flavor promises and what operators allow. `most` counts the root too;
-/// below zero is without limit.
+/// The local disks of a server whose image has these properties, within what its flavor promises and what operators allow.
+/// `most` counts the root too; below zero is without limit.
 ///
 /// # Errors
-/// 400 for more or larger ones.
-pub(super) fn plan(devices: &[Device], flavor: &Flavor, most: i64) -> Result<LocalDisks> {
+/// 400 for more or larger ones, and for those that cannot be shown as asked.
+pub(super) fn plan(
+    devices: &[Device],
+    properties: &BTreeMap<String, String>,
+    flavor: &Flavor,
+    most: i64,
+) -> Result<LocalDisks> {
     let local = devices.iter().filter(|device| device.local);
     let (blank, others): (Vec<_>, Vec<_>) =
         local.partition(|device| device.source == Source::Blank);
-    let wanted = blank.into_iter().map(wanted).collect::<Result<Vec<_>>>()?;
-    let disks = LocalDisks::of(&wanted, flavor).map_err(|why| invalid(why.to_string()))?;
+    let shown = |device: &Device| shown::device(device, properties);
+    let wanted = blank
+        .into_iter()
+        .map(|device| Ok((wanted(device)?, shown(device)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let mut disks = LocalDisks::of(&wanted, flavor).map_err(|why| invalid(why.to_string()))?;
+    if let Some(root) = others.iter().copied().find(|device| device.is_root()) {
+        disks.root = shown(root)?;
+    }
     // A request without any disks has a root of its image.
     let roots = if devices.is_empty() { 1 } else { others.len() };
     let count = i64::try_from(roots + disks.count(flavor)).unwrap_or(i64::MAX);

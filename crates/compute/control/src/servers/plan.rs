@@ -179,7 +179,7 @@ pub(super) fn one_disk(image: &ServerImage) -> Result<()> {
 
 /// Kernel and ramdisk are named by the image's owner, and hosts fetch them with rights of their own: the caller must
 /// be able to see them, or an image would open everybody's.
-async fn boot_parts(
+pub(super) async fn boot_parts(
     control: &Control,
     cx: &Context,
     properties: &BTreeMap<String, String>,

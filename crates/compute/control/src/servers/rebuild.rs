@@ -19,7 +19,7 @@ use secrecy::ExposeSecret;
 
 use super::create::{self, invalid};
 use super::show::{VisibleServer, visible};
-use super::{act, asked, boot, load, plan};
+use super::{act, asked, load, plan};
 use crate::{Context, Control, ControlError, Result, policy};
 
 /// What a server is to be afterwards; what is absent stays, and an inner absence removes it.
@@ -228,7 +228,6 @@ async fn root_image(
     }
     // The volume service itself takes the snapshot that such an image stands for.
     image.properties = image_disks::without(image.properties);
-    boot::no_kernel(&image.properties)?;
     plan::fits(control, cx, (&image, false), &server.flavor)?;
     let disk_config = wanted.disk_config.unwrap_or(DiskConfig::Manual);
     plan::image_honours(&image, &server.flavor, disk_config)?;
