@@ -42,8 +42,8 @@ pub fn document() -> String {
     section(
         &mut text,
         "Fields of `POST /servers`",
-        "Their versions and what form they have are those of Nova's schemas; values stand here where more is checked. A \
-         further disk on the host to boot from answers 501. A volume that is there keeps its size, whatever \
+        "Their versions and what form they have are those of Nova's schemas; values stand here where more is checked. Of \
+         disks on the host, the root alone is made of an image. A volume that is there keeps its size, whatever \
          volume_size says. The file system of a root on the host is that of its image, whatever guest_format says.",
         create_fields::FIELDS,
         "Field",

@@ -35,14 +35,11 @@ fn address<'a>(places: &'a [DiskPlace], disk: &str) -> &'a str {
     place.address.as_deref().unwrap()
 }
 
-/// Whether the guest has a disk of this name below a device with this address.
+/// Whether the guest has a disk, whose name begins so, below a device with this address.
 fn is_there(text: &str, address: &str, name: &str) -> bool {
-    let mut lines = text.lines().map(str::trim_end);
-    lines.any(|line| {
-        line.contains("disk: ")
-            && line.contains(address)
-            && line.ends_with(&format!("/block/{name}"))
-    })
+    let name = format!("/block/{name}");
+    let mut lines = text.lines().filter(|line| line.contains("disk: "));
+    lines.any(|line| line.contains(address) && line.contains(&name))
 }
 
 async fn a_guest_finds_its_disks(machine: &str) {
@@ -103,7 +100,7 @@ async fn a_guest_finds_its_disks(machine: &str) {
     );
     let data = address(&places, &volume.id);
     assert!(
-        is_there(&text, &format!("/{data}/virtio"), "vdb"),
+        is_there(&text, &format!("/{data}/virtio"), "vd"),
         "{data}: {text}"
     );
     // The first number is the guest's own.
