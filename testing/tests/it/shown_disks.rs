@@ -1,5 +1,5 @@
-//! Disks on the host and volumes that are shown as their owner wants: buses, CDs, an order of booting; and tags, by which the
-//! guest is told where they are.
+//! Disks on the host and volumes that are shown as their owner wants: buses, CDs, an order of booting; and tags, by which
+//! the guest is told where they are.
 
 use compute_metadata::{Settings, sign};
 use http::{Method, Request};

@@ -62,15 +62,8 @@ fn starts_guest(action: Action) -> bool {
 
 /// Where the guest finds its disks with tags since it was started; None when no disk has one.
 async fn disk_places(host: &Host, server: &Server) -> Option<Vec<DiskPlace>> {
-    let told = async {
-        let kept = host.driver.spec(&server.id).await;
-        match kept.map_err(|error| of_driver(&error))? {
-            Some(kept) => description::disk_places(host, server, &kept).await,
-            None => Ok(None),
-        }
-    };
-    // The guest runs by this description: that it is not told is no failure of the action.
-    told.await.unwrap_or_else(|failure: Failure| {
+    // The guest runs by this description: that nobody can tell where its disks are is no failure of the action.
+    places_kept(host, server).await.unwrap_or_else(|failure| {
         let why = &failure.message;
         tracing::warn!(
             server = server.id,
@@ -79,6 +72,14 @@ async fn disk_places(host: &Host, server: &Server) -> Option<Vec<DiskPlace>> {
         );
         None
     })
+}
+
+async fn places_kept(host: &Host, server: &Server) -> Result<Option<Vec<DiskPlace>>, Failure> {
+    let kept = host.driver.spec(&server.id).await;
+    match kept.map_err(|error| of_driver(&error))? {
+        Some(kept) => description::disk_places(host, server, &kept).await,
+        None => Ok(None),
+    }
 }
 
 async fn carry_out(host: &Arc<Host>, message: &Act) -> Result<GuestFacts, Failure> {

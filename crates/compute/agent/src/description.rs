@@ -22,8 +22,8 @@ pub async fn described(host: &Host, server: &Server) -> Result<(ServerSpec, Vec<
     Ok((spec, holds))
 }
 
-/// The description of a server that is new on this host, and where its guest finds the disks with tags, of which its config
-/// drive tells; None when no disk has a tag.
+/// The description of a server that is new on this host, and where its guest finds the disks with tags, of which its
+/// config drive tells; None when no disk has a tag.
 ///
 /// # Errors
 /// As of [`spec::new`]; or the driver cannot start such a guest.
@@ -58,8 +58,8 @@ pub fn telling(
     spec::config_drive(&told, extras, &host.settings)
 }
 
-/// Where a guest that is started by this description finds its disks with tags; None when no disk has a tag. A driver that
-/// does not know tells of none.
+/// Where a guest that is started by this description finds its disks with tags; None when no disk has a tag. A driver
+/// that does not know tells of none.
 ///
 /// # Errors
 /// The driver cannot start such a guest.

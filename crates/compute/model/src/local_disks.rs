@@ -144,7 +144,8 @@ impl LocalDisks {
         self.ephemeral(flavor).len() + usize::from(self.swap_mb(flavor) > 0)
     }
 
-    /// How each disk beside the root is shown, by the name that hosts know it by, in the order in which the guest has them.
+    /// How each disk beside the root is shown, by the name that hosts know it by, in the order in which the guest has
+    /// them.
     pub fn beside_root(&self, flavor: &Flavor) -> Vec<(String, DiskDevice)> {
         let ephemeral = self.ephemeral(flavor).into_iter().enumerate();
         let ephemeral = ephemeral.map(|(number, disk)| (ephemeral_name(number), disk.device));
@@ -152,8 +153,8 @@ impl LocalDisks {
         ephemeral.chain(swap).collect()
     }
 
-    /// What another flavor leaves of the request: the ephemeral disks that it listed stay as they are, swap has the size
-    /// that the flavor says, as with Nova.
+    /// What another flavor leaves of the request: the ephemeral disks that it listed stay as they are, swap has the
+    /// size that the flavor says, as with Nova.
     pub fn resized(&self) -> Self {
         LocalDisks {
             swap_mb: None,

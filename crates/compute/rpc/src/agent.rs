@@ -201,8 +201,8 @@ impl Message for GiveUp {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Done {
     pub power_state: PowerState,
-    /// Where the guest finds its disks with tags since this command started it. None: the command started nothing, or no
-    /// disk has a tag.
+    /// Where the guest finds its disks with tags since this command started it. None: the command started nothing, or
+    /// no disk has a tag.
     #[serde(default)]
     pub disk_places: Option<Vec<DiskPlace>>,
 }

@@ -247,8 +247,8 @@ pub(super) fn fields(device: &Device) -> Result<()> {
 /// `multiattach`: the client knows of volumes of several servers (2.60).
 ///
 /// # Errors
-/// 400 for what does not exist, is in use, or cannot be booted from or shown as asked; for a kernel beside a volume that the
-/// caller does not see.
+/// 400 for what does not exist, is in use, or cannot be booted from or shown as asked; for a kernel beside a volume that
+/// the caller does not see.
 pub(super) async fn plan(
     control: &Control,
     cx: &Context,

@@ -56,8 +56,8 @@ fn unknown_format(word: &str) -> ControlError {
     ))
 }
 
-/// The local disks of a server whose image has these properties, within what its flavor promises and what operators allow.
-/// `most` counts the root too; below zero is without limit.
+/// The local disks of a server whose image has these properties, within what its flavor promises and what operators
+/// allow. `most` counts the root too; below zero is without limit.
 ///
 /// # Errors
 /// 400 for more or larger ones, and for those that cannot be shown as asked.

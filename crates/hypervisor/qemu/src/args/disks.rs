@@ -208,8 +208,8 @@ impl Putter<'_> {
             .keyed("-device", bootable(device, Some(0)).argument())
     }
 
-    /// Notes where a disk with a tag sits. On PCI its place is said, as the one that QEMU would choose: what is told to the
-    /// guest is then so, or the guest does not start.
+    /// Notes where a disk with a tag sits. On PCI its place is said, as the one that QEMU would choose: what is told to
+    /// the guest is then so, or the guest does not start.
     fn told(&mut self, disk: &str, bus: Bus, address: Address) -> Address {
         let chosen = bus == Bus::Virtio && address.bus.is_none();
         let address = match chosen {

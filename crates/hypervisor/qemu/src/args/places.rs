@@ -24,8 +24,8 @@ const FIRST_USB_PORT: usize = 2;
 /// The last slot of the root bus that is free on every machine.
 const LAST_SLOT: usize = 30;
 
-/// Where QEMU puts the next device on the root bus that has so many beside those of its chipset: into the first free slot.
-/// Says nothing where that is not known.
+/// Where QEMU puts the next device on the root bus that has so many beside those of its chipset: into the first free
+/// slot. Says nothing where that is not known.
 pub(super) fn next_slot(chipset: Option<Chipset>, devices: usize) -> Address {
     let (bus, first) = match chipset {
         Some(Chipset::I440fx) => ("pci.0", 2),

@@ -219,8 +219,8 @@ async fn room(guest: &Guest, bus: Bus) -> Result<Address> {
     }
 }
 
-/// Refuses to take a volume from a bus of a running guest that keeps its devices. QEMU would say so for IDE and SATA; of a
-/// USB disk it does not say any more what that reads.
+/// Refuses to take a volume from a bus of a running guest that keeps its devices. QEMU would say so for IDE and SATA; of
+/// a USB disk it does not say any more what that reads.
 ///
 /// # Errors
 /// `Unsupported`.

@@ -1,7 +1,7 @@
 //! How the disks of a request are shown to their guest: bus, disk or CD, order of booting, tag.
 //!
-//! Source: `nova.virt.libvirt.blockinfo.get_info_from_bdm`; unlike Nova's libvirt driver, which gives a root on the host the
-//! bus of its image whatever the request says, that is honoured too.
+//! Source: `nova.virt.libvirt.blockinfo.get_info_from_bdm`; unlike Nova's libvirt driver, which gives a root on the host
+//! the bus of its image whatever the request says, that is honoured too.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Disks of the host that are shown as their owner wants: buses of their own, CDs, an order of booting, and told places.
+//! Disks of the host that are shown as their owner wants: buses of their own, CDs, an order of booting, told places.
 
 use hypervisor::{DiskDevice, DiskPlace, PlaceBus};
 
