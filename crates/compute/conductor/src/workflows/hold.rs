@@ -7,7 +7,7 @@
 use compute_rpc::workflows::{
     HOLD_VOLUMES, HOLD_VOLUMES_VERSION, HoldVolumes as State, REQUEST_FAILED,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
 use super::MINUTE;
@@ -38,11 +38,12 @@ impl Workflow for HoldVolumes {
         env: &Env,
         _cx: &StepContext,
         state: &mut State,
-        why: &Value,
+        _why: &Value,
     ) -> Result<(), StepError> {
-        match why["cancelled"] == json!(true) {
-            true => Ok(()),
-            false => volumes::release_all_of(env, &state.server_id).await,
+        // Turned round by who wrote the server, or by an operator while there is none.
+        match records::load(env, &state.server_id).await? {
+            Some(_) => Ok(()),
+            None => volumes::release_all_of(env, &state.server_id).await,
         }
     }
 }
