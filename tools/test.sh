@@ -19,4 +19,6 @@ while read -r name; do unset "$name"; done < <(compgen -e | grep '^KILONOVA_' | 
 
 # Compiled first, so that the servers beside do not wait for it and errors of the compiler stand alone.
 cargo test --workspace --no-run --quiet
+# Most tests wait more than they compute.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
 exec cargo xtask services -- cargo test --workspace --no-fail-fast "$@"

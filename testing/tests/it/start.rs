@@ -78,11 +78,11 @@ async fn a_database_that_cannot_be_written_is_named() {
 async fn a_database_or_broker_that_does_not_answer_is_named_without_its_password() {
     let cases = [
         (
-            "[database]\nconnection = postgres://kilonova:hidden@127.0.0.1:1/kilonova\n",
+            "[database]\nconnection = postgres://kilonova:hidden@127.0.0.1:1/kilonova\npool_timeout = 1\n",
             "postgres",
         ),
         (
-            "[database]\nconnection = mysql://kilonova:hidden@127.0.0.1:1/kilonova\n",
+            "[database]\nconnection = mysql://kilonova:hidden@127.0.0.1:1/kilonova\npool_timeout = 1\n",
             "mysql",
         ),
         (

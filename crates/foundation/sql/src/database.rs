@@ -390,7 +390,12 @@ mod tests {
             "mysql://me:hidden@127.0.0.1:odd/x?ssl-mode=odd",
             "odd://me:hidden@127.0.0.1:1/x",
         ] {
-            let error = Database::open(url).await.expect_err("nobody listens");
+            let options = Options {
+                pool_timeout: Duration::from_secs(1),
+                ..Options::default()
+            };
+            let opened = Database::open_with(url, &options).await;
+            let error = opened.expect_err("nobody listens");
             let mut source: Option<&dyn std::error::Error> = Some(&error);
             while let Some(error) = source {
                 assert!(!error.to_string().contains("hidden"), "{url}: {error}");

@@ -85,7 +85,6 @@ mod tests {
 
     #[tokio::test]
     async fn several_clouds_of_a_process_share_the_metrics() {
-        crate::init(&crate::TelemetrySettings::default()).expect("a log and metrics");
         crate::counting();
         metrics::gauge!("set_while_starting").set(1.0);
         let (first, second) = (metrics_router("1"), metrics_router("1"));
