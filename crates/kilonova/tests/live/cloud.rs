@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, unshare};
@@ -28,8 +28,30 @@ const PROGRAMS: &[(&str, &str)] = &[
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Emulated guests of two tests at once would time out.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+/// How many tests have a machine now: an emulated guest takes a whole processor, and more of them would time out.
+static MACHINES: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+/// The right to have a machine, as long as it is held.
+struct Turn;
+
+impl Turn {
+    fn wait() -> Self {
+        let most = std::thread::available_parallelism().map_or(1, usize::from);
+        let (count, changed) = &MACHINES;
+        let held = count.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = changed.wait_while(held, |held| *held >= most);
+        *held.unwrap_or_else(PoisonError::into_inner) += 1;
+        Turn
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let (count, changed) = &MACHINES;
+        *count.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        changed.notify_one();
+    }
+}
 
 /// Runs the test on a thread of a new network namespace, or says why not.
 pub fn on_a_machine<F: Future<Output = ()>>(
@@ -49,10 +71,7 @@ pub fn on_a_machine<F: Future<Output = ()>>(
             return;
         }
     }
-    // A test that failed before says nothing about this one.
-    let _turn = ONE_AT_A_TIME
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _turn = Turn::wait();
     // Fetched here: the machine of a test reaches nothing outside.
     demo_image();
     novnc();

@@ -2,8 +2,8 @@
 //! metadata, security groups, consoles in a browser, and kill -9.
 //!
 //! Each test plays a machine of its own: a network namespace that goes with it. Where root or a
-//! program is missing, the test says `skipped`. One test runs at a time: emulated guests want the
-//! processors for themselves.
+//! program is missing, the test says `skipped`. As many run at a time as there are processors: an
+//! emulated guest wants one for itself.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod boot;
