@@ -20,12 +20,32 @@ pub fn root(image: &str) -> Value {
     json!({"boot_index": 0, "source_type": "image", "destination_type": "local", "uuid": image})
 }
 
-pub fn blank(more: Value) -> Value {
-    let mut disk = json!({"boot_index": -1, "source_type": "blank", "destination_type": "local"});
-    for (key, value) in more.as_object().into_iter().flatten() {
-        disk[key] = value.clone();
+/// A disk with more fields.
+pub fn with(mut disk: Value, more: Value) -> Value {
+    for (name, value) in more.as_object().into_iter().flatten() {
+        disk[name] = value.clone();
     }
     disk
+}
+
+pub fn blank(more: Value) -> Value {
+    let disk = json!({"boot_index": -1, "source_type": "blank", "destination_type": "local"});
+    with(disk, more)
+}
+
+/// Looks at a server after each action that ends its guest or makes it anew.
+pub async fn after_each_start(server: &Server, image: &str, look: impl AsyncFn()) {
+    for (action, status) in [
+        (json!({"os-stop": null}), "SHUTOFF"),
+        (json!({"os-start": null}), "ACTIVE"),
+        (json!({"reboot": {"type": "HARD"}}), "ACTIVE"),
+        (json!({"rebuild": {"imageRef": image}}), "ACTIVE"),
+    ] {
+        let answer = server.action(action).await;
+        assert_eq!(answer.status, 202, "{}", answer.text);
+        server.reaches(status).await;
+        look().await;
+    }
 }
 
 /// The answer to a request for a server with these disks in one of the notations.
@@ -100,21 +120,14 @@ async fn what_the_flavor_promises_is_there_and_counted_until_the_server_goes() {
     assert_eq!(attached["attachments"][0]["device"], "/dev/vdd");
 
     // They are what they were after each of these.
-    for (action, status) in [
-        (json!({"os-stop": null}), "SHUTOFF"),
-        (json!({"os-start": null}), "ACTIVE"),
-        (json!({"reboot": {"type": "HARD"}}), "ACTIVE"),
-        (json!({"rebuild": {"imageRef": image}}), "ACTIVE"),
-    ] {
-        let answer = server.action(action).await;
-        assert_eq!(answer.status, 202, "{}", answer.text);
-        server.reaches(status).await;
+    after_each_start(&server, &image, async || {
         let now = cloud.kept(&server).await;
         assert_eq!(
             (now.ephemeral, now.swap_mb),
             (guest.ephemeral.clone(), 1500)
         );
-    }
+    })
+    .await;
     // As with Nova's libvirt driver, a rebuild keeps none.
     let keep = json!({"rebuild": {"imageRef": image, "preserve_ephemeral": true}});
     assert!(

@@ -9,14 +9,7 @@ use serde_json::{Value, json};
 use testing::{Server, TestCloud, User};
 use tower::ServiceExt;
 
-use crate::local_disks::{NEW, ask, blank, flavor, root};
-
-fn with(mut disk: Value, more: Value) -> Value {
-    for (name, value) in more.as_object().into_iter().flatten() {
-        disk[name] = value.clone();
-    }
-    disk
-}
+use crate::local_disks::{NEW, after_each_start, ask, blank, flavor, root, with};
 
 async fn boot(cloud: &TestCloud, user: &User, of: (&str, Option<&str>), disks: Value) -> Server {
     let mut server = json!({
@@ -107,15 +100,7 @@ async fn disks_sit_on_their_buses_and_guests_find_those_with_tags() {
     assert_eq!(by_service(&cloud, &server).await, devices);
 
     // They are so after each of these.
-    for (action, status) in [
-        (json!({"os-stop": null}), "SHUTOFF"),
-        (json!({"os-start": null}), "ACTIVE"),
-        (json!({"reboot": {"type": "HARD"}}), "ACTIVE"),
-        (json!({"rebuild": {"imageRef": image}}), "ACTIVE"),
-    ] {
-        let answer = server.action(action).await;
-        assert_eq!(answer.status, 202, "{}", answer.text);
-        server.reaches(status).await;
+    after_each_start(&server, &image, async || {
         let now = cloud.kept(&server).await;
         assert_eq!(
             (now.root_device, now.ephemeral, now.swap_device),
@@ -127,7 +112,8 @@ async fn disks_sit_on_their_buses_and_guests_find_those_with_tags() {
         );
         assert_eq!(on_drive(&cloud, &server).await, devices);
         assert_eq!(by_service(&cloud, &server).await, devices);
-    }
+    })
+    .await;
 
     // A volume that it gets while it runs has a tag, and a place from the next start on.
     let more = demo.volume(json!({"size": 1})).await;

@@ -78,14 +78,3 @@ pub fn parameters() -> Vec<Parameters> {
         of(SILENT, Vec::new(), IGNORED),
     ]
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_list_stands_in_a_table() {
-        let gaps = rest::parameters::gaps(&crate::calls(), &parameters());
-        assert!(gaps.is_empty(), "{gaps:#?}");
-    }
-}

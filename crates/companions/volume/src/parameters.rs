@@ -257,12 +257,6 @@ mod tests {
     use crate::fields::PUBLISHED;
 
     #[test]
-    fn every_list_stands_in_a_table() {
-        let gaps = rest::parameters::gaps(&crate::calls(), &parameters());
-        assert!(gaps.is_empty(), "{gaps:#?}");
-    }
-
-    #[test]
     fn what_members_are_told_to_filter_by_stands_in_the_tables() {
         for (resource, filters) in PUBLISHED {
             let call = match *resource {

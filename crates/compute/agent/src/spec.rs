@@ -356,7 +356,7 @@ mod tests {
     }
 
     fn kernel(server: &Server) -> Result<DirectBoot, Failure> {
-        root_disk(server, Root::Image(ready())).map(|(_, boot)| boot.unwrap())
+        root_disk(server, Root::Image(ready())).map(|(_, boot)| boot.expect("a kernel"))
     }
 
     #[test]
@@ -364,18 +364,18 @@ mod tests {
         let mut server = old(("os_command_line", "quiet"), ("own", "x"));
         server.volume_image = server.image.take();
         let boot = Root::Volume(ready().boot);
-        let (disk, direct) = root_disk(&server, boot.clone()).unwrap();
-        let direct = direct.unwrap();
+        let (disk, direct) = root_disk(&server, boot.clone()).expect("what boots");
+        let direct = direct.expect("a kernel");
         assert_eq!(disk, None, "its root is the volume");
         assert_eq!(direct.kernel, std::path::Path::new("/cache/k"));
-        assert_eq!(direct.cmdline.unwrap().as_str(), "quiet");
+        assert_eq!(direct.cmdline.expect("a line").as_str(), "quiet");
         // Whose image says nothing finds its root by the disk's name.
         server.volume_image = Some(ServerImage::default());
         server.root_device_name = Some("/dev/sda".to_owned());
-        let (_, direct) = root_disk(&server, boot).unwrap();
-        let line = direct.unwrap().cmdline.unwrap();
+        let (_, direct) = root_disk(&server, boot).expect("what boots");
+        let line = direct.and_then(|direct| direct.cmdline).expect("a line");
         assert_eq!(line.as_str(), "root=/dev/sda console=tty0 console=ttyS0");
-        let none = root_disk(&server, Root::Volume(BootFiles::default())).unwrap();
+        let none = root_disk(&server, Root::Volume(BootFiles::default())).expect("what boots");
         assert_eq!(none, (None, None));
     }
 
@@ -386,9 +386,10 @@ mod tests {
         server.flavor.swap = 1;
         server.local_disks.root.tag = Some("system".to_owned());
         server.local_disks.swap.bus = Some(DiskBus::Scsi);
-        let settings = Settings::of("cloud", "host".parse().unwrap(), "node");
+        let host = "host".parse().expect("a name");
+        let settings = Settings::of("cloud", host, "node");
         let root = Root::Image(ready());
-        let spec = new(&server, root, &Extras::default(), &settings).unwrap();
+        let spec = new(&server, root, &Extras::default(), &settings).expect("a description");
         assert_eq!(spec.root_device.tag.as_deref(), Some("system"));
         assert_eq!(spec.swap_device.bus, Some(DiskBus::Scsi));
     }
@@ -423,9 +424,10 @@ mod tests {
         let described = |property: (&str, &str), spec: (&str, &str)| {
             let mut server = old(property, spec);
             server.vifs = vec![testing::vif("p")];
-            let settings = Settings::of("cloud", "host".parse().unwrap(), "node");
+            let host = "host".parse().expect("a name");
+            let settings = Settings::of("cloud", host, "node");
             let root = Root::Image(ready());
-            new(&server, root, &Extras::default(), &settings).unwrap()
+            new(&server, root, &Extras::default(), &settings).expect("a description")
         };
         let (colour, own) = (("colour", "red"), ("own", "x"));
         let usual = described(colour, own);

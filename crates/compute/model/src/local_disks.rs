@@ -200,7 +200,7 @@ mod tests {
             (Wanted::Swap { size_mb: Some(1) }, shown("b")),
             (ephemeral(Some(1)), shown("c")),
         ];
-        let disks = LocalDisks::of(&wanted, &sized(5, 512)).unwrap();
+        let disks = LocalDisks::of(&wanted, &sized(5, 512)).expect("disks that fit");
         let tags = |disks: &LocalDisks, flavor: &Flavor| {
             let all = disks.beside_root(flavor).into_iter();
             all.map(|(name, device)| (name, device.tag.unwrap_or_default()))

@@ -224,34 +224,13 @@ pub fn among<C: ColumnTrait>(column: C, ids: &[String]) -> sql::sea_orm::Conditi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::words::{NetworkType, Status};
 
     #[tokio::test]
     async fn no_two_networks_begin_alike() {
         let db = sql::testing::sqlite().await;
         db.apply(&crate::migrations::HISTORY).await.expect("tables");
         let tx = db.begin().await.expect("begin");
-        let network = |id: &str| networks::Model {
-            id: id.to_owned(),
-            project_id: String::new(),
-            name: String::new(),
-            description: String::new(),
-            admin_state_up: true,
-            status: Status::Active,
-            mtu: 1500,
-            port_security_enabled: true,
-            is_default: false,
-            network_type: NetworkType::Local,
-            physical_network: None,
-            segmentation_id: None,
-            dns_domain: String::new(),
-            availability_zone_hints: "[]".to_owned(),
-            tags: "[]".to_owned(),
-            created_at: now(),
-            updated_at: now(),
-            revision: 1,
-            uplink: true,
-        };
+        let network = networks::Model::plain;
         let first = "0badcafe-1111-4111-8111-111111111111";
         insert(&tx, network(first)).await.expect("inserted");
         let mut drawn = [

@@ -39,3 +39,32 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+#[cfg(test)]
+impl Model {
+    /// A network that tests put in.
+    pub fn plain(id: &str) -> Self {
+        let now = sql::micros(Utc::now());
+        Model {
+            id: id.to_owned(),
+            project_id: "p".to_owned(),
+            name: String::new(),
+            description: String::new(),
+            admin_state_up: true,
+            status: Status::Active,
+            mtu: 1500,
+            port_security_enabled: true,
+            is_default: false,
+            network_type: NetworkType::Local,
+            physical_network: None,
+            segmentation_id: None,
+            dns_domain: String::new(),
+            availability_zone_hints: "[]".to_owned(),
+            tags: "[]".to_owned(),
+            created_at: now,
+            updated_at: now,
+            revision: 1,
+            uplink: true,
+        }
+    }
+}

@@ -1,28 +1,10 @@
 use super::*;
 use crate::db::store;
-use crate::words::{NetworkType, Status};
 
 fn network(uplink: bool) -> networks::Model {
     networks::Model {
-        id: store::new_id(),
-        project_id: "p".to_owned(),
-        name: String::new(),
-        description: String::new(),
-        admin_state_up: true,
-        status: Status::Active,
-        mtu: 1500,
-        port_security_enabled: true,
-        is_default: false,
-        network_type: NetworkType::Local,
-        physical_network: None,
-        segmentation_id: None,
-        dns_domain: String::new(),
-        availability_zone_hints: "[]".to_owned(),
-        tags: "[]".to_owned(),
-        created_at: store::now(),
-        updated_at: store::now(),
-        revision: 1,
         uplink,
+        ..networks::Model::plain(&store::new_id())
     }
 }
 

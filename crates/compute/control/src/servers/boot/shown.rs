@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn a_disk_is_shown_as_asked_and_a_cd_sits_where_the_image_has_cds() {
         let none = BTreeMap::new();
-        let shown = device(&blank(Some("usb"), Some("disk")), &none).unwrap();
+        let shown = device(&blank(Some("usb"), Some("disk")), &none).expect("a disk");
         let wanted = DiskDevice {
             bus: Some(DiskBus::Usb),
             cdrom: false,
@@ -119,7 +119,7 @@ mod tests {
         };
         assert_eq!(shown, wanted);
         let bus = |kind: Option<&str>, properties: &BTreeMap<String, String>| {
-            device(&blank(None, kind), properties).unwrap().bus
+            device(&blank(None, kind), properties).expect("a disk").bus
         };
         assert_eq!(bus(None, &none), None, "the server's own");
         assert_eq!(bus(Some("cdrom"), &none), Some(DiskBus::Ide));
