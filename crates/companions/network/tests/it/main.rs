@@ -17,4 +17,5 @@ mod ports;
 mod races;
 mod routers;
 mod security;
+mod sharing;
 mod subnets;
