@@ -15,7 +15,7 @@ mod session;
 pub mod volume;
 
 pub use error::ClientError;
-pub use service::{Reply, Service};
+pub use service::{Reply, Service, TIMEOUT};
 pub use session::{Login, Session};
 
 /// The result of every call.

@@ -20,7 +20,7 @@ use crate::{ClientError, Result};
 
 /// How long a service may take to begin its answer, and then for all of a body that is read whole,
 /// before it counts as unreachable. A stream may take as long between two of its pieces.
-const TIMEOUT: Duration = Duration::from_secs(60);
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);

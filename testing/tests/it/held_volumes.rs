@@ -9,7 +9,7 @@ use compute_rpc::workflows::{
 use http::Method;
 use serde_json::{Value, json};
 use testing::{Answer, Server, TestCloud, User, until};
-use workflow::WorkflowId;
+use workflow::{Status, WorkflowId};
 
 /// A volume to boot from.
 async fn bootable(cloud: &TestCloud, user: &User) -> String {
@@ -159,6 +159,30 @@ async fn held(cloud: &TestCloud, server_id: &str, left: TimeDelta) -> WorkflowId
     let journal = cloud.cloud().db.write();
     let begun = workflow::insert(journal, kind, server_id, &state).await;
     begun.expect("a row")
+}
+
+/// As when the commit that wrote the server was not answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_counts_as_failed_takes_no_volume_from_a_server_that_is_there() {
+    let cloud = TestCloud::start().await;
+    let demo = cloud.demo().await;
+    let volume = bootable(&cloud, &demo).await;
+    let wanted = wanted(&cloud, &volume).await;
+    let server = cloud.boot_with(&demo, wanted).await;
+    server.reaches("ACTIVE").await;
+    let hold = held(&cloud, &server.id, TimeDelta::seconds(-1)).await;
+    let journal = &cloud.cloud().db;
+    until("the hold ends", async || {
+        let record = workflow::get(journal.read(), hold).await;
+        let record = record.expect("a journal").expect("a row");
+        (record.status == Status::Done).then_some(())
+    })
+    .await;
+    demo.volume_is(&volume, "in-use").await;
+    assert_eq!(attachments(&cloud, &volume).await.len(), 1);
+    server.delete().await.vanishes().await;
+    demo.volume_is(&volume, "available").await;
+    cloud.audit().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,8 +9,10 @@ use clients::{Login, Service, Session};
 use compute_db::{HISTORY, flavors, hosts, passwords, servers};
 use compute_model::host::NodeFacts;
 use compute_model::{Flavor, Server};
+use web::policy::Guard;
+use web::{Caller, RequestId};
 
-use crate::{Control, Settings, policy};
+use crate::{Context, Control, Settings, policy};
 
 /// A control over these companions.
 pub async fn control(identity: Router, image: Router, network: Router) -> Control {
@@ -43,6 +45,35 @@ pub async fn control_on(
         policy: Arc::new(policy::load(None).expect("the defaults compile")),
         generators: crate::keypairs::Generators::default(),
         settings: Settings::default(),
+    }
+}
+
+/// The request of a member of the project `project`, for a call with this rule.
+#[must_use]
+pub fn request(rule: &'static str) -> Context {
+    let caller = Caller {
+        user_id: "member".to_owned(),
+        user_name: "member".to_owned(),
+        user_domain_id: "default".to_owned(),
+        user_domain_name: "Default".to_owned(),
+        project_id: Some("project".to_owned()),
+        project_name: Some("project".to_owned()),
+        project_domain_id: Some("default".to_owned()),
+        project_domain_name: Some("Default".to_owned()),
+        domain_id: None,
+        system: false,
+        roles: vec!["member".to_owned(), "reader".to_owned()],
+        service_roles: Vec::new(),
+        expires_at: Utc::now() + chrono::TimeDelta::hours(1),
+        token: "token".to_owned().into(),
+    };
+    Context {
+        caller: Arc::new(caller),
+        request_id: RequestId {
+            local: "req-1".to_owned(),
+            global: None,
+        },
+        guard: Guard::new(Some(rule)),
     }
 }
 

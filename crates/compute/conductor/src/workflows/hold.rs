@@ -1,8 +1,9 @@
 //! Volumes that are reserved for a server before it is written: **request** (until the request fails, or counts as
-//! dead), **release** (what was reserved is given back).
+//! dead), **release** (what was reserved is given back, unless the server is there).
 //!
 //! The transaction that writes the server asks this to turn round. The volumes are the server's then: its build takes
 //! them up, and its failure or deletion gives them back. From *release* on that comes too late, and nothing is written.
+//! A request whose commit was not answered may count as failed although its server is there: the volumes stay its own.
 
 use compute_rpc::workflows::{
     HOLD_VOLUMES, HOLD_VOLUMES_VERSION, HoldVolumes as State, REQUEST_FAILED,
@@ -41,10 +42,7 @@ impl Workflow for HoldVolumes {
         _why: &Value,
     ) -> Result<(), StepError> {
         // Turned round by who wrote the server, or by an operator while there is none.
-        match records::load(env, &state.server_id).await? {
-            Some(_) => Ok(()),
-            None => volumes::release_all_of(env, &state.server_id).await,
-        }
+        free(env, state).await
     }
 }
 
@@ -59,6 +57,14 @@ async fn request(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next
 }
 
 async fn release(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    volumes::release_all_of(env, &state.server_id).await?;
+    free(env, state).await?;
     Ok(Next::Go)
+}
+
+/// Gives everything back that was reserved for the server, unless it is there.
+async fn free(env: &Env, state: &State) -> Result<(), StepError> {
+    match records::load(env, &state.server_id).await? {
+        Some(_) => Ok(()),
+        None => volumes::release_all_of(env, &state.server_id).await,
+    }
 }

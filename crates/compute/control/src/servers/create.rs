@@ -186,7 +186,7 @@ pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<C
     };
     let written = write(control, cx, &new, (&first, held), &build, nics.ports_left).await;
     if let (Err(_), Some(held)) = (&written, held) {
-        held.give_up(control, cx).await;
+        held.give_up(control, cx, false).await;
     }
     let (servers, begun) = written?;
     nudge(control, cx, &begun);

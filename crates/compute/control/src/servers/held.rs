@@ -16,8 +16,10 @@ use workflow::{Record, Status, WorkflowId};
 use super::{asked, boot, nudge};
 use crate::{Context, Control, ControlError, Result};
 
-/// How long a request may take from its first reservation until its server is written.
-const LIMIT: TimeDelta = TimeDelta::seconds(60);
+/// How long a request may take from its first reservation until its server is written. One call of the volume service
+/// may take twice [`clients::TIMEOUT`] (a minute until its answer begins, and another for its body), and is not to
+/// outlast the hold; a third minute is for what the request does beside it.
+const LIMIT: TimeDelta = TimeDelta::seconds(180);
 
 /// Volumes that are reserved for a server that is not written yet.
 #[derive(Debug)]
@@ -50,10 +52,7 @@ pub(super) async fn reserve(
         match reserved {
             Ok(attachment) => volume.attachment_id = Some(attachment),
             Err(error) => {
-                // One that did not answer may reserve it yet: that is given back when the time is over.
-                if !error.is_passing() {
-                    held.give_up(control, cx).await;
-                }
+                held.give_up(control, cx, error.is_passing()).await;
                 return Err(refused(id, error));
             }
         }
@@ -63,15 +62,9 @@ pub(super) async fn reserve(
 
 async fn begin(control: &Control, cx: &Context) -> Result<Held> {
     let server_id = uuid::Uuid::new_v4().to_string();
-    let state = HoldVolumes {
-        server_id: server_id.clone(),
-        asked: asked(cx),
-        until: sql::micros(Utc::now() + LIMIT),
-    };
-    let kind = (HOLD_VOLUMES, HOLD_VOLUMES_VERSION);
     let begun = sql::retry(|| async {
         let tx = control.db.begin().await?;
-        let begun = workflow::insert(&tx, kind, &server_id, &state).await?;
+        let begun = insert(&tx, cx, &server_id, LIMIT).await?;
         tx.commit().await?;
         Ok::<_, ControlError>(begun)
     })
@@ -80,6 +73,22 @@ async fn begin(control: &Control, cx: &Context) -> Result<Held> {
         server_id,
         workflow: begun,
     })
+}
+
+/// Writes into the journal what gives the volumes of this server back after so much time, unless it is written.
+async fn insert(
+    tx: &DatabaseTransaction,
+    cx: &Context,
+    server_id: &str,
+    after: TimeDelta,
+) -> Result<WorkflowId> {
+    let state = HoldVolumes {
+        server_id: server_id.to_owned(),
+        asked: asked(cx),
+        until: sql::micros(Utc::now() + after),
+    };
+    let kind = (HOLD_VOLUMES, HOLD_VOLUMES_VERSION);
+    Ok(workflow::insert(tx, kind, server_id, &state).await?)
 }
 
 /// Why a volume could not be reserved. The texts are Nova's.
@@ -114,18 +123,27 @@ impl Held {
         }
     }
 
-    /// The server is not written. Where that is not certain, the volumes stay the server's: the transaction that wrote
-    /// it came before this.
-    pub async fn give_up(&self, control: &Control, cx: &Context) {
+    /// The server is not written: its volumes are given back at once, or after [`LIMIT`] when a call is `unanswered`,
+    /// which may reserve one yet. Where it is not certain that the server is not written, they stay the server's: the
+    /// transaction that wrote it came before this.
+    pub async fn give_up(&self, control: &Control, cx: &Context, unanswered: bool) {
+        let after = match unanswered {
+            true => LIMIT,
+            false => TimeDelta::zero(),
+        };
         let said = sql::retry(|| async {
             let tx = control.db.begin().await?;
-            workflow::signal(&tx, self.workflow, REQUEST_FAILED, &()).await?;
+            // One that gave back what was reserved by then does not see what came later.
+            let gives = match !unanswered && self.hears(&tx).await? {
+                true => self.workflow,
+                false => insert(&tx, cx, &self.server_id, after).await?,
+            };
             tx.commit().await?;
-            Ok::<_, ControlError>(())
+            Ok::<_, ControlError>(gives)
         })
         .await;
         match said {
-            Ok(()) => nudge(control, cx, &[self.workflow]),
+            Ok(gives) => nudge(control, cx, &[gives]),
             Err(error) => tracing::warn!(
                 %error,
                 server = self.server_id,
@@ -133,12 +151,23 @@ impl Held {
             ),
         }
     }
+
+    /// Tells the workflow that the request failed; whether it looks for the volumes after that.
+    async fn hears(&self, tx: &DatabaseTransaction) -> Result<bool> {
+        if !workflow::signal(tx, self.workflow, REQUEST_FAILED, &()).await? {
+            return Ok(false);
+        }
+        let record = workflow::get(tx, self.workflow).await?;
+        Ok(record.is_some_and(|record| record.forward_from.is_none()))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use axum::Router;
+    use clients::Service;
     use compute_rpc::workflows::Asked;
+    use http::StatusCode;
     use sql::sea_orm::ConnectionTrait;
 
     use super::*;
@@ -188,6 +217,75 @@ mod tests {
                 "{ends}: {refused:?}"
             );
         }
+    }
+
+    /// What is in the journal.
+    async fn holds(control: &Control) -> Vec<HoldVolumes> {
+        let found = workflow::list(control.db.read(), &workflow::Filter::default()).await;
+        let read = |record: Record| serde_json::from_value(record.state).expect("a hold");
+        found.expect("a journal").into_iter().map(read).collect()
+    }
+
+    #[tokio::test]
+    async fn a_hold_that_does_not_look_for_volumes_any_more_is_followed_by_another() {
+        for (change, count) in [
+            ("attempts = 1", 1),
+            ("forward_from = 'release'", 2),
+            ("status = 'done'", 2),
+        ] {
+            let control = testing::control(Router::new(), Router::new(), Router::new()).await;
+            let held = begun(&control).await;
+            let change = format!("UPDATE workflow SET {change}");
+            let changed = control.db.write().execute_unprepared(&change).await;
+            changed.expect("the journal is there");
+            let cx = testing::request("os_compute_api:servers:create");
+            held.give_up(&control, &cx, false).await;
+            let all = holds(&control).await;
+            assert_eq!(all.len(), count, "{change}: {all:?}");
+            for hold in all {
+                assert_eq!(hold.server_id, "server");
+                assert!(hold.until <= Utc::now(), "{change}: at once: {hold:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_call_without_an_answer_may_reserve_yet_is_given_back_later() {
+        let mut control = testing::control(Router::new(), Router::new(), Router::new()).await;
+        let away = Router::new().fallback(|| async { StatusCode::SERVICE_UNAVAILABLE });
+        control.volume = Service::in_process("volume", away);
+        let wanted = VolumeRequest {
+            origin: Origin::Volume("v".to_owned()),
+            attachment_id: None,
+            size: None,
+            volume_type: None,
+            tag: None,
+            delete_on_termination: false,
+            boot: true,
+            boot_order: None,
+            bus: None,
+            cdrom: false,
+        };
+        let cx = testing::request("os_compute_api:servers:create");
+        let before = sql::micros(Utc::now());
+        let refused = reserve(&control, &cx, &mut [wanted]).await;
+        assert!(
+            matches!(refused, Err(ControlError::Unavailable { .. })),
+            "{refused:?}"
+        );
+        let all = holds(&control).await;
+        assert_eq!(all.len(), 2, "from the failure on, too: {all:?}");
+        assert_eq!(all[0].server_id, all[1].server_id);
+        for hold in all {
+            assert!(hold.until >= before + LIMIT, "{hold:?}");
+        }
+    }
+
+    /// A call may take the time of a service twice: see [`clients::TIMEOUT`].
+    #[test]
+    fn no_call_outlasts_the_hold() {
+        let limit = LIMIT.to_std().expect("a time ahead");
+        assert!(limit > 2 * clients::TIMEOUT);
     }
 
     #[test]

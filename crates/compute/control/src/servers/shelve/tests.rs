@@ -1,6 +1,5 @@
 //! Servers that leave their host, or come back to one, while somebody asks for their return.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Path;
@@ -9,8 +8,6 @@ use axum::{Json, Router};
 use compute_model::TaskState;
 use compute_model::shelve::Shelved;
 use serde_json::json;
-use web::policy::Guard;
-use web::{Caller, RequestId};
 
 use super::*;
 use crate::testing;
@@ -26,34 +23,6 @@ fn glance() -> Router {
         }))
     };
     Router::new().route("/v2/images/{id}", get(show))
-}
-
-/// The owner's request.
-fn request() -> Context {
-    let caller = Caller {
-        user_id: "member".to_owned(),
-        user_name: "member".to_owned(),
-        user_domain_id: "default".to_owned(),
-        user_domain_name: "Default".to_owned(),
-        project_id: Some("project".to_owned()),
-        project_name: Some("project".to_owned()),
-        project_domain_id: Some("default".to_owned()),
-        project_domain_name: Some("Default".to_owned()),
-        domain_id: None,
-        system: false,
-        roles: vec!["member".to_owned(), "reader".to_owned()],
-        service_roles: Vec::new(),
-        expires_at: chrono::Utc::now() + chrono::TimeDelta::hours(1),
-        token: "token".to_owned().into(),
-    };
-    Context {
-        caller: Arc::new(caller),
-        request_id: RequestId {
-            local: "req-1".to_owned(),
-            global: None,
-        },
-        guard: Guard::new(Some("os_compute_api:os-shelve:unshelve")),
-    }
 }
 
 /// On its host, or away from it.
@@ -81,7 +50,7 @@ async fn met(db: sql::Database, was_away: bool) -> (String, serde_json::Value) {
         put(server, was_away);
     })
     .await;
-    let cx = request();
+    let cx = testing::request("os_compute_api:os-shelve:unshelve");
     // Whoever claims the server waits for this; whoever looks at it does not.
     let tx = control.db.begin().await.expect("a transaction");
     let mut row = servers::lock(&tx, &id).await.expect("the server is there");
