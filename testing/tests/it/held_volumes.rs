@@ -217,7 +217,7 @@ async fn what_a_request_reserved_that_died_or_failed_is_given_back_and_not_befor
     assert!(said.expect("said"));
     demo.volume_is(&volume, "available").await;
 
-    // Turned round by an operator before there is a server.
+    // Turned round when there is no server, as one that was deleted soon.
     let server = reserve().await;
     let hold = held(&cloud, &server, TimeDelta::hours(1)).await;
     let turned = workflow::request_cancel_of(journal.write(), hold).await;

@@ -41,7 +41,8 @@ impl Workflow for HoldVolumes {
         state: &mut State,
         _why: &Value,
     ) -> Result<(), StepError> {
-        // Turned round by who wrote the server, or by an operator while there is none.
+        // Turned round by who wrote the server; operators cannot do it (`can_undo`). A server that is not there was
+        // deleted since.
         free(env, state).await
     }
 }
