@@ -83,8 +83,8 @@ impl Inputs<'_> {
 /// The arguments, without the program's name.
 ///
 /// # Errors
-/// `Unsupported` for a bus, card, screen or firmware that this driver does not know, `BadSpec` for a malformed MAC or
-/// a file outside the folders of images.
+/// `Unsupported` for a bus, card, screen or firmware that this driver does not know, and for more disks than a bus has
+/// room for, `BadSpec` for a malformed MAC or a file outside the folders of images.
 pub(crate) fn build(inputs: &Inputs<'_>) -> Result<Vec<String>> {
     Ok(filled(inputs)?.0.finish())
 }
@@ -303,7 +303,9 @@ pub(crate) fn check(spec: &ServerSpec, settings: &QemuSettings) -> Result<()> {
     }
     volumes::check(&spec.volumes)?;
     boot_orders(spec)?;
-    let buses = Buses::of(spec, false)?;
+    let machine = spec.machine_type.as_ref();
+    let machine = machine.unwrap_or(&settings.machine_type);
+    let buses = Buses::of(spec, chipset(machine) == Some(Chipset::Q35))?;
     buses.room(spec)?;
     buses.cds(spec)?;
     for (volume, bus) in spec.volumes.iter().zip(&buses.volumes) {

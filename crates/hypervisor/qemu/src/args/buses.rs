@@ -45,7 +45,7 @@ fn local_bus(spec: &ServerSpec, device: &DiskDevice, q35: bool) -> Result<Bus> {
     Ok(here(bus, q35))
 }
 
-/// q35 has no IDE; its disks of that kind sit on SATA.
+/// q35 has no IDE; its disks of that kind sit on SATA, and share its six ports with those of SATA.
 fn here(bus: Bus, q35: bool) -> Bus {
     match bus {
         Bus::Ide if q35 => Bus::Sata,

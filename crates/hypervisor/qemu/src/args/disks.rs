@@ -57,6 +57,8 @@ impl<'a> Own<'a> {
 pub(super) fn put<'a>(args: &'a mut Arguments, inputs: &'a Inputs<'a>) -> Result<Vec<DiskPlace>> {
     let (spec, layout) = (inputs.spec(), inputs.layout);
     let buses = Buses::of(spec, inputs.q35())?;
+    // The machine of a guest that ran before may be another one than its description now gets.
+    buses.room(spec)?;
     let places = Places::new(inputs.saved(), inputs.q35());
     buses.controllers(args, &spec.hardware, &places)?;
     let mut putter = Putter {

@@ -149,6 +149,52 @@ fn what_a_bus_cannot_have_is_refused() {
     check(&server(usual, &[usb(), usb()], usb()), &settings()).unwrap();
 }
 
+#[test]
+fn on_q35_disks_of_ide_and_sata_share_six_ports() {
+    let of = |sata: usize| {
+        let ide = std::iter::repeat_n(on(DiskBus::Ide), 3);
+        let disks: Vec<_> = ide
+            .chain(std::iter::repeat_n(on(DiskBus::Sata), sata))
+            .collect();
+        // The last two are root and swap.
+        let (beside, [root, swap]) = disks.split_last_chunk::<2>().expect("more than two");
+        server(root.clone(), beside, swap.clone())
+    };
+    let crowded = of(4);
+    assert_eq!(devices(&crowded).len(), 7, "pc has IDE");
+    let q35 = |mut spec: ServerSpec| {
+        spec.machine_type = Some("q35".parse().unwrap());
+        spec
+    };
+    assert_eq!(devices(&q35(of(3))).len(), 6);
+    let seven = |refused: Result<()>| {
+        assert!(
+            matches!(&refused, Err(DriverError::Unsupported { what }) if what == "more than six SATA disks"),
+            "{refused:?}"
+        );
+    };
+    seven(check(&q35(crowded.clone()), &settings()));
+    // A guest that ran on q35 stays on that, whatever its description and the settings say by now.
+    check(&crowded, &settings()).unwrap();
+    let record = Record {
+        machine: Some("pc-q35-7.2".parse().unwrap()),
+        ..Record::new(&crowded)
+    };
+    let settings = settings();
+    let inputs = Inputs {
+        layout: &Layout::new(Path::new("/state"), ID).unwrap(),
+        record: &record,
+        settings: &settings,
+        accel: Accel::Tcg,
+        qmp: 9,
+        agent: None,
+        taps: &[],
+        volumes: &[],
+        incoming: None,
+    };
+    seven(build(&inputs).map(drop));
+}
+
 fn told(spec: &ServerSpec) -> Vec<DiskPlace> {
     let layout = Layout::new(Path::new("/state"), ID).unwrap();
     let (record, settings) = (Record::new(spec), settings());
