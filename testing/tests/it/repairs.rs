@@ -68,6 +68,29 @@ async fn a_rescued_server_boots_from_an_image_and_is_itself_again_afterwards() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_kernel_of_a_rescue_finds_the_disk_of_the_rescue() {
+    let cloud = TestCloud::start().await;
+    let demo = cloud.demo().await;
+    let server = cloud.boot(&demo, "broken").await;
+    server.reaches("ACTIVE").await;
+    let kernel = cloud.image(&demo).await;
+    let said = json!({"kernel_id": kernel, "hw_rescue_device": "disk", "hw_rescue_bus": "scsi"});
+    let tools = demo.image_with(&said).await;
+    let rescue = json!({"rescue": {"rescue_image_ref": tools}});
+    server.action(rescue).await.expect(200);
+    server.reaches("RESCUE").await;
+    let boot = cloud.kept(&server).await.started().direct_boot;
+    let line = boot.and_then(|boot| boot.cmdline).expect("a line");
+    assert_eq!(
+        line.as_str(),
+        "root=/dev/sda console=tty0 console=ttyS0",
+        "the server's own root is /dev/vda"
+    );
+    server.delete().await.vanishes().await;
+    cloud.audit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rescue_that_cannot_be_is_refused_and_one_that_fails_leaves_the_servers_own_disk() {
     let cloud = TestCloud::start().await;
     let demo = cloud.demo().await;

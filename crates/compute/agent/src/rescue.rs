@@ -31,7 +31,8 @@ pub(crate) async fn describe(
     let unusable = |why: String| failure(code::BAD_REQUEST, Kind::ImageUnusable, why);
     let device = rescue::device(&wanted.image.properties).map_err(unusable)?;
     let (ready, holds) = images::ready_on(host, &wanted.image).await?;
-    let direct_boot = spec::direct_boot(server, &wanted.image, &ready.boot)?;
+    let root = server.rescue_name(device);
+    let direct_boot = spec::direct_boot(&wanted.image, &ready.boot, &root)?;
     described.rescue = Some(Rescue {
         number: epoch(wanted.number),
         image: spec::image_ref(ready),

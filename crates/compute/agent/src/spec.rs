@@ -188,7 +188,10 @@ fn root_disk(
         Root::Volume(boot) => boot,
     };
     let direct_boot = match image {
-        Some(image) => direct_boot(server, image, boot)?,
+        Some(image) => {
+            let root = server.root_device_name.as_deref().unwrap_or("/dev/vda");
+            direct_boot(image, boot, root)?
+        }
         None => None,
     };
     let disk = match root {
@@ -201,20 +204,19 @@ fn root_disk(
     Ok((disk, direct_boot))
 }
 
-/// The kernel of an image, where it has one, with a root disk that is called as the server's.
+/// The kernel of an image, where it has one, which finds its root disk by the name `root`.
 ///
 /// # Errors
 /// Its command line cannot be read.
 pub fn direct_boot(
-    server: &Server,
     image: &ServerImage,
     boot: &BootFiles,
+    root: &str,
 ) -> Result<Option<DirectBoot>, Failure> {
     let Some(kernel) = &boot.kernel else {
         return Ok(None);
     };
     let line: Option<CommandLine> = property_of(image, "os_command_line")?;
-    let root = server.root_device_name.as_deref().unwrap_or("/dev/vda");
     Ok(Some(DirectBoot {
         kernel: kernel.clone(),
         ramdisk: boot.ramdisk.clone(),

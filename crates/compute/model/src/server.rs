@@ -14,7 +14,7 @@ use crate::image::ServerImage;
 use crate::image_properties;
 use crate::local_disks::{self, LocalDisks};
 use crate::network::{NetworkRequest, Vif};
-use crate::rescue::Rescue;
+use crate::rescue::{self, Rescue};
 use crate::resize::Resize;
 use crate::shelve::Shelved;
 use crate::state::{PowerState, TaskState, VmState};
@@ -166,6 +166,15 @@ impl Server {
         let mut taken = self.local_names();
         taken.extend(self.volumes.iter().map(|volume| volume.device.clone()));
         next_device(&self.prefix(bus), &taken)
+    }
+
+    /// The name of the disk that it is rescued by, shown as its image says: one that comes before the other disks is
+    /// the first of the usual bus, one beside them gets the next name of its own bus.
+    pub fn rescue_name(&self, shown: Option<rescue::Device>) -> String {
+        match shown {
+            None => next_device(&self.prefix(None), &[]),
+            Some(device) => self.next_device(device.bus),
+        }
     }
 
     fn prefix(&self, bus: Option<DiskBus>) -> String {
@@ -339,6 +348,26 @@ mod tests {
         let names = ["/dev/sda", "/dev/sdb", "/dev/sdc", "/dev/sdd"];
         assert_eq!(server.local_names(), names);
         assert_eq!(server.next_device(Some(DiskBus::Virtio)), "/dev/vda");
+    }
+
+    #[test]
+    fn the_disk_of_a_rescue_is_named_after_its_own_bus() {
+        use crate::disk_device::DiskDevice;
+        let mut server = crate::testing::server("s");
+        server.local_disks.root = DiskDevice {
+            bus: Some(DiskBus::Sata),
+            ..DiskDevice::default()
+        };
+        server.root_device_name = Some("/dev/sda".to_owned());
+        // The server's disks are on virtio, but for its root.
+        assert_eq!(server.rescue_name(None), "/dev/vda");
+        let beside = |bus| {
+            let cdrom = false;
+            server.rescue_name(Some(rescue::Device { cdrom, bus }))
+        };
+        assert_eq!(beside(None), "/dev/vda");
+        assert_eq!(beside(Some(DiskBus::Scsi)), "/dev/sdb");
+        assert_eq!(beside(Some(DiskBus::Ide)), "/dev/hda");
     }
 
     #[test]
