@@ -1,5 +1,6 @@
 //! Servers that are rescued, and servers that are made anew.
 
+use http::Method;
 use hypervisor_fake::Verb;
 use serde_json::{Value, json};
 use testing::TestCloud;
@@ -211,6 +212,12 @@ async fn a_rebuilt_server_is_new_and_keeps_its_id_ports_and_place() {
         Some(hypervisor::DiskBus::Scsi),
         "the new image's words count"
     );
+    let admin = cloud.admin().await;
+    let path = format!("/servers/{}", server.id);
+    let shown = admin.compute("latest", Method::GET, &path, None).await;
+    let shown = shown.expect(200);
+    let root = &shown["server"]["OS-EXT-SRV-ATTR:root_device_name"];
+    assert_eq!(root, "/dev/sda", "its root is named after the new bus");
     assert!(new.epoch > old.epoch);
 
     // Stopped, it stays so. Older versions answer less.

@@ -56,6 +56,18 @@ async fn holds(cloud: &TestCloud, server: &Server, volume: &str, what: char) {
     assert!(guest.volumes[0].boot && guest.volumes[0].id == volume);
 }
 
+/// The name of its root, which its volume has as well.
+async fn root_name(cloud: &TestCloud, server: &Server) -> String {
+    let admin = cloud.admin().await;
+    let path = format!("/servers/{}", server.id);
+    let shown = admin.compute("latest", Method::GET, &path, None).await;
+    let root = shown.expect(200)["server"]["OS-EXT-SRV-ATTR:root_device_name"].take();
+    let path = format!("{path}/os-volume_attachments");
+    let answer = admin.compute("latest", Method::GET, &path, None).await;
+    assert_eq!(answer.expect(200)["volumeAttachments"][0]["device"], root);
+    root.as_str().expect("a name").to_owned()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_root_volume_gets_the_image_of_a_rebuild_from_2_93_on() {
     let cloud = TestCloud::start().await;
@@ -93,6 +105,7 @@ async fn a_root_volume_gets_the_image_of_a_rebuild_from_2_93_on() {
         Some(hypervisor::DiskBus::Scsi),
         "the new image's words count"
     );
+    assert_eq!(root_name(&cloud, &server).await, "/dev/sda");
     let shown = demo.volume_is(&volume, "in-use").await;
     assert_eq!(shown["volume_image_metadata"]["image_id"], json!(second));
     let action = server.last_action(&cloud.admin().await).await;
@@ -110,6 +123,7 @@ async fn a_root_volume_gets_the_image_of_a_rebuild_from_2_93_on() {
     server.reaches("SHUTOFF").await;
     server.start().await.reaches("ACTIVE").await;
     holds(&cloud, &server, &volume, 'a').await;
+    assert_eq!(root_name(&cloud, &server).await, "/dev/vda");
     server.delete().await.vanishes().await;
     until("the volume goes with it", async || {
         demo.all_volumes().await.is_empty().then_some(())

@@ -188,10 +188,7 @@ fn root_disk(
         Root::Volume(boot) => boot,
     };
     let direct_boot = match image {
-        Some(image) => {
-            let root = server.root_device_name.as_deref().unwrap_or("/dev/vda");
-            direct_boot(image, boot, root)?
-        }
+        Some(image) => direct_boot(image, boot, server.root_device())?,
         None => None,
     };
     let disk = match root {

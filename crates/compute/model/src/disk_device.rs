@@ -62,6 +62,12 @@ pub fn name_prefix(bus: DiskBus) -> &'static str {
     }
 }
 
+/// The name of the first disk on a bus: `/dev/vda`.
+#[must_use]
+pub fn first_name(bus: DiskBus) -> String {
+    format!("/dev/{}a", name_prefix(bus))
+}
+
 /// Where a guest finds one of its disks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskPlace {

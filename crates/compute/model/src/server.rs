@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::disk_device::{DiskPlace, name_prefix};
+use crate::disk_device::{DiskPlace, first_name, name_prefix};
 use crate::fault::Fault;
 use crate::flavor::Flavor;
 use crate::hardware::DiskBus;
@@ -149,11 +149,40 @@ impl Server {
             .unwrap_or(DiskBus::Virtio)
     }
 
+    /// It is one of this image from now on: the one that its root is made of, or that a root volume holds. The root is
+    /// called after the image's bus where nobody named another.
+    pub fn set_image(&mut self, image: ServerImage) {
+        match self.boots_from_volume() {
+            true => self.volume_image = Some(image),
+            false => self.image = Some(image),
+        }
+        let name = self.root_name();
+        for root in self.volumes.iter_mut().filter(|volume| volume.boot) {
+            root.device.clone_from(&name);
+        }
+        self.root_device_name = Some(name);
+    }
+
+    /// The name of the disk that it boots from, which is the first one of its bus. Its record keeps it
+    /// (`root_device_name`): set that with what changes the bus ([`Server::set_image`]).
+    fn root_name(&self) -> String {
+        let root = self.volumes.iter().find(|volume| volume.boot);
+        let own = match self.boots_from_volume() {
+            true => root.and_then(|root| root.bus),
+            false => self.local_disks.root.bus,
+        };
+        first_name(own.unwrap_or_else(|| self.disk_bus()))
+    }
+
+    /// The name of its root, as its record has it.
+    pub fn root_device(&self) -> &str {
+        self.root_device_name.as_deref().unwrap_or("/dev/vda")
+    }
+
     /// The names of its local disks, each the first free one of its bus: the root, then those of
     /// [`LocalDisks::beside_root`].
     pub fn local_names(&self) -> Vec<String> {
-        let root = self.root_device_name.clone();
-        let mut names = vec![root.unwrap_or_else(|| "/dev/vda".to_owned())];
+        let mut names = vec![self.root_device().to_owned()];
         for (_, device) in self.local_disks.beside_root(&self.flavor) {
             names.push(next_device(&self.prefix(device.bus), &names));
         }
@@ -172,7 +201,7 @@ impl Server {
     /// the first of the usual bus, one beside them gets the next name of its own bus.
     pub fn rescue_name(&self, shown: Option<rescue::Device>) -> String {
         match shown {
-            None => next_device(&self.prefix(None), &[]),
+            None => first_name(self.disk_bus()),
             Some(device) => self.next_device(device.bus),
         }
     }
@@ -348,6 +377,53 @@ mod tests {
         let names = ["/dev/sda", "/dev/sdb", "/dev/sdc", "/dev/sdd"];
         assert_eq!(server.local_names(), names);
         assert_eq!(server.next_device(Some(DiskBus::Virtio)), "/dev/vda");
+    }
+
+    #[test]
+    fn a_root_is_named_after_the_bus_of_a_new_image_unless_it_has_its_own() {
+        let on = |bus: &str| ServerImage {
+            properties: BTreeMap::from([("hw_disk_bus".to_owned(), bus.to_owned())]),
+            ..ServerImage::default()
+        };
+        let mut server = crate::testing::server("s");
+        server.image = Some(on("virtio"));
+        server.set_image(on("scsi"));
+        assert_eq!(server.root_device(), "/dev/sda");
+        server.set_image(ServerImage::default());
+        assert_eq!(server.root_device(), "/dev/vda");
+        server.local_disks.root.bus = Some(DiskBus::Ide);
+        server.set_image(on("scsi"));
+        assert_eq!(server.root_device(), "/dev/hda");
+        assert_eq!(server.image, Some(on("scsi")));
+        assert_eq!(server.volume_image, None);
+
+        let volume = |boot, bus| AttachedVolume {
+            attachment_id: "a".to_owned(),
+            volume_id: "v".to_owned(),
+            bdm_uuid: "b".to_owned(),
+            device: "/dev/vdz".to_owned(),
+            tag: None,
+            delete_on_termination: false,
+            boot,
+            boot_order: None,
+            bus,
+            cdrom: false,
+            connection: None,
+            detaching: false,
+        };
+        server.image = None;
+        server.volumes = vec![volume(true, None), volume(false, None)];
+        server.set_image(on("scsi"));
+        assert_eq!(server.root_device(), "/dev/sda");
+        assert_eq!(server.volumes[0].device, "/dev/sda");
+        assert_eq!(server.volumes[1].device, "/dev/vdz");
+        assert_eq!(
+            (&server.image, &server.volume_image),
+            (&None, &Some(on("scsi")))
+        );
+        server.volumes[0].bus = Some(DiskBus::Virtio);
+        server.set_image(on("scsi"));
+        assert_eq!(server.root_device(), "/dev/vda");
     }
 
     #[test]

@@ -134,7 +134,7 @@ pub(super) async fn spawn(
         return Err(Why::plain(Kind::Deleted).into());
     };
     if let Some(image) = &state.shelved_image {
-        server.image = Some(image.clone());
+        server.set_image(image.clone());
     }
     let on = server.host.clone().unwrap_or_default();
     let (node_id, epoch) = (server.node_id.clone(), server.epoch);

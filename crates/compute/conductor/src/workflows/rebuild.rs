@@ -195,7 +195,7 @@ async fn look_at_volume(env: &Env, cx: &StepContext, state: &mut State) -> Resul
         records::change(cx, &state.server_id, None, |server| {
             let ours = holds(server, state);
             if ours {
-                server.volume_image = Some(state.image.clone());
+                server.set_image(state.image.clone());
             }
             ours
         })
@@ -241,7 +241,7 @@ async fn connect(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next,
     let changed = records::finish(cx, state, &state.server_id, None, |server| {
         let ours = holds(server, state);
         if ours {
-            server.volume_image = Some(state.image.clone());
+            server.set_image(state.image.clone());
             server.epoch = state.epoch + 1;
         }
         ours

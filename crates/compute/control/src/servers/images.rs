@@ -153,10 +153,7 @@ fn of_volumes(server: &Server, image: Snapshot, name: &str) -> SnapshotVolumes {
         image,
         name: name.to_owned(),
         bus: bus.unwrap_or("virtio").to_owned(),
-        root_device: server
-            .root_device_name
-            .clone()
-            .unwrap_or_else(|| "/dev/vda".to_owned()),
+        root_device: server.root_device().to_owned(),
         volumes,
     }
 }

@@ -89,7 +89,7 @@ pub async fn rebuild(
     };
     let change = |server: &mut Server| {
         if let Some(image) = image.as_ref().filter(|_| !on_volume) {
-            server.image = Some(image.clone());
+            server.set_image(image.clone());
         }
         if let Some(key) = &key {
             server.key.clone_from(key);

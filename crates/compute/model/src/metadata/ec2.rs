@@ -117,7 +117,7 @@ fn tree(guest: &Guest, version: &str) -> Value {
         put("instance-type", json!(server.flavor.name));
     }
     if since("2007-12-15") {
-        let root = server.root_device_name.as_deref().unwrap_or("/dev/vda");
+        let root = server.root_device();
         let mut devices = json!({"ami": root.trim_start_matches("/dev/"), "root": root});
         let beside = server.local_disks.beside_root(&server.flavor);
         let names = server.local_names();

@@ -39,7 +39,7 @@ pub async fn make(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next
             _ => made(env, cx, state, number, wanted).await?,
         };
         let device = match wanted.boot {
-            true => root_device(&server),
+            true => server.root_device().to_owned(),
             false => server.next_device(wanted.bus),
         };
         let planned = wanted.attachment_id.as_deref();
@@ -67,11 +67,6 @@ pub async fn make(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next
     })
     .await?;
     Ok(Next::Go)
-}
-
-fn root_device(server: &Server) -> String {
-    let root = server.root_device_name.clone();
-    root.unwrap_or_else(|| "/dev/vda".to_owned())
 }
 
 /// The volume that is made as `number`, when it can be used.

@@ -52,8 +52,7 @@ pub(in crate::servers) fn root_name(
     let root = volumes.iter().find(|volume| volume.boot);
     let own = root.map_or(local.root.bus, |root| root.bus);
     let bus = own.or_else(|| of_image(properties, "hw_disk_bus"));
-    let bus = bus.unwrap_or(DiskBus::Virtio);
-    format!("/dev/{}a", disk_device::name_prefix(bus))
+    disk_device::first_name(bus.unwrap_or(DiskBus::Virtio))
 }
 
 /// Whether the hardware of a server has the buses of its disks.
