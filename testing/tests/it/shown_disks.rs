@@ -6,7 +6,7 @@ use http::{Method, Request};
 use hypervisor::{DiskBus, DiskDevice};
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use testing::{Server, TestCloud, User};
+use testing::{Server, TestCloud, User, until};
 use tower::ServiceExt;
 
 use crate::local_disks::{NEW, after_each_start, ask, blank, flavor, root, with};
@@ -132,6 +132,24 @@ async fn disks_sit_on_their_buses_and_guests_find_those_with_tags() {
     server.reaches("ACTIVE").await;
     let started = device("pci", "0000:00:08.0", json!(more), "more");
     assert_eq!(by_service(&cloud, &server).await[4], started);
+
+    // It loses that place with the volume.
+    let one = format!("{path}/{more}");
+    let lost = demo.compute("latest", Method::DELETE, &one, None).await;
+    lost.expect(202);
+    until("the server does not have it", || async {
+        let listed = demo.compute("latest", Method::GET, &path, None).await;
+        let listed = listed.expect(200)["volumeAttachments"].take();
+        (listed.as_array().map(Vec::len) == Some(1)).then_some(())
+    })
+    .await;
+    let made = demo
+        .compute("latest", Method::POST, &path, Some(&body))
+        .await;
+    made.expect(202);
+    demo.volume_is(&more, "in-use").await;
+    server.reaches("ACTIVE").await;
+    assert_eq!(by_service(&cloud, &server).await[4], plugged);
     server.delete().await.vanishes().await;
     demo.volume_is(&data, "available").await;
     demo.volume_is(&more, "available").await;

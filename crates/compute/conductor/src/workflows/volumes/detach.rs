@@ -171,6 +171,10 @@ async fn settle(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next,
             server
                 .volumes
                 .retain(|known| known.attachment_id != state.volume.attachment_id);
+            // Attached again, it sits elsewhere.
+            server
+                .disk_places
+                .retain(|place| place.disk != state.volume.volume_id);
             true
         },
     )
