@@ -147,14 +147,6 @@ pub fn next_device(prefix: &str, taken: &[String]) -> String {
     names.find(|name| !taken.contains(name)).unwrap_or_default()
 }
 
-/// What the names of disks on the bus of this one begin with, its folder included: `/dev/vd` of `/dev/vda`.
-pub fn prefix_of(device: &str) -> String {
-    let folder = device.trim_end_matches(char::is_alphabetic);
-    let letters = device.strip_prefix(folder).unwrap_or_default();
-    let prefix = letters.get(..2).unwrap_or("vd");
-    format!("{folder}{prefix}")
-}
-
 /// `a` to `z`, then `aa`, as Linux counts disks.
 fn suffix(number: usize) -> String {
     let letter = char::from(b'a' + u8::try_from(number % 26).unwrap_or_default());
@@ -182,9 +174,6 @@ mod tests {
             "/dev/vdc"
         );
         assert_eq!(next("/dev/sd", &["/dev/vda"]), "/dev/sda");
-        assert_eq!(prefix_of("/dev/vda"), "/dev/vd");
-        assert_eq!(prefix_of("sdb"), "sd");
-        assert_eq!(prefix_of("/dev/"), "/dev/vd");
         assert_eq!(
             (suffix(25), suffix(26), suffix(27)),
             ("z".into(), "aa".into(), "ab".into())
