@@ -48,5 +48,10 @@ pub use spec::{
     ImageRef, Nic, Rescue, RescueDevice, RootDisk, ServerSpec, Tap, Volume, VolumeSource, parse_id,
 };
 
+/// What the disks of a server on its host are called, by agents and drivers: in [`DiskPlace`], and by QEMU.
+pub mod disk_names {
+    pub use compute_model::local_disks::{ROOT, SWAP, ephemeral_name};
+}
+
 /// The result of every driver call.
 pub type Result<T> = std::result::Result<T, DriverError>;

@@ -7,6 +7,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
+use hypervisor::disk_names::ephemeral_name;
 use hypervisor::qcow2::{self, Backing};
 use hypervisor::{DriverError, ImageRef, Result, RootDisk};
 
@@ -99,7 +100,7 @@ pub(crate) fn ensure(ground: &Ground<'_>, record: &Record) -> Result<()> {
         let (path, size) = (layout.ephemeral(number), disk.size_gb << 30);
         match disk.guest_format {
             Some(kind) if !path.exists() => {
-                format::make(ground, &path, size, (kind, &format!("ephemeral{number}")))?;
+                format::make(ground, &path, size, (kind, &ephemeral_name(number)))?;
             }
             _ => ensure_size(ground, record, &path, size, None)?,
         }

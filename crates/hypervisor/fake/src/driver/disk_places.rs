@@ -1,6 +1,7 @@
 //! Where simulated guests find their disks: the n-th disk, counted from 0, has the n-th place of its bus.
 
 use async_trait::async_trait;
+use hypervisor::disk_names::{ROOT, SWAP, ephemeral_name};
 use hypervisor::{DiskBus, DiskPlace, DiskPlaces, PlaceBus, Result, ServerSpec, parse_id};
 
 use super::FakeDriver;
@@ -14,13 +15,13 @@ impl DiskPlaces for FakeDriver {
         parse_id(&spec.id)?;
         let spec = spec.started();
         let root = spec.root_disk.iter().map(|_| &spec.root_device);
-        let root = root.map(|device| ("root".to_owned(), device.bus, device.tag.is_some()));
+        let root = root.map(|device| (ROOT.to_owned(), device.bus, device.tag.is_some()));
         let ephemeral = spec.ephemeral.iter().enumerate().map(|(number, disk)| {
-            let name = format!("ephemeral{number}");
+            let name = ephemeral_name(number);
             (name, disk.device.bus, disk.device.tag.is_some())
         });
         let device = &spec.swap_device;
-        let swap = ("swap".to_owned(), device.bus, device.tag.is_some());
+        let swap = (SWAP.to_owned(), device.bus, device.tag.is_some());
         let swap = (spec.swap_mb > 0).then_some(swap);
         let volumes = spec.volumes.iter();
         let volumes = volumes.map(|volume| (volume.id.clone(), volume.bus, volume.tag.is_some()));

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use hypervisor::disk_names::{ROOT, SWAP, ephemeral_name};
 use hypervisor::{DiskDevice, DiskPlace, DriverError, Rescue, Result, ServerSpec, Volume};
 use serde_json::{Value, json};
 
@@ -81,10 +82,10 @@ pub(super) fn put<'a>(args: &'a mut Arguments, inputs: &'a Inputs<'a>) -> Result
         putter.args.blockdev(&node);
         let boot = !spec.volumes.iter().any(|volume| volume.boot);
         let order = tried(boot.then_some(0));
-        putter.own(&Own::of("root", buses.root, &spec.root_device, order))?;
+        putter.own(&Own::of(ROOT, buses.root, &spec.root_device, order))?;
     }
     for (number, (ephemeral, bus)) in spec.ephemeral.iter().zip(&buses.ephemeral).enumerate() {
-        let node = format!("ephemeral{number}");
+        let node = ephemeral_name(number);
         let file = file_node(&layout.ephemeral(number), false)?;
         putter.args.blockdev(&json!({"driver": "qcow2", "node-name": node, "discard": "unmap", "file": file, "backing": null}));
         let device = &ephemeral.device;
@@ -92,15 +93,10 @@ pub(super) fn put<'a>(args: &'a mut Arguments, inputs: &'a Inputs<'a>) -> Result
     }
     if spec.swap_mb > 0 {
         let file = file_node(&layout.swap(), false)?;
-        let node = json!({"driver": "raw", "node-name": "swap", "file": file});
+        let node = json!({"driver": "raw", "node-name": SWAP, "file": file});
         putter.args.blockdev(&node);
         let device = &spec.swap_device;
-        putter.own(&Own::of(
-            "swap",
-            buses.swap,
-            device,
-            tried(device.boot_order),
-        ))?;
+        putter.own(&Own::of(SWAP, buses.swap, device, tried(device.boot_order)))?;
     }
     for (number, (volume, bus)) in spec.volumes.iter().zip(&buses.volumes).enumerate() {
         let order = tried(volume.boot.then_some(0).or(volume.boot_order));
@@ -254,7 +250,7 @@ pub(crate) fn volume_device(
 
 /// The root disk: our overlay, with every file below it and every format named.
 pub(crate) fn root_node(layout: &Layout, base: Option<&Base>, read_only: bool) -> Result<Value> {
-    overlay_node("root", &layout.root_disk(), base, read_only)
+    overlay_node(ROOT, &layout.root_disk(), base, read_only)
 }
 
 fn overlay_node(name: &str, file: &Path, base: Option<&Base>, read_only: bool) -> Result<Value> {

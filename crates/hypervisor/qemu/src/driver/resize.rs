@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use hypervisor::disk_names::{ROOT, ephemeral_name};
 use hypervisor::{DriverError, EventKind, GuestFacts, Resize, Result, ServerSpec, StopHow};
 use serde_json::json;
 
@@ -26,11 +27,9 @@ fn kept_disks(layout: &Layout, record: &Record, before: &Before) -> Vec<Disk> {
     };
     let root = before
         .root
-        .then(|| (layout.root_disk(), node("root".to_owned())));
-    let more = (0..before.ephemeral).map(|number| {
-        let name = format!("ephemeral{number}");
-        (layout.ephemeral(number), node(name))
-    });
+        .then(|| (layout.root_disk(), node(ROOT.to_owned())));
+    let more = (0..before.ephemeral)
+        .map(|number| (layout.ephemeral(number), node(ephemeral_name(number))));
     root.into_iter().chain(more).collect()
 }
 

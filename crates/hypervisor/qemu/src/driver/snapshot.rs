@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use hypervisor::disk_names::ROOT;
 use hypervisor::{DriverError, PowerState, Quiesce, Result, Snapshot, SnapshotFacts, qcow2};
 use serde_json::{Value, json};
 
@@ -175,7 +176,7 @@ pub(super) async fn clear(guest: &Guest) -> Result<()> {
 
 async fn backup(layout: &Layout, guest: &Guest, quiesce: Quiesce) -> Result<()> {
     let job = json!({
-        "job-id": JOB, "device": "root", "target": NODE, "sync": "full",
+        "job-id": JOB, "device": ROOT, "target": NODE, "sync": "full",
         "auto-finalize": true, "auto-dismiss": false,
     });
     // The copy shows the disk as it is when the job begins: only that long are its file systems held still.
