@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use telemetry::Checks;
-use web::{Authenticator, request_id};
+use web::{Authenticator, body, request_id};
 
 use crate::companions::Companions;
 use crate::health;
@@ -63,12 +63,9 @@ async fn no_such_method() -> Response {
 }
 
 fn fault(status: StatusCode, message: &str) -> Response {
-    let title = status.canonical_reason().unwrap_or("Error");
-    let code = status.as_u16();
-    let body = serde_json::json!({"error": {"code": code, "title": title, "message": message}});
     let id = request_id::of(&HeaderMap::new()).local;
-    tracing::info!(%id, status = code, "answered at the front door");
-    let mut response = (status, axum::Json(body)).into_response();
+    tracing::info!(%id, status = status.as_u16(), "answered at the front door");
+    let mut response = body::json(status, &body::fault(status, message));
     let id = HeaderValue::from_str(&id).expect("an id is plain ASCII");
     response.headers_mut().insert(request_id::HEADER, id);
     response

@@ -164,11 +164,7 @@ impl IntoResponse for Fault {
         } else {
             self.to_string()
         };
-        let body = serde_json::json!({"error": {
-            "code": status.as_u16(),
-            "title": status.canonical_reason().unwrap_or("Error"),
-            "message": message,
-        }});
+        let body = web::body::fault(status, &message);
         let mut response = web::body::json(status, &body);
         if let Fault::Busy(Busy::Yours(seconds) | Busy::Everybodys(seconds)) = self {
             let after = HeaderValue::from(seconds);

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::body;
 use crate::policy::Subject;
 
 /// An authenticated caller: what its token says. Having one is the proof that a token was checked.
@@ -139,25 +140,20 @@ fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// The answer to a request whose caller could not be found.
 pub fn refuse(error: &AuthError, identity_url: &str) -> Response {
-    let (status, title, message) = match error {
+    let (status, message) = match error {
         AuthError::Unauthorized => (
             StatusCode::UNAUTHORIZED,
-            "Unauthorized",
             "The request you have made requires authentication.",
         ),
         AuthError::Unavailable(why) => {
             tracing::error!(why, "cannot check a token");
             (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "Service Unavailable",
                 "The Keystone service is temporarily unavailable.",
             )
         }
     };
-    let body = serde_json::json!({
-        "error": {"code": status.as_u16(), "title": title, "message": message}
-    });
-    let mut response = (status, axum::Json(body)).into_response();
+    let mut response = body::json(status, &body::fault(status, message));
     if status == StatusCode::UNAUTHORIZED {
         let value = format!("Keystone uri=\"{identity_url}\"");
         if let Ok(value) = value.parse() {

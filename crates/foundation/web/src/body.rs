@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
+use serde_json::Value;
 
 /// Largest request body that an API reads, in bytes; uploads stream and are not bound by it.
 /// oslo.middleware's default (`max_request_body_size`).
@@ -67,6 +68,19 @@ async fn discard(mut body: Body) {
     let _ = tokio::time::timeout(DISCARD_TIME, all).await;
 }
 
+/// The body of a refusal in the form of the identity service, which every client reads first: that of the service
+/// itself, and of what answers where it is not known which service a request was meant for.
+#[must_use]
+pub fn fault(status: StatusCode, message: &str) -> Value {
+    serde_json::json!({"error": {"code": status.as_u16(), "title": title(status), "message": message}})
+}
+
+/// What a status is called.
+pub(crate) fn title(status: StatusCode) -> &'static str {
+    // Those that HTTP does not name.
+    status.canonical_reason().unwrap_or("Error")
+}
+
 /// A JSON answer.
 pub fn json<T: Serialize>(status: StatusCode, value: &T) -> Response {
     match serde_json::to_vec(value) {
@@ -89,6 +103,17 @@ pub fn json<T: Serialize>(status: StatusCode, value: &T) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fault_says_its_status_in_numbers_and_words() {
+        for (code, title) in [(404, "Not Found"), (599, "Error")] {
+            let status = StatusCode::from_u16(code).expect("a status");
+            assert_eq!(
+                fault(status, "why"),
+                serde_json::json!({"error": {"code": code, "title": title, "message": "why"}})
+            );
+        }
+    }
 
     #[tokio::test]
     async fn a_body_that_never_ends_is_given_up() {

@@ -25,6 +25,7 @@ use http::{HeaderMap, StatusCode};
 use hyper::body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
+use crate::body;
 use crate::request_id::{self, HEADER};
 
 /// How long the answer to a refused head may take, with what the client still sends: a connection that is closed on
@@ -316,12 +317,8 @@ fn written(status: StatusCode, error: &str, id: &str) -> Vec<u8> {
         || format!("The head of the request could not be read: {error}."),
         |(_, message)| (*message).to_owned(),
     );
-    let (code, title) = (
-        status.as_u16(),
-        status.canonical_reason().unwrap_or("Error"),
-    );
-    let body = serde_json::json!({"error": {"code": code, "title": title, "message": message}});
-    let body = body.to_string();
+    let (code, title) = (status.as_u16(), body::title(status));
+    let body = body::fault(status, &message).to_string();
     let (length, date) = (body.len(), chrono::Utc::now());
     let date = date.format("%a, %d %b %Y %H:%M:%S GMT");
     let answer = format!(
