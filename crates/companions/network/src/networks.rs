@@ -93,7 +93,6 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<networks::Mod
         created_at: now,
         updated_at: now,
         revision: 1,
-        uplink: true,
     };
     take_provider(cx, attrs, &mut row)?;
     store::insert(tx, row.clone()).await?;
@@ -236,6 +235,8 @@ pub async fn update(
     attrs.put_flag("is_default", &mut row.is_default);
     if let Some(mtu) = wanted_mtu(attrs, cx.core.settings.mtu)? {
         row.mtu = mtu;
+        // Who makes a subnet on it holds it too.
+        store::hold::<networks::Entity>(tx, &row.id).await?;
         let on_it = subnets::Entity::find()
             .filter(subnets::Column::NetworkId.eq(&row.id))
             .all(tx)
@@ -265,7 +266,6 @@ pub async fn update(
     if let Some(external) = attrs.get("router:external").and_then(Value::as_bool) {
         if external && !sharing::has_uplink(tx, &row.id).await? {
             cx.core.host.admit_network(tx, &row.id).await?;
-            row.uplink = true;
         }
         crate::sharing::set_open(tx, &row.project_id, &row.id, Access::External, external).await?;
     }

@@ -159,7 +159,9 @@ pub fn parameters() -> Vec<Parameters> {
             calls: &["GET /v2.0/auto-allocated-topology/{project}"],
             known: vec![Parameter::new(
                 "fields",
-                Fate::Within("`dry-run`: only whether a topology could be made"),
+                Fate::Within(
+                    "members that are wanted; `dry-run`: only whether a topology could be made",
+                ),
             )],
             unknown: IGNORED,
         },

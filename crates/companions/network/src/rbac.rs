@@ -4,7 +4,7 @@ use sql::sea_orm::{ActiveModelTrait, ColumnTrait, Condition, EntityTrait, IntoAc
 
 use crate::attributes::Attrs;
 use crate::core::Cx;
-use crate::db::sharing::{EVERYBODY, has_uplink, is_external, of_object, reaches};
+use crate::db::sharing::{EVERYBODY, makes_uplink, of_object, reaches};
 use crate::db::store::{self, Tx};
 use crate::fault::{Fault, Result, kinds, missing};
 use crate::sharing::{free_of_use, owner_of};
@@ -48,6 +48,7 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<rbac_policies
         object_id: attrs.text("object_id"),
         action,
         target_project: attrs.text("target_tenant"),
+        uplink: cx.is_admin(),
     };
     let owner = owner_of(tx, row.object_type, &row.object_id).await?;
     let same = of_object(tx, &row.object_id).await?;
@@ -67,7 +68,10 @@ pub async fn create(cx: &Cx<'_>, tx: &Tx, attrs: &Attrs) -> Result<rbac_policies
         return Err(Fault::DuplicateRbac);
     }
     match row.object_type {
-        Shareable::Network if row.action == Access::External => uplink(cx, tx, &row).await?,
+        // The network's ranges may take nothing from the host that becomes its way out.
+        Shareable::Network if makes_uplink(&row) && !same.iter().any(makes_uplink) => {
+            cx.core.host.admit_network(tx, &row.object_id).await?;
+        }
         Shareable::SubnetPool => scope_is_open(tx, &row).await?,
         Shareable::Network | Shareable::SecurityGroup | Shareable::AddressScope => {}
     }
@@ -90,27 +94,6 @@ async fn is_open(tx: &Tx, row: &rbac_policies::Model) -> Result<bool> {
             scope.await?.shared
         }
     })
-}
-
-/// Decides whether this host is the way out of a network that becomes external by a policy: where an operator makes it,
-/// and its ranges take nothing from the host. A network that its owner opens to others gets nothing of the host.
-async fn uplink(cx: &Cx<'_>, tx: &Tx, row: &rbac_policies::Model) -> Result<()> {
-    let id = row.object_id.as_str();
-    let operator = cx.is_admin();
-    let stays = match operator {
-        true => has_uplink(tx, id).await?,
-        false => is_external(tx, id).await?,
-    };
-    if stays {
-        return Ok(());
-    }
-    if operator {
-        cx.core.host.admit_network(tx, id).await?;
-    }
-    let mut network = store::get::<networks::Entity>(tx, &kinds::NETWORK, id).await?;
-    network.uplink = operator;
-    store::save(tx, network).await?;
-    Ok(())
 }
 
 /// Refuses to share a pool with a project that may not use the pool's address scope.
@@ -155,6 +138,13 @@ pub async fn update(
         };
         if all.iter().any(same) {
             return Err(Fault::DuplicateRbac);
+        }
+        if row.object_type == Shareable::SubnetPool {
+            let then = rbac_policies::Model {
+                target_project: target.clone(),
+                ..row.clone()
+            };
+            scope_is_open(tx, &then).await?;
         }
         let widened = target == EVERYBODY && row.action == Access::Shared;
         if !widened {

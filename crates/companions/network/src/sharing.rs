@@ -1,6 +1,9 @@
 //! Opening objects to others and closing them again: what somebody uses stays open.
 
-use sql::sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect};
+use sql::sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter,
+    QuerySelect,
+};
 
 use crate::db::sharing::{EVERYBODY, of_object, reaches};
 use crate::db::store::{self, Tx};
@@ -27,6 +30,8 @@ pub async fn open_to_all(
         object_id: id.to_owned(),
         action: access,
         target_project: EVERYBODY.to_owned(),
+        // Only operators open a network as external to everybody.
+        uplink: true,
     };
     store::insert(tx, row).await
 }
@@ -43,6 +48,16 @@ pub async fn set_open(
     let to_all = |p: &&rbac_policies::Model| p.action == access && p.target_project == EVERYBODY;
     match (policies.iter().find(to_all), open) {
         (None, true) => open_to_all(tx, owner, Shareable::Network, network, access).await,
+        // An operator may have widened the policy of a member.
+        (Some(policy), true) if !policy.uplink => {
+            let uplink = rbac_policies::Model {
+                uplink: true,
+                ..policy.clone()
+            };
+            let values = uplink.into_active_model().reset_all();
+            rbac_policies::Entity::update(values).exec(tx).await?;
+            Ok(())
+        }
         (Some(policy), false) => {
             free_of_use(tx, policy, &policies).await?;
             store::delete::<rbac_policies::Entity>(tx, &policy.id).await

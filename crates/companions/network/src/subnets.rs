@@ -12,7 +12,7 @@ use crate::core::{Core, Cx};
 use crate::db::sharing;
 use crate::db::store::{self, Tx, read_json};
 use crate::dhcp;
-use crate::fault::{Fault, Result};
+use crate::fault::{Fault, Result, kinds, missing};
 use crate::owners;
 use crate::pools;
 use crate::ranges::{self, Pool, Route, range};
@@ -41,7 +41,10 @@ pub async fn create(
     let others = addresses::subnets_locked(tx, &network.id).await?;
     let (cidr, pool_id) = choose_range(cx, tx, attrs).await?;
     let version = if cidr.addr().is_ipv4() { 4 } else { 6 };
-    crate::networks::carries(&network.id, network.mtu, version == 6)?;
+    // Held, so that its packets stay as large: who changes that looks at the subnets.
+    let held = store::hold::<networks::Entity>(tx, &network.id).await?;
+    let held = held.ok_or_else(|| missing(&kinds::NETWORK, network.id.as_str()))?;
+    crate::networks::carries(&held.id, held.mtu, version == 6)?;
     if let Some(wanted) = attrs.number("ip_version")
         && wanted != version
     {

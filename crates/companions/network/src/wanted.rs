@@ -12,13 +12,14 @@ use serde::Deserialize;
 use sql::sea_orm::EntityTrait;
 
 use crate::core::Core;
+use crate::db::sharing::makes_uplink;
 use crate::db::store::read_json;
 use crate::dns;
 use crate::fault::{Fault, Result};
 use crate::owners;
 use crate::ranges::Route;
 use crate::tables::*;
-use crate::words::{Access, Direction, Ethertype, Transport, VifType};
+use crate::words::{Direction, Ethertype, Transport, VifType};
 
 /// The tables, as one picture.
 struct Picture {
@@ -31,7 +32,8 @@ struct Picture {
     routers: Vec<routers::Model>,
     floating: Vec<floatingips::Model>,
     forwardings: Vec<port_forwardings::Model>,
-    external: BTreeSet<String>,
+    /// Networks whose way out is this host.
+    uplinks: BTreeSet<String>,
 }
 
 impl Picture {
@@ -47,7 +49,7 @@ impl Picture {
             routers: routers::Entity::find().all(db).await?,
             floating: floatingips::Entity::find().all(db).await?,
             forwardings: port_forwardings::Entity::find().all(db).await?,
-            external: BTreeSet::new(),
+            uplinks: BTreeSet::new(),
         };
         for subnet in subnets::Entity::find().all(db).await? {
             picture
@@ -74,8 +76,8 @@ impl Picture {
                 .push(rule);
         }
         for policy in rbac_policies::Entity::find().all(db).await? {
-            if policy.action == Access::External {
-                picture.external.insert(policy.object_id);
+            if makes_uplink(&policy) {
+                picture.uplinks.insert(policy.object_id);
             }
         }
         for ips in picture.ips.values_mut() {
@@ -182,7 +184,7 @@ fn network_of(core: &Core, picture: &Picture, network: &networks::Model) -> Resu
             .filter(|port| port.network_id == network.id)
     };
     let server = on_it().find(|port| port.device_owner == owners::DHCP);
-    let external = picture.external.contains(&network.id);
+    let uplink = picture.uplinks.contains(&network.id);
     let domain = dns::domain(&core.settings, &network.dns_domain);
     Ok(plane::Network {
         id: network.id.clone(),
@@ -199,19 +201,12 @@ fn network_of(core: &Core, picture: &Picture, network: &networks::Model) -> Resu
             .collect::<Result<_>>()?,
         dns_domain: Some(domain.to_owned()).filter(|domain| !domain.is_empty()),
         metadata: core.settings.metadata && server.is_some(),
-        uplink: uplink_of(external, network, mine)?,
+        uplink: uplink.then(|| uplink_of(mine)).transpose()?,
     })
 }
 
 /// The host is the router of a network that an operator made external: it has the gateway's address.
-fn uplink_of(
-    external: bool,
-    network: &networks::Model,
-    subnets: &[subnets::Model],
-) -> Result<Option<plane::Uplink>> {
-    if !external || !network.uplink {
-        return Ok(None);
-    }
+fn uplink_of(subnets: &[subnets::Model]) -> Result<plane::Uplink> {
     let mut addresses = Vec::new();
     for subnet in subnets {
         let Some(gateway) = subnet
@@ -224,7 +219,7 @@ fn uplink_of(
         let range = crate::ranges::range(subnet)?;
         addresses.extend(IpNet::new(gateway, range.prefix_len()).ok());
     }
-    Ok(Some(plane::Uplink { addresses }))
+    Ok(plane::Uplink { addresses })
 }
 
 fn subnet_of(subnet: &subnets::Model) -> Result<plane::Subnet> {
@@ -494,6 +489,3 @@ pub fn is_own(device_owner: &str) -> bool {
     ]
     .contains(&device_owner)
 }
-
-#[cfg(test)]
-mod tests;

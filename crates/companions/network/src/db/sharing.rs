@@ -7,7 +7,7 @@ use sql::sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter,
 };
 
-use super::store::{self, among};
+use super::store::among;
 use crate::fault::Result;
 use crate::tables::{networks, rbac_policies, security_groups, subnets};
 use crate::words::{Access, Shareable};
@@ -113,10 +113,15 @@ pub async fn of_objects(
     Ok(by_object)
 }
 
+/// Whether this host is the way out of the network by this policy.
+pub fn makes_uplink(policy: &rbac_policies::Model) -> bool {
+    policy.action == Access::External && policy.uplink
+}
+
 /// Whether this host is the way out of the network: an operator made it external.
 pub async fn has_uplink(db: &impl ConnectionTrait, id: &str) -> Result<bool> {
-    let network = store::find::<networks::Entity>(db, id).await?;
-    Ok(network.is_some_and(|network| network.uplink) && is_external(db, id).await?)
+    let policies = of_object(db, id).await?;
+    Ok(policies.iter().any(makes_uplink))
 }
 
 /// Whether the network is external.

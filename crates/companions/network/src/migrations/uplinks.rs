@@ -1,4 +1,4 @@
-//! Whether this host is the way out of an external network: only operators make it that.
+//! Policies that make this host the way out of the network that they make external: those of operators.
 
 use sql::schema::Kind::Bool;
 use sql::schema::{Literal, Migration, Step, col};
@@ -6,7 +6,7 @@ use sql::schema::{Literal, Migration, Step, col};
 pub const MIGRATION: Migration = Migration {
     name: "uplinks",
     steps: &[Step::AddColumn(
-        "net_networks",
+        "net_rbac_policies",
         col("uplink", Bool).default(Literal::Flag(true)),
     )],
 };

@@ -30,9 +30,6 @@ pub struct Model {
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     pub revision: i64,
-    /// Where the network is external: whether an operator made it so, and this host is its way out. One that a member
-    /// opened to others is only a network between routers.
-    pub uplink: bool,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -64,7 +61,6 @@ impl Model {
             created_at: now,
             updated_at: now,
             revision: 1,
-            uplink: true,
         }
     }
 }

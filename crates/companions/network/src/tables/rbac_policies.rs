@@ -15,6 +15,9 @@ pub struct Model {
     pub object_id: String,
     pub action: Access,
     pub target_project: String,
+    /// Of a policy that makes a network external: whether this host is the network's way out, as an operator made it. A
+    /// network that its owner opens to others is only one between routers.
+    pub uplink: bool,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -2,6 +2,7 @@
 
 use http::Method;
 use serde_json::{Value, json};
+use sql::sea_orm::{ConnectionTrait, Statement};
 
 use crate::cloud::{ADMIN, Cloud, DEMO, OTHER, text};
 
@@ -118,8 +119,53 @@ async fn a_member_opens_its_network_to_the_routers_of_one_project() {
         cloud.remove(DEMO, "rbac-policies", &made["id"]).await;
         let path = format!("/v2.0/networks/{}", text(&network["id"]));
         cloud.refused(OTHER, Method::GET, &path, None, 404).await;
-        // An operator may make it external to all.
-        cloud.make(ADMIN, "rbac-policies", policy("*")).await;
+    }
+}
+
+/// Policies that make this host the way out of a network.
+async fn uplinks(cloud: &Cloud, network: &Value) -> i64 {
+    let text = format!(
+        "SELECT COUNT(*) AS n FROM net_rbac_policies WHERE object_id = '{}' AND uplink = TRUE",
+        text(&network["id"])
+    );
+    let db = cloud.networks.database().read();
+    let statement = Statement::from_string(db.get_database_backend(), text);
+    let row = db.query_one_raw(statement).await.expect("the database");
+    row.expect("a row").try_get("", "n").expect("a number")
+}
+
+#[tokio::test]
+async fn the_host_is_the_way_out_of_a_network_while_an_operator_says_so() {
+    for cloud in Cloud::all().await {
+        let (network, _) = cloud.net("10.0.0.0/24").await;
+        let policy = |target: &str| {
+            json!({"object_type": "network", "object_id": network["id"],
+                "action": "access_as_external", "target_tenant": target})
+        };
+        let external = async |external: bool| {
+            let body = json!({"router:external": external});
+            cloud.change(ADMIN, "networks", &network["id"], body).await;
+        };
+        cloud.make(DEMO, "rbac-policies", policy("p-other")).await;
+        assert_eq!(uplinks(&cloud, &network).await, 0);
+        // An operator makes it external to all, and takes that back.
+        for by_policy in [true, false] {
+            let made = match by_policy {
+                true => cloud.make(ADMIN, "rbac-policies", policy("*")).await["id"].clone(),
+                false => {
+                    external(true).await;
+                    Value::Null
+                }
+            };
+            assert_eq!(uplinks(&cloud, &network).await, 1);
+            match by_policy {
+                true => cloud.remove(ADMIN, "rbac-policies", &made).await,
+                false => external(false).await,
+            }
+            assert_eq!(uplinks(&cloud, &network).await, 0);
+            let seen = cloud.show(OTHER, "networks", &network["id"]).await;
+            assert_eq!(seen["router:external"], true, "by the member's policy");
+        }
     }
 }
 

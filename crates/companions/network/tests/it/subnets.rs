@@ -363,6 +363,13 @@ async fn a_pool_is_shared_with_those_whom_its_scope_is_open_to() {
         let wish = policy("subnetpool", &pool, "p-other");
         let refused = cloud.not_made(DEMO, "rbac-policies", wish.clone(), 400);
         assert_eq!(refused.await, "InvalidInput");
+        // Nor by a policy for another project, which is then changed.
+        let own = policy("subnetpool", &pool, "p-demo");
+        let own = cloud.make(DEMO, "rbac-policies", own).await;
+        let path = format!("/v2.0/rbac-policies/{}", text(&own["id"]));
+        let other = Some(json!({"rbac_policy": {"target_tenant": "p-other"}}));
+        let refused = cloud.refused(DEMO, Method::PUT, &path, other, 400);
+        assert_eq!(refused.await, "InvalidInput");
         let open = policy("address_scope", &scope, "p-other");
         cloud.make(ADMIN, "rbac-policies", open).await;
         cloud.make(DEMO, "rbac-policies", wish).await;

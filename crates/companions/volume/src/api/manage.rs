@@ -14,8 +14,8 @@ use super::{Call, has};
 use crate::backends::Backend;
 use crate::db::services;
 use crate::db::store::{self, Tx};
-use crate::driver::file::adopt::snapshot_of;
-use crate::driver::{Adoption, Stray};
+use crate::driver::file::adopt::part_of;
+use crate::driver::{Adoption, Part, Stray};
 use crate::fault::Fault;
 use crate::listing;
 use crate::policy::version;
@@ -218,25 +218,24 @@ async fn refuse_taken(volumes: &Volumes, tx: &Tx, at: &Backend, name: &str) -> R
 /// Refuses a name that only a volume or snapshot has that is let go: until its row is gone, that may not be done.
 async fn refuse_managed(volumes: &Volumes, name: &str) -> Result<(), Fault> {
     let db = volumes.db().read();
-    let id = name
-        .strip_prefix("volume-")
-        .and_then(|name| name.strip_suffix(".raw"));
-    if let Some(id) = id
-        && store::find::<volume::Entity>(db, id).await?.is_some()
-    {
-        return Err(Fault::InvalidVolume(
-            "Unable to manage existing volume. The volume is already managed".to_owned(),
-        ));
+    match part_of(name) {
+        Some(Part::Volume(id)) => match store::find::<volume::Entity>(db, &id.to_string()).await? {
+            None => Ok(()),
+            Some(_) => Err(Fault::InvalidVolume(
+                "Unable to manage existing volume. The volume is already managed".to_owned(),
+            )),
+        },
+        Some(Part::Snapshot(of)) => {
+            match store::find::<snapshot::Entity>(db, &of.id.to_string()).await? {
+                None => Ok(()),
+                Some(_) => Err(Fault::InvalidSnapshot(
+                    "Unable to manage existing snapshot. The snapshot is already managed"
+                        .to_owned(),
+                )),
+            }
+        }
+        None => Ok(()),
     }
-    let of = snapshot_of(name).map(|snapshot| snapshot.id.to_string());
-    if let Some(id) = of
-        && store::find::<snapshot::Entity>(db, &id).await?.is_some()
-    {
-        return Err(Fault::InvalidSnapshot(
-            "Unable to manage existing snapshot. The snapshot is already managed".to_owned(),
-        ));
-    }
-    Ok(())
 }
 
 /// The name in a reference: `{"source-name": NAME}`, or the name alone where that is taken.

@@ -10,7 +10,7 @@ use super::{
     backup as backups, create, database, delete, extend, manage, reimage, restore, snapshot, upload,
 };
 use crate::shared::Core;
-use crate::tables::{BackupStatus, backup, snapshot as snapshots};
+use crate::tables::{backup, snapshot as snapshots};
 
 /// How often it is looked whether such work has ended.
 const LOOK: Duration = Duration::from_secs(1);
@@ -59,11 +59,10 @@ async fn restores(
     Ok(all)
 }
 
-/// Backups that are being made of a volume.
+/// Backups that are being made of a volume, whatever their rows say: an operator may have said something else.
 async fn made_of(db: &impl ConnectionTrait, volume_id: &str) -> Result<Vec<Record>, WorkflowError> {
     let rows = backup::Entity::find()
         .filter(backup::Column::VolumeId.eq(volume_id))
-        .filter(backup::Column::Status.eq(BackupStatus::Creating))
         .all(db)
         .await?;
     let mut all = Vec::new();

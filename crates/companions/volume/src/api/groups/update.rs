@@ -1,10 +1,11 @@
 //! A group gets other words, and volumes come and go.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use microversion::Versioned;
 use rest::Answer;
 use serde::Deserialize;
+use uuid::Uuid;
 
 use super::{find, locked};
 use crate::api::Call;
@@ -64,7 +65,10 @@ pub async fn update(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
             let member = row.group_id.as_deref() == Some(seen.id.as_str());
             member || volumes.sees(&call.cx.caller, &row.project_id)
         };
-        let named: Vec<&str> = add.iter().chain(&remove).map(String::as_str).collect();
+        // Others are no ids, and cannot be found. Each once: a statement holds so many values only.
+        let named: BTreeSet<&str> = add.iter().chain(&remove).map(String::as_str).collect();
+        let named = named.into_iter();
+        let named: Vec<&str> = named.filter(|id| Uuid::try_parse(id).is_ok()).collect();
         // Volumes first, as everybody locks them.
         let there = locked_all(&tx, &named, exists).await?;
         let mut row = locked(&tx, &seen.id).await?;

@@ -70,7 +70,10 @@ impl FileDriver {
         Ok(Stray {
             name: name.to_owned(),
             bytes: facts.len(),
-            of: snapshot_of(name).map(|snapshot| snapshot.volume),
+            of: match part_of(name) {
+                Some(Part::Snapshot(snapshot)) => Some(snapshot.volume),
+                _ => None,
+            },
         })
     }
 
@@ -179,14 +182,17 @@ pub fn name_of(part: Part) -> String {
     }
 }
 
-/// The snapshot that a file was by its name, if [`name_of`] gave it.
-pub fn snapshot_of(name: &str) -> Option<Snapshot> {
-    let ids = name.strip_prefix("snapshot-")?.strip_suffix(".raw")?;
-    let (volume, id) = ids.split_once('.')?;
-    Some(Snapshot {
+/// What a file was by its name, if [`name_of`] gave it.
+pub fn part_of(name: &str) -> Option<Part> {
+    let name = name.strip_suffix(".raw")?;
+    if let Some(id) = name.strip_prefix("volume-") {
+        return Some(Part::Volume(id.parse().ok()?));
+    }
+    let (volume, id) = name.strip_prefix("snapshot-")?.split_once('.')?;
+    Some(Part::Snapshot(Snapshot {
         volume: volume.parse().ok()?,
         id: id.parse().ok()?,
-    })
+    }))
 }
 
 /// Gives a file another name instead of the one it has, and replaces nothing.

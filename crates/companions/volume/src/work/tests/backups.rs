@@ -249,7 +249,8 @@ async fn who_deletes_a_volume_waits_for_what_holds_it_still() {
         let core = &stage.core;
         let journal = core.db.write();
         let copied = stage.volume(Status::BackingUp).await;
-        let row = stage.backup(&copied, BackupStatus::Creating).await;
+        // As when its deletion is forced.
+        let row = stage.backup(&copied, BackupStatus::Deleting).await;
         let state = backups::State {
             asked: asked(),
             backup_id: row.id.clone(),
