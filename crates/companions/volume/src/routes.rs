@@ -204,7 +204,7 @@ const MANAGED: &[Row] = &[
 #[rustfmt::skip] // A table reads better with a row on each line.
 const OTHERS: &[Row] = &[
     row(GET, "/os-volume-transfer", Rule("volume:get_all_transfers"), OK, known!(transfers::list)),
-    row(POST, "/os-volume-transfer", Rule("volume:create_transfer"), ACCEPTED, known!(transfers::create)),
+    row(POST, "/os-volume-transfer", Rule("volume:create_transfer"), ACCEPTED, known!(transfers::create_plain)),
     row(GET, "/os-volume-transfer/detail", Rule("volume:get_all_transfers"), OK, known!(transfers::list_detail)),
     row(GET, "/os-volume-transfer/{id}", Rule("volume:get_transfer"), OK, known!(transfers::show)),
     row(DELETE, "/os-volume-transfer/{id}", Rule("volume:delete_transfer"), ACCEPTED, known!(transfers::withdraw)),
@@ -271,8 +271,8 @@ const OPERATORS: &[Row] = &[
     row(GET, "/clusters", Rule("clusters:get_all"), OK, known!(clusters::list)).since(7),
     row(GET, "/clusters/detail", Rule("clusters:get_all"), OK, known!(clusters::list)).since(7),
     row(GET, "/clusters/{name}", Rule("clusters:get"), OK, known!(clusters::show)).since(7),
-    row(PUT, "/clusters/enable", Rule("clusters:update"), OK, known!(clusters::switch)).since(7),
-    row(PUT, "/clusters/disable", Rule("clusters:update"), OK, known!(clusters::switch)).since(7),
+    row(PUT, "/clusters/enable", Rule("clusters:update"), OK, known!(clusters::enable)).since(7),
+    row(PUT, "/clusters/disable", Rule("clusters:update"), OK, known!(clusters::disable)).since(7),
     row(POST, "/workers/cleanup", Rule("workers:cleanup"), ACCEPTED, known!(clusters::cleanup)).since(24),
     row(GET, "/os-services", Rule("volume_extension:services:index"), OK, known!(services::list)),
     row(PUT, "/os-services/enable", Rule("volume_extension:services:update"), OK, known!(services::enable)),

@@ -154,7 +154,6 @@ pub fn body(call: &Line, scene: &Scene) -> Option<Value> {
         return Some(json!({action: action_body(action, scene)}));
     }
     let volume = scene.thing("volume volumes");
-    let service = json!({"host": "nowhere", "binary": "cinder-volume", "disabled_reason": "rest"});
     Some(match (verb.as_str(), call.path) {
         ("POST", "/volumes") => json!({"volume": {"size": 1}}),
         ("PUT", "/volumes/{id}") => json!({"volume": {"name": "thing"}}),
@@ -215,7 +214,13 @@ pub fn body(call: &Line, scene: &Scene) -> Option<Value> {
         }
         ("PUT", "/os-quota-sets/{project_id}") => json!({"quota_set": {"volumes": 50}}),
         ("PUT", "/os-quota-class-sets/{class}") => json!({"quota_class_set": {"volumes": 50}}),
-        ("PUT", path) if path.starts_with("/os-services/") => service,
+        ("PUT", "/os-services/freeze" | "/os-services/thaw") => json!({"host": "nowhere"}),
+        ("PUT", "/os-services/disable-log-reason") => {
+            json!({"host": "nowhere", "binary": "cinder-volume", "disabled_reason": "rest"})
+        }
+        ("PUT", path) if path.starts_with("/os-services/") => {
+            json!({"host": "nowhere", "binary": "cinder-volume"})
+        }
         _ => return None,
     })
 }

@@ -55,7 +55,15 @@ pub async fn show(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
 }
 
 #[derive(Debug, Deserialize, Versioned)]
-pub struct Switch {
+pub struct Enable {
+    #[mv(min_length = 1, max_length = 255)]
+    pub name: String,
+    #[mv(nullable, max_length = 255)]
+    pub binary: Option<String>,
+}
+
+#[derive(Debug, Deserialize, Versioned)]
+pub struct Disable {
     #[mv(min_length = 1, max_length = 255)]
     pub name: String,
     #[mv(nullable, max_length = 255)]
@@ -64,15 +72,27 @@ pub struct Switch {
     pub disabled_reason: Option<String>,
 }
 
-/// `PUT /clusters/enable` and `PUT /clusters/disable`.
-pub async fn switch(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
+/// `PUT /clusters/enable`.
+pub async fn enable(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     volumes.allow(&call.cx, &policy::own(&call.cx.caller))?;
-    let wish: Switch = call.admit()?;
+    let wish: Enable = call.admit()?;
+    tracing::debug!(
+        name = wish.name,
+        binary = wish.binary,
+        "a cluster is to be enabled, and there is none"
+    );
+    Err(missing(&wish.name))
+}
+
+/// `PUT /clusters/disable`.
+pub async fn disable(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
+    volumes.allow(&call.cx, &policy::own(&call.cx.caller))?;
+    let wish: Disable = call.admit()?;
     tracing::debug!(
         name = wish.name,
         binary = wish.binary,
         reason = wish.disabled_reason,
-        "a cluster is to be switched, and there is none"
+        "a cluster is to be disabled, and there is none"
     );
     Err(missing(&wish.name))
 }
@@ -86,13 +106,11 @@ pub struct Cleanup {
     pub host: Option<String>,
     #[mv(nullable, lenient)]
     pub service_id: Option<i64>,
-    #[mv(nullable, one_of("cinder-volume", "cinder-scheduler"))]
+    #[mv(one_of("cinder-volume", "cinder-scheduler"))]
     pub binary: Option<String>,
-    #[mv(nullable)]
     pub is_up: Option<Flag>,
-    #[mv(nullable)]
     pub disabled: Option<Flag>,
-    #[mv(nullable)]
+    #[mv(nullable, max_length = 40)]
     pub resource_type: Option<String>,
     #[mv(nullable, format = "uuid")]
     pub resource_id: Option<String>,

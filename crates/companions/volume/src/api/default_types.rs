@@ -43,6 +43,7 @@ pub async fn show(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
 }
 
 #[derive(Debug, Deserialize, Versioned)]
+#[mv(open)]
 pub struct SetDefault {
     pub default_type: Wanted,
 }

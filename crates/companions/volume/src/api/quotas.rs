@@ -151,6 +151,12 @@ pub async fn update(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     volumes.allow(&call.cx, &policy::target(&project, &call.cx.caller.user_id))?;
     check_project(&project)?;
     if let Some(set) = call.body["quota_set"].as_object_mut() {
+        if set.is_empty() {
+            return Err(Fault::BadRequest(
+                "Invalid input for field/attribute quota_set. Value: {}. {} should be non-empty"
+                    .to_owned(),
+            ));
+        }
         set.remove("tenant_id");
     }
     let UpdateQuota {

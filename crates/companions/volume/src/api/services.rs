@@ -56,61 +56,102 @@ fn view(call: &Call, row: &Model, now: chrono::DateTime<chrono::Utc>) -> Value {
     view
 }
 
+/// The host of a service, as Cinder takes it.
 #[derive(Debug, Deserialize, Versioned)]
-pub struct Named {
-    #[mv(
-        nullable,
-        min_length = 1,
-        max_length = 255,
-        pattern = r"^[a-zA-Z0-9\-._#@:/+]*$"
-    )]
-    pub host: Option<String>,
-    #[mv(max_length = 255)]
+#[mv(
+    min_length = 1,
+    max_length = 255,
+    pattern = r"^[a-zA-Z0-9\-._#@:/+\[\]]*$"
+)]
+pub struct Host(pub String);
+
+/// A service that is to work or to rest.
+#[derive(Debug, Deserialize, Versioned)]
+pub struct Switched {
+    #[mv(nullable)]
+    pub host: Option<Host>,
+    #[mv(min_length = 1, max_length = 255)]
     pub service: Option<String>,
-    #[mv(max_length = 255)]
+    #[mv(min_length = 1, max_length = 255)]
     pub binary: Option<String>,
+    #[mv(nullable, max_length = 255)]
+    pub cluster: Option<String>,
+}
+
+/// A service that is to rest, and why.
+#[derive(Debug, Deserialize, Versioned)]
+pub struct Resting {
+    #[mv(nullable)]
+    pub host: Option<Host>,
+    #[mv(min_length = 1, max_length = 255)]
+    pub service: Option<String>,
+    #[mv(min_length = 1, max_length = 255)]
+    pub binary: Option<String>,
+    #[mv(nullable, max_length = 255)]
+    pub cluster: Option<String>,
     #[mv(min_length = 1, max_length = 255)]
     pub disabled_reason: Option<String>,
 }
 
+/// A back end that is to be frozen or thawed.
+#[derive(Debug, Deserialize, Versioned)]
+pub struct Frozen {
+    #[mv(nullable)]
+    pub host: Option<Host>,
+    #[mv(nullable, max_length = 255)]
+    pub cluster: Option<String>,
+}
+
+/// From here on a cluster may be named instead of a host that is to be frozen or thawed.
+const CLUSTERS: microversion::Version = version(26);
+
 /// `PUT /os-services/enable`.
-pub async fn enable(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
-    switch(volumes, call, false, false).await
+pub async fn enable(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
+    volumes.allow(&call.cx, &policy::own(&call.cx.caller))?;
+    let named: Switched = call.admit()?;
+    switch(&volumes, named, false, None).await
 }
 
 /// `PUT /os-services/disable`.
-pub async fn disable(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
-    switch(volumes, call, true, false).await
+pub async fn disable(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
+    volumes.allow(&call.cx, &policy::own(&call.cx.caller))?;
+    let named: Switched = call.admit()?;
+    switch(&volumes, named, true, None).await
 }
 
 /// `PUT /os-services/disable-log-reason`.
-pub async fn disable_with_reason(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
-    switch(volumes, call, true, true).await
+pub async fn disable_with_reason(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
+    volumes.allow(&call.cx, &policy::own(&call.cx.caller))?;
+    let Resting {
+        host,
+        service,
+        binary,
+        cluster,
+        disabled_reason,
+    } = call.admit()?;
+    let reason = disabled_reason
+        .ok_or_else(|| Fault::BadRequest("'disabled_reason' is a required property".to_owned()))?;
+    let named = Switched {
+        host,
+        service,
+        binary,
+        cluster,
+    };
+    switch(&volumes, named, true, Some(reason)).await
 }
 
 async fn switch(
-    volumes: Volumes,
-    mut call: Call,
+    volumes: &Volumes,
+    named: Switched,
     disabled: bool,
-    with_reason: bool,
+    reason: Option<String>,
 ) -> Result<Answer, Fault> {
-    volumes.allow(&call.cx, &policy::own(&call.cx.caller))?;
-    let named: Named = call.admit()?;
-    let host = named.host.unwrap_or_default();
-    let word = named
-        .binary
-        .filter(|binary| !binary.is_empty())
-        .or(named.service);
-    let word = word.unwrap_or_default();
-    if host.is_empty() {
-        return Err(Fault::InvalidInput("Host field is missing.".to_owned()));
-    }
-    let reason = named.disabled_reason.filter(|_| with_reason);
-    if with_reason && reason.is_none() {
-        return Err(Fault::BadRequest(
-            "'disabled_reason' is a required property".to_owned(),
-        ));
-    }
+    let word = named.binary.or(named.service).ok_or_else(|| {
+        Fault::BadRequest("'binary' or 'service' is a required property".to_owned())
+    })?;
+    let host = named.host.map(|host| host.0).ok_or_else(no_host)?;
+    // Only hosts have services here, and Cinder looks at no cluster either.
+    tracing::debug!(host, word, cluster = named.cluster, "a service is switched");
     let missing = || Fault::NotFound(format!("Service {word} could not be found on host {host}."));
     let binary = Binary::from_word(&word).ok_or_else(missing)?;
     let done = rows::enable(
@@ -145,13 +186,27 @@ pub async fn thaw(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
     set_frozen(volumes, call, false).await
 }
 
+fn no_host() -> Fault {
+    Fault::InvalidInput("Host field is missing.".to_owned())
+}
+
 async fn set_frozen(volumes: Volumes, mut call: Call, frozen: bool) -> Result<Answer, Fault> {
     volumes.allow(&call.cx, &policy::own(&call.cx.caller))?;
-    let named: Named = call.admit()?;
-    let host = named.host.unwrap_or_default();
-    if host.is_empty() {
-        return Err(Fault::InvalidInput("Host field is missing.".to_owned()));
-    }
+    let Frozen { host, cluster } = call.admit()?;
+    let clusters = has(&call, CLUSTERS);
+    let host = match (host, cluster.filter(|name| clusters && !name.is_empty())) {
+        (Some(Host(host)), None) => host,
+        (None, Some(cluster)) => {
+            return Err(Fault::InvalidInput(format!(
+                "No service found with cluster={cluster}"
+            )));
+        }
+        _ if clusters => {
+            let why = "One and only one of cluster and host must be set.";
+            return Err(Fault::InvalidInput(why.to_owned()));
+        }
+        _ => return Err(no_host()),
+    };
     if rows::freeze(volumes.db().write(), &host, frozen).await? {
         return Ok(Answer::empty());
     }

@@ -1,17 +1,34 @@
 //! Metadata of snapshots.
 
+use microversion::Versioned;
 use rest::Answer;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Call;
-use super::metadata::{All, One, only};
+use super::metadata::only;
 use super::snapshots::find;
+use super::words::Notes;
 use crate::db::properties::{self, Properties};
 use crate::fault::Fault;
 use crate::service::Volumes;
 use crate::tables::Owner;
 
 const KIND: Owner = Owner::Snapshot;
+
+/// `{"metadata": …}`, beside which Cinder looks at nothing.
+#[derive(Debug, Deserialize, Versioned)]
+#[mv(open)]
+pub struct All {
+    pub metadata: Notes,
+}
+
+/// `{"meta": …}`, beside which Cinder looks at nothing.
+#[derive(Debug, Deserialize, Versioned)]
+#[mv(open)]
+pub struct One {
+    pub meta: Notes,
+}
 
 fn no_key(id: &str, key: &str) -> Fault {
     Fault::NotFound(format!("Snapshot {id} has no metadata with key {key}."))

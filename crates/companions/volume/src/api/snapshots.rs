@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sql::sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter};
 use workflow::Kind;
 
-use super::words::{Flag, Link, Metadata, trimmed};
+use super::words::{Flag, Link, Metadata, says_something, trimmed};
 use super::{Call, Cx, find_by, has, listed_project, listing, next_links};
 use crate::db::properties::{self, Properties};
 use crate::db::store::{self, Tx};
@@ -250,7 +250,6 @@ const IN_USE: microversion::Version = version(66);
 
 /// `POST /snapshots`.
 pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
-    super::words::only_known::<NewSnapshot>(&mut call.body["snapshot"]);
     let CreateSnapshot { snapshot: new } = call.admit()?;
     let cx = call.cx.clone();
     let seen = find_by(&volumes, &cx, &new.volume_id).await?;
@@ -418,6 +417,7 @@ pub struct Changes {
 pub async fn update(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let sent = call.body["snapshot"].clone();
     let UpdateSnapshot { snapshot: changes } = call.admit()?;
+    says_something("snapshot", &sent)?;
     let seen = find(&volumes, &call.cx, call.path("id")).await?;
     let given: BTreeMap<&str, Option<String>> = [
         ("display_name", changes.display_name),

@@ -8,12 +8,12 @@ use sha2::{Digest, Sha256};
 use sql::sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 
 use super::words::{Flag, Link, links, trimmed};
-use super::{Call, Cx, find_by, has, listed_project, listing, next_links};
+use super::{Call, Cx, find_by, listed_project, listing, next_links};
 use crate::db::store::{self, Tx};
 use crate::db::{list as pages, transfers as rows, types, volumes as volume_rows};
 use crate::fault::Fault;
 use crate::fields::TRANSFERS;
-use crate::policy::{self, version};
+use crate::policy;
 use crate::quota::{self, More};
 use crate::service::Volumes;
 use crate::tables::transfer::{Column, Entity, Model};
@@ -166,8 +166,21 @@ pub struct NewTransfer {
     pub volume_id: String,
     #[mv(nullable, max_length = 255)]
     pub name: Option<String>,
-    #[mv(since = "3.55")]
     pub no_snapshots: Option<Flag>,
+}
+
+/// At the older path snapshots always go with their volume.
+#[derive(Debug, Deserialize, Versioned)]
+pub struct CreatePlainTransfer {
+    pub transfer: PlainTransfer,
+}
+
+#[derive(Debug, Deserialize, Versioned)]
+pub struct PlainTransfer {
+    #[mv(format = "uuid")]
+    pub volume_id: String,
+    #[mv(nullable, max_length = 255)]
+    pub name: Option<String>,
 }
 
 /// Bytes of keys and salts, before they are written in hexadecimal.
@@ -188,10 +201,25 @@ fn digest(salt: &str, key: &str) -> String {
 /// `POST /volume-transfers`.
 pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let CreateTransfer { transfer: new } = call.admit()?;
+    offer(&volumes, &call, new).await
+}
+
+/// `POST /os-volume-transfer`.
+pub async fn create_plain(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
+    let CreatePlainTransfer { transfer: new } = call.admit()?;
+    let new = NewTransfer {
+        volume_id: new.volume_id,
+        name: new.name,
+        no_snapshots: None,
+    };
+    offer(&volumes, &call, new).await
+}
+
+async fn offer(volumes: &Volumes, call: &Call, new: NewTransfer) -> Result<Answer, Fault> {
     let cx = call.cx.clone();
-    let seen = find_by(&volumes, &cx, &new.volume_id).await?;
+    let seen = find_by(volumes, &cx, &new.volume_id).await?;
     volumes.allow(&cx, &policy::target(&seen.project_id, &seen.user_id))?;
-    let no_snapshots = has(&call, version(55)) && new.no_snapshots.is_some_and(|flag| flag.0);
+    let no_snapshots = new.no_snapshots.is_some_and(|flag| flag.0);
     let (salt, key) = (random(), random());
     let made = Model {
         id: store::new_id(),
@@ -231,7 +259,7 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     .await?;
     let view = TransferView {
         auth_key: Some(&key),
-        ..detail(&call, &made)
+        ..detail(call, &made)
     };
     call.render_under("transfer", &view)
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Call;
 use super::metadata::only;
 use super::types::{find_id, seen_specs};
-use super::words::{Metadata, Specs};
+use super::words::Specs;
 use crate::db::properties::{self, Properties};
 use crate::db::{store, types as rows};
 use crate::fault::Fault;
@@ -60,7 +60,7 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
 /// `PUT /types/{type_id}/extra_specs/{key}`.
 pub async fn update(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     volumes.allow(&call.cx, &policy::own(&call.cx.caller))?;
-    let spec: Metadata = call.admit()?;
+    let spec: Specs = call.admit()?;
     only(&spec.0, call.path("key"))?;
     merge(&volumes, call.path("type_id"), &spec.0).await?;
     Ok(Answer::of(&spec))

@@ -10,7 +10,7 @@ use serde_json::json;
 use sql::sea_orm::{ColumnTrait, QueryFilter};
 use workflow::{Kind, WorkflowId};
 
-use super::words::{Metadata, trimmed};
+use super::words::{Metadata, says_something, trimmed};
 use super::{Call, Cx, find, find_by, has, listed_project, listing, next_links};
 use crate::db::store::{self, Tx};
 use crate::db::{list as pages, properties, volumes as rows};
@@ -145,11 +145,8 @@ pub async fn update(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let id = call.path("id").to_owned();
     let sent = call.body["volume"].clone();
     let UpdateVolume { volume: changes } = call.admit()?;
-    if has(&call, version(53)) && sent.as_object().is_some_and(serde_json::Map::is_empty) {
-        return Err(Fault::BadRequest(
-            "Invalid input for field/attribute volume. Value: {}. {} is not valid under any of the given schemas"
-                .to_owned(),
-        ));
+    if has(&call, version(53)) {
+        says_something("volume", &sent)?;
     }
     find(&volumes, &call.cx, &id).await?;
     let changed = sql::retry(|| async {

@@ -37,6 +37,14 @@ impl Versioned for Metadata {
     const SHAPE: &'static Shape = &named(&[(Version::MIN, keys(r"^[a-zA-Z0-9\-_:. /]{1,255}$"))]);
 }
 
+/// Names with values; names of letters, digits and `-_:. `.
+#[derive(Debug, Deserialize)]
+pub struct Notes(pub BTreeMap<String, String>);
+
+impl Versioned for Notes {
+    const SHAPE: &'static Shape = &named(&[(Version::MIN, keys(r"^[a-zA-Z0-9\-_:. ]{1,255}$"))]);
+}
+
 /// Names with values; names of letters, digits and `-_:.`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Specs(pub BTreeMap<String, String>);
@@ -123,6 +131,19 @@ fn within(field: &str, text: &str, most: usize) -> Result<(), Fault> {
     match text.chars().count() > most {
         true => Err(Fault::BadRequest(format!(
             "Invalid input for field/attribute {field}. Value: {text}. '{text}' is too long"
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// Refuses a change that names nothing to change.
+///
+/// # Errors
+/// 400.
+pub fn says_something(name: &str, sent: &Value) -> Result<(), Fault> {
+    match sent.as_object().is_some_and(serde_json::Map::is_empty) {
+        true => Err(Fault::BadRequest(format!(
+            "Invalid input for field/attribute {name}. Value: {{}}. {{}} is not valid under any of the given schemas"
         ))),
         false => Ok(()),
     }

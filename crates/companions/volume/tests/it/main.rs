@@ -3,6 +3,7 @@
 mod actions;
 mod attachments;
 mod backups;
+mod bodies;
 mod groups;
 mod images;
 mod lists;

@@ -306,7 +306,7 @@ pub struct TerminateBody {
 
 #[derive(Debug, Deserialize, Versioned)]
 pub struct Terminate {
-    #[mv(opaque)]
+    #[mv(opaque, required_since = "3.0")]
     pub connector: Option<Value>,
 }
 

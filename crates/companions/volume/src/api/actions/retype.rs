@@ -29,7 +29,7 @@ pub struct RetypeBody {
 #[derive(Debug, Deserialize, Versioned)]
 pub struct NewType {
     pub new_type: String,
-    #[mv(nullable, one_of("on-demand", "never"))]
+    #[mv(one_of("on-demand", "never"))]
     pub migration_policy: Option<String>,
 }
 

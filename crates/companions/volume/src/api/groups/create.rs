@@ -30,7 +30,7 @@ pub struct NewGroup {
     pub description: Option<String>,
     #[mv(min_length = 1, max_length = 255)]
     pub group_type: String,
-    #[mv(min_items = 1)]
+    #[mv(min_items = 1, unique_items)]
     pub volume_types: Vec<String>,
     #[mv(nullable, min_length = 1, max_length = 255)]
     pub availability_zone: Option<String>,
