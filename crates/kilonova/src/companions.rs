@@ -50,6 +50,8 @@ pub struct Row {
     pub calls: fn() -> Vec<rest::Line>,
     /// What becomes of the attributes of its resources.
     pub accepts: fn() -> Vec<rest::accepted::Accepts>,
+    /// What the bodies of its calls may say, where it says that call by call.
+    pub bodies: fn() -> Vec<rest::parameters::Parameters>,
     /// What the queries of its calls may say.
     pub parameters: fn() -> Vec<rest::parameters::Parameters>,
     /// The rules of its policy.

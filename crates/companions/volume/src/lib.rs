@@ -14,6 +14,7 @@ mod asked;
 mod attach;
 mod audit;
 mod backends;
+mod bodies;
 mod db;
 pub mod driver;
 mod events;
@@ -47,6 +48,7 @@ use std::sync::Arc;
 
 pub use self::settings::{BackEnd, Limits, Settings};
 pub use backends::Folders;
+pub use bodies::bodies;
 pub use fault::Fault;
 pub use images::Images;
 pub use parameters::parameters;

@@ -12,6 +12,7 @@
 
 pub mod accepted;
 mod answer;
+pub mod bodies;
 mod call;
 mod frame;
 mod paging;

@@ -6,7 +6,7 @@ use microversion::{Range, Version};
 use crate::accepted::Fate;
 use crate::{Line, Status, Verb};
 
-/// What the queries of some calls may say.
+/// What the queries of some calls may say; or their bodies ([`crate::bodies`]).
 #[derive(Debug)]
 pub struct Parameters {
     /// The calls that read them alike, as tables of calls show them: `GET /v2/images`.

@@ -28,6 +28,7 @@ pub const ROW: Row = Row {
     read,
     calls: identity::calls,
     accepts: identity::accepted,
+    bodies: Vec::new,
     parameters: identity::parameters,
     rules: identity::POLICY_TABLES,
     rule_prefix: "identity:",

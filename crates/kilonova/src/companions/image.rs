@@ -30,6 +30,7 @@ pub const ROW: Row = Row {
     read,
     calls: image::calls,
     accepts: image::accepted,
+    bodies: Vec::new,
     parameters: image::parameters,
     rules: &[image::POLICY_RULES],
     rule_prefix: "",

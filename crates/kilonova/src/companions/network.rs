@@ -40,6 +40,7 @@ pub const ROW: Row = Row {
     read,
     calls: network::calls,
     accepts: network::accepted,
+    bodies: Vec::new,
     parameters: network::parameters,
     rules: &[network::POLICY_RULES],
     rule_prefix: "",

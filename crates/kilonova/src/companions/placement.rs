@@ -23,6 +23,7 @@ pub const ROW: Row = Row {
     read,
     calls: placement::calls,
     accepts: Vec::new,
+    bodies: Vec::new,
     parameters: placement::parameters,
     rules: &[],
     rule_prefix: "",

@@ -32,6 +32,7 @@ pub const ROW: Row = Row {
     read,
     calls: volume::calls,
     accepts: Vec::new,
+    bodies: volume::bodies,
     parameters: volume::parameters,
     rules: &volume::POLICY_TABLES,
     rule_prefix: "",

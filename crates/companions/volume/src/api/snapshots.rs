@@ -26,7 +26,7 @@ use crate::tables::{Owner, SnapshotStatus, Status, Word, volume};
 use crate::work::snapshot::{Create, State};
 
 pub use end::{How, delete, end, force_delete};
-pub use reset::reset_status;
+pub use reset::{ResetBody, reset_status};
 
 /// A snapshot.
 #[derive(Debug, Serialize, Versioned)]

@@ -22,7 +22,7 @@ use crate::tables::{MigrationStatus, Owner, SnapshotStatus, Status, Word, snapsh
 use crate::work::busy;
 use crate::work::delete::{self, Delete};
 
-pub use create::{create, provisioning};
+pub use create::{CREATE, create, provisioning};
 use view::Page;
 
 /// `GET /volumes`.

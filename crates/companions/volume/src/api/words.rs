@@ -149,12 +149,16 @@ pub fn says_something(name: &str, sent: &Value) -> Result<(), Fault> {
     }
 }
 
-/// Drops the keys of an object that the type of a body does not know: older versions took them.
-pub fn only_known<R: Versioned>(value: &mut Value) {
+/// Drops the keys of an object that the type of a body does not know at this version: older versions took them.
+pub fn only_known<R: Versioned>(value: &mut Value, version: Version) {
     let Shape::Object(object) = R::SHAPE else {
         return;
     };
     if let Value::Object(entries) = value {
-        entries.retain(|key, _| object.fields.iter().any(|field| field.wire == key));
+        let fields = object
+            .fields
+            .iter()
+            .filter(|field| field.range.contains(version));
+        entries.retain(|key, _| fields.clone().any(|field| field.wire == key));
     }
 }

@@ -41,8 +41,13 @@ pub async fn migrate(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> 
     let cx = call.cx.clone();
     let seen = find(&volumes, &cx, call.path("id")).await?;
     let clusters = has(&call, version(16));
-    let named = match (wish.host, wish.cluster.filter(|_| clusters)) {
-        (Some(name), None) | (None, Some(name)) if !name.is_empty() => name,
+    let unknown = |name: &str| {
+        Fault::BadRequest(format!("Invalid host: No available service named '{name}'"))
+    };
+    let named = match (wish.host, wish.cluster) {
+        (Some(name), None) if !name.is_empty() => name,
+        // There are no clusters.
+        (None, Some(name)) if !name.is_empty() => return Err(unknown(&name)),
         _ if clusters => {
             let why = "One and only one of cluster and host must be set.";
             return Err(Fault::InvalidInput(why.to_owned()));
@@ -53,13 +58,8 @@ pub async fn migrate(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> 
     let back_end = named.split('#').next().unwrap_or_default();
     let service = services::find(db, Binary::Volume, back_end).await?;
     let now = sql::now(db).await?;
-    let unknown = || {
-        Fault::BadRequest(format!(
-            "Invalid host: No available service named '{named}'"
-        ))
-    };
     if !service.is_some_and(|one| !one.disabled && services::is_up(&one, now)) {
-        return Err(unknown());
+        return Err(unknown(&named));
     }
     let here = volumes.backends().of(seen.host.as_deref())?;
     if here.host == back_end || seen.host.as_deref().unwrap_or_default() == named {
@@ -72,7 +72,7 @@ pub async fn migrate(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> 
         ))
     })?;
     if named.contains('#') && named != to.pool_name() {
-        return Err(unknown());
+        return Err(unknown(&named));
     }
     // Every copy is made by this host: there is no other way that `force_host_copy` would turn off.
     let _ = wish.force_host_copy;

@@ -7,6 +7,7 @@ use clients::image::Image;
 use rest::Answer;
 use workflow::{Kind, WorkflowId};
 
+pub use body::CREATE;
 use body::{CreateVolume, NewVolume};
 
 use super::view;
@@ -37,27 +38,18 @@ enum Found {
 /// `POST /volumes`.
 pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     if !has(&call, version(53)) {
-        only_known::<NewVolume>(&mut call.body["volume"]);
+        only_known::<NewVolume>(&mut call.body["volume"], call.version);
     }
     let CreateVolume { volume: new, hints } = call.admit()?;
     let cx = call.cx.clone();
     volumes.allow(&cx, &policy::own(&cx.caller))?;
-    body::refuse_hints(hints)?;
+    body::refuse(&new, hints)?;
     let wish = match new.volume_type.as_deref().filter(|name| !name.is_empty()) {
         Some(name) => Some(types::find_any(&volumes, &cx, name).await?),
         None => None,
     };
     let group = group::asked(&volumes, &cx, &new, wish.as_ref()).await?;
     let found = origin(&volumes, &call, &new).await?;
-    body::refuse_unbuilt(&new)?;
-    if new.multiattach.is_some_and(|flag| flag.0) {
-        return Err(Fault::BadRequest(
-            "multiattach parameter has been removed. The default behavior is to use multiattach enabled volume types. \
-             Contact your administrator to create a multiattach enabled volume type and use it to create multiattach \
-             volumes."
-                .to_owned(),
-        ));
-    }
     let kind = match wish {
         Some(kind) => kind,
         None => type_of(&volumes, &cx, &found).await?,

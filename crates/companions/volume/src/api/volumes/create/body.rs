@@ -1,12 +1,15 @@
 //! The body of `POST /volumes`.
 
-use microversion::Versioned;
+use microversion::{Version, Versioned};
+use rest::accepted::Fate;
+use rest::bodies::Body;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::api::words::{Flag, Metadata};
 use crate::fault::Fault;
 use crate::listing::MOST;
+use crate::policy::version;
 
 #[derive(Debug, Deserialize, Versioned)]
 pub struct CreateVolume {
@@ -68,33 +71,89 @@ pub struct NewVolume {
     pub backup_id: Option<String>,
 }
 
-/// Refuses hints that nothing would honour.
-pub fn refuse_hints(hints: Option<Hints>) -> Result<(), Fault> {
-    let hints = hints.unwrap_or_default();
-    let given = [
-        ("same_host", hints.same_host),
-        ("different_host", hints.different_host),
-        ("local_to_instance", hints.local_to_instance),
-        ("query", hints.query),
-    ];
-    match given
-        .into_iter()
-        .find(|(_, value)| value.as_ref().is_some_and(|value| !value.is_null()))
-    {
-        Some((name, _)) => Err(Fault::NotBuilt(format!(
-            "The scheduler hint {name} is not built yet."
-        ))),
-        None => Ok(()),
-    }
-}
+/// What becomes of each name.
+pub const CREATE: Body = Body {
+    calls: &["POST /volumes"],
+    shape: CreateVolume::SHAPE,
+    honoured: &[
+        "volume.name",
+        "volume.description",
+        "volume.display_name",
+        "volume.display_description",
+        "volume.volume_type",
+        "volume.metadata",
+        "volume.snapshot_id",
+        "volume.source_volid",
+        "volume.size",
+        "volume.availability_zone",
+        "volume.image_id",
+        "volume.imageRef",
+        "volume.group_id",
+        "volume.backup_id",
+    ],
+    others: &[
+        (
+            "volume.consistencygroup_id",
+            Fate::NotBuilt {
+                unless: &["null"],
+                why: "consistency groups are not built",
+            },
+        ),
+        (
+            "volume.multiattach",
+            Fate::Refused {
+                unless: &["false", "null"],
+                why: "multiattach parameter has been removed. The default behavior is to use multiattach enabled volume \
+                      types. Contact your administrator to create a multiattach enabled volume type and use it to create \
+                      multiattach volumes.",
+            },
+        ),
+        ("OS-SCH-HNT:scheduler_hints.same_host", HINT),
+        ("OS-SCH-HNT:scheduler_hints.different_host", HINT),
+        ("OS-SCH-HNT:scheduler_hints.local_to_instance", HINT),
+        ("OS-SCH-HNT:scheduler_hints.query", HINT),
+    ],
+    open: &[
+        (
+            "volume.*",
+            version(52),
+            "not looked at, as in Cinder; refused with 400 from 3.53 on",
+        ),
+        (
+            "OS-SCH-HNT:scheduler_hints.*",
+            Version::MAX,
+            "no filter of Cinder's own reads them either",
+        ),
+    ],
+};
 
-/// Refuses origins and groups that are not built.
-pub fn refuse_unbuilt(new: &NewVolume) -> Result<(), Fault> {
-    let given = [("consistencygroup_id", &new.consistencygroup_id)];
-    match given.into_iter().find(|(_, value)| value.is_some()) {
-        Some((name, _)) => Err(Fault::NotBuilt(format!(
-            "A volume with {name} is not built yet."
-        ))),
+/// What a filter of Cinder's would bind a volume by.
+const HINT: Fate = Fate::NotBuilt {
+    unless: &["null"],
+    why: "no filter honours this hint",
+};
+
+/// Refuses what the table says is not done.
+///
+/// # Errors
+/// 400 and 501.
+pub fn refuse(new: &NewVolume, hints: Option<Hints>) -> Result<(), Fault> {
+    let hints = hints.unwrap_or_default();
+    let sent = json!({
+        "volume": {
+            "consistencygroup_id": new.consistencygroup_id,
+            "multiattach": new.multiattach.map(|flag| flag.0),
+        },
+        "OS-SCH-HNT:scheduler_hints": {
+            "same_host": hints.same_host,
+            "different_host": hints.different_host,
+            "local_to_instance": hints.local_to_instance,
+            "query": hints.query,
+        },
+    });
+    match CREATE.refusal(&sent) {
+        Some((name, Fate::NotBuilt { .. }, why)) => Err(Fault::NotBuilt(format!("{name}: {why}"))),
+        Some((name, _, why)) => Err(Fault::BadRequest(format!("{name}: {why}"))),
         None => Ok(()),
     }
 }
