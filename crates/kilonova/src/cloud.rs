@@ -29,7 +29,7 @@ use web::policy::Policy;
 use self::roles::{Parts, agents, conductor, report_services, scheduler};
 use crate::auditor::Auditor;
 use crate::certificates::{self, Shown};
-use crate::companions::{Companions, Neighbours, Place};
+use crate::companions::{Ahead, Companions, Neighbours, Place};
 use crate::config::Config;
 use crate::listeners::Entrance;
 use crate::membership::{self, Membership};
@@ -101,6 +101,7 @@ impl Cloud {
 
     async fn begin(config: &Config) -> Result<Self> {
         let state = State::open(&config.place.state_path)?;
+        let ahead = Ahead::begin(config, &state.path);
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
@@ -134,6 +135,7 @@ impl Cloud {
             folder: &state.path,
             state: Some(&state),
             url: &url,
+            ahead,
         };
         let companions = Companions::open(&place).await?;
         // A server that outlives a power cut has the ports and images that its row names.

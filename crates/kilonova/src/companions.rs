@@ -1,6 +1,7 @@
 //! The services beside compute, each a row: what a cloud must know of one to read its settings, open it, serve it, audit
 //! it and take it down. Everything else of the binary goes over the rows and names no companion's crate.
 
+mod ahead;
 pub mod identity;
 pub mod image;
 pub mod network;
@@ -25,6 +26,8 @@ use web::policy::{PolicyError, Rule};
 
 use crate::config::Config;
 use crate::state::State;
+
+pub use ahead::Ahead;
 
 /// All companions. The first one knows the callers of the others.
 pub const ROWS: &[Row] = &[
@@ -101,6 +104,8 @@ pub struct Place<'a> {
     pub state: Option<&'a State>,
     /// Where clients reach the front door.
     pub url: &'a str,
+    /// Databases that are opened already.
+    pub ahead: Ahead,
 }
 
 impl Place<'_> {
@@ -109,6 +114,9 @@ impl Place<'_> {
     /// # Errors
     /// It does not answer.
     pub async fn database(&self, name: &str) -> Result<Database> {
+        if let Some(opened) = self.ahead.take(name).await {
+            return Ok(opened?);
+        }
         let url = self.config.database_url(self.folder, name);
         let options = &self.config.database.options;
         Ok(Database::open_with(&url, options).await?)

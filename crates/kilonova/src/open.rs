@@ -8,7 +8,7 @@ use clients::{Login, Service, Session};
 use compute_db::{Database, quarantine};
 use secrecy::SecretString;
 
-use crate::companions::{Companion, Companions, Place};
+use crate::companions::{Ahead, Companion, Companions, Place};
 use crate::config::Config;
 use crate::state::State;
 
@@ -60,6 +60,7 @@ pub async fn companions(config: &Config, state: &State) -> Result<Companions> {
         folder: &state.path,
         state: Some(state),
         url: "http://localhost",
+        ahead: Ahead::default(),
     };
     Companions::open(&place).await
 }
@@ -71,6 +72,7 @@ pub async fn beside(config: &Config, folder: &Path, name: &str) -> Result<Arc<dy
         folder,
         state: None,
         url: "http://localhost",
+        ahead: Ahead::default(),
     };
     config.companion(name)?.open(&place).await
 }
