@@ -1,5 +1,6 @@
 //! Files for people: `clouds.yaml` and `openrc`, with the demo user and the administrator.
 
+use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
@@ -32,7 +33,7 @@ pub fn write(state: &State, auth_url: &str, region: &str, trust: Option<&Path>) 
             &secrets.admin_password
         ) + &trusted,
     );
-    write_private(&state.path.join("clouds.yaml"), &clouds)?;
+    keep(&state.path.join("clouds.yaml"), &clouds)?;
     let openrc = format!(
         "# source this file, then use the openstack command as the demo user.\n\
          export OS_AUTH_URL={auth_url}\n\
@@ -49,7 +50,15 @@ pub fn write(state: &State, auth_url: &str, region: &str, trust: Option<&Path>) 
         Some(file) => format!("{openrc}export OS_CACERT={}\n", file.display()),
         None => openrc,
     };
-    write_private(&state.path.join("openrc"), &openrc)
+    keep(&state.path.join("openrc"), &openrc)
+}
+
+/// Writes a file unless it says that already: a write waits for the disk.
+fn keep(file: &Path, text: &str) -> Result<()> {
+    match fs::read_to_string(file) {
+        Ok(kept) if kept == text => Ok(()),
+        _ => write_private(file, text),
+    }
 }
 
 fn cloud(

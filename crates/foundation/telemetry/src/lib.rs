@@ -8,6 +8,7 @@
 //!   dashboards know) and `kilonova_build_info`;
 //! - `/healthcheck` answers 200 `OK` or 503, within [`CHECK_TIMEOUT`] whatever a check does.
 
+mod early;
 mod health;
 mod logs;
 mod process;

@@ -50,7 +50,7 @@ pub fn init(settings: &TelemetrySettings) -> Result<(), TelemetryError> {
         None => (BoxMakeWriter::new(io::stderr), io::stderr().is_terminal()),
     };
     install(settings.json, filter, writer, colours);
-    recorder::begin();
+    recorder::counting();
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Metrics: one recorder for the process, shown at `/metrics`.
 
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -9,6 +9,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::early::Early;
 use crate::process;
 
 /// Buckets of everything that is measured in seconds: from a cache hit to a slow migration.
@@ -19,59 +20,69 @@ const SECONDS: [f64; 15] = [
 /// How often samples are folded into buckets; between scrapes they would only pile up.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// The process's recorder, set up by the first caller.
+/// The recorder of the process: what is counted is kept until there is an exporter.
+static EARLY: LazyLock<Early> = LazyLock::new(|| {
+    let early = Early::new(|| {
+        handle();
+    });
+    if metrics::set_global_recorder(early.clone()).is_err() {
+        tracing::warn!("another recorder was installed first: /metrics will stay empty");
+    }
+    process::started();
+    early
+});
+
+/// The process's exporter, made by the first caller, which takes up to 200 ms.
 fn handle() -> &'static PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     HANDLE.get_or_init(|| {
-        let recorder = PrometheusBuilder::new()
+        let exporter = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
             .expect("the buckets are not empty")
             .build_recorder();
-        let handle = recorder.handle();
-        if metrics::set_global_recorder(recorder).is_err() {
-            tracing::warn!("another recorder was installed first: /metrics will stay empty");
-        }
-        process::started();
+        let handle = exporter.handle();
+        EARLY.pass_on(exporter);
         handle
     })
 }
 
-/// Begins to set up the process's recorder, on a thread of its own: it measures the processor's clock for some
-/// milliseconds.
-pub(crate) fn begin() {
-    std::thread::spawn(handle);
+/// [`handle`] for tasks, which do not stand still for it.
+async fn shown() -> Option<&'static PrometheusHandle> {
+    tokio::task::spawn_blocking(handle).await.ok()
 }
 
-/// Returns when the recorder is set up, so that what is counted from now on is kept.
+/// What is counted from now on is kept.
 pub fn counting() {
-    handle();
+    LazyLock::force(&EARLY);
 }
 
 /// Sets up the recorder where nobody did, and gives the route `/metrics`. `version` is shown in `kilonova_build_info`.
 pub fn metrics_router(version: &'static str) -> Router {
-    handle();
+    counting();
     metrics::gauge!("kilonova_build_info", "version" => version).set(1.0);
     Router::new().route("/metrics", get(show))
 }
 
 async fn show() -> impl IntoResponse {
     process::measure();
-    let text = handle().render();
+    let text = shown().await.map(PrometheusHandle::render);
     (
         [(
             header::CONTENT_TYPE,
             "text/plain; version=0.0.4; charset=utf-8",
         )],
-        text,
+        text.unwrap_or_default(),
     )
 }
 
 /// Folds samples into buckets for ever; the binary spawns it once.
 pub async fn upkeep() {
-    let mut tick = tokio::time::interval(UPKEEP);
     loop {
-        tick.tick().await;
-        handle().run_upkeep();
+        // Not at once: the exporter is made here, when the start is over.
+        tokio::time::sleep(UPKEEP).await;
+        if let Some(exporter) = shown().await {
+            exporter.run_upkeep();
+        }
     }
 }
 
