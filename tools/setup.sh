@@ -14,6 +14,8 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TABLE='
 run    qemu-system-x86   qemu-system-x86_64                    runs the servers
 run    qemu-utils        qemu-img                              copies and grows disks
+run    qemu-system-common qemu-storage-daemon                  opens volumes that other machines serve
+run    qemu-block-extra  /usr/lib/*/qemu/block-iscsi.so        drivers of iSCSI and RBD volumes
 run    e2fsprogs         mke2fs                                formats disks of servers beside their root
 run    dosfstools        mkfs.vfat                             formats those that are to be FAT
 run    seabios           /usr/share/seabios/bios-256k.bin      firmware of servers
@@ -32,6 +34,7 @@ test   postgresql        /usr/lib/postgresql/*/bin/postgres    tests of the seco
 test   mariadb-server    mariadbd                              tests of the third
 test   rabbitmq-server   rabbitmq-server                       tests of messages between machines
 test   busybox-static    busybox                               DHCP client, ping and name look-ups of tests
+test   tgt               tgtd                                  iSCSI target of tests
 test   genisoimage       isoinfo                               reads config drives back
 test   xfsprogs          mkfs.xfs                              formats disks with XFS
 test   ntfs-3g           mkntfs                                formats disks with NTFS

@@ -8,6 +8,7 @@
 mod ability;
 mod confined;
 mod prepared;
+mod process;
 mod root;
 mod run;
 
@@ -17,6 +18,7 @@ use std::process::Command;
 
 pub use ability::{Abilities, Ability};
 pub use confined::{Confined, Limit, Measures, User};
+pub use process::{Process, has_option};
 pub use root::{Access, Root};
 pub use run::{Ended, Started};
 

@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 
 use crate::layout::Layout;
 use crate::process::Process;
-use crate::qmp::{Event, Qmp, QmpError};
+use crate::qmp::{During, Event, Qmp, QmpError};
 
 /// QEMU ends within some 20 ms of `quit`; with dirty disks on a slow host it may take a while.
 const QUIT_WAIT: Duration = Duration::from_secs(5);
@@ -146,7 +146,7 @@ impl Guest {
                 self.process.exited().await;
             };
             if tokio::time::timeout(QUIT_WAIT, quit).await.is_err() {
-                self.process.kill().await?;
+                crate::process::kill(&self.process).await?;
             }
         }
         Ok(())

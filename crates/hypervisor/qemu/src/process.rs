@@ -1,105 +1,20 @@
 //! QEMU processes: started confined, found again by a later driver, ended for certain. All through
 //! pidfds, so that a reused process number is never taken for a guest.
 
-use std::io::{Error, ErrorKind, Result};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::io::{Error, ErrorKind};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
-use std::time::Duration;
 
-use child::{Confined, Measures, Started};
+pub(crate) use child::Process;
+use child::{Confined, Measures, has_option};
 use hypervisor::DriverError;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 use crate::layout::Layout;
 
-/// A process cannot outlive SIGKILL for long, unless it hangs in the kernel on a dead disk.
-const KILL_WAIT: Duration = Duration::from_secs(15);
-
-/// A running QEMU.
-#[derive(Debug)]
-pub(crate) struct Process {
-    pub pid: u32,
-    fd: AsyncFd<OwnedFd>,
-}
-
-impl Process {
-    fn open(pid: u32) -> Result<Self> {
-        // SAFETY: the call takes two integers and returns a new descriptor or -1.
-        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) };
-        let fd = RawFd::try_from(fd).map_err(Error::other)?;
-        if fd < 0 {
-            return Err(Error::last_os_error());
-        }
-        // SAFETY: the kernel just gave us this descriptor and nobody else knows it.
-        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        Self::of(pid, fd)
-    }
-
-    /// The process that a pidfd names.
-    fn of(pid: u32, fd: OwnedFd) -> Result<Self> {
-        // SAFETY: an OwnedFd keeps one open descriptor and always names it, until it is dropped with the AsyncFd.
-        let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
-        Ok(Self {
-            pid,
-            fd: fd.map_err(|error| error.into_parts().1)?,
-        })
-    }
-
-    /// Waits until the process ended.
-    pub async fn exited(&self) {
-        // A pidfd becomes readable when its process ends, and stays so.
-        if let Err(error) = self.fd.readable().await {
-            tracing::warn!(pid = self.pid, %error, "cannot wait for the process");
-        }
-    }
-
-    /// Waits at most this long; true when it ended.
-    pub async fn exits_within(&self, limit: Duration) -> bool {
-        tokio::time::timeout(limit, self.exited()).await.is_ok()
-    }
-
-    pub fn alive(&self) -> bool {
-        let mut poll = libc::pollfd {
-            fd: self.fd.as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        // SAFETY: one valid pollfd is given, with its count.
-        unsafe { libc::poll(&mut poll, 1, 0) == 0 }
-    }
-
-    fn send_kill(&self) -> Result<()> {
-        // SAFETY: a valid pidfd, a signal number, no siginfo, no flags.
-        let sent = unsafe {
-            libc::syscall(
-                libc::SYS_pidfd_send_signal,
-                self.fd.as_raw_fd(),
-                libc::SIGKILL,
-                std::ptr::null::<u8>(),
-                0,
-            )
-        };
-        match (sent, Error::last_os_error()) {
-            (0, _) => Ok(()),
-            (_, error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
-            (_, error) => Err(error),
-        }
-    }
-
-    /// Kills and waits.
-    pub async fn kill(&self) -> hypervisor::Result<()> {
-        self.send_kill()
-            .map_err(DriverError::io(format!("kill process {}", self.pid)))?;
-        if self.exits_within(KILL_WAIT).await {
-            return Ok(());
-        }
-        let why = format!("process {} does not end although killed", self.pid);
-        Err(DriverError::Hypervisor {
-            what: "stop the guest".to_owned(),
-            why,
-        })
-    }
+/// Kills a guest's process and waits for its end.
+pub(crate) async fn kill(process: &Process) -> hypervisor::Result<()> {
+    let killed = process.kill().await;
+    killed.map_err(DriverError::io(format!("kill process {}", process.pid)))
 }
 
 /// The process of a server, by its pid file; None when there is none, or the number belongs to somebody else now.
@@ -114,9 +29,7 @@ pub(crate) fn find(layout: &Layout) -> Option<Process> {
 
 /// The same by looking at every process: for a QEMU whose starter died before the pid file was there.
 pub(crate) fn search(layout: &Layout) -> Option<Process> {
-    let pids = std::fs::read_dir("/proc").ok()?.flatten();
-    pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .find_map(|pid| take(pid, layout))
+    Process::search(|cmdline| belongs(cmdline, layout))
 }
 
 /// The process of a server, whether or not its pid file is there yet, or still.
@@ -128,27 +41,16 @@ pub(crate) fn living(layout: &Layout) -> Option<Process> {
     }
 }
 
-/// Takes hold of a process, then looks whether it is the server's: in this order the answer stays true.
 fn take(pid: u32, layout: &Layout) -> Option<Process> {
-    let cmdline = |pid| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    if !belongs(&cmdline(pid), layout) {
-        return None;
-    }
-    let process = Process::open(pid).ok()?;
-    (belongs(&cmdline(pid), layout) && process.alive()).then_some(process)
+    Process::take(pid, |cmdline| belongs(cmdline, layout))
 }
 
 /// Is this the command line of the server's QEMU? The pid file's path tells clouds with equal ids apart.
 fn belongs(cmdline: &[u8], layout: &Layout) -> bool {
-    let words: Vec<&[u8]> = cmdline.split(|byte| *byte == 0).collect();
-    let has = |option: &[u8], value: &[u8]| {
-        words
-            .windows(2)
-            .any(|pair| pair[0] == option && pair[1] == value)
-    };
-    let pid_file = |path: &Path| has(b"-pidfile", path.as_os_str().as_encoded_bytes());
+    let pid_file =
+        |path: &Path| has_option(cmdline, "-pidfile", path.as_os_str().as_encoded_bytes());
     // The second is what versions gave that did not confine guests.
-    has(b"-uuid", layout.id().as_bytes())
+    has_option(cmdline, "-uuid", layout.id().as_bytes())
         && (pid_file(&layout.inner_pid()) || pid_file(&layout.pid()))
 }
 
@@ -177,10 +79,9 @@ pub(crate) fn start(
         measures,
     };
     let started = confined.start(out.into(), err.into());
-    let Started { pid, pidfd } = started.map_err(|error| missing(program, error))?;
-    let own = pidfd.try_clone().and_then(|fd| Process::of(pid, fd));
-    tokio::spawn(collect(pid, pidfd));
-    let process = own.map_err(DriverError::io("watch QEMU"))?;
+    let started = started.map_err(|error| missing(program, error))?;
+    let process = started.watched().map_err(DriverError::io("watch QEMU"))?;
+    let pid = process.pid;
     // QEMU's own pid file holds the number that it has in its own process table.
     if let Err(error) = crate::durable::replace_soon(&layout.pid(), pid.to_string().as_bytes()) {
         if let Err(alive) = process.send_kill() {
@@ -189,21 +90,6 @@ pub(crate) fn start(
         return Err(DriverError::io("write the pid file")(error));
     }
     Ok(process)
-}
-
-/// Collects the end of a child, so that it does not stay as a zombie.
-async fn collect(pid: u32, pidfd: OwnedFd) {
-    let ended = match Process::of(pid, pidfd) {
-        Ok(process) => {
-            process.exited().await;
-            Started::collect(process.fd.get_ref())
-        }
-        Err(error) => Err(error),
-    };
-    match ended {
-        Ok(ended) => tracing::debug!(pid, ?ended, "QEMU ended"),
-        Err(error) => tracing::warn!(pid, %error, "cannot collect QEMU's exit status"),
-    }
 }
 
 fn missing(program: &Path, error: Error) -> DriverError {

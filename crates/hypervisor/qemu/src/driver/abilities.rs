@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::{QemuDriver, busy};
 use crate::guest::Guest;
 use crate::probe::Accel;
+use crate::qmp::During;
 use crate::{console_log, record, tap};
 
 /// Ticks of process times in a second on Linux.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::addresses::{Address, Addresses};
 use crate::args::place_property;
 use crate::guest::Guest;
-use crate::qmp::QmpError;
+use crate::qmp::{During, QmpError};
 
 /// Devices with a name hang here.
 const NAMED: &str = "/machine/peripheral";

@@ -11,7 +11,7 @@ use crate::args;
 use crate::guest::Guest;
 use crate::layout::Layout;
 use crate::machines::{Chipset, chipset};
-use crate::qmp::QmpError;
+use crate::qmp::{During, QmpError};
 use crate::record::Record;
 
 /// How often a guest is asked to let go of a device. One that is still booting does not hear it, and QEMU takes no second

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::QemuDriver;
 use super::hotplug::{add_device, remove_device};
 use crate::guest::Guest;
-use crate::qmp::QmpError;
+use crate::qmp::{During, QmpError};
 use crate::{args, record, tap};
 
 const PLUG: &str = "plug the network card";

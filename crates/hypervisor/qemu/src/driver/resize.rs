@@ -14,6 +14,7 @@ use serde_json::json;
 use super::{Host, QemuDriver};
 use crate::disks::{self, Still};
 use crate::layout::Layout;
+use crate::qmp::During;
 use crate::record::{self, Before, Record, Stage};
 use crate::{args, durable};
 

@@ -13,7 +13,7 @@ use super::QemuDriver;
 use super::guest_agent::Still;
 use crate::guest::Guest;
 use crate::layout::Layout;
-use crate::qmp::QmpError;
+use crate::qmp::{During, QmpError};
 use crate::{disks, durable, record};
 
 const ASK: Duration = Duration::from_millis(20);

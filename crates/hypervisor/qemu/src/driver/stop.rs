@@ -34,7 +34,7 @@ impl Host {
                         pid = process.pid,
                         "killing a guest nobody knew of"
                     );
-                    process.kill().await?;
+                    process::kill(&process).await?;
                 }
             }
             Ok(Some(guest)) => {
@@ -60,7 +60,7 @@ impl Host {
                     return Err(error);
                 };
                 tracing::warn!(server = id, %error, "killing a guest that does not answer");
-                process.kill().await?;
+                process::kill(&process).await?;
                 self.forget(id);
                 self.emit(id, EventKind::Stopped, Cause::Command, None);
             }

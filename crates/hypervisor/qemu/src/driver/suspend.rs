@@ -15,6 +15,7 @@ use super::{Host, QemuDriver, addresses, busy};
 use crate::durable;
 use crate::guest::Guest;
 use crate::layout::Layout;
+use crate::qmp::During;
 use crate::record::{self, Record};
 use crate::room;
 

@@ -16,7 +16,7 @@ use super::{Host, QemuDriver};
 use crate::addresses::Address;
 use crate::args::{self, Bus, disk_id};
 use crate::guest::Guest;
-use crate::qmp::QmpError;
+use crate::qmp::{During, QmpError};
 use crate::record::Record;
 use crate::volumes::{self, Opened};
 use crate::{file_size, record};
