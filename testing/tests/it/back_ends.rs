@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use http::Method;
-use hypervisor::VolumeSource;
 use serde_json::{Value, json};
 use testing::{Answer, Server, TestCloud, User, until};
 
@@ -50,8 +49,8 @@ async fn files(cloud: &TestCloud, server: &Server) -> BTreeSet<PathBuf> {
     let volumes = cloud.kept(server).await.volumes.into_iter();
     volumes
         .map(|volume| {
-            let VolumeSource::File { path } = volume.source;
-            path
+            let path = volume.source.file().expect("a file");
+            path.to_owned()
         })
         .collect()
 }

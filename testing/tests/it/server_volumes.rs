@@ -6,7 +6,7 @@ mod shared;
 mod update;
 
 use http::Method;
-use hypervisor::{Driver, VolumeSource};
+use hypervisor::Driver;
 use hypervisor_fake::Faults;
 use serde_json::{Value, json};
 use testing::{Answer, Server, TestCloud, User, until};
@@ -94,7 +94,7 @@ async fn a_server_gets_a_volume_and_loses_it() {
     assert_eq!(attachment["device"], "/dev/vdb");
     assert_eq!(of_guest(&cloud, &server).await, [id.as_str()]);
     let spec = cloud.kept(&server).await;
-    let VolumeSource::File { path } = &spec.volumes[0].source;
+    let path = spec.volumes[0].source.file().expect("a file");
     assert_eq!(path.metadata().expect("a file").len(), 1 << 30);
     until("the event", || async {
         let action = last_action(&cloud, &server).await;

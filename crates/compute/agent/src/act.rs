@@ -14,7 +14,7 @@ use crate::description::described;
 use crate::failure::{facts_of, of_driver, unsupported};
 use crate::numbers::{epoch, power};
 use crate::spec::{self, Extras};
-use crate::{Host, description, guest_agent, images, late, rescue, resume};
+use crate::{Host, description, guest_agent, images, late, rescue, resume, volumes};
 
 /// Carries out one action. Repeating it is harmless.
 pub async fn act(host: Arc<Host>, _context: Context, message: Act) -> Result<Done, Failure> {
@@ -181,6 +181,7 @@ async fn rebuild(host: &Host, server: &Server, given: &Given) -> Result<GuestFac
     let (root, _holds) = images::of_server(host, server).await?;
     // What cannot be read of the server is found before, too.
     spec::new(server, root.clone(), &Extras::of(given), &host.settings)?;
+    volumes::of(server, host.seal())?;
     let epoch = epoch(server.epoch);
     let gone = host.driver.ensure_gone(&server.id, epoch, Keep::Nothing);
     gone.await.map_err(|error| of_driver(&error))?;

@@ -5,17 +5,19 @@ use compute_model::Server;
 use compute_model::disk_device::DiskPlace;
 use hypervisor::{ConfigDrive, ServerSpec};
 
-use crate::Host;
 use crate::failure::of_driver;
 use crate::images::{self, Hold, Root};
 use crate::spec::{self, Extras};
+use crate::{Host, volumes};
 
 /// The description to start from: the one kept here (it has the config drive as it was made), or,
 /// when this host lost it, a new one. The holds keep its files until the server's record names them.
 pub async fn described(host: &Host, server: &Server) -> Result<(ServerSpec, Vec<Hold>), Failure> {
     let kept = host.driver.spec(&server.id).await;
     if let Some(kept) = kept.map_err(|error| of_driver(&error))? {
-        return Ok((spec::renewed(kept, server)?, Vec::new()));
+        let mut renewed = spec::renewed(kept, server)?;
+        renewed.volumes = volumes::of(server, host.seal())?;
+        return Ok((renewed, Vec::new()));
     }
     let (root, holds) = images::of_server(host, server).await?;
     let (spec, _) = new(host, server, root, &Extras::default()).await?;
@@ -34,6 +36,7 @@ pub async fn new(
     extras: &Extras<'_>,
 ) -> Result<(ServerSpec, Option<Vec<DiskPlace>>), Failure> {
     let mut described = spec::new(server, root, extras, &host.settings)?;
+    described.volumes = volumes::of(server, host.seal())?;
     let places = disk_places(host, server, &described).await?;
     if let (Some(places), Some(drive)) = (&places, &mut described.config_drive) {
         *drive = telling(host, server, places.clone(), extras)?;

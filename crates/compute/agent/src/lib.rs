@@ -22,6 +22,7 @@ mod resume;
 pub mod settings;
 mod snapshot;
 mod spec;
+mod volumes;
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ use bus::{Bus, Service, Serving, TransportError};
 use clients::Session;
 use compute_rpc::agent;
 use hypervisor::Driver;
+use secrecy::ExposeSecret;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -52,6 +54,13 @@ pub(crate) struct Host {
     pub report_guests: Notify,
     pub given_up: given_up::GivenUp,
     pub making: snapshot::Making,
+}
+
+impl Host {
+    /// What secrets of compute are sealed with on their way here: the password of its own user.
+    pub fn seal(&self) -> &str {
+        self.images.session().secret().expose_secret()
+    }
 }
 
 /// A running agent.

@@ -10,7 +10,7 @@ use hypervisor::{DriverError, HotplugVolume};
 
 use crate::failure::{of_driver, unsupported};
 use crate::numbers::device_command;
-use crate::{Host, spec};
+use crate::{Host, spec, volumes};
 
 /// Plugs a card into a guest, or unplugs it. Repeating it is harmless.
 pub async fn plug(host: Arc<Host>, _context: Context, message: Plug) -> Result<(), Failure> {
@@ -43,7 +43,7 @@ pub async fn plug_volume(
     let command = device_command(server);
     let done = match message.plugged {
         true => {
-            let volumes = spec::volumes(server);
+            let volumes = volumes::of(server, host.seal())?;
             let volume = volumes.iter().find(|volume| volume.id == volume_id);
             let volume = volume.ok_or_else(|| {
                 Failure::new(code::BAD_REQUEST, "the server does not have this volume")

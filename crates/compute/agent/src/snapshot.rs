@@ -67,7 +67,7 @@ pub async fn upload(host: Arc<Host>, _context: Context, message: Upload) -> Resu
     let id = message.image_id.as_str();
     let file = copy(&host, &message.server, id).await?;
     let images = &host.images;
-    let opened = sealed::open(images.session().secret().expose_secret(), &message.token);
+    let opened = sealed::open(host.seal(), &message.token);
     let token = opened.ok_or_else(|| {
         failure(
             code::BAD_REQUEST,

@@ -12,13 +12,12 @@ use compute_model::hardware::{FileSystem, FirmwareType, quoted};
 use compute_model::image::ServerImage;
 use compute_model::metadata::{self, Guest};
 use compute_model::network::Vif;
-use compute_model::volume::Connection;
 use compute_model::{Server, image_properties};
 use compute_rpc::agent::Given;
 use compute_rpc::{code, failure};
 use hypervisor::{
     CommandLine, ConfigDrive, ConfigFile, CpuLimits, DirectBoot, Ephemeral, Firmware, ImageRef,
-    Nic, RootDisk, ServerSpec, Tap, Volume, VolumeSource,
+    Nic, RootDisk, ServerSpec, Tap,
 };
 use rand::Rng;
 
@@ -43,7 +42,7 @@ impl<'a> Extras<'a> {
     }
 }
 
-/// The description of a server that is new on this host.
+/// The description of a server that is new on this host, without its volumes.
 ///
 /// # Errors
 /// A property or file of the server cannot be read: no host will do better.
@@ -68,7 +67,6 @@ pub fn new(
         Some(FirmwareType::Bios) | None => Firmware::Bios,
     };
     spec.nics = nics(server)?;
-    spec.volumes = volumes(server);
     if server.config_drive {
         spec.config_drive = Some(config_drive(server, extras, settings)?);
     }
@@ -117,7 +115,7 @@ fn ephemeral(server: &Server, settings: &Settings) -> Vec<Ephemeral> {
     described.collect()
 }
 
-/// The kept description of a server that is here, brought up to the server's present state.
+/// The kept description of a server that is here, brought up to the server's present state but for its volumes.
 ///
 /// # Errors
 /// A property of the server cannot be read.
@@ -125,37 +123,10 @@ pub fn renewed(mut kept: ServerSpec, server: &Server) -> Result<ServerSpec, Fail
     kept.epoch = epoch(server.epoch);
     kept.name.clone_from(&server.name);
     kept.nics = nics(server)?;
-    kept.volumes = volumes(server);
     if server.rescued_by().is_none() {
         kept.rescue = None;
     }
     Ok(kept)
-}
-
-/// The volumes that the guest is to have: those that the host can reach, and that it is not to let go of.
-pub fn volumes(server: &Server) -> Vec<Volume> {
-    let wanted = server.volumes.iter().filter(|volume| !volume.detaching);
-    let reached = wanted.filter_map(|volume| {
-        let Connection::File {
-            path,
-            read_only,
-            shared,
-            limits,
-        } = volume.connection.as_ref()?;
-        Some(Volume {
-            id: volume.volume_id.clone(),
-            source: VolumeSource::File { path: path.clone() },
-            read_only: *read_only,
-            shared: *shared,
-            limits: *limits,
-            bus: volume.bus,
-            boot: volume.boot,
-            boot_order: volume.boot_order,
-            cdrom: volume.cdrom,
-            tag: volume.tag.clone(),
-        })
-    });
-    reached.collect()
 }
 
 /// A property of the server's image as the type that a description has. The API refuses others, but a row may be older

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use clients::volume as cinder;
 use clients::{ClientError, Service};
+use compute_db::hosts;
 use compute_model::Server;
 use compute_model::fault::Kind;
-use compute_model::volume::{AttachedVolume, Connection};
+use compute_model::volume::{AttachedVolume, Connection, Initiator};
+use compute_rpc::sealed;
+use secrecy::ExposeSecret;
 use serde_json::json;
 use workflow::{StepContext, StepError};
 
@@ -81,8 +84,18 @@ pub async fn connect(
     server: &Server,
     volume: &AttachedVolume,
 ) -> Result<Connection, StepError> {
+    let node = server.node_id.as_deref();
+    let ip = match node {
+        Some(node) => hosts::address_of_node(env.db.read(), node)
+            .await
+            .map_err(records::database)?,
+        None => None,
+    };
+    let initiator = node.and_then(Initiator::of);
     let connector = json!({
         "host": server.host,
+        "ip": ip,
+        "initiator": initiator.as_ref().map(Initiator::as_str),
         "mountpoint": volume.device,
         "multipath": false,
         "os_type": "linux",
@@ -94,7 +107,9 @@ pub async fn connect(
     })
     .await?;
     let shared = show(env, &volume.volume_id).await?.multiattach;
-    Connection::of(&info, shared)
+    // Who reads the database or the messages finds no password of a target.
+    let seal = |text: &str| sealed::seal(env.session.secret().expose_secret(), text);
+    Connection::of(&info, shared, initiator.as_ref(), &seal)
         .map_err(|error| Why::new(Kind::Unsupported, error.to_string()).into())
 }
 

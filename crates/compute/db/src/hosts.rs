@@ -225,6 +225,16 @@ pub async fn host_of_node(conn: &impl ConnectionTrait, node_id: &str) -> Result<
     Ok(row.map(|row| row.host))
 }
 
+/// The address of a node's host, if the node is known and its host said one.
+pub async fn address_of_node(conn: &impl ConnectionTrait, node_id: &str) -> Result<Option<String>> {
+    let row = node::Entity::find()
+        .filter(node::Column::Id.eq(node_id))
+        .one(conn)
+        .await?;
+    let address = row.map(|row| facts_of(&row).map(|facts| facts.host_ip));
+    Ok(address.transpose()?.filter(|address| !address.is_empty()))
+}
+
 /// Writes what a host reported of its hypervisor. Claims on it stay as they are, also where the
 /// host shrank below them.
 ///
@@ -423,11 +433,15 @@ pub async fn nodes(conn: &impl ConnectionTrait, since: Option<i64>) -> Result<Ve
     Ok(nodes)
 }
 
-fn node_value(row: node::Model, service: Service, used: Used) -> Result<Node> {
-    let facts = serde_json::from_str(&row.facts).map_err(|source| DbError::Unreadable {
+fn facts_of(row: &node::Model) -> Result<NodeFacts> {
+    serde_json::from_str(&row.facts).map_err(|source| DbError::Unreadable {
         id: row.id.clone(),
         source,
-    })?;
+    })
+}
+
+fn node_value(row: node::Model, service: Service, used: Used) -> Result<Node> {
+    let facts = facts_of(&row)?;
     Ok(Node {
         seq: row.seq,
         id: row.id,

@@ -1,12 +1,16 @@
 //! Volumes of servers.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::hardware::DiskBus;
-use crate::volume_limits::VolumeLimits;
+
+pub use connection::{Connection, Initiator, Place, Unreachable, key_of_keyring};
+pub use remote::{
+    CephName, Chap, ExportName, Host, Iscsi, IscsiName, LoginName, Nbd, Rbd, RbdUser, Secret,
+};
+
+mod connection;
+mod remote;
 
 /// A volume that a server has, or is about to get or to lose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,62 +89,6 @@ pub enum Origin {
     Snapshot(String),
 }
 
-/// How a host reaches a volume.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "protocol", rename_all = "lowercase")]
-pub enum Connection {
-    /// A raw file of the host.
-    File {
-        path: PathBuf,
-        read_only: bool,
-        /// Other guests may have it too, and write to it.
-        #[serde(default)]
-        shared: bool,
-        #[serde(default)]
-        limits: VolumeLimits,
-    },
-}
-
-/// A connection that no host here can make.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the volume cannot be reached: {0}")]
-pub struct Unreachable(String);
-
-impl Connection {
-    /// Reads Cinder's `connection_info`; whether several guests may have the volume, only its record says.
-    ///
-    /// # Errors
-    /// A protocol, format, encryption or QoS that hosts do not have: what would not be honoured is refused.
-    pub fn of(info: &Value, shared: bool) -> Result<Self, Unreachable> {
-        let refuse = |why: String| Err(Unreachable(why));
-        let protocol = info["driver_volume_type"].as_str().unwrap_or_default();
-        if protocol != "local" {
-            return refuse(format!("hosts here know no volumes of type {protocol:?}"));
-        }
-        let data = &info["data"];
-        if data["encrypted"] == true {
-            return refuse("it is encrypted".to_owned());
-        }
-        let limits = match &data["qos_specs"] {
-            Value::Null => VolumeLimits::default(),
-            specs => VolumeLimits::of(specs).map_err(Unreachable)?,
-        };
-        let format = data["format"].as_str().unwrap_or("raw");
-        if format != "raw" {
-            return refuse(format!("its format is {format:?}"));
-        }
-        match data["device_path"].as_str() {
-            Some(path) if path.starts_with('/') => Ok(Connection::File {
-                path: PathBuf::from(path),
-                read_only: data["access_mode"] == "ro",
-                shared,
-                limits,
-            }),
-            _ => refuse("no file is named".to_owned()),
-        }
-    }
-}
-
 /// The first name of a disk with this prefix (`/dev/vd`) that is not taken.
 pub fn next_device(prefix: &str, taken: &[String]) -> String {
     let mut names = (0..).map(|number| format!("{prefix}{}", suffix(number)));
@@ -158,8 +106,6 @@ fn suffix(number: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -178,41 +124,5 @@ mod tests {
             (suffix(25), suffix(26), suffix(27)),
             ("z".into(), "aa".into(), "ab".into())
         );
-    }
-
-    #[test]
-    fn what_a_host_would_not_honour_is_refused() {
-        let info = |data: Value| {
-            let mut whole = json!({"device_path": "/v", "format": "raw", "access_mode": "rw"});
-            for (key, value) in data.as_object().into_iter().flatten() {
-                whole[key] = value.clone();
-            }
-            json!({"driver_volume_type": "local", "data": whole})
-        };
-        let path = PathBuf::from("/v");
-        let said = json!({"access_mode": "ro", "qos_specs": {"total_iops_sec": "5"}});
-        let read_only = Connection::of(&info(said), true).expect("a file");
-        let mut limits = VolumeLimits::default();
-        limits.rates.operations.total = 5;
-        assert_eq!(
-            read_only,
-            Connection::File {
-                path,
-                read_only: true,
-                shared: true,
-                limits,
-            }
-        );
-        for odd in [
-            info(json!({"encrypted": true})),
-            info(json!({"qos_specs": {"minIOPS": "5"}})),
-            info(json!({"format": "qcow2"})),
-            info(json!({"device_path": "relative"})),
-            info(json!({"device_path": null})),
-            json!({"driver_volume_type": "iscsi", "data": {"device_path": "/v"}}),
-            json!({}),
-        ] {
-            assert!(Connection::of(&odd, false).is_err(), "{odd}");
-        }
     }
 }

@@ -31,6 +31,7 @@ pub use compute_model::hardware::{
     CommandLine, DiskBus, FileSystem, InputBus, MachineType, NicModel, UsbModel, VideoModel,
     WatchdogAction, quoted,
 };
+pub use compute_model::volume::{Iscsi, Nbd, Rbd, Secret, key_of_keyring};
 pub use compute_model::volume_limits::VolumeLimits;
 
 pub use ability::{

@@ -4,13 +4,13 @@
 //! asking anybody. New optional fields get defaults: a file written by an older version still reads.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CommandLine, DiskBus, DiskDevice, DriverError, FileSystem, GuestHardware, MachineType,
-    NicModel, VideoModel, VolumeLimits,
+    CommandLine, DiskBus, DiskDevice, DriverError, FileSystem, GuestHardware, Iscsi, MachineType,
+    Nbd, NicModel, Rbd, VideoModel, VolumeLimits,
 };
 
 /// Everything a driver must know to make one server run.
@@ -417,7 +417,23 @@ impl Volume {
 #[serde(rename_all = "lowercase")]
 pub enum VolumeSource {
     /// A raw file of this machine. A driver opens none outside the folders that its settings name.
-    File { path: PathBuf },
+    File {
+        path: PathBuf,
+    },
+    /// Another machine serves it. Passwords are open here.
+    Nbd(Nbd),
+    Iscsi(Iscsi),
+    Rbd(Rbd),
+}
+
+impl VolumeSource {
+    /// The file of this machine that it is, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File { path } => Some(path),
+            Self::Nbd(_) | Self::Iscsi(_) | Self::Rbd(_) => None,
+        }
+    }
 }
 
 /// Checks that `id` is a UUID in the usual text form. Ids become file names: nothing else may pass.

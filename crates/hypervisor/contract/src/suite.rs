@@ -28,8 +28,19 @@ pub trait Subject: Send + Sync {
     /// A description with a new id that this driver can run.
     fn spec(&self) -> ServerSpec;
 
-    /// A new volume of 1 GiB, whose file is there.
+    /// A new volume of 1 GiB, which is there.
     fn volume(&self) -> Volume;
+
+    /// A volume that is not there.
+    fn missing_volume(&self) -> Volume {
+        let volume = self.volume();
+        if let Some(path) = volume.source.file()
+            && let Err(error) = std::fs::remove_file(path)
+        {
+            panic!("remove {path:?}: {error}");
+        }
+        volume
+    }
 
     /// A folder for files that the suite makes.
     fn scratch(&self) -> PathBuf;

@@ -51,7 +51,7 @@ pub(crate) struct Inputs<'a> {
     pub agent: Option<RawFd>,
     /// An open tap for each card, in order; None for a card plugged into nothing.
     pub taps: &'a [Option<RawFd>],
-    /// The open file of each volume, in order.
+    /// The open file of each volume that is one, in order.
     pub volumes: &'a [RawFd],
     /// Saved memory to start from.
     pub incoming: Option<RawFd>,

@@ -257,6 +257,18 @@ impl Warden {
         Ok(measures)
     }
 
+    /// What a storage daemon for a guest is started with, and whose the socket is by which QEMU reaches it: it runs as
+    /// the guest's user in a process table and a file tree of its own, and has the machine's network.
+    ///
+    /// # Errors
+    /// `Io`: a path is odd.
+    pub fn storage_daemon(&self, record: &Record) -> Result<(Measures, Option<u32>)> {
+        let owner = record.uid.filter(|_| self.separates());
+        let measures = storage_daemon::measures(&self.abilities, owner, &self.read_only, &[]);
+        let measures = measures.map_err(DriverError::io("confine the storage daemon"))?;
+        Ok((measures, owner))
+    }
+
     /// Runs qemu-img on a server's disks; `target` is a file that it may write, too. Blocking.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ mod hotplug;
 mod nics;
 mod recover;
 mod resize;
+mod served;
 mod snapshot;
 mod start;
 mod stop;
@@ -66,6 +67,8 @@ pub(crate) struct Host {
     graves: Graves,
     events: broadcast::Sender<GuestEvent>,
     guests: Mutex<HashMap<String, Arc<Guest>>>,
+    /// Held while a guest takes its place on a volume that another machine serves.
+    claims: Mutex<()>,
 }
 
 impl Host {

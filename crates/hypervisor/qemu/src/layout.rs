@@ -7,6 +7,9 @@ use hypervisor::{DriverError, Result, parse_id};
 /// The longest path that a unix socket can have on Linux.
 const SOCKET_PATH: usize = 107;
 
+/// What [`Layout::volumes`] is called.
+const VOLUMES: &str = "volumes";
+
 /// What the names of disks of rescues begin with.
 const RESCUE: &str = "rescue-";
 
@@ -126,6 +129,28 @@ impl Layout {
 
     pub fn console_log(&self) -> PathBuf {
         self.dir.join("console.log")
+    }
+
+    /// Of volumes that other machines serve: a folder for the storage daemon of each, and the socket by which QEMU
+    /// reaches it.
+    pub fn volumes(&self) -> PathBuf {
+        self.dir.join(VOLUMES)
+    }
+
+    /// The folder of the storage daemon of a volume.
+    ///
+    /// # Errors
+    /// `NotFound` when the id is no UUID.
+    pub fn daemon(&self, volume_id: &str) -> Result<PathBuf> {
+        Ok(self.volumes().join(parse_id(volume_id)?))
+    }
+
+    /// Its socket, named from the server's folder: QEMU works there, and names of sockets must be short.
+    ///
+    /// # Errors
+    /// `NotFound` when the id is no UUID.
+    pub fn served(volume_id: &str) -> Result<PathBuf> {
+        Ok(Path::new(VOLUMES).join(format!("{}.nbd", parse_id(volume_id)?)))
     }
 
     /// What QEMU itself says.

@@ -38,6 +38,7 @@ mod process;
 mod qmp;
 mod record;
 mod room;
+mod served;
 pub mod settings;
 mod tap;
 mod users;

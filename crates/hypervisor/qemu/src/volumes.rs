@@ -1,4 +1,5 @@
-//! Volumes: which files they may be, and how QEMU gets them. QEMU is given an open descriptor, never a path.
+//! Volumes: which files they may be, and how QEMU gets them. QEMU is given an open descriptor, never the path of a volume;
+//! one that another machine serves, it reaches by a socket in its server's folder.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
@@ -9,11 +10,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hypervisor::{DriverError, Result, Volume, VolumeSource, parse_id};
 use serde_json::{Value, json};
 
+use crate::layout::Layout;
 use crate::limits;
 use crate::settings::QemuSettings;
 
 /// Number of the descriptor set of a server's first volume. Sets below belong to others.
 pub(crate) const FIRST_SET: u32 = 100;
+
+/// Seconds in which a storage daemon that died may be started again, before the guest sees errors. QEMU answers no command
+/// that waits for the guest's requests in that time.
+const RECONNECT: u32 = 60;
 
 /// QEMU says by read locks on these bytes of a file what it does with it, and by those what it lets nobody else do.
 const DOES: i64 = 100;
@@ -42,22 +48,30 @@ pub(crate) fn limits_of(node: &str) -> String {
     format!("limits-{node}")
 }
 
-/// The node of a volume whose descriptor is in `set`, and the object with its limits, which comes first. Limits of the
-/// server's own disks are not for volumes.
-pub(crate) fn block_node(volume: &Volume, set: u32) -> (Option<Value>, Value) {
-    let file = format!("/dev/fdset/{set}");
+/// The node of a volume, and the object with its limits, which comes first. The descriptor of one that is a file is in
+/// `set`; one that another machine serves is behind a socket of its storage daemon. Limits of the server's own disks are not
+/// for volumes.
+///
+/// # Errors
+/// `NotFound` when the volume's id is no UUID.
+pub(crate) fn block_node(volume: &Volume, set: u32) -> Result<(Option<Value>, Value)> {
     let name = node(&volume.id);
-    let mut file = json!({"driver": "file", "filename": file, "discard": "unmap"});
-    let mut node = json!({"driver": "raw", "discard": "unmap"});
+    let mut node = match volume.source {
+        VolumeSource::File { .. } => raw(volume, set),
+        VolumeSource::Nbd(_) | VolumeSource::Iscsi(_) | VolumeSource::Rbd(_) => json!({
+            "driver": "nbd",
+            "server": {"type": "unix", "path": Layout::served(&volume.id)?.to_string_lossy()},
+            "export": volume.id,
+            "reconnect-delay": RECONNECT,
+            "discard": "unmap",
+        }),
+    };
     if volume.read_only {
-        for node in [&mut file, &mut node] {
-            node["read-only"] = Value::Bool(true);
-        }
+        node["read-only"] = Value::Bool(true);
     }
-    node["file"] = file;
     if volume.limits.is_none() {
         node["node-name"] = name.into();
-        return (None, node);
+        return Ok((None, node));
     }
     let group = limits_of(&name);
     let object = limits::of_volume(&group, &volume.limits);
@@ -67,7 +81,16 @@ pub(crate) fn block_node(volume: &Volume, set: u32) -> (Option<Value>, Value) {
     if volume.read_only {
         above["read-only"] = Value::Bool(true);
     }
-    (Some(object), above)
+    Ok((Some(object), above))
+}
+
+fn raw(volume: &Volume, set: u32) -> Value {
+    let name = format!("/dev/fdset/{set}");
+    let mut file = json!({"driver": "file", "filename": name, "discard": "unmap"});
+    if volume.read_only {
+        file["read-only"] = Value::Bool(true);
+    }
+    json!({"driver": "raw", "discard": "unmap", "file": file})
 }
 
 fn refused(volume: &Volume, why: impl std::fmt::Display) -> DriverError {
@@ -103,7 +126,9 @@ pub(crate) fn check(volumes: &[Volume]) -> Result<()> {
 /// # Errors
 /// `BadSpec`: it is missing, no plain file, or outside the folders of volumes.
 pub(crate) fn file(volume: &Volume, settings: &QemuSettings) -> Result<(PathBuf, u64)> {
-    let VolumeSource::File { path } = &volume.source;
+    let Some(path) = volume.source.file() else {
+        return Err(refused(volume, "it is no file of this machine"));
+    };
     let found = std::fs::canonicalize(path);
     let found = found
         .and_then(|found| Ok((std::fs::symlink_metadata(&found)?, found)))

@@ -1,9 +1,8 @@
-//! Volumes of simulated guests: files that must be there and are never opened.
+//! Volumes of simulated guests: files that must be there and are never opened, and those that other machines serve, of
+//! which nobody asks whether they are there.
 
 use async_trait::async_trait;
-use hypervisor::{
-    DeviceCommand, DriverError, HotplugVolume, PowerState, Result, Volume, VolumeSource, parse_id,
-};
+use hypervisor::{DeviceCommand, DriverError, HotplugVolume, PowerState, Result, Volume, parse_id};
 
 use super::{FakeDriver, alive, busy};
 use crate::Verb;
@@ -31,7 +30,6 @@ impl FakeDriver {
             .flat_map(|other| &other.spec.volumes);
         let others: Vec<&Volume> = others.collect();
         for (number, volume) in volumes.iter().enumerate() {
-            let VolumeSource::File { path } = &volume.source;
             if parse_id(&volume.id).is_err() {
                 return refused(volume, "its id is no UUID");
             }
@@ -41,7 +39,9 @@ impl FakeDriver {
             if volume.order_is_taken(&volumes[..number]) {
                 return refused(volume, "its order is another disk's");
             }
-            if !path.is_file() {
+            if let Some(path) = volume.source.file()
+                && !path.is_file()
+            {
                 return refused(volume, &format!("{} is no file", path.display()));
             }
             let clash = |other: &&Volume| {
@@ -62,6 +62,13 @@ impl FakeDriver {
             PowerState::Suspended => Err(busy(&guest.spec.id, "it is suspended")),
             _ => Ok(()),
         }
+    }
+}
+
+/// A simulated guest reaches no other machine.
+fn unseen() -> DriverError {
+    DriverError::Unsupported {
+        what: "seeing how long a volume is that another machine serves".to_owned(),
     }
 }
 
@@ -123,7 +130,7 @@ impl HotplugVolume for FakeDriver {
             .find(|known| known.id == volume_id)
         {
             Some(volume) => {
-                let VolumeSource::File { path } = &volume.source;
+                let path = volume.source.file().ok_or_else(unseen)?;
                 let size =
                     std::fs::metadata(path).map_err(DriverError::io("look at the volume"))?;
                 self.host.resized(volume_id, size.len());

@@ -146,7 +146,7 @@ impl Putter<'_> {
             .keyed("-device", bootable(device, own.order).argument())
     }
 
-    /// Puts in a volume, whose file is an open descriptor.
+    /// Puts in a volume. If it is a file, that is an open descriptor.
     fn volume(
         &mut self,
         number: usize,
@@ -154,16 +154,20 @@ impl Putter<'_> {
         (bus, order): (Bus, Option<u32>),
     ) -> Result<()> {
         let set = volumes::FIRST_SET.saturating_add(u32::try_from(number).unwrap_or(u32::MAX));
-        let Some(fd) = self.inputs.volumes.get(number) else {
-            return Err(DriverError::BadSpec {
-                why: format!("volume {} is not open", volume.id),
-            });
-        };
         let node = volumes::node(&volume.id);
-        let passed = Keyed::key("fd", *fd).set("set", set);
-        self.args
-            .keyed("-add-fd", passed.set("opaque", node.as_str()))?;
-        let (limits, block) = volumes::block_node(volume, set);
+        if volume.source.file().is_some() {
+            let before = self.inputs.spec().volumes.iter().take(number);
+            let files = before.filter(|other| other.source.file().is_some());
+            let Some(fd) = self.inputs.volumes.get(files.count()) else {
+                return Err(DriverError::BadSpec {
+                    why: format!("volume {} is not open", volume.id),
+                });
+            };
+            let passed = Keyed::key("fd", *fd).set("set", set);
+            self.args
+                .keyed("-add-fd", passed.set("opaque", node.as_str()))?;
+        }
+        let (limits, block) = volumes::block_node(volume, set)?;
         if let Some(limits) = limits {
             self.args.object(&limits);
         }

@@ -76,9 +76,11 @@ const NODE_KEYS: &[&str] = &[
     "discard",
     "filename",
     "throttle-group",
+    "export",
+    "reconnect-delay",
 ];
 
-const BLOCK_DRIVERS: &[&str] = &["file", "raw", "qcow2", "throttle"];
+const BLOCK_DRIVERS: &[&str] = &["file", "raw", "qcow2", "throttle", "nbd"];
 
 /// The text of an option as pairs, by the rules of QEMU's `get_opt_name_value`.
 fn pairs<'a>(text: &'a str, implied: &'a str) -> Vec<(&'a str, String)> {
@@ -188,6 +190,19 @@ impl Findings<'_> {
         }
     }
 
+    /// A server of NBD: the storage daemon of a volume that is no file, and no other machine.
+    fn server(&mut self, server: &Value) {
+        let members = server.as_object().map_or(0, serde_json::Map::len);
+        let path = server["path"].as_str().unwrap_or_default();
+        let mut served = self.spec.volumes.iter();
+        let own = served.any(|volume| {
+            volume.source.file().is_none() && path == format!("volumes/{}.nbd", volume.id)
+        });
+        if members != 2 || server["type"] != "unix" || !own {
+            self.complain(format!("-blockdev reaches {server}"));
+        }
+    }
+
     fn node(&mut self, node: &Value) {
         let Some(members) = node.as_object() else {
             return self.complain(format!("-blockdev holds {node}"));
@@ -197,6 +212,7 @@ impl Findings<'_> {
                 // A filter names the node below it.
                 "file" if node["driver"] == "throttle" && value.is_string() => {}
                 "file" => self.node(value),
+                "server" => self.server(value),
                 "backing" if value.is_null() => {}
                 "backing" => self.node(value),
                 "filename" => self.file(value.as_str().unwrap_or_default(), "-blockdev"),

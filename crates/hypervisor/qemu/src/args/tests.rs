@@ -42,12 +42,20 @@ fn lines(
         qmp: 9,
         agent: record.spec.hardware.guest_agent.then_some(8),
         taps,
-        volumes: &[50, 51, 52][..record.spec.volumes.len()],
+        volumes: &[50, 51, 52][..files(&record.spec)],
         incoming,
     };
     let args = build(&inputs).unwrap();
     assert_eq!(proof::unmeant(&inputs, &args), Vec::<String>::new());
     args.join("\n").replace("\n-", "\n\n-")
+}
+
+/// How many of its volumes are files.
+fn files(spec: &ServerSpec) -> usize {
+    let volumes = spec.volumes.iter();
+    volumes
+        .filter(|volume| volume.source.file().is_some())
+        .count()
 }
 
 fn nic(port: &str, tap: Option<&str>) -> Nic {

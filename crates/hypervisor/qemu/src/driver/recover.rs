@@ -71,6 +71,7 @@ impl QemuDriver {
             graves: Graves::default(),
             events: broadcast::channel(EVENTS).0,
             guests: Mutex::default(),
+            claims: Mutex::default(),
             settings,
         });
         for layout in layouts(&host.settings.state_path)? {
@@ -92,6 +93,7 @@ impl QemuDriver {
             });
         }
         while found.join_next().await.is_some() {}
+        host.tend_all();
         let weak = Arc::downgrade(&host);
         let trimmer = tokio::spawn(async move {
             loop {
@@ -100,6 +102,7 @@ impl QemuDriver {
                 host.trim_logs();
                 host.feed_starved().await;
                 host.warden.groups.tidy();
+                host.tend_all();
             }
         });
         Ok(Self {

@@ -101,14 +101,24 @@ impl Host {
             DriverError::io("prepare the start")(std::io::Error::other(error))
         })??;
         let prepared_ms = began.elapsed().as_millis() as u64;
-        let process = process::start(
-            &self.settings.qemu_binary,
-            &prepared.args,
-            layout,
-            &prepared.fds,
-            prepared.measures,
-        );
-        let process = Arc::new(process.inspect_err(|_| self.clear_sockets(layout))?);
+        let started = match self.serve_all(layout, &prepared.record).await {
+            Ok(()) => process::start(
+                &self.settings.qemu_binary,
+                &prepared.args,
+                layout,
+                &prepared.fds,
+                prepared.measures,
+            ),
+            Err(error) => Err(error),
+        };
+        let process = match started {
+            Ok(process) => Arc::new(process),
+            Err(error) => {
+                self.clear_sockets(layout);
+                self.unserve_failed(layout).await;
+                return Err(error);
+            }
+        };
         let executed_ms = began.elapsed().as_millis() as u64;
         drop(prepared.fds); // QEMU has its own copies
         let limit = Duration::from_secs(self.settings.start_timeout_s);
@@ -133,6 +143,7 @@ impl Host {
                     tracing::error!(server = layout.id(), error = %kill, "a QEMU that failed to start cannot be killed");
                 }
                 self.clear_sockets(layout);
+                self.unserve_failed(layout).await;
                 Err(error)
             }
         }
@@ -158,6 +169,7 @@ impl Host {
         }
         self.forget(layout.id());
         self.clear_sockets(layout);
+        self.unserve_failed(layout).await;
     }
 
     /// Removes what only a running guest needs; saved memory stays. The pid file of a process that lives stays too:
@@ -233,7 +245,8 @@ fn prepare(
         spec: record.spec.started(),
         ..record.clone()
     };
-    for volume in &started.spec.volumes {
+    let files = started.spec.volumes.iter();
+    for volume in files.filter(|volume| volume.source.file().is_some()) {
         let opened = volumes::open(volume, &host.settings, layout.id())?;
         largest = opened.bytes.max(largest);
         volumes.push(opened.fd.as_raw_fd());

@@ -66,7 +66,7 @@ impl Host {
             }
         }
         self.clear_runtime(layout);
-        Ok(())
+        self.unserve_all(layout).await
     }
 
     /// Removes what only a running guest needs, and saved memory.

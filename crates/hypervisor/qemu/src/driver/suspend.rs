@@ -51,6 +51,7 @@ impl Suspend for QemuDriver {
         guest.end().await?;
         host.forget(id);
         host.clear_sockets(&layout);
+        host.unserve_all(&layout).await?;
         host.emit(id, EventKind::Suspended, Cause::Command, None);
         Ok(host.facts(&layout, &record).await)
     }

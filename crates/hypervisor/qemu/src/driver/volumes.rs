@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use hypervisor::{DeviceCommand, DriverError, HotplugVolume, Result, ServerSpec, Volume};
+use hypervisor::{DeviceCommand, DriverError, HotplugVolume, Result, ServerSpec, Volume, parse_id};
 use serde_json::{Value, json};
 
 use super::hotplug::{add_device, remove_device, unknown_device};
@@ -16,8 +16,10 @@ use super::{Host, QemuDriver};
 use crate::addresses::Address;
 use crate::args::{self, Bus, disk_id};
 use crate::guest::Guest;
+use crate::layout::Layout;
 use crate::qmp::{During, QmpError};
 use crate::record::Record;
+use crate::served::failed;
 use crate::volumes::{self, Opened};
 use crate::{file_size, record};
 
@@ -25,6 +27,8 @@ const PLUG: &str = "plug the volume";
 const UNPLUG: &str = "unplug the volume";
 /// QEMU lets go of a node some moments after it said that its device is gone.
 const RELEASE: Duration = Duration::from_secs(5);
+/// QEMU tries again to connect after 1, 2, 4, 8, 16 s.
+const RECONNECT: Duration = Duration::from_secs(30);
 const RELEASE_ASK: Duration = Duration::from_millis(20);
 
 #[async_trait]
@@ -46,14 +50,13 @@ impl HotplugVolume for QemuDriver {
                 if backed(&guest, &node).await? {
                     tracing::debug!(server = id, volume = volume.id, "it is plugged");
                 } else {
-                    let q35 = host.q35(&known);
-                    plug(host, &guest, &spec, volume, q35).await?;
+                    plug(host, &guest, (&layout, &known), &spec, volume).await?;
                 }
             }
             None if has => {}
             None => {
                 host.awake(&layout, &known)?;
-                drop(open(host, id, volume).await?);
+                check(host, (&layout, &known), volume).await?;
             }
         }
         known.spec = spec;
@@ -82,6 +85,9 @@ impl HotplugVolume for QemuDriver {
             None if known.spec.volumes.iter().any(has) => host.awake(&layout, &known)?,
             None => {}
         }
+        if parse_id(volume_id).is_ok() {
+            host.unserve(&layout, volume_id).await?;
+        }
         known.spec.volumes.retain(|volume| !has(volume));
         record::write(&layout, &known)
     }
@@ -100,8 +106,14 @@ impl HotplugVolume for QemuDriver {
         let Some(guest) = host.reach(&layout).await? else {
             return Ok(());
         };
-        let (_, bytes) = volumes::file(volume, &host.settings)?;
-        file_size::allow(guest.process.pid, bytes)?;
+        let bytes = match volume.source.file() {
+            Some(_) => {
+                let (_, bytes) = volumes::file(volume, &host.settings)?;
+                file_size::allow(guest.process.pid, bytes)?;
+                bytes
+            }
+            None => reopened(host, &guest, (&layout, &known), volume).await?,
+        };
         let size = json!({"node-name": volumes::node(volume_id), "size": bytes});
         let resized = guest.qmp.execute("block_resize", size).await;
         resized
@@ -119,11 +131,48 @@ async fn open(host: &std::sync::Arc<Host>, server: &str, volume: &Volume) -> Res
         .map_err(|error| DriverError::io("open the volume")(std::io::Error::other(error)))?
 }
 
+/// Can this host open the volume?
+async fn check(
+    host: &std::sync::Arc<Host>,
+    (layout, record): (&Layout, &Record),
+    volume: &Volume,
+) -> Result<()> {
+    if volume.source.file().is_some() {
+        return open(host, layout.id(), volume).await.map(drop);
+    }
+    let served = host.serve(layout, record, volume).await;
+    host.unserve(layout, &volume.id).await?;
+    served.map(drop)
+}
+
+/// Opens a served volume anew, with the length that it has by now, and lets QEMU connect to it again. QEMU's server of NBD
+/// tells no client that a volume grew, and its client learns of it by a new connection alone.
+async fn reopened(
+    host: &std::sync::Arc<Host>,
+    guest: &Guest,
+    (layout, record): (&Layout, &Record),
+    volume: &Volume,
+) -> Result<u64> {
+    let folder = layout.daemon(&volume.id)?;
+    let ended = storage_daemon::end(&folder, storage_daemon::Limits::default());
+    ended.await.map_err(|error| failed(&volume.id, error))?;
+    let bytes = host.serve(layout, record, volume).await?;
+    // A read makes it connect. What it read is shown to nobody.
+    let command = format!("qemu-io {} \"read 0 512\"", volumes::node(&volume.id));
+    let read = json!({"command-line": command});
+    let read = guest
+        .qmp
+        .execute_within("human-monitor-command", read, RECONNECT);
+    read.await
+        .map_err(|error| error.during("connect to the volume again"))?;
+    Ok(bytes)
+}
+
 /// Is there a device of the node's name that reads the node?
 ///
 /// # Errors
 /// `Hypervisor`, when it reads another one: that is nobody's to touch.
-async fn backed(guest: &Guest, node: &str) -> Result<bool> {
+pub(super) async fn backed(guest: &Guest, node: &str) -> Result<bool> {
     let path = format!("/machine/peripheral/{}", disk_id(node));
     let asked = json!({"path": path, "property": "drive"});
     match guest.qmp.execute("qom-get", asked).await {
@@ -140,30 +189,27 @@ async fn backed(guest: &Guest, node: &str) -> Result<bool> {
 async fn plug(
     host: &std::sync::Arc<Host>,
     guest: &Guest,
+    (layout, record): (&Layout, &Record),
     spec: &ServerSpec,
     volume: &Volume,
-    q35: bool,
 ) -> Result<()> {
     let during = |error: QmpError| error.during(PLUG);
+    let q35 = host.q35(record);
     let bus = args::volume_bus(spec, volume, q35)?;
     let address = room(guest, bus).await?;
     let node = volumes::node(&volume.id);
     // What an earlier call left there.
     close(guest, &node).await?;
-    let opened = open(host, &spec.id, volume).await?;
-    file_size::allow(guest.process.pid, opened.bytes)?;
-    let sets = descriptor_sets(guest).await.map_err(during)?;
-    let taken = |set: &u32| sets.iter().any(|(number, _)| number == set);
-    let set = (volumes::FIRST_SET..).find(|set| !taken(set));
-    let set = set.unwrap_or(volumes::FIRST_SET);
     let device = args::volume_device(spec, volume, bus, address);
     let result = async {
-        guest
-            .qmp
-            .add_marked_fd(set, opened.fd.as_fd(), &node)
-            .await
-            .map_err(during)?;
-        let (limits, block) = volumes::block_node(volume, set);
+        let set = match volume.source.file() {
+            Some(_) => hand_over(host, guest, volume, (&spec.id, &node)).await?,
+            None => {
+                host.serve(layout, record, volume).await?;
+                volumes::FIRST_SET
+            }
+        };
+        let (limits, block) = volumes::block_node(volume, set)?;
         if let Some(limits) = limits {
             guest
                 .qmp
@@ -184,8 +230,31 @@ async fn plug(
         && let Err(error) = close(guest, &node).await
     {
         tracing::error!(server = spec.id, volume = volume.id, %error, "a volume that could not be plugged stays open");
+    } else if result.is_err()
+        && let Err(error) = host.unserve(layout, &volume.id).await
+    {
+        tracing::error!(server = spec.id, volume = volume.id, %error, "a storage daemon stays");
     }
     result
+}
+
+/// Gives QEMU the open file of a volume; the number of the set in which its descriptor is.
+async fn hand_over(
+    host: &std::sync::Arc<Host>,
+    guest: &Guest,
+    volume: &Volume,
+    (server, node): (&str, &str),
+) -> Result<u32> {
+    let during = |error: QmpError| error.during(PLUG);
+    let opened = open(host, server, volume).await?;
+    file_size::allow(guest.process.pid, opened.bytes)?;
+    let sets = descriptor_sets(guest).await.map_err(during)?;
+    let taken = |set: &u32| sets.iter().any(|(number, _)| number == set);
+    let set = (volumes::FIRST_SET..).find(|set| !taken(set));
+    let set = set.unwrap_or(volumes::FIRST_SET);
+    let added = guest.qmp.add_marked_fd(set, opened.fd.as_fd(), node);
+    added.await.map_err(during)?;
+    Ok(set)
 }
 
 /// Where a volume goes that is plugged in now.

@@ -105,6 +105,7 @@ async fn ended(host: &Weak<Host>, layout: &Layout, guest: &Weak<Guest>, heard: &
     let (power, kind, detail) = heard.verdict();
     host.forget(layout.id());
     host.clear_sockets(layout);
+    host.unserve_failed(layout).await;
     settle(layout, power);
     let detail = if kind == EventKind::Crashed {
         format!("{detail}: {}", crate::guest::last_words(layout))

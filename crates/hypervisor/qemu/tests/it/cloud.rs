@@ -136,7 +136,20 @@ impl Cloud {
                 let cmdline = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
                 cmdline.starts_with(b"qemu") && String::from_utf8_lossy(&cmdline).contains(&folder)
             })
+            .chain(self.storage_daemons())
             .collect()
+    }
+
+    /// The storage daemons of servers, by their folders: these are on no command line.
+    fn storage_daemons(&self) -> Vec<u32> {
+        let inside = |folder: PathBuf| {
+            let entries = std::fs::read_dir(folder).into_iter().flatten();
+            entries.flatten().map(|entry| entry.path())
+        };
+        let servers = inside(self.dir.path().join("servers"));
+        let folders = servers.flat_map(|server| inside(server.join("volumes")));
+        let running = folders.filter_map(|folder| storage_daemon::running(&folder));
+        running.map(|running| running.process.pid).collect()
     }
 
     /// Nothing of any server is left.

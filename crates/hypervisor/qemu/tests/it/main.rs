@@ -12,5 +12,7 @@ mod live;
 mod network;
 mod records;
 mod resize;
+mod served;
+mod served_live;
 mod volumes;
 mod volumes_live;

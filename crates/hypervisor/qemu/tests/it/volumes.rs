@@ -16,8 +16,7 @@ async fn kept(driver: &dyn Driver, id: &str) -> Vec<String> {
 }
 
 fn path(volume: &Volume) -> &std::path::Path {
-    let VolumeSource::File { path } = &volume.source;
-    path
+    volume.source.file().expect("a file")
 }
 
 /// How often a process has a file open.

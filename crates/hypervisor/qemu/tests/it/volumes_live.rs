@@ -4,9 +4,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hypervisor::{
-    DeviceCommand, Driver, DriverError, Keep, Nic, ServerSpec, StopHow, Volume, VolumeSource,
-};
+use hypervisor::{DeviceCommand, Driver, DriverError, Keep, Nic, ServerSpec, StopHow, Volume};
 use hypervisor_qemu::{QemuDriver, QemuSettings};
 
 use crate::cloud::{BOOT, Cloud, READY, demo_image, demo_server, log, qemu_is_here, says};
@@ -38,8 +36,7 @@ fn said(volume: &Volume, size_gb: u64, mark: &str) -> String {
 }
 
 fn path(volume: &Volume) -> &Path {
-    let VolumeSource::File { path } = &volume.source;
-    path
+    volume.source.file().expect("a file")
 }
 
 fn is_open(pid: u32, volume: &Volume) -> bool {

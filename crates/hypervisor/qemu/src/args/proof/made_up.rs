@@ -104,7 +104,7 @@ impl Bytes<'_> {
         ];
         json!({
             "id": self.word(&ids),
-            "source": {"file": {"path": self.text()}},
+            "source": self.source(),
             "read_only": self.rarely(2),
             "shared": self.rarely(3),
             "limits": if self.rarely(3) { json!({"rates": {"bytes": limit}, "bursts": {"bytes": limit}, "operation_bytes": 7}) } else { json!({}) },
@@ -114,6 +114,13 @@ impl Bytes<'_> {
             "cdrom": self.rarely(16),
             "tag": self.tag(),
         })
+    }
+
+    fn source(&mut self) -> Value {
+        match self.rarely(3) {
+            true => json!({"nbd": {"host": "10.0.0.1", "port": 10_809, "export": "of,another"}}),
+            false => json!({"file": {"path": self.text()}}),
+        }
     }
 
     /// What users call disks is any text.
@@ -301,7 +308,10 @@ pub(crate) fn arguments(input: &[u8]) -> bool {
     if incoming.is_some() && bytes.rarely(2) {
         record.addresses = bytes.addresses();
     }
-    let volumes: Vec<_> = (50..).take(spec.volumes.len()).collect();
+    // Of what the guest is started with, and of files alone.
+    let files = record.spec.volumes.iter();
+    let files = files.filter(|volume| volume.source.file().is_some());
+    let volumes: Vec<_> = (50..).take(files.count()).collect();
     let inputs = Inputs {
         layout: &layout,
         record: &record,

@@ -81,6 +81,32 @@ fn volumes_come_behind_the_servers_own_disks_as_descriptors() {
 }
 
 #[test]
+fn a_volume_that_another_machine_serves_is_a_socket_of_the_servers_folder() {
+    let mut spec = ServerSpec::minimal(ID, "served");
+    let mut served = volume(1, false);
+    let source = serde_json::json!({
+        "nbd": {"host": "10.0.0.1", "port": 10_809, "export": "of,another=machine"},
+    });
+    served.source = serde_json::from_value(source).unwrap();
+    served.read_only = true;
+    served.limits.rates.bytes.total = 10;
+    let id = served.id.clone();
+    let name = volumes::node(&id);
+    spec.volumes = vec![served, volume(2, false)];
+    let text = lines(spec, None, Accel::Tcg, &[], None);
+    let below = format!(
+        "{{\"discard\":\"unmap\",\"driver\":\"nbd\",\"export\":\"{id}\",\"read-only\":true,\"reconnect-delay\":60,\"server\":{{\"path\":\"volumes/{id}.nbd\",\"type\":\"unix\"}}}}"
+    );
+    assert!(
+        text.contains(&format!("\"file\":{below},\"node-name\":\"{name}\"")),
+        "{text}"
+    );
+    assert!(!text.contains("10.0.0.1") && !text.contains("another"));
+    // The file beside it has its own number, and the first descriptor.
+    assert!(text.contains("-add-fd\nfd=50,set=101,"), "{text}");
+}
+
+#[test]
 fn a_guest_wakes_with_its_devices_where_they_were() {
     let mut spec = ServerSpec::minimal(ID, "woken");
     spec.root_disk = Some(RootDisk {
