@@ -1,6 +1,6 @@
 //! What this machine lacks and what would be used.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use hypervisor_qemu::{Confinement, QemuSettings};
@@ -76,6 +76,7 @@ pub async fn run(config: &Config) -> Result<bool> {
         ("nft", "nftables"),
         ("dnsmasq", "dnsmasq-base"),
         ("qemu-img", "qemu-utils"),
+        ("qemu-storage-daemon", "qemu-system-common"),
     ] {
         let found = find(program);
         let what = match &found {
@@ -112,6 +113,13 @@ pub async fn run(config: &Config) -> Result<bool> {
         screen,
         "noVNC, for screens in the browser (Debian package novnc)".to_owned(),
     );
+    for (driver, volumes) in [("iscsi", "iSCSI"), ("rbd", "RBD")] {
+        if !has_block_driver(driver) {
+            println!(
+                "LOOK QEMU's driver of {volumes} volumes is not installed: Debian package qemu-block-extra"
+            );
+        }
+    }
     for finding in of_the_cloud(config).await {
         println!("LOOK {finding}");
     }
@@ -143,6 +151,19 @@ async fn quarantined(config: &Config) -> Result<Vec<String>> {
             )
         })
         .collect())
+}
+
+/// Whether QEMU has this driver as a module, where Debian and others put modules. A QEMU that was built otherwise may have it
+/// in itself.
+fn has_block_driver(name: &str) -> bool {
+    let libraries = ["/usr/lib", "/usr/lib64"].map(std::fs::read_dir);
+    let folders = libraries.into_iter().flatten().flatten().flatten();
+    let own = ["/usr/lib/qemu", "/usr/lib64/qemu"].map(PathBuf::from);
+    let module = format!("block-{name}.so");
+    folders
+        .map(|folder| folder.path().join("qemu"))
+        .chain(own)
+        .any(|folder| folder.join(&module).exists())
 }
 
 fn find(program: &str) -> Option<String> {
