@@ -308,6 +308,33 @@ async fn volumes_fail_as_configured() {
 }
 
 #[tokio::test]
+async fn a_served_volume_is_had_unseen_by_one_guest_that_lives() {
+    let driver = FakeDriver::open(FakeSettings::default()).unwrap();
+    let served: Volume = serde_json::from_value(serde_json::json!({
+        "id": uuid::Uuid::new_v4().to_string(),
+        "source": {"nbd": {"host": "192.0.2.1", "port": 10_809, "export": "v"}},
+    }))
+    .unwrap();
+    let (mut one, mut two) = (spec("one"), spec("two"));
+    one.volumes.push(served.clone());
+    two.volumes.push(served.clone());
+    driver.ensure_running(&one).await.unwrap();
+    let refused = driver.ensure_running(&two).await;
+    assert!(
+        matches!(refused, Err(DriverError::Busy { .. })),
+        "{refused:?}"
+    );
+    let unseen = driver.resize_volume(&one.id, &served.id).await;
+    assert!(
+        matches!(unseen, Err(DriverError::Unsupported { .. })),
+        "{unseen:?}"
+    );
+    let taken = driver.detach_volume(&one.id, DeviceCommand::first(1), &served.id);
+    taken.await.unwrap();
+    driver.ensure_running(&two).await.unwrap();
+}
+
+#[tokio::test]
 async fn two_guests_that_live_share_a_volume_only_to_read() {
     let dir = tempfile::tempdir().unwrap();
     let driver = FakeDriver::open(FakeSettings::default()).unwrap();
