@@ -45,7 +45,7 @@ impl Process {
     }
 
     /// Takes hold of the process with this number when its command line, whose words end with a zero byte each, is
-    /// `ours`. None: it is another's, or there is none.
+    /// `ours`. None: it is another's, or there is none. Called within a Tokio runtime, which watches what is held.
     pub fn take(pid: u32, ours: impl Fn(&[u8]) -> bool) -> Option<Self> {
         let cmdline = |pid| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         if !ours(&cmdline(pid)) {

@@ -35,7 +35,7 @@ pub struct Running {
     pub fresh: bool,
 }
 
-/// The daemon of a folder, if it runs and serves a volume.
+/// The daemon of a folder, if it runs and serves a volume. Called within a Tokio runtime.
 pub fn running(folder: &Path) -> Option<Running> {
     let place = Place::new(folder);
     // A volume that is served was noted with the daemon's number: the whole machine is not searched for it.
