@@ -145,6 +145,75 @@ pub trait HotplugVolume: Send + Sync {
     async fn resize_volume(&self, id: &str, volume_id: &str) -> Result<()>;
 }
 
+/// How far a volume is that takes the place of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replacing {
+    /// The guest has the old one, and nothing is copied.
+    Idle,
+    /// Bytes that were copied, of those that are to be. The total grows while the guest writes.
+    Copying { copied: u64, total: u64 },
+    /// Both hold the same, and what the guest writes goes to both before it counts as written.
+    Ready,
+    /// The guest has the new one.
+    Switched,
+}
+
+/// Have another volume take the place of one that a running guest has. For the guest the device stays what it is, its serial
+/// number included: the new description has the id of the old one, and another source.
+///
+/// All verbs tell how it stands, whoever began it, also after a restart of the driver. A guest that ended has the old
+/// volume, and the copy begins anew.
+#[async_trait]
+pub trait ReplaceVolume: Send + Sync {
+    /// How far it is; nothing begins or ends.
+    ///
+    /// # Errors
+    /// `BadSpec` when the server does not have a volume with this id; `Hypervisor` when the copy failed. It is then gone:
+    /// the next [`ReplaceVolume::copy_volume`] begins anew.
+    async fn look_at_copy(
+        &self,
+        id: &str,
+        command: DeviceCommand,
+        new: &Volume,
+    ) -> Result<Replacing>;
+
+    /// Begins to copy what the volume holds to the source of `new`, unless that is under way or done. The guest runs on.
+    ///
+    /// # Errors
+    /// As [`ReplaceVolume::look_at_copy`]; `BadSpec` for a source that is smaller; `Unsupported` for a guest that does not run,
+    /// and for a volume that it only reads.
+    async fn copy_volume(
+        &self,
+        id: &str,
+        command: DeviceCommand,
+        new: &Volume,
+    ) -> Result<Replacing>;
+
+    /// The guest has the new volume from now on, and nothing here has the old one open. Where the copy is not `Ready`,
+    /// nothing happens.
+    ///
+    /// # Errors
+    /// As [`ReplaceVolume::look_at_copy`].
+    async fn switch_volume(
+        &self,
+        id: &str,
+        command: DeviceCommand,
+        new: &Volume,
+    ) -> Result<Replacing>;
+
+    /// Ends a copy: the guest keeps the old volume, and nothing here has the new one open. Where the guest has the new one,
+    /// nothing happens.
+    ///
+    /// # Errors
+    /// `BadSpec` when the server does not have a volume with this id.
+    async fn keep_volume(
+        &self,
+        id: &str,
+        command: DeviceCommand,
+        new: &Volume,
+    ) -> Result<Replacing>;
+}
+
 /// Give a server another size, for good or not: until it is confirmed, its local disks can come back as they were.
 #[async_trait]
 pub trait Resize: Send + Sync {

@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 
 use crate::ability::{
     Console, CrashDump, Diagnostics, DiskPlaces, GuestAgent, HotplugNic, HotplugVolume, Pause,
-    Resize, Snapshot, Suspend,
+    ReplaceVolume, Resize, Snapshot, Suspend,
 };
 use crate::{GuestEvent, GuestFacts, HostFacts, Result, ServerSpec};
 
@@ -117,6 +117,10 @@ pub trait Driver: Send + Sync {
     }
 
     fn hotplug_volume(&self) -> Option<&dyn HotplugVolume> {
+        None
+    }
+
+    fn replace_volume(&self) -> Option<&dyn ReplaceVolume> {
         None
     }
 

@@ -36,7 +36,7 @@ pub use compute_model::volume_limits::VolumeLimits;
 
 pub use ability::{
     Console, CrashDump, DeviceCommand, Diagnostics, DiskPlaces, GuestAgent, HotplugNic,
-    HotplugVolume, Pause, Quiesce, Resize, Snapshot, Suspend,
+    HotplugVolume, Pause, Quiesce, ReplaceVolume, Replacing, Resize, Snapshot, Suspend,
 };
 pub use driver::{Driver, Keep, Reboot, StopHow};
 pub use error::DriverError;

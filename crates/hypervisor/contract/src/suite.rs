@@ -3,6 +3,7 @@
 
 mod abilities;
 mod recovery;
+mod replace;
 mod rescue;
 mod resize;
 mod volumes;
@@ -74,6 +75,7 @@ pub async fn check(subject: &dyn Subject) {
             Rule::NoVolume => volumes::a_missing_volume_is_named(driver, subject).await,
             Rule::Volumes => volumes::volumes_come_and_go(subject).await,
             Rule::Shared => volumes::those_that_share_a_volume_have_it(driver, subject).await,
+            Rule::Replace => replace::another_takes_its_place(subject).await,
             Rule::Pause => abilities::pausing_and_unpausing(driver, subject.spec()).await,
             Rule::CrashDump => abilities::a_crash_dump_needs_a_guest(driver, subject.spec()).await,
             Rule::Suspend => abilities::suspending_and_resuming(driver, subject.spec()).await,
@@ -109,6 +111,7 @@ enum Rule {
     NoVolume,
     Volumes,
     Shared,
+    Replace,
     Pause,
     CrashDump,
     Suspend,
@@ -137,6 +140,7 @@ const RULES: &[Rule] = &[
     Rule::NoVolume,
     Rule::Volumes,
     Rule::Shared,
+    Rule::Replace,
     Rule::Pause,
     Rule::CrashDump,
     Rule::Suspend,
@@ -169,6 +173,7 @@ impl Rule {
             Self::NoVolume => "a volume that is not there is named, and nothing is left behind",
             Self::Volumes => "volumes come and go, and stay over a restart",
             Self::Shared => "a volume that is shared is in two servers, and no third has it alone",
+            Self::Replace => "a volume takes the place of another, and the guest keeps its device",
             Self::Pause => "pausing and unpausing",
             Self::CrashDump => "a crash dump needs a guest that runs",
             Self::Suspend => "suspending and resuming",

@@ -2,6 +2,7 @@
 
 mod abilities;
 mod disk_places;
+mod replace;
 mod resize;
 mod startable;
 mod volumes;
@@ -17,7 +18,8 @@ use hypervisor::guard::{Graves, ServerLocks, admit, admit_device};
 use hypervisor::{
     Cause, Console, CrashDump, DeviceCommand, Diagnostics, DiskPlaces, Driver, DriverError,
     EventKind, GuestAgent, GuestEvent, GuestFacts, HostFacts, HotplugNic, HotplugVolume, Keep,
-    Pause, PowerState, Reboot, Resize, Result, ServerSpec, Snapshot, StopHow, Suspend, parse_id,
+    Pause, PowerState, Reboot, ReplaceVolume, Resize, Result, ServerSpec, Snapshot, StopHow,
+    Suspend, parse_id,
 };
 use tokio::sync::broadcast;
 
@@ -467,6 +469,10 @@ impl Driver for FakeDriver {
     }
 
     fn hotplug_volume(&self) -> Option<&dyn HotplugVolume> {
+        Some(self)
+    }
+
+    fn replace_volume(&self) -> Option<&dyn ReplaceVolume> {
         Some(self)
     }
 

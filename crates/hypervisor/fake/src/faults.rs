@@ -33,6 +33,10 @@ pub enum Verb {
     AttachVolume,
     DetachVolume,
     ResizeVolume,
+    LookAtCopy,
+    CopyVolume,
+    SwitchVolume,
+    KeepVolume,
 }
 
 impl Verb {
@@ -58,6 +62,10 @@ impl Verb {
             Self::AttachVolume => "attach_volume",
             Self::DetachVolume => "detach_volume",
             Self::ResizeVolume => "resize_volume",
+            Self::LookAtCopy => "look_at_copy",
+            Self::CopyVolume => "copy_volume",
+            Self::SwitchVolume => "switch_volume",
+            Self::KeepVolume => "keep_volume",
         }
     }
 }
@@ -73,6 +81,8 @@ struct Plan {
     fail_start: Option<Regex>,
     fail_attach_volume: Option<Regex>,
     keep_volume: Option<Regex>,
+    fail_copy: Option<Regex>,
+    slow_copy: Option<Regex>,
     lose_disk: Option<Regex>,
     ignore_shutdown: Option<Regex>,
     crash: Option<Regex>,
@@ -98,6 +108,8 @@ impl FaultBox {
             fail_start: compile(&faults.fail_start_of)?,
             fail_attach_volume: compile(&faults.fail_attach_volume_of)?,
             keep_volume: compile(&faults.keep_volume_of)?,
+            fail_copy: compile(&faults.fail_copy_of)?,
+            slow_copy: compile(&faults.slow_copy_of)?,
             lose_disk: compile(&faults.lose_disk_of)?,
             ignore_shutdown: compile(&faults.ignore_shutdown_of)?,
             crash: compile(&faults.crash_of)?,
@@ -135,6 +147,14 @@ impl FaultBox {
 
     pub fn keeps_volume(&self, name: &str) -> bool {
         self.matches(|plan| &plan.keep_volume, name)
+    }
+
+    pub fn copy_fails(&self, name: &str) -> bool {
+        self.matches(|plan| &plan.fail_copy, name)
+    }
+
+    pub fn copy_lasts(&self, name: &str) -> bool {
+        self.matches(|plan| &plan.slow_copy, name)
     }
 
     pub fn loses_disk(&self, name: &str) -> bool {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
-use hypervisor::{DriverError, GuestFacts, PowerState, Result, ServerSpec};
+use hypervisor::{DriverError, GuestFacts, PowerState, Result, ServerSpec, VolumeSource};
 use serde::{Deserialize, Serialize};
 
 /// One simulated guest.
@@ -33,6 +33,18 @@ pub(crate) struct Guest {
     /// How often its file systems were held still.
     #[serde(default)]
     pub quiesced: u32,
+    /// Copies of its volumes, by the ids of these.
+    #[serde(default)]
+    pub copies: BTreeMap<String, Copied>,
+}
+
+/// A copy of a volume to another one, for as long as the guest runs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Copied {
+    pub to: VolumeSource,
+    /// Of the guest, when it began: a copy ends with the start that it belongs to.
+    pub starts: u64,
+    pub ready: bool,
 }
 
 /// What a resize can be taken back to.
@@ -58,6 +70,7 @@ impl Guest {
             before: None,
             passwords: BTreeMap::new(),
             quiesced: 0,
+            copies: BTreeMap::new(),
         }
     }
 

@@ -73,6 +73,10 @@ pub struct Faults {
     pub fail_attach_volume_of: Option<String>,
     /// Running guests whose name matches do not let go of a volume.
     pub keep_volume_of: Option<String>,
+    /// Copies of volumes of running guests whose name matches fail.
+    pub fail_copy_of: Option<String>,
+    /// Copies of volumes of running guests whose name matches come to no end.
+    pub slow_copy_of: Option<String>,
     /// Guests whose name matches lose their disks when they stop, and cannot start again.
     pub lose_disk_of: Option<String>,
     /// Guests whose name matches ignore the power button: a graceful stop takes all of its time.

@@ -7,6 +7,7 @@ mod guest_agent;
 mod hotplug;
 mod nics;
 mod recover;
+mod replace;
 mod resize;
 mod served;
 mod snapshot;
@@ -26,7 +27,8 @@ use hypervisor::guard::{Graves, ServerLocks, admit};
 use hypervisor::{
     Cause, Console, CrashDump, DeviceCommand, Diagnostics, DiskPlaces, Driver, DriverError,
     EventKind, GuestAgent, GuestEvent, GuestFacts, HostFacts, HotplugNic, HotplugVolume, Keep,
-    Pause, PowerState, Reboot, Resize, Result, ServerSpec, Snapshot, StopHow, Suspend, parse_id,
+    Pause, PowerState, Reboot, ReplaceVolume, Resize, Result, ServerSpec, Snapshot, StopHow,
+    Suspend, parse_id,
 };
 use tokio::sync::broadcast;
 use tokio::task::{AbortHandle, JoinSet};
@@ -421,6 +423,10 @@ impl Driver for QemuDriver {
     }
 
     fn hotplug_volume(&self) -> Option<&dyn HotplugVolume> {
+        Some(self)
+    }
+
+    fn replace_volume(&self) -> Option<&dyn ReplaceVolume> {
         Some(self)
     }
 

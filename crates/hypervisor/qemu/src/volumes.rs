@@ -43,6 +43,52 @@ pub(crate) fn node(volume_id: &str) -> String {
     format!("vol-{}", URL_SAFE_NO_PAD.encode(number.to_be_bytes()))
 }
 
+/// Name of the node that holds what takes the place of a volume: that of the volume, and a word made of the source, so that
+/// QEMU itself says which source the guest reads.
+pub(crate) fn twin(new: &Volume) -> Result<String> {
+    let source = serde_json::to_vec(&new.source)
+        .map_err(|error| refused(new, format_args!("its source cannot be written: {error}")))?;
+    // FNV-1a: the same in every version of this program.
+    let hash = source.iter().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    });
+    let [_, word @ ..] = hash.to_be_bytes();
+    Ok(format!(
+        "{}.{}",
+        node(&new.id),
+        URL_SAFE_NO_PAD.encode(word)
+    ))
+}
+
+/// Whether a node is that of the volume, or of what took its place or is to take it.
+pub(crate) fn is_of(node: &str, other: &str) -> bool {
+    let rest = other.strip_prefix(node);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// A node of [`block_node`] under another name.
+pub(crate) fn named(
+    (limits, mut block): (Option<Value>, Value),
+    node: &str,
+) -> (Option<Value>, Value) {
+    block["node-name"] = node.into();
+    let limits = limits.map(|mut limits| {
+        limits["id"] = limits_of(node).into();
+        block["throttle-group"] = limits_of(node).into();
+        limits
+    });
+    (limits, block)
+}
+
+/// Shows the first `bytes` of a node of [`block_node`], and no more.
+pub(crate) fn shortened(block: &mut Value, bytes: u64) {
+    let raw = match block["driver"] == "raw" {
+        true => block,
+        false => &mut block["file"],
+    };
+    raw["size"] = bytes.into();
+}
+
 /// The object that holds the limits of the volume with this node.
 pub(crate) fn limits_of(node: &str) -> String {
     format!("limits-{node}")

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use hypervisor::suite::{self, Subject};
-use hypervisor::{DeviceCommand, EventKind, ImageFormat, ImageRef, RootDisk, Volume, VolumeSource};
+use hypervisor::{
+    DeviceCommand, EventKind, ImageFormat, ImageRef, Replacing, RootDisk, Volume, VolumeSource,
+};
 
 use super::*;
 use crate::{FailCall, Latencies};
@@ -266,6 +268,32 @@ async fn a_delete_cuts_a_slow_shutdown_short() {
     assert_eq!(stopped.unwrap().power_state, PowerState::Shutdown);
     gone.unwrap();
     assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn copies_of_volumes_fail_and_last_as_configured() {
+    let dir = tempfile::tempdir().unwrap();
+    let driver = faulty(Faults {
+        fail_copy_of: Some("^torn".into()),
+        slow_copy_of: Some("^slow".into()),
+        ..Faults::default()
+    });
+    for (name, fails) in [("torn", true), ("slow", false)] {
+        let (mut server, old) = (spec(name), volume(dir.path()));
+        server.volumes.push(old.clone());
+        driver.ensure_running(&server).await.unwrap();
+        let mut new = old.clone();
+        new.source = volume(dir.path()).source;
+        let first = DeviceCommand::first(1);
+        let begun = driver.copy_volume(&server.id, first, &new).await.unwrap();
+        assert!(matches!(begun, Replacing::Copying { .. }));
+        let next = driver.copy_volume(&server.id, first, &new).await;
+        assert_eq!(next.is_err(), fails, "{next:?}");
+        let stands = driver.switch_volume(&server.id, first, &new).await;
+        assert_ne!(stands.unwrap(), Replacing::Switched);
+        let kept = driver.spec(&server.id).await.unwrap().unwrap().volumes;
+        assert_eq!(kept, [old]);
+    }
 }
 
 #[tokio::test]

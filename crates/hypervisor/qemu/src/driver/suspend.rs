@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use hypervisor::{Cause, DriverError, EventKind, GuestFacts, PowerState, Result, Suspend};
 use serde_json::{Value, json};
 
-use super::{Host, QemuDriver, addresses, busy};
+use super::{Host, QemuDriver, addresses, busy, replace};
 use crate::durable;
 use crate::guest::Guest;
 use crate::layout::Layout;
@@ -44,6 +44,7 @@ impl Suspend for QemuDriver {
         let reserve = host.settings.disk_reserve;
         room::require(layout.dir(), "save the memory", memory, reserve)?;
         let addresses = addresses::of(&guest).await?;
+        replace::end_copies(&guest).await?;
         host.save(&layout, &guest).await?;
         record.take(PowerState::Suspended);
         record.addresses = addresses;

@@ -4,6 +4,7 @@
 //! plugged and not recorded, or a node whose device the guest let go of late. Both are put right by the next call. That a
 //! guest is about to let go late, QEMU does not say: until it did, the volume is plugged.
 
+use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -47,7 +48,7 @@ impl HotplugVolume for QemuDriver {
         match host.reach(&layout).await? {
             Some(guest) => {
                 let node = volumes::node(&volume.id);
-                if backed(&guest, &node).await? {
+                if reads(&guest, &node).await?.is_some() {
                     tracing::debug!(server = id, volume = volume.id, "it is plugged");
                 } else {
                     plug(host, &guest, (&layout, &known), &spec, volume).await?;
@@ -76,11 +77,11 @@ impl HotplugVolume for QemuDriver {
                 if let Some(volume) = volumes.find(|&volume| has(volume)) {
                     unpluggable(host, &known, volume)?;
                 }
-                if backed(&guest, &node).await? {
+                if reads(&guest, &node).await?.is_some() {
                     let (device, limit) = (disk_id(&node), host.unplug_limit());
                     remove_device(&guest, &device, limit, UNPLUG).await?;
                 }
-                close(&guest, &node).await?;
+                close_all(&guest, &node).await?;
             }
             None if known.spec.volumes.iter().any(has) => host.awake(&layout, &known)?,
             None => {}
@@ -114,7 +115,9 @@ impl HotplugVolume for QemuDriver {
             }
             None => reopened(host, &guest, (&layout, &known), volume).await?,
         };
-        let size = json!({"node-name": volumes::node(volume_id), "size": bytes});
+        let node = volumes::node(volume_id);
+        let node = reads(&guest, &node).await?.unwrap_or(node);
+        let size = json!({"node-name": node, "size": bytes});
         let resized = guest.qmp.execute("block_resize", size).await;
         resized
             .map(drop)
@@ -168,20 +171,20 @@ async fn reopened(
     Ok(bytes)
 }
 
-/// Is there a device of the node's name that reads the node?
+/// The node that the device of a volume reads, if there is such a device: that of the volume, or of what took its place.
 ///
 /// # Errors
 /// `Hypervisor`, when it reads another one: that is nobody's to touch.
-pub(super) async fn backed(guest: &Guest, node: &str) -> Result<bool> {
+pub(super) async fn reads(guest: &Guest, node: &str) -> Result<Option<String>> {
     let path = format!("/machine/peripheral/{}", disk_id(node));
     let asked = json!({"path": path, "property": "drive"});
     match guest.qmp.execute("qom-get", asked).await {
-        Ok(drive) if drive == node => Ok(true),
+        Ok(Value::String(drive)) if volumes::is_of(node, &drive) => Ok(Some(drive)),
         Ok(drive) => Err(DriverError::Hypervisor {
             what: "find the volume's device".to_owned(),
             why: format!("the device of its name reads {drive}"),
         }),
-        Err(error) if unknown_device(&error) => Ok(false),
+        Err(error) if unknown_device(&error) => Ok(None),
         Err(error) => Err(error.during("find the volume's device")),
     }
 }
@@ -193,44 +196,28 @@ async fn plug(
     spec: &ServerSpec,
     volume: &Volume,
 ) -> Result<()> {
-    let during = |error: QmpError| error.during(PLUG);
     let q35 = host.q35(record);
     let bus = args::volume_bus(spec, volume, q35)?;
     let address = room(guest, bus).await?;
     let node = volumes::node(&volume.id);
     // What an earlier call left there.
-    close(guest, &node).await?;
+    close_all(guest, &node).await?;
     let device = args::volume_device(spec, volume, bus, address);
+    let of = (&*spec.id, volume);
     let result = async {
-        let set = match volume.source.file() {
-            Some(_) => hand_over(host, guest, volume, (&spec.id, &node)).await?,
+        match volume.source.file() {
+            Some(_) => open_node(host, guest, of, &node, None).await?,
             None => {
                 host.serve(layout, record, volume).await?;
-                volumes::FIRST_SET
+                add_node(guest, volumes::block_node(volume, volumes::FIRST_SET)?).await?;
             }
-        };
-        let (limits, block) = volumes::block_node(volume, set)?;
-        if let Some(limits) = limits {
-            guest
-                .qmp
-                .execute("object-add", limits)
-                .await
-                .map_err(during)?;
         }
-        guest
-            .qmp
-            .execute("blockdev-add", block)
-            .await
-            .map_err(during)?;
         let port = q35 && bus == Bus::Virtio;
         add_device(guest, device.command(), port, PLUG).await
     };
     let result = result.await;
     if result.is_err()
-        && let Err(error) = close(guest, &node).await
-    {
-        tracing::error!(server = spec.id, volume = volume.id, %error, "a volume that could not be plugged stays open");
-    } else if result.is_err()
+        && close_unused(guest, of, &node).await
         && let Err(error) = host.unserve(layout, &volume.id).await
     {
         tracing::error!(server = spec.id, volume = volume.id, %error, "a storage daemon stays");
@@ -238,23 +225,67 @@ async fn plug(
     result
 }
 
-/// Gives QEMU the open file of a volume; the number of the set in which its descriptor is.
-async fn hand_over(
+/// Has QEMU open a volume of a server, a file of this machine, as a node of this name. It shows `bytes` of it, if they are
+/// said, or all.
+///
+/// # Errors
+/// As [`volumes::open`]; `BadSpec` when there are fewer bytes than said.
+pub(super) async fn open_node(
     host: &std::sync::Arc<Host>,
     guest: &Guest,
-    volume: &Volume,
-    (server, node): (&str, &str),
-) -> Result<u32> {
+    (server, volume): (&str, &Volume),
+    node: &str,
+    bytes: Option<u64>,
+) -> Result<()> {
     let during = |error: QmpError| error.during(PLUG);
     let opened = open(host, server, volume).await?;
+    if bytes.is_some_and(|bytes| opened.bytes < bytes) {
+        return Err(DriverError::BadSpec {
+            why: format!(
+                "volume {:.60}: what is to take its place is smaller",
+                volume.id
+            ),
+        });
+    }
     file_size::allow(guest.process.pid, opened.bytes)?;
     let sets = descriptor_sets(guest).await.map_err(during)?;
     let taken = |set: &u32| sets.iter().any(|(number, _)| number == set);
     let set = (volumes::FIRST_SET..).find(|set| !taken(set));
     let set = set.unwrap_or(volumes::FIRST_SET);
-    let added = guest.qmp.add_marked_fd(set, opened.fd.as_fd(), node);
-    added.await.map_err(during)?;
-    Ok(set)
+    let result = async {
+        let added = guest.qmp.add_marked_fd(set, opened.fd.as_fd(), node);
+        added.await.map_err(during)?;
+        let (limits, mut block) = volumes::named(volumes::block_node(volume, set)?, node);
+        if let Some(bytes) = bytes.filter(|bytes| *bytes < opened.bytes) {
+            volumes::shortened(&mut block, bytes);
+        }
+        add_node(guest, (limits, block)).await
+    };
+    let result = result.await;
+    if result.is_err() {
+        close_unused(guest, (server, volume), node).await;
+    }
+    result
+}
+
+/// Has QEMU open a node, with its limits.
+async fn add_node(guest: &Guest, (limits, block): (Option<Value>, Value)) -> Result<()> {
+    let during = |error: QmpError| error.during(PLUG);
+    if let Some(limits) = limits {
+        let added = guest.qmp.execute("object-add", limits).await;
+        added.map_err(during)?;
+    }
+    let added = guest.qmp.execute("blockdev-add", block).await;
+    added.map_err(during).map(drop)
+}
+
+/// Closes a node that came to no use; whether it is closed.
+async fn close_unused(guest: &Guest, (server, volume): (&str, &Volume), node: &str) -> bool {
+    let closed = close(guest, node).await;
+    if let Err(error) = &closed {
+        tracing::error!(server, volume = volume.id, %error, "a volume that could not be plugged stays open");
+    }
+    closed.is_ok()
 }
 
 /// Where a volume goes that is plugged in now.
@@ -302,9 +333,26 @@ fn unpluggable(host: &Host, known: &Record, volume: &Volume) -> Result<()> {
     }
 }
 
+/// Closes the node of a volume, and those of what took its place or was to take it.
+async fn close_all(guest: &Guest, node: &str) -> Result<()> {
+    for node in nodes(guest, node).await? {
+        close(guest, &node).await?;
+    }
+    Ok(())
+}
+
+/// The node of a volume, there or not, and those of what took its place or was to take it.
+pub(super) async fn nodes(guest: &Guest, node: &str) -> Result<BTreeSet<String>> {
+    let sets = descriptor_sets(guest).await;
+    let sets = sets.map_err(|error| error.during("close the volume"))?;
+    let marks = sets.into_iter().flat_map(|(_, marks)| marks);
+    let of_it = marks.filter(|mark| volumes::is_of(node, mark));
+    Ok(of_it.chain(std::iter::once(node.to_owned())).collect())
+}
+
 /// Closes a node, its limits and its descriptor; what is not there is fine. What the guest wrote is on its way to the disk when the
 /// node is gone.
-async fn close(guest: &Guest, node: &str) -> Result<()> {
+pub(super) async fn close(guest: &Guest, node: &str) -> Result<()> {
     let during = |error: QmpError| error.during("close the volume");
     let began = Instant::now();
     loop {

@@ -11,6 +11,7 @@ mod full_disk;
 mod live;
 mod network;
 mod records;
+mod replace_live;
 mod resize;
 mod served;
 mod served_live;

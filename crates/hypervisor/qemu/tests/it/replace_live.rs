@@ -1,0 +1,223 @@
+//! Another volume takes the place of one that a guest writes to.
+
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use hypervisor::{
+    DeviceCommand, Driver, DriverError, Keep, Replacing, ServerSpec, Volume, VolumeSource,
+};
+use hypervisor_qemu::QemuDriver;
+
+use crate::cloud::{BOOT, Cloud, READY, demo_server, log, qemu_is_here, says};
+
+/// Writes number after number, a sector each, to the disk with a serial number, and says a number when it is there.
+const WRITE: &str = r#"#!/bin/sh
+(
+  disk=
+  while [ -z "$disk" ]; do
+    for one in /sys/block/vd[b-z]; do
+      serial=$(cat $one/serial 2>/dev/null)
+      [ -z "$serial" ] || disk=/dev/${one##*/}
+    done
+    usleep 100000
+  done
+  n=0
+  while :; do
+    n=$((n+1))
+    printf '%08d' $n | dd of=$disk bs=512 seek=$n 2>/dev/null && sync && echo "wrote:$n." > /dev/ttyS0
+    usleep 20000
+  done
+) < /dev/null > /dev/null 2>&1 &
+"#;
+
+fn path(volume: &Volume) -> &Path {
+    let VolumeSource::File { path } = &volume.source;
+    path
+}
+
+fn is_open(pid: u32, volume: &Volume) -> bool {
+    let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let links = fds
+        .flatten()
+        .filter_map(|fd| std::fs::read_link(fd.path()).ok());
+    links.into_iter().any(|link| link == path(volume))
+}
+
+/// Whether a volume holds a number.
+fn holds(volume: &Volume, number: u64) -> bool {
+    let mut bytes = [0; 8];
+    let file = std::fs::File::open(path(volume)).unwrap();
+    file.read_exact_at(&mut bytes, number * 512).unwrap();
+    bytes == *format!("{number:08}").as_bytes()
+}
+
+/// The last number that the guest said.
+async fn last(driver: &dyn Driver, id: &str) -> u64 {
+    let text = log(driver, id).await;
+    let said = text.rsplit("wrote:").find_map(|rest| {
+        let (number, _) = rest.split_once('.')?;
+        number.parse().ok()
+    });
+    said.unwrap_or_default()
+}
+
+/// Waits until the guest wrote more.
+async fn writes_on(driver: &dyn Driver, id: &str) -> u64 {
+    let (began, before) = (Instant::now(), last(driver, id).await);
+    loop {
+        let now = last(driver, id).await;
+        if now > before + 5 {
+            return now;
+        }
+        assert!(began.elapsed() < BOOT, "{}", log(driver, id).await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn pid(driver: &dyn Driver, id: &str) -> u32 {
+    driver.inspect(id).await.unwrap().unwrap().pid.unwrap()
+}
+
+/// The volume with another one's file.
+fn moved(volume: &Volume, to: &Volume) -> Volume {
+    Volume {
+        source: to.source.clone(),
+        ..volume.clone()
+    }
+}
+
+async fn copied(driver: &dyn Driver, id: &str, new: &Volume) {
+    let able = driver.replace_volume().unwrap();
+    let began = Instant::now();
+    loop {
+        let stands = able.copy_volume(id, DeviceCommand::first(1), new).await;
+        match stands.unwrap() {
+            Replacing::Ready => return,
+            Replacing::Copying { .. } => {}
+            other => panic!("{other:?}"),
+        }
+        assert!(began.elapsed() < BOOT, "the copy does not end");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn switched(driver: &dyn Driver, id: &str, new: &Volume) {
+    let able = driver.replace_volume().unwrap();
+    let done = able.switch_volume(id, DeviceCommand::first(1), new).await;
+    assert_eq!(done.unwrap(), Replacing::Switched);
+}
+
+/// A guest that writes to its volume, after it wrote some.
+async fn writing(cloud: &Cloud, volume: &Volume) -> (QemuDriver, ServerSpec) {
+    let driver = cloud.driver().await;
+    let mut spec = demo_server("writer", WRITE);
+    spec.volumes = vec![volume.clone()];
+    driver.ensure_running(&spec).await.unwrap();
+    says(&driver, &spec.id, READY, 1).await;
+    says(&driver, &spec.id, "wrote:10.", 1).await;
+    (driver, spec)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_guest_wrote_and_writes_is_on_the_new_volume_and_the_old_one_is_closed() {
+    if !qemu_is_here() {
+        return;
+    }
+    let cloud = Cloud::new();
+    let [mut volume, other, larger] = [cloud.volume(1), cloud.volume(1), cloud.volume(2)];
+    volume.limits.rates.bytes.total = 100 << 20;
+    let (driver, spec) = writing(&cloud, &volume).await;
+    let id = spec.id.as_str();
+    let new = moved(&volume, &other);
+    copied(&driver, id, &new).await;
+    let during = writes_on(&driver, id).await;
+    assert!(holds(&new, 1) && holds(&new, during) && holds(&volume, during));
+    // The agent dies and comes back.
+    drop(driver);
+    let driver = cloud.driver().await;
+    assert!(is_open(pid(&driver, id).await, &volume));
+    switched(&driver, id, &new).await;
+    assert!(!is_open(pid(&driver, id).await, &volume));
+    let after = writes_on(&driver, id).await;
+    for number in 1..=after {
+        assert!(holds(&new, number), "{number} of {after}");
+    }
+    assert!(!holds(&volume, after));
+    let kept = driver.spec(id).await.unwrap().unwrap().volumes;
+    assert_eq!(kept, std::slice::from_ref(&new));
+
+    // A second one, which is larger and has no limits: the guest sees the size that it knows until it starts again.
+    let mut last = moved(&new, &larger);
+    last.limits = Default::default();
+    copied(&driver, id, &last).await;
+    switched(&driver, id, &last).await;
+    assert!(!is_open(pid(&driver, id).await, &new));
+    let after = writes_on(&driver, id).await;
+    assert!(holds(&last, 1) && holds(&last, after) && !holds(&new, after));
+    // It is a volume as any other.
+    let hotplug = driver.hotplug_volume().unwrap();
+    hotplug
+        .detach_volume(id, DeviceCommand::first(1), &last.id)
+        .await
+        .unwrap();
+    assert!(!is_open(pid(&driver, id).await, &last));
+    driver.ensure_gone(id, 1, Keep::Nothing).await.unwrap();
+    cloud.assert_empty();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_is_given_up_or_cannot_be_leaves_the_old_volume() {
+    if !qemu_is_here() {
+        return;
+    }
+    let cloud = Cloud::new();
+    let [volume, other] = [cloud.volume(2), cloud.volume(2)];
+    let (driver, spec) = writing(&cloud, &volume).await;
+    let id = spec.id.as_str();
+    let able = driver.replace_volume().unwrap();
+    let first = DeviceCommand::first(1);
+    let new = moved(&volume, &other);
+    copied(&driver, id, &new).await;
+    assert!(is_open(pid(&driver, id).await, &new));
+    let kept = able.keep_volume(id, first, &new).await;
+    assert_eq!(kept.unwrap(), Replacing::Idle);
+    assert!(!is_open(pid(&driver, id).await, &new));
+    let after = writes_on(&driver, id).await;
+    assert!(holds(&volume, after) && !holds(&new, after));
+
+    let smaller = moved(&volume, &cloud.volume(1));
+    let small = able.copy_volume(id, first, &smaller).await;
+    assert!(
+        matches!(small, Err(DriverError::BadSpec { .. })),
+        "{small:?}"
+    );
+    assert!(!is_open(pid(&driver, id).await, &smaller));
+    let missing = moved(&volume, &cloud.volume(2));
+    std::fs::remove_file(path(&missing)).unwrap();
+    let none = able.copy_volume(id, first, &missing).await;
+    assert!(matches!(none, Err(DriverError::BadSpec { .. })), "{none:?}");
+    let mut read_only = new.clone();
+    read_only.read_only = true;
+    let refused = able.copy_volume(id, first, &read_only).await;
+    assert!(
+        matches!(refused, Err(DriverError::Unsupported { .. })),
+        "{refused:?}"
+    );
+
+    // A guest that sleeps takes no copy along.
+    copied(&driver, id, &new).await;
+    let suspend = driver.suspend().unwrap();
+    suspend.suspend(id, 1).await.unwrap();
+    let asleep = able.look_at_copy(id, first, &new).await;
+    assert_eq!(asleep.unwrap(), Replacing::Idle);
+    suspend.resume(id, 1).await.unwrap();
+    let after = writes_on(&driver, id).await;
+    assert!(holds(&volume, after) && !holds(&new, after));
+    copied(&driver, id, &new).await;
+    switched(&driver, id, &new).await;
+    let after = writes_on(&driver, id).await;
+    assert!(holds(&new, after));
+    driver.ensure_gone(id, 1, Keep::Nothing).await.unwrap();
+    cloud.assert_empty();
+}
