@@ -3,6 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::image::segment;
 use crate::{Result, Service};
 
 /// One external event.
@@ -76,4 +77,20 @@ pub async fn send_volume_event(
         Err(error) if error.is_not_found() => Ok(()),
         other => other.map(|_| ()),
     }
+}
+
+/// Has compute put another volume in the place of one that a server has.
+///
+/// # Errors
+/// 400, 404, 409: it cannot, or not now.
+pub async fn swap_volume(
+    service: &Service,
+    token: &str,
+    server_id: &str,
+    (volume_id, new): (&str, &str),
+) -> Result<()> {
+    let (server, volume) = (segment(server_id), segment(volume_id));
+    let path = format!("/v2.1/servers/{server}/os-volume_attachments/{volume}");
+    let body = json!({"volumeAttachment": {"volumeId": new}});
+    service.json(Method::PUT, &path, token, Some(&body)).await
 }

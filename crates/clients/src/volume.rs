@@ -299,6 +299,23 @@ pub async fn detaching(service: &Service, token: &str, id: &str, begins: bool) -
     ask(service, token, Method::POST, &path, Some(body)).await
 }
 
+/// Says how the replacing of a volume by another one ended, which the service asked compute for; gives the id that stands for
+/// what the server has from now on.
+///
+/// # Errors
+/// 400 when the volumes do not move, 404 for either.
+pub async fn end_migration(
+    service: &Service,
+    token: &str,
+    id: &str,
+    (new, failed): (&str, bool),
+) -> Result<String> {
+    let path = format!("/v3/volumes/{}/action", segment(id));
+    let body = json!({"os-migrate_volume_completion": {"new_volume": new, "error": failed}});
+    let mut body: Value = ask(service, token, Method::POST, &path, Some(body)).await?;
+    read(service, body["save_volume_id"].take())
+}
+
 fn gone(answer: Result<()>) -> Result<()> {
     match answer {
         Err(error) if error.is_not_found() => Ok(()),

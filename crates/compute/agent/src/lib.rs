@@ -112,6 +112,7 @@ impl Agent {
             .on(act::act)
             .on(plug::plug)
             .on(plug::plug_volume)
+            .on(plug::replace_volume)
             .on(plug::resize_volume)
             .on(images::keep_ready)
             .on(given_up::give_up)

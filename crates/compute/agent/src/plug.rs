@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use bus::{Context, Failure};
-use compute_rpc::agent::{Plug, PlugVolume, ResizeVolume};
+use compute_rpc::agent::{Plug, PlugVolume, Replace, ReplaceVolume, Replaced, ResizeVolume};
 use compute_rpc::code;
 
-use hypervisor::{DriverError, HotplugVolume};
+use hypervisor::{DriverError, HotplugVolume, Replacing};
 
 use crate::failure::{of_driver, unsupported};
 use crate::numbers::device_command;
@@ -57,6 +57,44 @@ pub async fn plug_volume(
         },
     };
     done.map_err(|error| of_driver(&error))
+}
+
+/// Has another volume take the place of one that a guest has, or tells how that stands. Repeating it is harmless.
+pub async fn replace_volume(
+    host: Arc<Host>,
+    _context: Context,
+    message: ReplaceVolume,
+) -> Result<Replaced, Failure> {
+    let able = host.driver.replace_volume();
+    let able = able.ok_or_else(|| unsupported("replace a volume of a server"))?;
+    let (mut server, wish) = (message.server, message.wish);
+    let command = device_command(&server);
+    for volume in &mut server.volumes {
+        if volume.volume_id == message.volume_id {
+            volume.connection = Some(message.new.clone());
+        }
+    }
+    let volumes = spec::volumes(&server);
+    let new = volumes.iter().find(|one| one.id == message.volume_id);
+    let new =
+        new.ok_or_else(|| Failure::new(code::BAD_REQUEST, "the server does not have this volume"))?;
+    let done = match wish {
+        Replace::Look => able.look_at_copy(&server.id, command, new).await,
+        Replace::Copy => able.copy_volume(&server.id, command, new).await,
+        Replace::Switch => able.switch_volume(&server.id, command, new).await,
+        Replace::Keep => able.keep_volume(&server.id, command, new).await,
+    };
+    match done {
+        // Where there is no guest, nothing is copied.
+        Err(DriverError::NotFound { .. }) if matches!(wish, Replace::Look | Replace::Keep) => {
+            Ok(Replaced::Idle)
+        }
+        Err(error) => Err(of_driver(&error)),
+        Ok(Replacing::Idle) => Ok(Replaced::Idle),
+        Ok(Replacing::Copying { copied, total }) => Ok(Replaced::Copying { copied, total }),
+        Ok(Replacing::Ready) => Ok(Replaced::Ready),
+        Ok(Replacing::Switched) => Ok(Replaced::Switched),
+    }
 }
 
 /// Shows a guest the size that a volume has by now.

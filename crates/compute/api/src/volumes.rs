@@ -74,7 +74,8 @@ pub async fn update(api: Arc<Api>, mut call: Call) -> Result<Answer, Fault> {
     let ChangeVolume { volume: asked } = call.admit()?;
     let (id, volume) = (call.path("server_id"), call.path("id"));
     if !call.version.at_least(UPDATE) || asked.volume_id.0 != volume {
-        volumes::swap(&api.control, &call.cx, id, volume).await?;
+        let new = asked.volume_id.0.as_str();
+        volumes::swap(&api.control, &call.cx, id, (volume, new)).await?;
         return Ok(Answer::empty());
     }
     let said = Said {

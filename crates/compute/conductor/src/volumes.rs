@@ -137,6 +137,39 @@ pub async fn complete(env: &Env, attachment_id: &str) -> Result<(), StepError> {
     .await
 }
 
+/// The same of an attachment that may be gone.
+pub async fn complete_if_there(env: &Env, attachment_id: &str) -> Result<(), StepError> {
+    let completed = env
+        .session
+        .with(|token| async move { cinder::complete(&env.volume, &token, attachment_id).await });
+    forgiving(completed.await)
+}
+
+/// Tells the volume service how the replacing of a volume by another one ended. Telling it again is fine: the new one is
+/// gone then.
+pub async fn end_migration(
+    env: &Env,
+    volume_id: &str,
+    (new, failed): (&str, bool),
+) -> Result<(), StepError> {
+    let told = env.session.with(|token| async move {
+        cinder::end_migration(&env.volume, &token, volume_id, (new, failed)).await
+    });
+    match told.await {
+        Ok(kept) if failed || kept == volume_id => Ok(()),
+        // The host knows the volume by its id.
+        Ok(kept) => Err(StepError::Fatal(format!(
+            "the volume service has volume {volume_id} as {kept} since it moved"
+        ))),
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) if failed && !error.is_passing() => {
+            tracing::warn!(volume = volume_id, new, %error, "the volume service does not hear that a move failed");
+            Ok(())
+        }
+        Err(error) => Err(trouble(error)),
+    }
+}
+
 /// Gives an attachment back; one that is gone is success. The guest must have let go of the volume.
 pub async fn release(env: &Env, attachment_id: &str) -> Result<(), StepError> {
     call(env, |token| async move {

@@ -96,16 +96,20 @@ pub(crate) async fn lock(
     visible(control, cx, id, found)
 }
 
+fn existing(id: &str, found: compute_db::Result<Server>) -> Result<Server> {
+    found.map_err(|error| match error {
+        DbError::NotFound(_) => missing(id),
+        other => other.into(),
+    })
+}
+
 fn visible(
     control: &Control,
     cx: &Context,
     id: &str,
     found: compute_db::Result<Server>,
 ) -> Result<Server> {
-    let server = found.map_err(|error| match error {
-        DbError::NotFound(_) => missing(id),
-        other => other.into(),
-    })?;
+    let server = existing(id, found)?;
     let own = cx.caller.project_id.as_deref() == Some(server.project_id.as_str());
     if !own && !policy::is_admin(control, cx) {
         return Err(missing(id));

@@ -46,7 +46,8 @@ pub fn event_of(action: &str) -> String {
         "delete" => "compute_terminate_instance".to_owned(),
         "createImage" => "compute_snapshot_instance".to_owned(),
         "createBackup" => "compute_backup_instance".to_owned(),
-        "attach_interface" | "detach_interface" | "attach_volume" | "detach_volume" => {
+        "attach_interface" | "detach_interface" | "attach_volume" | "detach_volume"
+        | "swap_volume" => {
             format!("compute_{action}")
         }
         "confirmResize" => "compute_confirm_resize".to_owned(),

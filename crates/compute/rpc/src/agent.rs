@@ -10,6 +10,7 @@ use compute_model::diagnostics::GuestDiagnostics;
 use compute_model::disk_device::DiskPlace;
 use compute_model::image::ServerImage;
 use compute_model::lifecycle::Action;
+use compute_model::volume::Connection;
 use compute_model::{PowerState, Server};
 use serde::{Deserialize, Serialize};
 
@@ -109,6 +110,52 @@ impl Message for PlugVolume {
     const NAME: &'static str = "plug_volume";
     const IDEMPOTENT: bool = true;
     type Reply = ();
+}
+
+/// Have another volume take the place of one that the server's running guest has, or tell how that stands. The server keeps
+/// the id of the volume.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReplaceVolume {
+    pub server: Box<Server>,
+    pub volume_id: String,
+    /// How the host reaches the other one.
+    pub new: Connection,
+    pub wish: Replace,
+}
+
+impl Message for ReplaceVolume {
+    const NAME: &'static str = "replace_volume";
+    const IDEMPOTENT: bool = true;
+    type Reply = Replaced;
+}
+
+/// What a host is to do about a volume whose place another one takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Replace {
+    /// Nothing but tell.
+    Look,
+    /// Copy, unless that is under way.
+    Copy,
+    /// Give the guest the new one, if both hold the same.
+    Switch,
+    /// End the copy: the guest keeps the old one, if it still has that.
+    Keep,
+}
+
+/// How it stands, as in the hypervisor's `Replacing`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Replaced {
+    /// The guest has the old one, or there is no guest, and nothing is copied.
+    Idle,
+    /// Bytes.
+    Copying {
+        copied: u64,
+        total: u64,
+    },
+    Ready,
+    Switched,
 }
 
 /// Have an image in the host's cache before a server asks for it.

@@ -1,7 +1,8 @@
-//! Volumes of servers that exist: one more, or one less.
+//! Volumes of servers that exist: one more, one less, or another in the place of one.
 
 pub mod attach;
 pub mod detach;
+pub mod swap;
 
 use compute_model::Server;
 use compute_rpc::agent;

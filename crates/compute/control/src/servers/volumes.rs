@@ -1,4 +1,6 @@
-//! Volumes of a server: one more, one less, and whether they go with it.
+//! Volumes of a server: one more, one less, another in the place of one, and whether they go with it.
+
+mod swap;
 
 use std::time::Duration;
 
@@ -21,6 +23,8 @@ use super::devices::under_way;
 use super::{asked, begin_action, load, lock, nudge};
 use crate::services::must_be_up;
 use crate::{Context, Control, ControlError, Result, policy};
+
+pub use swap::swap;
 
 /// How long a request waits until its volume is reserved and in the server's record.
 const WAIT: Duration = Duration::from_secs(60);
@@ -373,34 +377,6 @@ pub async fn update(
     .await?;
     Ok(())
 }
-
-/// Replaces a volume of a server by another one: the volume service asks for it when it moves a volume to another back end, and
-/// nobody else may. Source: Nova's `_update_volume_swap`.
-///
-/// # Errors
-/// 404, 403 by policy; 409 for a volume of which the volume service shows no migration; 501 for one that moves, or moved: the
-/// embedded service does not move volumes of servers.
-pub async fn swap(control: &Control, cx: &Context, id: &str, volume_id: &str) -> Result<()> {
-    let server = load(control, cx, id).await?;
-    let project = Some(server.project_id.as_str());
-    policy::allow_rule_on(control, cx, SWAP, project, &server.user_id)?;
-    let volume = seen(control, cx, volume_id).await?;
-    if volume
-        .migration_status
-        .is_none_or(|status| status.is_empty())
-    {
-        let why = format!(
-            "volume {volume_id} is not migrating; this API should only be called by Cinder"
-        );
-        return Err(ControlError::Conflict { why });
-    }
-    of_server(&server, volume_id)?;
-    Err(ControlError::Unsupported {
-        why: "Volumes of servers cannot move to another back end yet.".to_owned(),
-    })
-}
-
-const SWAP: &str = "os_compute_api:os-volumes-attachments:swap";
 
 /// Shows the guest of a server the size that a volume has by now, if it has the volume.
 pub(super) fn grown(control: &Control, cx: &Context, server: &Server, volume_id: &str) {

@@ -7,13 +7,14 @@ use crate::state::VmState::{
     self, Active, Paused, Resized, Shelved, ShelvedOffloaded, SoftDeleted, Stopped,
 };
 
-/// One more device of a server's guest, or one less.
+/// One more device of a server's guest, one less, or another in the place of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeviceChange {
     AttachInterface,
     DetachInterface,
     AttachVolume,
     DetachVolume,
+    SwapVolume,
 }
 
 /// Where network cards come and go. Source: the decorators of Nova's `attach_interface` and `detach_interface`.
@@ -30,6 +31,9 @@ const VOLUMES: &[VmState] = &[
     ShelvedOffloaded,
 ];
 
+/// Where another volume takes the place of one. Source: the decorators of Nova's `swap_volume`.
+const SWAPS: &[VmState] = &[Active, Paused, Resized];
+
 impl DeviceChange {
     /// Every change.
     pub const ALL: &'static [DeviceChange] = &[
@@ -37,6 +41,7 @@ impl DeviceChange {
         DeviceChange::DetachInterface,
         DeviceChange::AttachVolume,
         DeviceChange::DetachVolume,
+        DeviceChange::SwapVolume,
     ];
 
     /// The word in 409 messages, and the name in `os-instance-actions`.
@@ -46,6 +51,7 @@ impl DeviceChange {
             DeviceChange::DetachInterface => "detach_interface",
             DeviceChange::AttachVolume => "attach_volume",
             DeviceChange::DetachVolume => "detach_volume",
+            DeviceChange::SwapVolume => "swap_volume",
         }
     }
 
@@ -54,6 +60,7 @@ impl DeviceChange {
         match self {
             DeviceChange::AttachInterface | DeviceChange::DetachInterface => CARDS,
             DeviceChange::AttachVolume | DeviceChange::DetachVolume => VOLUMES,
+            DeviceChange::SwapVolume => SWAPS,
         }
     }
 }
@@ -118,6 +125,11 @@ mod tests {
         ];
         assert_eq!(allowed(DeviceChange::AttachVolume), states);
         assert_eq!(allowed(DeviceChange::DetachVolume), states);
+    }
+
+    #[test]
+    fn a_volume_is_replaced_where_a_guest_may_run() {
+        assert_eq!(allowed(DeviceChange::SwapVolume), [Active, Paused, Resized]);
     }
 
     #[test]
