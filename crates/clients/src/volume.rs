@@ -30,7 +30,7 @@ pub struct Volume {
     pub bootable: String,
     #[serde(default)]
     pub description: Option<String>,
-    /// How its last move to another back end stands, or ended; none without one. Shown to administrators.
+    /// How its last move to another back end stands, or ended; none without one. Shown to administrators and services.
     #[serde(default)]
     pub migration_status: Option<String>,
     /// The attributes and properties of the image that it was made of, as text.

@@ -8,7 +8,7 @@ use web::Caller;
 
 use crate::db::store::{self, Tx};
 use crate::db::volumes as rows;
-use crate::driver::Export;
+use crate::driver::{Export, Id};
 use crate::fault::Fault;
 use crate::policy;
 use crate::service::Volumes;
@@ -71,7 +71,10 @@ pub async fn reserve(
         && others
             .iter()
             .any(|one| one.instance_id.as_deref() == server);
-    if !open && !moves {
+    // What takes the place of a volume is reserved once, by the service that has it do so.
+    let replaces =
+        row.target_of.is_some() && others.is_empty() && policy::is_service_request(caller);
+    if !open && !moves && !replaces {
         return Err(Fault::InvalidVolume(format!(
             "Volume {} status must be {} to reserve, but the current status is {}.",
             row.id,
@@ -128,10 +131,7 @@ pub async fn export(
     connector: &Value,
     read_only: bool,
 ) -> Result<Value, Fault> {
-    let id = row
-        .id
-        .parse()
-        .map_err(|_| Fault::Internal("a volume's id is none"))?;
+    let id = on_back_end(row)?;
     let qos = qos::for_hosts(volumes.db().read(), row).await?;
     let asked = Export {
         connector,
@@ -140,6 +140,15 @@ pub async fn export(
     };
     let at = volumes.backends().of(row.host.as_deref())?;
     Ok(at.driver.export(id, &asked).await?)
+}
+
+/// The id by which drivers know a volume.
+///
+/// # Errors
+/// The database was changed by hand.
+pub fn on_back_end(row: &volume::Model) -> Result<Id, Fault> {
+    let id = row.on_back_end().parse();
+    id.map_err(|_| Fault::Internal("a volume's id is none"))
 }
 
 /// Gives an attachment its connector: the host may reach the volume from now on.
@@ -264,7 +273,9 @@ pub async fn complete(tx: &Tx, id: &str) -> Result<(), Fault> {
     one.status = AttachStatus::Attached;
     one.attached_at = one.attached_at.or_else(|| Some(store::now()));
     store::save(tx, one).await?;
-    row.status = Status::InUse;
+    if !row.is_moving() {
+        row.status = Status::InUse;
+    }
     row.updated_at = Some(store::now());
     store::save(tx, row).await?;
     Ok(())

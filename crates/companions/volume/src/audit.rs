@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sql::sea_orm::{EntityTrait, QuerySelect};
+use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use crate::backends::Backend;
 use crate::driver::{Id, Part, Snapshot};
@@ -48,6 +48,7 @@ impl Volumes {
                 volume::Column::Host,
                 volume::Column::Status,
             ])
+            .filter(volume::Column::TargetOf.is_null())
             .into_tuple()
             .all(self.db().read())
             .await?;

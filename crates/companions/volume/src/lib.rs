@@ -54,7 +54,7 @@ pub use images::Images;
 pub use parameters::parameters;
 pub use policy::TABLES as POLICY_TABLES;
 pub use service::{OpenError, Volumes};
-pub use sink::{EventSink, SinkError};
+pub use sink::{EventSink, NotReplaced, SinkError};
 
 /// Every call of the API, for documents and for tests that walk them.
 pub fn calls() -> Vec<rest::Line> {

@@ -7,6 +7,7 @@ mod m0004_groups;
 mod m0005_moves;
 mod m0006_projects;
 mod m0007_quotas;
+mod m0008_targets;
 
 use sql::schema::History;
 
@@ -23,6 +24,7 @@ pub const HISTORY: History = History {
         m0005_moves::MIGRATION,
         m0006_projects::MIGRATION,
         m0007_quotas::MIGRATION,
+        m0008_targets::MIGRATION,
     ],
 };
 

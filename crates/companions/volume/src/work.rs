@@ -58,6 +58,7 @@ pub fn runner(core: Arc<Core>, sole: Option<SoleProcess>) -> Runner {
         .on::<manage::Manage>()
         .on::<manage::ManageSnapshot>()
         .on::<migrate::Migrate>()
+        .on::<migrate::attached::MigrateAttached>()
         .on::<reimage::Reimage>()
         .on::<restore::Restore>()
         .on::<snapshot::Create>()

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use anyhow::Result;
 use async_trait::async_trait;
 use axum::Router;
-use clients::compute::send_volume_event;
+use clients::compute::{send_volume_event, swap_volume};
 use clients::{Service as Client, Session};
 use settings::{Problems, section};
 use sql::Database;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use volume::{EventSink, Images, Settings, SinkError, Volumes};
+use volume::{EventSink, Images, NotReplaced, Settings, SinkError, Volumes};
 use web::Authenticator;
 use web::policy::PolicyError;
 
@@ -123,7 +123,7 @@ impl Companion for Service {
     }
 }
 
-/// Carries its events to compute's API, as Cinder does.
+/// Carries its events and wishes to compute's API, as Cinder does.
 struct Events {
     compute: Client,
     session: Session,
@@ -136,5 +136,21 @@ impl EventSink for Events {
             send_volume_event(&self.compute, &token, name, server_id, volume_id).await
         });
         Ok(sent.await?)
+    }
+
+    async fn replace(
+        &self,
+        server_id: &str,
+        volume_id: &str,
+        new_id: &str,
+    ) -> Result<(), NotReplaced> {
+        let of = (volume_id, new_id);
+        let asked = self
+            .session
+            .with(|token| async move { swap_volume(&self.compute, &token, server_id, of).await });
+        asked.await.map_err(|error| match error.is_passing() {
+            true => NotReplaced::Away(error.into()),
+            false => NotReplaced::Refused(error.message()),
+        })
     }
 }

@@ -268,11 +268,10 @@ pub async fn delete(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
     let connector = row.connector.as_deref();
     let connector = connector.and_then(|text| serde_json::from_str::<Value>(text).ok());
     if let Some(connector) = &connector {
-        let id = row
-            .volume_id
-            .parse()
-            .map_err(|_| Fault::Internal("a volume's id is none"))?;
-        if let Some(at) = volumes.core().home(&row.volume_id).await? {
+        let of = store::find::<volume::Entity>(volumes.db().read(), &row.volume_id).await?;
+        if let Some(of) = of {
+            let at = volumes.backends().of(of.host.as_deref())?;
+            let id = attach::on_back_end(&of)?;
             at.driver.unexport(id, Some(connector)).await?;
         }
     }

@@ -24,9 +24,11 @@ pub struct Volume {
     pub attachments: Vec<attachment::Model>,
 }
 
-/// Volumes of a project, or of all.
+/// Volumes of a project, or of all. What is to take the place of a volume is nobody's yet.
 pub fn of_project(project_id: Option<&str>) -> Select<Entity> {
-    let of = Condition::all().add_option(project_id.map(|id| Column::ProjectId.eq(id)));
+    let of = Condition::all()
+        .add(Column::TargetOf.is_null())
+        .add_option(project_id.map(|id| Column::ProjectId.eq(id)));
     Entity::find().filter(of)
 }
 

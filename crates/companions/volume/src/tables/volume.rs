@@ -31,7 +31,7 @@ pub enum Status {
     Downloading,
     #[sea_orm(string_value = "uploading")]
     Uploading,
-    /// It moves to another back end and shows as `available`; `maintenance` where an administrator locked it.
+    /// It moves to another back end and shows as before; `maintenance` where an administrator locked one that no server has.
     #[sea_orm(string_value = "migrating")]
     Migrating,
     #[sea_orm(string_value = "retyping")]
@@ -112,10 +112,17 @@ impl MigrationStatus {
 }
 
 impl Model {
-    /// Whether it moves to another back end.
+    /// Whether it moves to another back end, or is that to which another one moves.
     pub fn is_moving(&self) -> bool {
-        self.migration_status
-            .is_some_and(MigrationStatus::is_passing)
+        self.target_of.is_some()
+            || self
+                .migration_status
+                .is_some_and(MigrationStatus::is_passing)
+    }
+
+    /// The id by which its back end has it.
+    pub fn on_back_end(&self) -> &str {
+        self.target_of.as_deref().unwrap_or(&self.id)
     }
 
     /// Gives it the status that an administrator says. A move that is under way sees that it may not go on, and takes its copy
@@ -148,6 +155,8 @@ pub struct Model {
     /// `HOST@BACKEND#POOL`; none until it was placed.
     pub host: Option<String>,
     pub migration_status: Option<MigrationStatus>,
+    /// The volume whose place it is to take, which a server has. It is on its back end by the id of that one.
+    pub target_of: Option<String>,
     pub bootable: bool,
     /// Whether several servers may attach it.
     pub multiattach: bool,

@@ -6,6 +6,10 @@
 //! Both copies are the same until **clear**: while it lasts the volume has a status that no other operation takes, so
 //! nobody writes to it. Undone, the row names the old back end and the new copy is gone. No copy is removed that the row
 //! names, whatever was done to the row meanwhile.
+//!
+//! A volume that a server has moves by [`attached`].
+
+pub mod attached;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -35,6 +39,17 @@ pub struct State {
     /// `HOST@BACKEND#POOL` afterwards.
     pub to: String,
     pub why: Why,
+    /// None of a volume that no server has.
+    #[serde(default)]
+    pub held: Option<Held>,
+}
+
+/// A server has the volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    pub server_id: String,
+    /// The id of the volume by which compute is told of the other back end.
+    pub twin: String,
 }
 
 /// Why a volume moves.
@@ -57,21 +72,19 @@ pub struct Kind {
     pub multiattach: bool,
 }
 
-impl Why {
-    /// The status of the volume while it lasts.
+impl State {
+    /// The status of the volume while it lasts. One that a server has is never locked, as with Cinder.
     pub fn status(&self) -> Status {
-        match self {
-            Why::Moved { locked: false } => Status::Migrating,
-            Why::Moved { locked: true } => Status::Maintenance,
+        match self.why {
+            Why::Moved { locked: true } if self.held.is_none() => Status::Maintenance,
+            Why::Moved { .. } => Status::Migrating,
             Why::Retyped { .. } => Status::Retyping,
         }
     }
-}
 
-impl State {
     /// Whether the row is still this workflow's to change.
     fn claims(&self, row: &volume::Model) -> bool {
-        row.is_moving() && row.status == self.why.status()
+        row.is_moving() && row.status == self.status()
     }
 
     fn at<'c>(&self, core: &'c Core, pool: &str) -> Result<&'c Backend, StepError> {
@@ -216,11 +229,12 @@ async fn remove(core: &Core, cx: &StepContext, state: &State, pool: &str) -> Res
         );
         return Ok(());
     }
-    let gone = state
-        .at(core, pool)?
-        .driver
-        .ensure_gone(id(&state.volume_id)?);
-    match gone.await {
+    let (driver, volume) = (&state.at(core, pool)?.driver, id(&state.volume_id)?);
+    let gone = match driver.unexport(volume, None).await {
+        Ok(()) => driver.ensure_gone(volume).await,
+        failed => failed,
+    };
+    match gone {
         // The folder itself is away. Should it come back with the copy, the audit tells.
         Err(DriverError::NotFound(what)) => {
             tracing::warn!(
@@ -243,18 +257,8 @@ async fn switch(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next
         };
         if row.host.as_deref() != Some(state.to.as_str()) {
             if let Why::Retyped { after, .. } = &state.why {
-                const GONE: &str = "the type is gone";
-                let Some(kind) = types::find(&*tx, &after.type_id).await? else {
-                    return Ok(Err(GONE.to_owned()));
-                };
-                // Nothing held the room that there was when it was accepted.
-                match admit(core, &tx, &row, (&kind.row.id, &kind.row.name)).await {
-                    Err(Fault::Over(over)) => return Ok(Err(over.to_string())),
-                    other => other?,
-                }
-                // Who deletes it from here on waits, and sees that it is used.
-                if types::locked(&tx, &after.type_id).await?.is_none() {
-                    return Ok(Err(GONE.to_owned()));
+                if let Err(why) = may_get(core, &tx, &row, after).await? {
+                    return Ok(Err(why));
                 }
                 give(&mut row, after);
             }
@@ -269,6 +273,28 @@ async fn switch(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next
         Ok(done) => done.map_err(StepError::fail),
         Err(Fault::Database(error)) => Err(error.into()),
         Err(other) => Err(StepError::fail(other.to_string())),
+    }
+}
+
+/// Whether a volume may get its new type now: nothing held the room that there was when it was accepted. Who deletes the type
+/// from here on waits for the transaction, and sees that it is used.
+async fn may_get(
+    core: &Core,
+    tx: &store::Tx,
+    row: &volume::Model,
+    after: &Kind,
+) -> Result<Result<(), String>, Fault> {
+    const GONE: &str = "the type is gone";
+    let Some(kind) = types::find(tx, &after.type_id).await? else {
+        return Ok(Err(GONE.to_owned()));
+    };
+    match admit(core, tx, row, (&kind.row.id, &kind.row.name)).await {
+        Err(Fault::Over(over)) => return Ok(Err(over.to_string())),
+        other => other?,
+    }
+    match types::locked(tx, &after.type_id).await? {
+        Some(_) => Ok(Ok(())),
+        None => Ok(Err(GONE.to_owned())),
     }
 }
 

@@ -125,6 +125,7 @@ impl Stage {
             availability_zone: None,
             host: there.then(|| FAST.to_owned()),
             migration_status: None,
+            target_of: None,
             bootable: false,
             multiattach: false,
             readonly: None,

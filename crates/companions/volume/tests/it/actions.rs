@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use http::Method;
 use serde_json::{Value, json};
-use volume::{EventSink, SinkError};
+use volume::{EventSink, NotReplaced, SinkError};
 use workflow::testing::found;
 
 use crate::{ADMIN, ALICE, Cinder, READER};
@@ -29,6 +29,10 @@ impl EventSink for Compute {
             1 => Err("away".into()),
             _ => Ok(()),
         }
+    }
+
+    async fn replace(&self, _: &str, _: &str, _: &str) -> Result<(), NotReplaced> {
+        Err(NotReplaced::Refused("nobody asks for it here".to_owned()))
     }
 }
 

@@ -3,6 +3,7 @@
 use microversion::Versioned;
 use rest::Answer;
 use serde::Deserialize;
+use serde_json::json;
 use workflow::{Kind, Workflow, WorkflowId};
 
 use crate::api::words::Flag;
@@ -11,12 +12,13 @@ use crate::db::services;
 use crate::db::store::{self, Tx};
 use crate::db::volumes as rows;
 use crate::fault::Fault;
-use crate::policy::version;
+use crate::policy::{self, version};
 use crate::service::Volumes;
 use crate::tables::service::Binary;
-use crate::tables::{MigrationStatus, Status, volume};
+use crate::tables::{AttachStatus, MigrationStatus, Status, volume};
 use crate::work::delete;
-use crate::work::migrate::{Migrate, State, Why};
+use crate::work::migrate::attached::{self, MigrateAttached};
+use crate::work::migrate::{Held, Migrate, State, Why};
 
 #[derive(Debug, Deserialize, Versioned)]
 pub struct MigrateBody {
@@ -34,7 +36,7 @@ pub struct Wish {
     pub lock_volume: Option<Flag>,
 }
 
-/// `os-migrate_volume`: to another back end of this host. Whether that fits is found out by the work, as with Cinder: the
+/// `os-migrate_volume`: to another back end of this host, also of a volume that a server has. Whether that fits is found out by the work, as with Cinder: the
 /// migration status tells.
 pub async fn migrate(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let MigrateBody { migrate: wish } = call.admit()?;
@@ -81,7 +83,7 @@ pub async fn migrate(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> 
         let tx = volumes.db().begin().await?;
         let row = store::locked::<volume::Entity>(&tx, &seen.id).await?;
         let row = row.ok_or_else(|| Fault::no_volume(&seen.id))?;
-        movable(&tx, &row).await?;
+        let held = movable(&tx, &row).await?;
         if row.host != seen.host {
             return Err(unfit(&row.id));
         }
@@ -91,6 +93,7 @@ pub async fn migrate(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> 
             from: row.host.clone().unwrap_or_default(),
             to: to.pool_name(),
             why: Why::Moved { locked },
+            held,
         };
         let nudge = begin(&tx, row, &state).await?;
         tx.commit().await?;
@@ -108,28 +111,39 @@ fn unfit(id: &str) -> Fault {
     ))
 }
 
-/// Whether a volume may begin to move.
+/// Whether a volume may begin to move; who has it, if a server does.
 ///
 /// # Errors
-/// 400; 501 for one that a server has.
-pub async fn movable(tx: &Tx, row: &volume::Model) -> Result<(), Fault> {
-    if row.status == Status::InUse {
-        return Err(Fault::NotBuilt(format!(
-            "Moving an attached volume is not built: detach volume {} first.",
-            row.id
-        )));
-    }
+/// 400; 501 for one that a host attached, or several servers.
+pub async fn movable(tx: &Tx, row: &volume::Model) -> Result<Option<Held>, Fault> {
     let others = workflow::find(tx, &row.id).await.map_err(Fault::Journal)?;
-    let fits = row.status == Status::Available
-        && !row.is_moving()
+    let attached = rows::attachments(tx, &row.id).await?;
+    let moves =
+        |one: &workflow::Record| one.kind == Migrate::KIND || one.kind == MigrateAttached::KIND;
+    let fits = !row.is_moving()
         && row.group_id.is_none()
         && row.host.is_some()
-        && !others.iter().any(|one| one.kind == Migrate::KIND)
-        && delete::snapshots(tx, &row.id).await?.is_empty()
-        && rows::attachments(tx, &row.id).await?.is_empty();
-    match fits {
-        true => Ok(()),
-        false => Err(unfit(&row.id)),
+        && !others.iter().any(moves)
+        && delete::snapshots(tx, &row.id).await?.is_empty();
+    match (row.status, attached.as_slice()) {
+        (Status::Available, []) if fits => Ok(None),
+        (Status::InUse, [one]) if fits && one.status == AttachStatus::Attached => {
+            let server_id = one.instance_id.clone().ok_or_else(|| {
+                Fault::NotBuilt(format!(
+                    "Moving a volume that a host attached is not built: detach volume {} first.",
+                    row.id
+                ))
+            })?;
+            Ok(Some(Held {
+                server_id,
+                twin: store::new_id(),
+            }))
+        }
+        (Status::InUse, [_, _, ..]) if fits => Err(Fault::NotBuilt(format!(
+            "Moving a volume that several servers have is not built: detach volume {} from all but one first.",
+            row.id
+        ))),
+        _ => Err(unfit(&row.id)),
     }
 }
 
@@ -139,11 +153,15 @@ pub async fn movable(tx: &Tx, row: &volume::Model) -> Result<(), Fault> {
 /// The database does not answer.
 pub async fn begin(tx: &Tx, mut row: volume::Model, state: &State) -> Result<WorkflowId, Fault> {
     row.previous = Some(row.status);
-    row.status = state.why.status();
+    row.status = state.status();
     row.migration_status = Some(MigrationStatus::Starting);
     row.updated_at = Some(store::now());
     store::save(tx, row).await?;
-    Ok(workflow::insert(tx, Kind::of::<Migrate>(), &state.volume_id, state).await?)
+    let kind = match state.held {
+        None => Kind::of::<Migrate>(),
+        Some(_) => Kind::of::<MigrateAttached>(),
+    };
+    Ok(workflow::insert(tx, kind, &state.volume_id, state).await?)
 }
 
 #[derive(Debug, Deserialize, Versioned)]
@@ -160,15 +178,27 @@ pub struct Complete {
     pub error: Option<Flag>,
 }
 
-/// `os-migrate_volume_completion`: compute says it of a volume in use that it moved to another one, which no volume here
-/// is. A volume that moves does so without another one, and needs nobody to say when it is done.
+/// `os-migrate_volume_completion`: compute says how the replacing of a volume of a server ended. The volume keeps its id. A
+/// volume that no server has moves without another one, and needs nobody to say when it is done.
 pub async fn complete(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let CompleteBody { complete: given } = call.admit()?;
-    let seen = find(&volumes, &call.cx, call.path("id")).await?;
-    let new = find_by(&volumes, &call.cx, &given.new_volume).await?;
-    tracing::debug!(error = ?given.error, volume = seen.id, new = new.id, "a migration is not completed by its client");
-    Err(Fault::InvalidVolume(match seen.migration_status {
-        None => "Source volume not mid-migration.".to_owned(),
-        Some(_) => "Destination volume not mid-migration.".to_owned(),
-    }))
+    let (cx, id) = (call.cx.clone(), call.path("id"));
+    let seen = match policy::is_service(&cx.caller) {
+        // The rule is for administrators, as Cinder has it; compute is none here.
+        true => find_by(&volumes, &cx, id).await?,
+        false => find(&volumes, &cx, id).await?,
+    };
+    let new = find_by(&volumes, &cx, &given.new_volume).await?;
+    let failed = given.error.is_some_and(|flag| flag.0);
+    let nudges = sql::retry(|| async {
+        let tx = volumes.db().begin().await?;
+        let nudges = attached::ended(&tx, &seen.id, &new.id, failed).await?;
+        tx.commit().await?;
+        Ok::<_, Fault>(nudges)
+    })
+    .await?;
+    for id in nudges {
+        volumes.nudge(id);
+    }
+    Ok(Answer::of(&json!({"save_volume_id": seen.id})))
 }

@@ -167,9 +167,10 @@ async fn accept(
             row.status.word()
         )));
     }
-    if new.to.is_some() {
-        migrate::movable(tx, &row).await?;
-    }
+    let held = match &new.to {
+        Some(_) => migrate::movable(tx, &row).await?,
+        None => None,
+    };
     admit(volumes.core(), tx, &row, (&kind.id, &kind.name)).await?;
     let held = types::hold(tx, &kind.id).await?;
     if types::is_multiattach(&held.specs) != new.multiattach {
@@ -194,6 +195,7 @@ async fn accept(
                 from: row.host.clone().unwrap_or_default(),
                 to: to.clone(),
                 why: Why::Retyped { before, after },
+                held,
             };
             Ok(Some(migrate::begin(tx, row, &state).await?))
         }

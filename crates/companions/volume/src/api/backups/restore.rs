@@ -169,6 +169,7 @@ async fn fresh(
         availability_zone: Some(zone.clone()),
         host: None,
         migration_status: None,
+        target_of: None,
         bootable: false,
         readonly: None,
         snapshot_id: None,

@@ -224,6 +224,7 @@ async fn begin(
         availability_zone: wish.zone.clone(),
         host: wish.host.clone(),
         migration_status: None,
+        target_of: None,
         bootable: wish.bootable,
         multiattach: wish.multiattach,
         readonly: None,

@@ -129,6 +129,7 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
         availability_zone: zone.or_else(|| Some(volumes.settings().zone.clone())),
         host: Some(at.pool_name()),
         migration_status: None,
+        target_of: None,
         bootable: wish.bootable.is_some_and(|flag| flag.0),
         multiattach: types::is_multiattach(&kind.specs),
         readonly: None,

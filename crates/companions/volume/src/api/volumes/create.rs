@@ -80,6 +80,7 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
         // All volumes of a group are in one place.
         host: group.and_then(|group| group.host),
         migration_status: None,
+        target_of: None,
         bootable: bootable(&volumes, &found).await?,
         multiattach,
         readonly: None,

@@ -11,7 +11,7 @@ use crate::api::words::{Link, links};
 use crate::db::volumes::Volume;
 use crate::policy;
 use crate::service::Volumes;
-use crate::tables::{Status, Word};
+use crate::tables::{Status, Word, volume};
 
 /// A page of the list with details.
 #[derive(Debug, Serialize, Versioned)]
@@ -64,7 +64,7 @@ pub struct VolumeView<'v> {
     pub consistencygroup_id: Option<&'v str>,
     pub multiattach: bool,
     pub attachments: Vec<Attached<'v>>,
-    /// For administrators.
+    /// For administrators, and services: compute replaces only a volume that moves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub migration_status: Option<Option<String>>,
     #[mv(since = "3.13")]
@@ -147,7 +147,8 @@ pub fn detail<'v>(volumes: &Volumes, call: &Call, one: &'v Volume) -> VolumeView
     let only = |is: bool| is.then_some(None);
     let image = may("volume_extension:volume_image_metadata:show") && !one.image.is_empty();
     let migration = may("volume_extension:volume_mig_status_attribute");
-    let moved = row.migration_status.map(|status| status.word());
+    let target = row.target_of.as_ref().map(|of| format!("target:{of}"));
+    let moved = target.or_else(|| row.migration_status.map(|status| status.word()));
     let mut metadata = texts(&one.metadata);
     if let Some(readonly) = row.readonly {
         metadata.insert("readonly", if readonly { "True" } else { "False" });
@@ -163,7 +164,7 @@ pub fn detail<'v>(volumes: &Volumes, call: &Call, one: &'v Volume) -> VolumeView
     });
     VolumeView {
         id: &row.id,
-        status: shown(row.status),
+        status: shown(row),
         size: row.size,
         availability_zone: row.availability_zone.as_deref(),
         created_at: web::time::naive_micros(row.created_at),
@@ -183,7 +184,7 @@ pub fn detail<'v>(volumes: &Volumes, call: &Call, one: &'v Volume) -> VolumeView
         consistencygroup_id: None,
         multiattach: row.multiattach,
         attachments: attachments.collect(),
-        migration_status: admin.then(|| moved.clone()),
+        migration_status: hosts.then(|| moved.clone()),
         group_id: row.group_id.as_deref(),
         provider_id: only(admin),
         shared_targets: false,
@@ -205,11 +206,11 @@ fn texts(all: &BTreeMap<String, String>) -> BTreeMap<&str, &str> {
 }
 
 /// Volumes that are being taken over look like new ones, and those that move without a lock as before.
-fn shown(status: Status) -> String {
-    match status {
+fn shown(row: &volume::Model) -> String {
+    match row.status {
         Status::Managing => Status::Creating.word(),
         Status::ErrorManaging => Status::Error.word(),
-        Status::Migrating => Status::Available.word(),
+        Status::Migrating => row.previous.unwrap_or(Status::Available).word(),
         other => other.word(),
     }
 }

@@ -15,7 +15,15 @@ impl Stage {
     /// A volume that begins to move to the other back end.
     async fn moving(&self, why: Why) -> migrate::State {
         self.report().await;
-        let mut row = self.volume(why.status()).await;
+        let state = migrate::State {
+            asked: asked(),
+            volume_id: String::new(),
+            from: FAST.to_owned(),
+            to: SLOW.to_owned(),
+            why,
+            held: None,
+        };
+        let mut row = self.volume(state.status()).await;
         row.previous = Some(Status::Available);
         row.migration_status = Some(MigrationStatus::Starting);
         let saved = store::save(self.core.db.write(), row.clone()).await;
@@ -26,11 +34,8 @@ impl Stage {
         let written = disk.expect("opens").write_all_at(b"mine", 1 << 20);
         written.expect("written");
         migrate::State {
-            asked: asked(),
             volume_id: row.id,
-            from: FAST.to_owned(),
-            to: SLOW.to_owned(),
-            why,
+            ..state
         }
     }
 }
