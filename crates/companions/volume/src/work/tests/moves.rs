@@ -2,10 +2,13 @@
 
 use std::os::unix::fs::FileExt;
 
+use sql::sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use workflow::Status as Ended;
 
 use super::*;
+use crate::sink::{EventSink, NotReplaced, SinkError};
 use crate::tables::MigrationStatus;
+use crate::work::migrate::attached::MigrateAttached;
 use crate::work::migrate::{self, Migrate, Why};
 
 /// A type of volumes that several servers may attach.
@@ -209,5 +212,162 @@ async fn a_back_end_whose_folder_is_away_gets_nothing() {
         assert_eq!(ends(&stage, &state).await.status, Ended::Undone);
         is_whole("away", &stage.core, &state.volume_id, FAST).await;
         assert!(!folder.exists(), "it is not made anew");
+    }
+}
+
+/// Compute, which replaces a volume at once, or tries and fails.
+struct Compute {
+    core: std::sync::Weak<Core>,
+    fails: std::sync::atomic::AtomicBool,
+}
+
+#[async_trait::async_trait]
+impl EventSink for Compute {
+    async fn send(&self, _: &str, _: &str, _: &str) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    async fn replace(&self, server: &str, volume: &str, new: &str) -> Result<(), NotReplaced> {
+        let core = self.core.upgrade().expect("a service");
+        let fails = self.fails.load(std::sync::atomic::Ordering::SeqCst);
+        let [server, volume, new] = [server, volume, new].map(str::to_owned);
+        // It goes on, whatever becomes of who asked.
+        let replaces = async move {
+            let part = Part::Volume(volume.parse().expect("an id"));
+            let to = core.backends.named(SLOW).expect("a back end");
+            if let Ok(path) = to.driver.readable(part).await
+                && !fails
+            {
+                let disk = std::fs::OpenOptions::new().write(true).open(path);
+                let written = disk.expect("opens").write_all_at(b"mine", 1 << 20);
+                written.expect("written");
+            }
+            let done = sql::retry(|| async {
+                let tx = core.db.begin().await?;
+                store::locked::<volume::Entity>(&tx, &volume).await?;
+                // It may be asked again for what it did.
+                if store::locked::<volume::Entity>(&tx, &new).await?.is_some() {
+                    if !fails {
+                        store::insert(&tx, of_server(&new, &server)).await?;
+                    }
+                    migrate::attached::ended(&tx, &volume, &new, fails).await?;
+                }
+                tx.commit().await?;
+                Ok::<_, crate::fault::Fault>(())
+            });
+            done.await.expect("replaced");
+        };
+        tokio::spawn(replaces).await.expect("replaced");
+        Ok(())
+    }
+}
+
+fn of_server(volume: &str, server: &str) -> attachment::Model {
+    attachment::Model {
+        id: store::new_id(),
+        volume_id: volume.to_owned(),
+        project_id: "project".to_owned(),
+        status: AttachStatus::Attached,
+        instance_id: Some(server.to_owned()),
+        host: None,
+        mountpoint: None,
+        mode: None,
+        connector: None,
+        connection: None,
+        attached_at: None,
+        created_at: store::now(),
+    }
+}
+
+impl Stage {
+    /// Compute, once for a stage.
+    fn compute(&self) -> Arc<Compute> {
+        let compute = Arc::new(Compute {
+            core: Arc::downgrade(&self.core),
+            fails: false.into(),
+        });
+        assert!(self.core.sink.set(compute.clone()).is_ok());
+        compute
+    }
+
+    /// A volume of a server that begins to move.
+    async fn moving_with_server(&self, why: Why) -> migrate::State {
+        let mut state = self.moving(why).await;
+        let held = migrate::Held {
+            server_id: store::new_id(),
+            twin: store::new_id(),
+        };
+        let one = of_server(&state.volume_id, &held.server_id);
+        let made = store::insert(self.core.db.write(), one).await;
+        made.expect("an attachment");
+        state.held = Some(held);
+        let mut row = row(&self.core, &state.volume_id).await.expect("a row");
+        (row.status, row.previous) = (state.status(), Some(Status::InUse));
+        let saved = store::save(self.core.db.write(), row).await;
+        saved.expect("saved");
+        state
+    }
+}
+
+/// The volume is whole where its row says, its server has it, and nothing is left of its twin.
+async fn rests_with_server(trial: &str, core: &Core, id: &str) -> volume::Model {
+    let row = row(core, id).await.expect("a row");
+    let pool = row.host.clone().expect("a host");
+    let part = Part::Volume(id.parse().expect("an id"));
+    assert_eq!(places(core, part).await, [pool.as_str()], "{trial}");
+    assert_eq!(&held(core, &row).await, b"mine", "{trial}");
+    assert_eq!((row.status, row.previous), (Status::InUse, None), "{trial}");
+    let attached = crate::db::volumes::attachments(core.db.read(), id).await;
+    assert_eq!(attached.expect("a list").len(), 1, "{trial}");
+    let twins = volume::Entity::find()
+        .filter(volume::Column::TargetOf.eq(id))
+        .count(core.db.read())
+        .await;
+    assert_eq!(twins.expect("a count"), 0, "{trial}");
+    let how = match pool == SLOW {
+        true => MigrationStatus::Success,
+        false => MigrationStatus::Error,
+    };
+    assert_eq!(row.migration_status, Some(how), "{trial}");
+    row
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_of_a_server_moves_or_stays_whatever_dies() {
+    for stage in stages().await {
+        shared(&stage).await;
+        stage.compute();
+        let world = async || {
+            let state = stage.moving_with_server(retyped()).await;
+            stage.world::<MigrateAttached>(&state.volume_id.clone(), state)
+        };
+        torture(
+            stage.plan("attached move"),
+            world,
+            async |trial, core, record: &Record| {
+                let trial = format!("{trial:?}");
+                let row = rests_with_server(&trial, core, &record.subject).await;
+                // Where compute was quicker, what turns round goes forward.
+                let is_there = row.host.as_deref() == Some(SLOW);
+                assert!(is_there || record.status != Ended::Done, "{trial}");
+                assert_eq!(row.type_id == SHARED, is_there, "{trial}");
+            },
+        )
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_of_a_server_stays_that_compute_does_not_replace() {
+    for stage in stages().await {
+        let compute = stage.compute();
+        compute
+            .fails
+            .store(true, std::sync::atomic::Ordering::SeqCst);
+        let state = stage.moving_with_server(locked()).await;
+        let ended = run_to_end::<MigrateAttached>(&stage, &state.volume_id, &state).await;
+        assert_eq!(ended.status, Ended::Undone);
+        let row = rests_with_server("failed", &stage.core, &state.volume_id).await;
+        assert_eq!(row.host.as_deref(), Some(FAST));
     }
 }
