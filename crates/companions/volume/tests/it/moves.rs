@@ -411,7 +411,7 @@ impl EventSink for Compute {
 
 impl Cinder {
     /// Attaches a volume to a server as compute does; the attachment.
-    async fn attached(&self, volume: &str, server: &str) -> Value {
+    async fn has_attached(&self, volume: &str, server: &str) -> Value {
         let body = json!({"attachment": {"volume_uuid": volume, "instance_uuid": server}});
         let made = self
             .post(SERVICE, "/attachments", body)
@@ -454,7 +454,7 @@ async fn a_volume_of_a_server_moves_as_compute_replaces_it() {
         cinder.volumes.set_event_sink(compute.clone());
         let id = cinder.of_type("quick").await;
         write(&cinder.lies(0, &id), b"mine");
-        let old = cinder.attached(&id, SERVER).await;
+        let old = cinder.has_attached(&id, SERVER).await;
         cinder
             .do_to(ALICE, &id, retype("cheap", "on-demand"))
             .await
@@ -492,7 +492,7 @@ async fn a_volume_of_a_server_moves_as_compute_replaces_it() {
         cinder.completes(&id, &twin, false).await.is(400);
         cinder.completes(&twin, &id, false).await.is(400);
 
-        let attachment = cinder.attached(&twin, SERVER).await;
+        let attachment = cinder.has_attached(&twin, SERVER).await;
         let folder = cinder.settings.backends[1].volume_dir.canonicalize();
         let disk = folder.expect("a folder").join(&id).join("disk.raw");
         assert_eq!(attachment["connection_info"]["device_path"], json!(disk));
@@ -529,13 +529,13 @@ async fn a_volume_that_compute_does_not_replace_stays() {
             FAST => (0, SLOW),
             _ => (1, FAST),
         };
-        let old = cinder.attached(&id, SERVER).await;
+        let old = cinder.has_attached(&id, SERVER).await;
         let locked = json!({"os-migrate_volume": {"host": other, "lock_volume": true}});
         cinder.do_to(ADMIN, &id, locked).await.is(202);
         let twin = cinder.twin(&compute, &id).await;
         assert_eq!(cinder.show(ALICE, &id).await["status"], "in-use");
         // It fails after the new one was attached: that comes back first.
-        let attachment = cinder.attached(&twin, SERVER).await;
+        let attachment = cinder.has_attached(&twin, SERVER).await;
         let path = format!("/attachments/{}", attachment["id"].as_str().expect("an id"));
         cinder.delete(SERVICE, &path).await.is(200);
         cinder.completes(&id, &twin, true).await.is(200);

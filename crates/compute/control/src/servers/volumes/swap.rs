@@ -122,11 +122,16 @@ fn allowed(
     }
 }
 
+/// Refuses a volume that cannot take the place. Unlike in Nova also one to which the old one does not move: when its guest had
+/// the new one, the volume service would not hear of it, and there would be no way back.
 fn fits(old: &Volume, new: &Volume) -> Result<()> {
+    let target = format!("target:{}", old.id);
+    let is_target = new.migration_status.as_ref() == Some(&target);
     let why = match (new.status.as_str(), new.size < old.size) {
+        _ if !is_target => format!("volume {} does not migrate to {}.", old.id, new.id),
         ("available", false) => return Ok(()),
-        ("available", true) => "New volume must be the same size or larger.",
-        _ => "New volume must be detached in order to swap.",
+        ("available", true) => "New volume must be the same size or larger.".to_owned(),
+        _ => "New volume must be detached in order to swap.".to_owned(),
     };
     Err(ControlError::Invalid {
         why: format!("Invalid volume: {why}"),
