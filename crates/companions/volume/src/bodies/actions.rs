@@ -82,7 +82,7 @@ pub const ALL: &[&Body] = &[
         others: &[(
             "os-retype.migration_policy",
             Fate::Within(
-                "`on-demand` moves a volume that no server has, between back ends of one host",
+                "`on-demand` moves a volume that one server has, or none, between back ends of one host",
             ),
         )],
         open: &[],
@@ -129,8 +129,12 @@ pub const ALL: &[&Body] = &[
     &Body {
         calls: &["POST /volumes/{id}/action os-migrate_volume"],
         shape: migrate::MigrateBody::SHAPE,
-        honoured: &["os-migrate_volume.lock_volume"],
+        honoured: &[],
         others: &[
+            (
+                "os-migrate_volume.lock_volume",
+                Fate::Within("of a volume that no server has, as in Cinder"),
+            ),
             (
                 "os-migrate_volume.host",
                 Fate::Within(
@@ -150,13 +154,14 @@ pub const ALL: &[&Body] = &[
         ],
         open: &[],
     },
-    &Body {
-        calls: &["POST /volumes/{id}/action os-migrate_volume_completion"],
-        shape: migrate::CompleteBody::SHAPE,
-        honoured: &["os-migrate_volume_completion.new_volume"],
-        others: &[("os-migrate_volume_completion.error", NEVER)],
-        open: &[],
-    },
+    &whole(
+        &["POST /volumes/{id}/action os-migrate_volume_completion"],
+        migrate::CompleteBody::SHAPE,
+        &[
+            "os-migrate_volume_completion.new_volume",
+            "os-migrate_volume_completion.error",
+        ],
+    ),
     &Body {
         calls: &["POST /volumes/{id}/action os-reset_status"],
         shape: admin::ResetBody::SHAPE,

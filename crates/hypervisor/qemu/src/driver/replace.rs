@@ -1,8 +1,8 @@
 //! Volumes of running guests that others take the place of: by QEMU's mirror job.
 //!
-//! What the guest writes while the job runs goes to both files (`write-blocking`): the job comes to an end however much is
-//! written, and from the moment that it is ready both files hold the same. The node of the new volume is named after its
-//! source, so that QEMU alone tells how it stands: the device reads that node, or a job copies to it, or neither.
+//! What the guest writes while the job runs goes to both files (`write-blocking`): the job comes to an end however much
+//! is written, and from the moment that it is ready both files hold the same. The node of the new volume is named after
+//! its source, so that QEMU alone tells how it stands: the device reads that node, or a job copies to it, or neither.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,8 +26,8 @@ const END: &str = "end the copy of the volume";
 /// Mirror jobs have names that begin so.
 const JOBS: &str = "replace-";
 const ASK: Duration = Duration::from_millis(20);
-/// A job that is ready has at most the writes of a moment left, and one that is cancelled ends at once, unless a disk hangs.
-/// Below what a host may take to answer.
+/// A job that is ready has at most the writes of a moment left, and one that is cancelled ends at once, unless a disk
+/// hangs. Below what a host may take to answer.
 const END_LIMIT: Duration = Duration::from_secs(30);
 
 /// A volume whose place another one is to take.
@@ -198,8 +198,8 @@ impl QemuDriver {
 }
 
 impl Seen {
-    /// How it stands, as QEMU says. What is over is put right: the record of a guest that has the new volume, and what a copy
-    /// that failed left open.
+    /// How it stands, as QEMU says. What is over is put right: the record of a guest that has the new volume, and what
+    /// a copy that failed left open.
     async fn stands(&mut self, layout: &Layout, new: &Volume) -> Result<Replacing> {
         let known = &mut self.record.spec.volumes[self.place];
         let Some(on) = &self.guest else {

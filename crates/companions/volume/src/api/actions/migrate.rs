@@ -36,8 +36,8 @@ pub struct Wish {
     pub lock_volume: Option<Flag>,
 }
 
-/// `os-migrate_volume`: to another back end of this host, also of a volume that a server has. Whether that fits is found out by the work, as with Cinder: the
-/// migration status tells.
+/// `os-migrate_volume`: to another back end of this host, also of a volume that a server has. Whether that fits is
+/// found out by the work, as with Cinder: the migration status tells.
 pub async fn migrate(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let MigrateBody { migrate: wish } = call.admit()?;
     let cx = call.cx.clone();
@@ -178,8 +178,8 @@ pub struct Complete {
     pub error: Option<Flag>,
 }
 
-/// `os-migrate_volume_completion`: compute says how the replacing of a volume of a server ended. The volume keeps its id. A
-/// volume that no server has moves without another one, and needs nobody to say when it is done.
+/// `os-migrate_volume_completion`: compute says how the replacing of a volume of a server ended. The volume keeps its
+/// id. A volume that no server has moves without another one, and needs nobody to say when it is done.
 pub async fn complete(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let CompleteBody { complete: given } = call.admit()?;
     let (cx, id) = (call.cx.clone(), call.path("id"));

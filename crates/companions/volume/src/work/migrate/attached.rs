@@ -1,10 +1,11 @@
-//! A volume that a server has moves to another back end: **place** and **quiet** as of others, **room** (the other back end has
-//! an empty volume of its id), **twin** (a row by which compute knows that one), **ask** (compute is to replace the one by the
-//! other), **wait** (until it says how that ended), **clear** (the old copy goes), **settle**.
+//! A volume that a server has moves to another back end: **place** and **quiet** as of others, **room** (the other back
+//! end has an empty volume of its id), **twin** (a row by which compute knows that one), **ask** (compute is to replace
+//! the one by the other), **wait** (until it says how that ended), **clear** (the old copy goes), **settle**.
 //!
-//! What compute says is one transaction ([`ended`]): the row names the other back end and has the attachments of its twin,
-//! which is gone. So the volume keeps its id, there and here, and compute alone decides: what it has not given back is not
-//! taken away, whoever asks this work to turn round. An undo that finds the volume on the other back end clears the old one.
+//! What compute says is one transaction ([`ended`]): the row names the other back end and has the attachments of its
+//! twin, which is gone. So the volume keeps its id, there and here, and compute alone decides: what it has not given
+//! back is not taken away, whoever asks this work to turn round. An undo that finds the volume on the other back end
+//! clears the old one.
 
 use std::time::Duration;
 

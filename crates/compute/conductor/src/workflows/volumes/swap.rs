@@ -1,12 +1,12 @@
 //! Another volume takes the place of one that a server has, as the volume service asks for it when it moves a volume to
-//! another back end: **turn**, **reserve** (nobody else gets the new one), **connect** (the server's host may reach it), **quiet**
-//! (nothing starts the guest), **copy** (both hold the same, and what the guest writes goes to both), **switch** (the server's
-//! record has the new one, then its guest), **complete** (the volume service gives the old one up, and the new one its id),
-//! **settle**.
+//! another back end: **turn**, **reserve** (nobody else gets the new one), **connect** (the server's host may reach
+//! it), **quiet** (nothing starts the guest), **copy** (both hold the same, and what the guest writes goes to both),
+//! **switch** (the server's record has the new one, then its guest), **complete** (the volume service gives the old one
+//! up, and the new one its id), **settle**.
 //!
-//! Whatever starts the guest gives it the volume of the record. So the record changes only while both hold the same, and
-//! changes back when the guest did not follow. Once the guest has the new one there is no way back: what the guest wrote since is
-//! nowhere else. An undo that finds it so goes forward.
+//! Whatever starts the guest gives it the volume of the record. So the record changes only while both hold the same,
+//! and changes back when the guest did not follow. Once the guest has the new one there is no way back: what the guest
+//! wrote since is nowhere else. An undo that finds it so goes forward.
 
 use std::time::Duration;
 
@@ -34,7 +34,8 @@ const LATER: Duration = Duration::from_secs(2);
 /// Looks at the shorter interval.
 const SOON: u32 = 10;
 
-/// How long a copy may stand still, and a host may be busy or away. A disk that answers at all copies some bytes in this time.
+/// How long a copy may stand still, and a host may be busy or away. A disk that answers at all copies some bytes in
+/// this time.
 const STILL: TimeDelta = TimeDelta::minutes(10);
 
 /// How exactly it is kept in the journal when bytes were copied last.
@@ -262,8 +263,8 @@ async fn switch(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, 
     if point(cx, state, true).await? == Changed::Overtaken {
         return Err(Why::plain(Kind::Deleted).into());
     }
-    // What was accepted from here on starts the guest with the new one. What was accepted before may start it with the old
-    // one, and must not do so after the guest had the new one.
+    // What was accepted from here on starts the guest with the new one. What was accepted before may start it with the
+    // old one, and must not do so after the guest had the new one.
     if let Err(starts) = no_start_under_way(env, &state.server_id, AWAY).await {
         point(cx, state, false).await?;
         return Err(starts);
@@ -353,7 +354,8 @@ async fn complete(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Nex
     Ok(Next::Go)
 }
 
-/// The volume service is told that the server has the new volume, by the id of the old one, and uses the old one no more.
+/// The volume service is told that the server has the new volume, by the id of the old one, and uses the old one no
+/// more.
 async fn finish(env: &Env, state: &State) -> Result<(), StepError> {
     volumes::complete_if_there(env, reserved(state)?).await?;
     volumes::release(env, &state.old.attachment_id).await?;

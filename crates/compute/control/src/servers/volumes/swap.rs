@@ -1,5 +1,5 @@
-//! Another volume in the place of one that a server has: the volume service asks for it when it moves a volume to another back
-//! end, and nobody else may.
+//! Another volume in the place of one that a server has: the volume service asks for it when it moves a volume to
+//! another back end, and nobody else may.
 
 use clients::volume::{self as cinder, Volume};
 use compute_db::servers;
@@ -20,9 +20,9 @@ const SWAP: &str = "os_compute_api:os-volumes-attachments:swap";
 /// again. Who may ask passes locks. Source: Nova's `_update_volume_swap` and `swap_volume`.
 ///
 /// # Errors
-/// 404 for the server, the volume, or one that the server does not have; 403 by policy; 409 for a volume of which the volume
-/// service shows no migration, when the server's state forbids it, or its host is down; 400 when the new volume is not there,
-/// is smaller or in use, and for a volume that several servers have.
+/// 404 for the server, the volume, or one that the server does not have; 403 by policy; 409 for a volume of which the
+/// volume service shows no migration, when the server's state forbids it, or its host is down; 400 when the new volume
+/// is not there, is smaller or in use, and for a volume that several servers have.
 pub async fn swap(
     control: &Control,
     cx: &Context,
@@ -103,8 +103,8 @@ pub async fn swap(
     Ok(())
 }
 
-/// The server, for whom the rule of this allows it: another service, whose project is not the server's. Others learn as much
-/// of it as by other calls.
+/// The server, for whom the rule of this allows it: another service, whose project is not the server's. Others learn as
+/// much of it as by other calls.
 fn allowed(
     control: &Control,
     cx: &Context,
@@ -122,8 +122,8 @@ fn allowed(
     }
 }
 
-/// Refuses a volume that cannot take the place. Unlike in Nova also one to which the old one does not move: when its guest had
-/// the new one, the volume service would not hear of it, and there would be no way back.
+/// Refuses a volume that cannot take the place. Unlike in Nova also one to which the old one does not move: when its
+/// guest had the new one, the volume service would not hear of it, and there would be no way back.
 fn fits(old: &Volume, new: &Volume) -> Result<()> {
     let target = format!("target:{}", old.id);
     let is_target = new.migration_status.as_ref() == Some(&target);
