@@ -10,6 +10,7 @@ mod power_cuts;
 mod roots;
 mod sizes;
 mod soft_delete;
+mod swaps;
 mod volumes;
 
 use std::sync::Arc;
