@@ -490,7 +490,7 @@ async fn a_volume_of_a_server_moves_as_compute_replaces_it() {
             cinder.do_to(ADMIN, &id, action).await.is(400);
         }
         cinder.completes(&id, &twin, false).await.is(400);
-        cinder.completes(&twin, &id, false).await.is(400);
+        cinder.completes(&twin, &id, false).await.is(403);
 
         let attachment = cinder.has_attached(&twin, SERVER).await;
         let folder = cinder.settings.backends[1].volume_dir.canonicalize();

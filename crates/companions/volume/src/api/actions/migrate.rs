@@ -183,12 +183,16 @@ pub struct Complete {
 pub async fn complete(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let CompleteBody { complete: given } = call.admit()?;
     let (cx, id) = (call.cx.clone(), call.path("id"));
-    let seen = match policy::is_service(&cx.caller) {
-        // The rule is for administrators, as Cinder has it; compute is none here.
+    let service = policy::is_service(&cx.caller);
+    let seen = match service {
         true => find_by(&volumes, &cx, id).await?,
         false => find(&volumes, &cx, id).await?,
     };
     let new = find_by(&volumes, &cx, &given.new_volume).await?;
+    // The rule is for administrators, as Cinder has it. Compute is none here: it may end what it was asked for.
+    if service && new.target_of.as_ref() != Some(&seen.id) {
+        volumes.allow(&cx, &policy::target(&seen.project_id, &seen.user_id))?;
+    }
     let failed = given.error.is_some_and(|flag| flag.0);
     let nudges = sql::retry(|| async {
         let tx = volumes.db().begin().await?;
