@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 
 use super::QemuDriver;
 use super::volumes::{close, open_node, reads};
-use crate::args::disk_id;
 use crate::guest::Guest;
 use crate::layout::Layout;
 use crate::qmp::{During, QmpError};
@@ -251,14 +250,13 @@ async fn close_others(guest: &Guest, on: &Reading, new: &Volume) -> Result<()> {
 }
 
 /// The node that the device of the volume reads now.
+///
+/// # Errors
+/// `BadSpec`: the guest does not have the device.
 async fn still_reads(guest: &Guest, new: &Volume) -> Result<String> {
-    let node = volumes::node(&new.id);
-    let found = reads(guest, &node).await?;
-    found.ok_or_else(|| {
-        failure(
-            "find the volume's device",
-            format!("{} is gone", disk_id(&node)),
-        )
+    let found = reads(guest, &volumes::node(&new.id)).await?;
+    found.ok_or_else(|| DriverError::BadSpec {
+        why: format!("the guest does not have volume {:.60}", new.id),
     })
 }
 
