@@ -3,6 +3,8 @@
 //!
 //! Rows of older releases must read: new fields get defaults.
 
+mod swap;
+
 use chrono::{DateTime, Utc};
 use compute_model::VmState;
 use compute_model::fault::Kind;
@@ -11,10 +13,12 @@ use compute_model::lifecycle::Action;
 use compute_model::network::{NetworkRequest, Vif};
 use compute_model::request::{Choice, Explanation};
 use compute_model::server::BuildPlan;
-use compute_model::volume::{AttachedVolume, Connection};
+use compute_model::volume::AttachedVolume;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::Given;
+
+pub use swap::{SWAP_VOLUME, SWAP_VOLUME_VERSION, SwapVolume};
 
 /// Who asked, kept for the record of the action and for log lines.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -403,40 +407,6 @@ pub struct DetachVolume {
     #[serde(default)]
     pub before: Vec<String>,
     pub volume: AttachedVolume,
-}
-
-/// Kind of [`SwapVolume`].
-pub const SWAP_VOLUME: &str = "swap_volume";
-
-/// The version of [`SwapVolume`] and of its steps.
-pub const SWAP_VOLUME_VERSION: u16 = 1;
-
-/// Another volume takes the place of one that a server has, as the volume service asks for it. The server keeps the id.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SwapVolume {
-    pub server_id: String,
-    pub asked: Asked,
-    /// As in [`AttachInterface`].
-    #[serde(default)]
-    pub before: Vec<String>,
-    /// What the server's record said of the volume when this was accepted.
-    pub old: AttachedVolume,
-    pub new_volume_id: String,
-    /// The volume service's record of the new one, once it is reserved.
-    #[serde(default)]
-    pub attachment_id: Option<String>,
-    /// How the server's host reaches the new one.
-    #[serde(default)]
-    pub connection: Option<Connection>,
-    /// Bytes that were copied at `copied_at`.
-    #[serde(default)]
-    pub copied: u64,
-    /// When more was copied than before, give or take half a minute.
-    #[serde(default)]
-    pub copied_at: Option<DateTime<Utc>>,
-    /// The guest has the new one: from then on there is no way back.
-    #[serde(default)]
-    pub switched: bool,
 }
 
 /// Changes of a server's devices, which are made one after the other.

@@ -88,13 +88,6 @@ impl FakeDriver {
         self.host.faults.set(faults)
     }
 
-    /// Bytes of a volume as a guest was told when it grew; none before that.
-    pub fn volume_size(&self, volume_id: &str) -> Option<u64> {
-        let sizes = self.host.sizes.lock();
-        let sizes = sizes.unwrap_or_else(PoisonError::into_inner);
-        sizes.get(volume_id).copied()
-    }
-
     /// The guest crashes, as seen from outside.
     ///
     /// # Errors

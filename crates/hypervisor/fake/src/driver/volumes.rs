@@ -1,6 +1,8 @@
 //! Volumes of simulated guests: files that must be there and are never opened, and those that other machines serve, of
 //! which nobody asks whether they are there.
 
+use std::sync::PoisonError;
+
 use async_trait::async_trait;
 use hypervisor::{DeviceCommand, DriverError, HotplugVolume, PowerState, Result, Volume, parse_id};
 
@@ -9,6 +11,13 @@ use crate::Verb;
 use crate::guests::Guest;
 
 impl FakeDriver {
+    /// Bytes of a volume as a guest was told when it grew; none before that.
+    pub fn volume_size(&self, volume_id: &str) -> Option<u64> {
+        let sizes = self.host.sizes.lock();
+        let sizes = sizes.unwrap_or_else(PoisonError::into_inner);
+        sizes.get(volume_id).copied()
+    }
+
     /// A server may have these volumes.
     ///
     /// # Errors
