@@ -8,7 +8,7 @@ use web::Caller;
 
 use crate::db::store::{self, Tx};
 use crate::db::volumes as rows;
-use crate::driver::{Export, Id};
+use crate::exports::{self, Whom, Wish};
 use crate::fault::Fault;
 use crate::policy;
 use crate::service::Volumes;
@@ -128,27 +128,17 @@ pub async fn locked(tx: &Tx, id: &str) -> Result<volume::Model, Fault> {
 pub async fn export(
     volumes: &Volumes,
     row: &volume::Model,
+    whom: Whom<'_>,
     connector: &Value,
     read_only: bool,
 ) -> Result<Value, Fault> {
-    let id = on_back_end(row)?;
-    let qos = qos::for_hosts(volumes.db().read(), row).await?;
-    let asked = Export {
+    let wish = Wish {
+        whom,
         connector,
         read_only,
-        qos,
+        qos: qos::for_hosts(volumes.db().read(), row).await?,
     };
-    let at = volumes.backends().of(row.host.as_deref())?;
-    Ok(at.driver.export(id, &asked).await?)
-}
-
-/// The id by which drivers know a volume.
-///
-/// # Errors
-/// The database was changed by hand.
-pub fn on_back_end(row: &volume::Model) -> Result<Id, Fault> {
-    let id = row.on_back_end().parse();
-    id.map_err(|_| Fault::Internal("a volume's id is none"))
+    Ok(exports::ensure(volumes.core(), row, &wish).await?)
 }
 
 /// Gives an attachment its connector: the host may reach the volume from now on.
@@ -170,8 +160,9 @@ pub async fn connect(
     usable(&row)?;
     let mode = mode(&seen, &row, connector)?;
     // Exporting is idempotent, and waits for a back end: outside of the transaction.
-    let info = export(volumes, &row, connector, mode == "ro").await?;
-    sql::retry(|| async {
+    let whom = Whom::Attachment(id);
+    let info = export(volumes, &row, whom, connector, mode == "ro").await?;
+    let connected: Result<attachment::Model, Fault> = sql::retry(|| async {
         let tx = volumes.db().begin().await?;
         let mut volume = locked(&tx, &seen.volume_id).await?;
         let others = rows::attachments(&tx, &volume.id).await?;
@@ -197,7 +188,14 @@ pub async fn connect(
         tx.commit().await?;
         Ok(one)
     })
-    .await
+    .await;
+    if connected.is_err() && seen.connection.is_none() {
+        // Nobody was told how the volume is reached. What does not end now is ended with the attachment.
+        if let Err(error) = exports::end(volumes.core(), &row.id, whom).await {
+            tracing::warn!(%error, attachment = id, "an export could not be taken back");
+        }
+    }
+    connected
 }
 
 /// What was said when the attachment was made goes before what the connector says.

@@ -1,4 +1,4 @@
-//! What database, back ends and folder of backups disagree about.
+//! What database, back ends, what serves volumes, and the folder of backups disagree about.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,6 +6,7 @@ use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use crate::backends::Backend;
 use crate::driver::{Id, Part, Snapshot};
+use crate::exports;
 use crate::fault::Fault;
 use crate::service::Volumes;
 use crate::tables::{BackupStatus, backup, snapshot, volume};
@@ -36,6 +37,7 @@ impl Volumes {
         if self.backends().listed() {
             found.extend(self.nowhere(&volumes));
         }
+        found.extend(exports::audit(self.core()).await?);
         found.extend(self.audit_backups().await?);
         Ok(found)
     }

@@ -9,7 +9,10 @@ use std::sync::Arc;
 
 use crate::driver::file::FileDriver;
 use crate::driver::{Driver, Id};
-use crate::settings::{BackEnd, Settings};
+use crate::settings::{BackEnd, Helper, Settings};
+use crate::target::Reach;
+use crate::target::local::Local;
+use crate::target::nbd::Nbd;
 
 /// One back end.
 pub struct Backend {
@@ -17,6 +20,8 @@ pub struct Backend {
     /// `HOST@BACKEND`.
     pub host: String,
     pub driver: Arc<dyn Driver>,
+    /// How hosts reach its volumes.
+    pub reach: Reach,
 }
 
 impl Backend {
@@ -51,7 +56,7 @@ pub struct NoBackend(pub String);
 /// Why the folders cannot be those of back ends.
 #[derive(Debug, thiserror::Error)]
 pub enum Folders {
-    #[error("the volume folder {} cannot be used; check that this user may write it", folder.display())]
+    #[error("the folder {} of volumes cannot be used; check that this user may write it", folder.display())]
     Unusable {
         folder: PathBuf,
         #[source]
@@ -84,12 +89,11 @@ impl Backends {
         let mut folders: Vec<(PathBuf, String)> = Vec::new();
         let mut all = Vec::new();
         for one in settings.back_ends() {
-            let opened = FileDriver::open(&one.volume_dir, &settings.host, settings.keep_free);
+            let opened = FileDriver::open(&one.volume_dir, settings.keep_free);
             let driver = opened.map_err(|source| Folders::Unusable {
                 folder: one.volume_dir.clone(),
                 source,
             })?;
-            let driver = driver.also(&settings.also_hosts);
             let root = driver.root().to_owned();
             let within = folders
                 .iter()
@@ -102,23 +106,18 @@ impl Backends {
                 });
             }
             folders.push((root, one.name.clone()));
-            all.push(backend(settings, one, Arc::new(driver)));
+            let reach = reach(settings, &one)?;
+            all.push(Backend {
+                host: format!("{}@{}", settings.host, one.name),
+                settings: one,
+                driver: Arc::new(driver),
+                reach,
+            });
         }
         Ok(Backends {
             all,
             listed: !settings.backends.is_empty(),
         })
-    }
-
-    /// The first of the settings, with a driver of the caller's choice, and no other.
-    pub fn alone(settings: &Settings, driver: Arc<dyn Driver>) -> Self {
-        let first = settings.back_ends().into_iter().take(1);
-        Backends {
-            all: first
-                .map(|one| backend(settings, one, driver.clone()))
-                .collect(),
-            listed: false,
-        }
     }
 
     /// All of them.
@@ -162,12 +161,18 @@ impl Backends {
     }
 }
 
-fn backend(settings: &Settings, one: BackEnd, driver: Arc<dyn Driver>) -> Backend {
-    Backend {
-        host: format!("{}@{}", settings.host, one.name),
-        settings: one,
-        driver,
-    }
+/// What serves the volumes of a back end, with a folder of its own.
+fn reach(settings: &Settings, one: &BackEnd) -> Result<Reach, Folders> {
+    Ok(match &one.helper {
+        Helper::Local => Reach::Local(Local::new(&settings.host, &settings.also_hosts)),
+        Helper::Nbd(nbd) => {
+            let folder = settings.export_dir.join(&one.name);
+            let target = Nbd::open(&folder, nbd);
+            Reach::Target(Arc::new(
+                target.map_err(|source| Folders::Unusable { folder, source })?,
+            ))
+        }
+    })
 }
 
 #[cfg(test)]
@@ -181,6 +186,7 @@ mod tests {
             name: (*name).to_owned(),
             pool: (*name).to_uppercase(),
             volume_dir: (*folder).to_owned(),
+            helper: Helper::Local,
             over_subscription: 100,
             reserved_percentage: 0,
         });

@@ -1,4 +1,5 @@
-//! The contract between the service and whatever keeps the bytes of volumes.
+//! The contract between the service and whatever keeps the bytes of volumes. How hosts reach them is a matter of targets
+//! (`target`), whatever keeps them.
 //!
 //! A [`Driver`] is told what must be true (*ensure* created, gone, extended, …) of volumes and snapshots by their ids. It
 //! sees neither rows nor requests. Promises every driver keeps, checked by the shared suite:
@@ -11,14 +12,13 @@
 pub mod file;
 pub(crate) mod sparse;
 #[cfg(test)]
-mod suite;
+pub(crate) mod suite;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use async_trait::async_trait;
-use serde_json::Value;
 use uuid::Uuid;
 
 /// The id of a volume or snapshot. Ids become names of files: nothing but a UUID in its usual form is one.
@@ -85,20 +85,10 @@ pub struct Capacity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct About {
     pub vendor: &'static str,
-    pub protocol: &'static str,
     pub version: &'static str,
     /// Whether the sum of volumes may be larger than the room.
     pub thin: bool,
     pub multiattach: bool,
-}
-
-/// How a host reaches a volume, as its connector asks and attachments allow.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Export<'a> {
-    pub connector: &'a Value,
-    pub read_only: bool,
-    /// QoS specs that the host enforces.
-    pub qos: Option<Value>,
 }
 
 /// Why a driver did not do it.
@@ -107,9 +97,6 @@ pub enum DriverError {
     /// There is no such volume or snapshot.
     #[error("{0} is not there")]
     NotFound(String),
-    /// The connector lacks something, or is of a host that cannot reach the back end.
-    #[error("{0}")]
-    Connector(String),
     /// Another attempt may find more room.
     #[error("there is no room left on {}", .0.display())]
     Full(PathBuf),
@@ -157,12 +144,6 @@ pub trait Driver: Send + Sync {
 
     /// A raw file or device on this machine that shows what it holds, to be read.
     async fn readable(&self, part: Part) -> Result<PathBuf>;
-
-    /// A host may reach the volume: the `connection_info` that its agent is told.
-    async fn export(&self, id: Id, asked: &Export<'_>) -> Result<Value>;
-
-    /// The host of this connector may no longer reach the volume; none: no host may.
-    async fn unexport(&self, id: Id, connector: Option<&Value>) -> Result<()>;
 
     /// All volumes and snapshots that are there, for audits.
     async fn inventory(&self) -> Result<Vec<Part>>;

@@ -73,7 +73,7 @@ fn described(backend: &Backend, total: f64, free: f64) -> Value {
         "volume_backend_name": settings.pool,
         "vendor_name": about.vendor,
         "driver_version": about.version,
-        "storage_protocol": about.protocol,
+        "storage_protocol": backend.reach.protocol(),
         "total_capacity_gb": total,
         "free_capacity_gb": free,
         "reserved_percentage": settings.reserved_percentage,

@@ -18,6 +18,7 @@ mod bodies;
 mod db;
 pub mod driver;
 mod events;
+mod exports;
 mod fault;
 mod fields;
 mod front;
@@ -41,12 +42,14 @@ mod settings;
 mod shared;
 mod sink;
 mod tables;
+mod target;
+mod turns;
 mod vault;
 mod work;
 
 use std::sync::Arc;
 
-pub use self::settings::{BackEnd, Limits, Settings};
+pub use self::settings::{BackEnd, Helper, Limits, Nbd, Settings};
 pub use backends::Folders;
 pub use bodies::bodies;
 pub use fault::Fault;

@@ -8,6 +8,7 @@ mod m0005_moves;
 mod m0006_projects;
 mod m0007_quotas;
 mod m0008_targets;
+mod m0009_exports;
 
 use sql::schema::History;
 
@@ -25,6 +26,7 @@ pub const HISTORY: History = History {
         m0006_projects::MIGRATION,
         m0007_quotas::MIGRATION,
         m0008_targets::MIGRATION,
+        m0009_exports::MIGRATION,
     ],
 };
 

@@ -1,8 +1,13 @@
 //! The section of the volume service, as operators write it.
 
+mod serving;
+
+use std::path::PathBuf;
+
 use settings::{Named, Opt, Reader, Section, common};
 
 use crate::settings::{BackEnd, Limits, Settings};
+use serving::Serving;
 
 const OPTIONS: &[Opt] = &[
     common::CONNECTION,
@@ -26,6 +31,23 @@ const OPTIONS: &[Opt] = &[
         "",
         "Several back ends of files on this host: names of sections, one for each. When empty there is one, that of `volume_dir` and `volume_backend_name`.",
     ),
+    Opt::text(
+        "target_helper",
+        "local",
+        "How hosts reach volumes: `local`, hosts of this machine open the files; `nbd`, each is served by a storage daemon of QEMU.",
+    ),
+    Opt::text(
+        "target_ip_address",
+        "127.0.0.1",
+        "Where volumes are served; hosts are told this address. NBD encrypts nothing and asks nobody who they are: see docs/security.md before it is another than this machine's own.",
+    ),
+    Opt::integer(
+        "nbd_first_port",
+        "10810",
+        "First of the TCP ports of volumes that are served by NBD: each attachment has one for itself.",
+    )
+    .range(1, 65535),
+    Opt::integer("nbd_last_port", "11809", "Last of these ports.").range(1, 65535),
     Opt::text(
         "storage_availability_zone",
         "nova",
@@ -127,6 +149,16 @@ const BACK_END: &[Opt] = &[
         "",
         "Name of its pool, as in `HOST@BACKEND#POOL`; extra specs of types name it. The section's name when empty.",
     ),
+    Opt::text(
+        "target_helper",
+        "",
+        "How hosts reach its volumes; that of `[volume]` when empty.",
+    ),
+    Opt::text(
+        "target_ip_address",
+        "",
+        "Where its volumes are served; that of `[volume]` when empty.",
+    ),
     Opt::float(
         "max_over_subscription_ratio",
         "",
@@ -160,15 +192,19 @@ impl Section for Settings {
     fn read(from: &mut Reader<'_>) -> Self {
         let over_subscription = percent(from.float("max_over_subscription_ratio"));
         let reserved_percentage = from.integer("reserved_percentage");
-        let backends = back_ends(from, over_subscription, reserved_percentage);
+        let serving = serving::read(from);
+        let helper = serving.helper(from);
+        let backends = back_ends(from, &serving, over_subscription, reserved_percentage);
         Settings {
             connection: from.optional("connection"),
             volume_dir: from.path("volume_dir"),
             backup_dir: from.path("backup_dir"),
+            export_dir: PathBuf::new(),
             host: "localhost".to_owned(),
             also_hosts: Vec::new(),
             backend: from.text("volume_backend_name"),
             backends,
+            helper,
             zone: from.text("storage_availability_zone"),
             default_zone: from.optional("default_availability_zone"),
             zone_fallback: from.boolean("allow_availability_zone_fallback"),
@@ -201,7 +237,12 @@ fn percent(ratio: f64) -> u64 {
 }
 
 /// The back ends that a list names, each with its section.
-fn back_ends(from: &mut Reader<'_>, over_subscription: u64, reserved: u64) -> Vec<BackEnd> {
+fn back_ends(
+    from: &mut Reader<'_>,
+    serving: &Serving,
+    over_subscription: u64,
+    reserved: u64,
+) -> Vec<BackEnd> {
     let names = from.list("enabled_backends");
     if names.is_empty() {
         return Vec::new();
@@ -244,6 +285,7 @@ fn back_ends(from: &mut Reader<'_>, over_subscription: u64, reserved: u64) -> Ve
                 pool: pool.unwrap_or_else(|| name.clone()),
                 name: name.clone(),
                 volume_dir,
+                helper: serving.within(section).helper(section),
                 over_subscription: ratio.map_or(over_subscription, percent),
                 reserved_percentage: percentage.unwrap_or(reserved),
             }
@@ -263,6 +305,7 @@ mod tests {
     use settings::section;
 
     use super::*;
+    use crate::settings::{Helper, Nbd};
 
     fn read(text: &str) -> Result<Settings, String> {
         let all = settings::Settings::from_text(text, &[section::<Settings>()]);
@@ -299,6 +342,20 @@ mod tests {
     }
 
     #[test]
+    fn back_ends_are_served_as_their_sections_say_or_as_all_are() {
+        let text = "[volume]\nenabled_backends = a, b\ntarget_helper = nbd\nnbd_last_port = 10811\n\
+            [a]\nvolume_dir = /a\ntarget_ip_address = ::1\n[b]\nvolume_dir = /b\ntarget_helper = local\n";
+        let all = read(text).expect("reads").back_ends();
+        let nbd = Nbd {
+            address: "::1".parse().expect("an address"),
+            ports: 10810..=10811,
+        };
+        assert_eq!(all[0].helper, Helper::Nbd(nbd));
+        assert_eq!(all[1].helper, Helper::Local);
+        assert_eq!(Settings::default().helper, Helper::Local);
+    }
+
+    #[test]
     fn a_list_that_means_nothing_is_refused_in_a_sentence() {
         let fast = "[fast]\nvolume_dir = /f\n";
         for (text, why) in [
@@ -325,6 +382,18 @@ mod tests {
             (
                 "[fast]\nvolume_driver = lvm\n[volume]\nenabled_backends = fast\n",
                 "there is no such option",
+            ),
+            (
+                "[volume]\nenabled_backends = fast\ntarget_helper = lioadm\n",
+                "'lioadm' is not built: local and nbd are",
+            ),
+            (
+                "[volume]\nenabled_backends = fast\nnbd_first_port = 9\nnbd_last_port = 8\n",
+                "must not be less than nbd_first_port",
+            ),
+            (
+                "[volume]\nenabled_backends = fast\ntarget_ip_address = 0.0.0.0\n",
+                "must be an address that hosts can connect to",
             ),
         ] {
             let with = match why.starts_with("must be") {

@@ -1,5 +1,6 @@
 //! The service: its database, back end, settings and rules; how it starts.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -11,8 +12,9 @@ use web::policy::{Policy, PolicyError};
 use workflow::{Runner, SoleProcess, WorkflowId};
 
 use crate::backends::{Backends, Folders, NoBackend};
-use crate::driver::{Driver, DriverError};
+use crate::driver::DriverError;
 use crate::events;
+use crate::exports;
 use crate::fault::Fault;
 use crate::hosts;
 use crate::images::Images;
@@ -22,6 +24,7 @@ use crate::policy;
 use crate::settings::Settings;
 use crate::shared::Core;
 use crate::sink::EventSink;
+use crate::turns::Turns;
 use crate::work;
 
 /// How long steps in hand have to end when the service stops.
@@ -56,27 +59,6 @@ impl Volumes {
     /// Database, folders or policy cannot be used.
     pub async fn open(db: Database, settings: Settings) -> Result<Self, OpenError> {
         let backends = Backends::open(&settings)?;
-        Self::open_on(db, settings, backends).await
-    }
-
-    /// The same with one back end of the caller's choice.
-    ///
-    /// # Errors
-    /// As [`Volumes::open`].
-    pub async fn open_with(
-        db: Database,
-        settings: Settings,
-        driver: Arc<dyn Driver>,
-    ) -> Result<Self, OpenError> {
-        let backends = Backends::alone(&settings, driver);
-        Self::open_on(db, settings, backends).await
-    }
-
-    async fn open_on(
-        db: Database,
-        settings: Settings,
-        backends: Backends,
-    ) -> Result<Self, OpenError> {
         db.apply(&HISTORY).await?;
         let policy = Policy::load(&policy::TABLES, settings.policy_file.as_deref())?;
         let core = Core {
@@ -87,6 +69,7 @@ impl Volumes {
             images: OnceLock::new(),
             sink: OnceLock::new(),
             told: Notify::new(),
+            turns: Turns::default(),
         };
         core.make_default_type().await?;
         Ok(Volumes(Arc::new(Inner {
@@ -107,7 +90,11 @@ impl Volumes {
         if self.0.runner.set(runner.clone()).is_err() {
             tracing::error!("the volume service was started twice; the first start counts");
         }
+        // Guests that start after this find their volumes served.
+        exports::look(core, &BTreeMap::new()).await;
         let mut tasks = JoinSet::new();
+        let (serving, ends) = (core.clone(), stop.clone());
+        tasks.spawn(async move { exports::keep_for_ever(&serving, ends).await });
         let (reporting, ends) = (core.clone(), stop.clone());
         tasks.spawn(async move { hosts::report_for_ever(&reporting, ends).await });
         let (telling, ends) = (core.clone(), stop.clone());
@@ -167,6 +154,14 @@ impl Volumes {
         }
     }
 
+    /// Ends all that serves volumes. The next start serves again what attachments need.
+    ///
+    /// # Errors
+    /// Something does not end.
+    pub async fn stop_serving(&self) -> Result<(), Fault> {
+        Ok(exports::down(self.core()).await?)
+    }
+
     /// Reads the policy file again.
     ///
     /// # Errors
@@ -187,7 +182,6 @@ impl From<NoBackend> for Fault {
 impl From<DriverError> for Fault {
     fn from(error: DriverError) -> Self {
         match &error {
-            DriverError::Connector(why) => Fault::BadRequest(why.clone()),
             DriverError::Full(_) => {
                 tracing::error!(%error, "the back end is full");
                 Fault::Unavailable("The back end has no room left.".to_owned())

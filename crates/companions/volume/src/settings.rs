@@ -1,5 +1,7 @@
 //! What an operator may decide about the volume service.
 
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +16,9 @@ pub struct Settings {
     pub volume_dir: PathBuf,
     /// Folder of backups. Empty where nothing is set: the caller chooses one.
     pub backup_dir: PathBuf,
+    /// Folder of what serves volumes: command sockets and process numbers, for as long as the machine runs. Empty where
+    /// nothing is set: the caller chooses one.
+    pub export_dir: PathBuf,
     /// Name of this host, the first part of `HOST@BACKEND#POOL`.
     pub host: String,
     /// Further names of hosts that are this machine.
@@ -22,6 +27,8 @@ pub struct Settings {
     pub backend: String,
     /// Several back ends of this host [enabled_backends]; none: one of `volume_dir` and `backend`.
     pub backends: Vec<BackEnd>,
+    /// How hosts reach the volumes of the one back end, where `backends` is empty [target_helper].
+    pub helper: Helper,
     /// The zone of this host's back ends [storage_availability_zone].
     pub zone: String,
     /// The zone of volumes for which none is asked; `zone` when empty [default_availability_zone].
@@ -59,9 +66,38 @@ pub struct BackEnd {
     pub pool: String,
     /// Folder of its volumes' files.
     pub volume_dir: PathBuf,
+    /// How hosts reach its volumes [target_helper].
+    pub helper: Helper,
     /// In percent [max_over_subscription_ratio].
     pub over_subscription: u64,
     pub reserved_percentage: u64,
+}
+
+/// How hosts reach volumes [target_helper].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Helper {
+    /// Hosts of this machine open the files.
+    Local,
+    /// A storage daemon of QEMU serves each by NBD.
+    Nbd(Nbd),
+}
+
+/// Where volumes are served by NBD.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nbd {
+    /// [target_ip_address]
+    pub address: IpAddr,
+    /// Each export has one of these for itself.
+    pub ports: RangeInclusive<u16>,
+}
+
+impl Default for Nbd {
+    fn default() -> Self {
+        Nbd {
+            address: Ipv4Addr::LOCALHOST.into(),
+            ports: 10810..=11809,
+        }
+    }
 }
 
 impl Settings {
@@ -73,6 +109,7 @@ impl Settings {
                 name: self.backend.clone(),
                 pool: self.backend.clone(),
                 volume_dir: self.volume_dir.clone(),
+                helper: self.helper.clone(),
                 over_subscription: self.over_subscription,
                 reserved_percentage: self.reserved_percentage,
             }],

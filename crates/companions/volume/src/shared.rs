@@ -13,6 +13,7 @@ use crate::images::{ImageError, Images};
 use crate::settings::Settings;
 use crate::sink::EventSink;
 use crate::tables::{volume, volume_type};
+use crate::turns::Turns;
 use crate::vault::Vault;
 
 /// What use cases and workflows share.
@@ -27,6 +28,8 @@ pub struct Core {
     pub(crate) sink: OnceLock<Arc<dyn EventSink>>,
     /// Rings when there may be events.
     pub(crate) told: Notify,
+    /// Who works on exports.
+    pub(crate) turns: Turns,
 }
 
 impl Core {

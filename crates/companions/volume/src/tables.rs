@@ -5,6 +5,7 @@ pub mod attachment;
 pub mod backup;
 pub mod default_type;
 pub mod event;
+pub mod export;
 pub mod group;
 pub mod group_member;
 pub mod group_snapshot;

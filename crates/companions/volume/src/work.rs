@@ -29,6 +29,7 @@ pub use crate::asked::Asked;
 use crate::backends::Backend;
 use crate::db::store;
 use crate::driver::{DriverError, Id, Part, Snapshot, Source};
+use crate::exports::ExportError;
 use crate::shared::Core;
 use crate::tables::volume;
 
@@ -211,6 +212,15 @@ pub fn backend(error: DriverError) -> StepError {
     match error {
         DriverError::Io { .. } => StepError::retry(AGAIN, why),
         _ => StepError::fail(why),
+    }
+}
+
+/// What serves volumes may do so, or end, at another attempt.
+pub fn exported(error: ExportError) -> StepError {
+    match error {
+        ExportError::Database(error) => database(error),
+        ExportError::Driver(error) => backend(error),
+        other => StepError::retry(AGAIN, other),
     }
 }
 

@@ -75,6 +75,7 @@ impl Chosen {
         Settings {
             volume_dir: in_place(&self.0.volume_dir, state, "volumes"),
             backup_dir: in_place(&self.0.backup_dir, state, "backups"),
+            export_dir: state.join("exports"),
             ..self.0.clone()
         }
     }
@@ -116,6 +117,10 @@ impl Companion for Service {
             }));
         }
         self.0.start(None, stop).await
+    }
+
+    async fn down(&self) -> Result<()> {
+        Ok(self.0.stop_serving().await?)
     }
 
     async fn audit(&self, _at_rest: bool) -> Result<Vec<String>> {

@@ -11,6 +11,7 @@ use super::{Call, Cx, listed_project, listing};
 use crate::attach;
 use crate::db::list as pages;
 use crate::db::store;
+use crate::exports::{self, Whom};
 use crate::fault::Fault;
 use crate::fields::ATTACHMENTS;
 use crate::policy;
@@ -265,16 +266,8 @@ pub async fn complete(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
 pub async fn delete(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
     let row = found(&volumes, &call.cx, call.path("id")).await?;
     attach::deletable(&call.cx.caller, &row)?;
-    let connector = row.connector.as_deref();
-    let connector = connector.and_then(|text| serde_json::from_str::<Value>(text).ok());
-    if let Some(connector) = &connector {
-        let of = store::find::<volume::Entity>(volumes.db().read(), &row.volume_id).await?;
-        if let Some(of) = of {
-            let at = volumes.backends().of(of.host.as_deref())?;
-            let id = attach::on_back_end(&of)?;
-            at.driver.unexport(id, Some(connector)).await?;
-        }
-    }
+    let whom = Whom::Attachment(&row.id);
+    exports::end(volumes.core(), &row.volume_id, whom).await?;
     let left = sql::retry(|| async {
         let tx = volumes.db().begin().await?;
         let left = attach::remove(&tx, &row.volume_id, &row.id).await?;

@@ -13,22 +13,16 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    About, Adoption, Capacity, Driver, DriverError, Export, GIB, Id, Part, Result, Snapshot,
-    Source, sparse,
+    About, Adoption, Capacity, Driver, DriverError, GIB, Id, Part, Result, Snapshot, Source, sparse,
 };
 
 /// See the module. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct FileDriver {
     root: PathBuf,
-    /// Name of this machine.
-    host: String,
-    /// Further names of hosts that are this machine: others do not reach its files.
-    also: Vec<String>,
     /// Bytes that are left free on the file system.
     keep_free: u64,
 }
@@ -41,21 +35,12 @@ impl FileDriver {
     ///
     /// # Errors
     /// It cannot be made or found.
-    pub fn open(root: &Path, host: &str, keep_free: u64) -> io::Result<Self> {
+    pub fn open(root: &Path, keep_free: u64) -> io::Result<Self> {
         private_folder(root)?;
         Ok(FileDriver {
             root: root.canonicalize()?,
-            host: host.to_owned(),
-            also: Vec::new(),
             keep_free,
         })
-    }
-
-    /// The same for a machine that is several hosts.
-    #[must_use]
-    pub fn also(mut self, hosts: &[String]) -> Self {
-        self.also = hosts.to_vec();
-        self
     }
 
     /// The folder, without links.
@@ -278,7 +263,6 @@ impl Driver for FileDriver {
     fn about(&self) -> About {
         About {
             vendor: "Kilonova",
-            protocol: "file",
             version: env!("CARGO_PKG_VERSION"),
             thin: true,
             multiattach: true,
@@ -325,36 +309,6 @@ impl Driver for FileDriver {
             open(&path, false).map(|_| path)
         })
         .await
-    }
-
-    async fn export(&self, id: Id, asked: &Export<'_>) -> Result<Value> {
-        let host = asked.connector["host"].as_str().unwrap_or_default();
-        if host.is_empty() {
-            let why = "Connector doesn't have required information: host".to_owned();
-            return Err(DriverError::Connector(why));
-        }
-        if host != self.host && !self.also.iter().any(|one| one == host) {
-            return Err(DriverError::Connector(format!(
-                "The files of volumes lie on {}: {host} does not reach them.",
-                self.host
-            )));
-        }
-        let path = self.readable(Part::Volume(id)).await?;
-        Ok(json!({
-            "driver_volume_type": "local",
-            "data": {
-                "device_path": path,
-                "format": "raw",
-                "access_mode": if asked.read_only { "ro" } else { "rw" },
-                "qos_specs": asked.qos,
-                "encrypted": false,
-            },
-        }))
-    }
-
-    /// A file of this machine is open to whoever may: there is nothing to take back.
-    async fn unexport(&self, _id: Id, _connector: Option<&Value>) -> Result<()> {
-        Ok(())
     }
 
     async fn inventory(&self) -> Result<Vec<Part>> {
@@ -503,14 +457,14 @@ mod tests {
     use crate::driver::suite;
 
     fn driver(folder: &Path) -> FileDriver {
-        FileDriver::open(&folder.join("volumes"), "here", 0).expect("opens")
+        FileDriver::open(&folder.join("volumes"), 0).expect("opens")
     }
 
     #[tokio::test]
     async fn files_keep_the_contract() {
         let folder = tempfile::tempdir().expect("a folder");
         let driver = driver(folder.path());
-        suite::run(&driver, folder.path(), &json!({"host": "here"})).await;
+        suite::run(&driver, folder.path()).await;
     }
 
     #[tokio::test]
@@ -525,26 +479,6 @@ mod tests {
         assert!(driver.ensure_size(id, 1).await.is_err());
         assert!(driver.readable(Part::Volume(id)).await.is_err());
         assert_eq!(fs::read(&other).expect("read"), b"secret");
-    }
-
-    #[tokio::test]
-    async fn other_machines_do_not_reach_the_files() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let driver = driver(folder.path());
-        let id = suite::id();
-        driver
-            .ensure_volume(id, 1, Source::Blank)
-            .await
-            .expect("made");
-        for connector in [json!({"host": "there"}), json!({})] {
-            let asked = Export {
-                connector: &connector,
-                read_only: false,
-                qos: None,
-            };
-            let refused = driver.export(id, &asked).await.expect_err("refused");
-            assert!(matches!(refused, DriverError::Connector(_)), "{refused}");
-        }
     }
 
     #[tokio::test]
@@ -567,7 +501,7 @@ mod tests {
     async fn no_volume_is_made_where_there_is_no_room() {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path().join("volumes");
-        let driver = FileDriver::open(&root, "here", u64::MAX).expect("opens");
+        let driver = FileDriver::open(&root, u64::MAX).expect("opens");
         let from = folder.path().join("from");
         fs::write(&from, [1; 8192]).expect("written");
         let (a, b) = (suite::id(), suite::id());

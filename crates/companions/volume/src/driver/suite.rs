@@ -4,10 +4,9 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Driver, DriverError, Export, GIB, Id, Part, Snapshot, Source};
+use super::{Driver, DriverError, GIB, Id, Part, Snapshot, Source};
 
 /// A new id.
 ///
@@ -17,17 +16,16 @@ pub fn id() -> Id {
     Uuid::new_v4().to_string().parse().expect("an id")
 }
 
-/// Runs all of it on an empty driver, with a folder for files and the connector of a host that reaches it.
+/// Runs all of it on an empty driver, with a folder for files.
 ///
 /// # Panics
 /// The driver breaks its contract.
-pub async fn run(driver: &dyn Driver, folder: &Path, connector: &Value) {
+pub async fn run(driver: &dyn Driver, folder: &Path) {
     volumes(driver).await;
     snapshots(driver).await;
     clones(driver).await;
     contents(driver, folder).await;
     copies(driver, folder).await;
-    exports(driver, connector).await;
     let left = driver.inventory().await.expect("an inventory");
     assert_eq!(left, [], "the suite leaves nothing");
 }
@@ -268,37 +266,5 @@ async fn copies(driver: &dyn Driver, folder: &Path) {
         driver.readable(Part::Volume(volume)).await.is_err(),
         "nothing half made is a volume"
     );
-    driver.ensure_gone(volume).await.expect("gone");
-}
-
-async fn exports(driver: &dyn Driver, connector: &Value) {
-    let volume = id();
-    let asked = Export {
-        connector,
-        read_only: true,
-        qos: None,
-    };
-    assert!(
-        driver.export(volume, &asked).await.is_err(),
-        "there is no volume"
-    );
-    driver
-        .ensure_volume(volume, 1, Source::Blank)
-        .await
-        .expect("made");
-    let info = driver.export(volume, &asked).await.expect("exported");
-    assert!(info["driver_volume_type"].is_string(), "{info}");
-    assert_eq!(info["data"]["access_mode"], "ro");
-    assert_eq!(
-        info,
-        driver.export(volume, &asked).await.expect("exported again")
-    );
-    for _ in 0..2 {
-        driver
-            .unexport(volume, Some(connector))
-            .await
-            .expect("taken back");
-        driver.unexport(volume, None).await.expect("taken back");
-    }
     driver.ensure_gone(volume).await.expect("gone");
 }

@@ -7,12 +7,13 @@ use serde_json::Value;
 use sql::sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter};
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Asked, COPY, MINUTE, TRIES, backend, busy, database, home_of, id};
+use super::{Asked, COPY, MINUTE, TRIES, backend, busy, database, exported, home_of, id};
 use crate::backends::Backend;
 use crate::db::store::{self, Tx};
 use crate::db::{properties, transfers};
 use crate::driver::Part;
 use crate::driver::file::adopt::name_of;
+use crate::exports;
 use crate::shared::Core;
 use crate::tables::{Owner, SnapshotStatus, Status, attachment, snapshot, volume};
 
@@ -135,7 +136,8 @@ async fn data(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next,
         return Ok(Next::Go);
     };
     let at = home_of(core, &row)?;
-    at.driver.unexport(volume, None).await.map_err(backend)?;
+    let ended = exports::end_all(core, &state.volume_id).await;
+    ended.map_err(exported)?;
     match state.release {
         true => release(at, Part::Volume(volume)).await?,
         false => at.driver.ensure_gone(volume).await.map_err(backend)?,

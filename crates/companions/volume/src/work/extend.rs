@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Asked, MINUTE, TRIES, backend, database, home, id};
+use super::{Asked, MINUTE, TRIES, backend, database, exported, home, id};
 use crate::db::{store, volumes as rows};
 use crate::events;
+use crate::exports;
 use crate::messages::{self, About, Action, Detail};
 use crate::shared::Core;
 use crate::tables::event::EventKind;
@@ -72,6 +73,9 @@ async fn data(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next,
     let at = home(core, &state.volume_id).await?;
     let done = at.driver.ensure_size(id(&state.volume_id)?, size).await;
     done.map_err(backend)?;
+    // Hosts hear of it when it is served with its new size.
+    let told = exports::refresh(core, &state.volume_id).await;
+    told.map_err(exported)?;
     Ok(Next::Go)
 }
 

@@ -15,10 +15,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Asked, COPY, MINUTE, TRIES, backend, database, delete, id, size};
+use super::{Asked, COPY, MINUTE, TRIES, backend, database, delete, exported, id, size};
 use crate::backends::Backend;
 use crate::db::{store, types};
 use crate::driver::{DriverError, Part, Source};
+use crate::exports;
 use crate::fault::Fault;
 use crate::hosts;
 use crate::quota::{self, More};
@@ -201,6 +202,9 @@ async fn copy(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next,
         return Ok(Next::Go);
     }
     let (from, to) = (state.at(core, &state.from)?, state.at(core, &state.to)?);
+    // Nobody writes to the volume while it is copied, and what served the old copy does not serve the new one.
+    let ended = exports::end_all(core, &row.id).await;
+    ended.map_err(exported)?;
     let volume = id(&row.id)?;
     let path = from.driver.readable(Part::Volume(volume)).await;
     let path = path.map_err(backend)?;
@@ -230,11 +234,7 @@ async fn remove(core: &Core, cx: &StepContext, state: &State, pool: &str) -> Res
         return Ok(());
     }
     let (driver, volume) = (&state.at(core, pool)?.driver, id(&state.volume_id)?);
-    let gone = match driver.unexport(volume, None).await {
-        Ok(()) => driver.ensure_gone(volume).await,
-        failed => failed,
-    };
-    match gone {
+    match driver.ensure_gone(volume).await {
         // The folder itself is away. Should it come back with the copy, the audit tells.
         Err(DriverError::NotFound(what)) => {
             tracing::warn!(

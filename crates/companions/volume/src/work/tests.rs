@@ -20,11 +20,12 @@ use crate::db::store;
 use crate::driver::{Driver, Part, Snapshot, Source};
 use crate::migrations::HISTORY;
 use crate::policy;
-use crate::settings::{BackEnd, Settings};
+use crate::settings::{BackEnd, Helper, Settings};
 use crate::shared::Core;
 use crate::tables::{
     AttachStatus, SnapshotStatus, Status, attachment, snapshot, volume, volume_type,
 };
+use crate::turns::Turns;
 
 /// A service without a runner, opened twice.
 struct Stage {
@@ -42,6 +43,7 @@ async fn stages() -> Vec<Stage> {
             name: name.to_owned(),
             pool: name.to_uppercase(),
             volume_dir: folder.path().join(name),
+            helper: Helper::Local,
             over_subscription: 2000,
             reserved_percentage: 0,
         };
@@ -60,6 +62,7 @@ async fn stages() -> Vec<Stage> {
             images: OnceLock::new(),
             sink: OnceLock::new(),
             told: Notify::new(),
+            turns: Turns::default(),
         });
         let kind = volume_type::Model {
             id: "kind".to_owned(),

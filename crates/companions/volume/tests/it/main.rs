@@ -10,6 +10,7 @@ mod lists;
 mod manage;
 mod messages;
 mod moves;
+mod nbd;
 mod operators;
 mod qos;
 mod quotas;
@@ -128,6 +129,7 @@ impl Cinder {
         let mut settings = Settings {
             volume_dir: folder.path().join("volumes"),
             backup_dir: folder.path().join("backups"),
+            export_dir: folder.path().join("exports"),
             host: "here".to_owned(),
             keep_free: 0,
             ..Settings::default()

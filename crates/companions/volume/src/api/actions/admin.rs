@@ -11,6 +11,7 @@ use crate::api::words::Flag;
 use crate::api::{Call, find};
 use crate::attach;
 use crate::db::{store, transfers, volumes as rows};
+use crate::exports::{self, Whom};
 use crate::fault::Fault;
 use crate::service::Volumes;
 use crate::tables::{AttachStatus, MigrationStatus, Status, Word};
@@ -190,14 +191,7 @@ pub struct ForceDetach {
 pub async fn force_detach(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let ForceDetachBody { detach: given } = call.admit()?;
     let seen = find(&volumes, &call.cx, call.path("id")).await?;
-    let id = seen
-        .id
-        .parse()
-        .map_err(|_| Fault::Internal("a volume's id is none"))?;
-    if let Some(connector) = &given.connector {
-        let at = volumes.backends().of(seen.host.as_deref())?;
-        at.driver.unexport(id, Some(connector)).await?;
-    }
+    let host = given.connector.as_ref().and_then(|of| of["host"].as_str());
     end(
         &volumes,
         &call,
@@ -206,6 +200,9 @@ pub async fn force_detach(volumes: Volumes, mut call: Call) -> Result<Answer, Fa
         false,
     )
     .await?;
+    if let Some(host) = host {
+        exports::end(volumes.core(), &seen.id, Whom::Host(host)).await?;
+    }
     Ok(Answer::empty())
 }
 

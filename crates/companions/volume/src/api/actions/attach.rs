@@ -11,6 +11,7 @@ use crate::api::{Call, find};
 use crate::attach;
 use crate::db::store;
 use crate::db::volumes as rows;
+use crate::exports::{self, Whom};
 use crate::fault::Fault;
 use crate::service::Volumes;
 use crate::tables::{AttachStatus, Status, Word, attachment, volume};
@@ -229,14 +230,16 @@ pub async fn end(
         if !force {
             attach::deletable(&call.cx.caller, one)?;
         }
-        let id = seen
-            .id
-            .parse()
-            .map_err(|_| Fault::Internal("a volume's id is none"))?;
-        let at = volumes.backends().of(seen.host.as_deref())?;
-        at.driver
-            .unexport(id, one.connector.as_deref().map(parsed).as_ref())
-            .await?;
+        exports::end(volumes.core(), &seen.id, Whom::Attachment(&one.id)).await?;
+        // One that was only noted belongs to a host that asked without an attachment: which one, nobody said.
+        let is_noted = |other: &attachment::Model| other.connector.is_none();
+        if is_noted(one)
+            && !all
+                .iter()
+                .any(|other| other.id != one.id && is_noted(other))
+        {
+            exports::end_hosts(volumes.core(), &seen.id).await?;
+        }
     }
     sql::retry(|| async {
         let tx = volumes.db().begin().await?;
@@ -259,10 +262,6 @@ pub async fn end(
         Ok::<_, Fault>(())
     })
     .await
-}
-
-fn parsed(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_default()
 }
 
 #[derive(Debug, Deserialize, Versioned)]
@@ -293,7 +292,8 @@ pub async fn initialize(volumes: Volumes, mut call: Call) -> Result<Answer, Faul
     }
     attach::usable(&seen)?;
     let mode = connector["mode"].as_str() == Some("ro") || seen.readonly == Some(true);
-    let mut info = attach::export(&volumes, &seen, &connector, mode).await?;
+    let whom = Whom::Host(connector["host"].as_str().unwrap_or_default());
+    let mut info = attach::export(&volumes, &seen, whom, &connector, mode).await?;
     info["enforce_multipath"] = json!(connector["enforce_multipath"].as_bool().unwrap_or(false));
     Ok(Answer::of(&json!({"connection_info": info})))
 }
@@ -324,12 +324,10 @@ pub async fn terminate(volumes: Volumes, mut call: Call) -> Result<Answer, Fault
         _ if crate::policy::is_service_request(&call.cx.caller) => {}
         _ => return Err(attach::in_use("")),
     }
-    let id = seen
-        .id
-        .parse()
-        .map_err(|_| Fault::Internal("a volume's id is none"))?;
-    let at = volumes.backends().of(seen.host.as_deref())?;
-    at.driver.unexport(id, connector.as_ref()).await?;
+    match connector.as_ref().and_then(|of| of["host"].as_str()) {
+        Some(host) => exports::end(volumes.core(), &seen.id, Whom::Host(host)).await?,
+        None => exports::end_hosts(volumes.core(), &seen.id).await?,
+    }
     give_back(&volumes, &seen).await?;
     Ok(Answer::empty())
 }

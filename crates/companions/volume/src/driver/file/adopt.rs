@@ -233,7 +233,7 @@ mod tests {
 
     /// A driver with a file beside its volumes.
     fn with_stray(folder: &Path, name: &str) -> FileDriver {
-        let driver = FileDriver::open(&folder.join("volumes"), "here", 0).expect("opens");
+        let driver = FileDriver::open(&folder.join("volumes"), 0).expect("opens");
         let beside = driver.root.join(FOLDER);
         fs::create_dir_all(&beside).expect("made");
         fs::write(beside.join(name), b"mine").expect("written");

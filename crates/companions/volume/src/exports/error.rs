@@ -1,0 +1,58 @@
+//! Why a volume cannot be served.
+
+use std::ops::RangeInclusive;
+
+use sql::SqlError;
+use sql::sea_orm::DbErr;
+
+use crate::backends::NoBackend;
+use crate::driver::{DriverError, NoId};
+use crate::fault::Fault;
+use crate::target::TargetError;
+
+/// Why a volume cannot be served, or does not end to be.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    #[error(transparent)]
+    Database(#[from] SqlError),
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    #[error(transparent)]
+    Nowhere(#[from] NoBackend),
+    #[error(transparent)]
+    Id(#[from] NoId),
+    /// Every export has a port of its own.
+    #[error("none of the ports {} to {} is free", .0.start(), .0.end())]
+    NoPort(RangeInclusive<u16>),
+    /// Another process ended it meanwhile.
+    #[error("the export {0} ended while it was made")]
+    Lost(String),
+}
+
+impl From<DbErr> for ExportError {
+    fn from(error: DbErr) -> Self {
+        ExportError::Database(error.into())
+    }
+}
+
+impl From<ExportError> for Fault {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Database(error) => error.into(),
+            ExportError::Driver(error) => error.into(),
+            ExportError::Nowhere(error) => error.into(),
+            ExportError::Id(_) => Fault::Internal("a volume's id is none"),
+            ExportError::Target(TargetError::Connector(why)) => Fault::BadRequest(why),
+            ExportError::NoPort(_) => {
+                tracing::error!(%error, "a volume cannot be served");
+                Fault::Unavailable("The back end has no port left.".to_owned())
+            }
+            ExportError::Target(_) | ExportError::Lost(_) => {
+                tracing::error!(%error, "a volume cannot be served");
+                Fault::Backend("see the log of the service".to_owned())
+            }
+        }
+    }
+}

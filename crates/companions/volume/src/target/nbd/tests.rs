@@ -1,0 +1,79 @@
+use std::net::{Ipv4Addr, TcpListener};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::*;
+use crate::target::suite::{self, Client};
+
+/// Whether this machine has what the tests need; says what it lacks.
+fn is_able() -> bool {
+    let lacks = [PROGRAM, "qemu-img", "qemu-io"]
+        .into_iter()
+        .find(|program| child::find(Path::new(program)).is_none());
+    match lacks {
+        Some(program) => {
+            skips::skip(format!("{program} is not installed"));
+            false
+        }
+        None => true,
+    }
+}
+
+/// A port that nothing has, for as long as the listener is not needed.
+fn free() -> (TcpListener, u16) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    (listener, port)
+}
+
+fn target(folder: &Path) -> Nbd {
+    let settings = settings::Nbd::default();
+    Nbd::open(&folder.join("exports"), &settings).expect("opens")
+}
+
+#[tokio::test]
+async fn daemons_keep_the_contract() {
+    if !is_able() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let target = target(folder.path());
+    let places = target.folder.clone();
+    let client = Client {
+        url: |info| {
+            let data = &info["data"];
+            let export = data["export"].as_str().expect("a name");
+            format!("nbd://127.0.0.1:{}/{export}", data["port"])
+        },
+        kill: Box::new(move |id| {
+            let pid = fs::read_to_string(places.join(id.to_string()).join("pid"));
+            let pid = pid.expect("a number").trim().parse().expect("a number");
+            kill(Pid::from_raw(pid), Signal::SIGKILL).expect("killed");
+        }),
+    };
+    let [(one, a), (other, b)] = [free(), free()];
+    drop((one, other));
+    suite::run(&target, &client, folder.path(), [Some(a), Some(b)]).await;
+}
+
+#[tokio::test]
+async fn a_port_that_another_program_has_is_told() {
+    if !is_able() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let target = target(folder.path());
+    let file = folder.path().join("file");
+    fs::write(&file, [0; 4096]).expect("written");
+    let (_held, port) = free();
+    let refused = target.ensure(&suite::grant(&file, Some(port))).await;
+    let refused = refused.expect_err("refused");
+    assert!(
+        matches!(refused, TargetError::Taken(taken) if taken == port),
+        "{refused}"
+    );
+    let refused = target.ensure(&suite::grant(&file, None)).await;
+    let refused = refused.expect_err("refused");
+    assert!(refused.to_string().contains("has no port"), "{refused}");
+}

@@ -1,0 +1,345 @@
+//! Volumes that are served by NBD, with QEMU's tools as a client that is none of ours.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use volume::{Helper, Nbd, Settings};
+use workflow::testing::found;
+
+use crate::attachments::SERVER;
+use crate::{ADMIN, ALICE, Answer, Cinder, SERVICE};
+
+/// Whether this machine has what the tests need; says what it lacks.
+fn is_able() -> bool {
+    let lacks = ["qemu-storage-daemon", "qemu-img", "qemu-io"]
+        .into_iter()
+        .find(|program| child::find(Path::new(program)).is_none());
+    match lacks {
+        Some(program) => {
+            skips::skip(format!("{program} is not installed"));
+            false
+        }
+        None => true,
+    }
+}
+
+fn served(settings: &mut Settings) {
+    settings.helper = Helper::Nbd(Nbd::default());
+}
+
+/// Whether a foreign client can do this to what a URL names.
+fn can(url: &str, command: &str) -> bool {
+    let done = child::command("timeout")
+        .args(["20", "qemu-io", "-f", "raw", "-c", command, url])
+        .output()
+        .expect("qemu-io runs");
+    done.status.success()
+}
+
+/// The size that a foreign client sees.
+fn seen_size(url: &str) -> Value {
+    let done = child::command("timeout")
+        .args(["20", "qemu-img", "info", "--output=json", "-f", "raw", url])
+        .output()
+        .expect("qemu-img runs");
+    let told: Value = serde_json::from_slice(&done.stdout).unwrap_or_default();
+    told["virtual-size"].clone()
+}
+
+fn url(info: &Value) -> String {
+    assert_eq!(info["driver_volume_type"], "nbd", "{info}");
+    let data = &info["data"];
+    let export = data["export"].as_str().expect("a name");
+    format!("nbd://127.0.0.1:{}/{export}", data["port"])
+}
+
+impl Cinder {
+    /// A server has the volume: the id of its attachment, and how it is reached.
+    async fn served_to(&self, volume: &str, server: &str) -> (String, Value) {
+        let id = self.attached(volume, server).await;
+        let shown = self.get(SERVICE, &format!("/attachments/{id}")).await;
+        let info = shown.is(200).json()["attachment"]["connection_info"].clone();
+        (id, info)
+    }
+
+    async fn detached(&self, attachment: &str) {
+        let gone = self.delete(SERVICE, &format!("/attachments/{attachment}"));
+        gone.await.is(200);
+    }
+
+    fn daemon(&self, attachment: &str) -> Option<Pid> {
+        let folder = self.settings.export_dir.join("file").join(attachment);
+        let text = fs::read_to_string(folder.join("pid")).ok()?;
+        Some(Pid::from_raw(text.trim().parse().ok()?))
+    }
+
+    async fn rows(&self) -> u64 {
+        use sql::sea_orm::{ConnectionTrait, Statement};
+        let db = self.db.read();
+        let query = "SELECT COUNT(*) AS count FROM exports";
+        let asked = Statement::from_string(db.get_database_backend(), query);
+        let row = db.query_one_raw(asked).await.expect("an answer");
+        let count: i64 = row.expect("a row").try_get("", "count").expect("a number");
+        count.unsigned_abs()
+    }
+
+    async fn old(&self, volume: &str, action: Value) -> Answer {
+        self.post(ALICE, &format!("/volumes/{volume}/action"), action)
+            .await
+    }
+}
+
+#[tokio::test]
+async fn an_attachment_is_served_and_opens_nothing_once_it_ended() {
+    if !is_able() {
+        return;
+    }
+    for db in sql::testing::engines().await {
+        let cinder = Cinder::on(db, served).await;
+        let volume = cinder.volume(ALICE, json!({})).await;
+        cinder.write(&volume, b"then");
+        let (id, info) = cinder.served_to(&volume, SERVER).await;
+        let first = url(&info);
+        let data = &info["data"];
+        assert_eq!(
+            (&data["access_mode"], &data["encrypted"], &data["qos_specs"]),
+            (&json!("rw"), &json!(false), &json!(null))
+        );
+        assert_eq!(data["host"], "127.0.0.1");
+        assert!(can(&first, "read -P 0x74 0 1"));
+        assert!(can(&first, "write -P 0x5a 0 4k"));
+        assert!(can(&first, "flush"));
+        assert_eq!(cinder.read(&volume), [0x5a; 4]);
+        assert!(!can(
+            &first.replace(data["export"].as_str().expect("a name"), "other"),
+            "read 0 1"
+        ));
+        // What a server has is copied while it is served, where that is forced.
+        let wish = json!({"snapshot": {"volume_id": volume, "force": true}});
+        let made = cinder
+            .at(65, ALICE, http::Method::POST, "/snapshots", Some(wish))
+            .await;
+        let made = made.is(202).json();
+        let path = format!(
+            "/snapshots/{}",
+            made["snapshot"]["id"].as_str().expect("an id")
+        );
+        cinder
+            .shows(&path, "snapshot", ("status", "available"))
+            .await;
+        cinder.delete(ALICE, &path).await.is(202);
+        cinder.is_gone(&path).await;
+        cinder.is_clean().await;
+
+        cinder.detached(&id).await;
+        assert!(!can(&first, "read 0 1"), "what ended opens nothing");
+        assert_eq!(cinder.daemon(&id), None);
+        let (again, info) = cinder.served_to(&volume, SERVER).await;
+        let second = url(&info);
+        assert_ne!(info["data"]["export"], data["export"]);
+        assert!(can(&second, "read -P 0x5a 0 4k"));
+        assert!(!can(&first, "read 0 1"), "what ended stays closed");
+        cinder.detached(&again).await;
+        cinder
+            .delete(ALICE, &format!("/volumes/{volume}"))
+            .await
+            .is(202);
+        cinder.is_gone(&format!("/volumes/{volume}")).await;
+        assert_eq!(cinder.rows().await, 0);
+        cinder.is_clean().await;
+    }
+}
+
+#[tokio::test]
+async fn what_dies_is_served_again_at_the_same_place() {
+    if !is_able() {
+        return;
+    }
+    let cinder = Cinder::on(sql::testing::sqlite().await, served).await;
+    let volume = cinder.volume(ALICE, json!({})).await;
+    let (id, info) = cinder.served_to(&volume, SERVER).await;
+    let url = url(&info);
+    let pid = cinder.daemon(&id).expect("a daemon");
+    kill(pid, Signal::SIGKILL).expect("killed");
+    let is_served = || async {
+        match can(&url, "read 0 1") {
+            true => Ok(()),
+            false => Err("it is not served".to_owned()),
+        }
+    };
+    found(is_served).await;
+    assert_ne!(cinder.daemon(&id), Some(pid));
+    // All of them, as when the machine starts anew.
+    cinder.volumes.stop_serving().await.expect("ended");
+    let audit = cinder.volumes.audit().await.expect("audit");
+    if !audit.is_empty() {
+        let said = format!("the export {id} of volume {volume} is not served by here@file");
+        assert_eq!(audit, [said]);
+    }
+    found(is_served).await;
+    cinder.detached(&id).await;
+    cinder.is_clean().await;
+}
+
+#[tokio::test]
+async fn what_nobody_needs_is_ended() {
+    if !is_able() {
+        return;
+    }
+    let cinder = Cinder::on(sql::testing::sqlite().await, served).await;
+    let volume = cinder.volume(ALICE, json!({})).await;
+    let ends = |url: String| async move {
+        found(|| async {
+            match can(&url, "read 0 1") {
+                true => Err("it is served for nobody".to_owned()),
+                false => Ok(()),
+            }
+        })
+        .await;
+    };
+    // Its row went, and a crash kept the daemon.
+    let (id, info) = cinder.served_to(&volume, SERVER).await;
+    cinder
+        .change(&format!("DELETE FROM exports WHERE id = '{id}'"))
+        .await;
+    ends(url(&info)).await;
+    cinder.detached(&id).await;
+    // Its attachment went, and a crash kept the row.
+    let (id, info) = cinder.served_to(&volume, SERVER).await;
+    cinder
+        .change(&format!("DELETE FROM attachments WHERE id = '{id}'"))
+        .await;
+    ends(url(&info)).await;
+    found(|| async {
+        match cinder.rows().await {
+            0 => Ok(()),
+            left => Err(format!("{left} rows")),
+        }
+    })
+    .await;
+    cinder.is_clean().await;
+}
+
+#[tokio::test]
+async fn a_volume_in_use_becomes_larger_for_its_hosts() {
+    if !is_able() {
+        return;
+    }
+    let cinder = Cinder::on(sql::testing::sqlite().await, served).await;
+    let volume = cinder.volume(ALICE, json!({})).await;
+    let (id, info) = cinder.served_to(&volume, SERVER).await;
+    let url = url(&info);
+    assert_eq!(seen_size(&url), json!(1_u64 << 30));
+    let extend = json!({"os-extend": {"new_size": 2}});
+    cinder.old(&volume, extend).await.is(202);
+    cinder.becomes(&volume, "in-use").await;
+    assert_eq!(seen_size(&url), json!(2_u64 << 30));
+    cinder.detached(&id).await;
+    cinder.is_clean().await;
+}
+
+#[tokio::test]
+async fn each_of_two_attachments_ends_alone() {
+    if !is_able() {
+        return;
+    }
+    let cinder = Cinder::on(sql::testing::sqlite().await, served).await;
+    let kind =
+        json!({"volume_type": {"name": "many", "extra_specs": {"multiattach": "<is> True"}}});
+    cinder.post(ADMIN, "/types", kind).await.is(200);
+    let volume = cinder.volume(ALICE, json!({"volume_type": "many"})).await;
+    let (one, info) = cinder.served_to(&volume, SERVER).await;
+    let other = "5e12e000-0000-4000-8000-0000000000ff";
+    let (other, second) = cinder.served_to(&volume, other).await;
+    let (url_of_one, url_of_other) = (url(&info), url(&second));
+    assert_ne!(info["data"]["port"], second["data"]["port"]);
+    assert!(can(&url_of_one, "write -P 0x5a 0 4k"));
+    assert!(can(&url_of_other, "read -P 0x5a 0 4k"));
+    cinder.detached(&one).await;
+    assert!(!can(&url_of_one, "read 0 1"));
+    assert!(can(&url_of_other, "read -P 0x5a 0 4k"));
+    cinder.detached(&other).await;
+    cinder.is_clean().await;
+}
+
+#[tokio::test]
+async fn hosts_that_ask_without_an_attachment_are_served_until_they_end_it() {
+    if !is_able() {
+        return;
+    }
+    let cinder = Cinder::on(sql::testing::sqlite().await, served).await;
+    let volume = cinder.volume(ALICE, json!({})).await;
+    let connector = json!({"host": "there"});
+    let asked = json!({"os-initialize_connection": {"connector": connector}});
+    let info = cinder.old(&volume, asked.clone()).await.is(200).json();
+    let again = cinder.old(&volume, asked.clone()).await.is(200).json();
+    assert_eq!(info, again);
+    let first = url(&info["connection_info"]);
+    assert!(can(&first, "read 0 1"));
+    let end = json!({"os-terminate_connection": {"connector": connector}});
+    cinder.old(&volume, end).await.is(202);
+    assert!(!can(&first, "read 0 1"));
+    let info = cinder.old(&volume, asked).await.is(200).json();
+    let second = url(&info["connection_info"]);
+    assert_ne!(first, second);
+    // The volume goes with all that serves it.
+    cinder
+        .delete(ALICE, &format!("/volumes/{volume}"))
+        .await
+        .is(202);
+    cinder.is_gone(&format!("/volumes/{volume}")).await;
+    assert!(!can(&second, "read 0 1"));
+    assert_eq!(cinder.rows().await, 0);
+    cinder.is_clean().await;
+}
+
+#[tokio::test]
+async fn an_attachment_that_cannot_be_served_is_given_back() {
+    if !is_able() {
+        return;
+    }
+    let held = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let port = held.local_addr().expect("an address").port();
+    let cinder = Cinder::on(sql::testing::sqlite().await, |settings| {
+        settings.helper = Helper::Nbd(Nbd {
+            ports: port..=port,
+            ..Nbd::default()
+        });
+    })
+    .await;
+    let volume = cinder.volume(ALICE, json!({})).await;
+    let wish = |connector: Value| {
+        json!({"attachment": {
+            "volume_uuid": volume, "instance_uuid": SERVER, "connector": connector,
+        }})
+    };
+    let asked = cinder.post(SERVICE, "/attachments", wish(json!({"ip": "10.0.0.1"})));
+    let said = asked.await.is(400).says();
+    assert!(said.contains("required information: host"), "{said}");
+    // Another program has the only port.
+    let asked = cinder.post(SERVICE, "/attachments", wish(json!({"host": "there"})));
+    let said = asked.await.is(503).says();
+    assert_eq!(said, "The back end has no port left.");
+    cinder.becomes(&volume, "available").await;
+    assert_eq!(cinder.rows().await, 0);
+    drop(held);
+    let (id, info) = cinder.served_to(&volume, SERVER).await;
+    assert_eq!(info["data"]["port"], port);
+    // Now another export has it.
+    let other = cinder.volume(ALICE, json!({})).await;
+    let asked = json!({"os-initialize_connection": {"connector": {"host": "there"}}});
+    cinder.old(&other, asked).await.is(503);
+    cinder.detached(&id).await;
+    cinder.is_clean().await;
+}
+
+#[tokio::test]
+async fn pools_say_how_they_are_reached() {
+    let cinder = Cinder::on(sql::testing::sqlite().await, served).await;
+    let said = cinder.get(ADMIN, "/capabilities/here@file").await.is(200);
+    assert_eq!(said.json()["storage_protocol"], "nbd");
+}
