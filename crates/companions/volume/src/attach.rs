@@ -8,7 +8,7 @@ use web::Caller;
 
 use crate::db::store::{self, Tx};
 use crate::db::volumes as rows;
-use crate::exports::{self, Whom, Wish};
+use crate::exports::{self, Whom, Wish, secret};
 use crate::fault::Fault;
 use crate::policy;
 use crate::service::Volumes;
@@ -162,6 +162,7 @@ pub async fn connect(
     // Exporting is idempotent, and waits for a back end: outside of the transaction.
     let whom = Whom::Attachment(id);
     let info = export(volumes, &row, whom, connector, mode == "ro").await?;
+    let info = secret::sealed(volumes.core(), info)?;
     let connected: Result<attachment::Model, Fault> = sql::retry(|| async {
         let tx = volumes.db().begin().await?;
         let mut volume = locked(&tx, &seen.volume_id).await?;

@@ -4,15 +4,16 @@
 //! given another name. Where several are listed, `HOST@BACKEND` decides.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::driver::file::FileDriver;
 use crate::driver::{Driver, Id};
 use crate::settings::{BackEnd, Helper, Settings};
-use crate::target::Reach;
 use crate::target::local::Local;
 use crate::target::nbd::Nbd;
+use crate::target::tgt::Tgt;
+use crate::target::{Reach, Target};
 
 /// One back end.
 pub struct Backend {
@@ -53,7 +54,7 @@ impl Backend {
 #[error("'{0}' is on no back end of this host: enabled_backends does not list it")]
 pub struct NoBackend(pub String);
 
-/// Why the folders cannot be those of back ends.
+/// Why back ends cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum Folders {
     #[error("the folder {} of volumes cannot be used; check that this user may write it", folder.display())]
@@ -61,6 +62,14 @@ pub enum Folders {
         folder: PathBuf,
         #[source]
         source: std::io::Error,
+    },
+    #[error(
+        "target_helper = {helper} needs the program {program}: install the Debian package {package}"
+    )]
+    Missing {
+        helper: &'static str,
+        program: &'static str,
+        package: &'static str,
     },
     #[error(
         "the back ends {one} and {other} of enabled_backends share files: {} is the folder of both, or within the other's",
@@ -163,22 +172,44 @@ impl Backends {
 
 /// What serves the volumes of a back end, with a folder of its own.
 fn reach(settings: &Settings, one: &BackEnd) -> Result<Reach, Folders> {
-    Ok(match &one.helper {
-        Helper::Local => Reach::Local(Local::new(&settings.host, &settings.also_hosts)),
-        Helper::Nbd(nbd) => {
-            let folder = settings.export_dir.join(&one.name);
-            let target = Nbd::open(&folder, nbd);
-            Reach::Target(Arc::new(
-                target.map_err(|source| Folders::Unusable { folder, source })?,
-            ))
+    let folder = settings.export_dir.join(&one.name);
+    let target: io::Result<Arc<dyn Target>> = match &one.helper {
+        Helper::Local => {
+            let local = Local::new(&settings.host, &settings.also_hosts);
+            return Ok(Reach::Local(local));
         }
-    })
+        Helper::Nbd(nbd) => {
+            needs("nbd", storage_daemon::PROGRAM, "qemu-system-common")?;
+            Nbd::open(&folder, nbd).map(|nbd| Arc::new(nbd) as Arc<dyn Target>)
+        }
+        Helper::Tgt(tgt) => {
+            needs("tgtadm", "tgtadm", "tgt")?;
+            Tgt::open(&folder, tgt).map(|tgt| Arc::new(tgt) as Arc<dyn Target>)
+        }
+    };
+    match target {
+        Ok(target) => Ok(Reach::Target(target)),
+        Err(source) => Err(Folders::Unusable { folder, source }),
+    }
+}
+
+fn needs(
+    helper: &'static str,
+    program: &'static str,
+    package: &'static str,
+) -> Result<(), Folders> {
+    match child::find(Path::new(program)) {
+        Some(_) => Ok(()),
+        None => Err(Folders::Missing {
+            helper,
+            program,
+            package,
+        }),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     fn listed(folders: &[(&str, &Path)]) -> Settings {

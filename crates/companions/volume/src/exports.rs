@@ -8,6 +8,7 @@
 //! - work on one export is done by one at a time, and who comes late reads the row again.
 
 mod error;
+pub mod secret;
 mod watch;
 
 use std::ops::RangeInclusive;
@@ -23,7 +24,7 @@ use crate::db::store;
 use crate::driver::{Id, Part};
 use crate::shared::Core;
 use crate::tables::{export, volume};
-use crate::target::{Grant, Reach, Target, TargetError, local, size_of};
+use crate::target::{Grant, Login, Reach, Target, TargetError, local, size_of};
 
 pub use error::ExportError;
 pub use watch::{audit, down, keep_for_ever, look};
@@ -100,13 +101,21 @@ async fn serve(
     if let Some(mut row) = store::find::<export::Entity>(core.db.read(), &id).await? {
         row.read_only = wish.read_only;
         row.backend.clone_from(&at.host);
+        if target.needs().login {
+            row.initiator = Some(initiator(wish.connector)?);
+        }
         store::save(core.db.write(), row.clone()).await?;
-        return served(target, &row, path).await;
+        return served(core, target, &row, path).await;
     }
     let mut taken = Vec::new();
     loop {
-        let row = new(core, at, (&id, volume_id), wish);
-        add(core, target.ports(), &taken, &row).await?;
+        let mut row = new(core, at, (&id, volume_id), wish);
+        let needs = target.needs();
+        if needs.login {
+            row.initiator = Some(initiator(wish.connector)?);
+            row.secret = Some(secret::new(core)?);
+        }
+        add(core, needs.ports, &taken, &row).await?;
         let failed = match added(core, target, &id, path).await {
             Ok(info) => return Ok(info),
             Err(failed) => failed,
@@ -136,6 +145,25 @@ fn new(core: &Core, at: &Backend, (id, volume_id): (&str, &str), wish: &Wish<'_>
         initiator: None,
         secret: None,
         created_at: store::now(),
+    }
+}
+
+/// The iSCSI initiator that a connector names. It becomes a word of commands.
+fn initiator(connector: &Value) -> Result<String, TargetError> {
+    /// The longest name (RFC 7143, 4.2.7.1), in bytes.
+    const LONGEST: usize = 223;
+    let name = connector["initiator"].as_str().unwrap_or_default();
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '-' | '_');
+    let is_one = ["iqn.", "eui.", "naa."]
+        .iter()
+        .any(|begin| name.starts_with(begin))
+        && name.len() <= LONGEST
+        && name.chars().all(plain);
+    match is_one {
+        true => Ok(name.to_owned()),
+        false => Err(TargetError::Connector(
+            "Connector doesn't have required information: initiator".to_owned(),
+        )),
     }
 }
 
@@ -194,16 +222,24 @@ async fn added(
 ) -> Result<Value, ExportError> {
     let row = store::find::<export::Entity>(core.db.read(), id).await?;
     let row = row.ok_or_else(|| ExportError::Lost(id.to_owned()))?;
-    served(target, &row, path).await
+    served(core, target, &row, path).await
 }
 
 /// What the row says is served.
 async fn served(
+    core: &Core,
     target: &dyn Target,
     row: &export::Model,
     path: &Path,
 ) -> Result<Value, ExportError> {
-    let grant = grant(row, path).await?;
+    let mut grant = grant(row, path).await?;
+    if let Some((initiator, sealed)) = row.initiator.clone().zip(row.secret.as_deref()) {
+        let password = secret::open(core, sealed)?;
+        grant.login = Some(Login {
+            initiator,
+            password,
+        });
+    }
     Ok(target.ensure(&grant).await?)
 }
 
@@ -221,6 +257,7 @@ async fn grant(row: &export::Model, path: &Path) -> Result<Grant, ExportError> {
         read_only: row.read_only,
         token: row.token.clone(),
         port: row.port.and_then(|port| u16::try_from(port).ok()),
+        login: None,
     })
 }
 
@@ -284,12 +321,16 @@ async fn of_volume(core: &Core, volume_id: &str) -> Result<Vec<export::Model>, E
 /// The row goes, then what serves it. The caller has the export's turn.
 async fn stop(core: &Core, id: &str) -> Result<(), ExportError> {
     let parsed: Id = id.parse()?;
+    let mut home = None;
     if let Some(row) = store::find::<export::Entity>(core.db.read(), id).await? {
-        core.backends.of(Some(&row.backend))?;
+        home = Some(core.backends.of(Some(&row.backend))?.host.as_str());
         store::remove::<export::Entity>(core.db.write(), id).await?;
     }
     for at in core.backends.iter() {
-        if let Some(target) = at.reach.target() {
+        let Some(target) = at.reach.target() else {
+            continue;
+        };
+        if home == Some(at.host.as_str()) || target.served().await?.contains(&parsed) {
             target.ensure_gone(parsed).await?;
         }
     }

@@ -34,7 +34,7 @@ const OPTIONS: &[Opt] = &[
     Opt::text(
         "target_helper",
         "local",
-        "How hosts reach volumes: `local`, hosts of this machine open the files; `nbd`, each is served by a storage daemon of QEMU.",
+        "How hosts reach volumes: `local`, hosts of this machine open the files; `nbd`, each is served by a storage daemon of QEMU; `tgtadm`, by iSCSI, with a password of its own (CHAP).",
     ),
     Opt::text(
         "target_ip_address",
@@ -48,6 +48,23 @@ const OPTIONS: &[Opt] = &[
     )
     .range(1, 65535),
     Opt::integer("nbd_last_port", "11809", "Last of these ports.").range(1, 65535),
+    Opt::integer(
+        "target_port",
+        "3260",
+        "The TCP port of volumes that are served by iSCSI.",
+    )
+    .range(1, 65535),
+    Opt::text(
+        "target_prefix",
+        "iqn.2010-10.org.openstack:",
+        "What names of iSCSI targets begin with.",
+    ),
+    Opt::integer(
+        "tgt_control_port",
+        "0",
+        "The control port of tgtd: 0 is the machine's own service; any other one is started here, for these volumes alone.",
+    )
+    .range(0, 32767),
     Opt::text(
         "storage_availability_zone",
         "nova",
@@ -385,7 +402,7 @@ mod tests {
             ),
             (
                 "[volume]\nenabled_backends = fast\ntarget_helper = lioadm\n",
-                "'lioadm' is not built: local and nbd are",
+                "'lioadm' is not built: local, nbd and tgtadm are",
             ),
             (
                 "[volume]\nenabled_backends = fast\nnbd_first_port = 9\nnbd_last_port = 8\n",

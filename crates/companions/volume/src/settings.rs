@@ -1,6 +1,6 @@
 //! What an operator may decide about the volume service.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -80,6 +80,8 @@ pub enum Helper {
     Local,
     /// A storage daemon of QEMU serves each by NBD.
     Nbd(Nbd),
+    /// tgtd serves each by iSCSI.
+    Tgt(Tgt),
 }
 
 /// Where volumes are served by NBD.
@@ -89,6 +91,17 @@ pub struct Nbd {
     pub address: IpAddr,
     /// Each export has one of these for itself.
     pub ports: RangeInclusive<u16>,
+}
+
+/// Where volumes are served by iSCSI.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tgt {
+    /// [target_ip_address, target_port]
+    pub portal: SocketAddr,
+    /// What names of targets begin with [target_prefix].
+    pub prefix: String,
+    /// The control port of tgtd; 0 is the machine's service, any other one is started here.
+    pub control: u16,
 }
 
 impl Default for Nbd {

@@ -10,6 +10,7 @@ pub mod local;
 pub mod nbd;
 #[cfg(test)]
 mod suite;
+pub mod tgt;
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::driver::Id;
@@ -63,8 +65,27 @@ pub struct Grant {
     pub read_only: bool,
     /// Random; see the table.
     pub token: String,
-    /// One of [`Target::ports`], of this export alone; none where there are none.
+    /// One of [`Needs::ports`], of this export alone; none where there are none.
     pub port: Option<u16>,
+    /// Who logs in; none where nobody does.
+    pub login: Option<Login>,
+}
+
+/// Who logs in to an export.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// The name of the host's iSCSI initiator.
+    pub initiator: String,
+    pub password: SecretString,
+}
+
+/// What each export of a target gets of its own, before it is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Needs {
+    /// One of these ports.
+    pub ports: Option<RangeInclusive<u16>>,
+    /// An initiator, which the connector names, and a password.
+    pub login: bool,
 }
 
 /// Why a volume is not served.
@@ -90,8 +111,8 @@ pub trait Target: Send + Sync {
     /// `storage_protocol`.
     fn protocol(&self) -> &'static str;
 
-    /// The ports of which each export gets one; none: exports need no port of their own.
-    fn ports(&self) -> Option<RangeInclusive<u16>>;
+    /// What each export gets of its own.
+    fn needs(&self) -> Needs;
 
     /// The volume is served as the grant says, with the size that it has: the `connection_info`, without what all
     /// targets say alike. One that is served otherwise is served anew, under the same names.
@@ -102,6 +123,14 @@ pub trait Target: Send + Sync {
 
     /// All that this target keeps something of: what it serves, what it failed to serve, and what it did not end.
     async fn served(&self) -> Result<Vec<Id>>;
+
+    /// Nothing is served any more, and no program of this target runs.
+    async fn down(&self) -> Result<()> {
+        for id in self.served().await? {
+            self.ensure_gone(id).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Bytes of a file or device.

@@ -11,7 +11,7 @@ use super::{Call, Cx, listed_project, listing};
 use crate::attach;
 use crate::db::list as pages;
 use crate::db::store;
-use crate::exports::{self, Whom};
+use crate::exports::{self, Whom, secret};
 use crate::fault::Fault;
 use crate::fields::ATTACHMENTS;
 use crate::policy;
@@ -57,9 +57,10 @@ fn brief(row: &Model) -> AttachmentView<'_> {
 }
 
 /// An attachment; `told`: with how the volume is reached.
-fn detail(row: &Model, told: bool) -> AttachmentView<'_> {
+fn detail<'r>(volumes: &Volumes, row: &'r Model, told: bool) -> AttachmentView<'r> {
     let info = row.connection.as_deref().filter(|_| told);
     let info = info.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let info = info.map(|info| secret::opened(volumes.core(), info));
     AttachmentView {
         attached_at: Some(
             row.attached_at
@@ -144,7 +145,7 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
             }
         },
     };
-    call.render_under("attachment", &detail(&made, true))
+    call.render_under("attachment", &detail(&volumes, &made, true))
 }
 
 async fn give_back(volumes: &Volumes, made: &Model) {
@@ -178,7 +179,7 @@ fn is_told(volumes: &Volumes, cx: &Cx, row: &Model) -> bool {
 pub async fn show(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
     let row = attach::find(&volumes, &call.cx.caller, call.path("id")).await?;
     let told = is_told(&volumes, &call.cx, &row);
-    call.render_under("attachment", &detail(&row, told))
+    call.render_under("attachment", &detail(&volumes, &row, told))
 }
 
 /// `GET /attachments`.
@@ -194,7 +195,10 @@ pub async fn list_detail(volumes: Volumes, call: Call) -> Result<Answer, Fault> 
     let found = page(&volumes, &call).await?;
     let told = policy::is_service_request(&call.cx.caller);
     call.render(&AttachmentPage {
-        attachments: found.iter().map(|row| detail(row, told)).collect(),
+        attachments: found
+            .iter()
+            .map(|row| detail(&volumes, row, told))
+            .collect(),
     })
 }
 
@@ -238,7 +242,7 @@ pub async fn update(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     })?;
     let row = found(&volumes, &call.cx, call.path("id")).await?;
     let row = attach::connect(&volumes, &row.id, &wanted, true).await?;
-    call.render_under("attachment", &detail(&row, true))
+    call.render_under("attachment", &detail(&volumes, &row, true))
 }
 
 /// The attachment, if the rule of the call lets the caller.

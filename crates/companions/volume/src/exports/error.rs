@@ -26,6 +26,13 @@ pub enum ExportError {
     /// Every export has a port of its own.
     #[error("none of the ports {} to {} is free", .0.start(), .0.end())]
     NoPort(RangeInclusive<u16>),
+    /// Passwords are sealed with that of the service's own user.
+    #[error("the service has no user of its own, with whose password those of exports are sealed")]
+    NoUser,
+    #[error(
+        "the password of an export cannot be read: that of the service's own user changed; detach the volume and attach it again"
+    )]
+    Sealed,
     /// Another process ended it meanwhile.
     #[error("the export {0} ended while it was made")]
     Lost(String),
@@ -49,7 +56,10 @@ impl From<ExportError> for Fault {
                 tracing::error!(%error, "a volume cannot be served");
                 Fault::Unavailable("The back end has no port left.".to_owned())
             }
-            ExportError::Target(_) | ExportError::Lost(_) => {
+            ExportError::Target(_)
+            | ExportError::NoUser
+            | ExportError::Sealed
+            | ExportError::Lost(_) => {
                 tracing::error!(%error, "a volume cannot be served");
                 Fault::Backend("see the log of the service".to_owned())
             }

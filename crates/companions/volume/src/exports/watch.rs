@@ -114,7 +114,7 @@ pub async fn keep(core: &Core, id: &str) -> Result<(), ExportError> {
     let at = core.backends.of(Some(&row.backend))?;
     if let Some(target) = at.reach.target() {
         let path = at.driver.readable(Part::Volume(row.volume_id.parse()?));
-        served(target, &row, &path.await?).await?;
+        served(core, target, &row, &path.await?).await?;
     }
     Ok(())
 }
@@ -175,9 +175,7 @@ pub async fn audit(core: &Core) -> Result<Vec<String>, ExportError> {
 /// Something does not end.
 pub async fn down(core: &Core) -> Result<(), ExportError> {
     for target in core.backends.iter().filter_map(|at| at.reach.target()) {
-        for id in target.served().await? {
-            target.ensure_gone(id).await?;
-        }
+        target.down().await?;
     }
     Ok(())
 }

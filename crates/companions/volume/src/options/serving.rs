@@ -1,11 +1,14 @@
 //! How volumes are served, out of the section of the service and of those of back ends.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use settings::Reader;
 
-use crate::settings::{Helper, Nbd};
+use crate::settings::{Helper, Nbd, Tgt};
+
+/// Names of targets have 223 bytes, of which two ids take 81.
+const LONGEST_PREFIX: usize = 128;
 
 /// What the options say, of whichever helper they are.
 #[derive(Debug, Clone)]
@@ -13,6 +16,9 @@ pub struct Serving {
     helper: String,
     address: IpAddr,
     ports: RangeInclusive<u16>,
+    port: u16,
+    prefix: String,
+    control: u16,
 }
 
 /// Reads the section of the service.
@@ -26,7 +32,24 @@ pub fn read(from: &mut Reader<'_>) -> Serving {
         helper: from.text("target_helper"),
         address: address.unwrap_or(Ipv4Addr::LOCALHOST.into()),
         ports,
+        port: from.integer("target_port"),
+        prefix: prefix(from),
+        control: from.integer("tgt_control_port"),
     }
+}
+
+/// It becomes a part of names of targets, which are words of commands.
+fn prefix(from: &mut Reader<'_>) -> String {
+    let prefix = from.text("target_prefix");
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '-');
+    let is_one = prefix.starts_with("iqn.") && prefix.len() <= LONGEST_PREFIX;
+    if !is_one || !prefix.chars().all(plain) {
+        from.refuse(
+            "target_prefix",
+            "must begin with iqn. and have letters, digits, '.', ':' and '-', 128 at most",
+        );
+    }
+    prefix
 }
 
 impl Serving {
@@ -37,7 +60,7 @@ impl Serving {
         Serving {
             helper: helper.unwrap_or_else(|| self.helper.clone()),
             address: address.unwrap_or(self.address),
-            ports: self.ports.clone(),
+            ..self.clone()
         }
     }
 
@@ -55,10 +78,15 @@ impl Serving {
                 address: self.address,
                 ports: self.ports.clone(),
             }),
+            "tgtadm" => Helper::Tgt(Tgt {
+                portal: SocketAddr::new(self.address, self.port),
+                prefix: self.prefix.clone(),
+                control: self.control,
+            }),
             other => {
                 from.refuse(
                     "target_helper",
-                    format!("'{other}' is not built: local and nbd are"),
+                    format!("'{other}' is not built: local, nbd and tgtadm are"),
                 );
                 Helper::Local
             }

@@ -16,7 +16,7 @@ use child::Abilities;
 use serde_json::{Value, json};
 use storage_daemon::{Limits, Listen, PROGRAM, Part, Running, Source, Wanted, measures};
 
-use super::{Grant, Result, Target, TargetError};
+use super::{Grant, Needs, Result, Target, TargetError};
 use crate::driver::Id;
 use crate::settings;
 
@@ -97,8 +97,11 @@ impl Target for Nbd {
         "nbd"
     }
 
-    fn ports(&self) -> Option<RangeInclusive<u16>> {
-        Some(self.ports.clone())
+    fn needs(&self) -> Needs {
+        Needs {
+            ports: Some(self.ports.clone()),
+            login: false,
+        }
     }
 
     async fn ensure(&self, grant: &Grant) -> Result<Value> {

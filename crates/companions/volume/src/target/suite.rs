@@ -8,17 +8,20 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Grant, Target, size_of};
+use super::{Grant, Login, Target, size_of};
 use crate::driver::Id;
 use crate::driver::suite::id;
+
+/// The initiator as which the client logs in.
+pub const INITIATOR: &str = "iqn.2026-01.suite:client";
 
 /// A megabyte.
 const MIB: u64 = 1 << 20;
 
 /// What the suite needs of a target that it does not know.
 pub struct Client {
-    /// The URL that QEMU opens, for a `connection_info`.
-    pub url: fn(&Value) -> String,
+    /// What QEMU opens (`--image-opts`), for a `connection_info`.
+    pub source: fn(&Value) -> String,
     /// Ends at once what serves an export, as a crash does.
     pub kill: Box<dyn Fn(Id) + Send + Sync>,
 }
@@ -36,6 +39,10 @@ pub fn grant(path: &Path, port: Option<u16>) -> Grant {
         read_only: false,
         token: Uuid::new_v4().simple().to_string(),
         port,
+        login: Some(Login {
+            initiator: INITIATOR.to_owned(),
+            password: "twelve-or-more".to_owned().into(),
+        }),
     }
 }
 
@@ -48,19 +55,26 @@ fn volume(folder: &Path) -> PathBuf {
     path
 }
 
-/// Whether a foreign client can do this to what a URL names.
-pub fn can(url: &str, command: &str) -> bool {
+/// Whether a foreign client can do this to a source.
+pub fn can(source: &str, command: &str) -> bool {
     let done = child::command("timeout")
-        .args(["20", "qemu-io", "-f", "raw", "-c", command, url])
+        .args(["20", "qemu-io", "-c", command, "--image-opts", source])
         .output()
         .expect("qemu-io runs");
     done.status.success()
 }
 
 /// The size that a foreign client sees; none: it does not reach the volume.
-pub fn seen_size(url: &str) -> Option<u64> {
+pub fn seen_size(source: &str) -> Option<u64> {
     let done = child::command("timeout")
-        .args(["20", "qemu-img", "info", "--output=json", "-f", "raw", url])
+        .args([
+            "20",
+            "qemu-img",
+            "info",
+            "--output=json",
+            "--image-opts",
+            source,
+        ])
         .output()
         .expect("qemu-img runs");
     let told: Value = serde_json::from_slice(&done.stdout).ok()?;
@@ -83,12 +97,12 @@ pub async fn run(target: &dyn Target, client: &Client, folder: &Path, ports: [Op
     }
     let info = target.ensure(&one).await.expect("served");
     assert_eq!(info, target.ensure(&one).await.expect("served again"));
-    let url = (client.url)(&info);
-    assert_eq!(seen_size(&url), Some(8 * MIB));
+    let first = (client.source)(&info);
+    assert_eq!(seen_size(&first), Some(8 * MIB));
     // `then` in the first bytes, and what a client writes is in the file.
-    assert!(can(&url, "read -P 0x74 0 1"));
-    assert!(can(&url, "write -P 0x5a 1M 4k"));
-    assert!(can(&url, "flush"));
+    assert!(can(&first, "read -P 0x74 0 1"));
+    assert!(can(&first, "write -P 0x5a 1M 4k"));
+    assert!(can(&first, "flush"));
     let mut bytes = [0; 4];
     let file = File::open(&path).expect("a file");
     file.read_exact_at(&mut bytes, MIB).expect("read");
@@ -97,7 +111,7 @@ pub async fn run(target: &dyn Target, client: &Client, folder: &Path, ports: [Op
     // A second one of the same volume, which ends without the first one.
     let second = target.ensure(&other).await.expect("served twice");
     assert_ne!(info["data"], second["data"], "names are never shared");
-    let second = (client.url)(&second);
+    let second = (client.source)(&second);
     assert!(can(&second, "read -P 0x5a 1M 4k"), "both see the same");
     let mut there = target.served().await.expect("listed");
     there.sort();
@@ -108,13 +122,13 @@ pub async fn run(target: &dyn Target, client: &Client, folder: &Path, ports: [Op
         target.ensure_gone(other.id).await.expect("gone");
     }
     assert!(!can(&second, "read 0 1"), "what ended opens nothing");
-    assert!(can(&url, "read -P 0x5a 1M 4k"), "the other one stays");
+    assert!(can(&first, "read -P 0x5a 1M 4k"), "the other one stays");
 
     // A crash: it is served again at the same place.
     (client.kill)(one.id);
-    assert!(!can(&url, "read 0 1"), "it is dead");
+    assert!(!can(&first, "read 0 1"), "it is dead");
     assert_eq!(info, target.ensure(&one).await.expect("served again"));
-    assert!(can(&url, "read -P 0x5a 1M 4k"));
+    assert!(can(&first, "read -P 0x5a 1M 4k"));
 
     // A larger file is offered so.
     let file = OpenOptions::new().write(true).open(&path);
@@ -124,7 +138,7 @@ pub async fn run(target: &dyn Target, client: &Client, folder: &Path, ports: [Op
         ..one
     };
     assert_eq!(info, target.ensure(&one).await.expect("served larger"));
-    assert_eq!(seen_size(&url), Some(16 * MIB));
+    assert_eq!(seen_size(&first), Some(16 * MIB));
 
     // The same, to be read alone.
     let read_only = Grant {
@@ -132,7 +146,7 @@ pub async fn run(target: &dyn Target, client: &Client, folder: &Path, ports: [Op
         ..one.clone()
     };
     target.ensure(&read_only).await.expect("served");
-    assert!(!can(&url, "write 0 4k"), "nobody writes to it");
+    assert!(!can(&first, "write 0 4k"), "nobody writes to it");
 
     // What is not there is not served.
     let missing = Grant {
@@ -143,6 +157,6 @@ pub async fn run(target: &dyn Target, client: &Client, folder: &Path, ports: [Op
     for id in [one.id, missing.id] {
         target.ensure_gone(id).await.expect("gone");
     }
-    assert!(!can(&url, "read 0 1"));
+    assert!(!can(&first, "read 0 1"));
     assert_eq!(target.served().await.expect("listed"), []);
 }

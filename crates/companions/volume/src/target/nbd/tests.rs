@@ -41,10 +41,13 @@ async fn daemons_keep_the_contract() {
     let target = target(folder.path());
     let places = target.folder.clone();
     let client = Client {
-        url: |info| {
+        source: |info| {
             let data = &info["data"];
             let export = data["export"].as_str().expect("a name");
-            format!("nbd://127.0.0.1:{}/{export}", data["port"])
+            format!(
+                "driver=raw,file.driver=nbd,file.host=127.0.0.1,file.port={},file.export={export}",
+                data["port"]
+            )
         },
         kill: Box::new(move |id| {
             let pid = fs::read_to_string(places.join(id.to_string()).join("pid"));
