@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::driver::file::FileDriver;
-use crate::driver::{Driver, Id};
-use crate::settings::{BackEnd, Helper, Settings};
+use crate::driver::lvm::{self, Lvm};
+use crate::driver::{Driver, DriverError, Id};
+use crate::settings::{BackEnd, Helper, Settings, Storage};
 use crate::target::local::Local;
 use crate::target::nbd::Nbd;
 use crate::target::tgt::Tgt;
@@ -63,11 +64,15 @@ pub enum Folders {
         #[source]
         source: std::io::Error,
     },
-    #[error(
-        "target_helper = {helper} needs the program {program}: install the Debian package {package}"
-    )]
+    #[error("the volume group {group} cannot be used; its pool of thin volumes is {group}-pool")]
+    Group {
+        group: String,
+        #[source]
+        source: DriverError,
+    },
+    #[error("{option} needs the program {program}: install the Debian package {package}")]
     Missing {
-        helper: &'static str,
+        option: &'static str,
         program: &'static str,
         package: &'static str,
     },
@@ -118,8 +123,8 @@ impl Backends {
             let reach = reach(settings, &one)?;
             all.push(Backend {
                 host: format!("{}@{}", settings.host, one.name),
+                driver: storage(settings, &one, driver)?,
                 settings: one,
-                driver: Arc::new(driver),
                 reach,
             });
         }
@@ -127,6 +132,23 @@ impl Backends {
             all,
             listed: !settings.backends.is_empty(),
         })
+    }
+
+    /// Those that keep volumes in a volume group find it.
+    ///
+    /// # Errors
+    /// One does not.
+    pub async fn check(&self) -> Result<(), Folders> {
+        for one in &self.all {
+            if let Storage::Lvm { group, .. } = &one.settings.storage {
+                let room = one.driver.capacity().await;
+                room.map_err(|source| Folders::Group {
+                    group: group.clone(),
+                    source,
+                })?;
+            }
+        }
+        Ok(())
     }
 
     /// All of them.
@@ -170,6 +192,23 @@ impl Backends {
     }
 }
 
+/// What keeps the volumes of a back end: the files, or a volume group beside their folder.
+fn storage(
+    settings: &Settings,
+    one: &BackEnd,
+    files: FileDriver,
+) -> Result<Arc<dyn Driver>, Folders> {
+    match &one.storage {
+        Storage::Files => Ok(Arc::new(files)),
+        Storage::Lvm { group, kind } => {
+            for program in lvm::PROGRAMS {
+                needs("volume_driver = lvm", program, "lvm2")?;
+            }
+            Ok(Arc::new(Lvm::new(group, *kind, settings.keep_free)))
+        }
+    }
+}
+
 /// What serves the volumes of a back end, with a folder of its own.
 fn reach(settings: &Settings, one: &BackEnd) -> Result<Reach, Folders> {
     let folder = settings.export_dir.join(&one.name);
@@ -179,11 +218,15 @@ fn reach(settings: &Settings, one: &BackEnd) -> Result<Reach, Folders> {
             return Ok(Reach::Local(local));
         }
         Helper::Nbd(nbd) => {
-            needs("nbd", storage_daemon::PROGRAM, "qemu-system-common")?;
+            needs(
+                "target_helper = nbd",
+                storage_daemon::PROGRAM,
+                "qemu-system-common",
+            )?;
             Nbd::open(&folder, nbd).map(|nbd| Arc::new(nbd) as Arc<dyn Target>)
         }
         Helper::Tgt(tgt) => {
-            needs("tgtadm", "tgtadm", "tgt")?;
+            needs("target_helper = tgtadm", "tgtadm", "tgt")?;
             Tgt::open(&folder, tgt).map(|tgt| Arc::new(tgt) as Arc<dyn Target>)
         }
     };
@@ -194,14 +237,14 @@ fn reach(settings: &Settings, one: &BackEnd) -> Result<Reach, Folders> {
 }
 
 fn needs(
-    helper: &'static str,
+    option: &'static str,
     program: &'static str,
     package: &'static str,
 ) -> Result<(), Folders> {
     match child::find(Path::new(program)) {
         Some(_) => Ok(()),
         None => Err(Folders::Missing {
-            helper,
+            option,
             program,
             package,
         }),
@@ -217,6 +260,7 @@ mod tests {
             name: (*name).to_owned(),
             pool: (*name).to_uppercase(),
             volume_dir: (*folder).to_owned(),
+            storage: Storage::Files,
             helper: Helper::Local,
             over_subscription: 100,
             reserved_percentage: 0,

@@ -10,6 +10,7 @@
 //! - a snapshot, a clone and a copy depend on nothing: their origin may be written, extended and deleted.
 
 pub mod file;
+pub mod lvm;
 pub(crate) mod sparse;
 #[cfg(test)]
 pub(crate) mod suite;

@@ -32,6 +32,22 @@ const OPTIONS: &[Opt] = &[
         "Several back ends of files on this host: names of sections, one for each. When empty there is one, that of `volume_dir` and `volume_backend_name`.",
     ),
     Opt::text(
+        "volume_driver",
+        "file",
+        "What keeps volumes: `file`, sparse files of `volume_dir`; `lvm`, logical volumes of `volume_group`, which need a `target_helper` other than `local`.",
+    ),
+    Opt::text(
+        "volume_group",
+        "cinder-volumes",
+        "The volume group of LVM, with `volume_driver = lvm`.",
+    ),
+    Opt::choice(
+        "lvm_type",
+        &["thin", "default"],
+        "thin",
+        "How logical volumes are made: `thin`, in the pool `GROUP-pool`, which exists; `default`, whole.",
+    ),
+    Opt::text(
         "target_helper",
         "local",
         "How hosts reach volumes: `local`, hosts of this machine open the files; `nbd`, each is served by a storage daemon of QEMU; `tgtadm`, by iSCSI, with a password of its own (CHAP).",
@@ -167,6 +183,22 @@ const BACK_END: &[Opt] = &[
         "Name of its pool, as in `HOST@BACKEND#POOL`; extra specs of types name it. The section's name when empty.",
     ),
     Opt::text(
+        "volume_driver",
+        "",
+        "What keeps its volumes; that of `[volume]` when empty. With `lvm`, images lie in `volume_dir` while volumes are made of them.",
+    ),
+    Opt::text(
+        "volume_group",
+        "",
+        "Its volume group of LVM; that of `[volume]` when empty.",
+    ),
+    Opt::choice(
+        "lvm_type",
+        &["thin", "default"],
+        "",
+        "How its logical volumes are made; as `[volume]` says when empty.",
+    ),
+    Opt::text(
         "target_helper",
         "",
         "How hosts reach its volumes; that of `[volume]` when empty.",
@@ -210,7 +242,7 @@ impl Section for Settings {
         let over_subscription = percent(from.float("max_over_subscription_ratio"));
         let reserved_percentage = from.integer("reserved_percentage");
         let serving = serving::read(from);
-        let helper = serving.helper(from);
+        let (storage, helper) = (serving.storage(from), serving.helper(from));
         let backends = back_ends(from, &serving, over_subscription, reserved_percentage);
         Settings {
             connection: from.optional("connection"),
@@ -221,6 +253,7 @@ impl Section for Settings {
             also_hosts: Vec::new(),
             backend: from.text("volume_backend_name"),
             backends,
+            storage,
             helper,
             zone: from.text("storage_availability_zone"),
             default_zone: from.optional("default_availability_zone"),
@@ -296,13 +329,15 @@ fn back_ends(
             if volume_dir.as_os_str().is_empty() {
                 section.refuse("volume_dir", "must be the folder of this back end's files");
             }
+            let serving = serving.within(section);
             let ratio = section.optional_float("max_over_subscription_ratio");
             let percentage = section.optional_integer("reserved_percentage");
             BackEnd {
                 pool: pool.unwrap_or_else(|| name.clone()),
                 name: name.clone(),
                 volume_dir,
-                helper: serving.within(section).helper(section),
+                storage: serving.storage(section),
+                helper: serving.helper(section),
                 over_subscription: ratio.map_or(over_subscription, percent),
                 reserved_percentage: percentage.unwrap_or(reserved),
             }
@@ -322,7 +357,7 @@ mod tests {
     use settings::section;
 
     use super::*;
-    use crate::settings::{Helper, Nbd};
+    use crate::settings::{Helper, LvmType, Nbd, Storage};
 
     fn read(text: &str) -> Result<Settings, String> {
         let all = settings::Settings::from_text(text, &[section::<Settings>()]);
@@ -370,6 +405,18 @@ mod tests {
         assert_eq!(all[0].helper, Helper::Nbd(nbd));
         assert_eq!(all[1].helper, Helper::Local);
         assert_eq!(Settings::default().helper, Helper::Local);
+        let lvm = "[volume]\ntarget_helper = tgtadm\nlvm_type = default\n\
+            volume_driver = cinder.volume.drivers.lvm.LVMVolumeDriver\n";
+        let lvm = read(lvm).expect("reads");
+        let thick = Storage::Lvm {
+            group: "cinder-volumes".to_owned(),
+            kind: LvmType::Thick,
+        };
+        assert_eq!(lvm.storage, thick);
+        let Helper::Tgt(tgt) = lvm.helper else {
+            panic!("{:?}", lvm.helper);
+        };
+        assert_eq!(tgt.portal.to_string(), "127.0.0.1:3260");
     }
 
     #[test]
@@ -397,8 +444,20 @@ mod tests {
                 "has no effect beside enabled_backends",
             ),
             (
-                "[fast]\nvolume_driver = lvm\n[volume]\nenabled_backends = fast\n",
+                "[fast]\nvolume_drivers = lvm\n[volume]\nenabled_backends = fast\n",
                 "there is no such option",
+            ),
+            (
+                "[volume]\nenabled_backends = fast\nvolume_driver = rbd\n",
+                "'rbd' is not built: file and lvm are",
+            ),
+            (
+                "[volume]\nenabled_backends = fast\nvolume_driver = lvm\n",
+                "must be nbd or tgtadm beside volume_driver = lvm",
+            ),
+            (
+                "[volume]\nenabled_backends = fast\nvolume_driver = lvm\ntarget_helper = nbd\nvolume_group = a/b\n",
+                "must be the name of a volume group",
             ),
             (
                 "[volume]\nenabled_backends = fast\ntarget_helper = lioadm\n",

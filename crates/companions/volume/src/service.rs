@@ -59,6 +59,7 @@ impl Volumes {
     /// Database, folders or policy cannot be used.
     pub async fn open(db: Database, settings: Settings) -> Result<Self, OpenError> {
         let backends = Backends::open(&settings)?;
+        backends.check().await?;
         db.apply(&HISTORY).await?;
         let policy = Policy::load(&policy::TABLES, settings.policy_file.as_deref())?;
         let core = Core {

@@ -27,6 +27,8 @@ pub struct Settings {
     pub backend: String,
     /// Several back ends of this host [enabled_backends]; none: one of `volume_dir` and `backend`.
     pub backends: Vec<BackEnd>,
+    /// What keeps the volumes of the one back end, where `backends` is empty [volume_driver].
+    pub storage: Storage,
     /// How hosts reach the volumes of the one back end, where `backends` is empty [target_helper].
     pub helper: Helper,
     /// The zone of this host's back ends [storage_availability_zone].
@@ -64,13 +66,33 @@ pub struct BackEnd {
     pub name: String,
     /// The name of its one pool, which extra specs of types name [volume_backend_name].
     pub pool: String,
-    /// Folder of its volumes' files.
+    /// Folder of its volumes' files; with LVM, of images while volumes are made of them.
     pub volume_dir: PathBuf,
+    /// What keeps its volumes [volume_driver].
+    pub storage: Storage,
     /// How hosts reach its volumes [target_helper].
     pub helper: Helper,
     /// In percent [max_over_subscription_ratio].
     pub over_subscription: u64,
     pub reserved_percentage: u64,
+}
+
+/// What keeps volumes [volume_driver].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Storage {
+    /// Files of a folder.
+    Files,
+    /// Logical volumes of a volume group [volume_group].
+    Lvm { group: String, kind: LvmType },
+}
+
+/// How logical volumes are made [lvm_type].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LvmType {
+    /// In a pool, by blocks as they are written.
+    Thin,
+    /// Whole.
+    Thick,
 }
 
 /// How hosts reach volumes [target_helper].
@@ -122,6 +144,7 @@ impl Settings {
                 name: self.backend.clone(),
                 pool: self.backend.clone(),
                 volume_dir: self.volume_dir.clone(),
+                storage: self.storage.clone(),
                 helper: self.helper.clone(),
                 over_subscription: self.over_subscription,
                 reserved_percentage: self.reserved_percentage,

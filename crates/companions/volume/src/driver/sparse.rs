@@ -75,7 +75,7 @@ pub fn next_data(file: &File, at: u64, size: u64) -> io::Result<Option<(u64, u64
 }
 
 /// Copies within the kernel where it can.
-fn copy_range(from: &File, to: &File, begin: u64, end: u64) -> io::Result<()> {
+pub fn copy_range(from: &File, to: &File, begin: u64, end: u64) -> io::Result<()> {
     let (mut from, mut to) = (from, to);
     from.seek(SeekFrom::Start(begin))?;
     to.seek(SeekFrom::Start(begin))?;

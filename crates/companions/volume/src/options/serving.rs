@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use settings::Reader;
 
-use crate::settings::{Helper, Nbd, Tgt};
+use crate::settings::{Helper, LvmType, Nbd, Storage, Tgt};
 
 /// Names of targets have 223 bytes, of which two ids take 81.
 const LONGEST_PREFIX: usize = 128;
@@ -19,6 +19,9 @@ pub struct Serving {
     port: u16,
     prefix: String,
     control: u16,
+    driver: String,
+    group: String,
+    kind: String,
 }
 
 /// Reads the section of the service.
@@ -35,6 +38,9 @@ pub fn read(from: &mut Reader<'_>) -> Serving {
         port: from.integer("target_port"),
         prefix: prefix(from),
         control: from.integer("tgt_control_port"),
+        driver: from.text("volume_driver"),
+        group: from.text("volume_group"),
+        kind: from.text("lvm_type"),
     }
 }
 
@@ -57,10 +63,56 @@ impl Serving {
     pub fn within(&self, section: &mut Reader<'_>) -> Self {
         let helper = section.optional("target_helper");
         let address: Option<IpAddr> = section.parsed("target_ip_address");
+        let driver = section.optional("volume_driver");
+        let group = section.optional("volume_group");
+        let kind = section.optional("lvm_type");
         Serving {
+            driver: driver.unwrap_or_else(|| self.driver.clone()),
+            group: group.unwrap_or_else(|| self.group.clone()),
+            kind: kind.unwrap_or_else(|| self.kind.clone()),
             helper: helper.unwrap_or_else(|| self.helper.clone()),
             address: address.unwrap_or(self.address),
             ..self.clone()
+        }
+    }
+
+    /// What keeps the volumes. Cinder's other drivers are refused.
+    pub fn storage(&self, from: &mut Reader<'_>) -> Storage {
+        /// The longest name of a group that leaves room for those of volumes: LVM has 127 bytes for both.
+        const LONGEST: usize = 32;
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '+');
+        match self.driver.as_str() {
+            "file" => Storage::Files,
+            "lvm" | "cinder.volume.drivers.lvm.LVMVolumeDriver" => {
+                let begins = |c: char| c.is_ascii_alphanumeric();
+                let is_name = self.group.starts_with(begins) && self.group.len() <= LONGEST;
+                if !is_name || !self.group.chars().all(plain) {
+                    from.refuse(
+                        "volume_group",
+                        "must be the name of a volume group, of at most 32 bytes",
+                    );
+                }
+                if self.helper == "local" {
+                    from.refuse(
+                        "target_helper",
+                        "must be nbd or tgtadm beside volume_driver = lvm: hosts open no devices",
+                    );
+                }
+                Storage::Lvm {
+                    group: self.group.clone(),
+                    kind: match self.kind.as_str() {
+                        "default" => LvmType::Thick,
+                        _ => LvmType::Thin,
+                    },
+                }
+            }
+            other => {
+                from.refuse(
+                    "volume_driver",
+                    format!("'{other}' is not built: file and lvm are"),
+                );
+                Storage::Files
+            }
         }
     }
 

@@ -20,7 +20,7 @@ use crate::db::store;
 use crate::driver::{Driver, Part, Snapshot, Source};
 use crate::migrations::HISTORY;
 use crate::policy;
-use crate::settings::{BackEnd, Helper, Settings};
+use crate::settings::{BackEnd, Helper, Settings, Storage};
 use crate::shared::Core;
 use crate::tables::{
     AttachStatus, SnapshotStatus, Status, attachment, snapshot, volume, volume_type,
@@ -43,6 +43,7 @@ async fn stages() -> Vec<Stage> {
             name: name.to_owned(),
             pool: name.to_uppercase(),
             volume_dir: folder.path().join(name),
+            storage: Storage::Files,
             helper: Helper::Local,
             over_subscription: 2000,
             reserved_percentage: 0,

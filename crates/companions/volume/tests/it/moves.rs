@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use volume::{BackEnd, EventSink, Helper, NotReplaced, Settings, SinkError};
+use volume::{BackEnd, EventSink, Helper, NotReplaced, Settings, SinkError, Storage};
 use workflow::testing::{found, until};
 
 use crate::{ADMIN, ALICE, Answer, BOB, Cinder, SERVICE};
@@ -20,6 +20,7 @@ fn two(settings: &mut Settings) {
         name: name.to_owned(),
         pool: pool.to_owned(),
         volume_dir: beside.with_file_name(name),
+        storage: Storage::Files,
         helper: Helper::Local,
         over_subscription,
         reserved_percentage: 0,
