@@ -1,6 +1,7 @@
 //! What a daemon is confined by. It reads what its clients and the volume's server send, so it gets a file tree with programs
 //! and its volume alone; it has the machine's network, which is what it is for.
 
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use child::{Abilities, Access, Limit, Measures, Root, User};
@@ -27,7 +28,7 @@ pub struct Part {
 /// The confinement that this machine can give: as this user (none: as ours), in a tree with programs and these parts.
 ///
 /// # Errors
-/// A path cannot be made absolute.
+/// A path cannot be made absolute, or a part is not there.
 pub fn measures(
     abilities: &Abilities,
     user: Option<u32>,
@@ -50,9 +51,11 @@ pub fn measures(
     root.add_existing(system, Access::Read)?;
     root.add_existing(DEVICES, Access::Device)?;
     for part in parts {
-        let access = match part.writable {
-            true => Access::Write,
-            false => Access::Read,
+        let is_device = part.path.metadata()?.file_type().is_block_device();
+        let access = match (is_device, part.writable) {
+            (true, _) => Access::Device,
+            (false, true) => Access::Write,
+            (false, false) => Access::Read,
         };
         root.add(&part.path, access)?;
     }

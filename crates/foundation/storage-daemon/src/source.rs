@@ -22,6 +22,8 @@ const REQUEST: u64 = 30;
 pub enum Source {
     /// A raw file of this machine.
     File { path: PathBuf },
+    /// A block device directly in `/dev`, as `/dev/dm-0`.
+    Device { path: PathBuf },
     /// An export of an NBD server.
     Nbd {
         host: String,
@@ -78,6 +80,10 @@ impl Source {
     pub(crate) fn node(&self, read_only: bool) -> Node {
         let (driver, mut value, secret) = match self {
             Self::File { path } => ("file", json!({"filename": path.to_string_lossy()}), None),
+            Self::Device { path } => {
+                let value = json!({"filename": path.to_string_lossy()});
+                ("host_device", value, None)
+            }
             Self::Nbd { host, port, export } => {
                 let server = json!({"type": "inet", "host": host, "port": port.to_string()});
                 let value =

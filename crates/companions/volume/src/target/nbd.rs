@@ -8,7 +8,7 @@ use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -68,9 +68,18 @@ impl Nbd {
     }
 
     async fn start(&self, grant: &Grant, port: u16) -> Result<Running> {
+        // Logical volumes are links to devices.
+        let opened = grant.path.canonicalize().and_then(|path| {
+            let is_device = path.metadata()?.file_type().is_block_device();
+            Ok((path, is_device))
+        });
+        let (path, is_device) = opened.map_err(|error| {
+            TargetError::Failed(format!("{} cannot be used: {error}", grant.path.display()))
+        })?;
         let wanted = Wanted {
-            source: Source::File {
-                path: grant.path.clone(),
+            source: match is_device {
+                true => Source::Device { path: path.clone() },
+                false => Source::File { path: path.clone() },
             },
             read_only: grant.read_only,
             export: grant.token.clone(),
@@ -78,7 +87,7 @@ impl Nbd {
             connections: CONNECTIONS,
         };
         let part = Part {
-            path: grant.path.clone(),
+            path,
             writable: !grant.read_only,
         };
         let measures = measures(&self.abilities, None, &PROGRAMS.map(PathBuf::from), &[part]);

@@ -27,6 +27,16 @@ fn free() -> (TcpListener, u16) {
     (listener, port)
 }
 
+/// What QEMU opens.
+fn source(info: &Value) -> String {
+    let data = &info["data"];
+    let export = data["export"].as_str().expect("a name");
+    format!(
+        "driver=raw,file.driver=nbd,file.host=127.0.0.1,file.port={},file.export={export}",
+        data["port"]
+    )
+}
+
 fn target(folder: &Path) -> Nbd {
     let settings = settings::Nbd::default();
     Nbd::open(&folder.join("exports"), &settings).expect("opens")
@@ -41,14 +51,7 @@ async fn daemons_keep_the_contract() {
     let target = target(folder.path());
     let places = target.folder.clone();
     let client = Client {
-        source: |info| {
-            let data = &info["data"];
-            let export = data["export"].as_str().expect("a name");
-            format!(
-                "driver=raw,file.driver=nbd,file.host=127.0.0.1,file.port={},file.export={export}",
-                data["port"]
-            )
-        },
+        source,
         kill: Box::new(move |id| {
             let pid = fs::read_to_string(places.join(id.to_string()).join("pid"));
             let pid = pid.expect("a number").trim().parse().expect("a number");
@@ -79,4 +82,51 @@ async fn a_port_that_another_program_has_is_told() {
     let refused = target.ensure(&suite::grant(&file, None)).await;
     let refused = refused.expect_err("refused");
     assert!(refused.to_string().contains("has no port"), "{refused}");
+}
+
+/// A loop device, which goes with the test.
+struct Loop(String);
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let gone = child::command("losetup").args(["-d", &self.0]).status();
+        assert!(gone.expect("losetup runs").success());
+    }
+}
+
+#[tokio::test]
+async fn a_device_is_served_as_a_file_is() {
+    if !is_able() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("file");
+    fs::write(&file, [7; 1 << 20]).expect("written");
+    let made = child::command("losetup")
+        .args(["-f", "--show"])
+        .arg(&file)
+        .output();
+    let device = match made {
+        Ok(said) if said.status.success() => {
+            Loop(String::from_utf8_lossy(&said.stdout).trim().to_owned())
+        }
+        _ => {
+            skips::skip("there are no loop devices");
+            return;
+        }
+    };
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(&device.0, &link).expect("linked");
+    let target = target(folder.path());
+    let (held, port) = free();
+    drop(held);
+    let grant = suite::grant(&link, Some(port));
+    let info = target.ensure(&grant).await.expect("served");
+    let source = source(&info);
+    assert_eq!(suite::seen_size(&source), Some(1 << 20));
+    assert!(suite::can(&source, "read -P 7 0 4k"));
+    assert!(suite::can(&source, "write -P 9 4k 4k"));
+    assert!(suite::can(&source, "read -P 9 4k 4k"));
+    target.ensure_gone(grant.id).await.expect("gone");
+    assert!(!suite::can(&source, "read 0 4k"));
 }
