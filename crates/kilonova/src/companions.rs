@@ -88,6 +88,11 @@ pub trait Configured: Send + Sync {
         Vec::new()
     }
 
+    /// What its settings need of the machine: option, program, and the Debian package that has it.
+    fn programs(&self) -> Vec<(&'static str, &'static str, &'static str)> {
+        Vec::new()
+    }
+
     /// Opens it, and brings the tables of its database up to date.
     ///
     /// # Errors

@@ -85,6 +85,14 @@ pub async fn run(config: &Config) -> Result<bool> {
         };
         say(found.is_some(), what);
     }
+    for (option, program, package) in config.companions().flat_map(|one| one.programs()) {
+        let found = find(program);
+        let what = match &found {
+            Some(path) => format!("{program}, for {option}: {path}"),
+            None => format!("{program}, for {option}: install the Debian package {package}"),
+        };
+        say(found.is_some(), what);
+    }
     let places = network::places(config);
     let range = match config.demo.external_cidr {
         Some(range) => Ok((range, None)),

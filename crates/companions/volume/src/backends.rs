@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::driver::file::FileDriver;
-use crate::driver::lvm::{self, Lvm};
+use crate::driver::lvm::Lvm;
 use crate::driver::{Driver, DriverError, Id};
-use crate::settings::{BackEnd, Helper, Settings, Storage};
+use crate::settings::{BackEnd, Helper, Program, Settings, Storage};
 use crate::target::local::Local;
 use crate::target::nbd::Nbd;
 use crate::target::tgt::Tgt;
@@ -70,11 +70,13 @@ pub enum Folders {
         #[source]
         source: DriverError,
     },
-    #[error("{option} needs the program {program}: install the Debian package {package}")]
-    Missing {
-        option: &'static str,
-        program: &'static str,
-        package: &'static str,
+    #[error("{} needs the program {}: install the Debian package {}", .0.option, .0.program, .0.package)]
+    Missing(&'static Program),
+    #[error("the back ends {one} and {other} of enabled_backends have one volume group: {group}")]
+    SharedGroup {
+        one: String,
+        other: String,
+        group: String,
     },
     #[error(
         "the back ends {one} and {other} of enabled_backends share files: {} is the folder of both, or within the other's",
@@ -101,8 +103,15 @@ impl Backends {
     /// One cannot be used, or two share files.
     pub fn open(settings: &Settings) -> Result<Self, Folders> {
         let mut folders: Vec<(PathBuf, String)> = Vec::new();
-        let mut all = Vec::new();
+        let mut all: Vec<Backend> = Vec::new();
         for one in settings.back_ends() {
+            let lacks = one.programs().find(|needed| {
+                let found = child::find(Path::new(needed.program));
+                found.is_none()
+            });
+            if let Some(lacks) = lacks {
+                return Err(Folders::Missing(lacks));
+            }
             let opened = FileDriver::open(&one.volume_dir, settings.keep_free);
             let driver = opened.map_err(|source| Folders::Unusable {
                 folder: one.volume_dir.clone(),
@@ -120,10 +129,20 @@ impl Backends {
                 });
             }
             folders.push((root, one.name.clone()));
+            if let Storage::Lvm { group, .. } = &one.storage {
+                let same = |other: &&Backend| matches!(&other.settings.storage, Storage::Lvm { group: theirs, .. } if theirs == group);
+                if let Some(other) = all.iter().find(same) {
+                    return Err(Folders::SharedGroup {
+                        one: one.name,
+                        other: other.settings.name.clone(),
+                        group: group.clone(),
+                    });
+                }
+            }
             let reach = reach(settings, &one)?;
             all.push(Backend {
                 host: format!("{}@{}", settings.host, one.name),
-                driver: storage(settings, &one, driver)?,
+                driver: storage(settings, &one, driver),
                 settings: one,
                 reach,
             });
@@ -193,19 +212,10 @@ impl Backends {
 }
 
 /// What keeps the volumes of a back end: the files, or a volume group beside their folder.
-fn storage(
-    settings: &Settings,
-    one: &BackEnd,
-    files: FileDriver,
-) -> Result<Arc<dyn Driver>, Folders> {
+fn storage(settings: &Settings, one: &BackEnd, files: FileDriver) -> Arc<dyn Driver> {
     match &one.storage {
-        Storage::Files => Ok(Arc::new(files)),
-        Storage::Lvm { group, kind } => {
-            for program in lvm::PROGRAMS {
-                needs("volume_driver = lvm", program, "lvm2")?;
-            }
-            Ok(Arc::new(Lvm::new(group, *kind, settings.keep_free)))
-        }
+        Storage::Files => Arc::new(files),
+        Storage::Lvm { group, kind } => Arc::new(Lvm::new(group, *kind, settings.keep_free)),
     }
 }
 
@@ -217,18 +227,8 @@ fn reach(settings: &Settings, one: &BackEnd) -> Result<Reach, Folders> {
             let local = Local::new(&settings.host, &settings.also_hosts);
             return Ok(Reach::Local(local));
         }
-        Helper::Nbd(nbd) => {
-            needs(
-                "target_helper = nbd",
-                storage_daemon::PROGRAM,
-                "qemu-system-common",
-            )?;
-            Nbd::open(&folder, nbd).map(|nbd| Arc::new(nbd) as Arc<dyn Target>)
-        }
-        Helper::Tgt(tgt) => {
-            needs("target_helper = tgtadm", "tgtadm", "tgt")?;
-            Tgt::open(&folder, tgt).map(|tgt| Arc::new(tgt) as Arc<dyn Target>)
-        }
+        Helper::Nbd(nbd) => Nbd::open(&folder, nbd).map(|nbd| Arc::new(nbd) as Arc<dyn Target>),
+        Helper::Tgt(tgt) => Tgt::open(&folder, tgt).map(|tgt| Arc::new(tgt) as Arc<dyn Target>),
     };
     match target {
         Ok(target) => Ok(Reach::Target(target)),
@@ -236,24 +236,10 @@ fn reach(settings: &Settings, one: &BackEnd) -> Result<Reach, Folders> {
     }
 }
 
-fn needs(
-    option: &'static str,
-    program: &'static str,
-    package: &'static str,
-) -> Result<(), Folders> {
-    match child::find(Path::new(program)) {
-        Some(_) => Ok(()),
-        None => Err(Folders::Missing {
-            option,
-            program,
-            package,
-        }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::LvmType;
 
     fn listed(folders: &[(&str, &Path)]) -> Settings {
         let backends = folders.iter().map(|(name, folder)| BackEnd {
@@ -297,6 +283,29 @@ mod tests {
         for host in [Some("here@file#file"), Some("elsewhere@file#file"), None] {
             let of = all.of(host).map(Backend::pool_name);
             assert_eq!(of.as_deref(), Ok("here@file#file"));
+        }
+    }
+
+    #[test]
+    fn a_back_end_names_the_programs_that_it_needs() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut settings = listed(&[("a", folder.path())]);
+        let needs = |settings: &Settings| {
+            let all = settings.backends[0].programs().map(|one| one.program);
+            all.collect::<Vec<_>>()
+        };
+        assert_eq!(needs(&settings), [""; 0]);
+        settings.backends[0].helper = Helper::Nbd(Default::default());
+        assert_eq!(needs(&settings), ["qemu-storage-daemon"]);
+        settings.backends[0].storage = Storage::Lvm {
+            group: "group".to_owned(),
+            kind: LvmType::Thin,
+        };
+        assert_eq!(needs(&settings).len(), 8);
+        if child::find(Path::new("lvs")).is_none() {
+            let opened = Backends::open(&settings).err().expect("refused");
+            let said = opened.to_string();
+            assert!(said.contains("install the Debian package lvm2"), "{said}");
         }
     }
 

@@ -49,7 +49,7 @@ mod work;
 
 use std::sync::Arc;
 
-pub use self::settings::{BackEnd, Helper, Limits, LvmType, Nbd, Settings, Storage, Tgt};
+pub use self::settings::{BackEnd, Helper, Limits, LvmType, Nbd, Program, Settings, Storage, Tgt};
 pub use backends::Folders;
 pub use bodies::bodies;
 pub use fault::Fault;

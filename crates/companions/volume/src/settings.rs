@@ -153,6 +153,66 @@ impl Settings {
     }
 }
 
+/// A program that a setting needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Program {
+    /// As in a file of settings.
+    pub option: &'static str,
+    pub program: &'static str,
+    /// The Debian package.
+    pub package: &'static str,
+}
+
+const fn lvm(program: &'static str) -> Program {
+    Program {
+        option: "volume_driver = lvm",
+        program,
+        package: "lvm2",
+    }
+}
+
+const LVM: [Program; 7] = [
+    lvm("lvchange"),
+    lvm("lvcreate"),
+    lvm("lvextend"),
+    lvm("lvremove"),
+    lvm("lvrename"),
+    lvm("lvs"),
+    lvm("vgs"),
+];
+
+const NBD: [Program; 1] = [Program {
+    option: "target_helper = nbd",
+    program: storage_daemon::PROGRAM,
+    package: "qemu-system-common",
+}];
+
+const TGT: [Program; 2] = [tgt("tgtadm"), tgt("tgtd")];
+
+const fn tgt(program: &'static str) -> Program {
+    Program {
+        option: "target_helper = tgtadm",
+        program,
+        package: "tgt",
+    }
+}
+
+impl BackEnd {
+    /// The programs that it needs.
+    pub fn programs(&self) -> impl Iterator<Item = &'static Program> + use<> {
+        let storage: &'static [Program] = match self.storage {
+            Storage::Files => &[],
+            Storage::Lvm { .. } => &LVM,
+        };
+        let target: &'static [Program] = match self.helper {
+            Helper::Local => &[],
+            Helper::Nbd(_) => &NBD,
+            Helper::Tgt(_) => &TGT,
+        };
+        storage.iter().chain(target)
+    }
+}
+
 /// What a project may have; a negative number is without limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

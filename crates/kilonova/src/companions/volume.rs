@@ -55,6 +55,17 @@ impl Configured for Chosen {
         folders.map(|one| one.volume_dir).collect()
     }
 
+    fn programs(&self) -> Vec<(&'static str, &'static str, &'static str)> {
+        let back_ends = self.0.back_ends().into_iter();
+        let needed = back_ends.flat_map(|one| one.programs());
+        let mut all: Vec<_> = needed
+            .map(|one| (one.option, one.program, one.package))
+            .collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     async fn open(&self, place: &Place<'_>) -> Result<Arc<dyn Companion>> {
         let db = place.database(ROW.name).await?;
         let hosts = place.config.host_names()?;

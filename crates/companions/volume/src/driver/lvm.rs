@@ -14,8 +14,6 @@ mod command;
 #[cfg(test)]
 mod tests;
 
-pub use command::PROGRAMS;
-
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;

@@ -13,11 +13,6 @@ use crate::driver::{Capacity, DriverError, Result};
 /// The longest that a program may take: it writes some metadata.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Programs that are used.
-pub const PROGRAMS: [&str; 7] = [
-    "lvchange", "lvcreate", "lvextend", "lvremove", "lvrename", "lvs", "vgs",
-];
-
 /// A volume group, and how it is changed.
 #[derive(Debug, Clone)]
 pub struct Commands {
