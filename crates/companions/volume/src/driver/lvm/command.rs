@@ -39,7 +39,7 @@ struct LvRow {
     lv_name: String,
     lv_size: String,
     lv_tags: String,
-    segtype: String,
+    lv_attr: String,
     #[serde(default)]
     data_percent: String,
 }
@@ -105,7 +105,7 @@ impl Commands {
     /// What a program refused, by its words.
     fn refused(&self, program: &str, words: &str) -> DriverError {
         let words = words.trim();
-        if words.contains("insufficient free space") || words.contains("free extents") {
+        if words.to_lowercase().contains("insufficient") {
             return DriverError::Full(self.devices.clone());
         }
         if words.contains("Failed to find logical volume") {
@@ -139,7 +139,7 @@ impl Commands {
     }
 
     async fn lvs(&self) -> Result<Vec<LvRow>> {
-        let columns = "lv_name,lv_size,lv_tags,segtype,data_percent";
+        let columns = "lv_name,lv_size,lv_tags,lv_attr,data_percent";
         self.rows("lvs", "lv", columns, &self.group).await
     }
 
@@ -209,7 +209,8 @@ fn listed(row: LvRow) -> Result<Listed> {
     Ok(Listed {
         size: number("lvs", &row.lv_size)?,
         grew: grew.map(|bytes| number("lvs", bytes)).transpose()?,
-        is_pool: row.segtype == "thin-pool",
+        // The first of the letters says what it is.
+        is_pool: row.lv_attr.starts_with('t'),
         name: row.lv_name,
     })
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What the programs of LVM do that the driver uses, to files instead of devices."""
-import argparse, json, os, shutil, sys
+import argparse, json, os, subprocess, sys
 
 program = os.path.basename(sys.argv[0])
 root = os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[0])))
@@ -88,7 +88,7 @@ if program == "lvcreate":
         if "thin" not in tags(origin) or a.k != "n":
             fail("snapshots here are thin, and active")
         new(a.n, os.path.getsize(device(origin)), True)
-        shutil.copyfile(device(origin), device(a.n))
+        subprocess.run(["cp", "--sparse=always", device(origin), device(a.n)], check=True)
     elif a.T:
         if a.T != "group/group-pool" or a.L or a.of:
             fail("no such pool")
@@ -135,7 +135,7 @@ else:
     if program == "vgs":
         kind, rows = "vg", [{"vg_name": "group", "vg_size": room, "vg_free": str(free())}]
     else:
-        pool = {"lv_name": "group-pool", "lv_size": room, "lv_tags": "", "segtype": "thin-pool", "data_percent": "12.50"}
+        pool = {"lv_name": "group-pool", "lv_size": room, "lv_tags": "", "lv_attr": "twi-aotz--", "data_percent": "12.50"}
         kind, rows = "lv", [pool]
         for name in sorted(os.listdir(devices)):
             of = tags(name)
@@ -143,7 +143,7 @@ else:
                 "lv_name": name,
                 "lv_size": str(os.path.getsize(device(name))),
                 "lv_tags": ",".join(t for t in of if t != "thin"),
-                "segtype": "thin" if "thin" in of else "linear",
+                "lv_attr": "Vwi-a-tz--" if "thin" in of else "-wi-a-----",
                 "data_percent": "0.00" if "thin" in of else "",
             })
     rows = [{column: row[column] for column in a.o.split(",")} for row in rows]
