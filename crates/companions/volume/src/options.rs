@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use settings::{Named, Opt, Reader, Section, common};
 
-use crate::settings::{BackEnd, Limits, Settings};
+use crate::settings::{BackEnd, Helper, Limits, Settings, Storage};
 use serving::Serving;
 
 const OPTIONS: &[Opt] = &[
@@ -29,7 +29,7 @@ const OPTIONS: &[Opt] = &[
     Opt::list(
         "enabled_backends",
         "",
-        "Several back ends of files on this host: names of sections, one for each. When empty there is one, that of `volume_dir` and `volume_backend_name`.",
+        "Several back ends on this host: names of sections, one for each. When empty there is one, that of `volume_dir` and `volume_backend_name`.",
     ),
     Opt::text(
         "volume_driver",
@@ -230,7 +230,7 @@ impl Section for Settings {
     const ABOUT: &'static str = "The embedded volume service.";
     const NAMED: Option<Named> = Some(Named {
         by: "enabled_backends",
-        about: "One of several back ends of files.",
+        about: "One of several back ends.",
         options: BACK_END,
     });
 
@@ -242,8 +242,12 @@ impl Section for Settings {
         let over_subscription = percent(from.float("max_over_subscription_ratio"));
         let reserved_percentage = from.integer("reserved_percentage");
         let serving = serving::read(from);
-        let (storage, helper) = (serving.storage(from), serving.helper(from));
         let backends = back_ends(from, &serving, over_subscription, reserved_percentage);
+        // Where there are several, each has its own.
+        let (storage, helper) = match backends.is_empty() {
+            true => (serving.storage(from), serving.helper(from)),
+            false => (Storage::Files, Helper::Local),
+        };
         Settings {
             connection: from.optional("connection"),
             volume_dir: from.path("volume_dir"),
@@ -357,7 +361,7 @@ mod tests {
     use settings::section;
 
     use super::*;
-    use crate::settings::{Helper, LvmType, Nbd, Storage};
+    use crate::settings::{LvmType, Nbd};
 
     fn read(text: &str) -> Result<Settings, String> {
         let all = settings::Settings::from_text(text, &[section::<Settings>()]);

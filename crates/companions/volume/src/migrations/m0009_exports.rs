@@ -27,5 +27,5 @@ const EXPORTS: Table = Table::new(
 )
 .indexes(&[
     index("ix_exports_volume_id", &["volume_id"]),
-    unique("ux_exports_machine_port", &["machine", "port"]),
+    unique("uq_exports_machine_port", &["machine", "port"]),
 ]);
