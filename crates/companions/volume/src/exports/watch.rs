@@ -40,7 +40,7 @@ pub async fn look(core: &Core, before: &Told) -> Told {
             continue;
         };
         if let Err(error) = look_at(core, at, target, &mut now).await {
-            now.insert(at.host.clone(), error.to_string());
+            now.insert(at.host.clone(), sentence(&error));
         }
     }
     for (what, why) in &now {
@@ -65,15 +65,23 @@ async fn look_at(
         if !rows.iter().any(|row| row.id == id_text)
             && let Err(error) = end_stray(core, target, id).await
         {
-            failed.insert(id_text, error.to_string());
+            failed.insert(id_text, sentence(&error));
         }
     }
     for row in rows {
         if let Err(error) = keep(core, &row.id).await {
-            failed.insert(row.id, error.to_string());
+            failed.insert(row.id, sentence(&error));
         }
     }
     Ok(())
+}
+
+/// An error with what caused it.
+fn sentence(error: &ExportError) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
 }
 
 /// The exports of a back end.
