@@ -43,8 +43,8 @@ impl Cinder {
     }
 
     pub async fn detached(&self, attachment: &str) {
-        let gone = self.delete(SERVICE, &format!("/attachments/{attachment}"));
-        gone.await.is(200);
+        let path = format!("/attachments/{attachment}");
+        self.delete(SERVICE, &path).await.is(200);
     }
 
     fn daemon(&self, attachment: &str) -> Option<Pid> {
@@ -70,9 +70,11 @@ impl Cinder {
         let query = format!("SELECT COALESCE({column}, '') AS kept FROM {table}");
         let asked = Statement::from_string(db.get_database_backend(), query);
         let rows = db.query_all_raw(asked).await.expect("an answer");
-        let texts = rows.iter().map(|row| row.try_get("", "kept"));
-        let texts: Result<Vec<String>, _> = texts.collect();
-        texts.expect("texts").concat()
+        let texts = rows.iter().map(|row| {
+            let text: String = row.try_get("", "kept").expect("a text");
+            text
+        });
+        texts.collect()
     }
 
     async fn old(&self, volume: &str, action: Value) -> Answer {
