@@ -129,13 +129,13 @@ impl Backends {
                 });
             }
             folders.push((root, one.name.clone()));
-            if let Storage::Lvm { group, .. } = &one.storage {
-                let same = |other: &&Backend| matches!(&other.settings.storage, Storage::Lvm { group: theirs, .. } if theirs == group);
+            if let Some(group) = one.storage.group() {
+                let same = |other: &&Backend| other.settings.storage.group() == Some(group);
                 if let Some(other) = all.iter().find(same) {
                     return Err(Folders::SharedGroup {
-                        one: one.name,
                         other: other.settings.name.clone(),
-                        group: group.clone(),
+                        group: group.to_owned(),
+                        one: one.name,
                     });
                 }
             }
@@ -159,10 +159,10 @@ impl Backends {
     /// One does not.
     pub async fn check(&self) -> Result<(), Folders> {
         for one in &self.all {
-            if let Storage::Lvm { group, .. } = &one.settings.storage {
+            if let Some(group) = one.settings.storage.group() {
                 let room = one.driver.capacity().await;
                 room.map_err(|source| Folders::Group {
-                    group: group.clone(),
+                    group: group.to_owned(),
                     source,
                 })?;
             }
@@ -307,6 +307,28 @@ mod tests {
             let said = opened.to_string();
             assert!(said.contains("install the Debian package lvm2"), "{said}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_volume_group_that_is_missing_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let group = "kilonova-none";
+        let mut one = listed(&[("a", folder.path())]).backends.remove(0);
+        one.storage = Storage::Lvm {
+            group: group.to_owned(),
+            kind: LvmType::Thick,
+        };
+        let all = Backends {
+            all: vec![Backend {
+                host: "here@a".to_owned(),
+                driver: Arc::new(Lvm::new(group, LvmType::Thick, 0)),
+                settings: one,
+                reach: Reach::Local(Local::new("here", &[])),
+            }],
+            listed: true,
+        };
+        let refused = all.check().await.expect_err("refused");
+        assert!(refused.to_string().contains(group), "{refused}");
     }
 
     #[test]

@@ -86,6 +86,16 @@ pub enum Storage {
     Lvm { group: String, kind: LvmType },
 }
 
+impl Storage {
+    /// The volume group, where there is one.
+    pub fn group(&self) -> Option<&str> {
+        match self {
+            Storage::Files => None,
+            Storage::Lvm { group, .. } => Some(group),
+        }
+    }
+}
+
 /// How logical volumes are made [lvm_type].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LvmType {
