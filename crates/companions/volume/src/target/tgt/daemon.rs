@@ -112,9 +112,14 @@ impl Daemon {
 
     /// One that was started here ends.
     pub async fn end(&self) -> Result<()> {
-        let ended = match self.process() {
-            Some(process) => process.end(LIMIT).await,
-            None => Ok(()),
+        let Some(process) = self.process() else {
+            return Ok(());
+        };
+        // It ends by command and hears no signal but the last.
+        self.run(&["--mode", "system", "--op", "delete"]).await?;
+        let ended = match process.exits_within(LIMIT).await {
+            true => Ok(()),
+            false => process.kill().await,
         };
         ended.map_err(|error| TargetError::Failed(format!("tgtd does not end: {error}")))
     }
