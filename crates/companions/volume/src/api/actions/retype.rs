@@ -168,12 +168,12 @@ async fn accept(
         )));
     }
     let held = match &new.to {
-        Some(_) => migrate::movable(tx, &row).await?,
+        Some(to) => migrate::movable(volumes, tx, &row, to).await?,
         None => None,
     };
     admit(volumes.core(), tx, &row, (&kind.id, &kind.name)).await?;
-    let held = types::hold(tx, &kind.id).await?;
-    if types::is_multiattach(&held.specs) != new.multiattach {
+    let chosen = types::hold(tx, &kind.id).await?;
+    if types::is_multiattach(&chosen.specs) != new.multiattach {
         return Err(Fault::Conflict(format!(
             "Volume type {} was changed meanwhile.",
             kind.id
