@@ -74,7 +74,10 @@ pub async fn ensure(
     wish: &Wish<'_>,
 ) -> Result<Value, ExportError> {
     let at = core.backends.of(row.host.as_deref())?;
-    let path = at.driver.readable(Part::Volume(row.on_back_end().parse()?)).await?;
+    let path = at
+        .driver
+        .readable(Part::Volume(row.on_back_end().parse()?))
+        .await?;
     let mut info = match &at.reach {
         Reach::Local(local) => local.info(&path, wish.connector)?,
         Reach::Target(target) => {
