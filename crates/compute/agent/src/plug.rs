@@ -74,7 +74,7 @@ pub async fn replace_volume(
             volume.connection = Some(message.new.clone());
         }
     }
-    let volumes = spec::volumes(&server);
+    let volumes = volumes::of(&server, host.seal())?;
     let new = volumes.iter().find(|one| one.id == message.volume_id);
     let new =
         new.ok_or_else(|| Failure::new(code::BAD_REQUEST, "the server does not have this volume"))?;

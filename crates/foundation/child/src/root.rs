@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::io::Result;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// What a child may do with a part.
@@ -125,10 +125,14 @@ impl Root {
         let mut nodes = Vec::new();
         for (path, access) in &self.parts {
             if *access == Access::Device {
-                let device = std::fs::metadata(path)?.rdev();
+                let found = std::fs::metadata(path)?;
                 nodes.push(Operation::Node {
                     at: inside(path)?,
-                    device,
+                    kind: match found.file_type().is_block_device() {
+                        true => libc::S_IFBLK,
+                        false => libc::S_IFCHR,
+                    },
+                    device: found.rdev(),
                 });
             }
         }
@@ -166,6 +170,8 @@ pub(crate) enum Operation {
     },
     Node {
         at: CString,
+        /// Of blocks or of characters.
+        kind: libc::mode_t,
         device: libc::dev_t,
     },
     /// No further nodes.
@@ -248,8 +254,8 @@ impl Operation {
                     (libc::mkdir(at.as_ptr(), 0o755) == 0 || exists())
                         && libc::mount(tmpfs, at.as_ptr(), tmpfs, flags, options.cast()) == 0
                 }
-                Operation::Node { at, device } => {
-                    libc::mknod(at.as_ptr(), libc::S_IFCHR | 0o666, *device) == 0
+                Operation::Node { at, kind, device } => {
+                    libc::mknod(at.as_ptr(), kind | 0o666, *device) == 0
                 }
                 Operation::Closed { at } => {
                     let flags = libc::MS_REMOUNT

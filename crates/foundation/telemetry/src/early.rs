@@ -62,7 +62,7 @@ impl Early {
     /// Everything that was counted, and all that will be, goes to this exporter. Only the first one counts.
     pub fn pass_on(&self, exporter: PrometheusRecorder) {
         let mut kept = self.kept();
-        for (key, change) in kept.drain(..) {
+        for (key, change) in std::mem::take(&mut *kept) {
             change.tell(&exporter, &key);
         }
         let _ = self.0.exporter.set(exporter);

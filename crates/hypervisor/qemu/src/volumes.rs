@@ -60,7 +60,12 @@ pub(crate) fn twin(new: &Volume) -> Result<String> {
     ))
 }
 
-/// Whether a node is that of the volume, or of what took its place or is to take it.
+/// Name of the node that QEMU puts between a volume and its device while it is copied: what the device reads then.
+pub(crate) fn mirror(volume_id: &str) -> String {
+    format!("{}.m", node(volume_id))
+}
+
+/// Whether a node is that of the volume, or of what took its place, is to take it or copies it.
 pub(crate) fn is_of(node: &str, other: &str) -> bool {
     let rest = other.strip_prefix(node);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))

@@ -9,7 +9,6 @@ use compute_conductor::workflows::volumes::swap::SwapVolume;
 use compute_model::VmState;
 use compute_rpc::workflows as states;
 use http::Method;
-use hypervisor::VolumeSource;
 use serde_json::json;
 use sql::Database;
 use sql::sea_orm::ConnectionTrait;
@@ -128,9 +127,8 @@ impl Moving {
         );
         let spec = self.stage.spec(&row).await;
         assert_eq!((row.volumes.len(), spec.volumes.len()), (1, 1), "{trial:?}");
-        let VolumeSource::File { path } = &spec.volumes[0].source;
-        let is =
-            |said: &serde_json::Value| said["path"].as_str().map(Path::new) == Some(path.as_path());
+        let path = spec.volumes[0].source.file().expect("a file");
+        let is = |said: &serde_json::Value| said["path"].as_str().map(Path::new) == Some(path);
         let moved = is(&record.state["connection"]);
         assert!(
             moved || is(&record.state["old"]["connection"]),

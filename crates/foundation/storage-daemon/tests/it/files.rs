@@ -120,24 +120,13 @@ async fn what_cannot_be_opened_is_said_and_leaves_nothing() {
     let wanted = place.wanted(Source::File {
         path: place.volume(8),
     });
+    let folder = place.folder();
     let absent = Path::new("/nowhere/qemu-storage-daemon");
-    let refused = storage_daemon::ensure(
-        &place.folder(),
-        absent,
-        &wanted,
-        Measures::default(),
-        limits(),
-    );
+    let refused = storage_daemon::ensure(&folder, absent, &wanted, Measures::default(), limits());
     assert!(matches!(refused.await, Err(Error::NotInstalled { .. })));
     // A program that ends at once.
     let ended = Path::new("/bin/false");
-    let refused = storage_daemon::ensure(
-        &place.folder(),
-        ended,
-        &wanted,
-        Measures::default(),
-        limits(),
-    );
+    let refused = storage_daemon::ensure(&folder, ended, &wanted, Measures::default(), limits());
     let refused = refused.await.unwrap_err();
     assert!(
         matches!(&refused, Error::Refused { what: "start", .. }),
@@ -150,7 +139,7 @@ async fn what_cannot_be_opened_is_said_and_leaves_nothing() {
     };
     let refused = place.ensure(&elsewhere).await.unwrap_err();
     assert!(matches!(refused, Error::Io { .. }), "{refused}");
-    assert!(storage_daemon::running(&place.folder()).is_none());
+    assert!(storage_daemon::running(&folder).is_none());
 }
 
 #[tokio::test]
@@ -166,13 +155,14 @@ async fn a_server_that_does_not_answer_is_not_waited_for_without_end() {
     let mut short = limits();
     short.open = Duration::from_millis(300);
     short.end = Duration::from_millis(300);
+    let folder = place.folder();
     let late = storage_daemon::ensure(
-        &place.folder(),
+        &folder,
         Path::new(storage_daemon::PROGRAM),
         &wanted,
         Measures::default(),
         short,
     );
     assert!(matches!(late.await, Err(Error::Late { .. })));
-    assert!(storage_daemon::running(&place.folder()).is_none());
+    assert!(storage_daemon::running(&folder).is_none());
 }

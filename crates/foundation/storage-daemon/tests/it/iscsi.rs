@@ -18,6 +18,11 @@ struct Target {
     port: u16,
 }
 
+/// The number of a daemon's control socket, below 32768.
+fn control(port: u16) -> String {
+    (port % 32_767 + 1).to_string()
+}
+
 impl Drop for Target {
     fn drop(&mut self) {
         let _ = self.daemon.kill(); // it may have ended
@@ -36,7 +41,7 @@ impl Target {
         let port = free.local_addr().unwrap().port();
         drop(free);
         let daemon = child::command("tgtd")
-            .args(["-f", "-C", &port.to_string()])
+            .args(["-f", "-C", &control(port)])
             .args(["--iscsi", &format!("portal=127.0.0.1:{port}")])
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null())
@@ -75,7 +80,7 @@ impl Target {
 
     fn admin(&self, words: &[&str]) -> Output {
         child::command("tgtadm")
-            .args(["-C", &self.port.to_string(), "--lld", "iscsi"])
+            .args(["-C", &control(self.port), "--lld", "iscsi"])
             .args(["--mode", words[0], "--op", words[1]])
             .args(&words[2..])
             .output()

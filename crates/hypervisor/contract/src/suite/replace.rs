@@ -75,6 +75,14 @@ pub(super) async fn another_takes_its_place(subject: &dyn Subject) {
     let number = AtomicU64::new(1);
     let on = commands(driver, &spec.id, spec.epoch, &number);
     assert_eq!(ok(on.look(&new).await, "look_at_copy"), Replacing::Idle);
+    if !subject.replaces_volumes() {
+        let refused = on.copy(&new).await;
+        assert!(
+            matches!(refused, Err(DriverError::Unsupported { .. })),
+            "{refused:?}"
+        );
+        return remove(driver, &spec).await;
+    }
     let absent = on.copy(&other).await;
     assert!(
         matches!(absent, Err(DriverError::BadSpec { .. })),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use hypervisor::{DeviceCommand, DriverError, ReplaceVolume, Replacing, Result, Volume};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::QemuDriver;
 use super::volumes::{close, open_node, reads};
@@ -183,6 +183,7 @@ impl QemuDriver {
         open_node(&self.host, &on.guest, of, &on.twin, Some(bytes)).await?;
         let job = json!({
             "job-id": on.job(), "device": on.reads, "target": on.twin, "sync": "full",
+            "filter-node-name": volumes::mirror(&new.id),
             "copy-mode": "write-blocking", "auto-finalize": true, "auto-dismiss": false,
         });
         if let Err(error) = on.guest.qmp.execute("blockdev-mirror", job).await {
@@ -359,6 +360,8 @@ fn failure(what: &str, why: String) -> DriverError {
 #[cfg(test)]
 mod tests {
     use hypervisor::VolumeSource;
+
+    use serde_json::Value;
 
     use super::*;
 

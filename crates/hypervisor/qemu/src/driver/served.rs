@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use hypervisor::{DriverError, Result, Volume};
 use storage_daemon::{Limits, PROGRAM};
@@ -12,6 +13,10 @@ use crate::layout::Layout;
 use crate::process;
 use crate::record::{self, Kept, Record};
 use crate::served::{Claim, failed, wanted};
+
+/// How old a daemon is that nobody needs before it is ended: another object of this driver may just open its volume, which
+/// is in no record before that is done.
+const YOUNG: Duration = Duration::from_secs(10);
 
 impl Host {
     /// Makes the daemon of a volume that another machine serves run; gives the volume's length as the daemon found it.
@@ -139,17 +144,24 @@ impl Host {
             return match process::living(layout) {
                 // It does not answer: what it has stays.
                 Some(_) => Ok(()),
-                None => self.unserve_all(layout).await,
+                None => {
+                    for volume_id in settled(layout)? {
+                        self.unserve(layout, &volume_id).await?;
+                    }
+                    Ok(())
+                }
             };
         };
         let Kept::Whole(record) = record::kept(layout) else {
             return Ok(());
         };
         let had = served(&record);
-        for volume_id in daemons(layout)? {
+        for volume_id in settled(layout)? {
             // One that was plugged and not recorded: the next command about it puts that right.
             let kept = had.iter().any(|volume| volume.id == volume_id)
-                || volumes::backed(&guest, &crate::volumes::node(&volume_id)).await?;
+                || volumes::reads(&guest, &crate::volumes::node(&volume_id))
+                    .await?
+                    .is_some();
             if !kept {
                 tracing::warn!(
                     server = layout.id(),
@@ -180,6 +192,18 @@ fn served(record: &Record) -> Vec<Volume> {
     volumes
         .filter(|volume| volume.source.file().is_none())
         .collect()
+}
+
+/// Volumes for which a server has daemons, but for those that were just made.
+fn settled(layout: &Layout) -> Result<Vec<String>> {
+    let mut all = daemons(layout)?;
+    all.retain(|volume_id| {
+        let folder = layout.daemon(volume_id).map(std::fs::metadata);
+        let made = folder.ok().and_then(|found| found.ok()?.modified().ok());
+        // A clock that was put back makes it wait, and no more.
+        made.is_some_and(|made| made.elapsed().is_ok_and(|age| age > YOUNG))
+    });
+    Ok(all)
 }
 
 /// The volumes of a server's daemons, by their folders.

@@ -126,7 +126,7 @@ impl Cloud {
         QemuDriver::open(self.settings()).await.unwrap()
     }
 
-    /// Every process that names this cloud's folder.
+    /// Every process that names this cloud's folder, but for the machines beside it that tests run.
     pub fn processes(&self) -> Vec<u32> {
         let folder = self.dir.path().display().to_string();
         let pids = std::fs::read_dir("/proc").unwrap().flatten();
@@ -134,7 +134,8 @@ impl Cloud {
             .filter(|pid| *pid != std::process::id())
             .filter(|pid| {
                 let cmdline = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-                cmdline.starts_with(b"qemu") && String::from_utf8_lossy(&cmdline).contains(&folder)
+                let own = cmdline.starts_with(b"qemu") && !cmdline.starts_with(b"qemu-nbd");
+                own && String::from_utf8_lossy(&cmdline).contains(&folder)
             })
             .chain(self.storage_daemons())
             .collect()

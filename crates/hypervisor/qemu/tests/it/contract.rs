@@ -60,6 +60,10 @@ impl Subject for Qemu {
         volume
     }
 
+    fn replaces_volumes(&self) -> bool {
+        self.servers.is_none()
+    }
+
     fn scratch(&self) -> PathBuf {
         self.cloud.dir.path().to_owned()
     }

@@ -4,9 +4,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hypervisor::{
-    DeviceCommand, Driver, DriverError, Keep, Replacing, ServerSpec, Volume, VolumeSource,
-};
+use hypervisor::{DeviceCommand, Driver, DriverError, Keep, Replacing, ServerSpec, Volume};
 use hypervisor_qemu::QemuDriver;
 
 use crate::cloud::{BOOT, Cloud, READY, demo_server, log, qemu_is_here, says};
@@ -32,8 +30,7 @@ const WRITE: &str = r#"#!/bin/sh
 "#;
 
 fn path(volume: &Volume) -> &Path {
-    let VolumeSource::File { path } = &volume.source;
-    path
+    volume.source.file().expect("a file")
 }
 
 fn is_open(pid: u32, volume: &Volume) -> bool {

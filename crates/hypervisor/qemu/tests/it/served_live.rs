@@ -8,16 +8,24 @@ use hypervisor::{DeviceCommand, Driver, Keep};
 use crate::cloud::{Cloud, READY, demo_server, log, qemu_is_here, says, signal};
 use crate::served::{Server, daemon_pid, servers_are_here};
 
-/// Says what the disk holds at first; then writes to it again and again, and says how often and how large it is.
+/// Says what the disk with a serial number holds at first; then writes to it again and again, and says how often and how
+/// large it is.
 const BEAT: &str = r#"#!/bin/sh
 (
-  while [ ! -e /dev/vdb ]; do usleep 100000; done
-  echo "found: $(dd if=/dev/vdb bs=5 count=1 2>/dev/null)." > /dev/ttyS0
+  disk=
+  while [ -z "$disk" ]; do
+    for one in /sys/block/vd[b-z]; do
+      serial=$(cat $one/serial 2>/dev/null)
+      [ -z "$serial" ] || disk=${one##*/}
+    done
+    usleep 100000
+  done
+  echo "found: $(dd if=/dev/$disk bs=5 count=1 2>/dev/null)." > /dev/ttyS0
   number=0
-  while [ -e /dev/vdb ]; do
+  while [ -e /dev/$disk ]; do
     number=$((number + 1))
-    printf "beat %d." $number | dd of=/dev/vdb bs=4096 seek=1 conv=fsync,notrunc 2>/dev/null &&
-      echo "beat $number. size $(cat /sys/block/vdb/size)." > /dev/ttyS0
+    printf "beat %d." $number | dd of=/dev/$disk bs=4096 seek=1 conv=fsync,notrunc 2>/dev/null &&
+      echo "beat $number. size $(cat /sys/block/$disk/size)." > /dev/ttyS0
     usleep 100000
   done
   echo "gone." > /dev/ttyS0

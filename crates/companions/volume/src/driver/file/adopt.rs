@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
 use super::{FileDriver, exists, io_error, open, private_folder, remove, sync_folder};
-use crate::driver::{Adoption, DriverError, Part, Result, Snapshot, Stray};
+use crate::driver::{Adoption, DriverError, Id, Part, Result, Snapshot, Stray};
 
 /// The folder of what is no volume.
 const FOLDER: &str = "unmanaged";
@@ -70,10 +70,7 @@ impl FileDriver {
         Ok(Stray {
             name: name.to_owned(),
             bytes: facts.len(),
-            of: match part_of(name) {
-                Some(Part::Snapshot(snapshot)) => Some(snapshot.volume),
-                _ => None,
-            },
+            of: origin_of(name),
         })
     }
 
@@ -193,6 +190,14 @@ pub fn part_of(name: &str) -> Option<Part> {
         volume: volume.parse().ok()?,
         id: id.parse().ok()?,
     }))
+}
+
+/// The volume of which something was a snapshot by its name, if [`name_of`] gave it.
+pub fn origin_of(name: &str) -> Option<Id> {
+    match part_of(name) {
+        Some(Part::Snapshot(snapshot)) => Some(snapshot.volume),
+        _ => None,
+    }
 }
 
 /// Gives a file another name instead of the one it has, and replaces nothing.

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 
 use super::{Lvm, name, part};
-use crate::driver::file::adopt::snapshot_of;
+use crate::driver::file::adopt::origin_of;
 use crate::driver::{Adoption, DriverError, Part, Result, Stray};
 
 use super::command::Listed;
@@ -38,7 +38,7 @@ fn stray(listed: &Listed) -> Option<Stray> {
     Some(Stray {
         name: name.to_owned(),
         bytes: listed.size,
-        of: snapshot_of(name).map(|snapshot| snapshot.volume),
+        of: origin_of(name),
     })
 }
 
