@@ -230,3 +230,12 @@ impl Config {
         }
     }
 }
+
+/// False for a database that is a file and not there.
+pub fn may_exist(url: &str) -> bool {
+    let Some(file) = url.strip_prefix("sqlite:") else {
+        return true;
+    };
+    let file = file.trim_start_matches("//");
+    Path::new(file.split('?').next().unwrap_or_default()).exists()
+}

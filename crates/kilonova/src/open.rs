@@ -9,7 +9,7 @@ use compute_db::{Database, quarantine};
 use secrecy::SecretString;
 
 use crate::companions::{Ahead, Companion, Companions, Place};
-use crate::config::Config;
+use crate::config::{Config, may_exist};
 use crate::state::State;
 
 /// The database of a service, within the operator's limits; no table is touched.
@@ -75,15 +75,6 @@ pub async fn beside(config: &Config, folder: &Path, name: &str) -> Result<Arc<dy
         ahead: Ahead::default(),
     };
     config.companion(name)?.open(&place).await
-}
-
-/// False for a database that is a file and not there.
-pub fn may_exist(url: &str) -> bool {
-    let Some(file) = url.strip_prefix("sqlite:") else {
-        return true;
-    };
-    let file = file.trim_start_matches("//");
-    Path::new(file.split('?').next().unwrap_or_default()).exists()
 }
 
 pub async fn compute(config: &Config, state: &State) -> Result<Database> {

@@ -5,8 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use crate::companions::{self, First, Keystone, ServiceUser};
-use crate::config::Config;
-use crate::open;
+use crate::config::{Config, may_exist};
 use crate::state::State;
 
 /// Compute's own user: it sees networks and images of all projects and works with ports.
@@ -35,7 +34,7 @@ pub async fn run(keystone: &dyn Keystone, config: &Config, state: &State, url: &
     let database = config.database_url(&state.path, companions::ROWS[0].name);
     let wanted = digest(&first, &database);
     let done = std::fs::read_to_string(&mark).is_ok_and(|known| known == wanted);
-    if done && open::may_exist(&database) {
+    if done && may_exist(&database) {
         return Ok(());
     }
     keystone.bootstrap(&first).await?;

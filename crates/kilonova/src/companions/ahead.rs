@@ -8,8 +8,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use super::ROWS;
-use crate::config::Config;
-use crate::open::may_exist;
+use crate::config::{Config, may_exist};
 
 /// Databases that are being opened, by the names of their companions.
 #[derive(Default)]

@@ -1,4 +1,5 @@
 //! Real daemons, asked by QEMU's own client.
+#![allow(clippy::unwrap_used)]
 
 mod files;
 mod iscsi;
