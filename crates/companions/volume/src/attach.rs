@@ -280,22 +280,62 @@ pub async fn complete(tx: &Tx, id: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Removes an attachment; the volume gets the status that those that are left give it. Gives those.
+/// Removes an attachment, then ends what served the volume to its host. Gives those that are left.
 ///
 /// # Errors
-/// 404.
-pub async fn remove(tx: &Tx, volume_id: &str, id: &str) -> Result<Vec<attachment::Model>, Fault> {
-    let mut row = locked(tx, volume_id).await?;
-    if !store::remove::<attachment::Entity>(tx, id).await? {
-        return Err(missing(id));
+/// 404; 409: see [`deletable`].
+pub async fn end(
+    volumes: &Volumes,
+    caller: &Caller,
+    volume_id: &str,
+    id: &str,
+) -> Result<Vec<attachment::Model>, Fault> {
+    let (ended, left) = sql::retry(|| async {
+        let tx = volumes.db().begin().await?;
+        let done = remove(&tx, Some(caller), volume_id, id).await?;
+        tx.commit().await?;
+        Ok::<_, Fault>(done)
+    })
+    .await?;
+    let core = volumes.core();
+    let mut ends = vec![exports::end(core, volume_id, Whom::Attachment(id)).await];
+    // One that was only noted belongs to a host that asked without an attachment: which one, nobody said.
+    let is_noted = |one: &attachment::Model| one.connector.is_none();
+    if is_noted(&ended) && !left.iter().any(is_noted) {
+        ends.push(exports::end_hosts(core, volume_id).await);
     }
+    // The attachment is gone, whatever is left of its exports: who looks after those ends them.
+    for error in ends.into_iter().filter_map(Result::err) {
+        tracing::error!(%error, attachment = id, "what served a volume does not end yet");
+    }
+    Ok(left)
+}
+
+/// Removes an attachment; the volume gets the status that those that are left give it. Gives both. With a caller,
+/// [`deletable`] decides by the row as it is now: a server may have connected since the caller looked.
+///
+/// # Errors
+/// 404, 409.
+pub async fn remove(
+    tx: &Tx,
+    caller: Option<&Caller>,
+    volume_id: &str,
+    id: &str,
+) -> Result<(attachment::Model, Vec<attachment::Model>), Fault> {
+    let mut row = locked(tx, volume_id).await?;
+    let found = store::locked::<attachment::Entity>(tx, id).await?;
+    let one = found.ok_or_else(|| missing(id))?;
+    if let Some(caller) = caller {
+        deletable(caller, &one)?;
+    }
+    store::remove::<attachment::Entity>(tx, id).await?;
     let left = rows::attachments(tx, volume_id).await?;
     if is_of_attachments(row.status) {
         row.status = attachment::at_rest(&left);
     }
     row.updated_at = Some(store::now());
     store::save(tx, row).await?;
-    Ok(left)
+    Ok((one, left))
 }
 
 /// Whether attachments decide about the status of a volume: not while an operation does.
@@ -329,3 +369,6 @@ pub fn in_use(server: &str) -> Fault {
         "Detach volume from instance {server} using the Compute API"
     ))
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use super::{Call, Cx, listed_project, listing};
 use crate::attach;
 use crate::db::list as pages;
 use crate::db::store;
-use crate::exports::{self, Whom, secret};
+use crate::exports::secret;
 use crate::fault::Fault;
 use crate::fields::ATTACHMENTS;
 use crate::policy;
@@ -151,7 +151,7 @@ pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
 async fn give_back(volumes: &Volumes, made: &Model) {
     let given = sql::retry(|| async {
         let tx = volumes.db().begin().await?;
-        attach::remove(&tx, &made.volume_id, &made.id).await?;
+        attach::remove(&tx, None, &made.volume_id, &made.id).await?;
         tx.commit().await?;
         Ok::<_, Fault>(())
     })
@@ -269,16 +269,7 @@ pub async fn complete(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
 /// `DELETE /attachments/{id}`: gives those that are left.
 pub async fn delete(volumes: Volumes, call: Call) -> Result<Answer, Fault> {
     let row = found(&volumes, &call.cx, call.path("id")).await?;
-    attach::deletable(&call.cx.caller, &row)?;
-    let whom = Whom::Attachment(&row.id);
-    exports::end(volumes.core(), &row.volume_id, whom).await?;
-    let left = sql::retry(|| async {
-        let tx = volumes.db().begin().await?;
-        let left = attach::remove(&tx, &row.volume_id, &row.id).await?;
-        tx.commit().await?;
-        Ok::<_, Fault>(left)
-    })
-    .await?;
+    let left = attach::end(&volumes, &call.cx.caller, &row.volume_id, &row.id).await?;
     call.render(&AttachmentPage {
         attachments: left.iter().map(brief).collect(),
     })

@@ -32,6 +32,26 @@ pub struct Model {
     pub created_at: DateTime<Utc>,
 }
 
+#[cfg(test)]
+impl Model {
+    /// One of an attachment to a volume, of a back end that serves nothing.
+    pub fn sample(id: &str, volume_id: &str) -> Self {
+        Model {
+            id: id.to_owned(),
+            volume_id: volume_id.to_owned(),
+            attached: true,
+            machine: "here".to_owned(),
+            backend: "here@file".to_owned(),
+            read_only: false,
+            token: String::new(),
+            port: None,
+            initiator: None,
+            secret: None,
+            created_at: sql::micros(Utc::now()),
+        }
+    }
+}
+
 impl std::fmt::Debug for Model {
     /// Without what opens the export.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

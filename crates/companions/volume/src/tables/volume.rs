@@ -134,6 +134,35 @@ impl Model {
         self.status = status;
         self.previous = None;
     }
+
+    /// One of 1 GiB, of `user` in `project`, that is on no back end.
+    #[cfg(test)]
+    pub fn sample(status: Status) -> Self {
+        Model {
+            id: uuid::Uuid::new_v4().to_string(),
+            project_id: "project".to_owned(),
+            user_id: "user".to_owned(),
+            name: None,
+            description: None,
+            status,
+            previous: None,
+            size: 1,
+            type_id: "kind".to_owned(),
+            availability_zone: None,
+            host: None,
+            migration_status: None,
+            target_of: None,
+            bootable: false,
+            multiattach: false,
+            readonly: None,
+            snapshot_id: None,
+            source_volid: None,
+            group_id: None,
+            consumes_quota: true,
+            created_at: sql::micros(Utc::now()),
+            updated_at: None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

@@ -117,28 +117,8 @@ impl Stage {
     async fn volume(&self, status: Status) -> volume::Model {
         let there = status != Status::Creating;
         let row = volume::Model {
-            id: store::new_id(),
-            project_id: "project".to_owned(),
-            user_id: "user".to_owned(),
-            name: None,
-            description: None,
-            status,
-            previous: None,
-            size: 1,
-            type_id: "kind".to_owned(),
-            availability_zone: None,
             host: there.then(|| FAST.to_owned()),
-            migration_status: None,
-            target_of: None,
-            bootable: false,
-            multiattach: false,
-            readonly: None,
-            snapshot_id: None,
-            source_volid: None,
-            group_id: None,
-            consumes_quota: true,
-            created_at: store::now(),
-            updated_at: None,
+            ..volume::Model::sample(status)
         };
         store::insert(self.core.db.write(), row.clone())
             .await

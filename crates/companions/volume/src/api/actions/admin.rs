@@ -132,7 +132,7 @@ pub async fn reset_status(volumes: Volumes, mut call: Call) -> Result<Answer, Fa
             }
             Some("detached") => {
                 for one in &all {
-                    match attach::remove(&tx, &seen.id, &one.id).await {
+                    match attach::remove(&tx, None, &seen.id, &one.id).await {
                         // Somebody was quicker.
                         Ok(_) | Err(Fault::NotFound(_)) => {}
                         Err(other) => return Err(other),
@@ -192,14 +192,7 @@ pub async fn force_detach(volumes: Volumes, mut call: Call) -> Result<Answer, Fa
     let ForceDetachBody { detach: given } = call.admit()?;
     let seen = find(&volumes, &call.cx, call.path("id")).await?;
     let host = given.connector.as_ref().and_then(|of| of["host"].as_str());
-    end(
-        &volumes,
-        &call,
-        &seen,
-        given.attachment_id.as_deref(),
-        false,
-    )
-    .await?;
+    end(&volumes, &call, &seen, given.attachment_id.as_deref()).await?;
     if let Some(host) = host {
         exports::end(volumes.core(), &seen.id, Whom::Host(host)).await?;
     }

@@ -199,18 +199,16 @@ pub async fn detach(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let DetachBody { detach: given } = call.admit()?;
     let wish = given.unwrap_or_default().attachment_id;
     let seen = find(&volumes, &call.cx, call.path("id")).await?;
-    end(&volumes, &call, &seen, wish.as_deref(), false).await?;
+    end(&volumes, &call, &seen, wish.as_deref()).await?;
     Ok(Answer::empty())
 }
 
-/// Removes one attachment; the only one when none is named. `force`: an administrator knows better than
-/// [`attach::deletable`].
+/// Removes one attachment; the only one when none is named.
 pub async fn end(
     volumes: &Volumes,
     call: &Call,
     seen: &volume::Model,
     wish: Option<&str>,
-    force: bool,
 ) -> Result<(), Fault> {
     let all = attachments(volumes, seen).await?;
     let one = match (wish, all.as_slice()) {
@@ -225,38 +223,19 @@ pub async fn end(
             ));
         }
     };
-    let one = one.cloned();
-    if let Some(one) = &one {
-        if !force {
-            attach::deletable(&call.cx.caller, one)?;
-        }
-        exports::end(volumes.core(), &seen.id, Whom::Attachment(&one.id)).await?;
-        // One that was only noted belongs to a host that asked without an attachment: which one, nobody said.
-        let is_noted = |other: &attachment::Model| other.connector.is_none();
-        if is_noted(one)
-            && !all
-                .iter()
-                .any(|other| other.id != one.id && is_noted(other))
-        {
-            exports::end_hosts(volumes.core(), &seen.id).await?;
-        }
+    if let Some(one) = one {
+        attach::end(volumes, &call.cx.caller, &seen.id, &one.id).await?;
+        return Ok(());
     }
     sql::retry(|| async {
         let tx = volumes.db().begin().await?;
-        match &one {
-            Some(one) => {
-                attach::remove(&tx, &seen.id, &one.id).await?;
-            }
-            None => {
-                let mut row = locked(&tx, &seen.id).await?;
-                if matches!(
-                    row.status,
-                    Status::Detaching | Status::InUse | Status::Attaching
-                ) {
-                    row.status = attachment::at_rest(&rows::attachments(&tx, &row.id).await?);
-                    store::save(&tx, row).await?;
-                }
-            }
+        let mut row = locked(&tx, &seen.id).await?;
+        if matches!(
+            row.status,
+            Status::Detaching | Status::InUse | Status::Attaching
+        ) {
+            row.status = attachment::at_rest(&rows::attachments(&tx, &row.id).await?);
+            store::save(&tx, row).await?;
         }
         tx.commit().await?;
         Ok::<_, Fault>(())
