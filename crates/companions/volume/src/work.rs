@@ -29,7 +29,7 @@ pub use crate::asked::Asked;
 use crate::backends::Backend;
 use crate::db::store;
 use crate::driver::{DriverError, Id, Part, Snapshot, Source};
-use crate::exports::ExportError;
+use crate::exports::{self, ExportError};
 use crate::shared::Core;
 use crate::tables::volume;
 
@@ -99,12 +99,13 @@ pub fn home_of<'c>(core: &'c Core, row: &volume::Model) -> Result<&'c Backend, S
     found.map_err(|error| StepError::fail(error.to_string()))
 }
 
-/// The volume is still this work's, and the work this process's. Asked right before the volume's bytes are replaced,
-/// since what came before may have taken long.
+/// The volume is still this work's, and the work this process's; no host reaches it any more. Asked right before the
+/// volume's bytes are replaced, since what came before may have taken long.
 ///
 /// # Errors
-/// An administrator gave the volume another status, or it is gone.
+/// An administrator gave the volume another status, or it is gone; what serves it does not end.
 pub async fn claimed(
+    core: &Core,
     cx: &StepContext,
     volume_id: &str,
     is: fn(&volume::Model) -> bool,
@@ -113,10 +114,12 @@ pub async fn claimed(
     let row = store::locked::<volume::Entity>(&*tx, volume_id).await;
     let row = row.map_err(database)?;
     tx.commit().await?;
-    match row.is_some_and(|row| is(&row)) {
-        true => Ok(()),
-        false => Err(StepError::fail("the volume is not to be written any more")),
+    if !row.is_some_and(|row| is(&row)) {
+        return Err(StepError::fail("the volume is not to be written any more"));
     }
+    // A host that asked without an attachment may still have it open.
+    let ended = exports::end_all(core, volume_id).await;
+    ended.map_err(exported)
 }
 
 /// The volume is gone from its back end; one without a row, from all.

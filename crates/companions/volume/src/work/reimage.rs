@@ -96,7 +96,7 @@ async fn data(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, 
             Source::File(&path)
         }
     };
-    claimed(cx, &row.id, is_reimaged).await?;
+    claimed(core, cx, &row.id, is_reimaged).await?;
     let done = to.driver.ensure_content(id(&row.id)?, source).await;
     done.map_err(backend)?;
     images::forget(core, &row.id).await?;

@@ -110,7 +110,7 @@ async fn data(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, 
     }
     let unpacked = unpack(core, to, state).await?;
     let source = Source::File(&unpacked);
-    claimed(cx, &state.volume_id, is_restored).await?;
+    claimed(core, cx, &state.volume_id, is_restored).await?;
     let done = match state.fresh {
         true => to.driver.ensure_volume(volume, size(&row), source).await,
         false => to.driver.ensure_content(volume, source).await,

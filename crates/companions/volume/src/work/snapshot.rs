@@ -246,7 +246,7 @@ fn is_reverted(row: &volume::Model) -> bool {
 
 async fn reverted(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let (snapshot, at) = (state.snapshot()?, home(core, &state.volume_id).await?);
-    claimed(cx, &state.volume_id, is_reverted).await?;
+    claimed(core, cx, &state.volume_id, is_reverted).await?;
     let done = at
         .driver
         .ensure_content(snapshot.volume, Source::Snapshot(snapshot))

@@ -9,12 +9,13 @@ mod takeovers;
 use std::sync::{Arc, OnceLock};
 
 use sql::Database;
+use sql::sea_orm::EntityTrait;
 use tokio::sync::Notify;
 use web::policy::Policy;
 use workflow::testing::{Plan, World, torture, wait};
 use workflow::{Kind, Record, Status as Ended, Workflow};
 
-use super::{Asked, create, delete, extend, reimage, snapshot as snapshots};
+use super::{Asked, create, delete, extend, reimage, restore, snapshot as snapshots};
 use crate::backends::Backends;
 use crate::db::store;
 use crate::driver::{Driver, Part, Snapshot, Source};
@@ -23,7 +24,8 @@ use crate::policy;
 use crate::settings::{BackEnd, Helper, Settings, Storage};
 use crate::shared::Core;
 use crate::tables::{
-    AttachStatus, SnapshotStatus, Status, attachment, snapshot, volume, volume_type,
+    AttachStatus, BackupStatus, SnapshotStatus, Status, attachment, export, snapshot, volume,
+    volume_type,
 };
 use crate::turns::Turns;
 
@@ -441,6 +443,60 @@ async fn a_volume_that_was_taken_from_its_snapshot_keeps_its_bytes() {
         let snapshot = snapshot_row(&stage.core, &state.snapshot_id).await;
         let snapshot = snapshot.expect("a row").status;
         assert_eq!(snapshot, SnapshotStatus::Available);
+    }
+}
+
+impl Stage {
+    /// A host reaches the volume, and asked without an attachment.
+    async fn served(&self, volume: &volume::Model) {
+        let one = export::Model {
+            attached: false,
+            backend: FAST.to_owned(),
+            ..export::Model::sample(&store::new_id(), &volume.id)
+        };
+        let made = store::insert(self.core.db.write(), one).await;
+        made.expect("an export");
+    }
+
+    async fn exports(&self) -> usize {
+        let found = export::Entity::find().all(self.core.db.read()).await;
+        found.expect("asked").len()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_that_gets_other_bytes_is_served_to_nobody() {
+    for stage in stages().await {
+        let of = stage.volume(Status::Reverting).await;
+        let state = stage.snapshot(&of, SnapshotStatus::Restoring).await;
+        stage.served(&of).await;
+        let ended = run_to_end::<snapshots::Revert>(&stage, &of.id, &state).await;
+        assert_eq!((ended.status, stage.exports().await), (Ended::Done, 0));
+
+        let to = stage.volume(Status::Downloading).await;
+        stage.served(&to).await;
+        let image = reimage::State {
+            asked: asked(),
+            volume_id: to.id.clone(),
+            image_id: store::new_id(),
+            snapshot: Some((state.snapshot_id.clone(), of.id.clone())),
+            known: Default::default(),
+        };
+        let ended = run_to_end::<reimage::Reimage>(&stage, &to.id, &image).await;
+        assert_eq!((ended.status, stage.exports().await), (Ended::Done, 0));
+
+        let backup = stage.backup(&of, BackupStatus::Restoring).await;
+        let to = stage.volume(Status::RestoringBackup).await;
+        stage.served(&to).await;
+        let copy = restore::State {
+            asked: asked(),
+            backup_id: backup.id.clone(),
+            volume_id: to.id.clone(),
+            fresh: false,
+            zones: Vec::new(),
+        };
+        let ended = run_to_end::<restore::Restore>(&stage, &backup.id, &copy).await;
+        assert_eq!((ended.status, stage.exports().await), (Ended::Done, 0));
     }
 }
 
