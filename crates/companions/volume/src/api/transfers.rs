@@ -11,6 +11,7 @@ use super::words::{Flag, Link, links, trimmed};
 use super::{Call, Cx, find_by, listed_project, listing, next_links};
 use crate::db::store::{self, Tx};
 use crate::db::{list as pages, transfers as rows, types, volumes as volume_rows};
+use crate::exports;
 use crate::fault::Fault;
 use crate::fields::TRANSFERS;
 use crate::policy;
@@ -316,6 +317,12 @@ pub async fn accept(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
             "Invalid auth key: Attempt to transfer {id} with invalid auth key."
         )));
     }
+    let row = store::find::<volume::Entity>(volumes.db().read(), &seen.volume_id).await?;
+    if row.is_none_or(|row| row.status != Status::AwaitingTransfer) {
+        return Err(missing(&id));
+    }
+    // Hosts of the project that had it: none begins to reach a volume that awaits a transfer.
+    exports::end_hosts(volumes.core(), &seen.volume_id).await?;
     sql::retry(|| async {
         let tx = volumes.db().begin().await?;
         take(&volumes, &cx, &tx, &seen).await?;

@@ -11,7 +11,7 @@ use workflow::testing::found;
 
 use crate::attachments::SERVER;
 use crate::foreign::{self, can, seen_size};
-use crate::{ADMIN, ALICE, Answer, Cinder, SERVICE};
+use crate::{ADMIN, ALICE, Answer, BOB, Cinder, SERVICE};
 
 /// Whether this machine has what the tests need; says what it lacks.
 fn is_able() -> bool {
@@ -283,6 +283,52 @@ async fn hosts_that_ask_without_an_attachment_are_served_until_they_end_it() {
         .is(202);
     cinder.is_gone(&format!("/volumes/{volume}")).await;
     assert!(!can(&second, "read 0 1"));
+    assert_eq!(cinder.exports().await, 0);
+    cinder.is_clean().await;
+}
+
+#[tokio::test]
+async fn hosts_that_had_a_volume_do_not_reach_it_in_another_project() {
+    if !is_able() {
+        return;
+    }
+    let cinder = Cinder::on(sql::testing::sqlite().await, served).await;
+    let volume = cinder.volume(ALICE, json!({})).await;
+    let asked = json!({"os-initialize_connection": {"connector": {"host": "there"}}});
+    let info = cinder.old(&volume, asked.clone()).await.is(200).json();
+    let url = url(&info["connection_info"]);
+    assert!(can(&url, "read 0 1"));
+    let offer = json!({"transfer": {"volume_id": volume}});
+    let offer = cinder.post(ALICE, "/volume-transfers", offer).await;
+    let offer = offer.is(202).json()["transfer"].clone();
+    let said = cinder.old(&volume, asked).await.is(400).says();
+    assert!(said.ends_with("awaits a transfer."), "{said}");
+    let accept = json!({"accept": {"auth_key": offer["auth_key"]}});
+    let id = offer["id"].as_str().expect("an id");
+    let path = format!("/volume-transfers/{id}/accept");
+    cinder.post(BOB, &path, accept).await.is(202);
+    assert!(!can(&url, "read 0 1"));
+    assert_eq!(cinder.exports().await, 0);
+    cinder.is_clean().await;
+}
+
+#[tokio::test]
+async fn who_detaches_what_was_noted_last_ends_what_its_host_reached() {
+    if !is_able() {
+        return;
+    }
+    let cinder = Cinder::on(sql::testing::sqlite().await, served).await;
+    let volume = cinder.volume(ALICE, json!({})).await;
+    let asked = json!({"os-initialize_connection": {"connector": {"host": "there"}}});
+    let info = cinder.old(&volume, asked).await.is(200).json();
+    let url = url(&info["connection_info"]);
+    let noted = json!({"os-attach": {"host_name": "there", "mountpoint": "/dev/vdb"}});
+    cinder.old(&volume, noted).await.is(202);
+    assert!(can(&url, "read 0 1"));
+    let shown = cinder.show(ALICE, &volume).await;
+    let id = shown["attachments"][0]["attachment_id"].as_str();
+    cinder.detached(id.expect("an id")).await;
+    assert!(!can(&url, "read 0 1"));
     assert_eq!(cinder.exports().await, 0);
     cinder.is_clean().await;
 }

@@ -261,20 +261,33 @@ pub async fn initialize(volumes: Volumes, mut call: Call) -> Result<Answer, Faul
         initialize: Initialize { connector },
     } = call.admit()?;
     let seen = find(&volumes, &call.cx, call.path("id")).await?;
-    if seen.status == Status::Maintenance {
-        let why = "The volume connection cannot be initialized in maintenance mode.";
-        return Err(Fault::InvalidVolume(why.to_owned()));
-    }
-    if seen.is_moving() {
-        let why = "The volume connection cannot be initialized while the volume moves.";
-        return Err(Fault::InvalidVolume(why.to_owned()));
-    }
-    attach::usable(&seen)?;
+    reachable(&seen)?;
     let mode = connector["mode"].as_str() == Some("ro") || seen.readonly == Some(true);
     let whom = Whom::Host(connector["host"].as_str().unwrap_or_default());
     let mut info = attach::export(&volumes, &seen, whom, &connector, mode).await?;
+    // Meanwhile it may have been given away, or begun to get other bytes.
+    let now = find(&volumes, &call.cx, &seen.id).await;
+    if let Err(fault) = now.and_then(|now| reachable(&now)) {
+        exports::end(volumes.core(), &seen.id, whom).await?;
+        return Err(fault);
+    }
     info["enforce_multipath"] = json!(connector["enforce_multipath"].as_bool().unwrap_or(false));
     Ok(Answer::of(&json!({"connection_info": info})))
+}
+
+/// Whether a host may reach a volume without an attachment. Cinder refuses `maintenance` alone: its hosts would keep
+/// what goes to another project, moves or is deleted.
+fn reachable(row: &volume::Model) -> Result<(), Fault> {
+    let why = match row.status {
+        Status::Maintenance => "in maintenance mode",
+        Status::AwaitingTransfer => "while the volume awaits a transfer",
+        Status::Deleting => "while the volume is deleted",
+        _ if row.is_moving() => "while the volume moves",
+        _ => return attach::usable(row),
+    };
+    Err(Fault::InvalidVolume(format!(
+        "The volume connection cannot be initialized {why}."
+    )))
 }
 
 #[derive(Debug, Deserialize, Versioned)]
