@@ -110,6 +110,8 @@ async fn serve(
         store::save(core.db.write(), row.clone()).await?;
         return served(core, target, &row, path).await;
     }
+    // What was served without a row has another password, which tgtd does not tell.
+    target.ensure_gone(id.parse()?).await?;
     let mut taken = Vec::new();
     loop {
         let mut row = new(core, at, (&id, volume_id), wish);

@@ -155,6 +155,32 @@ async fn an_attachment_is_served_and_opens_nothing_once_it_ended() {
 }
 
 #[tokio::test]
+async fn an_export_that_lost_its_row_gets_the_password_that_is_told() {
+    let Some(stage) = stage().await else {
+        return;
+    };
+    let cinder = &stage.cinder;
+    with_glance(cinder, glance(Default::default()));
+    let volume = cinder.volume(ALICE, json!({})).await;
+    let (id, first) = stage.iscsi(&volume).await;
+    let lost = format!("DELETE FROM exports WHERE id = '{id}'");
+    cinder.change(&lost).await;
+    let connector = json!({"attachment": {
+        "connector": {"host": "there", "initiator": INITIATOR},
+    }});
+    let path = format!("/attachments/{id}");
+    let again = cinder.put(SERVICE, &path, connector).await.is(200).json();
+    let second = again["attachment"]["connection_info"].clone();
+    assert_ne!(
+        first["data"]["auth_password"],
+        second["data"]["auth_password"]
+    );
+    assert!(can(&source(&second), "read 0 1"));
+    cinder.detached(&id).await;
+    cinder.is_clean().await;
+}
+
+#[tokio::test]
 async fn what_dies_is_served_again_and_what_grows_is_seen() {
     let Some(stage) = stage().await else {
         return;
