@@ -190,13 +190,27 @@ pub async fn connect(
         Ok(one)
     })
     .await;
-    if connected.is_err() && seen.connection.is_none() {
-        // Nobody was told how the volume is reached. What does not end now is ended with the attachment.
-        if let Err(error) = exports::end(volumes.core(), &row.id, whom).await {
-            tracing::warn!(%error, attachment = id, "an export could not be taken back");
-        }
+    if connected.is_err() {
+        take_back(volumes, &row.id, id).await;
     }
     connected
+}
+
+/// Ends the export of an attachment that could not be connected, unless it was connected before or meanwhile: otherwise
+/// nobody was told how the volume is reached. What does not end now is ended with the attachment.
+async fn take_back(volumes: &Volumes, volume_id: &str, id: &str) {
+    let now = store::find::<attachment::Entity>(volumes.db().read(), id).await;
+    let ended = match now.map_err(Fault::from) {
+        Ok(Some(now)) if now.connection.is_some() => Ok(()),
+        Ok(_) => {
+            let ended = exports::end(volumes.core(), volume_id, Whom::Attachment(id)).await;
+            ended.map_err(Fault::from)
+        }
+        Err(fault) => Err(fault),
+    };
+    if let Err(fault) = ended {
+        tracing::warn!(%fault, attachment = id, "an export could not be taken back");
+    }
 }
 
 /// What was said when the attachment was made goes before what the connector says.

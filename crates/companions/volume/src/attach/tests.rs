@@ -91,3 +91,20 @@ async fn a_server_that_connects_while_its_attachment_is_deleted_keeps_the_volume
         assert!(matches!(again, Err(Fault::NotFound(_))), "{again:?}");
     }
 }
+
+#[tokio::test]
+async fn a_call_that_fails_does_not_end_what_another_connected() {
+    for db in sql::testing::engines().await {
+        let folder = tempfile::tempdir().expect("a folder");
+        let volumes = open(db, folder.path()).await;
+        let (volume, seen) = reserved(&volumes).await;
+        connected(&volumes, &seen).await;
+        take_back(&volumes, &volume.id, &seen.id).await;
+        assert!(is_exported(&volumes, &seen.id).await, "a server has it");
+        store::save(volumes.db().write(), seen.clone())
+            .await
+            .expect("changed");
+        take_back(&volumes, &volume.id, &seen.id).await;
+        assert!(!is_exported(&volumes, &seen.id).await, "nobody has it");
+    }
+}
