@@ -219,9 +219,9 @@ fn storage(settings: &Settings, one: &BackEnd, files: FileDriver) -> Arc<dyn Dri
     }
 }
 
-/// What serves the volumes of a back end, with a folder of its own.
+/// What serves the volumes of a back end, with a folder that no other back end and no other helper has.
 fn reach(settings: &Settings, one: &BackEnd) -> Result<Reach, Folders> {
-    let folder = settings.export_dir.join(&one.name);
+    let folder = one.export_dir(&settings.export_dir).unwrap_or_default();
     let target: io::Result<Arc<dyn Target>> = match &one.helper {
         Helper::Local => {
             let local = Local::new(&settings.host, &settings.also_hosts);

@@ -7,6 +7,7 @@
 //!   one that ended opens nothing (CVE-2023-2088);
 //! - work on one export is done by one at a time, and who comes late reads the row again.
 
+mod changed;
 mod error;
 pub mod secret;
 mod watch;
@@ -26,6 +27,7 @@ use crate::shared::Core;
 use crate::tables::{export, volume};
 use crate::target::{Grant, Login, Reach, Target, TargetError, local, size_of};
 
+pub use changed::unserved;
 pub use error::ExportError;
 pub use watch::{audit, down, keep_for_ever, look};
 
@@ -104,6 +106,7 @@ async fn serve(
     if let Some(mut row) = store::find::<export::Entity>(core.db.read(), &id).await? {
         row.read_only = wish.read_only;
         row.backend.clone_from(&at.host);
+        at.settings.helper.word().clone_into(&mut row.helper);
         if target.needs().login {
             row.initiator = Some(initiator(wish.connector)?);
         }
@@ -144,6 +147,7 @@ fn new(core: &Core, at: &Backend, (id, volume_id): (&str, &str), wish: &Wish<'_>
         attached: matches!(wish.whom, Whom::Attachment(_)),
         machine: core.settings.host.clone(),
         backend: at.host.clone(),
+        helper: at.settings.helper.word().to_owned(),
         read_only: wish.read_only,
         token: hex::encode(rand::random::<[u8; 16]>()),
         port: None,

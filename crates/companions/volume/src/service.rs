@@ -49,6 +49,10 @@ pub enum OpenError {
     Folders(#[from] Folders),
     #[error("the volume policy cannot be used")]
     Policy(#[from] PolicyError),
+    #[error(
+        "volumes are served by a target_helper or a back end that is set otherwise now: {0}; set it as before, detach these, then change it"
+    )]
+    Unserved(String),
 }
 
 impl Volumes {
@@ -56,11 +60,14 @@ impl Volumes {
     /// nothing before [`Volumes::start`].
     ///
     /// # Errors
-    /// Database, folders or policy cannot be used.
+    /// Database, folders or policy cannot be used, or nothing serves any more what attachments were told of.
     pub async fn open(db: Database, settings: Settings) -> Result<Self, OpenError> {
         let backends = Backends::open(&settings)?;
         backends.check().await?;
         db.apply(&HISTORY).await?;
+        if let Some(lost) = exports::unserved(&db, &backends, &settings.host).await? {
+            return Err(OpenError::Unserved(lost));
+        }
         let policy = Policy::load(&policy::TABLES, settings.policy_file.as_deref())?;
         let core = Core {
             db,

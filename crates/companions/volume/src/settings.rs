@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::resource::Resource;
@@ -116,6 +116,17 @@ pub enum Helper {
     Tgt(Tgt),
 }
 
+impl Helper {
+    /// As a file of settings says it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Helper::Local => "local",
+            Helper::Nbd(_) => "nbd",
+            Helper::Tgt(_) => "tgtadm",
+        }
+    }
+}
+
 /// Where volumes are served by NBD.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nbd {
@@ -208,6 +219,16 @@ const fn tgt(program: &'static str) -> Program {
 }
 
 impl BackEnd {
+    /// The folder of what serves its volumes, within that of all back ends; none: hosts open the files.
+    pub fn export_dir(&self, all: &Path) -> Option<PathBuf> {
+        let helper = match self.helper {
+            Helper::Local => return None,
+            Helper::Nbd(_) => "nbd",
+            Helper::Tgt(_) => "tgt",
+        };
+        Some(all.join(&self.name).join(helper))
+    }
+
     /// The programs that it needs.
     pub fn programs(&self) -> impl Iterator<Item = &'static Program> + use<> {
         let storage: &'static [Program] = match self.storage {

@@ -6,13 +6,14 @@ use std::time::Duration;
 use sql::sea_orm::EntityTrait;
 use tokio_util::sync::CancellationToken;
 
+use super::changed::strays;
 use super::{ExportError, served, stop};
 use crate::backends::Backend;
 use crate::db::store;
 use crate::driver::{Id, Part};
 use crate::shared::Core;
 use crate::tables::{attachment, export, volume};
-use crate::target::Target;
+use crate::target::{Target, TargetError};
 
 /// How often it is looked whether exactly what rows say is served: guests wait for a volume that long, and longer.
 const LOOK: Duration = Duration::from_secs(5);
@@ -140,12 +141,17 @@ async fn is_needed(core: &Core, row: &export::Model) -> Result<bool, ExportError
     })
 }
 
-/// A sentence for every export that is served for nobody, is not served, or has nothing to serve it.
+/// A sentence for every export that is served for nobody, is not served, or has nothing to serve it, and for folders of
+/// exports that no target has.
 ///
 /// # Errors
 /// The database or a target does not answer.
 pub async fn audit(core: &Core) -> Result<Vec<String>, ExportError> {
-    let mut found = Vec::new();
+    let strays = strays(&core.settings).map_err(|error| {
+        let folder = core.settings.export_dir.display();
+        TargetError::Failed(format!("{folder} cannot be read: {error}"))
+    });
+    let mut found = strays?;
     for at in core.backends.iter() {
         let rows = rows(core, at).await?;
         let there = match at.reach.target() {

@@ -17,6 +17,7 @@ const EXPORTS: Table = Table::new(
         col("attached", Bool),
         col("machine", Varchar(255)),
         col("backend", Varchar(255)),
+        col("helper", Varchar(32)),
         col("read_only", Bool),
         col("token", Varchar(64)),
         col("port", Int).null(),

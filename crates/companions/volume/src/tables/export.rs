@@ -18,6 +18,8 @@ pub struct Model {
     pub machine: String,
     /// `HOST@BACKEND` of the volume.
     pub backend: String,
+    /// What serves the volume, as `target_helper` says it.
+    pub helper: String,
     pub read_only: bool,
     /// A random text, new for each export: what the host must know to reach the volume, or a part of its name.
     pub token: String,
@@ -42,6 +44,7 @@ impl Model {
             attached: true,
             machine: "here".to_owned(),
             backend: "here@file".to_owned(),
+            helper: "local".to_owned(),
             read_only: false,
             token: String::new(),
             port: None,

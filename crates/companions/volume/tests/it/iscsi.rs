@@ -68,7 +68,7 @@ async fn stage() -> Option<Stage> {
         });
     })
     .await;
-    let folder = cinder.settings.export_dir.join("file");
+    let folder = cinder.settings.export_dir.join("file/tgt");
     let folder = folder.canonicalize().expect("a folder");
     Some(Stage {
         cinder,

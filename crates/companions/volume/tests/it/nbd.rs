@@ -48,7 +48,8 @@ impl Cinder {
     }
 
     fn daemon(&self, attachment: &str) -> Option<Pid> {
-        let folder = self.settings.export_dir.join("file").join(attachment);
+        let folder = self.settings.export_dir.join("file/nbd");
+        let folder = folder.join(attachment);
         let text = fs::read_to_string(folder.join("pid")).ok()?;
         Some(Pid::from_raw(text.trim().parse().ok()?))
     }
