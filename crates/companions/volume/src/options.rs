@@ -55,7 +55,7 @@ const OPTIONS: &[Opt] = &[
     Opt::text(
         "target_ip_address",
         "127.0.0.1",
-        "Where volumes are served; hosts are told this address. NBD encrypts nothing and asks nobody who they are: see docs/security.md before it is another than this machine's own.",
+        "Where volumes are served; hosts are told this address. The machine's own tgtd (`tgt_control_port = 0`) listens where its service says, at all addresses unless that says otherwise, whatever stands here. NBD encrypts nothing and asks nobody who they are: see docs/security.md before it is another than this machine's own.",
     ),
     Opt::integer(
         "nbd_first_port",
@@ -67,7 +67,7 @@ const OPTIONS: &[Opt] = &[
     Opt::integer(
         "target_port",
         "3260",
-        "The TCP port of volumes that are served by iSCSI.",
+        "The TCP port of volumes that are served by iSCSI; that of the machine's own tgtd where it is the one that serves.",
     )
     .range(1, 65535),
     Opt::text(
@@ -248,6 +248,13 @@ impl Section for Settings {
             true => (serving.storage(from), serving.helper(from)),
             false => (Storage::Files, Helper::Local),
         };
+        let of_each = backends.iter().map(|one| (&one.storage, &one.helper));
+        let used: Vec<_> = match backends.is_empty() {
+            true => vec![(&storage, &helper)],
+            false => of_each.collect(),
+        };
+        serving::refuse_idle(from, &used);
+        serving::refuse_portals(from, &backends);
         Settings {
             connection: from.optional("connection"),
             volume_dir: from.path("volume_dir"),
@@ -333,15 +340,15 @@ fn back_ends(
             if volume_dir.as_os_str().is_empty() {
                 section.refuse("volume_dir", "must be the folder of this back end's files");
             }
-            let serving = serving.within(section);
+            let (storage, helper) = serving.within(section).of_back_end(section);
             let ratio = section.optional_float("max_over_subscription_ratio");
             let percentage = section.optional_integer("reserved_percentage");
             BackEnd {
                 pool: pool.unwrap_or_else(|| name.clone()),
                 name: name.clone(),
                 volume_dir,
-                storage: serving.storage(section),
-                helper: serving.helper(section),
+                storage,
+                helper,
                 over_subscription: ratio.map_or(over_subscription, percent),
                 reserved_percentage: percentage.unwrap_or(reserved),
             }
@@ -470,6 +477,27 @@ mod tests {
             (
                 "[volume]\nenabled_backends = fast\nnbd_first_port = 9\nnbd_last_port = 8\n",
                 "must not be less than nbd_first_port",
+            ),
+            (
+                "[volume]\nenabled_backends = fast\ntarget_ip_address = 10.0.0.1\n",
+                "has no effect without target_helper = nbd or tgtadm",
+            ),
+            (
+                "[volume]\ntarget_helper = nbd\ntgt_control_port = 7\n",
+                "has no effect without target_helper = tgtadm",
+            ),
+            (
+                "[volume]\ntarget_helper = tgtadm\nnbd_last_port = 20000\n",
+                "has no effect without target_helper = nbd",
+            ),
+            (
+                "[volume]\nenabled_backends = a\ntarget_helper = nbd\n[a]\nvolume_dir = /a\nlvm_type = thin\n",
+                "has no effect without volume_driver = lvm",
+            ),
+            (
+                "[volume]\nenabled_backends = a, b\ntarget_helper = tgtadm\ntgt_control_port = 7\n\
+                 [a]\nvolume_dir = /a\n[b]\nvolume_dir = /b\ntarget_ip_address = 10.0.0.1\n",
+                "'a' at 127.0.0.1:3260 and 'b' at 10.0.0.1:3260",
             ),
             (
                 "[volume]\nenabled_backends = fast\ntarget_ip_address = 0.0.0.0\n",

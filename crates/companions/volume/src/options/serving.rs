@@ -5,10 +5,85 @@ use std::ops::RangeInclusive;
 
 use settings::Reader;
 
-use crate::settings::{Helper, LvmType, Nbd, Storage, Tgt};
+use crate::settings::{BackEnd, Helper, LvmType, Nbd, Storage, Tgt};
 
 /// Names of targets have 223 bytes, of which two ids take 81.
 const LONGEST_PREFIX: usize = 128;
+
+/// What an option belongs to: a test of what keeps and serves volumes, and its name.
+type Beside = (fn(&Storage, &Helper) -> bool, &'static str);
+
+const LVM: Beside = (
+    |storage, _| matches!(storage, Storage::Lvm { .. }),
+    "volume_driver = lvm",
+);
+const NBD: Beside = (
+    |_, helper| matches!(helper, Helper::Nbd(_)),
+    "target_helper = nbd",
+);
+const TGT: Beside = (
+    |_, helper| matches!(helper, Helper::Tgt(_)),
+    "target_helper = tgtadm",
+);
+const TARGET: Beside = (
+    |_, helper| !matches!(helper, Helper::Local),
+    "target_helper = nbd or tgtadm",
+);
+
+/// Options of the service and of a back end that have no effect beside other helpers and drivers.
+const OF_BACK_ENDS: [(&str, Beside); 3] = [
+    ("target_ip_address", TARGET),
+    ("volume_group", LVM),
+    ("lvm_type", LVM),
+];
+
+/// The same of the service alone.
+const OF_ALL: [(&str, Beside); 5] = [
+    ("nbd_first_port", NBD),
+    ("nbd_last_port", NBD),
+    ("target_port", TGT),
+    ("target_prefix", TGT),
+    ("tgt_control_port", TGT),
+];
+
+/// Refuses what is set and has no effect on any of these back ends.
+pub fn refuse_idle(from: &mut Reader<'_>, used: &[(&Storage, &Helper)]) {
+    refuse_of(from, &OF_BACK_ENDS, used);
+    refuse_of(from, &OF_ALL, used);
+}
+
+fn refuse_of(from: &mut Reader<'_>, options: &[(&str, Beside)], used: &[(&Storage, &Helper)]) {
+    for (option, (is_used, with)) in options {
+        let idle = !used
+            .iter()
+            .any(|(storage, helper)| is_used(storage, helper));
+        if idle && from.is_set(option) {
+            from.refuse(option, format!("has no effect without {with}"));
+        }
+    }
+}
+
+/// Refuses back ends whose volumes one tgtd would serve at different addresses.
+pub fn refuse_portals(from: &mut Reader<'_>, all: &[BackEnd]) {
+    let mut portals = all.iter().filter_map(|one| match &one.helper {
+        Helper::Tgt(tgt) if tgt.control != 0 => Some((one.name.as_str(), tgt)),
+        _ => None,
+    });
+    let Some((first, tgt)) = portals.next() else {
+        return;
+    };
+    let other =
+        portals.find(|(_, other)| other.control == tgt.control && other.portal != tgt.portal);
+    if let Some((name, other)) = other {
+        from.refuse(
+            "tgt_control_port",
+            format!(
+                "starts one tgtd, which does not serve the back ends '{first}' at {} and '{name}' at {}",
+                tgt.portal, other.portal
+            ),
+        );
+    }
+}
 
 /// What the options say, of whichever helper they are.
 #[derive(Debug, Clone)]
@@ -74,6 +149,13 @@ impl Serving {
             address: address.unwrap_or(self.address),
             ..self.clone()
         }
+    }
+
+    /// What keeps and what serves the volumes of a back end's section.
+    pub fn of_back_end(&self, section: &mut Reader<'_>) -> (Storage, Helper) {
+        let (storage, helper) = (self.storage(section), self.helper(section));
+        refuse_of(section, &OF_BACK_ENDS, &[(&storage, &helper)]);
+        (storage, helper)
     }
 
     /// What keeps the volumes. Cinder's other drivers are refused.
