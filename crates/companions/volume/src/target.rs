@@ -124,6 +124,9 @@ pub trait Target: Send + Sync {
     /// All that this target keeps something of: what it serves, what it failed to serve, and what it did not end.
     async fn served(&self) -> Result<Vec<Id>>;
 
+    /// Whether hosts reach what is served under this id: what died in the meantime is not.
+    async fn alive(&self, id: Id) -> Result<bool>;
+
     /// Nothing is served any more, and no program of this target runs.
     async fn down(&self) -> Result<()> {
         for id in self.served().await? {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sql::sea_orm::EntityTrait;
+use sql::sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use tokio_util::sync::CancellationToken;
 
 use super::changed::strays;
@@ -141,8 +141,8 @@ async fn is_needed(core: &Core, row: &export::Model) -> Result<bool, ExportError
     })
 }
 
-/// A sentence for every export that is served for nobody, is not served, or has nothing to serve it, and for folders of
-/// exports that no target has.
+/// A sentence for every export that is served for nobody, is not served, or has nothing to serve it, for attachments
+/// without their export, and for folders of exports that no target has.
 ///
 /// # Errors
 /// The database or a target does not answer.
@@ -154,7 +154,8 @@ pub async fn audit(core: &Core) -> Result<Vec<String>, ExportError> {
     let mut found = strays?;
     for at in core.backends.iter() {
         let rows = rows(core, at).await?;
-        let there = match at.reach.target() {
+        let target = at.reach.target();
+        let there = match target {
             Some(target) => target.served().await?,
             None => Vec::new(),
         };
@@ -168,16 +169,47 @@ pub async fn audit(core: &Core) -> Result<Vec<String>, ExportError> {
         }
         for row in &rows {
             let (id, volume) = (&row.id, &row.volume_id);
+            let alive = match target {
+                Some(target) => target.alive(id.parse()?).await?,
+                None => false,
+            };
             if !is_needed(core, row).await? {
                 found.push(format!(
                     "the export {id} of volume {volume} belongs to no attachment"
                 ));
-            } else if !there.iter().any(|id| id.to_string() == row.id) {
+            } else if !alive {
                 found.push(format!(
                     "the export {id} of volume {volume} is not served by {}",
                     at.host
                 ));
             }
+        }
+    }
+    found.extend(without_export(core).await?);
+    Ok(found)
+}
+
+/// A sentence for every attachment whose host was told of an export that has no row: nothing serves it again.
+async fn without_export(core: &Core) -> Result<Vec<String>, ExportError> {
+    let db = core.db.read();
+    let told: Vec<(String, String)> = attachment::Entity::find()
+        .select_only()
+        .columns([attachment::Column::Id, attachment::Column::VolumeId])
+        .filter(attachment::Column::Connection.is_not_null())
+        .order_by_asc(attachment::Column::Id)
+        .into_tuple()
+        .all(db)
+        .await?;
+    let mut found = Vec::new();
+    for (id, volume_id) in told {
+        let row = store::find::<volume::Entity>(db, &volume_id).await?;
+        // What is on no back end of this process is told as such.
+        let at = row.and_then(|row| core.backends.of(row.host.as_deref()).ok());
+        let is_served = at.is_some_and(|at| at.reach.target().is_some());
+        if is_served && store::find::<export::Entity>(db, &id).await?.is_none() {
+            found.push(format!(
+                "the attachment {id} of volume {volume_id} is connected and has no export"
+            ));
         }
     }
     Ok(found)

@@ -153,6 +153,10 @@ impl Target for Nbd {
         });
         Ok(ids.collect())
     }
+
+    async fn alive(&self, id: Id) -> Result<bool> {
+        Ok(storage_daemon::running(&self.place(id)).is_some())
+    }
 }
 
 fn failed(error: &storage_daemon::Error, port: u16) -> TargetError {

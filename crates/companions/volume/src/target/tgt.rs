@@ -239,6 +239,11 @@ impl Target for Tgt {
         Ok(all)
     }
 
+    async fn alive(&self, id: Id) -> Result<bool> {
+        let all = self.daemon.targets().await?.unwrap_or_default();
+        Ok(all.iter().any(|one| self.export(&one.name) == Some(id)))
+    }
+
     async fn down(&self) -> Result<()> {
         for id in self.served().await? {
             self.ensure_gone(id).await?;

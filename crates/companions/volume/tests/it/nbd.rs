@@ -166,14 +166,47 @@ async fn what_dies_is_served_again_at_the_same_place() {
     assert_ne!(cinder.daemon(&id), Some(pid));
     // All of them, as when the machine starts anew.
     cinder.volumes.stop_serving().await.expect("ended");
-    let audit = cinder.volumes.audit().await.expect("audit");
-    if !audit.is_empty() {
-        let said = format!("the export {id} of volume {volume} is not served by here@file");
-        assert_eq!(audit, [said]);
-    }
     found(is_served).await;
     cinder.detached(&id).await;
     cinder.is_clean().await;
+}
+
+#[tokio::test]
+async fn the_audit_names_what_died_and_what_lost_its_row() {
+    if !is_able() {
+        return;
+    }
+    let mut cinder = Cinder::on(sql::testing::sqlite().await, served).await;
+    let (one, other) = (
+        cinder.volume(ALICE, json!({})).await,
+        cinder.volume(ALICE, json!({})).await,
+    );
+    let (id, _) = cinder.served_to(&one, SERVER).await;
+    let (lost, info) = cinder.served_to(&other, SERVER).await;
+    let reached = url(&info);
+    cinder.is_clean().await;
+    // Nobody looks after exports from now on.
+    cinder.stop.cancel();
+    while cinder.tasks.join_next().await.is_some() {}
+    kill(cinder.daemon(&id).expect("a daemon"), Signal::SIGKILL).expect("killed");
+    let forgotten = format!("DELETE FROM exports WHERE id = '{lost}'");
+    cinder.change(&forgotten).await;
+    let wanted = [
+        format!("the export {lost} is served by here@file and no attachment needs it"),
+        format!("the export {id} of volume {one} is not served by here@file"),
+        format!("the attachment {lost} of volume {other} is connected and has no export"),
+    ];
+    found(|| async {
+        let audit = cinder.volumes.audit().await.expect("audit");
+        match audit == wanted {
+            true => Ok(()),
+            false => Err(format!("{audit:?}")),
+        }
+    })
+    .await;
+    assert!(can(&reached, "read 0 1"));
+    cinder.volumes.stop_serving().await.expect("ended");
+    assert!(!can(&reached, "read 0 1"));
 }
 
 #[tokio::test]
