@@ -1,5 +1,8 @@
 //! A client of QEMU's machine protocol: JSON, a line each, over a unix socket. Commands carry ids and have time limits;
 //! events go to whoever listens; file descriptors travel beside a command.
+//!
+//! A QEMU that a guest took over says what it likes: lines have a limit, and the connection ends with the first one that
+//! is no message.
 
 use std::collections::HashMap;
 use std::io::IoSlice;
@@ -9,9 +12,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::sys::socket::{ControlMessage, MsgFlags, Shutdown, sendmsg, shutdown};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader, Interest, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Interest};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{broadcast, oneshot};
@@ -20,6 +23,14 @@ use tokio::task::AbortHandle;
 /// A healthy QEMU answers in a millisecond; a machine that swaps may need seconds.
 const ANSWER: Duration = Duration::from_secs(10);
 
+/// Bytes of the longest line. The longest answers are lists of a guest's devices and block nodes, some hundred KiB for the
+/// largest guests; QEMU itself takes no longer message than 64 MiB (`MAX_TOKEN_SIZE` of its JSON parser).
+const LINE: usize = 16 << 20;
+/// Characters of a line that are shown when it is no message.
+const SHOWN: usize = 200;
+/// Characters of QEMU's words that an error carries: its messages are sentences.
+const WORDS: usize = 2000;
+
 /// Why a command has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum QmpError {
@@ -27,7 +38,7 @@ pub enum QmpError {
     Closed,
     #[error("no answer to {0} in time")]
     Timeout(String),
-    /// QEMU's own class and text.
+    /// QEMU's own class and text, 2000 characters at most.
     #[error("{command}: {text}")]
     Refused {
         command: String,
@@ -36,7 +47,8 @@ pub enum QmpError {
     },
     #[error("connection failed")]
     Io(#[from] std::io::Error),
-    #[error("unexpected line: {0}")]
+    /// The first 200 characters.
+    #[error("unexpected line: {0:?}")]
     Protocol(String),
 }
 
@@ -98,20 +110,20 @@ impl Qmp {
     /// closes when QEMU closes the connection.
     pub async fn connect(path: &Path) -> Result<(Self, broadcast::Receiver<Event>), QmpError> {
         let (reader, writer) = UnixStream::connect(path).await?.into_split();
-        let mut lines = BufReader::new(reader).lines();
+        let mut reader = BufReader::new(reader);
         loop {
-            let line = lines.next_line().await?.ok_or(QmpError::Closed)?;
+            let line = next_line(&mut reader).await?.ok_or(QmpError::Closed)?;
             match parse(&line) {
                 Some(Line::Greeting) => break,
                 Some(_) => {}
-                None => return Err(QmpError::Protocol(line)),
+                None => return Err(QmpError::Protocol(cut(&line, SHOWN))),
             }
         }
         let (sender, receiver) = broadcast::channel(256);
         let answers = Answers::default();
         let commanding = Arc::new(AtomicUsize::new(0));
         let events = sender.downgrade();
-        let task = tokio::spawn(read(lines, answers.clone(), sender, commanding.clone()));
+        let task = tokio::spawn(read(reader, answers.clone(), sender, commanding.clone()));
         let qmp = Self {
             writer: tokio::sync::Mutex::new(writer),
             answers,
@@ -218,6 +230,7 @@ impl Qmp {
         }
     }
 
+    /// Whole, or the connection ends: behind a part of a command nothing would be understood.
     async fn write(
         &self,
         mut bytes: &[u8],
@@ -225,6 +238,10 @@ impl Qmp {
     ) -> Result<(), QmpError> {
         let writer = self.writer.lock().await;
         let stream: &UnixStream = writer.as_ref();
+        let mut begun = Begun {
+            stream,
+            partial: false,
+        };
         while !bytes.is_empty() {
             let raw = fd.map(|fd| [fd.as_raw_fd()]);
             let sent = stream
@@ -244,6 +261,7 @@ impl Qmp {
                 .await?;
             fd = None; // it went with the first byte
             bytes = &bytes[sent..];
+            begun.partial = !bytes.is_empty();
         }
         Ok(())
     }
@@ -253,14 +271,69 @@ impl Qmp {
     }
 }
 
-/// Reads until QEMU closes; then everybody who waits for an answer is told, and the event stream ends.
+/// A command on its way. Dropped in its middle, by a limit of time or an error, it ends the connection.
+struct Begun<'a> {
+    stream: &'a UnixStream,
+    /// A part was sent, and a part was not.
+    partial: bool,
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if self.partial {
+            close(self.stream);
+        }
+    }
+}
+
+/// Ends the connection for both halves: the reader sees its end, and nobody writes any more.
+fn close(stream: &UnixStream) {
+    // It fails when the other side closed first.
+    let _ = shutdown(stream.as_raw_fd(), Shutdown::Both);
+}
+
+/// The next line; None at the end.
+///
+/// # Errors
+/// `InvalidData` for one that is too long or no text.
+async fn next_line(reader: &mut BufReader<OwnedReadHalf>) -> std::io::Result<Option<String>> {
+    let mut line = Vec::new();
+    let mut limited = reader.take(LINE as u64);
+    limited.read_until(b'\n', &mut line).await?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    let invalid = |why: String| std::io::Error::new(std::io::ErrorKind::InvalidData, why);
+    if line.len() >= LINE && line.last() != Some(&b'\n') {
+        return Err(invalid(format!(
+            "QEMU sent a line of more than {LINE} bytes"
+        )));
+    }
+    let text = String::from_utf8(line).map_err(|error| invalid(error.to_string()))?;
+    Ok(Some(text))
+}
+
+fn cut(text: &str, length: usize) -> String {
+    text.chars().take(length).collect()
+}
+
+/// Reads until QEMU closes or sends what is no message; then everybody who waits for an answer is told, and the event
+/// stream ends.
 async fn read(
-    mut lines: Lines<BufReader<OwnedReadHalf>>,
+    mut reader: BufReader<OwnedReadHalf>,
     answers: Answers,
     events: broadcast::Sender<Event>,
     commanding: Arc<AtomicUsize>,
 ) {
-    while let Ok(Some(line)) = lines.next_line().await {
+    loop {
+        let line = match next_line(&mut reader).await {
+            Ok(Some(line)) => line,
+            Ok(None) => break,
+            Err(error) => {
+                tracing::warn!(%error, "the connection to QEMU is closed");
+                break;
+            }
+        };
         match parse(&line) {
             Some(Line::Answer { id, result }) => {
                 let waiting = answers
@@ -280,9 +353,17 @@ async fn read(
                 });
             }
             Some(Line::Greeting) => {}
-            None => tracing::warn!(%line, "QEMU sent a line that is no message"),
+            None => {
+                let line = cut(&line, SHOWN);
+                tracing::warn!(
+                    ?line,
+                    "QEMU sent a line that is no message; the connection is closed"
+                );
+                break;
+            }
         }
     }
+    close(reader.get_ref().as_ref());
     answers
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
@@ -314,11 +395,8 @@ fn parse(line: &str) -> Option<Line> {
     }
     let error = object.get("error")?;
     let text = |key: &str| {
-        error
-            .get(key)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
+        let text = error.get(key).and_then(Value::as_str);
+        cut(text.unwrap_or_default(), WORDS)
     };
     Some(Line::Answer {
         id,
@@ -327,69 +405,4 @@ fn parse(line: &str) -> Option<Line> {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::UnixListener;
-
-    use super::*;
-
-    #[test]
-    fn every_kind_of_line_is_understood() {
-        assert_eq!(
-            parse(r#"{"QMP": {"version": {}, "capabilities": ["oob"]}}"#),
-            Some(Line::Greeting)
-        );
-        assert_eq!(
-            parse(r#"{"return": {}, "id": 3}"#),
-            Some(Line::Answer {
-                id: 3,
-                result: Ok(json!({}))
-            })
-        );
-        let error = r#"{"id": 4, "error": {"class": "GenericError", "desc": "no"}}"#;
-        let result = Err(("GenericError".to_owned(), "no".to_owned()));
-        assert_eq!(parse(error), Some(Line::Answer { id: 4, result }));
-        let event = r#"{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "STOP"}"#;
-        assert_eq!(
-            parse(event),
-            Some(Line::Event {
-                name: "STOP".into(),
-                data: Value::Null
-            })
-        );
-        assert_eq!(parse("HTTP/1.1 400"), None);
-    }
-
-    #[tokio::test]
-    async fn answers_find_their_commands_and_a_lost_connection_ends_the_wait() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("qmp");
-        let listener = UnixListener::bind(&path).unwrap();
-        let server = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            stream.write_all(b"{\"QMP\": {}}\n").await.unwrap();
-            let mut lines = String::new();
-            let mut buffer = [0; 1024];
-            while lines.lines().count() < 2 {
-                let count = stream.read(&mut buffer).await.unwrap();
-                lines.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
-                if lines.lines().count() == 1 {
-                    stream
-                        .write_all(b"{\"event\": \"STOP\"}\n{\"return\": {}, \"id\": 1}\n")
-                        .await
-                        .unwrap();
-                }
-            }
-        });
-        let (qmp, mut events) = Qmp::connect(&path).await.unwrap();
-        assert_eq!(events.recv().await.unwrap().name, "STOP");
-        let lost = qmp.execute("query-status", json!({})).await;
-        assert!(matches!(lost, Err(QmpError::Closed)), "{lost:?}");
-        assert!(
-            events.recv().await.is_err(),
-            "the event stream ends with the connection"
-        );
-        assert!(qmp.execute("again", json!({})).await.is_err());
-        server.await.unwrap();
-    }
-}
+mod tests;

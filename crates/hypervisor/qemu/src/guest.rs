@@ -101,7 +101,9 @@ impl Guest {
         let status = self.qmp.execute("query-status", json!({})).await?;
         match status.get("status").and_then(Value::as_str) {
             Some(word) => Ok(word.to_owned()),
-            None => Err(QmpError::Protocol(status.to_string())),
+            None => Err(QmpError::Protocol(
+                status.to_string().chars().take(200).collect(),
+            )),
         }
     }
 
