@@ -2,17 +2,18 @@
 //!
 //! The protocol asks nobody who they are and encrypts nothing. An export is reached by who reaches its port and knows its
 //! name, which is random; on the loopback address (the default) that are programs of this machine. Daemons are confined:
-//! each has a file tree with programs and its volume alone.
+//! each has a file tree with programs and its volume alone, and no capabilities.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, Metadata};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use child::Abilities;
+use child::{Abilities, User};
+use nix::unistd::{getegid, geteuid, getgroups};
 use serde_json::{Value, json};
 use storage_daemon::{Limits, Listen, PROGRAM, Part, Running, Source, Wanted, measures};
 
@@ -28,6 +29,9 @@ const CONNECTIONS: u32 = 16;
 
 /// The unit in which QEMU tells sizes: what is left over behind the last one is not served.
 const SECTOR: u64 = 512;
+
+/// `CAP_DAC_OVERRIDE` of `linux/capability.h`: owner and mode of a file are not asked for.
+const DAC_OVERRIDE: u8 = 1;
 
 /// See the module.
 pub struct Nbd {
@@ -59,7 +63,7 @@ impl Nbd {
             folder: folder.canonicalize()?,
             address,
             ports: settings.ports.clone(),
-            abilities: Abilities::look(nix::unistd::geteuid().as_raw()),
+            abilities: Abilities::look(geteuid().as_raw()),
         })
     }
 
@@ -67,17 +71,39 @@ impl Nbd {
         self.folder.join(id.to_string())
     }
 
+    /// Who a daemon is: this process's user, whose the volumes are, without capabilities. A file that an operator let be
+    /// taken over may be another's: whoever serves it keeps the one capability that opens it. None: this process has no
+    /// right to change users, and none that it could pass on.
+    fn user(&self, volume: &Metadata) -> Option<User> {
+        if self.abilities.user.is_some() {
+            return None;
+        }
+        let uid = geteuid().as_raw();
+        let is_own = volume.uid() == uid && volume.mode() & 0o600 == 0o600;
+        let capabilities = match is_own || volume.file_type().is_block_device() {
+            true => Vec::new(),
+            false => vec![DAC_OVERRIDE],
+        };
+        let groups = getgroups().unwrap_or_default();
+        Some(User {
+            uid,
+            gid: getegid().as_raw(),
+            groups: groups.into_iter().map(|gid| gid.as_raw()).collect(),
+            capabilities,
+        })
+    }
+
     async fn start(&self, grant: &Grant, port: u16) -> Result<Running> {
         // Logical volumes are links to devices.
         let opened = grant.path.canonicalize().and_then(|path| {
-            let is_device = path.metadata()?.file_type().is_block_device();
-            Ok((path, is_device))
+            let facts = path.metadata()?;
+            Ok((path, facts))
         });
-        let (path, is_device) = opened.map_err(|error| {
+        let (path, facts) = opened.map_err(|error| {
             TargetError::Failed(format!("{} cannot be used: {error}", grant.path.display()))
         })?;
         let wanted = Wanted {
-            source: match is_device {
+            source: match facts.file_type().is_block_device() {
                 true => Source::Device { path: path.clone() },
                 false => Source::File { path: path.clone() },
             },
@@ -91,9 +117,10 @@ impl Nbd {
             writable: !grant.read_only,
         };
         let measures = measures(&self.abilities, None, &PROGRAMS.map(PathBuf::from), &[part]);
-        let measures = measures.map_err(|error| {
+        let mut measures = measures.map_err(|error| {
             TargetError::Failed(format!("a storage daemon cannot be confined: {error}"))
         })?;
+        measures.user = self.user(&facts);
         let (place, program) = (self.place(grant.id), Path::new(PROGRAM));
         let running = storage_daemon::ensure(&place, program, &wanted, measures, Limits::default());
         running.await.map_err(|error| failed(&error, port))

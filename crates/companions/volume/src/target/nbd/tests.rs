@@ -1,7 +1,9 @@
+use std::fs::Permissions;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, Uid, chown};
 
 use super::*;
 use crate::target::suite::{self, Client};
@@ -82,6 +84,45 @@ async fn a_port_that_another_program_has_is_told() {
     let refused = target.ensure(&suite::grant(&file, None)).await;
     let refused = refused.expect_err("refused");
     assert!(refused.to_string().contains("has no port"), "{refused}");
+}
+
+/// A line of what the kernel tells of the daemon of an export.
+fn status(target: &Nbd, id: Id, key: &str) -> String {
+    let pid = fs::read_to_string(target.place(id).join("pid")).expect("a number");
+    let told = fs::read_to_string(format!("/proc/{}/status", pid.trim())).expect("it runs");
+    let line = told.lines().find_map(|line| line.strip_prefix(key));
+    line.expect("told").trim().to_owned()
+}
+
+#[tokio::test]
+async fn daemons_have_no_capability_that_their_file_does_not_need() {
+    if !is_able() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let target = target(folder.path());
+    if let Some(lack) = &target.abilities.user {
+        skips::skip(format!("daemons cannot be without capabilities: {lack}"));
+        return;
+    }
+    // `CAP_DAC_OVERRIDE` is the second one.
+    for (owner, capabilities) in [(geteuid(), 0_u64), (Uid::from_raw(65_534), 2)] {
+        let file = folder.path().join(owner.to_string());
+        fs::write(&file, [7; 1 << 16]).expect("written");
+        fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("closed");
+        chown(&file, Some(owner), None).expect("given");
+        let (held, port) = free();
+        drop(held);
+        let grant = suite::grant(&file, Some(port));
+        let info = target.ensure(&grant).await.expect("served");
+        for key in ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:"] {
+            let told = status(&target, grant.id, key);
+            assert_eq!(told, format!("{capabilities:016x}"), "{key} of {owner}");
+        }
+        assert_eq!(status(&target, grant.id, "NoNewPrivs:"), "1");
+        assert!(suite::can(&source(&info), "write -P 9 4k 4k"), "{owner}");
+        target.ensure_gone(grant.id).await.expect("gone");
+    }
 }
 
 /// A loop device, which goes with the test.
