@@ -158,7 +158,8 @@ impl Lvm {
             (None, LvmType::Thin) => self.create(new, size).await,
             (None, LvmType::Thick) => {
                 self.create(new, size).await?;
-                bytes::zero(self.commands.device(new), 0).await
+                let held = bytes::hold(self.commands.device(new)).await?;
+                bytes::zero(held, 0).await.map(drop)
             }
             (Some(from), LvmType::Thin) => {
                 let origin = format!("{}/{}", self.commands.group, from.name);
@@ -181,11 +182,11 @@ impl Lvm {
         let file = bytes::open(from.to_owned(), false).await?;
         let length = bytes::length(&file, from)?;
         self.create(new, size.max(length)).await?;
-        let device = self.commands.device(new);
+        let mut held = bytes::hold(self.commands.device(new)).await?;
         if self.kind == LvmType::Thick {
-            bytes::zero(device.clone(), 0).await?;
+            held = bytes::zero(held, 0).await?;
         }
-        bytes::copy(file, from.to_owned(), device).await
+        bytes::copy(file, from.to_owned(), held).await
     }
 }
 
@@ -237,10 +238,14 @@ impl Driver for Lvm {
             }
             self.commands.extend(&name, size).await?;
         }
-        if let Some(from) = found.grew {
-            bytes::zero(self.commands.device(&name), from).await?;
-            let tag = format!("{GREW}{from}");
-            self.commands.tag(&name, "--deltag", &tag).await?;
+        if found.grew.is_some() {
+            let held = bytes::hold(self.commands.device(&name)).await?;
+            // A run that had the device until now may have come to its end: then a tenant's bytes may be there.
+            if let Some(from) = self.known(&name).await?.grew {
+                let _held = bytes::zero(held, from).await?;
+                let tag = format!("{GREW}{from}");
+                self.commands.tag(&name, "--deltag", &tag).await?;
+            }
         }
         Ok(())
     }
@@ -250,16 +255,17 @@ impl Driver for Lvm {
         self.known(&place).await?;
         let from = match source {
             Source::Blank => {
-                return bytes::zero(self.commands.device(&place), 0).await;
+                let held = bytes::hold(self.commands.device(&place)).await?;
+                return bytes::zero(held, 0).await.map(drop);
             }
             Source::Snapshot(snapshot) => self.readable(Part::Snapshot(snapshot)).await?,
             Source::Volume(id) => self.readable(Part::Volume(id)).await?,
             Source::File(path) | Source::Copy(path) => path.to_owned(),
         };
         let file = bytes::open(from.clone(), false).await?;
-        let device = self.commands.device(&place);
-        bytes::zero(device.clone(), 0).await?;
-        bytes::copy(file, from, device).await
+        let held = bytes::hold(self.commands.device(&place)).await?;
+        let held = bytes::zero(held, 0).await?;
+        bytes::copy(file, from, held).await
     }
 
     async fn ensure_snapshot(&self, snapshot: Snapshot) -> Result<()> {

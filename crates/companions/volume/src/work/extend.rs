@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Asked, MINUTE, TRIES, backend, database, exported, home, id};
+use super::{Asked, COPY, MINUTE, TRIES, backend, database, exported, home, id};
 use crate::db::{store, volumes as rows};
 use crate::events;
 use crate::exports;
@@ -38,7 +38,8 @@ impl Workflow for Extend {
 
     fn steps() -> Vec<Step<Core, State>> {
         vec![
-            Step::new("data", MINUTE, data).attempts(TRIES),
+            // A thick logical volume is overwritten with zeros where it grew.
+            Step::new("data", COPY, data).attempts(TRIES),
             Step::new("settle", MINUTE, settle).no_return(),
         ]
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Asked, MINUTE, TRIES, backend, database, home, home_of, id};
+use super::{Asked, COPY, MINUTE, TRIES, backend, database, home, home_of, id};
 use crate::backends::Backend;
 use crate::db::store::{self, Tx};
 use crate::db::types;
@@ -51,7 +51,8 @@ impl Workflow for Manage {
     fn steps() -> Vec<Step<Core, State>> {
         vec![
             Step::new("size", MINUTE, size).attempts(TRIES),
-            Step::new("adopt", MINUTE, adopt)
+            // To whole GiB it grows, and a thick logical volume is overwritten with zeros there.
+            Step::new("adopt", COPY, adopt)
                 .undo(release)
                 .attempts(TRIES),
             Step::new("settle", MINUTE, settle).no_return(),
