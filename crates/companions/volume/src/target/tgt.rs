@@ -35,13 +35,21 @@ const TRIES: usize = 4;
 
 /// See the module.
 pub struct Tgt {
-    /// A file for each export with the size that its unit was opened with. Targets without one are not ours.
+    /// A file for each export: a [`Note`]. Targets without one are not ours.
     folder: PathBuf,
     portal: SocketAddr,
     prefix: String,
     daemon: Daemon,
     /// Changes of targets come one after the other: their numbers are chosen here.
     alone: Mutex<()>,
+}
+
+/// What is kept of a target, as a line.
+struct Note {
+    /// Bytes that its unit was opened with; 0: it was not yet.
+    size: u64,
+    /// Its whole name, whatever the prefix is by now; none: a note of a program of before.
+    name: Option<String>,
 }
 
 impl Tgt {
@@ -64,26 +72,29 @@ impl Tgt {
         })
     }
 
-    fn name(&self, grant: &Grant) -> String {
-        format!("{}{VOLUME}{}-{}", self.prefix, grant.volume, grant.id)
-    }
-
-    /// The export whose target has this name; none: it is not ours.
-    fn export(&self, name: &str) -> Option<Id> {
-        /// A UUID, and the sign before it.
-        const TAIL: usize = 37;
-        let ids = name.strip_prefix(&self.prefix)?.strip_prefix(VOLUME)?;
-        let (volume, export) = ids.split_at_checked(ids.len().checked_sub(TAIL)?)?;
-        volume.parse::<Id>().ok()?;
-        export.strip_prefix('-')?.parse().ok()
+    /// The name of an export's target: the one that its host was told, or a new one.
+    fn name(&self, grant: &Grant, noted: Option<&Note>, all: &[Shown]) -> String {
+        let told = noted.and_then(|note| note.name.clone());
+        let shown = || all.iter().find(|one| export(&one.name) == Some(grant.id));
+        let told = told.or_else(|| shown().map(|one| one.name.clone()));
+        told.unwrap_or_else(|| format!("{}{VOLUME}{}-{}", self.prefix, grant.volume, grant.id))
     }
 
     fn note(&self, id: Id) -> PathBuf {
         self.folder.join(id.to_string())
     }
 
-    fn noted(&self, id: Id) -> Option<u64> {
-        fs::read_to_string(self.note(id)).ok()?.trim().parse().ok()
+    fn noted(&self, id: Id) -> Option<Note> {
+        let text = fs::read_to_string(self.note(id)).ok()?;
+        let text = text.trim();
+        let (size, name) = match text.split_once(' ') {
+            Some((size, name)) => (size, Some(name.to_owned())),
+            None => (text, None),
+        };
+        Some(Note {
+            size: size.parse().ok()?,
+            name,
+        })
     }
 
     /// The unit is the file, with its size of now. Initiators that are logged in keep their place.
@@ -99,12 +110,12 @@ impl Tgt {
             let params = ["--params", "readonly=1"];
             self.daemon.unit("update", &of, &params).await?;
         }
-        self.take_note(grant.id, grant.size)
+        self.take_note(grant.id, grant.size, &found.name)
     }
 
-    fn take_note(&self, id: Id, size: u64) -> Result<()> {
+    fn take_note(&self, id: Id, size: u64, name: &str) -> Result<()> {
         let note = self.note(id);
-        fs::write(&note, size.to_string()).map_err(|error| {
+        fs::write(&note, format!("{size} {name}")).map_err(|error| {
             TargetError::Failed(format!("{} cannot be written: {error}", note.display()))
         })
     }
@@ -134,18 +145,32 @@ impl Tgt {
     }
 
     /// The target with all that belongs to it, and who may log in at last.
-    async fn build(&self, grant: &Grant, login: &Login, user: &str) -> Result<()> {
+    async fn build(&self, grant: &Grant, login: &Login, user: &str, name: &str) -> Result<()> {
         // First of all: by its note a target is known as ours.
-        self.take_note(grant.id, 0)?;
-        let made = self.make(&self.name(grant)).await?;
+        self.take_note(grant.id, 0, name)?;
+        let made = self.make(name).await?;
         self.open_unit(&made, grant).await?;
         let tid = made.tid.to_string();
         // One of a run before has another password.
-        self.daemon.forget_account(user).await?;
+        self.forget(user).await?;
         self.daemon.account(user, &login.password).await?;
         self.daemon.bind_account(&tid, user).await?;
         let initiator = ["--tid", &tid, "-Q", &login.initiator];
         self.daemon.target("bind", &initiator).await
+    }
+
+    /// An account is gone. Not while a target has it: a target that loses its last account asks nobody for a password.
+    async fn forget(&self, user: &str) -> Result<()> {
+        let all = self.daemon.targets().await?.unwrap_or_default();
+        let has = all
+            .into_iter()
+            .find(|one| one.accounts.iter().any(|account| account == user));
+        if let Some(Shown { name, .. }) = has {
+            return Err(TargetError::Failed(format!(
+                "the account {user} cannot be deleted: the target {name} has it"
+            )));
+        }
+        self.daemon.forget_account(user).await
     }
 
     async fn remove(&self, tid: u32) -> Result<()> {
@@ -173,23 +198,28 @@ impl Target for Tgt {
         let none = "the export has no password: it was made while another target served volumes";
         let login = grant.login.as_ref();
         let login = login.ok_or_else(|| TargetError::Failed(none.to_owned()))?;
-        let (name, user) = (self.name(grant), user_of(grant.id));
+        let user = user_of(grant.id);
         let _alone = self.alone.lock().await;
         let all = self.daemon.ensure().await?;
+        let noted = self.noted(grant.id);
+        let name = self.name(grant, noted.as_ref(), &all);
         match all.into_iter().find(|one| one.name == name) {
             Some(found) if !found.lets_in(&user, &login.initiator) => {
                 self.remove(found.tid).await?;
-                self.build(grant, login, &user).await?;
+                self.build(grant, login, &user, &name).await?;
             }
             Some(found) => {
                 let same = found.path.as_deref() == Some(&*grant.path.to_string_lossy())
                     && found.read_only == grant.read_only
-                    && self.noted(grant.id) == Some(grant.size);
+                    && noted.as_ref().is_some_and(|note| note.size == grant.size);
+                let is_named = noted.as_ref().is_some_and(|note| note.name.is_some());
                 if !same {
                     self.open_unit(&found, grant).await?;
+                } else if !is_named {
+                    self.take_note(grant.id, grant.size, &name)?;
                 }
             }
-            None => self.build(grant, login, &user).await?,
+            None => self.build(grant, login, &user, &name).await?,
         }
         Ok(json!({
             "driver_volume_type": "iscsi",
@@ -210,11 +240,14 @@ impl Target for Tgt {
     async fn ensure_gone(&self, id: Id) -> Result<()> {
         let _alone = self.alone.lock().await;
         if let Some(all) = self.daemon.targets().await? {
-            let ours = all.iter().filter(|one| self.export(&one.name) == Some(id));
-            for one in ours {
-                self.remove(one.tid).await?;
+            let told = self.noted(id).and_then(|note| note.name);
+            let is_ours = |name: &str| told.as_deref() == Some(name) || export(name) == Some(id);
+            let ours = all.iter().filter(|one| is_ours(&one.name));
+            let ours: Vec<u32> = ours.map(|one| one.tid).collect();
+            for tid in ours {
+                self.remove(tid).await?;
             }
-            self.daemon.forget_account(&user_of(id)).await?;
+            self.forget(&user_of(id)).await?;
         }
         let note = self.note(id);
         match fs::remove_file(&note) {
@@ -250,6 +283,16 @@ impl Target for Tgt {
         }
         self.daemon.end().await
     }
+}
+
+/// The export whose target has this name, with whatever prefix; none: it is not ours.
+fn export(name: &str) -> Option<Id> {
+    /// A UUID, and the sign before it.
+    const TAIL: usize = 37;
+    let (before, export) = name.split_at_checked(name.len().checked_sub(TAIL)?)?;
+    let (_, volume) = before.rsplit_once(VOLUME)?;
+    volume.parse::<Id>().ok()?;
+    export.strip_prefix('-')?.parse().ok()
 }
 
 /// The name of an export's account.

@@ -6,6 +6,7 @@ use crate::target::suite::{self, Client, INITIATOR};
 /// A tgtd of one's own, which ends with the test.
 struct Stage {
     folder: tempfile::TempDir,
+    settings: settings::Tgt,
     target: std::sync::Arc<Tgt>,
 }
 
@@ -42,6 +43,7 @@ fn stage() -> Option<Stage> {
     let target = Tgt::open(&folder.path().join("exports"), &settings).expect("opens");
     Some(Stage {
         folder,
+        settings,
         target: std::sync::Arc::new(target),
     })
 }
@@ -126,6 +128,93 @@ async fn only_the_initiator_with_the_password_is_let_in() {
     let left = stage.target.daemon.targets().await.expect("shown");
     let left: Vec<u32> = left.expect("it runs").iter().map(|one| one.tid).collect();
     assert_eq!(left, [99]);
+}
+
+#[tokio::test]
+async fn another_prefix_leaves_no_target_behind() {
+    let Some(stage) = stage() else {
+        return;
+    };
+    let file = stage.folder.path().join("file");
+    fs::write(&file, [7; 1 << 20]).expect("written");
+    let grant = suite::grant(&file, None);
+    let info = stage.target.ensure(&grant).await.expect("served");
+    let prefix = "iqn.2026-01.another:".to_owned();
+    let settings = settings::Tgt {
+        prefix,
+        ..stage.settings.clone()
+    };
+    let other = Tgt::open(&stage.target.folder, &settings).expect("opens");
+    let note = stage.target.note(grant.id);
+    let name = info["data"]["target_iqn"].as_str().expect("a name");
+    let noted = format!("{} {name}", grant.size);
+    // A note of a program of before has no name; nor has one of a run that was killed while it wrote.
+    for text in [noted.clone(), grant.size.to_string(), String::new()] {
+        fs::write(&note, text).expect("written");
+        assert_eq!(info, other.ensure(&grant).await.expect("served"));
+        assert_eq!(fs::read_to_string(&note).expect("read"), noted);
+        assert!(suite::can(&source(&info), "read -P 7 0 4k"));
+        let stranger = as_seen_by(&info, INITIATOR, "something-else");
+        assert!(!suite::can(&stranger, "read 0 4k"), "it asks on");
+    }
+    for text in [noted, grant.size.to_string()] {
+        stage.target.ensure(&grant).await.expect("served");
+        fs::write(&note, text).expect("written");
+        other.ensure_gone(grant.id).await.expect("gone");
+        let left = other.daemon.targets().await.expect("shown");
+        assert_eq!(left, Some(Vec::new()));
+        assert!(!note.exists());
+    }
+}
+
+#[tokio::test]
+async fn an_account_stays_while_a_target_has_it() {
+    let Some(stage) = stage() else {
+        return;
+    };
+    let file = stage.folder.path().join("file");
+    fs::write(&file, [7; 1 << 20]).expect("written");
+    let grant = suite::grant(&file, None);
+    stage.target.ensure(&grant).await.expect("served");
+    let (daemon, user) = (&stage.target.daemon, user_of(grant.id));
+    let odd = ["--tid", "99", "-T", "iqn.2026-01.suite:odd"];
+    daemon.target("new", &odd).await.expect("made");
+    daemon.bind_account("99", &user).await.expect("bound");
+    let refused = stage.target.ensure_gone(grant.id).await;
+    let refused = refused.expect_err("refused").to_string();
+    assert!(
+        refused.contains("iqn.2026-01.suite:odd has it"),
+        "{refused}"
+    );
+    let left = daemon.targets().await.expect("shown").expect("it runs");
+    assert_eq!(left.len(), 1, "the export's own target is gone");
+    assert_eq!(left[0].accounts, [user]);
+    assert_eq!(stage.target.served().await.expect("listed"), [grant.id]);
+    daemon
+        .target("delete", &["--tid", "99"])
+        .await
+        .expect("gone");
+    let gone = stage.target.ensure_gone(grant.id).await;
+    gone.expect("gone");
+    assert_eq!(stage.target.served().await.expect("listed"), []);
+}
+
+#[test]
+fn targets_are_ours_by_their_ids() {
+    let (volume, id) = (crate::driver::suite::id(), crate::driver::suite::id());
+    for prefix in ["iqn.2010-10.org.openstack:", "iqn.2026-01.volume-:", ""] {
+        assert_eq!(export(&format!("{prefix}volume-{volume}-{id}")), Some(id));
+    }
+    for odd in [
+        String::new(),
+        id.to_string(),
+        format!("volume-{volume}"),
+        format!("volume-{volume}{id}"),
+        format!("volume-x{volume}-{id}"),
+        format!("ä{id}"),
+    ] {
+        assert_eq!(export(&odd), None, "{odd}");
+    }
 }
 
 #[tokio::test]
