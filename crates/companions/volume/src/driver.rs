@@ -98,6 +98,9 @@ pub enum DriverError {
     /// There is no such volume or snapshot.
     #[error("{0} is not there")]
     NotFound(String),
+    /// What is to be taken over belongs to somebody else for now.
+    #[error("{0} is in use")]
+    InUse(String),
     /// Another attempt may find more room.
     #[error("there is no room left on {}", .0.display())]
     Full(PathBuf),
@@ -165,10 +168,10 @@ pub struct Stray {
 /// Taking over what is no volume yet, and letting volumes go. Nothing here destroys bytes.
 #[async_trait]
 pub trait Adoption: Send + Sync {
-    /// All that may be taken over, by name.
+    /// All that may be taken over and is in nobody's use, by name.
     async fn strays(&self) -> Result<Vec<Stray>>;
 
-    /// What has this name.
+    /// What has this name; `InUse` where the machine itself has it open.
     async fn stray(&self, name: &str) -> Result<Stray>;
 
     /// What had this name is that volume or snapshot; of several that are to be it one is. One that is there already

@@ -194,7 +194,7 @@ impl From<DriverError> for Fault {
                 tracing::error!(%error, "the back end is full");
                 Fault::Unavailable("The back end has no room left.".to_owned())
             }
-            DriverError::NotFound(_) | DriverError::Io { .. } => {
+            DriverError::NotFound(_) | DriverError::InUse(_) | DriverError::Io { .. } => {
                 let mut why = error.to_string();
                 if let Some(source) = std::error::Error::source(&error) {
                     why = format!("{why}: {source}");

@@ -1,5 +1,6 @@
 //! Logical volumes of the group that are no volumes: an operator made them, or they were let go. LVM gives and takes names
-//! one after the other and never one that is taken, so one of several who want a name has it.
+//! one after the other and never one that is taken, so one of several who want a name has it. What is open (mounted, or in
+//! the hands of a program) is somebody's, and not taken over.
 
 use async_trait::async_trait;
 
@@ -30,7 +31,7 @@ fn outside(listed: &Listed) -> Option<&str> {
         Some(rest) if rest.starts_with(RESERVED) => rest,
         _ => name,
     };
-    (!listed.is_pool && inside(shown).as_deref() == Some(name)).then_some(shown)
+    (listed.is_volume && inside(shown).as_deref() == Some(name)).then_some(shown)
 }
 
 fn stray(listed: &Listed) -> Option<Stray> {
@@ -50,7 +51,8 @@ fn missing(name: &str) -> DriverError {
 impl Adoption for Lvm {
     async fn strays(&self) -> Result<Vec<Stray>> {
         let all = self.commands.volumes().await?;
-        let mut found: Vec<Stray> = all.iter().filter_map(stray).collect();
+        let free = all.iter().filter(|one| !one.is_open);
+        let mut found: Vec<Stray> = free.filter_map(stray).collect();
         found.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
     }
@@ -58,7 +60,13 @@ impl Adoption for Lvm {
     async fn stray(&self, name: &str) -> Result<Stray> {
         let at = inside(name).ok_or_else(|| missing(name))?;
         let found = self.listed(&at).await?;
-        found.as_ref().and_then(stray).ok_or_else(|| missing(name))
+        // The machine's own file systems may lie in the same group.
+        match found {
+            Some(listed) if outside(&listed).is_some() && listed.is_open => {
+                Err(DriverError::InUse(format!("the logical volume '{name}'")))
+            }
+            found => found.as_ref().and_then(stray).ok_or_else(|| missing(name)),
+        }
     }
 
     async fn ensure_adopted(&self, from: &str, part: Part) -> Result<()> {

@@ -30,8 +30,11 @@ pub struct Listed {
     pub size: u64,
     /// Where it is not overwritten with zeros yet, if it grew and the work was cut off.
     pub grew: Option<u64>,
-    /// Whether it is a pool, which is no volume.
-    pub is_pool: bool,
+    /// Whether it is a volume, plain or in a thin pool. Pools are none; mirrors, caches and LVM's own snapshots have a say
+    /// in each other, and stay with who made them.
+    pub is_volume: bool,
+    /// Whether a program or a mount of this machine has it open.
+    pub is_open: bool,
 }
 
 #[derive(Deserialize)]
@@ -209,8 +212,9 @@ fn listed(row: LvRow) -> Result<Listed> {
     Ok(Listed {
         size: number("lvs", &row.lv_size)?,
         grew: grew.map(|bytes| number("lvs", bytes)).transpose()?,
-        // The first of the letters says what it is.
-        is_pool: row.lv_attr.starts_with('t'),
+        // lvs(8), "lv_attr": the first letter is the type, the sixth is `o` when it is open, `X` when that is unknown.
+        is_volume: row.lv_attr.starts_with(['-', 'V']),
+        is_open: !matches!(row.lv_attr.chars().nth(5), Some('-')),
         name: row.lv_name,
     })
 }
@@ -242,6 +246,35 @@ fn failed(program: &str, source: io::Error) -> DriverError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn attributes_say_what_may_be_taken_over() {
+        for (lv_attr, is_volume, is_open) in [
+            ("-wi-a-----", true, false),
+            ("-wi-------", true, false),
+            ("Vwi-a-tz--", true, false),
+            ("-wi-ao----", true, true),
+            ("Vwi-aotz--", true, true),
+            ("-wi-XX----", true, true),
+            ("", false, true),
+            ("twi-aotz--", false, true),
+            ("rwi-a-r---", false, false),
+            ("owi-a-s---", false, false),
+            ("swi-a-s---", false, false),
+            ("Cwi-a-C---", false, false),
+        ] {
+            let row = LvRow {
+                lv_name: "one".to_owned(),
+                lv_size: "4096".to_owned(),
+                lv_tags: String::new(),
+                lv_attr: lv_attr.to_owned(),
+                data_percent: String::new(),
+            };
+            let found = listed(row).expect("read");
+            let said = (found.is_volume, found.is_open);
+            assert_eq!(said, (is_volume, is_open), "{lv_attr}");
+        }
+    }
 
     #[test]
     fn what_is_written_of_a_pool_is_used() {

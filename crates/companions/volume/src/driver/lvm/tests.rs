@@ -140,6 +140,31 @@ async fn what_is_half_made_is_no_volume_and_goes_with_the_next_run() {
     assert!(!stage.device(&left).exists());
 }
 
+/// A volume group often has the machine's own file systems in it.
+#[tokio::test]
+async fn what_the_machine_uses_is_not_taken_over() {
+    let Some(stage) = Stage::new(ROOM) else {
+        return;
+    };
+    let driver = stage.driver(LvmType::Thick);
+    driver.create("root", GIB).await.expect("made");
+    let volume = Part::Volume(suite::id());
+    let attr = stage.folder.path().join("attr.root");
+    for (is, in_use) in [("-wi-ao----", true), ("rwi-a-r---", false)] {
+        fs::write(&attr, is).expect("written");
+        assert_eq!(driver.strays().await.expect("listed"), [], "{is}");
+        let looked = driver.stray("root").await.expect_err("refused");
+        let taken = driver.ensure_adopted("root", volume).await;
+        for refused in [looked, taken.expect_err("refused")] {
+            let is_said = matches!(refused, DriverError::InUse(_));
+            assert_eq!(is_said, in_use, "{refused}");
+        }
+        assert!(stage.device("root").exists());
+    }
+    fs::remove_file(&attr).expect("closed");
+    driver.ensure_adopted("root", volume).await.expect("taken");
+}
+
 #[tokio::test]
 async fn logical_volumes_are_taken_over_and_let_go() {
     let Some(stage) = Stage::new(ROOM) else {

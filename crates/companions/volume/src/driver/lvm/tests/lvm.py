@@ -30,6 +30,13 @@ def keep_tags(name, all):
     open(os.path.join(root, "tags." + name), "w").write(" ".join(all))
 
 
+def attr(name, of):
+    """As lvs(8) says it; a file beside the devices gives one another."""
+    if os.path.exists(flag("attr." + name)):
+        return open(flag("attr." + name)).read()
+    return "Vwi-a-tz--" if "thin" in of else "-wi-a-----"
+
+
 def group(name):
     if name != "group":
         fail('Volume group "%s" not found' % name)
@@ -143,7 +150,7 @@ else:
                 "lv_name": name,
                 "lv_size": str(os.path.getsize(device(name))),
                 "lv_tags": ",".join(t for t in of if t != "thin"),
-                "lv_attr": "Vwi-a-tz--" if "thin" in of else "-wi-a-----",
+                "lv_attr": attr(name, of),
                 "data_percent": "0.00" if "thin" in of else "",
             })
     rows = [{column: row[column] for column in a.o.split(",")} for row in rows]
