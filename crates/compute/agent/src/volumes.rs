@@ -9,10 +9,10 @@ use hypervisor::{Volume, VolumeSource};
 use secrecy::ExposeSecret;
 
 /// The volumes that the guest is to have: those that the host can reach, and that it is not to let go of. `seal` is what
-/// their passwords were sealed with: the password of compute's own user.
+/// their secrets were sealed with: the password of compute's own user.
 ///
 /// # Errors
-/// A password was sealed with another one: compute's own changed since the volume was connected.
+/// A secret was sealed with another one: compute's own changed since the volume was connected.
 pub fn of(server: &Server, seal: &str) -> Result<Vec<Volume>, Failure> {
     let wanted = server.volumes.iter().filter(|volume| !volume.detaching);
     let reached = wanted.filter_map(|volume| Some((volume, volume.connection.as_ref()?)));
@@ -51,8 +51,8 @@ fn described(
 
 fn unreadable(volume: &AttachedVolume) -> Failure {
     let why = format!(
-        "the password of volume {} cannot be read, as that of compute's own user changed since it was connected: detach it \
-         and attach it again",
+        "the password or export of volume {} cannot be read, as the password of compute's own user changed since it was \
+         connected: detach it and attach it again",
         volume.volume_id
     );
     failure(code::BAD_REQUEST, Kind::Internal, why)
@@ -117,5 +117,22 @@ mod tests {
         );
         server.volumes[1].detaching = true;
         assert_eq!(of(&server, "another").expect("the others").len(), 2);
+    }
+
+    #[test]
+    fn the_name_of_an_export_is_opened() {
+        let mut server = testing::server("one");
+        let sealed = sealed::seal("own", "random");
+        let nbd = json!({
+            "protocol": "nbd", "host": "10.0.0.1", "port": 10809, "export": sealed, "sealed": true,
+        });
+        server.volumes = vec![attached(1, nbd)];
+        let volumes = of(&server, "own").expect("volumes");
+        let VolumeSource::Nbd(nbd) = &volumes[0].source else {
+            panic!("{:?}", volumes[0].source)
+        };
+        assert_eq!((nbd.export.expose(), nbd.sealed), ("random", false));
+        assert!(!format!("{volumes:?}").contains("random"));
+        of(&server, "another").expect_err("another seal");
     }
 }

@@ -5,9 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::hardware::DiskBus;
 
 pub use connection::{Connection, Initiator, Place, Unreachable, key_of_keyring};
-pub use remote::{
-    CephName, Chap, ExportName, Host, Iscsi, IscsiName, LoginName, Nbd, Rbd, RbdUser, Secret,
-};
+pub use remote::{CephName, Chap, Host, Iscsi, IscsiName, LoginName, Nbd, Rbd, RbdUser, Secret};
 
 mod connection;
 mod remote;

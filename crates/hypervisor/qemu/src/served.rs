@@ -28,7 +28,7 @@ pub(crate) fn wanted(layout: &Layout, volume: &Volume, owner: Option<u32>) -> Re
         VolumeSource::Nbd(nbd) => Source::Nbd {
             host: nbd.host.to_string(),
             port: nbd.port,
-            export: nbd.export.to_string(),
+            export: nbd.export.expose().to_owned(),
         },
         VolumeSource::Iscsi(iscsi) => Source::Iscsi {
             host: iscsi.host.to_string(),

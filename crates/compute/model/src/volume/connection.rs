@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::remote::{
-    CephName, Chap, ExportName, Host, Iscsi, IscsiName, Nbd, Rbd, RbdUser, Secret,
-};
+use super::remote::{CephName, Chap, Host, Iscsi, IscsiName, Nbd, Rbd, RbdUser, Secret};
 use crate::volume_limits::VolumeLimits;
 
 /// How a host reaches a volume.
@@ -67,6 +65,8 @@ const MONITOR: u16 = 6789;
 const LARGEST_LUN: u16 = 16_383;
 /// Most of these a target or cluster needs; longer ones are no secrets.
 const LONGEST_SECRET: usize = 1024;
+/// Bytes of the name of an NBD export: servers allow 4096, and none needs them.
+const LONGEST_EXPORT: usize = 255;
 
 impl Connection {
     /// Reads Cinder's `connection_info`, flat as attachments have it or with its `data`; whether several guests may have
@@ -118,7 +118,7 @@ impl Connection {
 }
 
 impl Place {
-    /// The same with its secrets changed, as sealed ones to open ones.
+    /// The same with its sealed secrets opened by `change`.
     ///
     /// # Errors
     /// What `change` says of one.
@@ -128,6 +128,10 @@ impl Place {
     ) -> Result<Self, E> {
         let mut changed = self.clone();
         match &mut changed {
+            Place::Nbd(nbd) if nbd.sealed => {
+                nbd.export = change(&nbd.export)?;
+                nbd.sealed = false;
+            }
             Place::File { .. } | Place::Nbd(_) => {}
             Place::Iscsi(iscsi) => {
                 if let Some(chap) = &mut iscsi.chap {
@@ -183,10 +187,17 @@ impl Reading<'_> {
     }
 
     fn nbd(&self) -> Result<Place, String> {
+        let export = self.text("export")?;
+        if export.len() > LONGEST_EXPORT || export.contains(char::is_control) {
+            return Err(format!(
+                "its export has no name of 1 to {LONGEST_EXPORT} bytes"
+            ));
+        }
         Ok(Place::Nbd(Nbd {
             host: parsed(self.text("host")?)?,
             port: port(&self.data["port"])?,
-            export: parsed::<ExportName>(self.text("export")?)?,
+            export: self.sealed(export, "export")?,
+            sealed: true,
         }))
     }
 

@@ -8,7 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hypervisor::{
-    DeviceCommand, DiskBus, Driver, DriverError, Keep, ServerSpec, StopHow, Volume, VolumeSource,
+    DeviceCommand, DiskBus, Driver, DriverError, Keep, Secret, ServerSpec, StopHow, Volume,
+    VolumeSource,
 };
 
 use crate::cloud::{Cloud, qemu_is_here, signal, small};
@@ -285,7 +286,7 @@ async fn what_cannot_be_opened_is_said_and_leaves_nothing() {
     let VolumeSource::Nbd(nbd) = &mut wrong.source else {
         panic!("{wrong:?}")
     };
-    nbd.export = "another".parse().unwrap();
+    nbd.export = Secret::new("another".to_owned());
     let refused = hotplug.attach_volume(id, first(), &wrong).await;
     assert!(
         matches!(&refused, Err(DriverError::Hypervisor { why, .. }) if why.contains("not available")),

@@ -71,7 +71,8 @@ fn what_cinder_writes_is_read() {
         Place::Nbd(Nbd {
             host: "10.0.0.1".parse().unwrap(),
             port: 10_809,
-            export: "volume-1".parse().unwrap(),
+            export: Secret::new("sealed volume-1".to_owned()),
+            sealed: true,
         })
     );
     let Place::Iscsi(found) = place("iscsi", iscsi()) else {
@@ -167,6 +168,8 @@ fn what_a_host_would_not_honour_is_refused() {
         ("nbd", nbd(), json!({"port": "many"})),
         ("nbd", nbd(), json!({"export": ""})),
         ("nbd", nbd(), json!({"export": "a\u{0}b"})),
+        ("nbd", nbd(), json!({"export": "a\nb"})),
+        ("nbd", nbd(), json!({"export": "x".repeat(256)})),
         ("iscsi", iscsi(), json!({"target_portal": "10.0.0.1"})),
         ("iscsi", iscsi(), json!({"target_portal": "10.0.0.1:0"})),
         ("iscsi", iscsi(), json!({"target_portal": "a b:3260"})),
@@ -233,10 +236,42 @@ fn a_secret_is_sealed_when_it_is_kept_and_shown_to_nobody() {
         .place
         .with_secrets(|_| Err::<Secret, _>("another seal"));
     assert_eq!(refused, Err("another seal"));
-    let nbd = read("nbd", nbd()).unwrap();
+    let file = read("local", file()).unwrap();
     assert_eq!(
-        nbd.place.with_secrets(|_| Err("none")),
-        Ok(nbd.place.clone())
+        file.place.with_secrets(|_| Err("none")),
+        Ok(file.place.clone())
+    );
+}
+
+#[test]
+fn the_name_of_an_export_is_a_secret() {
+    let connection = read("nbd", nbd()).unwrap();
+    assert!(!format!("{connection:?}").contains("volume-1"));
+    let kept = serde_json::to_string(&connection).unwrap();
+    assert!(kept.contains("\"sealed volume-1\"") && !kept.contains("\"volume-1\""));
+    assert_eq!(
+        serde_json::from_str::<Connection>(&kept).unwrap(),
+        connection
+    );
+    let opened = connection.place.with_secrets(|secret| {
+        let text = secret.expose().strip_prefix("sealed ").ok_or("no seal")?;
+        Ok::<_, &str>(Secret::new(text.to_owned()))
+    });
+    let Ok(Place::Nbd(opened)) = opened else {
+        panic!("{opened:?}")
+    };
+    assert_eq!((opened.export.expose(), opened.sealed), ("volume-1", false));
+    let refused = connection
+        .place
+        .with_secrets(|_| Err::<Secret, _>("another seal"));
+    assert_eq!(refused, Err("another seal"));
+    // An older version kept names open.
+    let kept =
+        r#"{"protocol":"nbd","host":"10.0.0.1","port":1,"export":"volume-1","read_only":true}"#;
+    let old: Connection = serde_json::from_str(kept).unwrap();
+    assert_eq!(
+        old.place.with_secrets(|_| Err("none")),
+        Ok(old.place.clone())
     );
 }
 
