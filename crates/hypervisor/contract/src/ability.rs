@@ -165,11 +165,12 @@ pub enum Replacing {
 /// volume, and the copy begins anew.
 #[async_trait]
 pub trait ReplaceVolume: Send + Sync {
-    /// How far it is; nothing begins or ends.
+    /// How far it is; nothing begins or ends, but a switch that was decided and cut short is done. A copy to a file that is
+    /// not the one at the path of `new` any more is none.
     ///
     /// # Errors
-    /// `BadSpec` when the server does not have a volume with this id; `Hypervisor` when the copy failed. It is then gone:
-    /// the next [`ReplaceVolume::copy_volume`] begins anew.
+    /// `BadSpec` when the server does not have a volume with this id; `Busy` while a copy is about to end; `Hypervisor` when
+    /// the copy failed. It is then gone: the next [`ReplaceVolume::copy_volume`] begins anew.
     async fn look_at_copy(
         &self,
         id: &str,
@@ -190,7 +191,8 @@ pub trait ReplaceVolume: Send + Sync {
     ) -> Result<Replacing>;
 
     /// The guest has the new volume from now on, and nothing here has the old one open. Where the copy is not `Ready`,
-    /// nothing happens.
+    /// nothing happens. `Idle`: the guest did not take the new one, keeps the old one, and the copy is gone. The host has it
+    /// on its disk which one the guest has before the guest writes to the new one alone.
     ///
     /// # Errors
     /// As [`ReplaceVolume::look_at_copy`].

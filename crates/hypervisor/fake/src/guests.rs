@@ -42,6 +42,10 @@ pub(crate) struct Guest {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Copied {
     pub to: VolumeSource,
+    /// Device and inode of its file: a file that is made anew at the same path holds nothing of the copy. None: another
+    /// machine serves it.
+    #[serde(default)]
+    pub file: Option<(u64, u64)>,
     /// Of the guest, when it began: a copy ends with the start that it belongs to.
     pub starts: u64,
     pub ready: bool,

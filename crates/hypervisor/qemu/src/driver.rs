@@ -2,6 +2,7 @@
 
 mod abilities;
 mod addresses;
+mod copies;
 mod disk_places;
 mod guest_agent;
 mod hotplug;

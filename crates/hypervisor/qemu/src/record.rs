@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use hypervisor::guard::{admit, admit_device};
 use hypervisor::qcow2;
 use hypervisor::{
-    DeviceCommand, DriverError, ImageFormat, MachineType, PowerState, Result, ServerSpec,
+    DeviceCommand, DriverError, ImageFormat, MachineType, PowerState, Result, ServerSpec, Volume,
 };
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -45,6 +45,10 @@ pub(crate) struct Record {
     /// What the server's disks can be taken back to, while a resize is not confirmed.
     #[serde(default)]
     pub before: Option<Before>,
+    /// A volume whose place another one is taking in the running guest: the description names the other one already, and
+    /// this is what it named before.
+    #[serde(default)]
+    pub switching: Option<Volume>,
     pub spec: ServerSpec,
 }
 
@@ -90,6 +94,7 @@ impl Record {
             away: false,
             addresses: Addresses::new(),
             before: None,
+            switching: None,
             spec: spec.clone(),
         }
     }
@@ -129,6 +134,7 @@ impl Record {
     /// Replaces the description, keeping the epoch.
     pub fn describe(&mut self, spec: &ServerSpec) {
         self.spec = spec.clone();
+        self.switching = None;
         self.epoch = self.epoch.max(spec.epoch);
     }
 }

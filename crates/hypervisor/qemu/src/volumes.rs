@@ -2,7 +2,7 @@
 //! one that another machine serves, it reaches by a socket in its server's folder.
 
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -35,6 +35,43 @@ pub(crate) struct Opened {
     pub bytes: u64,
 }
 
+/// Which file it is, whatever lies at its path later: as long as anybody has it open, no other file has these numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    pub fn of(metadata: &std::fs::Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
+}
+
+impl std::fmt::Display for FileId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:x}.{:x}", self.device, self.inode)
+    }
+}
+
+/// The file that lies at a volume's path now; none: there is none, or another machine serves the volume. Blocking.
+///
+/// # Errors
+/// `BadSpec`: it cannot be looked at.
+pub(crate) fn file_id(volume: &Volume) -> Result<Option<FileId>> {
+    let Some(path) = volume.source.file() else {
+        return Ok(None);
+    };
+    match std::fs::metadata(path) {
+        Ok(metadata) => Ok(Some(FileId::of(&metadata))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(refused(volume, format_args!("{}: {error}", path.display()))),
+    }
+}
+
 /// Name of the node that holds a volume, and the mark on its descriptor: from the volume's id, within the 31 characters
 /// that QEMU allows.
 pub(crate) fn node(volume_id: &str) -> String {
@@ -43,11 +80,14 @@ pub(crate) fn node(volume_id: &str) -> String {
     format!("vol-{}", URL_SAFE_NO_PAD.encode(number.to_be_bytes()))
 }
 
-/// Name of the node that holds what takes the place of a volume: that of the volume, and a word made of the source, so that
-/// QEMU itself says which source the guest reads.
-pub(crate) fn twin(new: &Volume) -> Result<String> {
-    let source = serde_json::to_vec(&new.source)
+/// Name of the node that holds what takes the place of a volume: that of the volume, and a word made of the source and of
+/// the file that lies there. So a file that was made anew at the same path has another node.
+pub(crate) fn twin(new: &Volume, file: Option<FileId>) -> Result<String> {
+    let mut source = serde_json::to_vec(&new.source)
         .map_err(|error| refused(new, format_args!("its source cannot be written: {error}")))?;
+    if let Some(file) = file {
+        source.extend(file.to_string().bytes());
+    }
     // FNV-1a: the same in every version of this program.
     let hash = source.iter().fold(0x811c_9dc5_u32, |hash, byte| {
         (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)

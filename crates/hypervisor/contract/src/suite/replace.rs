@@ -111,6 +111,18 @@ pub(super) async fn another_takes_its_place(subject: &dyn Subject) {
         [old.clone(), third.clone()]
     );
 
+    // A file that is made anew at the same path is no copy.
+    if let Some(path) = new.source.file() {
+        on.copied(&new).await;
+        let made = made_anew(path).map_err(DriverError::io("make a file anew"));
+        ok(made, "a file");
+        assert_eq!(ok(on.look(&new).await, "look_at_copy"), Replacing::Idle);
+        assert_eq!(on.switch(&new).await, Replacing::Idle);
+        let begun = ok(on.copy(&new).await, "copy_volume");
+        assert!(matches!(begun, Replacing::Copying { .. }), "{begun:?}");
+        assert_eq!(on.keep(&new).await, Replacing::Idle);
+    }
+
     // It takes the place, and the first one takes it back.
     for next in [&new, &old, &new] {
         on.copied(next).await;
@@ -168,6 +180,14 @@ fn commands<'d>(
         },
         None => panic!("the ability does not come and go"),
     }
+}
+
+/// Another file of the same size at a path. Both exist at once, so that it is another one for certain.
+fn made_anew(path: &std::path::Path) -> std::io::Result<()> {
+    let bytes = std::fs::metadata(path)?.len();
+    let beside = path.with_extension("anew");
+    std::fs::File::create(&beside)?.set_len(bytes)?;
+    std::fs::rename(&beside, path)
 }
 
 async fn volumes(driver: &dyn Driver, id: &str) -> Vec<Volume> {

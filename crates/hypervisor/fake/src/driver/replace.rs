@@ -1,5 +1,7 @@
 //! Volumes that take the place of others. No bytes are copied: a copy is one call under way, and then ready.
 
+use std::os::unix::fs::MetadataExt;
+
 use async_trait::async_trait;
 use hypervisor::{DeviceCommand, DriverError, ReplaceVolume, Replacing, Result, Volume};
 
@@ -9,6 +11,12 @@ use crate::guests::{Copied, Guest};
 
 /// Bytes of every copy: how many there are, nobody knows here.
 const BYTES: u64 = 1 << 30;
+
+/// Which file lies at a volume's path now.
+fn file_of(volume: &Volume) -> Option<(u64, u64)> {
+    let metadata = std::fs::metadata(volume.source.file()?).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
 
 /// A copy that is looked at.
 struct Look {
@@ -35,7 +43,11 @@ impl FakeDriver {
             });
         };
         let runs = alive(&guest);
-        let is_live = |copy: &Copied| runs && copy.starts == guest.starts && copy.to == new.source;
+        let file = file_of(new);
+        let is_live = |copy: &Copied| {
+            let same = copy.to == new.source && copy.file == file;
+            runs && copy.starts == guest.starts && same
+        };
         let copy = guest.copies.get(&new.id).filter(|copy| is_live(copy));
         let stands = match copy {
             _ if guest.spec.volumes[place].source == new.source => Replacing::Switched,
@@ -98,6 +110,7 @@ impl ReplaceVolume for FakeDriver {
                 self.check_volumes(id, &volumes)?;
                 let copy = Copied {
                     to: new.source.clone(),
+                    file: file_of(new),
                     starts: seen.guest.starts,
                     ready: false,
                 };

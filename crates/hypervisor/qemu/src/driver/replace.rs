@@ -1,39 +1,35 @@
 //! Volumes of running guests that others take the place of: by QEMU's mirror job.
 //!
 //! What the guest writes while the job runs goes to both files (`write-blocking`): the job comes to an end however much
-//! is written, and from the moment that it is ready both files hold the same. The node of the new volume is named after
-//! its source, so that QEMU alone tells how it stands: the device reads that node, or a job copies to it, or neither.
+//! is written, and from the moment that it is ready both files hold the same. How it stands, QEMU and the kernel tell: the
+//! device reads a node that has the new file open, or a job copies to that very file ([`super::copies`]), or neither.
+//!
+//! The guest switches in three steps: the job waits with the guest's requests, the record names the new volume, durably,
+//! and the job gives the guest the new node. Whatever dies in between, the record names a file that holds all. Who looks
+//! next at a job that waits goes on if the record names the new volume.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use hypervisor::{DeviceCommand, DriverError, ReplaceVolume, Replacing, Result, Volume};
 use serde_json::json;
 
 use super::QemuDriver;
-use super::volumes::{close, open_node, reads};
+use super::copies::{self, COPY, Stage, failure};
+use super::volumes::{close, file_of, open_node, reads};
 use crate::guest::Guest;
 use crate::layout::Layout;
-use crate::qmp::{During, QmpError};
+use crate::qmp::During;
 use crate::record::{self, Record};
-use crate::volumes;
-
-const COPY: &str = "copy the volume";
-const SWITCH: &str = "switch to the new volume";
-const END: &str = "end the copy of the volume";
-/// Mirror jobs have names that begin so.
-const JOBS: &str = "replace-";
-const ASK: Duration = Duration::from_millis(20);
-/// A job that is ready has at most the writes of a moment left, and one that is cancelled ends at once, unless a disk
-/// hangs. Below what a host may take to answer.
-const END_LIMIT: Duration = Duration::from_secs(30);
+use crate::volumes::{self, FileId};
 
 /// A volume whose place another one is to take.
 struct Seen {
     record: Record,
     /// Where it stands in the record's description.
     place: usize,
+    /// The file of the new one.
+    file: Option<FileId>,
     guest: Option<Reading>,
 }
 
@@ -42,13 +38,56 @@ struct Reading {
     guest: Arc<Guest>,
     /// The node that its device reads.
     reads: String,
+    /// Whether that has the new file open.
+    has_new: bool,
     /// The node of the new volume.
     twin: String,
+    /// The job that copies to it.
+    job: String,
 }
 
 impl Reading {
-    fn job(&self) -> String {
-        format!("{JOBS}{}", self.twin)
+    async fn of(guest: Arc<Guest>, new: &Volume, file: Option<FileId>) -> Result<Self> {
+        let twin = volumes::twin(new, file)?;
+        let mut on = Self {
+            guest,
+            reads: String::new(),
+            has_new: false,
+            job: copies::name(&twin, file),
+            twin,
+        };
+        on.look(new, file).await?;
+        Ok(on)
+    }
+
+    /// Asks what the device reads now.
+    async fn look(&mut self, new: &Volume, file: Option<FileId>) -> Result<()> {
+        self.reads = still_reads(&self.guest, new).await?;
+        let has = file_of(&self.guest, &self.reads).await?;
+        self.has_new = file.is_some() && has == file;
+        Ok(())
+    }
+
+    /// Ends all copies of the volume, of this attempt and of others, and closes what the guest does not read.
+    async fn clear(&mut self, new: &Volume, file: Option<FileId>) -> Result<()> {
+        let node = volumes::node(&new.id);
+        for job in copies::jobs(&self.guest).await? {
+            if job.is_of(&node) {
+                copies::cancel(&self.guest, &job.id).await?;
+            }
+        }
+        self.look(new, file).await?;
+        self.close_others(new).await
+    }
+
+    /// Closes the nodes of the volume that the guest does not read.
+    async fn close_others(&self, new: &Volume) -> Result<()> {
+        for node in super::volumes::nodes(&self.guest, &volumes::node(&new.id)).await? {
+            if node != self.reads {
+                close(&self.guest, &node).await?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -76,7 +115,7 @@ impl ReplaceVolume for QemuDriver {
         let _held = self.host.locks.lock(id).await;
         let mut seen = self.seen(&layout, command, new).await?;
         match seen.stands(&layout, new).await? {
-            Replacing::Idle => self.begin(&seen, new).await,
+            Replacing::Idle => self.begin(&mut seen, new).await,
             other => Ok(other),
         }
     }
@@ -90,22 +129,9 @@ impl ReplaceVolume for QemuDriver {
         let layout = self.host.layout(id)?;
         let _held = self.host.locks.lock(id).await;
         let mut seen = self.seen(&layout, command, new).await?;
-        let stands = seen.stands(&layout, new).await?;
-        let Some(on) = seen.guest.as_mut().filter(|_| stands == Replacing::Ready) else {
-            return Ok(stands);
-        };
-        let job = on.job();
-        let asked = on.guest.qmp.execute("job-complete", json!({"id": job}));
-        asked.await.map_err(|error| error.during(SWITCH))?;
-        let failed = ended(&on.guest, &job).await?;
-        on.reads = still_reads(&on.guest, new).await?;
-        match failed {
-            // What it reads decides, not how the job says that it ended.
-            Some(why) if on.reads != on.twin => {
-                close(&on.guest, &on.twin).await?;
-                Err(failure(SWITCH, why))
-            }
-            _ => seen.stands(&layout, new).await,
+        match seen.stands(&layout, new).await? {
+            Replacing::Ready => seen.switch(&layout, new).await,
+            other => Ok(other),
         }
     }
 
@@ -119,13 +145,13 @@ impl ReplaceVolume for QemuDriver {
         let _held = self.host.locks.lock(id).await;
         let mut seen = self.seen(&layout, command, new).await?;
         if let Some(on) = &mut seen.guest
-            && on.reads != on.twin
+            && !on.has_new
         {
-            let job = on.job();
-            cancel(&on.guest, &job).await?;
-            on.reads = still_reads(&on.guest, new).await?;
-            if on.reads != on.twin {
-                close(&on.guest, &on.twin).await?;
+            let job = copies::job(&on.guest, &on.job).await?;
+            let decided = is_named(&seen.record, seen.place, new)
+                && job.is_some_and(|job| job.stage == Stage::Pending);
+            if !decided {
+                on.clear(new, seen.file).await?;
             }
         }
         seen.stands(&layout, new).await
@@ -143,48 +169,49 @@ impl QemuDriver {
                 why: format!("server {} does not have volume {:.60}", layout.id(), new.id),
             });
         };
+        let file = volumes::file_id(new)?;
         let guest = match self.host.reach(layout).await? {
             None => None,
-            Some(guest) => Some(Reading {
-                reads: still_reads(&guest, new).await?,
-                twin: volumes::twin(new)?,
-                guest,
-            }),
+            Some(guest) => Some(Reading::of(guest, new, file).await?),
         };
         Ok(Seen {
             record,
             place,
+            file,
             guest,
         })
     }
 
-    /// Opens the new volume and begins to copy.
-    async fn begin(&self, seen: &Seen, new: &Volume) -> Result<Replacing> {
+    /// Opens the new volume and begins to copy. Nothing of an earlier copy stays.
+    async fn begin(&self, seen: &mut Seen, new: &Volume) -> Result<Replacing> {
         let unsupported = |what: &str| {
             Err(DriverError::Unsupported {
                 what: what.to_owned(),
             })
         };
-        let Some(on) = &seen.guest else {
+        let old = &seen.record.spec.volumes[seen.place];
+        let Some(on) = &mut seen.guest else {
             return unsupported("replacing a volume of a guest that does not run");
         };
-        if seen.record.spec.volumes[seen.place].read_only || new.read_only || new.cdrom {
+        if old.read_only || new.read_only || new.cdrom {
             return unsupported("replacing a volume that the guest only reads");
         }
-        if [&seen.record.spec.volumes[seen.place], new]
-            .iter()
-            .any(|one| one.source.file().is_none())
-        {
+        if [old, new].iter().any(|one| one.source.file().is_none()) {
             return unsupported("replacing a volume that another machine serves, or by one");
         }
+        on.clear(new, seen.file).await?;
         let bytes = bytes_of(&on.guest, &on.reads).await?;
-        close(&on.guest, &on.twin).await?;
         let of = (seen.record.spec.id.as_str(), new);
         open_node(&self.host, &on.guest, of, &on.twin, Some(bytes)).await?;
+        if file_of(&on.guest, &on.twin).await? != seen.file {
+            close(&on.guest, &on.twin).await?;
+            let why = "its file was replaced while it was opened";
+            return Err(busy(&seen.record, new, why));
+        }
         let job = json!({
-            "job-id": on.job(), "device": on.reads, "target": on.twin, "sync": "full",
+            "job-id": on.job, "device": on.reads, "target": on.twin, "sync": "full",
             "filter-node-name": volumes::mirror(&new.id),
-            "copy-mode": "write-blocking", "auto-finalize": true, "auto-dismiss": false,
+            "copy-mode": "write-blocking", "auto-finalize": false, "auto-dismiss": false,
         });
         if let Err(error) = on.guest.qmp.execute("blockdev-mirror", job).await {
             close(&on.guest, &on.twin).await?;
@@ -198,56 +225,121 @@ impl QemuDriver {
 }
 
 impl Seen {
-    /// How it stands, as QEMU says. What is over is put right: the record of a guest that has the new volume, and what
-    /// a copy that failed left open.
+    /// How it stands, as QEMU says. What was decided is done, and what is over is put right: the record, and what a copy
+    /// that failed left open.
     async fn stands(&mut self, layout: &Layout, new: &Volume) -> Result<Replacing> {
-        let known = &mut self.record.spec.volumes[self.place];
-        let Some(on) = &self.guest else {
-            return Ok(match known.source == new.source {
+        let named = is_named(&self.record, self.place, new);
+        let Some(on) = &mut self.guest else {
+            return Ok(match named {
                 true => Replacing::Switched,
                 false => Replacing::Idle,
             });
         };
-        let job = job(&on.guest, &on.job()).await?;
-        if on.reads == on.twin {
-            if job.is_some() {
-                ended(&on.guest, &on.job()).await?;
+        if !on.has_new {
+            let Some(job) = copies::job(&on.guest, &on.job).await? else {
+                let restored = restore(layout, &mut self.record, &new.id)?;
+                // Without a file the record alone can tell: the guest was started with the new one.
+                return Ok(match named && !restored && self.file.is_none() {
+                    true => Replacing::Switched,
+                    false => Replacing::Idle,
+                });
+            };
+            let failed = match job.stage {
+                Stage::Running => {
+                    return Ok(Replacing::Copying {
+                        copied: job.copied,
+                        total: job.total,
+                    });
+                }
+                Stage::Ready => return Ok(Replacing::Ready),
+                // Whether the guest switches is not decided: it waits, and both hold the same.
+                Stage::Pending if !named => return Ok(Replacing::Ready),
+                Stage::Between => {
+                    return Err(busy(&self.record, new, "its copy is about to end"));
+                }
+                Stage::Pending => copies::finalize(&on.guest, &on.job).await?,
+                Stage::Concluded => {
+                    // Before QEMU forgets that it failed.
+                    restore(layout, &mut self.record, &new.id)?;
+                    copies::ended(&on.guest, &on.job).await?
+                }
+            };
+            on.look(new, self.file).await?;
+            if !on.has_new {
+                restore(layout, &mut self.record, &new.id)?;
+                close(&on.guest, &on.twin).await?;
+                let why = failed.unwrap_or_else(|| "it ended".to_owned());
+                return Err(failure(COPY, why));
             }
-            known.clone_from(new);
-            record::write(layout, &self.record)?;
-            close_others(&on.guest, on, new).await?;
-            return Ok(Replacing::Switched);
         }
-        // It was started with the new one.
-        if known.source == new.source {
-            return Ok(Replacing::Switched);
+        // What it reads decides, not how the job says that it ended.
+        if copies::job(&on.guest, &on.job).await?.is_some() {
+            copies::ended(&on.guest, &on.job).await?;
         }
-        let Some(job) = job else {
+        self.record.spec.volumes[self.place].clone_from(new);
+        self.record.switching = None;
+        record::write(layout, &self.record)?;
+        on.close_others(new).await?;
+        Ok(Replacing::Switched)
+    }
+
+    /// Has a guest whose copy is ready switch. `Idle`: it did not, and has the old one.
+    async fn switch(&mut self, layout: &Layout, new: &Volume) -> Result<Replacing> {
+        let Some(on) = &mut self.guest else {
             return Ok(Replacing::Idle);
         };
-        if job.concluded {
-            let why = ended(&on.guest, &on.job()).await?;
-            close(&on.guest, &on.twin).await?;
-            return Err(failure(COPY, why.unwrap_or_else(|| "it ended".to_owned())));
+        let mut failed = copies::settled(&on.guest, &on.job).await?;
+        if failed.is_none() {
+            let known = &mut self.record.spec.volumes[self.place];
+            self.record.switching = Some(std::mem::replace(known, new.clone()));
+            if let Err(error) = record::write(layout, &self.record) {
+                // The guest's requests wait for as long as the job does.
+                on.clear(new, self.file).await?;
+                return Err(error);
+            }
+            failed = copies::finalize(&on.guest, &on.job).await?;
         }
-        Ok(match job.ready {
-            true => Replacing::Ready,
-            false => Replacing::Copying {
-                copied: job.copied,
-                total: job.total,
-            },
-        })
+        on.look(new, self.file).await?;
+        if on.has_new {
+            return self.stands(layout, new).await;
+        }
+        let why = failed.unwrap_or_else(|| "it ended".to_owned());
+        tracing::error!(
+            server = layout.id(),
+            volume = new.id,
+            why,
+            "a guest did not switch to its new volume, and keeps the old one"
+        );
+        restore(layout, &mut self.record, &new.id)?;
+        on.clear(new, self.file).await?;
+        Ok(Replacing::Idle)
     }
 }
 
-/// Closes what the guest read before.
-async fn close_others(guest: &Guest, on: &Reading, new: &Volume) -> Result<()> {
-    for node in super::volumes::nodes(guest, &volumes::node(&new.id)).await? {
-        if node != on.twin {
-            close(guest, &node).await?;
-        }
+/// Whether the record names the new volume.
+fn is_named(record: &Record, place: usize, new: &Volume) -> bool {
+    record.spec.volumes[place].source == new.source
+}
+
+/// The guest did not get the volume that the record names already: it names the old one again. Whether there was one.
+fn restore(layout: &Layout, record: &mut Record, volume_id: &str) -> Result<bool> {
+    let before = record.switching.take_if(|before| before.id == volume_id);
+    let Some(before) = before else {
+        return Ok(false);
+    };
+    let mut volumes = record.spec.volumes.iter_mut();
+    if let Some(known) = volumes.find(|known| known.id == volume_id) {
+        *known = before;
     }
-    Ok(())
+    record::write(layout, record)?;
+    Ok(true)
+}
+
+fn busy(record: &Record, new: &Volume, why: &str) -> DriverError {
+    DriverError::Busy {
+        id: record.spec.id.clone(),
+        what: format!("volume {:.60}: {why}", new.id),
+    }
 }
 
 /// The node that the device of the volume reads now.
@@ -273,88 +365,43 @@ async fn bytes_of(guest: &Guest, node: &str) -> Result<u64> {
     bytes.ok_or_else(|| failure(COPY, format!("{node} has no size")))
 }
 
-/// How far a job is.
-struct Job {
-    ready: bool,
-    concluded: bool,
-    copied: u64,
-    total: u64,
-    error: Option<String>,
-}
-
-async fn job(guest: &Guest, id: &str) -> Result<Option<Job>> {
-    let jobs = guest.qmp.execute("query-jobs", json!({})).await;
-    let jobs = jobs.map_err(|error| error.during(COPY))?;
-    let jobs = jobs.as_array().map(Vec::as_slice).unwrap_or_default();
-    let found = jobs.iter().find(|job| job["id"] == id);
-    Ok(found.map(|job| Job {
-        // While it is completed or cancelled it is neither ready nor at its end.
-        ready: job["status"] == "ready",
-        concluded: job["status"] == "concluded",
-        copied: job["current-progress"].as_u64().unwrap_or_default(),
-        total: job["total-progress"].as_u64().unwrap_or_default(),
-        error: job["error"].as_str().map(str::to_owned),
-    }))
-}
-
-/// Waits until a job ended, and takes it away; why it failed, if it did.
-async fn ended(guest: &Guest, id: &str) -> Result<Option<String>> {
-    let began = Instant::now();
-    while began.elapsed() < END_LIMIT {
-        match job(guest, id).await? {
-            None => return Ok(None),
-            Some(job) if job.concluded => {
-                let dismissed = guest.qmp.execute("job-dismiss", json!({"id": id}));
-                dismissed.await.map_err(|error| error.during(END))?;
-                return Ok(job.error);
-            }
-            Some(_) => tokio::time::sleep(ASK).await,
-        }
-    }
-    Err(failure(END, "the job that copies does not end".to_owned()))
-}
-
-async fn cancel(guest: &Guest, id: &str) -> Result<()> {
-    if job(guest, id).await?.is_none() {
-        return Ok(());
-    }
-    // Without `force` a job that is ready would end as a copy.
-    let asked = json!({"device": id, "force": true});
-    match guest.qmp.execute("block-job-cancel", asked).await {
-        // Refused for one that ends just now, or ended.
-        Ok(_) | Err(QmpError::Refused { .. }) => {}
-        Err(error) => return Err(error.during(END)),
-    }
-    ended(guest, id).await.map(drop)
-}
-
-/// Ends all copies of a guest's volumes: a guest whose memory is saved takes none along.
+/// Ends all copies of a guest's volumes: a guest whose memory is saved takes none along. One of which it is decided that
+/// the guest switches does, if it still can.
 ///
 /// # Errors
-/// QEMU does not answer, or does not let go.
-pub(super) async fn end_copies(guest: &Guest) -> Result<()> {
-    let jobs = guest.qmp.execute("query-jobs", json!({})).await;
-    let jobs = jobs.map_err(|error| error.during(END))?;
-    let jobs = jobs.as_array().map(Vec::as_slice).unwrap_or_default();
-    let ids = jobs.iter().filter_map(|job| job["id"].as_str());
-    let ids: Vec<&str> = ids.filter(|id| id.starts_with(JOBS)).collect();
-    for id in ids {
-        cancel(guest, id).await?;
-        let twin = id.strip_prefix(JOBS).unwrap_or_default();
-        // One that was about to switch did.
+/// QEMU does not answer, or does not let go; the record cannot be written.
+pub(super) async fn end_copies(guest: &Guest, layout: &Layout, record: &mut Record) -> Result<()> {
+    for job in copies::jobs(guest).await? {
+        let twin = job.twin();
         let node = twin.split('.').next().unwrap_or_default();
+        let switching = record.switching.as_ref();
+        let decided = switching.is_some_and(|before| volumes::node(&before.id) == node);
+        match decided && job.stage == Stage::Pending {
+            true => drop(copies::finalize(guest, &job.id).await?),
+            false => copies::cancel(guest, &job.id).await?,
+        }
+        // One that was about to switch did.
         if reads(guest, node).await?.as_deref() != Some(twin) {
             close(guest, twin).await?;
         }
     }
-    Ok(())
-}
-
-fn failure(what: &str, why: String) -> DriverError {
-    DriverError::Hypervisor {
-        what: what.to_owned(),
-        why,
+    let Some(id) = record.switching.as_ref().map(|before| before.id.clone()) else {
+        return Ok(());
+    };
+    let has = match reads(guest, &volumes::node(&id)).await? {
+        Some(node) => file_of(guest, &node).await?,
+        None => None,
+    };
+    let mut known = record.spec.volumes.iter();
+    let named = match known.find(|known| known.id == id) {
+        Some(known) => volumes::file_id(known)?,
+        None => None,
+    };
+    if named.is_none() || named != has {
+        return restore(layout, record, &id).map(drop);
     }
+    record.switching = None;
+    record::write(layout, record)
 }
 
 #[cfg(test)]
@@ -366,7 +413,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_node_of_a_new_volume_tells_its_source() {
+    fn the_node_of_a_new_volume_tells_its_source_and_its_file() {
         let mut new = Volume {
             id: "0d7b1a2c-6a3e-4f0e-9f41-000000000001".to_owned(),
             source: VolumeSource::File {
@@ -381,12 +428,19 @@ mod tests {
             cdrom: false,
             tag: None,
         };
-        let one = volumes::twin(&new).unwrap();
-        assert_eq!(one, volumes::twin(&new).unwrap());
+        let one = volumes::twin(&new, None).unwrap();
+        assert_eq!(one, volumes::twin(&new, None).unwrap());
+        let files = [tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap()];
+        let [first, second] = files.each_ref().map(|file| {
+            let file = FileId::of(&file.metadata().unwrap());
+            volumes::twin(&new, Some(file)).unwrap()
+        });
+        assert_ne!(first, second, "another file at the same path");
+        assert_ne!(first, one);
         new.source = VolumeSource::File {
             path: "/two".into(),
         };
-        let two = volumes::twin(&new).unwrap();
+        let two = volumes::twin(&new, None).unwrap();
         assert_ne!(one, two);
         // As long as QEMU allows.
         assert_eq!(two.len(), 31);

@@ -44,7 +44,7 @@ impl Suspend for QemuDriver {
         let reserve = host.settings.disk_reserve;
         room::require(layout.dir(), "save the memory", memory, reserve)?;
         let addresses = addresses::of(&guest).await?;
-        replace::end_copies(&guest).await?;
+        replace::end_copies(&guest, &layout, &mut record).await?;
         host.save(&layout, &guest).await?;
         record.take(PowerState::Suspended);
         record.addresses = addresses;

@@ -21,7 +21,7 @@ use crate::layout::Layout;
 use crate::qmp::{During, QmpError};
 use crate::record::Record;
 use crate::served::failed;
-use crate::volumes::{self, Opened};
+use crate::volumes::{self, FileId, Opened};
 use crate::{file_size, record};
 
 const PLUG: &str = "plug the volume";
@@ -90,6 +90,7 @@ impl HotplugVolume for QemuDriver {
             host.unserve(&layout, volume_id).await?;
         }
         known.spec.volumes.retain(|volume| !has(volume));
+        known.switching = known.switching.filter(|volume| !has(volume));
         record::write(&layout, &known)
     }
 
@@ -187,6 +188,29 @@ pub(super) async fn reads(guest: &Guest, node: &str) -> Result<Option<String>> {
         Err(error) if unknown_device(&error) => Ok(None),
         Err(error) => Err(error.during("find the volume's device")),
     }
+}
+
+/// The file that QEMU has open as the node of this name; none: the node is no file of this machine, or there is no such
+/// node.
+///
+/// # Errors
+/// `Hypervisor`, `Io`: what QEMU has open cannot be looked at.
+pub(super) async fn file_of(guest: &Guest, node: &str) -> Result<Option<FileId>> {
+    let sets = guest.qmp.execute("query-fdsets", json!({})).await;
+    let sets = sets.map_err(|error| error.during("find the volume's file"))?;
+    let sets = sets.as_array().map(Vec::as_slice).unwrap_or_default();
+    let fds = sets
+        .iter()
+        .filter_map(|set| set["fds"].as_array())
+        .flatten();
+    let mut marked = fds.filter(|fd| fd["opaque"] == node);
+    let Some(fd) = marked.find_map(|fd| fd["fd"].as_u64()) else {
+        return Ok(None);
+    };
+    let path = format!("/proc/{}/fd/{fd}", guest.process.pid);
+    let metadata = std::fs::metadata(&path);
+    let metadata = metadata.map_err(DriverError::io(format!("look at {path}")))?;
+    Ok(Some(FileId::of(&metadata)))
 }
 
 async fn plug(

@@ -218,3 +218,41 @@ async fn a_copy_that_is_given_up_or_cannot_be_leaves_the_old_volume() {
     driver.ensure_gone(id, 1, Keep::Nothing).await.unwrap();
     cloud.assert_empty();
 }
+
+/// A copy that nobody ended, and whose file was removed and made anew: a finished copy of before is none of the new file.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_was_left_is_not_taken_for_one_of_the_file_that_was_made_anew() {
+    if !qemu_is_here() {
+        return;
+    }
+    let cloud = Cloud::new();
+    let [volume, other] = [cloud.volume(1), cloud.volume(1)];
+    let (driver, spec) = writing(&cloud, &volume).await;
+    let id = spec.id.as_str();
+    let able = driver.replace_volume().unwrap();
+    let first = DeviceCommand::first(1);
+    let new = moved(&volume, &other);
+    copied(&driver, id, &new).await;
+    let early = writes_on(&driver, id).await;
+    assert!(holds(&new, early));
+    std::fs::remove_file(path(&new)).unwrap();
+    let gone = able.look_at_copy(id, first, &new).await;
+    assert_eq!(gone.unwrap(), Replacing::Idle);
+    let anew = cloud.volume(1);
+    std::fs::rename(path(&anew), path(&new)).unwrap();
+    for _ in 0..2 {
+        let stands = able.switch_volume(id, first, &new).await;
+        assert_eq!(stands.unwrap(), Replacing::Idle);
+    }
+    assert!(!holds(&new, 1) && !holds(&new, early));
+    let begun = able.copy_volume(id, first, &new).await.unwrap();
+    assert!(matches!(begun, Replacing::Copying { .. }), "{begun:?}");
+    copied(&driver, id, &new).await;
+    switched(&driver, id, &new).await;
+    let after = writes_on(&driver, id).await;
+    for number in 1..=after {
+        assert!(holds(&new, number), "{number} of {after}");
+    }
+    driver.ensure_gone(id, 1, Keep::Nothing).await.unwrap();
+    cloud.assert_empty();
+}
