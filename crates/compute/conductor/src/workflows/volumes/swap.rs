@@ -290,7 +290,7 @@ async fn has_new(cx: &StepContext, state: &mut State) -> Result<Next, StepError>
 enum Has {
     Old,
     New,
-    /// Its host counts as dead.
+    /// Its host counts as dead, and the server is being deleted: nobody waits for the host.
     Unknown,
 }
 
@@ -307,9 +307,10 @@ async fn has(
     let has = match answer {
         Ok(Replaced::Switched) => Has::New,
         Ok(_) | Err(AgentTrouble::Request(_)) => Has::Old,
-        Err(AgentTrouble::Dead(_)) => Has::Unknown,
+        Err(AgentTrouble::Dead(_)) if going => Has::Unknown,
         // The guest goes as a whole.
         Err(AgentTrouble::Host(_)) if going && cx.attempt() > SOON => Has::Old,
+        // A host that counts as dead may run the guest on, with the one or the other: its own word decides.
         Err(trouble) => return Err(StepError::retry(AWAY, trouble.why().text)),
     };
     Ok((has, Some(server)))
@@ -329,7 +330,7 @@ async fn keep(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), Step
     let names_new = server.is_some_and(named);
     match before {
         Has::New => return keeps_new(cx, state).await,
-        // It may have been told to switch. If it was not, the new one holds the same.
+        // The host may have been told to switch. If it was not, the new one holds what both held when it was ready.
         Has::Unknown if names_new => return keeps_new(cx, state).await,
         Has::Unknown => return Ok(()),
         Has::Old => {}
