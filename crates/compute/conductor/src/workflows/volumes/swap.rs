@@ -356,12 +356,13 @@ async fn complete(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Nex
 }
 
 /// The volume service is told that the server has the new volume, by the id of the old one, and uses the old one no
-/// more.
+/// more. It takes the old attachment away with that; before, the volume would look as if no server had it.
 async fn finish(env: &Env, state: &State) -> Result<(), StepError> {
     volumes::complete_if_there(env, reserved(state)?).await?;
-    volumes::release(env, &state.old.attachment_id).await?;
     let ended = (state.new_volume_id.as_str(), false);
-    volumes::end_migration(env, &state.old.volume_id, ended).await
+    volumes::end_migration(env, &state.old.volume_id, ended).await?;
+    // Where the volume or its twin is gone, the attachment is left.
+    volumes::release(env, &state.old.attachment_id).await
 }
 
 async fn settle(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
