@@ -4,6 +4,7 @@
 mod qos;
 
 use serde_json::Value;
+use sql::sea_orm::ConnectionTrait;
 use web::Caller;
 
 use crate::db::store::{self, Tx};
@@ -374,6 +375,35 @@ pub fn deletable(caller: &Caller, one: &attachment::Model) -> Result<(), Fault> 
     match used && !policy::is_service_request(caller) {
         true => Err(in_use(one.instance_id.as_deref().unwrap_or_default())),
         false => Ok(()),
+    }
+}
+
+/// Refuses to say of a volume what compute alone knows, unless a service asks: while compute puts one volume in the place of
+/// another, its server may have either of them.
+///
+/// # Errors
+/// 400.
+pub async fn decided(
+    db: &impl ConnectionTrait,
+    caller: &Caller,
+    row: &volume::Model,
+) -> Result<(), Fault> {
+    if policy::is_service_request(caller) {
+        return Ok(());
+    }
+    let twin = match &row.target_of {
+        Some(_) => Some(row.id.clone()),
+        None => match rows::twin(db, &row.id).await? {
+            Some(twin) if !rows::attachments(db, &twin.id).await?.is_empty() => Some(twin.id),
+            _ => None,
+        },
+    };
+    match twin {
+        None => Ok(()),
+        Some(twin) => Err(Fault::InvalidVolume(format!(
+            "Compute works with volume {twin}, which is to take the place of another one: wait until the swap_volume of the \
+             server has ended, or delete the server."
+        ))),
     }
 }
 

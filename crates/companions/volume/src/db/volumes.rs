@@ -104,6 +104,12 @@ pub async fn attachments(
         .await
 }
 
+/// What is to take the place of a volume, if anything is.
+pub async fn twin(db: &impl ConnectionTrait, id: &str) -> Result<Option<Model>, DbErr> {
+    let of_it = Entity::find().filter(Column::TargetOf.eq(id));
+    of_it.one(db).await
+}
+
 /// Number and GiB of volumes.
 pub async fn sizes(db: &impl ConnectionTrait, base: Select<Entity>) -> Result<(i64, i64), DbErr> {
     let row: Option<(i64, i64)> = base

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -397,9 +398,9 @@ async fn what_cannot_move_is_refused() {
     }
 }
 
-/// Remembers what it is asked to replace.
+/// Remembers what it is asked to replace. The second field: it knows nothing of that any more.
 #[derive(Default)]
-struct Compute(Mutex<Vec<[String; 3]>>);
+struct Compute(Mutex<Vec<[String; 3]>>, AtomicBool);
 
 #[async_trait::async_trait]
 impl EventSink for Compute {
@@ -412,6 +413,7 @@ impl EventSink for Compute {
         asked.push([server, volume, new].map(str::to_owned));
         match asked.len() {
             1 => Err(NotReplaced::Away("away".into())),
+            _ if self.1.load(Ordering::SeqCst) => Err(NotReplaced::Refused("it ended".to_owned())),
             _ => Ok(()),
         }
     }
@@ -571,7 +573,22 @@ async fn a_volume_that_compute_does_not_replace_stays() {
         // It fails after the new one was attached: that comes back first.
         let attachment = cinder.has_attached(&twin, SERVER).await;
         let path = format!("/attachments/{}", attachment["id"].as_str().expect("an id"));
+        // What a server may have open is nobody else's to take, whatever an administrator says.
+        let forget =
+            json!({"os-reset_status": {"status": "available", "attach_status": "detached"}});
+        let detach = json!({"os-force_detach": {"attachment_id": attachment["id"]}});
+        for volume in [&id, &twin] {
+            for action in [&forget, &detach] {
+                let said = cinder.do_to(ADMIN, volume, action.clone()).await;
+                let why = said.is(400).says();
+                assert!(why.contains("swap_volume"), "{why}");
+            }
+        }
+        let said = json!({"os-migrate_volume_completion": {"new_volume": twin, "error": true}});
+        let why = cinder.do_to(ADMIN, &id, said).await.is(400).says();
+        assert!(why.contains("swap_volume"), "{why}");
         cinder.delete(SERVICE, &path).await.is(200);
+        compute.1.store(true, Ordering::SeqCst);
         cinder.completes(&id, &twin, true).await.is(200);
         let stays = cinder.moved(&id, "error").await;
         assert_eq!(stays["status"], "in-use");

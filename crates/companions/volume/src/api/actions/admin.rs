@@ -113,7 +113,8 @@ pub async fn reset_status(volumes: Volumes, mut call: Call) -> Result<Answer, Fa
     let seen = find(&volumes, &call.cx, call.path("id")).await?;
     sql::retry(|| async {
         let tx = volumes.db().begin().await?;
-        locked(&tx, &seen.id).await?;
+        let row = locked(&tx, &seen.id).await?;
+        attach::decided(&tx, &call.cx.caller, &row).await?;
         let all = rows::attachments(&tx, &seen.id).await?;
         if status == Some(Status::InUse) && all.is_empty() {
             return Err(Fault::BadRequest(
@@ -192,6 +193,7 @@ pub async fn force_detach(volumes: Volumes, mut call: Call) -> Result<Answer, Fa
     let ForceDetachBody { detach: given } = call.admit()?;
     let seen = find(&volumes, &call.cx, call.path("id")).await?;
     let host = given.connector.as_ref().and_then(|of| of["host"].as_str());
+    attach::decided(volumes.db().read(), &call.cx.caller, &seen).await?;
     end(&volumes, &call, &seen, given.attachment_id.as_deref()).await?;
     if let Some(host) = host {
         exports::end(volumes.core(), &seen.id, Whom::Host(host)).await?;

@@ -206,6 +206,7 @@ pub async fn complete(volumes: Volumes, mut call: Call) -> Result<Answer, Fault>
     if service && new.target_of.as_ref() != Some(&seen.id) {
         volumes.allow(&cx, &policy::target(&seen.project_id, &seen.user_id))?;
     }
+    attach::decided(volumes.db().read(), &cx.caller, &new).await?;
     let failed = given.error.is_some_and(|flag| flag.0);
     let nudges = sql::retry(|| async {
         let tx = volumes.db().begin().await?;
