@@ -29,6 +29,9 @@ const LOOK: Duration = Duration::from_secs(2);
 /// How often compute is asked that does not answer: a restart takes seconds.
 const ASKED: u32 = 30;
 
+/// After how many looks compute is asked again: every few minutes.
+const AGAIN: u32 = 100;
+
 /// See the module.
 pub struct MigrateAttached;
 
@@ -173,23 +176,49 @@ async fn twin(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, 
     }
 }
 
-/// The twin is gone. While a server has it, compute has not said how it ended.
-async fn no_twin(_core: &Core, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
+/// The twin is gone. While a server has it, or compute works with it, compute has not said how it ended. That nobody
+/// attached it is no proof: so the twin is in error first, with which compute begins nothing, and then compute is asked.
+async fn no_twin(core: &Core, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
+    let (server_id, twin_id) = held(state)?;
+    if let Some(compute) = core.sink.get()
+        && given_up(cx, state, false).await?
+    {
+        match compute.replace(server_id, &state.volume_id, twin_id).await {
+            Err(NotReplaced::Refused(_)) => {}
+            Ok(()) => return Err(StepError::retry(LOOK, HELD)),
+            Err(away @ NotReplaced::Away(_)) => return Err(StepError::retry(LOOK, away)),
+        }
+    }
+    given_up(cx, state, true).await.map(drop)
+}
+
+const HELD: &str = "compute works with the new volume";
+
+/// Puts the twin into error, or removes it; whether compute might have it.
+async fn given_up(cx: &StepContext, state: &State, remove: bool) -> Result<bool, StepError> {
     let (_, twin_id) = held(state)?;
     let tx = cx.begin().await?;
     // In this order, as in `ended`.
     let row = store::locked::<volume::Entity>(&*tx, &state.volume_id).await;
-    row.map_err(database)?;
+    let row = row.map_err(database)?;
     let twin = store::locked::<volume::Entity>(&*tx, twin_id).await;
-    if twin.map_err(database)?.is_some() {
-        let attached = rows::attachments(&*tx, twin_id).await.map_err(database)?;
-        if !attached.is_empty() {
-            return Err(StepError::retry(LOOK, "compute works with the new volume"));
-        }
+    let Some(mut twin) = twin.map_err(database)? else {
+        tx.commit().await?;
+        return Ok(false);
+    };
+    let attached = rows::attachments(&*tx, twin_id).await.map_err(database)?;
+    if !attached.is_empty() {
+        return Err(StepError::retry(LOOK, HELD));
+    }
+    if remove {
         let removed = store::remove::<volume::Entity>(&*tx, twin_id).await;
         removed.map_err(database)?;
+    } else {
+        twin.status = Status::Error;
+        store::save(&*tx, twin).await.map_err(database)?;
     }
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    Ok(row.is_some())
 }
 
 async fn ask(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
@@ -213,14 +242,58 @@ async fn ask(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, 
     }
 }
 
-async fn wait(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+async fn wait(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     match row_of(core, state).await? {
         Some(row) if is_there(state, &row) => Ok(Next::Go),
         Some(row) if state.claims(&row) => {
+            if cx.attempt() % AGAIN == AGAIN - 1 {
+                ask_again(core, state).await?;
+            }
             Err(StepError::retry(LOOK, "compute is replacing the volume"))
         }
         Some(_) => Err(StepError::fail("compute did not replace the volume")),
         None => Err(StepError::fail(LOST)),
+    }
+}
+
+/// Asks compute for what it was asked for already: it accepts that again while it is at work, and begins anew where it was
+/// not heard that it failed.
+///
+/// # Errors
+/// It knows nothing of it: the move is given up, unless it ended meanwhile.
+async fn ask_again(core: &Core, state: &State) -> Result<(), StepError> {
+    let (server_id, twin_id) = held(state)?;
+    let Some(compute) = core.sink.get() else {
+        return Ok(());
+    };
+    let (volume, twin) = (&state.volume_id, twin_id);
+    match compute.replace(server_id, volume, twin_id).await {
+        Ok(()) => Ok(()),
+        Err(away @ NotReplaced::Away(_)) => {
+            tracing::warn!(volume, twin, %away, "compute is to replace a volume, and is away");
+            Ok(())
+        }
+        Err(NotReplaced::Refused(why)) => {
+            let attached = rows::attachments(core.db.read(), twin_id).await;
+            // What a server may have is not taken away: an operator decides.
+            if !attached.map_err(database)?.is_empty() {
+                tracing::error!(
+                    server = server_id,
+                    volume,
+                    twin,
+                    why,
+                    "compute does not replace a volume any more, and its server holds the new one: see which one the \
+                     server has, and end the migration as a service (os-migrate_volume_completion)"
+                );
+                return Ok(());
+            }
+            match row_of(core, state).await? {
+                Some(row) if is_there(state, &row) => Ok(()),
+                _ => Err(StepError::fail(format!(
+                    "compute knows nothing of replacing the volume any more: {why}"
+                ))),
+            }
+        }
     }
 }
 

@@ -230,6 +230,10 @@ impl EventSink for Compute {
     async fn replace(&self, server: &str, volume: &str, new: &str) -> Result<(), NotReplaced> {
         let core = self.core.upgrade().expect("a service");
         let fails = self.fails.load(std::sync::atomic::Ordering::SeqCst);
+        let twin = row(&core, new).await;
+        if twin.is_some_and(|twin| twin.status == Status::Error) {
+            return Err(NotReplaced::Refused("it is in error".to_owned()));
+        }
         let [server, volume, new] = [server, volume, new].map(str::to_owned);
         // It goes on, whatever becomes of who asked.
         let replaces = async move {
@@ -368,6 +372,50 @@ async fn a_volume_of_a_server_stays_that_compute_does_not_replace() {
         let ended = run_to_end::<MigrateAttached>(&stage, &state.volume_id, &state).await;
         assert_eq!(ended.status, Ended::Undone);
         let row = rests_with_server("failed", &stage.core, &state.volume_id).await;
+        assert_eq!(row.host.as_deref(), Some(FAST));
+    }
+}
+
+/// Compute, which works with a new volume that nobody attached yet, for a while.
+struct Busy(std::sync::atomic::AtomicU32);
+
+#[async_trait::async_trait]
+impl EventSink for Busy {
+    async fn send(&self, _: &str, _: &str, _: &str) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    async fn replace(&self, _: &str, _: &str, _: &str) -> Result<(), NotReplaced> {
+        match self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+            0 | 1 => Ok(()),
+            2 => Err(NotReplaced::Away("away".into())),
+            _ => Err(NotReplaced::Refused("it ended".to_owned())),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_volume_goes_when_compute_does_not_work_with_it_any_more() {
+    for stage in stages().await {
+        let compute = Arc::new(Busy(0.into()));
+        assert!(stage.core.sink.set(compute.clone()).is_ok());
+        let state = stage.moving_with_server(locked()).await;
+        let lost = async {
+            while compute.0.load(std::sync::atomic::Ordering::SeqCst) == 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            let mut lost = row(&stage.core, &state.volume_id).await.expect("a row");
+            lost.reset(Status::InUse);
+            let saved = store::save(stage.core.db.write(), lost).await;
+            saved.expect("saved");
+        };
+        let (ended, ()) = tokio::join!(
+            run_to_end::<MigrateAttached>(&stage, &state.volume_id, &state),
+            lost
+        );
+        assert_eq!(ended.status, Ended::Undone);
+        assert_eq!(compute.0.load(std::sync::atomic::Ordering::SeqCst), 4);
+        let row = rests_with_server("busy", &stage.core, &state.volume_id).await;
         assert_eq!(row.host.as_deref(), Some(FAST));
     }
 }

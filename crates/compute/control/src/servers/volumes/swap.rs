@@ -6,7 +6,7 @@ use compute_db::servers;
 use compute_model::Server;
 use compute_model::lifecycle::{self, DeviceChange};
 use compute_rpc::workflows::{SWAP_VOLUME, SWAP_VOLUME_VERSION, SwapVolume};
-use workflow::Status;
+use workflow::Record;
 
 use super::{of_server, seen};
 use crate::servers::devices::under_way;
@@ -17,7 +17,7 @@ use crate::{Context, Control, ControlError, Result, policy};
 const SWAP: &str = "os_compute_api:os-volumes-attachments:swap";
 
 /// Replaces a volume of a server by another one: accepted, then done. Asked again while it is under way, it is accepted
-/// again. Who may ask passes locks. Source: Nova's `_update_volume_swap` and `swap_volume`.
+/// again, whatever became of host and volumes meanwhile. Who may ask passes locks. Source: Nova's `_update_volume_swap` and `swap_volume`.
 ///
 /// # Errors
 /// 404 for the server, the volume, or one that the server does not have; 403 by policy; 409 for a volume of which the
@@ -31,6 +31,11 @@ pub async fn swap(
 ) -> Result<()> {
     const CHANGE: DeviceChange = DeviceChange::SwapVolume;
     let server = allowed(control, cx, id, servers::find(control.db.read(), id).await)?;
+    // Before all else: who asks must not read in a refusal that this is over.
+    let running = workflow::find(control.db.read(), id).await?;
+    if begun_before(&running, volume_id).is_some_and(|one| one.state["new_volume_id"] == new_id) {
+        return Ok(());
+    }
     let old = seen(control, cx, volume_id).await?;
     if old
         .migration_status
@@ -57,11 +62,7 @@ pub async fn swap(
         let server = allowed(control, cx, id, servers::lock(&tx, id).await)?;
         let volume = of_server(&server, volume_id)?.clone();
         let running = workflow::find(&tx, id).await?;
-        let same = |one: &&workflow::Record| {
-            let of_it = one.state["old"]["volume_id"] == volume_id;
-            one.status == Status::Running && one.kind == SWAP_VOLUME && of_it
-        };
-        match running.iter().find(same) {
+        match begun_before(&running, volume_id) {
             Some(one) if one.state["new_volume_id"] == new_id => return Ok(None),
             Some(_) => {
                 return Err(ControlError::Conflict {
@@ -101,6 +102,12 @@ pub async fn swap(
         nudge(control, cx, &[begun]);
     }
     Ok(())
+}
+
+/// What replaces this volume already, also where that needs an operator.
+fn begun_before<'r>(running: &'r [Record], volume_id: &str) -> Option<&'r Record> {
+    let mut all = running.iter();
+    all.find(|one| one.kind == SWAP_VOLUME && one.state["old"]["volume_id"] == volume_id)
 }
 
 /// The server, for whom the rule of this allows it: another service, whose project is not the server's. Others learn as
