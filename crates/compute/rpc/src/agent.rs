@@ -133,7 +133,7 @@ impl Message for ReplaceVolume {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Replace {
-    /// Nothing but tell.
+    /// Nothing but tell; a switch that was decided and cut short is done.
     Look,
     /// Copy, unless that is under way.
     Copy,
