@@ -483,6 +483,7 @@ async fn a_server_gets_a_fixed_address_more_and_loses_it() {
 #[tokio::test]
 async fn the_log_of_usage_audits_says_that_no_host_has_run_one() {
     let cloud = TestCloud::start().await;
+    cloud.knows_hosts(1).await;
     let admin = cloud.admin().await;
     let log = get(&admin, "/os-instance_usage_audit_log").await["instance_usage_audit_logs"].take();
     assert_eq!(log["overall_status"], "0 of 1 hosts done. 0 errors.");
