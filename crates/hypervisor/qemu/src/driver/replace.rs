@@ -452,6 +452,41 @@ mod tests {
     }
 
     #[test]
+    fn a_record_names_the_old_volume_again_whose_guest_did_not_switch() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = "0d7b1a2c-6a3e-4f0e-9f41-000000000001";
+        let layout = Layout::new(dir.path(), id).unwrap();
+        std::fs::create_dir_all(layout.dir()).unwrap();
+        let volume = |path: &str| Volume {
+            id: "0d7b1a2c-6a3e-4f0e-9f41-000000000002".to_owned(),
+            source: VolumeSource::File { path: path.into() },
+            read_only: false,
+            shared: false,
+            limits: Default::default(),
+            bus: None,
+            boot: false,
+            boot_order: None,
+            cdrom: false,
+            tag: None,
+        };
+        let [old, new] = [volume("/old"), volume("/new")];
+        let mut spec = hypervisor::ServerSpec::minimal(id, "one");
+        spec.volumes = vec![new.clone()];
+        let mut record = Record::new(&spec);
+        assert!(!restore(&layout, &mut record, &new.id).unwrap());
+        assert!(is_named(&record, 0, &new));
+        record.switching = Some(old.clone());
+        assert!(!restore(&layout, &mut record, id).unwrap(), "another one");
+        assert!(restore(&layout, &mut record, &new.id).unwrap());
+        assert_eq!(record.spec.volumes, [old]);
+        assert_eq!(record::read(&layout).unwrap(), Some(record.clone()));
+        // A start names what it starts with.
+        record.switching = Some(new);
+        record.describe(&spec);
+        assert_eq!(record.switching, None);
+    }
+
+    #[test]
     fn a_renamed_node_takes_its_limits_along() {
         let node = |limits: Option<Value>, block: Value| volumes::named((limits, block), "twin");
         let (none, mut block) = node(None, json!({"driver": "raw", "node-name": "old"}));
