@@ -274,7 +274,7 @@ impl Target for Tgt {
 
     async fn alive(&self, id: Id) -> Result<bool> {
         let all = self.daemon.targets().await?.unwrap_or_default();
-        Ok(all.iter().any(|one| self.export(&one.name) == Some(id)))
+        Ok(all.iter().any(|one| export(&one.name) == Some(id)))
     }
 
     async fn down(&self) -> Result<()> {

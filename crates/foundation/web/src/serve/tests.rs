@@ -204,7 +204,8 @@ fn refused(answer: &str, code: u16) -> String {
 async fn a_head_that_cannot_be_read_is_refused_with_a_fault() {
     let address = patient(hello()).await;
     let headers = "x: y\r\n".repeat(101);
-    let (long, large) = ("a".repeat(65_535), "a".repeat(500_000));
+    // hyper parses what it has before it looks at its limit of 417,792 bytes, so a head just above it may pass.
+    let (long, large) = ("a".repeat(65_535), "a".repeat(4 << 20));
     for (head, code, words) in [
         (
             "GET /?all=\"tenants\" HTTP/1.1\r\nhost: x\r\n\r\n",

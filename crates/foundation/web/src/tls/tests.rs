@@ -93,7 +93,8 @@ async fn a_head_that_cannot_be_read_is_refused_with_a_fault_by_tls_too() {
     let folder = tempfile::tempdir().unwrap();
     let (certificate, key) = issue(folder.path());
     let address = running(Tls::load(&certificate, &key).unwrap()).await;
-    let large = "a".repeat(500_000);
+    // hyper parses what it has before it looks at its limit of 417,792 bytes, so a head just above it may pass.
+    let large = "a".repeat(4 << 20);
     for (head, code) in [
         ("GET /?all=\"tenants\" HTTP/1.1\r\nhost: x\r\n\r\n", 400),
         (

@@ -8,6 +8,7 @@ use workflow::{Kind, Workflow, WorkflowId};
 
 use crate::api::words::Flag;
 use crate::api::{Call, find, find_by, has};
+use crate::attach;
 use crate::db::services;
 use crate::db::store::{self, Tx};
 use crate::db::volumes as rows;
