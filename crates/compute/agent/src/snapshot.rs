@@ -1,6 +1,6 @@
 //! Images made of the disks of servers that are here: a copy in a file of this host, then its upload.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,38 +19,63 @@ use crate::failure::{chain, of_driver, of_io, unsupported};
 use crate::numbers::epoch;
 use crate::{Host, guest_agent, late};
 
-/// The copies that are being made, by image: how many commands make one, and whether it is still wanted.
+/// How many images whose copies were given up are remembered: more than commands can wait for this host at one time.
+const REMEMBERED: usize = 4096;
+
+/// The copies that are being made, and those that must not be made any more.
 #[derive(Default)]
-pub(crate) struct Making(Mutex<BTreeMap<String, (usize, bool)>>);
+pub(crate) struct Making(Mutex<Copies>);
+
+#[derive(Default)]
+struct Copies {
+    /// How many commands make a copy, by image.
+    makers: BTreeMap<String, usize>,
+    /// Images whose copy was given up, the latest last. An image's id is never used again: a command that was overtaken by
+    /// the one that gives its copy up finds it here.
+    given_up: VecDeque<String>,
+}
 
 impl Making {
-    fn all(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, (usize, bool)>> {
+    fn all(&self) -> std::sync::MutexGuard<'_, Copies> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin(&self, image_id: &str) {
+    /// Whether a copy may be made; then [`Making::end`] must follow.
+    fn begin(&self, image_id: &str) -> bool {
         let mut all = self.all();
-        all.entry(image_id.to_owned()).or_insert((0, true)).0 += 1;
+        let wanted = all.wants(image_id);
+        if wanted {
+            *all.makers.entry(image_id.to_owned()).or_default() += 1;
+        }
+        wanted
     }
 
     /// Whether what was made is wanted.
     fn end(&self, image_id: &str) -> bool {
         let mut all = self.all();
-        let Some((makers, wanted)) = all.get_mut(image_id) else {
-            return true;
-        };
-        *makers -= 1;
-        let (last, wanted) = (*makers == 0, *wanted);
-        if last {
-            all.remove(image_id);
+        if let Some(makers) = all.makers.get_mut(image_id) {
+            *makers -= 1;
+            if *makers == 0 {
+                all.makers.remove(image_id);
+            }
         }
-        wanted
+        all.wants(image_id)
     }
 
     fn give_up(&self, image_id: &str) {
-        if let Some((_, wanted)) = self.all().get_mut(image_id) {
-            *wanted = false;
+        let mut all = self.all();
+        if all.wants(image_id) {
+            all.given_up.push_back(image_id.to_owned());
         }
+        if all.given_up.len() > REMEMBERED {
+            all.given_up.pop_front();
+        }
+    }
+}
+
+impl Copies {
+    fn wants(&self, image_id: &str) -> bool {
+        !self.given_up.iter().any(|given_up| given_up == image_id)
     }
 }
 
@@ -101,7 +126,7 @@ pub async fn upload(host: Arc<Host>, _context: Context, message: Upload) -> Resu
     Ok(())
 }
 
-/// The copy is not wanted, nor one that is being made.
+/// The copy is not wanted, nor one that is being made: that goes when its maker ends. Nor one that is asked for later.
 pub async fn discard(host: Arc<Host>, _context: Context, message: Discard) -> Result<(), Failure> {
     let file = path(&host, &message.image_id)?;
     host.making.give_up(&message.image_id);
@@ -128,7 +153,9 @@ async fn copy(host: &Host, server: &Server, image_id: &str) -> Result<PathBuf, F
     let able = able.ok_or_else(|| unsupported("make an image of a server"))?;
     let made = tokio::fs::create_dir_all(&host.settings.snapshots).await;
     made.map_err(|error| failure(code::HOST_FAILED, of_io(&error), chain(&error)))?;
-    host.making.begin(image_id);
+    if !host.making.begin(image_id) {
+        return Err(unwanted());
+    }
     let quiesce = guest_agent::quiesce(server);
     let (id, epoch) = (server.id.as_str(), epoch(server.epoch));
     let exported = able.export(id, epoch, &file, quiesce).await;
@@ -136,10 +163,14 @@ async fn copy(host: &Host, server: &Server, image_id: &str) -> Result<PathBuf, F
     exported.map_err(|error| of_driver(&error))?;
     if !wanted {
         remove(&file).await;
-        let text = "the copy is not wanted any more";
-        return Err(failure(code::STALE, Kind::Overtaken, text));
+        return Err(unwanted());
     }
     Ok(file)
+}
+
+fn unwanted() -> Failure {
+    let text = "the copy is not wanted any more";
+    failure(code::STALE, Kind::Overtaken, text)
 }
 
 /// The file of an image's copy.
@@ -171,19 +202,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_copy_that_is_given_up_while_it_is_made_is_not_wanted_and_nothing_is_kept_of_it() {
+    fn a_copy_that_is_given_up_is_not_wanted_of_those_that_make_it_or_come_later() {
         let making = Making::default();
-        making.give_up("never begun");
-        assert!(making.all().is_empty());
-        making.begin("a");
-        making.begin("a");
-        making.begin("b");
+        for image_id in ["a", "a", "b"] {
+            assert!(making.begin(image_id));
+        }
         making.give_up("a");
+        making.give_up("never begun");
         assert!(!making.end("a"));
         assert!(!making.end("a"));
         assert!(making.end("b"));
-        assert!(making.all().is_empty());
-        making.begin("a");
-        assert!(making.end("a"), "asked for anew");
+        assert!(making.all().makers.is_empty());
+        assert!(!making.begin("a"));
+        assert!(!making.begin("never begun"));
+        assert!(making.all().makers.is_empty());
+        assert!(making.begin("b"), "asked for anew");
+    }
+
+    #[test]
+    fn so_many_given_up_copies_are_remembered_and_no_more() {
+        let making = Making::default();
+        for number in 0..=REMEMBERED {
+            making.give_up(&number.to_string());
+        }
+        assert_eq!(making.all().given_up.len(), REMEMBERED);
+        assert!(!making.begin("1"));
+        assert!(making.begin("0"));
     }
 }
