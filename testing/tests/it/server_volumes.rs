@@ -1,6 +1,7 @@
 //! Volumes that servers get and lose while they live.
 
 mod aside;
+mod larger;
 mod late;
 mod shared;
 mod update;
@@ -340,31 +341,6 @@ async fn deleted_in_the_middle_of_an_attachment_a_server_leaves_the_volume_free(
         server.delete().await.vanishes().await;
         demo.volume_is(&id, "available").await;
     }
-    cloud.audit().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_volume_that_grows_is_seen_by_its_guest() {
-    let (cloud, server) = running().await;
-    let demo = &server.user;
-    let id = volume(demo).await;
-    attach(&server, &id).await;
-    demo.volume_is(&id, "in-use").await;
-    let path = format!("{}/{id}/action", demo.volumes());
-    let body = json!({"os-extend": {"new_size": 2}});
-    let headers = [
-        ("openstack-api-version", "volume 3.42"),
-        ("content-type", "application/json"),
-    ];
-    demo.send(Method::POST, &path, &headers, Some(&body))
-        .await
-        .expect(202);
-    until("the guest is told", || async {
-        let seen = cloud.host(0).volume_size(&id);
-        (seen == Some(2 << 30)).then_some(())
-    })
-    .await;
-    demo.volume_is(&id, "in-use").await;
     cloud.audit().await;
 }
 

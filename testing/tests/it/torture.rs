@@ -516,6 +516,7 @@ on_each_engine! {
     what_a_dead_request_reserved_is_given_back_wherever_that_is_hit: volumes::holds;
     a_volume_comes_whole_or_stays_free_wherever_its_attachment_is_hit: volumes::attaches;
     a_volume_goes_whole_or_stays_wherever_its_detachment_is_hit: volumes::detaches;
+    a_larger_volume_stays_whole_wherever_its_showing_is_hit: volumes::extends;
     a_server_on_no_host_gets_and_loses_a_volume_whole_or_not_at_all_wherever_that_is_hit: volumes::of_shelved;
     a_server_has_its_new_size_or_its_old_one_wherever_its_resize_is_hit: sizes::resizes;
     a_new_size_is_kept_or_taken_back_wherever_that_is_hit: sizes::ends_of_resizes;

@@ -64,6 +64,7 @@ impl Conductor {
             .on::<workflows::interfaces::detach::DetachInterface>()
             .on::<workflows::volumes::attach::AttachVolume>()
             .on::<workflows::volumes::detach::DetachVolume>()
+            .on::<workflows::volumes::extend::ExtendVolume>()
             .on::<workflows::volumes::swap::SwapVolume>()
             .on::<workflows::snapshot::Snapshot>()
             .on::<workflows::snapshot::volumes::SnapshotVolumes>()

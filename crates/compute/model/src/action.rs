@@ -47,7 +47,7 @@ pub fn event_of(action: &str) -> String {
         "createImage" => "compute_snapshot_instance".to_owned(),
         "createBackup" => "compute_backup_instance".to_owned(),
         "attach_interface" | "detach_interface" | "attach_volume" | "detach_volume"
-        | "swap_volume" => {
+        | "extend_volume" | "swap_volume" => {
             format!("compute_{action}")
         }
         "confirmResize" => "compute_confirm_resize".to_owned(),

@@ -3,6 +3,7 @@
 //!
 //! Rows of older releases must read: new fields get defaults.
 
+mod extend;
 mod swap;
 
 use chrono::{DateTime, Utc};
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::Given;
 
+pub use extend::{EXTEND_VOLUME, EXTEND_VOLUME_VERSION, ExtendVolume};
 pub use swap::{SWAP_VOLUME, SWAP_VOLUME_VERSION, SwapVolume};
 
 /// Who asked, kept for the record of the action and for log lines.

@@ -5,6 +5,7 @@ use compute_conductor::Env;
 use compute_conductor::workflows::hold::HoldVolumes;
 use compute_conductor::workflows::volumes::attach::AttachVolume;
 use compute_conductor::workflows::volumes::detach::DetachVolume;
+use compute_conductor::workflows::volumes::extend::ExtendVolume;
 use compute_model::volume::{Origin, VolumeRequest};
 use compute_model::{TaskState, VmState};
 use compute_rpc::workflows as states;
@@ -198,6 +199,33 @@ pub async fn detaches(stage: Stage) {
         stage.agrees(trial, record, &volume, count).await;
     };
     torture::<DetachVolume>(stage.plan("tortured detachment"), world, audit).await;
+    stage.cloud.audit().await;
+}
+
+/// A server's guest is shown a larger volume; it has the volume whatever happens.
+pub async fn extends(stage: Stage) {
+    let target = stage.running().await;
+    let volume = stage.demo.volume(json!({"size": 1})).await;
+    let path = format!("/servers/{}/os-volume_attachments", target.id);
+    let wanted: Value = json!({"volumeAttachment": {"volumeId": volume}});
+    let answer = stage
+        .demo
+        .compute("2.100", Method::POST, &path, Some(&wanted))
+        .await;
+    answer.expect(200);
+    stage.demo.volume_is(&volume, "in-use").await;
+    let world = async || {
+        let state = states::ExtendVolume {
+            server_id: target.id.clone(),
+            asked: asked(),
+            volume_id: volume.clone(),
+        };
+        stage.world::<ExtendVolume>(&target.id, state)
+    };
+    let audit = async |trial: &Trial, _: &Env, record: &Record| {
+        stage.agrees(trial, record, &volume, 1).await;
+    };
+    torture::<ExtendVolume>(stage.plan("tortured extension"), world, audit).await;
     stage.cloud.audit().await;
 }
 

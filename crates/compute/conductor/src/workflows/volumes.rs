@@ -1,7 +1,8 @@
-//! Volumes of servers that exist: one more, one less, or another in the place of one.
+//! Volumes of servers that exist: one more, one less, a larger one, or another in the place of one.
 
 pub mod attach;
 pub mod detach;
+pub mod extend;
 pub mod swap;
 
 use compute_model::Server;

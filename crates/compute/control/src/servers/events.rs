@@ -40,7 +40,7 @@ pub enum Taken {
 /// Takes events; answers for each, in their order.
 ///
 /// # Errors
-/// 403 by policy.
+/// 403 by policy; the database does not answer.
 pub async fn take(control: &Control, cx: &Context, events: &[Event]) -> Result<Vec<Taken>> {
     policy::allow(control, cx)?;
     let mut known: BTreeMap<&str, Option<Server>> = BTreeMap::new();
@@ -87,7 +87,8 @@ pub async fn take(control: &Control, cx: &Context, events: &[Event]) -> Result<V
                 .post(&conductor::address(), message, cx.for_bus());
         }
         if let ("volume-extended", Some(volume)) = (event.name.as_str(), &event.tag) {
-            volumes::grown(control, cx, server, volume);
+            // Not taken unless it is in the journal: the volume service tells again.
+            volumes::grown(control, cx, &server.id, volume).await?;
         }
         let changes = matches!(
             event.name.as_str(),

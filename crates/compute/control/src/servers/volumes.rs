@@ -5,15 +5,14 @@ mod swap;
 use std::time::Duration;
 
 use clients::volume::{self as cinder, Volume};
-use compute_db::servers;
+use compute_db::{DbError, servers};
 use compute_model::Server;
 use compute_model::fault::Kind;
 use compute_model::lifecycle::{self, DeviceChange};
 use compute_model::volume::AttachedVolume;
-use compute_rpc::agent;
 use compute_rpc::workflows::{
     ATTACH_VOLUME, ATTACH_VOLUME_VERSION, AttachVolume, DETACH_VOLUME, DETACH_VOLUME_VERSION,
-    DetachVolume,
+    DetachVolume, EXTEND_VOLUME, EXTEND_VOLUME_VERSION, ExtendVolume,
 };
 use serde_json::Value;
 use workflow::{Status, WorkflowId};
@@ -378,17 +377,35 @@ pub async fn update(
     Ok(())
 }
 
-/// Shows the guest of a server the size that a volume has by now, if it has the volume.
-pub(super) fn grown(control: &Control, cx: &Context, server: &Server, volume_id: &str) {
-    if let Some(host) = &server.host
-        && of_server(server, volume_id).is_ok()
-    {
-        let message = agent::ResizeVolume {
+/// Has the guest of a server shown the size that a volume has by now: an action of the server, as with Nova, whether or not
+/// it still has the volume. Nothing of a server that is gone.
+///
+/// # Errors
+/// The database does not answer.
+pub(super) async fn grown(
+    control: &Control,
+    cx: &Context,
+    id: &str,
+    volume_id: &str,
+) -> Result<()> {
+    let begun = sql::retry(|| async {
+        let tx = control.db.begin().await?;
+        let server = match servers::lock(&tx, id).await {
+            Err(DbError::NotFound(_)) => return Ok(None),
+            other => other?,
+        };
+        begin_action(&tx, cx, &server, "extend_volume").await?;
+        let state = ExtendVolume {
             server_id: server.id.clone(),
+            asked: asked(cx),
             volume_id: volume_id.to_owned(),
         };
-        control
-            .bus
-            .post(&agent::address(host), message, cx.for_bus());
-    }
+        let kind = (EXTEND_VOLUME, EXTEND_VOLUME_VERSION);
+        let begun = workflow::insert(&tx, kind, &server.id, &state).await?;
+        tx.commit().await?;
+        Ok::<_, ControlError>(Some(begun))
+    })
+    .await?;
+    nudge(control, cx, begun.as_slice());
+    Ok(())
 }
