@@ -345,7 +345,7 @@ pub async fn remove(
     }
     store::remove::<attachment::Entity>(tx, id).await?;
     let left = rows::attachments(tx, volume_id).await?;
-    if is_of_attachments(row.status) {
+    if is_of_attachments(&row) {
         row.status = attachment::at_rest(&left);
     }
     row.updated_at = Some(store::now());
@@ -353,16 +353,41 @@ pub async fn remove(
     Ok((one, left))
 }
 
-/// Whether attachments decide about the status of a volume: not while an operation does.
-fn is_of_attachments(status: Status) -> bool {
-    matches!(
-        status,
+/// Whether the attachments that are left say what the status of a volume is. Cinder asks them whatever it was, so that one in
+/// error is available again when its last attachment goes. Here an operation that is under way says it, when it ends.
+fn is_of_attachments(row: &volume::Model) -> bool {
+    match row.status {
         Status::Available
-            | Status::Reserved
-            | Status::Attaching
-            | Status::Detaching
-            | Status::InUse
-    )
+        | Status::Reserved
+        | Status::Attaching
+        | Status::Detaching
+        | Status::InUse => true,
+        status => (status.is_error() || status == Status::Maintenance) && !row.is_moving(),
+    }
+}
+
+/// The attachment that is to go when a call names it, or none where there is one at most; none, too, where a service names what
+/// is not there, or does not say which of several.
+///
+/// # Errors
+/// 409: see [`deletable`]; or it is not to be known which server is meant.
+pub fn meant<'a>(
+    caller: &Caller,
+    all: &'a [attachment::Model],
+    named: Option<&str>,
+) -> Result<Option<&'a attachment::Model>, Fault> {
+    let one = match (named, all) {
+        (Some(id), _) => all.iter().find(|one| one.id == id),
+        (None, [one]) => Some(one),
+        (None, []) => return Ok(None),
+        (None, _) => None,
+    };
+    match one {
+        Some(one) => deletable(caller, one)?,
+        None if policy::is_service_request(caller) => {}
+        None => return Err(in_use("")),
+    }
+    Ok(one)
 }
 
 /// Refuses to take a volume from under a server, unless a service asks (CVE-2023-2088): the host would keep a device
@@ -408,7 +433,7 @@ pub async fn decided(
 }
 
 /// A server uses it.
-pub fn in_use(server: &str) -> Fault {
+fn in_use(server: &str) -> Fault {
     Fault::Conflict(format!(
         "Detach volume from instance {server} using the Compute API"
     ))

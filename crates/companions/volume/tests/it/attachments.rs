@@ -399,3 +399,109 @@ async fn a_connector_has_names_that_can_be_kept() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_volume_in_error_is_available_again_when_its_last_attachment_goes() {
+    for cinder in Cinder::all().await {
+        let volume = cinder.volume(ALICE, json!({})).await;
+        let path = format!("/volumes/{volume}/action");
+        let note = json!({"os-attach": {"instance_uuid": SERVER, "mountpoint": "/dev/vdb"}});
+        let failed = [
+            "error",
+            "error_extending",
+            "error_restoring",
+            "error_backing-up",
+        ];
+        for status in failed {
+            cinder.post(ALICE, &path, note.clone()).await.is(202);
+            let shown = cinder.show(ALICE, &volume).await;
+            let id = shown["attachments"][0]["attachment_id"].clone();
+            cinder.reset(&volume, status).await;
+            let force = json!({"os-force_detach": {"attachment_id": id, "connector": null}});
+            cinder.post(ADMIN, &path, force).await.is(202);
+            assert_eq!(cinder.status(&volume).await, "available", "{status}");
+        }
+        cinder.post(ALICE, &path, note).await.is(202);
+        cinder.reset(&volume, "error").await;
+        let detach = json!({"os-detach": {}});
+        cinder.post(ALICE, &path, detach.clone()).await.is(202);
+        assert_eq!(cinder.status(&volume).await, "available");
+        let id = cinder.attached(&volume, SERVER).await;
+        cinder.reset(&volume, "error").await;
+        let gone = cinder.delete(SERVICE, &format!("/attachments/{id}")).await;
+        gone.is(200);
+        assert_eq!(cinder.status(&volume).await, "available");
+        // Without an attachment that goes, nothing says that its bytes are there.
+        cinder.reset(&volume, "error").await;
+        cinder.post(ALICE, &path, detach).await.is(202);
+        assert_eq!(cinder.status(&volume).await, "error");
+    }
+}
+
+#[tokio::test]
+async fn what_works_on_a_volume_says_its_status_when_its_attachment_goes() {
+    let cinder = Cinder::start().await;
+    let volume = cinder.volume(ALICE, json!({})).await;
+    let made = cinder.reserve(ALICE, &volume, SERVER).await.is(200).json();
+    let id = made["attachment"]["id"].as_str().expect("an id");
+    cinder.reset(&volume, "uploading").await;
+    cinder
+        .delete(ALICE, &format!("/attachments/{id}"))
+        .await
+        .is(200);
+    assert_eq!(cinder.status(&volume).await, "uploading");
+}
+
+#[tokio::test]
+async fn in_maintenance_only_the_call_of_an_attachment_itself_takes_it() {
+    for cinder in Cinder::all().await {
+        let volume = cinder.volume(ALICE, json!({})).await;
+        let made = cinder.reserve(ALICE, &volume, SERVER).await.is(200).json();
+        let id = made["attachment"]["id"].as_str().expect("an id");
+        cinder.reset(&volume, "maintenance").await;
+        let path = format!("/volumes/{volume}/action");
+        for action in ["os-detach", "os-force_detach"] {
+            let body = json!({action: {"attachment_id": id}});
+            let why = cinder.post(ADMIN, &path, body).await.is(400).says();
+            let said = "Invalid volume: The volume cannot be detached in maintenance mode.";
+            assert_eq!(why, said);
+        }
+        assert_eq!(cinder.status(&volume).await, "maintenance");
+        cinder
+            .delete(ALICE, &format!("/attachments/{id}"))
+            .await
+            .is(200);
+        assert_eq!(cinder.status(&volume).await, "available");
+    }
+}
+
+#[tokio::test]
+async fn which_of_several_attachments_goes_only_a_service_says() {
+    for cinder in Cinder::all().await {
+        let kind =
+            json!({"volume_type": {"name": "many", "extra_specs": {"multiattach": "<is> True"}}});
+        cinder.post(ADMIN, "/types", kind).await.is(200);
+        let volume = cinder.volume(ALICE, json!({"volume_type": "many"})).await;
+        let one = cinder.attached(&volume, SERVER).await;
+        cinder.attached(&volume, OTHER).await;
+        let path = format!("/volumes/{volume}/action");
+        let (plain, unknown) = (
+            json!({"os-detach": {}}),
+            json!({"os-detach": {"attachment_id": volume}}),
+        );
+        let force = json!({"os-force_detach": {"attachment_id": one}});
+        for body in [&plain, &unknown, &force] {
+            let why = cinder.post(ADMIN, &path, body.clone()).await.is(409).says();
+            assert_eq!(why, "Detach volume from instance  using the Compute API");
+        }
+        let why = cinder.post(SERVICE, &path, plain).await.is(400).says();
+        assert!(why.contains("More than one attachment"), "{why}");
+        cinder.post(SERVICE, &path, unknown).await.is(202);
+        let shown = cinder.show(ALICE, &volume).await;
+        assert_eq!(shown["attachments"].as_array().map(Vec::len), Some(2));
+        cinder.reset(&volume, "error").await;
+        let named = json!({"os-detach": {"attachment_id": one}});
+        cinder.post(SERVICE, &path, named).await.is(202);
+        assert_eq!(cinder.status(&volume).await, "in-use");
+    }
+}

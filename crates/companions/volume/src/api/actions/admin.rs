@@ -194,6 +194,9 @@ pub async fn force_detach(volumes: Volumes, mut call: Call) -> Result<Answer, Fa
     let seen = find(&volumes, &call.cx, call.path("id")).await?;
     let host = given.connector.as_ref().and_then(|of| of["host"].as_str());
     attach::decided(volumes.db().read(), &call.cx.caller, &seen).await?;
+    // Cinder ends the connection first, and asks there whose it is: nobody says so where there are several.
+    let all = rows::attachments(volumes.db().read(), &seen.id).await?;
+    attach::meant(&call.cx.caller, &all, None)?;
     end(&volumes, &call, &seen, given.attachment_id.as_deref()).await?;
     if let Some(host) = host {
         exports::end(volumes.core(), &seen.id, Whom::Host(host)).await?;

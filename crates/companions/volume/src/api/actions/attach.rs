@@ -203,7 +203,8 @@ pub async fn detach(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     Ok(Answer::empty())
 }
 
-/// Removes one attachment; the only one when none is named.
+/// Removes one attachment; the only one when none is named. Of a volume that has none, only what attaching left is taken back:
+/// Cinder makes every such volume available, also one whose bytes were never written.
 pub async fn end(
     volumes: &Volumes,
     call: &Call,
@@ -211,18 +212,18 @@ pub async fn end(
     wish: Option<&str>,
 ) -> Result<(), Fault> {
     let all = attachments(volumes, seen).await?;
-    let one = match (wish, all.as_slice()) {
-        (Some(id), _) => all.iter().find(|one| one.id == id),
-        (None, [one]) => Some(one),
-        (None, []) => None,
-        (None, _) => {
-            return Err(Fault::BadRequest(
-                "Error detaching volume - InvalidVolume: Invalid volume: Detach volume failed: More than one attachment, \
-                 but no attachment_id provided."
-                    .to_owned(),
-            ));
-        }
-    };
+    let one = attach::meant(&call.cx.caller, &all, wish)?;
+    if seen.status == Status::Maintenance {
+        let why = "The volume cannot be detached in maintenance mode.";
+        return Err(Fault::InvalidVolume(why.to_owned()));
+    }
+    if wish.is_none() && all.len() > 1 {
+        return Err(Fault::BadRequest(
+            "Error detaching volume - InvalidVolume: Invalid volume: Detach volume failed: More than one attachment, but \
+             no attachment_id provided."
+                .to_owned(),
+        ));
+    }
     if let Some(one) = one {
         attach::end(volumes, &call.cx.caller, &seen.id, &one.id).await?;
         return Ok(());
@@ -309,13 +310,7 @@ pub async fn terminate(volumes: Volumes, mut call: Call) -> Result<Answer, Fault
     } = call.admit()?;
     let seen = find(&volumes, &call.cx, call.path("id")).await?;
     let all = attachments(&volumes, &seen).await?;
-    match all.as_slice() {
-        [] => {}
-        [one] => attach::deletable(&call.cx.caller, one)?,
-        // Which of them is meant is not said.
-        _ if crate::policy::is_service_request(&call.cx.caller) => {}
-        _ => return Err(attach::in_use("")),
-    }
+    attach::meant(&call.cx.caller, &all, None)?;
     match connector.as_ref().and_then(|of| of["host"].as_str()) {
         Some(host) => exports::end(volumes.core(), &seen.id, Whom::Host(host)).await?,
         None => exports::end_hosts(volumes.core(), &seen.id).await?,
