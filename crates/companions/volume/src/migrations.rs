@@ -9,6 +9,7 @@ mod m0006_projects;
 mod m0007_quotas;
 mod m0008_targets;
 mod m0009_exports;
+mod m0010_progress;
 
 use sql::schema::History;
 
@@ -27,6 +28,7 @@ pub const HISTORY: History = History {
         m0007_quotas::MIGRATION,
         m0008_targets::MIGRATION,
         m0009_exports::MIGRATION,
+        m0010_progress::MIGRATION,
     ],
 };
 

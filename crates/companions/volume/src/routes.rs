@@ -116,6 +116,7 @@ const PARTS: &[Row] = &[
     row(DELETE, "/snapshots/{id}", Rule("volume:delete_snapshot"), ACCEPTED, known!(snapshots::delete)),
     row(POST, "/snapshots/{id}/action", Rule("volume_extension:snapshot_admin_actions:reset_status"), ACCEPTED, known!(snapshots::reset_status)).action("os-reset_status"),
     row(POST, "/snapshots/{id}/action", Rule("volume_extension:snapshot_admin_actions:force_delete"), ACCEPTED, known!(snapshots::force_delete)).action("os-force_delete"),
+    row(POST, "/snapshots/{id}/action", Rule("snapshot_extension:snapshot_actions:update_snapshot_status"), ACCEPTED, known!(snapshots::update_status)).action("os-update_snapshot_status"),
     row(GET, "/snapshots/{snapshot_id}/metadata", Rule("volume:get_snapshot_metadata"), OK, known!(snapshot_metadata::list)),
     row(POST, "/snapshots/{snapshot_id}/metadata", Rule("volume:update_snapshot_metadata"), OK, known!(snapshot_metadata::create)),
     row(PUT, "/snapshots/{snapshot_id}/metadata", Rule("volume:update_snapshot_metadata"), OK, known!(snapshot_metadata::replace)),

@@ -244,7 +244,7 @@ fn action_body(action: &str, scene: &Scene) -> Value {
         "os-reimage" => json!({"image_id": SERVER}),
         "create-from-src" => json!({"source_group_id": scene.thing("volume groups")}),
         "reset_status" => json!({"status": "available"}),
-        "os-reset_status" => json!({"status": "available"}),
+        "os-reset_status" | "os-update_snapshot_status" => json!({"status": "available"}),
         "os-set_image_metadata" => json!({"metadata": {"key": "value"}}),
         "os-unset_image_metadata" => json!({"key": "key"}),
         "revert" => json!({"snapshot_id": scene.thing("volume snapshots")}),

@@ -2,6 +2,7 @@
 
 mod end;
 mod reset;
+mod update_status;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +28,7 @@ use crate::work::snapshot::{Create, State};
 
 pub use end::{How, delete, end, force_delete};
 pub use reset::{ResetBody, reset_status};
+pub use update_status::{UpdateStatusBody, update_status};
 
 /// A snapshot.
 #[derive(Debug, Serialize, Versioned)]
@@ -54,7 +56,7 @@ pub struct SnapshotView<'v> {
     pub project_id: Option<&'v str>,
     #[mv(wire = "os-extended-snapshot-attributes:progress")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub progress: Option<&'static str>,
+    pub progress: Option<String>,
 }
 
 /// A page of the list.
@@ -104,9 +106,12 @@ fn detail<'v>(volumes: &Volumes, cx: &Cx, one: &'v Found) -> SnapshotView<'v> {
         user_id: Some(&row.user_id),
         consumes_quota: Some(row.consumes_quota),
         project_id: more.then_some(&row.project_id),
-        progress: more.then_some(match row.status {
-            SnapshotStatus::Creating => "0%",
-            _ => "100%",
+        progress: more.then(|| {
+            let of_status = match row.status {
+                SnapshotStatus::Creating => 0,
+                _ => 100,
+            };
+            format!("{}%", row.progress.unwrap_or(of_status))
         }),
         ..brief(one)
     }
@@ -236,8 +241,9 @@ pub struct NewSnapshot {
     pub display_name: Option<String>,
     #[mv(nullable, max_length = 255)]
     pub description: Option<String>,
-    #[mv(format = "uuid")]
-    pub volume_id: String,
+    /// Required, but it may be `null`, which names no volume (404).
+    #[mv(nullable, required_since = "3.0", format = "uuid")]
+    pub volume_id: Option<String>,
     /// Also of a volume in use; since 3.66 that needs no word.
     #[mv(nullable)]
     pub force: Option<Flag>,
@@ -252,7 +258,7 @@ const IN_USE: microversion::Version = version(66);
 pub async fn create(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let CreateSnapshot { snapshot: new } = call.admit()?;
     let cx = call.cx.clone();
-    let seen = find_by(&volumes, &cx, &new.volume_id).await?;
+    let seen = find_by(&volumes, &cx, new.volume_id.as_deref().unwrap_or("None")).await?;
     let force = new.force.is_some_and(|flag| flag.0);
     if has(&call, IN_USE) && new.force.is_some() && !force {
         return Err(Fault::BadRequest(
@@ -352,6 +358,7 @@ pub async fn insert(
         name: wish.name.clone(),
         description: wish.description.clone(),
         status: SnapshotStatus::Creating,
+        progress: None,
         size: of.size,
         type_id: of.type_id.clone(),
         group_snapshot_id: None,

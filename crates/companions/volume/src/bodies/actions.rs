@@ -223,6 +223,14 @@ pub const ALL: &[&Body] = &[
         snapshots::ResetBody::SHAPE,
         &["os-reset_status.status"],
     ),
+    &whole(
+        &["POST /snapshots/{id}/action os-update_snapshot_status"],
+        snapshots::UpdateStatusBody::SHAPE,
+        &[
+            "os-update_snapshot_status.status",
+            "os-update_snapshot_status.progress",
+        ],
+    ),
     &unseen(
         &["POST /snapshots/{id}/action os-force_delete"],
         &[("os-force_delete", UNSEEN)],

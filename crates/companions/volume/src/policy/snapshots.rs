@@ -7,6 +7,7 @@ use super::{ADMIN, MEMBER, MEMBER_OR_SERVICE, READER, READER_OR_SERVICE, rule};
 #[rustfmt::skip] // A table reads better with a row on each line.
 pub const RULES: &[Rule] = &[
     rule("volume_extension:snapshot_admin_actions:reset_status", ADMIN, "Set the status of a snapshot.", &[("POST", "/snapshots/{snapshot_id}/action")]),
+    rule("snapshot_extension:snapshot_actions:update_snapshot_status", MEMBER, "Say how the making or removing of a snapshot ends.", &[("POST", "/snapshots/{snapshot_id}/action")]),
     rule("volume_extension:snapshot_admin_actions:force_delete", ADMIN, "Delete a snapshot whatever its status.", &[("POST", "/snapshots/{snapshot_id}/action")]),
     rule("volume:get_snapshot_metadata", READER, "See the metadata of a snapshot.", &[("GET", "/snapshots/{snapshot_id}/metadata"), ("GET", "/snapshots/{snapshot_id}/metadata/{key}")]),
     rule("volume:update_snapshot_metadata", MEMBER, "Change the metadata of a snapshot.", &[("POST", "/snapshots/{snapshot_id}/metadata"), ("PUT", "/snapshots/{snapshot_id}/metadata/{key}")]),

@@ -7,7 +7,6 @@ use super::Row;
 #[rustfmt::skip] // A table reads better with a row on each line.
 pub const ROWS: &[Row] = &[
     Row::later(GET, "/attachments/summary").since(27),
-    Row::later(POST, "/snapshots/{id}/action").action("os-update_snapshot_status"),
     Row::later(PUT, "/group_snapshots/{id}").since(14),
     Row::later(POST, "/types/{type_id}/encryption"),
     Row::later(GET, "/types/{type_id}/encryption/{encryption_id}"),

@@ -37,6 +37,8 @@ pub struct Model {
     pub name: Option<String>,
     pub description: Option<String>,
     pub status: SnapshotStatus,
+    /// Percent, where others make its bytes and said so.
+    pub progress: Option<i32>,
     /// GiB of its volume when it was made.
     pub size: i64,
     /// The type of its volume when it was made: its gigabytes count against that.

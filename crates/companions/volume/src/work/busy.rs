@@ -145,6 +145,14 @@ pub async fn snapshot_rests(core: &Core, volume_id: &str, id: &str) -> Result<()
     none(&left)
 }
 
+/// Whether work makes a snapshot.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn is_made(db: &impl ConnectionTrait, id: &str) -> Result<bool, WorkflowError> {
+    Ok(!running(db, id, &OF_SNAPSHOTS).await?.is_empty())
+}
+
 fn none(left: &[Record]) -> Result<(), StepError> {
     match left.first() {
         None => Ok(()),

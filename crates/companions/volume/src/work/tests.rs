@@ -144,6 +144,7 @@ impl Stage {
             name: None,
             description: None,
             status,
+            progress: None,
             size: 1,
             type_id: "kind".to_owned(),
             group_snapshot_id: None,

@@ -205,6 +205,7 @@ fn example(path: &str) -> Value {
         "binary" | "service" => json!("cinder-volume"),
         "resource_type" => json!("Volume"),
         "status" => json!("available"),
+        "progress" => json!("80%"),
         "attach_status" => json!("detached"),
         "consumer" => json!("front-end"),
         "backup_url" => json!("e30="),

@@ -245,3 +245,129 @@ async fn metadata_and_status_of_snapshots_are_changed() {
         .is(202);
     cinder.is_gone(&format!("/snapshots/{id}")).await;
 }
+
+#[tokio::test]
+async fn a_snapshot_is_of_a_volume_that_is_there() {
+    let cinder = Cinder::start().await;
+    let absent = "5e12e000-0000-4000-8000-00000000dead";
+    let missing = format!("Volume {absent} could not be found.");
+    let cases = [
+        (
+            json!({"volume_id": null}),
+            404,
+            "Volume None could not be found.",
+        ),
+        (json!({"volume_id": absent}), 404, missing.as_str()),
+        (json!({"volume_id": ""}), 400, "volume_id"),
+        (json!({"volume_id": "none"}), 400, "volume_id"),
+        (
+            json!({"name": "s"}),
+            400,
+            "'volume_id' is a required property",
+        ),
+    ];
+    for (wish, code, why) in cases {
+        let body = json!({"snapshot": wish});
+        let answer = cinder.post(ALICE, "/snapshots", body).await.is(code);
+        assert!(answer.says().contains(why), "{wish}: {}", answer.says());
+    }
+}
+
+#[tokio::test]
+async fn others_say_how_a_snapshot_ends_that_the_service_does_not_make() {
+    for cinder in Cinder::all().await {
+        let volume = cinder.volume(ALICE, json!({})).await;
+        let id = cinder.snapshot(ALICE, &volume, json!({})).await;
+        let path = format!("/snapshots/{id}");
+        let action = format!("{path}/action");
+        let says = |said: Value| json!({"os-update_snapshot_status": said});
+        let reset = |status: &str| json!({"os-reset_status": {"status": status}});
+        let error = says(json!({"status": "error", "progress": "80%"}));
+        let why = cinder
+            .post(ALICE, &action, error.clone())
+            .await
+            .is(400)
+            .says();
+        assert_eq!(
+            why,
+            "Snapshot status available not allowed for update_snapshot_status"
+        );
+        cinder.post(ADMIN, &action, reset("creating")).await.is(202);
+        cinder.post(READER, &action, error.clone()).await.is(403);
+        cinder.post(BOB, &action, error.clone()).await.is(404);
+        for (said, why) in [
+            (
+                json!({"status": "deleting"}),
+                "Provided snapshot status deleting not allowed for snapshot with status creating.",
+            ),
+            (
+                json!({"status": "nonsense"}),
+                "Provided snapshot status nonsense not allowed for snapshot with status creating.",
+            ),
+            (
+                json!({"status": "error", "progress": "101%"}),
+                "Invalid input received: progress must be an integer percentage between 0 and 100",
+            ),
+            (
+                json!({"progress": "80%"}),
+                "'status' is a required property",
+            ),
+        ] {
+            let said = cinder.post(ALICE, &action, says(said)).await.is(400).says();
+            assert!(said.contains(why), "{said}");
+        }
+        let progress = "os-extended-snapshot-attributes:progress";
+        let shown = async || cinder.get(ALICE, &path).await.is(200).json()["snapshot"].clone();
+        assert_eq!(shown().await[progress], "0%");
+        let half = says(json!({"status": "creating", "progress": "50%"}));
+        cinder.post(ALICE, &action, half).await.is(202);
+        let seen = shown().await;
+        assert_eq!(
+            (&seen["status"], &seen[progress]),
+            (&json!("creating"), &json!("50%"))
+        );
+        cinder.post(ALICE, &action, error).await.is(202);
+        let seen = shown().await;
+        assert_eq!(
+            (&seen["status"], &seen[progress]),
+            (&json!("error"), &json!("80%"))
+        );
+        cinder.post(ADMIN, &action, reset("deleting")).await.is(202);
+        let stays = says(json!({"status": "error_deleting", "progress": null}));
+        cinder.post(ALICE, &action, stays).await.is(202);
+        let seen = shown().await;
+        assert_eq!(
+            (&seen["status"], &seen[progress]),
+            (&json!("error_deleting"), &json!("80%"))
+        );
+        cinder
+            .post(ADMIN, &action, reset("available"))
+            .await
+            .is(202);
+        cinder.delete(ALICE, &path).await.is(202);
+        cinder.is_gone(&path).await;
+        cinder.is_clean().await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_else_says_that_a_snapshot_is_there_which_the_service_makes() {
+    for mut cinder in Cinder::all().await {
+        let volume = cinder.volume(ALICE, json!({})).await;
+        // Nobody works on the journal from here on.
+        cinder.stop.cancel();
+        while cinder.tasks.join_next().await.is_some() {}
+        let body = json!({"snapshot": {"volume_id": volume}});
+        let made = cinder.post(ALICE, "/snapshots", body).await.is(202).json();
+        let path = format!(
+            "/snapshots/{}",
+            made["snapshot"]["id"].as_str().expect("an id")
+        );
+        let said = json!({"os-update_snapshot_status": {"status": "available"}});
+        let answer = cinder.post(ALICE, &format!("{path}/action"), said).await;
+        let why = answer.is(400).says();
+        assert!(why.contains("is being made by the volume service"), "{why}");
+        let shown = cinder.get(ALICE, &path).await.is(200).json();
+        assert_eq!(shown["snapshot"]["status"], "creating");
+    }
+}

@@ -9,6 +9,7 @@ use crate::api::Call;
 use crate::db::store;
 use crate::fault::Fault;
 use crate::service::Volumes;
+use crate::tables::snapshot::Model;
 use crate::tables::{SnapshotStatus, Word};
 
 #[derive(Debug, Deserialize, Versioned)]
@@ -39,10 +40,23 @@ pub async fn reset_status(volumes: Volumes, mut call: Call) -> Result<Answer, Fa
         ))
     })?;
     let seen = find(&volumes, &call.cx, call.path("id")).await?;
+    change(&volumes, &seen.id, |row| {
+        row.status = given;
+        Ok(())
+    })
+    .await
+}
+
+/// Changes the row of a snapshot that the caller found.
+pub async fn change(
+    volumes: &Volumes,
+    id: &str,
+    make: impl Fn(&mut Model) -> Result<(), Fault> + Sync,
+) -> Result<Answer, Fault> {
     sql::retry(|| async {
         let tx = volumes.db().begin().await?;
-        let mut row = locked(&tx, &seen.id).await?;
-        row.status = given;
+        let mut row = locked(&tx, id).await?;
+        make(&mut row)?;
         row.updated_at = Some(store::now());
         store::save(&tx, row).await?;
         tx.commit().await?;
