@@ -12,6 +12,7 @@ pub mod group_snapshots;
 pub mod group_specs;
 pub mod group_types;
 pub mod groups;
+pub mod hosts;
 pub mod limits;
 pub mod manage;
 pub mod messages;

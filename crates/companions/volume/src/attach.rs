@@ -353,8 +353,9 @@ pub async fn remove(
     Ok((one, left))
 }
 
-/// Whether the attachments that are left say what the status of a volume is. Cinder asks them whatever it was, so that one in
-/// error is available again when its last attachment goes. Here an operation that is under way says it, when it ends.
+/// Whether the attachments that are left say what the status of a volume is. Cinder asks them whatever it was, so that
+/// one in error is available again when its last attachment goes. Here an operation that is under way says it, when it
+/// ends.
 fn is_of_attachments(row: &volume::Model) -> bool {
     match row.status {
         Status::Available
@@ -366,8 +367,8 @@ fn is_of_attachments(row: &volume::Model) -> bool {
     }
 }
 
-/// The attachment that is to go when a call names it, or none where there is one at most; none, too, where a service names what
-/// is not there, or does not say which of several.
+/// The attachment that is to go when a call names it, or none where there is one at most; none, too, where a service
+/// names what is not there, or does not say which of several.
 ///
 /// # Errors
 /// 409: see [`deletable`]; or it is not to be known which server is meant.

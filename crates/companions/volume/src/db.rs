@@ -3,6 +3,7 @@
 pub mod access;
 pub mod backups;
 pub mod groups;
+pub mod hosts;
 pub mod list;
 pub mod properties;
 pub mod quotas;

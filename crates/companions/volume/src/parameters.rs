@@ -233,6 +233,7 @@ pub fn parameters() -> Vec<Parameters> {
             honoured(&["binary", "host"]),
             IGNORED,
         ),
+        of(&["GET /os-hosts"], honoured(&["zone"]), IGNORED),
         of(
             &["GET /scheduler-stats/get_pools"],
             of_pools.collect(),

@@ -281,4 +281,8 @@ const OPERATORS: &[Row] = &[
     row(PUT, "/os-services/disable-log-reason", Rule("volume_extension:services:update"), OK, known!(services::disable_with_reason)),
     row(PUT, "/os-services/freeze", Rule("volume:freeze_host"), OK, known!(services::freeze)),
     row(PUT, "/os-services/thaw", Rule("volume:thaw_host"), OK, known!(services::thaw)),
+    row(PUT, "/os-services/failover_host", Rule("volume:failover_host"), ACCEPTED, known!(services::fail_over)),
+    row(PUT, "/os-services/failover", Rule("volume:failover_host"), ACCEPTED, known!(services::fail_over)).since(26),
+    row(GET, "/os-hosts", Rule("volume_extension:hosts"), OK, known!(hosts::list)),
+    row(GET, "/os-hosts/{host}", Rule("volume_extension:hosts"), OK, known!(hosts::show)),
 ];

@@ -23,6 +23,7 @@ pub async fn furnish(scene: &mut Scene, owner: &User, admin: &User) {
     scene.put("volume extensions", "backups");
     scene.put("volume clusters", "nowhere");
     scene.put("volume capabilities", "nowhere");
+    scene.put("volume os-hosts", "nowhere");
     let specs = json!({"qos_specs": {"name": "specs", "consumer": "front-end", "key": "value"}});
     let specs = admin.post("/volume/v3/qos-specs", &specs).await.expect(200);
     scene.put("volume qos-specs", &id(&specs["qos_specs"]));
@@ -214,7 +215,13 @@ pub fn body(call: &Line, scene: &Scene) -> Option<Value> {
         }
         ("PUT", "/os-quota-sets/{project_id}") => json!({"quota_set": {"volumes": 50}}),
         ("PUT", "/os-quota-class-sets/{class}") => json!({"quota_class_set": {"volumes": 50}}),
-        ("PUT", "/os-services/freeze" | "/os-services/thaw") => json!({"host": "nowhere"}),
+        (
+            "PUT",
+            "/os-services/freeze"
+            | "/os-services/thaw"
+            | "/os-services/failover_host"
+            | "/os-services/failover",
+        ) => json!({"host": "nowhere"}),
         ("PUT", "/os-services/disable-log-reason") => {
             json!({"host": "nowhere", "binary": "cinder-volume", "disabled_reason": "rest"})
         }

@@ -1,4 +1,5 @@
-//! The extensions that clients look for: those whose calls are built.
+//! The extensions that clients look for: those whose calls are built. Of Cinder's these are all but `encryption`, which
+//! also makes types encrypted, `consistencygroups` and `cgsnapshots`.
 
 use rest::Answer;
 use serde_json::{Value, json};
@@ -42,6 +43,24 @@ const EXTENSIONS: &[Extension] = &[
         "Reasons with services.",
     ),
     (
+        "ExtendedSnapshotAttributes",
+        "os-extended-snapshot-attributes",
+        "2012-06-19T00:00:00+00:00",
+        "Projects and progress with snapshots.",
+    ),
+    (
+        "Hosts",
+        "os-hosts",
+        "2011-06-29T00:00:00+00:00",
+        "Hosts, and what lies on them.",
+    ),
+    (
+        "Qos_specs_manage",
+        "qos-specs",
+        "2013-08-02T00:00:00+00:00",
+        "QoS specs.",
+    ),
+    (
         "QuotaClasses",
         "os-quota-class-sets",
         "2012-03-12T00:00:00+00:00",
@@ -70,6 +89,12 @@ const EXTENSIONS: &[Extension] = &[
         "os-services",
         "2012-10-28T00:00:00-00:00",
         "Services.",
+    ),
+    (
+        "SnapshotActions",
+        "os-snapshot-actions",
+        "2013-07-16T00:00:00+00:00",
+        "What is done with snapshots.",
     ),
     (
         "SnapshotManage",
@@ -108,6 +133,12 @@ const EXTENSIONS: &[Extension] = &[
         "What is done with volumes.",
     ),
     (
+        "VolumeEncryptionMetadata",
+        "os-volume-encryption-metadata",
+        "2013-07-10T00:00:00+00:00",
+        "Encryption with volumes.",
+    ),
+    (
         "VolumeHostAttribute",
         "os-vol-host-attr",
         "2011-11-03T00:00:00+00:00",
@@ -136,6 +167,12 @@ const EXTENSIONS: &[Extension] = &[
         "os-vol-tenant-attr",
         "2011-11-03T00:00:00+00:00",
         "Projects with volumes.",
+    ),
+    (
+        "VolumeTransfer",
+        "os-volume-transfer",
+        "2013-05-29T00:00:00+00:00",
+        "Volumes are given to other projects.",
     ),
     (
         "VolumeTypeAccess",

@@ -193,31 +193,72 @@ fn no_host() -> Fault {
 async fn set_frozen(volumes: Volumes, mut call: Call, frozen: bool) -> Result<Answer, Fault> {
     volumes.allow(&call.cx, &policy::own(&call.cx.caller))?;
     let Frozen { host, cluster } = call.admit()?;
-    let clusters = has(&call, CLUSTERS);
-    let host = match (host, cluster.filter(|name| clusters && !name.is_empty())) {
-        (Some(Host(host)), None) => host,
-        (None, Some(cluster)) => {
-            return Err(Fault::InvalidInput(format!(
-                "No service found with cluster={cluster}"
-            )));
-        }
-        _ if clusters => {
-            let why = "One and only one of cluster and host must be set.";
-            return Err(Fault::InvalidInput(why.to_owned()));
-        }
-        _ => return Err(no_host()),
-    };
+    let host = named(&call, host, cluster)?;
     if rows::freeze(volumes.db().write(), &host, frozen).await? {
         return Ok(Answer::empty());
     }
-    let there = rows::find(volumes.db().read(), Binary::Volume, &host)
-        .await?
-        .is_some();
-    Err(Fault::InvalidInput(match there {
-        true => format!(
-            "No service could be changed: frozen in ['{host}'] must be {} to failover.",
-            if frozen { "False" } else { "True" }
-        ),
-        false => format!("No service found with host={host}"),
+    let expected = if frozen { "False" } else { "True" };
+    Err(unchanged(
+        &volumes,
+        &host,
+        &format!("frozen in ['{host}'] must be {expected}"),
+    )
+    .await?)
+}
+
+/// The host of the back end that is meant. Of clusters, which may be named from [`CLUSTERS`] on, there are none.
+fn named(call: &Call, host: Option<Host>, cluster: Option<String>) -> Result<String, Fault> {
+    let clusters = has(call, CLUSTERS);
+    match (host, cluster.filter(|name| clusters && !name.is_empty())) {
+        (Some(Host(host)), None) => Ok(host),
+        (None, Some(cluster)) => Err(Fault::InvalidInput(format!(
+            "No service found with cluster={cluster}"
+        ))),
+        _ if clusters => {
+            let why = "One and only one of cluster and host must be set.";
+            Err(Fault::InvalidInput(why.to_owned()))
+        }
+        _ => Err(no_host()),
+    }
+}
+
+/// Why nothing changed on a back end: it is none, or not as it must be.
+async fn unchanged(volumes: &Volumes, host: &str, must: &str) -> Result<Fault, Fault> {
+    let there = rows::find(volumes.db().read(), Binary::Volume, host).await?;
+    Ok(Fault::InvalidInput(match there {
+        Some(_) => format!("No service could be changed: {must} to failover."),
+        None => format!("No service found with host={host}"),
     }))
+}
+
+/// A back end whose copies are to take its place.
+#[derive(Debug, Deserialize, Versioned)]
+pub struct FailedOver {
+    #[mv(nullable)]
+    pub host: Option<Host>,
+    #[mv(nullable, max_length = 255)]
+    pub backend_id: Option<String>,
+    #[mv(nullable, max_length = 255)]
+    pub cluster: Option<String>,
+}
+
+/// `PUT /os-services/failover_host` and `PUT /os-services/failover`: refused as by a Cinder none of whose back ends has
+/// copies.
+pub async fn fail_over(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
+    volumes.allow(&call.cx, &policy::own(&call.cx.caller))?;
+    let FailedOver {
+        host,
+        backend_id,
+        cluster,
+    } = call.admit()?;
+    let host = named(&call, host, cluster)?;
+    tracing::debug!(
+        host,
+        backend_id,
+        "a back end without copies is to fail over"
+    );
+    let must = format!(
+        "replication_status in ['{host}'] must be ['enabled', 'failed-over'] and must be up"
+    );
+    Err(unchanged(&volumes, &host, &must).await?)
 }

@@ -147,12 +147,23 @@ pub const ALL: &[&Body] = &[
         calls: &["PUT /os-services/freeze", "PUT /os-services/thaw"],
         shape: services::Frozen::SHAPE,
         honoured: &["host"],
-        others: &[(
-            "cluster",
-            Fate::Within(
-                "from 3.26 on: there are no clusters, none is found; before, not looked at, as in Cinder",
+        others: &[("cluster", NONE_FOUND)],
+        open: &[],
+    },
+    &Body {
+        calls: &[
+            "PUT /os-services/failover_host",
+            "PUT /os-services/failover",
+        ],
+        shape: services::FailedOver::SHAPE,
+        honoured: &["host"],
+        others: &[
+            (
+                "backend_id",
+                Fate::Hint("no back end has copies: the call is refused with 400 whatever it says"),
             ),
-        )],
+            ("cluster", NONE_FOUND),
+        ],
         open: &[],
     },
 ];
@@ -165,4 +176,7 @@ const NO_CLUSTER: Fate =
     Fate::Hint("there are no clusters: the call is answered 404 whatever it says");
 const CLEAN: Fate =
     Fate::Hint("the journal continues all work: nothing is left to be cleaned up anywhere");
+const NONE_FOUND: Fate = Fate::Within(
+    "from 3.26 on: there are no clusters, none is found; before, not looked at, as in Cinder",
+);
 const HOSTS: Fate = Fate::Hint("services belong to hosts; Cinder does not look at it either");

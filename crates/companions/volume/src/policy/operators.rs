@@ -31,6 +31,8 @@ pub const RULES: &[Rule] = &[
     rule("volume_extension:services:update", ADMIN, "Enable or disable a service, and the like.", &[("PUT", "/os-services/{action}")]),
     rule("volume:freeze_host", ADMIN, "Freeze a back end.", &[("PUT", "/os-services/freeze")]),
     rule("volume:thaw_host", ADMIN, "Thaw a back end.", &[("PUT", "/os-services/thaw")]),
+    rule("volume:failover_host", ADMIN, "Have the copies of a back end take its place.", &[("PUT", "/os-services/failover_host")]),
+    rule("volume_extension:hosts", ADMIN, "List hosts, and show what projects have on one.", &[("GET", "/os-hosts"), ("PUT", "/os-hosts/{host_name}"), ("GET", "/os-hosts/{host_id}")]),
     rule("volume_extension:list_manageable", ADMIN, "List what may become a volume.", &[("GET", "/manageable_volumes"), ("GET", "/manageable_volumes/detail")]),
     rule("volume_extension:volume_manage", ADMIN, "Take over a volume.", &[("POST", "/manageable_volumes")]),
     rule("volume_extension:volume_unmanage", ADMIN, "Let a volume go.", &[("POST", "/volumes/{volume_id}/action")]),

@@ -6,20 +6,11 @@ use super::Row;
 
 #[rustfmt::skip] // A table reads better with a row on each line.
 pub const ROWS: &[Row] = &[
-    Row::later(GET, "/attachments/summary").since(27),
-    Row::later(PUT, "/group_snapshots/{id}").since(14),
     Row::later(POST, "/types/{type_id}/encryption"),
     Row::later(GET, "/types/{type_id}/encryption/{encryption_id}"),
     Row::later(PUT, "/types/{type_id}/encryption/{encryption_id}"),
     Row::later(DELETE, "/types/{type_id}/encryption/{encryption_id}"),
-    Row::later(GET, "/os-hosts"),
-    Row::later(GET, "/os-hosts/{host}"),
     Row::later(PUT, "/os-hosts/{host}"),
-    Row::later(GET, "/os-hosts/{host}/startup"),
-    Row::later(GET, "/os-hosts/{host}/shutdown"),
-    Row::later(GET, "/os-hosts/{host}/reboot"),
-    Row::later(PUT, "/os-services/failover_host"),
-    Row::later(PUT, "/os-services/failover").since(26),
     Row::later(PUT, "/os-services/get-log").since(32),
     Row::later(PUT, "/os-services/set-log").since(32),
     Row::later(GET, "/consistencygroups"),

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::{ADMIN, ALICE, Cinder};
+use crate::{ADMIN, ALICE, BOB, Cinder};
 
 #[tokio::test]
 async fn back_ends_say_what_they_are_able_to_do() {
@@ -32,6 +32,10 @@ async fn extensions_are_found_by_their_alias() {
     let one = cinder.get(ALICE, &format!("/extensions/{alias}")).await;
     assert_eq!(one.is(200).json()["extension"], *first);
     cinder.get(ALICE, "/extensions/none").await.is(404);
+    // What is not built is not offered.
+    cinder.get(ALICE, "/extensions/encryption").await.is(404);
+    let hosts = cinder.get(ALICE, "/extensions/os-hosts").await.is(200);
+    assert_eq!(hosts.json()["extension"]["name"], "Hosts");
 }
 
 #[tokio::test]
@@ -100,4 +104,110 @@ async fn a_volume_does_not_move_to_where_it_is() {
         .await
         .is(403);
     assert_eq!(cinder.show(ADMIN, &volume).await["status"], "available");
+}
+
+#[tokio::test]
+async fn hosts_are_listed_with_what_projects_have_on_them() {
+    for cinder in Cinder::all().await {
+        let names = async |query: &str| {
+            let path = format!("/os-hosts{query}");
+            let all = cinder.get(ADMIN, &path).await.is(200).json();
+            let all = all["hosts"].as_array().expect("a list").clone();
+            let name = |one: &Value| {
+                let text = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
+                format!("{} {}", text("service"), text("host_name"))
+            };
+            all.iter().map(name).collect::<Vec<_>>()
+        };
+        let all = [
+            "cinder-backup here",
+            "cinder-scheduler here",
+            "cinder-volume here@file",
+        ];
+        assert_eq!(names("").await, all);
+        assert_eq!(names("?zone=nova").await, all);
+        assert_eq!(names("?zone=").await, all);
+        assert_eq!(names("?zone=moon").await, Vec::<String>::new());
+        let list = cinder.get(ADMIN, "/os-hosts").await.is(200).json();
+        let one = &list["hosts"][2];
+        assert_eq!(
+            (&one["zone"], &one["service-status"], &one["service-state"]),
+            (&json!("nova"), &json!("available"), &json!("enabled"))
+        );
+        assert!(one["last-update"].is_string(), "{one}");
+        cinder.get(ALICE, "/os-hosts").await.is(403);
+
+        let volume = cinder.volume(ALICE, json!({"size": 2})).await;
+        cinder.volume(ALICE, json!({})).await;
+        cinder.volume(BOB, json!({})).await;
+        cinder.snapshot(ALICE, &volume, json!({})).await;
+        let sums = |host: &str, project: &str, sums: [&str; 4]| {
+            let [volumes, gigabytes, snapshots, of_snapshots] = sums;
+            json!({"resource": {
+                "host": host, "project": project,
+                "volume_count": volumes, "total_volume_gb": gigabytes,
+                "snapshot_count": snapshots, "total_snapshot_gb": of_snapshots,
+            }})
+        };
+        // A host stands for its first back end.
+        for host in ["here@file", "here"] {
+            let shown = cinder.get(ADMIN, &format!("/os-hosts/{host}")).await;
+            let expected = [
+                sums(host, "(total)", ["3", "4", "1", "2"]),
+                sums(host, "a11ce", ["2", "3", "1", "2"]),
+                sums(host, "b0b", ["1", "1", "0", "0"]),
+            ];
+            assert_eq!(shown.is(200).json()["host"], json!(expected));
+        }
+        cinder.get(ALICE, "/os-hosts/here@file").await.is(403);
+        let missing = cinder.get(ADMIN, "/os-hosts/there").await.is(404).says();
+        assert_eq!(
+            missing,
+            "Service cinder-volume could not be found on host there."
+        );
+        let which = json!({"host": "here@file", "binary": "cinder-volume"});
+        let rest = cinder.put(ADMIN, "/os-services/disable", which).await;
+        rest.is(200);
+        assert_eq!(names("").await, all[..2]);
+        cinder.get(ADMIN, "/os-hosts/here@file").await.is(404);
+        let body = json!({"status": "disable"});
+        cinder.put(ADMIN, "/os-hosts/here", body).await.is(501);
+    }
+}
+
+#[tokio::test]
+async fn no_back_end_has_copies_that_take_its_place() {
+    let cinder = Cinder::start().await;
+    let over = async |minor, path: &str, body: Value| {
+        let path = format!("/os-services/{path}");
+        let answer = cinder.at(minor, ADMIN, Method::PUT, &path, Some(body));
+        answer.await.is(400).says()
+    };
+    let whole = json!({"host": "here@file", "backend_id": "other"});
+    let why = "Invalid input received: No service could be changed: replication_status in ['here@file'] must be \
+               ['enabled', 'failed-over'] and must be up to failover.";
+    assert_eq!(over(71, "failover_host", whole.clone()).await, why);
+    assert_eq!(over(26, "failover", whole.clone()).await, why);
+    let said = over(71, "failover", json!({"host": "there"})).await;
+    assert!(said.ends_with("No service found with host=there"), "{said}");
+    let said = over(26, "failover", json!({"cluster": "c"})).await;
+    assert!(said.ends_with("No service found with cluster=c"), "{said}");
+    let said = over(26, "failover", json!({})).await;
+    assert!(said.contains("One and only one"), "{said}");
+    let said = over(25, "failover_host", json!({})).await;
+    assert!(said.ends_with("Host field is missing."), "{said}");
+    let path = "/os-services/failover";
+    let early = cinder.at(25, ADMIN, Method::PUT, path, Some(whole.clone()));
+    early.await.is(404);
+    cinder.put(ALICE, path, whole).await.is(403);
+}
+
+#[tokio::test]
+async fn what_cinder_itself_has_not_is_not_there() {
+    let cinder = Cinder::start().await;
+    cinder.get(ADMIN, "/attachments/summary").await.is(404);
+    for verb in ["startup", "shutdown", "reboot"] {
+        let path = format!("/os-hosts/here/{verb}");
+        assert_eq!(cinder.get(ADMIN, &path).await.status.as_u16(), 404);
+    }
 }

@@ -78,6 +78,6 @@ async fn a_project_may_stand_in_the_path() {
 #[tokio::test]
 async fn what_is_not_built_says_so() {
     let cinder = Cinder::start().await;
-    let answer = cinder.get(ADMIN, "/os-hosts").await.is(501);
+    let answer = cinder.get(ADMIN, "/consistencygroups").await.is(501);
     assert_eq!(answer.json()["notImplemented"]["code"], 501);
 }

@@ -377,8 +377,8 @@ pub async fn update(
     Ok(())
 }
 
-/// Has the guest of a server shown the size that a volume has by now: an action of the server, as with Nova, whether or not
-/// it still has the volume. Nothing of a server that is gone.
+/// Has the guest of a server shown the size that a volume has by now: an action of the server, as with Nova, whether or
+/// not it still has the volume. Nothing of a server that is gone.
 ///
 /// # Errors
 /// The database does not answer.

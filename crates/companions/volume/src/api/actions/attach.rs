@@ -203,8 +203,8 @@ pub async fn detach(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     Ok(Answer::empty())
 }
 
-/// Removes one attachment; the only one when none is named. Of a volume that has none, only what attaching left is taken back:
-/// Cinder makes every such volume available, also one whose bytes were never written.
+/// Removes one attachment; the only one when none is named. Of a volume that has none, only what attaching left is
+/// taken back: Cinder makes every such volume available, also one whose bytes were never written.
 pub async fn end(
     volumes: &Volumes,
     call: &Call,
@@ -219,8 +219,8 @@ pub async fn end(
     }
     if wish.is_none() && all.len() > 1 {
         return Err(Fault::BadRequest(
-            "Error detaching volume - InvalidVolume: Invalid volume: Detach volume failed: More than one attachment, but \
-             no attachment_id provided."
+            "Error detaching volume - InvalidVolume: Invalid volume: Detach volume failed: More than one attachment, \
+             but no attachment_id provided."
                 .to_owned(),
         ));
     }

@@ -60,8 +60,8 @@ fn percent(text: &str) -> Result<Option<i32>, Fault> {
     }
 }
 
-/// `os-update_snapshot_status`. Unlike in Cinder not while the service itself makes the snapshot: what is half made may hold
-/// what was on the back end before.
+/// `os-update_snapshot_status`. Unlike in Cinder not while the service itself makes the snapshot: what is half made may
+/// hold what was on the back end before.
 pub async fn update_status(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> {
     let UpdateStatusBody {
         update: UpdateStatus {

@@ -1,7 +1,7 @@
 //! A volume of a server became larger: **show** (the guest sees its size), **settle**.
 //!
-//! The volume has its size already, and its server's record says nothing of sizes: a guest that cannot be shown the size now
-//! has it with its next start. So there is nothing to undo.
+//! The volume has its size already, and its server's record says nothing of sizes: a guest that cannot be shown the
+//! size now has it with its next start. So there is nothing to undo.
 
 use compute_rpc::agent::ResizeVolume;
 use compute_rpc::workflows::{EXTEND_VOLUME, EXTEND_VOLUME_VERSION, ExtendVolume as State};
