@@ -43,11 +43,6 @@ pub trait Subject: Send + Sync {
         volume
     }
 
-    /// Whether its volumes may take the place of each other in a running guest, where the driver can do that at all.
-    fn replaces_volumes(&self) -> bool {
-        true
-    }
-
     /// A folder for files that the suite makes.
     fn scratch(&self) -> PathBuf;
 

@@ -7,6 +7,7 @@ mod disk_places;
 mod guest_agent;
 mod hotplug;
 mod nics;
+mod nodes;
 mod recover;
 mod replace;
 mod resize;

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use hypervisor::{DriverError, Result, parse_id};
 
+use crate::slot::Slot;
+
 /// The longest path that a unix socket can have on Linux.
 const SOCKET_PATH: usize = 107;
 
@@ -138,19 +140,13 @@ impl Layout {
     }
 
     /// The folder of the storage daemon of a volume.
-    ///
-    /// # Errors
-    /// `NotFound` when the id is no UUID.
-    pub fn daemon(&self, volume_id: &str) -> Result<PathBuf> {
-        Ok(self.volumes().join(parse_id(volume_id)?))
+    pub(crate) fn daemon(&self, slot: &Slot) -> PathBuf {
+        self.volumes().join(slot.to_string())
     }
 
     /// Its socket, named from the server's folder: QEMU works there, and names of sockets must be short.
-    ///
-    /// # Errors
-    /// `NotFound` when the id is no UUID.
-    pub fn served(volume_id: &str) -> Result<PathBuf> {
-        Ok(Path::new(VOLUMES).join(format!("{}.nbd", parse_id(volume_id)?)))
+    pub(crate) fn served(slot: &Slot) -> PathBuf {
+        Path::new(VOLUMES).join(format!("{slot}.nbd"))
     }
 
     /// What QEMU itself says.

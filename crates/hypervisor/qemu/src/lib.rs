@@ -11,7 +11,7 @@
 //! | `qmp` | the protocol client |
 //! | `process` | starting, finding again, ending |
 //! | `confine`, `users`, `cgroup`, `file_size` | what a guest cannot reach, and how much it may use |
-//! | `disks`, `config_drive`, `tap`, `volumes`, `limits` | what a guest is made of |
+//! | `disks`, `config_drive`, `tap`, `volumes`, `slot`, `served`, `limits` | what a guest is made of |
 //! | `record`, `layout`, `durable` | what is kept on disk, and how it gets there for certain |
 //! | `guest` | one running guest: connection and watcher |
 //! | `driver` | the contract's verbs |
@@ -40,6 +40,7 @@ mod record;
 mod room;
 mod served;
 pub mod settings;
+mod slot;
 mod tap;
 mod users;
 mod volumes;

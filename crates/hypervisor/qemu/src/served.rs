@@ -7,18 +7,26 @@ use hypervisor::{DriverError, Rbd, Result, Secret, Volume, VolumeSource, key_of_
 use serde::{Deserialize, Serialize};
 use storage_daemon::{Chap, Error, Listen, RbdUser, Source, Wanted};
 
+use crate::durable;
 use crate::layout::Layout;
+use crate::slot::Slot;
 
 /// Where hosts keep the keys of Ceph's users, as Ceph's own tools do.
 const KEYRINGS: &str = "/etc/ceph";
 /// What a guest's user of a volume lets others do, in the folder of its daemon.
 const CLAIM: &str = "claim";
+/// What a daemon serves, in its folder: the volume with what opens it.
+const NOTE: &str = "volume";
 
-/// What the daemon of a volume is to do; `owner` is the user who reaches its socket.
+/// What the daemon of a volume is to do in this slot; `owner` is the user who reaches its socket.
 ///
 /// # Errors
-/// `BadSpec` when no other machine serves the volume, or its id is no UUID; `Io` when this host has no key of the user.
-pub(crate) fn wanted(layout: &Layout, volume: &Volume, owner: Option<u32>) -> Result<Wanted> {
+/// `BadSpec` when no other machine serves the volume; `Io` when this host has no key of the user.
+pub(crate) fn wanted(
+    layout: &Layout,
+    (volume, slot): (&Volume, &Slot),
+    owner: Option<u32>,
+) -> Result<Wanted> {
     let source = match &volume.source {
         VolumeSource::File { .. } => {
             return Err(DriverError::BadSpec {
@@ -48,7 +56,7 @@ pub(crate) fn wanted(layout: &Layout, volume: &Volume, owner: Option<u32>) -> Re
         read_only: volume.read_only,
         export: volume.id.clone(),
         listen: Listen::Unix {
-            path: layout.dir().join(Layout::served(&volume.id)?),
+            path: layout.dir().join(Layout::served(slot)),
             owner,
         },
         connections: 0,
@@ -146,6 +154,17 @@ impl Claim {
     }
 }
 
+/// Notes what the daemon of a folder serves, before it is started: a later process starts it again, and tells by it what a
+/// guest has.
+pub(crate) fn note(folder: &Path, volume: &Volume) -> std::io::Result<()> {
+    durable::replace_soon(&folder.join(NOTE), &serde_json::to_vec(volume)?)
+}
+
+/// What the daemon of a folder serves, or last did; none: nothing is noted.
+pub(crate) fn noted(folder: &Path) -> Option<Volume> {
+    serde_json::from_slice(&std::fs::read(folder.join(NOTE)).ok()?).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
@@ -175,7 +194,8 @@ mod tests {
             "host": "10.0.0.1", "port": 3260, "target": "iqn.2010-10.org.openstack:v", "lun": 7,
             "initiator": "iqn.2026-01.kilonova:h", "chap": {"user": "bob", "password": "secret"},
         }});
-        let told = wanted(&layout, &volume(iscsi), Some(70_001)).unwrap();
+        let slot = Slot::first(ID).unwrap();
+        let told = wanted(&layout, (&volume(iscsi), &slot), Some(70_001)).unwrap();
         let Source::Iscsi { lun, chap, .. } = &told.source else {
             panic!("{told:?}")
         };
@@ -187,9 +207,21 @@ mod tests {
         assert_eq!(told.listen, Listen::Unix { path, owner });
         let file = volume(json!({"file": {"path": "/v"}}));
         assert!(matches!(
-            wanted(&layout, &file, None),
+            wanted(&layout, (&file, &slot), None),
             Err(DriverError::BadSpec { .. })
         ));
+    }
+
+    #[test]
+    fn what_a_daemon_serves_is_noted_in_its_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(noted(dir.path()), None);
+        let nbd = json!({"nbd": {"host": "10.0.0.1", "port": 10_809, "export": "one"}});
+        let served = volume(nbd);
+        note(dir.path(), &served).unwrap();
+        assert_eq!(noted(dir.path()), Some(served));
+        std::fs::write(dir.path().join(NOTE), "{").unwrap();
+        assert_eq!(noted(dir.path()), None, "half written");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::layout::Layout;
 use crate::limits;
 use crate::settings::QemuSettings;
+use crate::slot::Slot;
 
 /// Number of the descriptor set of a server's first volume. Sets below belong to others.
 pub(crate) const FIRST_SET: u32 = 100;
@@ -100,9 +101,10 @@ pub(crate) fn twin(new: &Volume, file: Option<FileId>) -> Result<String> {
     ))
 }
 
-/// Name of the node that QEMU puts between a volume and its device while it is copied: what the device reads then.
-pub(crate) fn mirror(volume_id: &str) -> String {
-    format!("{}.m", node(volume_id))
+/// Name of the node that QEMU puts between the volume with this node and its device while it is copied: what the device
+/// reads then.
+pub(crate) fn mirror(node: &str) -> String {
+    format!("{node}.m")
 }
 
 /// Whether a node is that of the volume, or of what took its place, is to take it or copies it.
@@ -111,27 +113,24 @@ pub(crate) fn is_of(node: &str, other: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// A node of [`block_node`] under another name.
-pub(crate) fn named(
-    (limits, mut block): (Option<Value>, Value),
-    node: &str,
-) -> (Option<Value>, Value) {
-    block["node-name"] = node.into();
-    let limits = limits.map(|mut limits| {
-        limits["id"] = limits_of(node).into();
-        block["throttle-group"] = limits_of(node).into();
-        limits
-    });
-    (limits, block)
-}
-
 /// Shows the first `bytes` of a node of [`block_node`], and no more.
 pub(crate) fn shortened(block: &mut Value, bytes: u64) {
-    let raw = match block["driver"] == "raw" {
-        true => block,
-        false => &mut block["file"],
+    let below = match block["driver"] == "throttle" {
+        true => &mut block["file"],
+        false => block,
     };
-    raw["size"] = bytes.into();
+    if below["driver"] != "raw" {
+        // What reaches a storage daemon shows all: the limit is a node above it, which has its name.
+        let name = below
+            .as_object_mut()
+            .and_then(|node| node.remove("node-name"));
+        let mut above = json!({"driver": "raw", "discard": "unmap", "file": below.take()});
+        if let Some(name) = name {
+            above["node-name"] = name;
+        }
+        *below = above;
+    }
+    below["size"] = bytes.into();
 }
 
 /// The object that holds the limits of the volume with this node.
@@ -139,19 +138,16 @@ pub(crate) fn limits_of(node: &str) -> String {
     format!("limits-{node}")
 }
 
-/// The node of a volume, and the object with its limits, which comes first. The descriptor of one that is a file is in
-/// `set`; one that another machine serves is behind a socket of its storage daemon. Limits of the server's own disks are not
-/// for volumes.
-///
-/// # Errors
-/// `NotFound` when the volume's id is no UUID.
-pub(crate) fn block_node(volume: &Volume, set: u32) -> Result<(Option<Value>, Value)> {
-    let name = node(&volume.id);
+/// The node of a volume in this slot, and the object with its limits, which comes first. The descriptor of one that is a
+/// file is in `set`; one that another machine serves is behind a socket of its storage daemon. Limits of the server's own
+/// disks are not for volumes.
+pub(crate) fn block_node(volume: &Volume, set: u32, slot: &Slot) -> (Option<Value>, Value) {
+    let name = slot.node();
     let mut node = match volume.source {
         VolumeSource::File { .. } => raw(volume, set),
         VolumeSource::Nbd(_) | VolumeSource::Iscsi(_) | VolumeSource::Rbd(_) => json!({
             "driver": "nbd",
-            "server": {"type": "unix", "path": Layout::served(&volume.id)?.to_string_lossy()},
+            "server": {"type": "unix", "path": Layout::served(slot).to_string_lossy()},
             "export": volume.id,
             "reconnect-delay": RECONNECT,
             "discard": "unmap",
@@ -162,7 +158,7 @@ pub(crate) fn block_node(volume: &Volume, set: u32) -> Result<(Option<Value>, Va
     }
     if volume.limits.is_none() {
         node["node-name"] = name.into();
-        return Ok((None, node));
+        return (None, node);
     }
     let group = limits_of(&name);
     let object = limits::of_volume(&group, &volume.limits);
@@ -172,7 +168,7 @@ pub(crate) fn block_node(volume: &Volume, set: u32) -> Result<(Option<Value>, Va
     if volume.read_only {
         above["read-only"] = Value::Bool(true);
     }
-    Ok((Some(object), above))
+    (Some(object), above)
 }
 
 fn raw(volume: &Volume, set: u32) -> Value {

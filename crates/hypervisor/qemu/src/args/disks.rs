@@ -15,6 +15,7 @@ use super::{Inputs, hardware, inside_image_folders};
 use crate::addresses::Address;
 use crate::layout::Layout;
 use crate::record::Base;
+use crate::slot::Slot;
 use crate::volumes;
 
 /// Node of the disk that a rescued server boots from.
@@ -167,7 +168,7 @@ impl Putter<'_> {
             self.args
                 .keyed("-add-fd", passed.set("opaque", node.as_str()))?;
         }
-        let (limits, block) = volumes::block_node(volume, set)?;
+        let (limits, block) = volumes::block_node(volume, set, &Slot::first(&volume.id)?);
         if let Some(limits) = limits {
             self.args.object(&limits);
         }

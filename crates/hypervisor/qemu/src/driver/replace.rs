@@ -4,6 +4,10 @@
 //! is written, and from the moment that it is ready both files hold the same. How it stands, QEMU and the kernel tell: the
 //! device reads a node that has the new file open, or a job copies to that very file ([`super::copies`]), or neither.
 //!
+//! What another machine serves, the old one, the new one or both, QEMU has by a storage daemon. For the new one that is a
+//! second daemon of the same volume, in a slot of its own ([`crate::slot`]); what it serves stands in its folder, and tells
+//! in the place of a file which volume a node is. No two exports have the same source.
+//!
 //! The guest switches in three steps: the job waits with the guest's requests, the record names the new volume, durably,
 //! and the job gives the guest the new node. Whatever dies in between, the record names a file that holds all. Who looks
 //! next at a job that waits goes on if the record names the new volume.
@@ -14,13 +18,15 @@ use async_trait::async_trait;
 use hypervisor::{DeviceCommand, DriverError, ReplaceVolume, Replacing, Result, Volume};
 use serde_json::json;
 
-use super::QemuDriver;
-use super::copies::{self, COPY, Stage, failure};
-use super::volumes::{close, file_of, open_node, reads};
+use super::copies::{self, COPY, Job, Stage, failure};
+use super::nodes::{close, file_of, is_of, nodes, reads, served_as};
+use super::volumes::open_slot;
+use super::{Host, QemuDriver};
 use crate::guest::Guest;
 use crate::layout::Layout;
 use crate::qmp::During;
 use crate::record::{self, Record};
+use crate::slot::Slot;
 use crate::volumes::{self, FileId};
 
 /// A volume whose place another one is to take.
@@ -35,11 +41,15 @@ struct Seen {
 
 /// A running guest that has it.
 struct Reading {
+    host: Arc<Host>,
+    layout: Layout,
     guest: Arc<Guest>,
     /// The node that its device reads.
     reads: String,
-    /// Whether that has the new file open.
+    /// Whether that is the new one.
     has_new: bool,
+    /// Whether nothing but the record tells which one that is.
+    is_untold: bool,
     /// The node of the new volume.
     twin: String,
     /// The job that copies to it.
@@ -47,12 +57,19 @@ struct Reading {
 }
 
 impl Reading {
-    async fn of(guest: Arc<Guest>, new: &Volume, file: Option<FileId>) -> Result<Self> {
+    async fn of(
+        (host, layout, guest): (&Arc<Host>, &Layout, Arc<Guest>),
+        new: &Volume,
+        file: Option<FileId>,
+    ) -> Result<Self> {
         let twin = volumes::twin(new, file)?;
         let mut on = Self {
+            host: host.clone(),
+            layout: layout.clone(),
             guest,
             reads: String::new(),
             has_new: false,
+            is_untold: false,
             job: copies::name(&twin, file),
             twin,
         };
@@ -63,9 +80,26 @@ impl Reading {
     /// Asks what the device reads now.
     async fn look(&mut self, new: &Volume, file: Option<FileId>) -> Result<()> {
         self.reads = still_reads(&self.guest, new).await?;
-        let has = file_of(&self.guest, &self.reads).await?;
-        self.has_new = file.is_some() && has == file;
+        let (guest, layout, reads) = (&self.guest, &self.layout, self.reads.as_str());
+        self.has_new = is_of(guest, layout, reads, (new, file)).await?;
+        let is_told = match new.source.file() {
+            Some(_) => file.is_some(),
+            None => file_of(guest, reads).await?.is_some(),
+        };
+        self.is_untold = !is_told && served_as(layout, new, reads)?.is_none();
         Ok(())
+    }
+
+    /// The job that copies to the new volume. What the daemon of its slot serves must be that one: the word in the names of
+    /// both is short.
+    async fn copy(&self, new: &Volume) -> Result<Option<Job>> {
+        let job = copies::job(&self.guest, &self.job).await?;
+        if new.source.file().is_some() {
+            return Ok(job);
+        }
+        let served = served_as(&self.layout, new, &self.twin)?;
+        let same = served.is_some_and(|served| served.source == new.source);
+        Ok(job.filter(|_| same))
     }
 
     /// Ends all copies of the volume, of this attempt and of others, and closes what the guest does not read.
@@ -80,14 +114,24 @@ impl Reading {
         self.close_others(new).await
     }
 
-    /// Closes the nodes of the volume that the guest does not read.
+    /// Closes the nodes of the volume that the guest does not read, and ends their daemons.
     async fn close_others(&self, new: &Volume) -> Result<()> {
-        for node in super::volumes::nodes(&self.guest, &volumes::node(&new.id)).await? {
+        for node in nodes(&self.guest, &volumes::node(&new.id)).await? {
             if node != self.reads {
                 close(&self.guest, &node).await?;
             }
         }
-        Ok(())
+        let host = &self.host;
+        host.unserve_closed(&self.layout, &self.guest, &new.id)
+            .await
+    }
+
+    /// The same where the failure that led here is what counts: what stays is closed by who looks next.
+    async fn close_failed(&self, new: &Volume) {
+        if let Err(error) = self.close_others(new).await {
+            let (server, volume) = (self.layout.id(), &new.id);
+            tracing::error!(server, volume, %error, "what was to take the place of a volume stays open");
+        }
     }
 }
 
@@ -115,7 +159,7 @@ impl ReplaceVolume for QemuDriver {
         let _held = self.host.locks.lock(id).await;
         let mut seen = self.seen(&layout, command, new).await?;
         match seen.stands(&layout, new).await? {
-            Replacing::Idle => self.begin(&mut seen, new).await,
+            Replacing::Idle => self.begin(&layout, &mut seen, new).await,
             other => Ok(other),
         }
     }
@@ -147,7 +191,7 @@ impl ReplaceVolume for QemuDriver {
         if let Some(on) = &mut seen.guest
             && !on.has_new
         {
-            let job = copies::job(&on.guest, &on.job).await?;
+            let job = on.copy(new).await?;
             let decided = is_named(&seen.record, seen.place, new)
                 && job.is_some_and(|job| job.stage == Stage::Pending);
             if !decided {
@@ -172,7 +216,7 @@ impl QemuDriver {
         let file = volumes::file_id(new)?;
         let guest = match self.host.reach(layout).await? {
             None => None,
-            Some(guest) => Some(Reading::of(guest, new, file).await?),
+            Some(guest) => Some(Reading::of((&self.host, layout, guest), new, file).await?),
         };
         Ok(Seen {
             record,
@@ -183,7 +227,7 @@ impl QemuDriver {
     }
 
     /// Opens the new volume and begins to copy. Nothing of an earlier copy stays.
-    async fn begin(&self, seen: &mut Seen, new: &Volume) -> Result<Replacing> {
+    async fn begin(&self, layout: &Layout, seen: &mut Seen, new: &Volume) -> Result<Replacing> {
         let unsupported = |what: &str| {
             Err(DriverError::Unsupported {
                 what: what.to_owned(),
@@ -196,25 +240,32 @@ impl QemuDriver {
         if old.read_only || new.read_only || new.cdrom {
             return unsupported("replacing a volume that the guest only reads");
         }
-        if [old, new].iter().any(|one| one.source.file().is_none()) {
-            return unsupported("replacing a volume that another machine serves, or by one");
-        }
         on.clear(new, seen.file).await?;
+        let slot = Slot::of_node(&new.id, &on.twin)?;
+        // One in sixteen millions.
+        let slot = slot.filter(|_| on.twin != on.reads).ok_or_else(|| {
+            let why = "its name would be that of the volume whose place it is to take";
+            failure(COPY, why.to_owned())
+        })?;
         let bytes = bytes_of(&on.guest, &on.reads).await?;
-        let of = (seen.record.spec.id.as_str(), new);
-        open_node(&self.host, &on.guest, of, &on.twin, Some(bytes)).await?;
+        let of = (layout, &seen.record);
+        let opened = open_slot(&self.host, &on.guest, of, (new, &slot, Some(bytes))).await;
+        if let Err(error) = opened {
+            on.close_failed(new).await;
+            return Err(error);
+        }
         if file_of(&on.guest, &on.twin).await? != seen.file {
-            close(&on.guest, &on.twin).await?;
+            on.close_others(new).await?;
             let why = "its file was replaced while it was opened";
             return Err(busy(&seen.record, new, why));
         }
         let job = json!({
             "job-id": on.job, "device": on.reads, "target": on.twin, "sync": "full",
-            "filter-node-name": volumes::mirror(&new.id),
+            "filter-node-name": volumes::mirror(&volumes::node(&new.id)),
             "copy-mode": "write-blocking", "auto-finalize": false, "auto-dismiss": false,
         });
         if let Err(error) = on.guest.qmp.execute("blockdev-mirror", job).await {
-            close(&on.guest, &on.twin).await?;
+            on.close_failed(new).await;
             return Err(error.during(COPY));
         }
         Ok(Replacing::Copying {
@@ -236,10 +287,10 @@ impl Seen {
             });
         };
         if !on.has_new {
-            let Some(job) = copies::job(&on.guest, &on.job).await? else {
+            let Some(job) = on.copy(new).await? else {
                 let restored = restore(layout, &mut self.record, &new.id)?;
-                // Without a file the record alone can tell: the guest was started with the new one.
-                return Ok(match named && !restored && self.file.is_none() {
+                // The guest was started with the new one.
+                return Ok(match named && !restored && on.is_untold {
                     true => Replacing::Switched,
                     false => Replacing::Idle,
                 });
@@ -267,7 +318,7 @@ impl Seen {
             on.look(new, self.file).await?;
             if !on.has_new {
                 restore(layout, &mut self.record, &new.id)?;
-                close(&on.guest, &on.twin).await?;
+                on.close_others(new).await?;
                 let why = failed.unwrap_or_else(|| "it ended".to_owned());
                 return Err(failure(COPY, why));
             }
@@ -388,16 +439,16 @@ pub(super) async fn end_copies(guest: &Guest, layout: &Layout, record: &mut Reco
     let Some(id) = record.switching.as_ref().map(|before| before.id.clone()) else {
         return Ok(());
     };
-    let has = match reads(guest, &volumes::node(&id)).await? {
-        Some(node) => file_of(guest, &node).await?,
-        None => None,
-    };
     let mut known = record.spec.volumes.iter();
-    let named = match known.find(|known| known.id == id) {
-        Some(known) => volumes::file_id(known)?,
-        None => None,
+    let known = known.find(|known| known.id == id);
+    let has_named = match (reads(guest, &volumes::node(&id)).await?, known) {
+        (Some(node), Some(known)) => {
+            let file = volumes::file_id(known)?;
+            is_of(guest, layout, &node, (known, file)).await?
+        }
+        (None, _) | (_, None) => false,
     };
-    if named.is_none() || named != has {
+    if !has_named {
         return restore(layout, record, &id).map(drop);
     }
     record.switching = None;
@@ -487,22 +538,41 @@ mod tests {
     }
 
     #[test]
-    fn a_renamed_node_takes_its_limits_along() {
-        let node = |limits: Option<Value>, block: Value| volumes::named((limits, block), "twin");
-        let (none, mut block) = node(None, json!({"driver": "raw", "node-name": "old"}));
-        volumes::shortened(&mut block, 512);
+    fn a_node_in_another_slot_takes_its_limits_along_and_shows_as_much_as_is_said() {
+        let id = "0d7b1a2c-6a3e-4f0e-9f41-000000000001";
+        let of = |source: Value, rate: u64| {
+            let mut new: Volume =
+                serde_json::from_value(json!({"id": id, "source": source})).unwrap();
+            new.limits.rates.bytes.total = rate;
+            let twin = volumes::twin(&new, None).unwrap();
+            let slot = Slot::of_node(id, &twin).unwrap().unwrap();
+            let (limits, mut block) = volumes::block_node(&new, 100, &slot);
+            volumes::shortened(&mut block, 512);
+            (twin, slot, limits, block)
+        };
+        let file = json!({"file": {"path": "/one"}});
+        let nbd = json!({"nbd": {"host": "10.0.0.1", "port": 10_809, "export": "one"}});
+        let (twin, _, none, block) = of(file.clone(), 0);
         assert_eq!(none, None);
-        assert_eq!(
-            block,
-            json!({"driver": "raw", "node-name": "twin", "size": 512})
-        );
-        let above = json!({"driver": "throttle", "node-name": "old", "throttle-group": "limits-old", "file": {}});
-        let (limits, mut block) = node(Some(json!({"id": "limits-old"})), above);
-        volumes::shortened(&mut block, 512);
-        assert_eq!(limits, Some(json!({"id": "limits-twin"})));
-        assert_eq!(
-            (&block["throttle-group"], &block["file"]["size"]),
-            (&json!("limits-twin"), &json!(512))
-        );
+        let driver = block["driver"].as_str();
+        assert_eq!((driver, &block["size"]), (Some("raw"), &json!(512)));
+        assert_eq!(block["node-name"], twin.as_str());
+        let (twin, slot, none, block) = of(nbd.clone(), 0);
+        assert_eq!(none, None);
+        let path = Layout::served(&slot);
+        assert_eq!(block["driver"], "raw");
+        assert_eq!(block["node-name"], twin.as_str());
+        assert_eq!(block["size"], 512);
+        assert_eq!(block["file"]["server"]["path"], path.to_str().unwrap());
+        assert_eq!(block["file"].get("node-name"), None);
+        for source in [file, nbd] {
+            let (twin, _, limits, block) = of(source, 1 << 20);
+            let group = volumes::limits_of(&twin);
+            assert_eq!(limits.unwrap()["id"], group.as_str());
+            assert_eq!(block["throttle-group"], group.as_str());
+            assert_eq!(block["node-name"], twin.as_str());
+            assert_eq!(block["file"]["driver"], "raw");
+            assert_eq!(block["file"]["size"], 512);
+        }
     }
 }

@@ -8,11 +8,14 @@ use std::time::Duration;
 use hypervisor::{DriverError, Result, Volume};
 use storage_daemon::{Limits, PROGRAM};
 
-use super::{Host, busy, recover, volumes};
+use super::nodes::open_nodes;
+use super::{Host, busy, recover};
+use crate::guest::Guest;
 use crate::layout::Layout;
 use crate::process;
 use crate::record::{self, Kept, Record};
-use crate::served::{Claim, failed, wanted};
+use crate::served::{Claim, failed, note, noted, wanted};
+use crate::slot::Slot;
 
 /// How old a daemon is that nobody needs before it is ended: another object of this driver may just open its volume, which
 /// is in no record before that is done.
@@ -20,6 +23,7 @@ const YOUNG: Duration = Duration::from_secs(10);
 
 impl Host {
     /// Makes the daemon of a volume that another machine serves run; gives the volume's length as the daemon found it.
+    /// No node of this slot reads another volume.
     ///
     /// # Errors
     /// `Busy` when another guest of this host has the volume; `Unsupported` when a program or driver is missing;
@@ -28,12 +32,13 @@ impl Host {
         &self,
         layout: &Layout,
         record: &Record,
-        volume: &Volume,
+        (volume, slot): (&Volume, &Slot),
     ) -> Result<u64> {
-        let folder = layout.daemon(&volume.id)?;
+        let folder = layout.daemon(slot);
         self.claim(layout, volume, &folder)?;
         let (measures, owner) = self.warden.storage_daemon(record)?;
-        let wanted = wanted(layout, volume, owner)?;
+        let wanted = wanted(layout, (volume, slot), owner)?;
+        note(&folder, volume).map_err(DriverError::io(format!("write in {}", folder.display())))?;
         let program = Path::new(PROGRAM);
         let running =
             storage_daemon::ensure(&folder, program, &wanted, measures, Limits::default());
@@ -54,11 +59,15 @@ impl Host {
         let _alone = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
         let own = Claim::of(volume);
         for other in recover::layouts(&self.settings.state_path)? {
-            let theirs = Claim::read(&other.daemon(&volume.id)?);
-            let clash = theirs.is_some_and(|theirs| !theirs.goes_with(own));
-            if clash && other.id() != layout.id() {
-                let what = format!("volume {} is in use by another guest", volume.id);
-                return Err(busy(layout.id(), what));
+            if other.id() == layout.id() {
+                continue;
+            }
+            for slot in slots_of(&other, &volume.id)? {
+                let theirs = Claim::read(&other.daemon(&slot));
+                if theirs.is_some_and(|theirs| !theirs.goes_with(own)) {
+                    let what = format!("volume {} is in use by another guest", volume.id);
+                    return Err(busy(layout.id(), what));
+                }
             }
         }
         make_folders(layout, folder)
@@ -67,15 +76,17 @@ impl Host {
     }
 
     /// Ends the daemon of a volume; none is success. The guest must have let go of the volume.
-    pub(super) async fn unserve(&self, layout: &Layout, volume_id: &str) -> Result<()> {
-        let folder = layout.daemon(volume_id)?;
+    pub(super) async fn unserve(&self, layout: &Layout, slot: &Slot) -> Result<()> {
+        let folder = layout.daemon(slot);
         // It is made before anything else, and goes last.
         if !folder.exists() {
             return Ok(());
         }
         let ended = storage_daemon::end(&folder, Limits::default());
-        ended.await.map_err(|error| failed(volume_id, error))?;
-        let socket = layout.dir().join(Layout::served(volume_id)?);
+        ended
+            .await
+            .map_err(|error| failed(slot.volume_id(), error))?;
+        let socket = layout.dir().join(Layout::served(slot));
         for removed in [
             std::fs::remove_file(&socket),
             std::fs::remove_dir_all(&folder),
@@ -94,15 +105,40 @@ impl Host {
     /// Makes the daemons run of all volumes that the guest is started with.
     pub(super) async fn serve_all(&self, layout: &Layout, record: &Record) -> Result<()> {
         for volume in served(record) {
-            self.serve(layout, record, &volume).await?;
+            let slot = Slot::first(&volume.id)?;
+            self.serve(layout, record, (&volume, &slot)).await?;
         }
         Ok(())
     }
 
     /// Ends all daemons of a server.
     pub(super) async fn unserve_all(&self, layout: &Layout) -> Result<()> {
-        for volume_id in daemons(layout)? {
-            self.unserve(layout, &volume_id).await?;
+        for slot in slots(layout)? {
+            self.unserve(layout, &slot).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends all daemons of a volume. The guest must have let go of it.
+    pub(super) async fn unserve_slots(&self, layout: &Layout, volume_id: &str) -> Result<()> {
+        for slot in slots_of(layout, volume_id)? {
+            self.unserve(layout, &slot).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the daemons of a volume that no node of the guest is for.
+    pub(super) async fn unserve_closed(
+        &self,
+        layout: &Layout,
+        guest: &Guest,
+        volume_id: &str,
+    ) -> Result<()> {
+        let open = open_nodes(guest).await?;
+        for slot in slots_of(layout, volume_id)? {
+            if !open.contains(&slot.node()) {
+                self.unserve(layout, &slot).await?;
+            }
         }
         Ok(())
     }
@@ -145,8 +181,8 @@ impl Host {
                 // It does not answer: what it has stays.
                 Some(_) => Ok(()),
                 None => {
-                    for volume_id in settled(layout)? {
-                        self.unserve(layout, &volume_id).await?;
+                    for slot in settled(layout)? {
+                        self.unserve(layout, &slot).await?;
                     }
                     Ok(())
                 }
@@ -155,34 +191,48 @@ impl Host {
         let Kept::Whole(record) = record::kept(layout) else {
             return Ok(());
         };
-        let had = served(&record);
-        for volume_id in settled(layout)? {
-            // One that was plugged and not recorded: the next command about it puts that right.
-            let kept = had.iter().any(|volume| volume.id == volume_id)
-                || volumes::reads(&guest, &crate::volumes::node(&volume_id))
-                    .await?
-                    .is_some();
-            if !kept {
+        // What QEMU has decides: one that was plugged, or is being copied to, may be in no record.
+        let open = open_nodes(&guest).await?;
+        for slot in settled(layout)? {
+            if !open.contains(&slot.node()) {
                 tracing::warn!(
                     server = layout.id(),
-                    volume = volume_id,
+                    volume = slot.volume_id(),
                     "ending a storage daemon that nobody needs"
                 );
-                self.unserve(layout, &volume_id).await?;
+                self.unserve(layout, &slot).await?;
             }
         }
-        for volume in &had {
-            if storage_daemon::running(&layout.daemon(&volume.id)?).is_none() {
+        for (volume, slot) in needed(layout, &record)? {
+            let is_open = open.contains(&slot.node());
+            if is_open && storage_daemon::running(&layout.daemon(&slot)).is_none() {
                 tracing::warn!(
                     server = layout.id(),
                     volume = volume.id,
                     "a storage daemon is gone"
                 );
-                self.serve(layout, &record, volume).await?;
+                self.serve(layout, &record, (&volume, &slot)).await?;
             }
         }
         Ok(())
     }
+}
+
+/// What the daemons of a server serve, as noted in their folders; what lost its note or its folder, as the record says.
+fn needed(layout: &Layout, record: &Record) -> Result<Vec<(Volume, Slot)>> {
+    let mut all = Vec::new();
+    for slot in slots(layout)? {
+        if let Some(volume) = noted(&layout.daemon(&slot)) {
+            all.push((volume, slot));
+        }
+    }
+    for volume in served(record) {
+        if !all.iter().any(|(other, _)| other.id == volume.id) {
+            let slot = Slot::first(&volume.id)?;
+            all.push((volume, slot));
+        }
+    }
+    Ok(all)
 }
 
 /// The volumes of a started guest that other machines serve.
@@ -194,20 +244,20 @@ fn served(record: &Record) -> Vec<Volume> {
         .collect()
 }
 
-/// Volumes for which a server has daemons, but for those that were just made.
-fn settled(layout: &Layout) -> Result<Vec<String>> {
-    let mut all = daemons(layout)?;
-    all.retain(|volume_id| {
-        let folder = layout.daemon(volume_id).map(std::fs::metadata);
-        let made = folder.ok().and_then(|found| found.ok()?.modified().ok());
+/// Slots for which a server has daemons, but for those that were just made.
+fn settled(layout: &Layout) -> Result<Vec<Slot>> {
+    let mut all = slots(layout)?;
+    all.retain(|slot| {
+        let found = std::fs::metadata(layout.daemon(slot));
+        let made = found.ok().and_then(|found| found.modified().ok());
         // A clock that was put back makes it wait, and no more.
         made.is_some_and(|made| made.elapsed().is_ok_and(|age| age > YOUNG))
     });
     Ok(all)
 }
 
-/// The volumes of a server's daemons, by their folders.
-fn daemons(layout: &Layout) -> Result<Vec<String>> {
+/// The slots of a server's daemons, by their folders.
+fn slots(layout: &Layout) -> Result<Vec<Slot>> {
     let parent = layout.volumes();
     let folders = storage_daemon::folders(&parent);
     let folders = folders.map_err(|error| failed("of a server", error))?;
@@ -215,8 +265,14 @@ fn daemons(layout: &Layout) -> Result<Vec<String>> {
         .iter()
         .filter_map(|folder| folder.file_name()?.to_str());
     // What has another name was not made here.
-    let known = names.filter(|name| hypervisor::parse_id(name).is_ok());
-    Ok(known.map(str::to_owned).collect())
+    Ok(names.filter_map(Slot::named).collect())
+}
+
+/// The same of one volume.
+fn slots_of(layout: &Layout, volume_id: &str) -> Result<Vec<Slot>> {
+    let mut all = slots(layout)?;
+    all.retain(|slot| slot.volume_id() == volume_id);
+    Ok(all)
 }
 
 /// The guest's user goes through the first to its sockets, and into none of those below.

@@ -4,33 +4,31 @@
 //! plugged and not recorded, or a node whose device the guest let go of late. Both are put right by the next call. That a
 //! guest is about to let go late, QEMU does not say: until it did, the volume is plugged.
 
-use std::collections::BTreeSet;
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use hypervisor::{DeviceCommand, DriverError, HotplugVolume, Result, ServerSpec, Volume, parse_id};
+use hypervisor::{DeviceCommand, DriverError, HotplugVolume, Result, ServerSpec, Volume};
 use serde_json::{Value, json};
 
-use super::hotplug::{add_device, remove_device, unknown_device};
-use super::{Host, QemuDriver};
+use super::hotplug::{add_device, remove_device};
+use super::nodes::{close, close_all, descriptor_sets, reads};
+use super::{Host, QemuDriver, busy};
 use crate::addresses::Address;
 use crate::args::{self, Bus, disk_id};
 use crate::guest::Guest;
 use crate::layout::Layout;
 use crate::qmp::{During, QmpError};
 use crate::record::Record;
-use crate::served::failed;
-use crate::volumes::{self, FileId, Opened};
+use crate::served::{self, failed};
+use crate::slot::Slot;
+use crate::volumes::{self, Opened};
 use crate::{file_size, record};
 
 const PLUG: &str = "plug the volume";
 const UNPLUG: &str = "unplug the volume";
-/// QEMU lets go of a node some moments after it said that its device is gone.
-const RELEASE: Duration = Duration::from_secs(5);
 /// QEMU tries again to connect after 1, 2, 4, 8, 16 s.
 const RECONNECT: Duration = Duration::from_secs(30);
-const RELEASE_ASK: Duration = Duration::from_millis(20);
 
 #[async_trait]
 impl HotplugVolume for QemuDriver {
@@ -86,9 +84,7 @@ impl HotplugVolume for QemuDriver {
             None if known.spec.volumes.iter().any(has) => host.awake(&layout, &known)?,
             None => {}
         }
-        if parse_id(volume_id).is_ok() {
-            host.unserve(&layout, volume_id).await?;
-        }
+        host.unserve_slots(&layout, volume_id).await?;
         known.spec.volumes.retain(|volume| !has(volume));
         known.switching = known.switching.filter(|volume| !has(volume));
         record::write(&layout, &known)
@@ -144,25 +140,41 @@ async fn check(
     if volume.source.file().is_some() {
         return open(host, layout.id(), volume).await.map(drop);
     }
-    let served = host.serve(layout, record, volume).await;
-    host.unserve(layout, &volume.id).await?;
+    let slot = Slot::first(&volume.id)?;
+    let served = host.serve(layout, record, (volume, &slot)).await;
+    host.unserve(layout, &slot).await?;
     served.map(drop)
 }
 
 /// Opens a served volume anew, with the length that it has by now, and lets QEMU connect to it again. QEMU's server of NBD
 /// tells no client that a volume grew, and its client learns of it by a new connection alone.
+///
+/// # Errors
+/// `Busy`: the guest reads another volume in its place, or it is being copied.
 async fn reopened(
     host: &std::sync::Arc<Host>,
     guest: &Guest,
     (layout, record): (&Layout, &Record),
     volume: &Volume,
 ) -> Result<u64> {
-    let folder = layout.daemon(&volume.id)?;
-    let ended = storage_daemon::end(&folder, storage_daemon::Limits::default());
+    let node = volumes::node(&volume.id);
+    let node = reads(guest, &node).await?.unwrap_or(node);
+    let slot = Slot::of_node(&volume.id, &node)?;
+    let same = |served: &Volume| served.source == volume.source;
+    let slot = slot.filter(|slot| {
+        served::noted(&layout.daemon(slot))
+            .as_ref()
+            .is_none_or(same)
+    });
+    let Some(slot) = slot else {
+        let what = format!("another one takes the place of volume {:.60}", volume.id);
+        return Err(busy(layout.id(), what));
+    };
+    let ended = storage_daemon::end(&layout.daemon(&slot), storage_daemon::Limits::default());
     ended.await.map_err(|error| failed(&volume.id, error))?;
-    let bytes = host.serve(layout, record, volume).await?;
+    let bytes = host.serve(layout, record, (volume, &slot)).await?;
     // A read makes it connect. What it read is shown to nobody.
-    let command = format!("qemu-io {} \"read 0 512\"", volumes::node(&volume.id));
+    let command = format!("qemu-io {node} \"read 0 512\"");
     let read = json!({"command-line": command});
     let read = guest
         .qmp
@@ -170,47 +182,6 @@ async fn reopened(
     read.await
         .map_err(|error| error.during("connect to the volume again"))?;
     Ok(bytes)
-}
-
-/// The node that the device of a volume reads, if there is such a device: that of the volume, or of what took its place.
-///
-/// # Errors
-/// `Hypervisor`, when it reads another one: that is nobody's to touch.
-pub(super) async fn reads(guest: &Guest, node: &str) -> Result<Option<String>> {
-    let path = format!("/machine/peripheral/{}", disk_id(node));
-    let asked = json!({"path": path, "property": "drive"});
-    match guest.qmp.execute("qom-get", asked).await {
-        Ok(Value::String(drive)) if volumes::is_of(node, &drive) => Ok(Some(drive)),
-        Ok(drive) => Err(DriverError::Hypervisor {
-            what: "find the volume's device".to_owned(),
-            why: format!("the device of its name reads {drive}"),
-        }),
-        Err(error) if unknown_device(&error) => Ok(None),
-        Err(error) => Err(error.during("find the volume's device")),
-    }
-}
-
-/// The file that QEMU has open as the node of this name; none: the node is no file of this machine, or there is no such
-/// node.
-///
-/// # Errors
-/// `Hypervisor`, `Io`: what QEMU has open cannot be looked at.
-pub(super) async fn file_of(guest: &Guest, node: &str) -> Result<Option<FileId>> {
-    let sets = guest.qmp.execute("query-fdsets", json!({})).await;
-    let sets = sets.map_err(|error| error.during("find the volume's file"))?;
-    let sets = sets.as_array().map(Vec::as_slice).unwrap_or_default();
-    let fds = sets
-        .iter()
-        .filter_map(|set| set["fds"].as_array())
-        .flatten();
-    let mut marked = fds.filter(|fd| fd["opaque"] == node);
-    let Some(fd) = marked.find_map(|fd| fd["fd"].as_u64()) else {
-        return Ok(None);
-    };
-    let path = format!("/proc/{}/fd/{fd}", guest.process.pid);
-    let metadata = std::fs::metadata(&path);
-    let metadata = metadata.map_err(DriverError::io(format!("look at {path}")))?;
-    Ok(Some(FileId::of(&metadata)))
 }
 
 async fn plug(
@@ -227,69 +198,94 @@ async fn plug(
     // What an earlier call left there.
     close_all(guest, &node).await?;
     let device = args::volume_device(spec, volume, bus, address);
-    let of = (&*spec.id, volume);
+    let slot = Slot::first(&volume.id)?;
     let result = async {
-        match volume.source.file() {
-            Some(_) => open_node(host, guest, of, &node, None).await?,
-            None => {
-                host.serve(layout, record, volume).await?;
-                add_node(guest, volumes::block_node(volume, volumes::FIRST_SET)?).await?;
-            }
-        }
+        open_slot(host, guest, (layout, record), (volume, &slot, None)).await?;
         let port = q35 && bus == Bus::Virtio;
         add_device(guest, device.command(), port, PLUG).await
     };
     let result = result.await;
     if result.is_err()
-        && close_unused(guest, of, &node).await
-        && let Err(error) = host.unserve(layout, &volume.id).await
+        && close_unused(guest, (layout.id(), volume), &node).await
+        && let Err(error) = host.unserve(layout, &slot).await
     {
         tracing::error!(server = spec.id, volume = volume.id, %error, "a storage daemon stays");
     }
     result
 }
 
-/// Has QEMU open a volume of a server, a file of this machine, as a node of this name. It shows `bytes` of it, if they are
-/// said, or all.
+/// Has QEMU open a volume of a server in a slot. It shows `bytes` of it, if they are said, or all.
 ///
 /// # Errors
-/// As [`volumes::open`]; `BadSpec` when there are fewer bytes than said.
-pub(super) async fn open_node(
+/// As [`volumes::open`] and [`Host::serve`]; `BadSpec` when there are fewer bytes than said. A daemon that was started stays.
+pub(super) async fn open_slot(
     host: &std::sync::Arc<Host>,
     guest: &Guest,
-    (server, volume): (&str, &Volume),
-    node: &str,
-    bytes: Option<u64>,
+    (layout, record): (&Layout, &Record),
+    (volume, slot, bytes): (&Volume, &Slot, Option<u64>),
+) -> Result<()> {
+    if volume.source.file().is_some() {
+        return open_file(host, guest, layout.id(), (volume, slot, bytes)).await;
+    }
+    let length = host.serve(layout, record, (volume, slot)).await?;
+    let node = node_of(volume, volumes::FIRST_SET, slot, (bytes, length))?;
+    add_node(guest, node).await
+}
+
+/// The same of a file of this machine.
+async fn open_file(
+    host: &std::sync::Arc<Host>,
+    guest: &Guest,
+    server: &str,
+    (volume, slot, bytes): (&Volume, &Slot, Option<u64>),
 ) -> Result<()> {
     let during = |error: QmpError| error.during(PLUG);
     let opened = open(host, server, volume).await?;
-    if bytes.is_some_and(|bytes| opened.bytes < bytes) {
-        return Err(DriverError::BadSpec {
-            why: format!(
-                "volume {:.60}: what is to take its place is smaller",
-                volume.id
-            ),
-        });
-    }
     file_size::allow(guest.process.pid, opened.bytes)?;
     let sets = descriptor_sets(guest).await.map_err(during)?;
     let taken = |set: &u32| sets.iter().any(|(number, _)| number == set);
     let set = (volumes::FIRST_SET..).find(|set| !taken(set));
     let set = set.unwrap_or(volumes::FIRST_SET);
+    let (block, name) = (
+        node_of(volume, set, slot, (bytes, opened.bytes))?,
+        slot.node(),
+    );
     let result = async {
-        let added = guest.qmp.add_marked_fd(set, opened.fd.as_fd(), node);
+        let added = guest.qmp.add_marked_fd(set, opened.fd.as_fd(), &name);
         added.await.map_err(during)?;
-        let (limits, mut block) = volumes::named(volumes::block_node(volume, set)?, node);
-        if let Some(bytes) = bytes.filter(|bytes| *bytes < opened.bytes) {
-            volumes::shortened(&mut block, bytes);
-        }
-        add_node(guest, (limits, block)).await
+        add_node(guest, block).await
     };
     let result = result.await;
     if result.is_err() {
-        close_unused(guest, (server, volume), node).await;
+        close_unused(guest, (server, volume), &name).await;
     }
     result
+}
+
+/// The node of a volume that shows `bytes` of its `length`, if they are said, or all.
+///
+/// # Errors
+/// `BadSpec`: it is shorter.
+fn node_of(
+    volume: &Volume,
+    set: u32,
+    slot: &Slot,
+    (bytes, length): (Option<u64>, u64),
+) -> Result<(Option<Value>, Value)> {
+    let (limits, mut block) = volumes::block_node(volume, set, slot);
+    match bytes {
+        Some(bytes) if length < bytes => {
+            return Err(DriverError::BadSpec {
+                why: format!(
+                    "volume {:.60}: what is to take its place is smaller",
+                    volume.id
+                ),
+            });
+        }
+        Some(bytes) if length > bytes => volumes::shortened(&mut block, bytes),
+        Some(_) | None => {}
+    }
+    Ok((limits, block))
 }
 
 /// Has QEMU open a node, with its limits.
@@ -355,72 +351,4 @@ fn unpluggable(host: &Host, known: &Record, volume: &Volume) -> Result<()> {
             what: "taking a volume from the bus IDE, SATA or USB of a running guest".to_owned(),
         }),
     }
-}
-
-/// Closes the node of a volume, and those of what took its place or was to take it.
-async fn close_all(guest: &Guest, node: &str) -> Result<()> {
-    for node in nodes(guest, node).await? {
-        close(guest, &node).await?;
-    }
-    Ok(())
-}
-
-/// The node of a volume, there or not, and those of what took its place or was to take it.
-pub(super) async fn nodes(guest: &Guest, node: &str) -> Result<BTreeSet<String>> {
-    let sets = descriptor_sets(guest).await;
-    let sets = sets.map_err(|error| error.during("close the volume"))?;
-    let marks = sets.into_iter().flat_map(|(_, marks)| marks);
-    let of_it = marks.filter(|mark| volumes::is_of(node, mark));
-    Ok(of_it.chain(std::iter::once(node.to_owned())).collect())
-}
-
-/// Closes a node, its limits and its descriptor; what is not there is fine. What the guest wrote is on its way to the disk when the
-/// node is gone.
-pub(super) async fn close(guest: &Guest, node: &str) -> Result<()> {
-    let during = |error: QmpError| error.during("close the volume");
-    let began = Instant::now();
-    loop {
-        let closed = guest
-            .qmp
-            .execute("blockdev-del", json!({"node-name": node}));
-        match closed.await {
-            Ok(_) => break,
-            Err(QmpError::Refused { text, .. }) if text.starts_with("Failed to find node") => break,
-            Err(QmpError::Refused { text, .. })
-                if text.ends_with("is in use") && began.elapsed() < RELEASE =>
-            {
-                tokio::time::sleep(RELEASE_ASK).await;
-            }
-            Err(error) => return Err(during(error)),
-        }
-    }
-    let limits = json!({"id": volumes::limits_of(node)});
-    match guest.qmp.execute("object-del", limits).await {
-        Err(QmpError::Refused { text, .. }) if text.ends_with("not found") => {}
-        deleted => drop(deleted.map_err(during)?),
-    }
-    for (set, marks) in descriptor_sets(guest).await.map_err(during)? {
-        if marks.iter().any(|mark| mark == node) {
-            let removed = guest.qmp.execute("remove-fd", json!({"fdset-id": set}));
-            removed.await.map_err(during)?;
-        }
-    }
-    Ok(())
-}
-
-/// The numbers of QEMU's descriptor sets, with the marks on what is in them.
-async fn descriptor_sets(guest: &Guest) -> std::result::Result<Vec<(u32, Vec<String>)>, QmpError> {
-    let sets = guest.qmp.execute("query-fdsets", json!({})).await?;
-    let sets = sets.as_array().map(Vec::as_slice).unwrap_or_default();
-    let number = |set: &Value| u32::try_from(set.get("fdset-id")?.as_u64()?).ok();
-    let marks = |set: &Value| {
-        let fds = set.get("fds").and_then(Value::as_array);
-        let fds = fds.map(Vec::as_slice).unwrap_or_default().iter();
-        let marks = fds.filter_map(|fd| Some(fd.get("opaque")?.as_str()?.to_owned()));
-        marks.collect::<Vec<String>>()
-    };
-    Ok(sets
-        .iter()
-        .filter_map(|set| Some((number(set)?, marks(set))))
-        .collect())
 }

@@ -60,10 +60,6 @@ impl Subject for Qemu {
         volume
     }
 
-    fn replaces_volumes(&self) -> bool {
-        self.servers.is_none()
-    }
-
     fn scratch(&self) -> PathBuf {
         self.cloud.dir.path().to_owned()
     }
