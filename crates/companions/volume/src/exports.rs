@@ -307,6 +307,21 @@ pub async fn end_all(core: &Core, volume_id: &str) -> Result<(), ExportError> {
     Ok(())
 }
 
+/// No host reaches the volume any more where this back end (`HOST@BACKEND#POOL`) has it.
+///
+/// # Errors
+/// As [`end`]; there is no such back end.
+pub async fn end_on(core: &Core, volume_id: &str, pool: &str) -> Result<(), ExportError> {
+    let at = core.backends.of(Some(pool))?;
+    for row in of_volume(core, volume_id).await? {
+        let home = core.backends.of(Some(&row.backend));
+        if home.is_ok_and(|home| home.host == at.host) {
+            end_id(core, &row.id).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Hosts that reach the volume get it with the size that it has now.
 ///
 /// # Errors

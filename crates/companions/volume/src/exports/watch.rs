@@ -121,9 +121,12 @@ pub async fn keep(core: &Core, id: &str) -> Result<(), ExportError> {
         return stop(core, id).await;
     }
     let at = core.backends.of(Some(&row.backend))?;
-    if let Some(target) = at.reach.target() {
-        let path = at.driver.readable(Part::Volume(row.volume_id.parse()?));
-        served(core, target, &row, &path.await?).await?;
+    let volume = store::find::<volume::Entity>(core.db.read(), &row.volume_id).await?;
+    // Without a volume, its attachment goes, or is just given to the volume whose place this one took.
+    if let (Some(target), Some(volume)) = (at.reach.target(), volume) {
+        let part = Part::Volume(volume.on_back_end().parse()?);
+        let path = at.driver.readable(part).await?;
+        served(core, target, &row, &path).await?;
     }
     Ok(())
 }

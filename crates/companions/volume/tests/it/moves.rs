@@ -1,5 +1,7 @@
 //! Several back ends on one host, and volumes that move between them.
 
+mod served;
+
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,10 +9,9 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use sql::Database;
-use volume::{BackEnd, EventSink, Helper, Nbd, NotReplaced, Settings, SinkError, Storage};
+use volume::{BackEnd, EventSink, Helper, NotReplaced, Settings, SinkError, Storage};
 use workflow::testing::{found, until};
 
-use crate::foreign;
 use crate::{ADMIN, ALICE, Answer, BOB, Cinder, SERVICE};
 
 const FAST: &str = "here@fast#FLASH";
@@ -524,32 +525,6 @@ async fn a_volume_of_a_server_moves_as_compute_replaces_it() {
         assert_eq!(read(&cinder.lies(1, &id)), *b"mine");
         cinder.completes(&id, &twin, false).await.is(404);
         cinder.is_clean().await;
-    }
-}
-
-#[tokio::test]
-async fn no_volume_moves_under_a_server_to_or_from_a_back_end_that_serves_it() {
-    fn one_serves(settings: &mut Settings) {
-        two(settings);
-        settings.backends[1].helper = Helper::Nbd(Nbd::default());
-    }
-    if !foreign::has(&["qemu-storage-daemon"]) {
-        return;
-    }
-    for db in sql::testing::engines().await {
-        let cinder = Cinder::pair(db, one_serves).await;
-        for (kind, other) in [("quick", "cheap"), ("cheap", "quick")] {
-            let id = cinder.of_type(kind).await;
-            cinder.has_attached(&id, SERVER).await;
-            let said = cinder.do_to(ADMIN, &id, retype(other, "on-demand")).await;
-            let why = said.is(501).says();
-            assert!(why.contains("a target serves it"), "{why}");
-            let shown = cinder.show(ADMIN, &id).await;
-            assert_eq!(
-                (&shown["status"], &shown["volume_type"]),
-                (&json!("in-use"), &json!(kind))
-            );
-        }
     }
 }
 

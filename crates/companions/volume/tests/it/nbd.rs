@@ -23,7 +23,7 @@ fn served(settings: &mut Settings) {
 }
 
 /// What QEMU opens.
-fn url(info: &Value) -> String {
+pub fn url(info: &Value) -> String {
     assert_eq!(info["driver_volume_type"], "nbd", "{info}");
     let data = &info["data"];
     let export = data["export"].as_str().expect("a name");

@@ -84,7 +84,7 @@ pub async fn migrate(volumes: Volumes, mut call: Call) -> Result<Answer, Fault> 
         let tx = volumes.db().begin().await?;
         let row = store::locked::<volume::Entity>(&tx, &seen.id).await?;
         let row = row.ok_or_else(|| Fault::no_volume(&seen.id))?;
-        let held = movable(&volumes, &tx, &row, &to.pool_name()).await?;
+        let held = movable(&tx, &row).await?;
         if row.host != seen.host {
             return Err(unfit(&row.id));
         }
@@ -112,16 +112,11 @@ fn unfit(id: &str) -> Fault {
     ))
 }
 
-/// Whether a volume may begin to move to this pool; who has it, if a server does.
+/// Whether a volume may begin to move; who has it, if a server does.
 ///
 /// # Errors
-/// 400; 501 for one that a host attached, or several servers, or that a server reaches by a target.
-pub async fn movable(
-    volumes: &Volumes,
-    tx: &Tx,
-    row: &volume::Model,
-    to: &str,
-) -> Result<Option<Held>, Fault> {
+/// 400; 501 for one that a host attached, or several servers.
+pub async fn movable(tx: &Tx, row: &volume::Model) -> Result<Option<Held>, Fault> {
     let others = workflow::find(tx, &row.id).await.map_err(Fault::Journal)?;
     let attached = rows::attachments(tx, &row.id).await?;
     let moves =
@@ -140,14 +135,6 @@ pub async fn movable(
                     row.id
                 ))
             })?;
-            for pool in [row.host.as_deref(), Some(to)] {
-                if volumes.backends().of(pool)?.reach.target().is_some() {
-                    return Err(Fault::NotBuilt(format!(
-                        "Moving a volume that a server has is not built where a target serves it: detach volume {} first.",
-                        row.id
-                    )));
-                }
-            }
             Ok(Some(Held {
                 server_id,
                 twin: store::new_id(),

@@ -168,7 +168,7 @@ async fn accept(
         )));
     }
     let held = match &new.to {
-        Some(to) => migrate::movable(volumes, tx, &row, to).await?,
+        Some(_) => migrate::movable(tx, &row).await?,
         None => None,
     };
     admit(volumes.core(), tx, &row, (&kind.id, &kind.name)).await?;

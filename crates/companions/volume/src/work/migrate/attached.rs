@@ -2,8 +2,11 @@
 //! end has an empty volume of its id), **twin** (a row by which compute knows that one), **ask** (compute is to replace
 //! the one by the other), **wait** (until it says how that ended), **clear** (the old copy goes), **settle**.
 //!
-//! What compute says is one transaction ([`ended`]): the row names the other back end and has the attachments of its
-//! twin, which is gone. So the volume keeps its id, there and here, and compute alone decides: what it has not given
+//! Where a target serves the volumes of one of the back ends, or of both, the attachment of the twin has an export of its
+//! own, under the twin's id, of the bytes that lie under the volume's.
+//!
+//! What compute says is one transaction ([`ended`]): the row names the other back end and has the attachments and exports
+//! of its twin, which is gone. So the volume keeps its id, there and here, and compute alone decides: what it has not given
 //! back is not taken away, whoever asks this work to turn round. An undo that finds the volume on the other back end
 //! clears the old one.
 
@@ -17,11 +20,12 @@ use super::{LOST, State, Why, may_get, place, quiet, remove};
 use crate::db::store::{self, Tx};
 use crate::db::volumes as rows;
 use crate::driver::Source;
+use crate::exports;
 use crate::fault::Fault;
 use crate::shared::Core;
 use crate::sink::NotReplaced;
-use crate::tables::{AttachStatus, MigrationStatus, Status, attachment, volume};
-use crate::work::{COPY, MINUTE, TRIES, backend, database, id, size};
+use crate::tables::{AttachStatus, MigrationStatus, Status, attachment, export, volume};
+use crate::work::{COPY, MINUTE, TRIES, backend, database, exported, id, size};
 
 /// How often it is looked whether compute said something. Its word wakes the work before that.
 const LOOK: Duration = Duration::from_secs(2);
@@ -129,6 +133,25 @@ async fn clear_other(core: &Core, cx: &StepContext, state: &mut State) -> Result
         true => &state.from,
         false => &state.to,
     };
+    clear_on(core, cx, state, pool).await
+}
+
+/// Removes the copy on a back end, unless the row names it. Nothing serves it any more: what is open is not removed. That
+/// the twin is gone, or that the row names the other copy, is for good when this is asked for.
+async fn clear_on(
+    core: &Core,
+    cx: &StepContext,
+    state: &State,
+    pool: &str,
+) -> Result<(), StepError> {
+    let (_, twin_id) = held(state)?;
+    let row = row_of(core, state).await?;
+    if row.is_none_or(|row| row.host.as_deref() != Some(pool)) {
+        for volume_id in [state.volume_id.as_str(), twin_id] {
+            let ended = exports::end_on(core, volume_id, pool).await;
+            ended.map_err(exported)?;
+        }
+    }
     remove(core, cx, state, pool).await
 }
 
@@ -298,7 +321,7 @@ async fn ask_again(core: &Core, state: &State) -> Result<(), StepError> {
 }
 
 async fn clear(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    remove(core, cx, state, &state.from).await?;
+    clear_on(core, cx, state, &state.from).await?;
     Ok(Next::Go)
 }
 
@@ -351,6 +374,10 @@ pub async fn ended(
             store::remove::<attachment::Entity>(tx, &old.id).await?;
         }
         for mut one in new {
+            if let Some(mut served) = store::locked::<export::Entity>(tx, &one.id).await? {
+                served.volume_id.clone_from(&row.id);
+                store::save(tx, served).await?;
+            }
             one.volume_id.clone_from(&row.id);
             store::save(tx, one).await?;
         }
