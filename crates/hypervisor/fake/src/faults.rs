@@ -83,6 +83,7 @@ struct Plan {
     keep_volume: Option<Regex>,
     fail_copy: Option<Regex>,
     slow_copy: Option<Regex>,
+    fail_switch: Option<Regex>,
     lose_disk: Option<Regex>,
     ignore_shutdown: Option<Regex>,
     crash: Option<Regex>,
@@ -110,6 +111,7 @@ impl FaultBox {
             keep_volume: compile(&faults.keep_volume_of)?,
             fail_copy: compile(&faults.fail_copy_of)?,
             slow_copy: compile(&faults.slow_copy_of)?,
+            fail_switch: compile(&faults.fail_switch_of)?,
             lose_disk: compile(&faults.lose_disk_of)?,
             ignore_shutdown: compile(&faults.ignore_shutdown_of)?,
             crash: compile(&faults.crash_of)?,
@@ -155,6 +157,10 @@ impl FaultBox {
 
     pub fn copy_lasts(&self, name: &str) -> bool {
         self.matches(|plan| &plan.slow_copy, name)
+    }
+
+    pub fn switch_fails(&self, name: &str) -> bool {
+        self.matches(|plan| &plan.fail_switch, name)
     }
 
     pub fn loses_disk(&self, name: &str) -> bool {

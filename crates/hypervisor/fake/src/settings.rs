@@ -77,6 +77,8 @@ pub struct Faults {
     pub fail_copy_of: Option<String>,
     /// Copies of volumes of running guests whose name matches come to no end.
     pub slow_copy_of: Option<String>,
+    /// Running guests whose name matches do not switch to a copy that is ready, and keep the volume that they have.
+    pub fail_switch_of: Option<String>,
     /// Guests whose name matches lose their disks when they stop, and cannot start again.
     pub lose_disk_of: Option<String>,
     /// Guests whose name matches ignore the power button: a graceful stop takes all of its time.

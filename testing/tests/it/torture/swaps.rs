@@ -172,6 +172,8 @@ async fn swaps(databases: &str) {
             connection: None,
             copied: 0,
             copied_at: None,
+            named: false,
+            failed_switches: 0,
             switched: false,
         };
         moving.stage.world::<SwapVolume>(&server.id, state)

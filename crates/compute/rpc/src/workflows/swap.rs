@@ -35,6 +35,13 @@ pub struct SwapVolume {
     /// When more was copied than before, give or take half a minute.
     #[serde(default)]
     pub copied_at: Option<DateTime<Utc>>,
+    /// Whether the server's record names the new one, or did when it was seen last: noted before it does so, and taken back
+    /// afterwards.
+    #[serde(default)]
+    pub named: bool,
+    /// How often the guest did not switch, though both held the same.
+    #[serde(default)]
+    pub failed_switches: u32,
     /// The guest has the new one: from then on there is no way back.
     #[serde(default)]
     pub switched: bool,

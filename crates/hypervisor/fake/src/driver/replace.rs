@@ -149,9 +149,14 @@ impl ReplaceVolume for FakeDriver {
         let _held = self.host.locks.lock(id).await;
         let mut seen = self.copy_of(id, command, (Verb::SwitchVolume, new)).await?;
         if seen.stands == Replacing::Ready {
-            seen.guest.spec.volumes[seen.place] = new.clone();
             seen.guest.copies.remove(&new.id);
-            seen.stands = Replacing::Switched;
+            seen.stands = match self.host.faults.switch_fails(&seen.guest.spec.name) {
+                true => Replacing::Idle,
+                false => {
+                    seen.guest.spec.volumes[seen.place] = new.clone();
+                    Replacing::Switched
+                }
+            };
         }
         self.host.guests.put(seen.guest)?;
         Ok(seen.stands)

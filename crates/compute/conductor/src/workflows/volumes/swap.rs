@@ -6,7 +6,8 @@
 //!
 //! Whatever starts the guest gives it the volume of the record. So the record changes only while both hold the same,
 //! and changes back when the guest did not follow. Once the guest has the new one there is no way back: what the guest
-//! wrote since is nowhere else. An undo that finds it so goes forward.
+//! wrote since is nowhere else. An undo that finds it so goes forward. Of a server whose record is gone nobody is asked: it
+//! goes forward if the record named the new one last, since its guest may have been told to switch.
 
 use std::time::Duration;
 
@@ -37,6 +38,9 @@ const SOON: u32 = 10;
 /// How long a copy may stand still, and a host may be busy or away. A disk that answers at all copies some bytes in
 /// this time.
 const STILL: TimeDelta = TimeDelta::minutes(10);
+
+/// How often a guest is told to switch that does not. One that was started anew in that moment is told once more.
+const SWITCHES: u32 = 3;
 
 /// How exactly it is kept in the journal when bytes were copied last.
 const NOTED: TimeDelta = TimeDelta::seconds(30);
@@ -226,7 +230,20 @@ async fn later(
 }
 
 /// Has the server's record name the new volume, or the old one. The id is the same.
-async fn point(cx: &StepContext, state: &State, new: bool) -> Result<Changed, StepError> {
+async fn point(cx: &StepContext, state: &mut State, new: bool) -> Result<Changed, StepError> {
+    if new && !state.named {
+        state.named = true;
+        cx.save(state).await?;
+    }
+    let changed = name(cx, state, new).await?;
+    if !new && state.named && changed == Changed::Yes {
+        state.named = false;
+        cx.save(state).await?;
+    }
+    Ok(changed)
+}
+
+async fn name(cx: &StepContext, state: &State, new: bool) -> Result<Changed, StepError> {
     let (attachment, connection) = match new {
         true => (reserved(state)?.to_owned(), Some(reached(state)?.clone())),
         false => (
@@ -273,11 +290,26 @@ async fn switch(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, 
         Ok(Replaced::Switched) => has_new(cx, state).await,
         Ok(other) => {
             point(cx, state, false).await?;
-            Err(later(cx, state, Ok(other)).await?)
+            Err(not_switched(cx, state, other).await?)
         }
         // Whether the guest has it is not known: the new one holds all that the old one does.
         Err(trouble) => Err(later(cx, state, Err(trouble)).await?),
     }
+}
+
+/// The guest did not switch: tried again, a few times.
+async fn not_switched(
+    cx: &StepContext,
+    state: &mut State,
+    stands: Replaced,
+) -> Result<StepError, StepError> {
+    state.failed_switches += 1;
+    cx.save(state).await?;
+    if state.failed_switches < SWITCHES {
+        return later(cx, state, Ok(stands)).await;
+    }
+    let why = format!("the guest did not switch to the new volume, {SWITCHES} times");
+    Ok(Why::new(Kind::Hypervisor, why).into())
 }
 
 async fn has_new(cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
@@ -290,7 +322,7 @@ async fn has_new(cx: &StepContext, state: &mut State) -> Result<Next, StepError>
 enum Has {
     Old,
     New,
-    /// Its host counts as dead, and the server is being deleted: nobody waits for the host.
+    /// Its host counts as dead, and the server is being deleted: nobody waits for the host. Or the server is gone.
     Unknown,
 }
 
@@ -301,7 +333,7 @@ async fn has(
     wish: Replace,
 ) -> Result<(Has, Option<Server>), StepError> {
     let Some((server, answer)) = ask(env, cx, state, wish).await? else {
-        return Ok((Has::Old, None));
+        return Ok((Has::Unknown, None));
     };
     let going = server.task_state == Some(TaskState::Deleting);
     let has = match answer {
@@ -323,11 +355,13 @@ async fn keep(env: &Env, cx: &StepContext, state: &mut State) -> Result<(), Step
     }
     // An earlier command may still be on its way: from this answer on its host refuses it.
     let (before, server) = has(env, cx, state, Replace::Look).await?;
-    let named = |server: Server| {
-        let mut volumes = server.volumes.iter();
-        volumes.any(|one| Some(&one.attachment_id) == state.attachment_id.as_ref())
+    let names_new = match server {
+        Some(server) => {
+            let mut volumes = server.volumes.iter();
+            volumes.any(|one| Some(&one.attachment_id) == state.attachment_id.as_ref())
+        }
+        None => state.named,
     };
-    let names_new = server.is_some_and(named);
     match before {
         Has::New => return keeps_new(cx, state).await,
         // The host may have been told to switch. If it was not, the new one holds what both held when it was ready.

@@ -90,6 +90,8 @@ pub async fn swap(
             connection: None,
             copied: 0,
             copied_at: None,
+            named: false,
+            failed_switches: 0,
             switched: false,
         };
         let kind = (SWAP_VOLUME, SWAP_VOLUME_VERSION);
