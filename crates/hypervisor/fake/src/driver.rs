@@ -214,6 +214,7 @@ impl FakeDriver {
 
     async fn begin(&self, verb: Verb, latency_ms: u64) -> Result<()> {
         self.host.faults.count(verb)?;
+        self.host.faults.pass(verb).await;
         if latency_ms > 0 {
             tokio::time::sleep(Duration::from_millis(latency_ms)).await;
         }

@@ -2,12 +2,16 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use hypervisor::{DriverError, Result};
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::{FailCall, Faults};
+
+/// How often a call that stands still looks whether it may go on.
+const HOLD_LOOK: Duration = Duration::from_millis(5);
 
 /// Verbs that can be told to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -89,6 +93,7 @@ struct Plan {
     crash: Option<Regex>,
     crash_after_ms: u64,
     calls: Vec<FailCall>,
+    held: Vec<Verb>,
     counts: HashMap<Verb, u64>,
 }
 
@@ -117,6 +122,7 @@ impl FaultBox {
             crash: compile(&faults.crash_of)?,
             crash_after_ms: faults.crash_after_ms,
             calls: faults.fail_calls.clone(),
+            held: faults.hold_calls.clone(),
             counts: HashMap::new(),
         };
         *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = plan;
@@ -137,6 +143,17 @@ impl FaultBox {
             });
         }
         Ok(())
+    }
+
+    /// Returns when calls of this verb do not stand still any more.
+    pub async fn pass(&self, verb: Verb) {
+        let is_held = || {
+            let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+            plan.held.contains(&verb)
+        };
+        while is_held() {
+            tokio::time::sleep(HOLD_LOOK).await;
+        }
     }
 
     pub fn start_fails(&self, name: &str) -> bool {

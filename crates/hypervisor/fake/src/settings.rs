@@ -88,6 +88,9 @@ pub struct Faults {
     pub crash_after_ms: u64,
     /// Single calls that fail.
     pub fail_calls: Vec<FailCall>,
+    /// Calls of these verbs stand still for as long as they are named here, as on a host that looks dead, and go on
+    /// afterwards.
+    pub hold_calls: Vec<Verb>,
 }
 
 /// The `nth` call (from 1) of this verb fails as if the hypervisor did not answer.

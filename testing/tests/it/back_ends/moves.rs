@@ -1,5 +1,7 @@
 //! A volume moves to another back end while a server has it.
 
+mod trouble;
+
 use hypervisor_fake::Faults;
 
 use super::*;
@@ -15,7 +17,12 @@ struct Scene {
 
 impl Scene {
     async fn open() -> Self {
-        let cloud = TestCloud::with(TWO).await;
+        Self::with("").await
+    }
+
+    /// The same with more settings, which come first.
+    async fn with(settings: &str) -> Self {
+        let cloud = TestCloud::with(&format!("{settings}{TWO}")).await;
         let (admin, demo) = (cloud.admin().await, cloud.demo().await);
         type_of(&admin, "quick", "FLASH").await;
         type_of(&admin, "cheap", "slow").await;
