@@ -33,7 +33,7 @@ fn path(volume: &Volume) -> &Path {
     volume.source.file().expect("a file")
 }
 
-fn is_open(pid: u32, volume: &Volume) -> bool {
+pub fn is_open(pid: u32, volume: &Volume) -> bool {
     let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
     let links = fds
         .flatten()
@@ -42,15 +42,20 @@ fn is_open(pid: u32, volume: &Volume) -> bool {
 }
 
 /// Whether a volume holds a number.
-fn holds(volume: &Volume, number: u64) -> bool {
+pub fn holds(volume: &Volume, number: u64) -> bool {
+    is_in(path(volume), number)
+}
+
+/// Whether a file does.
+pub fn is_in(file: &Path, number: u64) -> bool {
     let mut bytes = [0; 8];
-    let file = std::fs::File::open(path(volume)).unwrap();
+    let file = std::fs::File::open(file).unwrap();
     file.read_exact_at(&mut bytes, number * 512).unwrap();
     bytes == *format!("{number:08}").as_bytes()
 }
 
 /// The last number that the guest said.
-async fn last(driver: &dyn Driver, id: &str) -> u64 {
+pub async fn last(driver: &dyn Driver, id: &str) -> u64 {
     let text = log(driver, id).await;
     let said = text.rsplit("wrote:").find_map(|rest| {
         let (number, _) = rest.split_once('.')?;
@@ -60,7 +65,7 @@ async fn last(driver: &dyn Driver, id: &str) -> u64 {
 }
 
 /// Waits until the guest wrote more.
-async fn writes_on(driver: &dyn Driver, id: &str) -> u64 {
+pub async fn writes_on(driver: &dyn Driver, id: &str) -> u64 {
     let (began, before) = (Instant::now(), last(driver, id).await);
     loop {
         let now = last(driver, id).await;
@@ -72,19 +77,19 @@ async fn writes_on(driver: &dyn Driver, id: &str) -> u64 {
     }
 }
 
-async fn pid(driver: &dyn Driver, id: &str) -> u32 {
+pub async fn pid(driver: &dyn Driver, id: &str) -> u32 {
     driver.inspect(id).await.unwrap().unwrap().pid.unwrap()
 }
 
 /// The volume with another one's file.
-fn moved(volume: &Volume, to: &Volume) -> Volume {
+pub fn moved(volume: &Volume, to: &Volume) -> Volume {
     Volume {
         source: to.source.clone(),
         ..volume.clone()
     }
 }
 
-async fn copied(driver: &dyn Driver, id: &str, new: &Volume) {
+pub async fn copied(driver: &dyn Driver, id: &str, new: &Volume) {
     let able = driver.replace_volume().unwrap();
     let began = Instant::now();
     loop {
@@ -99,14 +104,14 @@ async fn copied(driver: &dyn Driver, id: &str, new: &Volume) {
     }
 }
 
-async fn switched(driver: &dyn Driver, id: &str, new: &Volume) {
+pub async fn switched(driver: &dyn Driver, id: &str, new: &Volume) {
     let able = driver.replace_volume().unwrap();
     let done = able.switch_volume(id, DeviceCommand::first(1), new).await;
     assert_eq!(done.unwrap(), Replacing::Switched);
 }
 
 /// A guest that writes to its volume, after it wrote some.
-async fn writing(cloud: &Cloud, volume: &Volume) -> (QemuDriver, ServerSpec) {
+pub async fn writing(cloud: &Cloud, volume: &Volume) -> (QemuDriver, ServerSpec) {
     let driver = cloud.driver().await;
     let mut spec = demo_server("writer", WRITE);
     spec.volumes = vec![volume.clone()];
