@@ -101,14 +101,21 @@ async fn a_served_volume_that_took_a_place_grows_and_starts_as_any_other() {
     hotplug.resize_volume(id, &new.id).await.unwrap();
     let after = writes_on(&driver, id).await;
     assert!(is_in(&server.file, after));
+    // While it is being replaced it grows for nobody: which one the guest reads is not decided.
+    let able = driver.replace_volume().unwrap();
+    let first = DeviceCommand::first(1);
+    let back = moved(&volume, &cloud.volume(2));
+    copied(&driver, id, &back).await;
+    let busy = hotplug.resize_volume(id, &new.id).await;
+    assert!(matches!(busy, Err(DriverError::Busy { .. })), "{busy:?}");
+    let kept = able.keep_volume(id, first, &back).await;
+    assert_eq!(kept.unwrap(), Replacing::Idle);
     // A start gives it as the record says, and nothing of the earlier daemon stays.
     spec.volumes = vec![new.clone()];
     let stopped = driver.ensure_stopped(id, 1, hypervisor::StopHow::Hard);
     stopped.await.unwrap();
     assert_eq!(daemons(&cloud, id), Vec::<PathBuf>::new());
     driver.ensure_running(&spec).await.unwrap();
-    let able = driver.replace_volume().unwrap();
-    let first = DeviceCommand::first(1);
     let stands = able.look_at_copy(id, first, &new).await;
     assert_eq!(stands.unwrap(), Replacing::Switched);
     assert_eq!(daemons(&cloud, id).len(), 1);
