@@ -6,12 +6,20 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hypervisor::{Result, parse_id};
-
-use crate::volumes;
 
 /// Characters of a word, without the dot before it.
 const WORD: usize = 4;
+
+/// Name of the node that holds a volume, and the mark on its descriptor: from the volume's id, within the 31 characters
+/// that QEMU allows.
+pub(crate) fn node(volume_id: &str) -> String {
+    let digits: String = volume_id.chars().filter(|c| *c != '-').collect();
+    let number = u128::from_str_radix(&digits, 16).unwrap_or_default();
+    format!("vol-{}", URL_SAFE_NO_PAD.encode(number.to_be_bytes()))
+}
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,13 +41,13 @@ impl Slot {
         })
     }
 
-    /// That of a volume's node; none: the node is another one's, or a filter that QEMU puts above it.
+    /// That of a volume's node with this name; none: the node is another one's, or a filter that QEMU puts above it.
     ///
     /// # Errors
     /// `NotFound` when the id is no UUID.
-    pub fn of_node(volume_id: &str, node: &str) -> Result<Option<Self>> {
+    pub fn of_node(volume_id: &str, name: &str) -> Result<Option<Self>> {
         let mut slot = Self::first(volume_id)?;
-        let word = node.strip_prefix(&volumes::node(volume_id));
+        let word = name.strip_prefix(&node(volume_id));
         let Some(word) = word.filter(|word| is_word(word)) else {
             return Ok(None);
         };
@@ -61,7 +69,7 @@ impl Slot {
 
     /// The name of its node.
     pub fn node(&self) -> String {
-        format!("{}{}", volumes::node(&self.volume_id), self.word)
+        format!("{}{}", node(&self.volume_id), self.word)
     }
 }
 
@@ -71,7 +79,7 @@ impl fmt::Display for Slot {
     }
 }
 
-/// Nothing, or a dot and as many characters as [`volumes::twin`] writes.
+/// Nothing, or a dot and as many characters as [`crate::volumes::twin`] writes.
 fn is_word(word: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     word.is_empty()
@@ -86,6 +94,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::volumes;
 
     const ID: &str = "0d7b1a2c-6a3e-4f0e-9f41-000000000001";
 

@@ -15,6 +15,8 @@ use crate::limits;
 use crate::settings::QemuSettings;
 use crate::slot::Slot;
 
+pub(crate) use crate::slot::node;
+
 /// Number of the descriptor set of a server's first volume. Sets below belong to others.
 pub(crate) const FIRST_SET: u32 = 100;
 
@@ -71,14 +73,6 @@ pub(crate) fn file_id(volume: &Volume) -> Result<Option<FileId>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(refused(volume, format_args!("{}: {error}", path.display()))),
     }
-}
-
-/// Name of the node that holds a volume, and the mark on its descriptor: from the volume's id, within the 31 characters
-/// that QEMU allows.
-pub(crate) fn node(volume_id: &str) -> String {
-    let digits: String = volume_id.chars().filter(|c| *c != '-').collect();
-    let number = u128::from_str_radix(&digits, 16).unwrap_or_default();
-    format!("vol-{}", URL_SAFE_NO_PAD.encode(number.to_be_bytes()))
 }
 
 /// Name of the node that holds what takes the place of a volume: that of the volume, and a word made of the source and of
