@@ -102,9 +102,17 @@ impl Host {
         Ok(())
     }
 
-    /// Makes the daemons run of all volumes that the guest is started with.
+    /// Makes the daemons run of all volumes that the guest is started with, and no others: what a guest before this one left
+    /// would be taken for those of nodes that are files now.
     pub(super) async fn serve_all(&self, layout: &Layout, record: &Record) -> Result<()> {
-        for volume in served(record) {
+        let wanted = served(record);
+        for slot in slots(layout)? {
+            let name = slot.to_string();
+            if !wanted.iter().any(|volume| volume.id == name) {
+                self.unserve(layout, &slot).await?;
+            }
+        }
+        for volume in wanted {
             let slot = Slot::first(&volume.id)?;
             self.serve(layout, record, (&volume, &slot)).await?;
         }
