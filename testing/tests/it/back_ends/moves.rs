@@ -1,5 +1,6 @@
 //! A volume moves to another back end while a server has it.
 
+mod served;
 mod trouble;
 
 use hypervisor_fake::Faults;
@@ -17,12 +18,12 @@ struct Scene {
 
 impl Scene {
     async fn open() -> Self {
-        Self::with("").await
+        Self::with(TWO).await
     }
 
-    /// The same with more settings, which come first.
+    /// The same with these settings.
     async fn with(settings: &str) -> Self {
-        let cloud = TestCloud::with(&format!("{settings}{TWO}")).await;
+        let cloud = TestCloud::with(settings).await;
         let (admin, demo) = (cloud.admin().await, cloud.demo().await);
         type_of(&admin, "quick", "FLASH").await;
         type_of(&admin, "cheap", "slow").await;

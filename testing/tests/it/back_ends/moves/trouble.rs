@@ -15,7 +15,7 @@ const SWAP: &str = "swap_volume";
 
 impl Scene {
     async fn short() -> Self {
-        Self::with(SHORT).await
+        Self::with(&format!("{SHORT}{TWO}")).await
     }
 
     /// The host stands still in the middle of these calls.
