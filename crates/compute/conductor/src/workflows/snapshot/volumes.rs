@@ -203,9 +203,11 @@ async fn activate(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Nex
     Ok(Next::Go)
 }
 
-/// What it means for a step that the image service answered so.
+/// What it means for a step that the image service answered so. A conflict (409) passes: a call of an earlier run, which died,
+/// has the image still.
 fn refusal(error: ClientError) -> StepError {
-    match images::is_refusal(&error) {
+    let conflict = error.status() == Some(http::StatusCode::CONFLICT);
+    match images::is_refusal(&error) && !conflict {
         true => Why::new(Kind::Internal, error.message()).into(),
         false => images::away(error),
     }
@@ -213,4 +215,29 @@ fn refusal(error: ClientError) -> StepError {
 
 async fn settle(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     settle_whole(env, cx, state, &state.image).await
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::*;
+
+    fn answered(status: StatusCode) -> StepError {
+        refusal(ClientError::Refused {
+            service: "image",
+            status,
+            message: "no".to_owned(),
+        })
+    }
+
+    #[test]
+    fn an_image_that_an_earlier_run_still_has_is_waited_for_and_a_refusal_is_not() {
+        for passing in [StatusCode::CONFLICT, StatusCode::SERVICE_UNAVAILABLE] {
+            let error = answered(passing);
+            assert!(matches!(error, StepError::Retry { .. }), "{error:?}");
+        }
+        let error = answered(StatusCode::FORBIDDEN);
+        assert!(matches!(error, StepError::Fail(_)), "{error:?}");
+    }
 }
