@@ -170,7 +170,8 @@ async fn reopened(
         let what = format!("another one takes the place of volume {:.60}", volume.id);
         return Err(busy(layout.id(), what));
     };
-    let ended = storage_daemon::end(&layout.daemon(&slot), storage_daemon::Limits::default());
+    let folder = layout.daemon(&slot);
+    let ended = storage_daemon::end(&folder, storage_daemon::Limits::default());
     ended.await.map_err(|error| failed(&volume.id, error))?;
     let bytes = host.serve(layout, record, (volume, &slot)).await?;
     // A read makes it connect. What it read is shown to nobody.
