@@ -12,6 +12,11 @@ use super::{Grant, Login, Target, size_of};
 use crate::driver::Id;
 use crate::driver::suite::id;
 
+#[path = "../../tests/it/foreign.rs"]
+pub mod foreign;
+
+use foreign::{can, seen_size};
+
 /// The initiator as which the client logs in.
 pub const INITIATOR: &str = "iqn.2026-01.suite:client";
 
@@ -53,32 +58,6 @@ fn volume(folder: &Path) -> PathBuf {
     let file = OpenOptions::new().write(true).open(&path);
     file.and_then(|file| file.set_len(8 * MIB)).expect("grown");
     path
-}
-
-/// Whether a foreign client can do this to a source.
-pub fn can(source: &str, command: &str) -> bool {
-    let done = child::command("timeout")
-        .args(["20", "qemu-io", "-c", command, "--image-opts", source])
-        .output()
-        .expect("qemu-io runs");
-    done.status.success()
-}
-
-/// The size that a foreign client sees; none: it does not reach the volume.
-pub fn seen_size(source: &str) -> Option<u64> {
-    let done = child::command("timeout")
-        .args([
-            "20",
-            "qemu-img",
-            "info",
-            "--output=json",
-            "--image-opts",
-            source,
-        ])
-        .output()
-        .expect("qemu-img runs");
-    let told: Value = serde_json::from_slice(&done.stdout).ok()?;
-    told["virtual-size"].as_u64()
 }
 
 /// Runs all of it with a target that serves nothing yet, a folder for files, and ports that are free.

@@ -9,13 +9,6 @@ use workflow::testing::found;
 
 use crate::{ADMIN, ALICE, Cinder, READER};
 
-impl Cinder {
-    async fn act(&self, token: &str, volume: &str, body: Value) -> crate::Answer {
-        self.post(token, &format!("/volumes/{volume}/action"), body)
-            .await
-    }
-}
-
 /// Remembers events; refuses the first.
 #[derive(Default)]
 struct Compute(Mutex<Vec<String>>);

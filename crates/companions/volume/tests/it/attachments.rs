@@ -235,10 +235,7 @@ async fn a_read_only_volume_is_attached_read_only() {
     let cinder = Cinder::start().await;
     let volume = cinder.volume(ALICE, json!({})).await;
     let flag = json!({"os-update_readonly_flag": {"readonly": true}});
-    cinder
-        .post(ALICE, &format!("/volumes/{volume}/action"), flag)
-        .await
-        .is(202);
+    cinder.act(ALICE, &volume, flag).await.is(202);
     assert_eq!(
         cinder.show(ALICE, &volume).await["metadata"]["readonly"],
         "True"
@@ -337,8 +334,7 @@ async fn what_gets_other_bytes_is_not_attached() {
                 json!({"os-initialize_connection": {"connector": {"host": "here"}}}),
                 json!({"os-attach": {"instance_uuid": SERVER, "mountpoint": "/dev/vdb"}}),
             ] {
-                let at = format!("/volumes/{volume}/action");
-                cinder.post(ALICE, &at, action).await.is(409);
+                cinder.act(ALICE, &volume, action).await.is(409);
             }
             assert_eq!(cinder.status(&volume).await, status);
         }
@@ -369,8 +365,7 @@ async fn what_a_server_has_is_neither_written_nor_given_away_whatever_its_status
         let why = "Invalid volume: Volume to be restored to must be available";
         assert_eq!(said, why);
         let revert = json!({"revert": {"snapshot_id": snapshot}});
-        let path = format!("/volumes/{volume}/action");
-        let said = cinder.post(ALICE, &path, revert).await.is(409).says();
+        let said = cinder.act(ALICE, &volume, revert).await.is(409).says();
         assert!(
             said.ends_with("Volume's status must be 'available'."),
             "{said}"

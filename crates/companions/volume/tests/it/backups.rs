@@ -148,8 +148,7 @@ async fn an_incremental_backup_holds_what_changed_and_keeps_its_parents() {
             .await
             .is(400);
         for at in [2, 1, 0] {
-            cinder.delete(ALICE, &path(at)).await.is(202);
-            cinder.is_gone(&path(at)).await;
+            cinder.removes(ALICE, &path(at)).await;
         }
         cinder.is_clean().await;
     }
@@ -164,10 +163,7 @@ async fn of_a_snapshot_and_of_a_volume_in_use() {
         let snapshot = cinder.snapshot(ALICE, &volume, json!({})).await;
         cinder.write(&volume, b"now!");
         let attach = json!({"os-attach": {"mountpoint": "/dev/vdb", "host_name": "h"}});
-        cinder
-            .post(ALICE, &format!("/volumes/{volume}/action"), attach)
-            .await
-            .is(202);
+        cinder.act(ALICE, &volume, attach).await.is(202);
         let plain = json!({"backup": {"volume_id": volume}});
         let refused = cinder.post(ALICE, "/backups", plain).await.is(400).says();
         assert!(refused.contains("must use the force flag"), "{refused}");
@@ -343,8 +339,7 @@ async fn statuses_are_reset_and_records_are_moved() {
                 .as_str()
                 .is_some_and(|why| why.contains("is not there"))
         );
-        cinder.delete(ADMIN, &path).await.is(202);
-        cinder.is_gone(&path).await;
+        cinder.removes(ADMIN, &path).await;
         std::fs::rename(&away, &back).expect("moved back");
         let mut older = record.clone();
         older["backup-record"]["backup_service"] = json!("kilonova.backup.file");
@@ -487,11 +482,7 @@ async fn a_record_is_imported_under_another_id_and_either_backup_goes_without_th
         );
         cinder.is_clean().await;
 
-        cinder
-            .delete(ALICE, &format!("/backups/{part}"))
-            .await
-            .is(202);
-        cinder.is_gone(&format!("/backups/{part}")).await;
+        cinder.removes(ALICE, &format!("/backups/{part}")).await;
         let refused = cinder.delete(ALICE, &format!("/backups/{whole}")).await;
         refused.is(400);
         let body = json!({"restore": {}});
@@ -501,8 +492,7 @@ async fn a_record_is_imported_under_another_id_and_either_backup_goes_without_th
         cinder.becomes(made, "available").await;
         assert_eq!(&cinder.read(made), b"now!");
         cinder.reaches(&path, "backup", "available").await;
-        cinder.delete(ADMIN, &path).await.is(202);
-        cinder.is_gone(&path).await;
+        cinder.removes(ADMIN, &path).await;
 
         // Files that are not there, and a name that leads elsewhere.
         let lost = import(under(&record, other, Some(&part)))
@@ -512,8 +502,7 @@ async fn a_record_is_imported_under_another_id_and_either_backup_goes_without_th
         assert_eq!(lost["backup"]["id"], other);
         let lost = cinder.get(ADMIN, &path).await.json()["backup"].clone();
         assert_eq!(lost["status"], "error");
-        cinder.delete(ADMIN, &path).await.is(202);
-        cinder.is_gone(&path).await;
+        cinder.removes(ADMIN, &path).await;
         for files in ["../volumes", "", "no id"] {
             import(under(&record, other, Some(files))).await.is(400);
         }

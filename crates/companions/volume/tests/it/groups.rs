@@ -297,8 +297,7 @@ async fn a_snapshot_of_a_group_becomes_a_group() {
             cinder.is_gone(&format!("/groups/{id}")).await;
         }
         from(json!({"name": "n"})).await.is(400);
-        cinder.delete(ALICE, &path).await.is(202);
-        cinder.is_gone(&path).await;
+        cinder.removes(ALICE, &path).await;
         cinder.get(ADMIN, &one).await.is(404);
         cinder.is_clean().await;
     }
@@ -384,8 +383,7 @@ async fn a_volume_of_a_group_does_not_go_to_another_project() {
         let said = offer().await.is(400).says();
         assert!(said.ends_with("part of a group snapshot"), "{said}");
         let path = format!("/group_snapshots/{snapshot}");
-        cinder.delete(ALICE, &path).await.is(202);
-        cinder.is_gone(&path).await;
+        cinder.removes(ALICE, &path).await;
         let made = offer().await.is(202).json()["transfer"].clone();
         // It was offered by a program that did not look.
         let back = format!("UPDATE volumes SET group_id = '{group}' WHERE id = '{member}'");
@@ -428,8 +426,7 @@ async fn who_has_a_group_does_not_touch_what_is_of_others_in_it() {
         from(json!({"group_snapshot_id": snapshot})).await.is(400);
         let mended = format!("UPDATE snapshots SET project_id = 'a11ce' WHERE volume_id = '{own}'");
         cinder.change(&mended).await;
-        cinder.delete(ALICE, &path).await.is(202);
-        cinder.is_gone(&path).await;
+        cinder.removes(ALICE, &path).await;
         let strange = format!("UPDATE volumes SET group_id = '{group}' WHERE id = '{other}'");
         cinder.change(&strange).await;
         let wish = json!({"group_snapshot": {"group_id": group}});
@@ -476,8 +473,7 @@ async fn a_snapshot_of_a_group_stays_while_a_part_of_it_is_used() {
             assert!(said.ends_with(&format!("is {busy}.")), "{said}");
         }
         status("error_deleting").await;
-        cinder.delete(ALICE, &path).await.is(202);
-        cinder.is_gone(&path).await;
+        cinder.removes(ALICE, &path).await;
         cinder.is_clean().await;
     }
 }

@@ -156,10 +156,7 @@ async fn a_volume_that_goes_by_force_while_it_is_made_leaves_nothing() {
         let id = made["id"].as_str().expect("an id");
         gate.asked.notified().await;
         let force = json!({"os-force_delete": {}});
-        cinder
-            .post(ADMIN, &format!("/volumes/{id}/action"), force)
-            .await
-            .is(202);
+        cinder.act(ADMIN, id, force).await.is(202);
         cinder.is_gone(&format!("/volumes/{id}")).await;
         gate.open.add_permits(1);
         cinder.rests(id).await;

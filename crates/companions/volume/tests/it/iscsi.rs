@@ -9,7 +9,7 @@ use volume::{Helper, Tgt};
 use workflow::testing::found;
 
 use crate::attachments::SERVER;
-use crate::foreign::{self, can, seen_size};
+use crate::foreign::{by_iscsi, can, has_tgtd, seen_size};
 use crate::images::{glance, with_glance};
 use crate::{ALICE, Cinder, SERVICE};
 
@@ -49,11 +49,7 @@ impl Stage {
 
 /// None where this machine lacks something; says what.
 async fn stage() -> Option<Stage> {
-    if !foreign::has(&["tgtd", "tgtadm", "qemu-img", "qemu-io"]) {
-        return None;
-    }
-    if !nix::unistd::geteuid().is_root() {
-        skips::skip("tgtd runs as root alone");
+    if !has_tgtd() {
         return None;
     }
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
@@ -77,18 +73,7 @@ async fn stage() -> Option<Stage> {
 }
 
 fn source(info: &Value) -> String {
-    assert_eq!(info["driver_volume_type"], "iscsi", "{info}");
-    let data = &info["data"];
-    let text = |name: &str| data[name].as_str().expect("a text").to_owned();
-    format!(
-        "driver=raw,file.driver=iscsi,file.transport=tcp,file.portal={},file.target={},file.lun={},\
-         file.user={},file.password={},file.initiator-name={INITIATOR}",
-        text("target_portal"),
-        text("target_iqn"),
-        data["target_lun"],
-        text("auth_username"),
-        text("auth_password"),
-    )
+    by_iscsi(info, INITIATOR, None)
 }
 
 #[tokio::test]
@@ -195,8 +180,7 @@ async fn what_dies_is_served_again_and_what_grows_is_seen() {
     let source = source(&info);
     assert_eq!(seen_size(&source), Some(1 << 30));
     let extend = json!({"os-extend": {"new_size": 2}});
-    let path = format!("/volumes/{volume}/action");
-    cinder.post(ALICE, &path, extend).await.is(202);
+    cinder.act(ALICE, &volume, extend).await.is(202);
     cinder.becomes(&volume, "in-use").await;
     assert_eq!(seen_size(&source), Some(2 << 30));
     let tgtd = stage.tgtd().expect("it runs");

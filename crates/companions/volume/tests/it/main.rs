@@ -222,6 +222,18 @@ impl Cinder {
         self.ask(token, Method::DELETE, path, None).await
     }
 
+    /// An action of a volume.
+    pub async fn act(&self, token: &str, volume: &str, action: Value) -> Answer {
+        let path = format!("/volumes/{volume}/action");
+        self.post(token, &path, action).await
+    }
+
+    /// Deletes something, and waits until it is gone.
+    pub async fn removes(&self, token: &str, path: &str) {
+        self.delete(token, path).await.is(202);
+        self.is_gone(path).await;
+    }
+
     /// A new volume, which may not be there yet.
     pub async fn begin(&self, token: &str, more: Value) -> Value {
         let mut body = json!({"size": 1});
@@ -296,8 +308,7 @@ impl Cinder {
     /// An administrator gives a volume a status.
     pub async fn reset(&self, volume: &str, status: &str) {
         let body = json!({"os-reset_status": {"status": status}});
-        let path = format!("/volumes/{volume}/action");
-        self.post(ADMIN, &path, body).await.is(202);
+        self.act(ADMIN, volume, body).await.is(202);
     }
 
     /// Nothing leaked and nothing lost.

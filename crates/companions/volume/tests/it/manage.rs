@@ -89,11 +89,7 @@ async fn a_file_becomes_a_volume_and_is_let_go() {
             .json();
         let lost = made["volume"]["id"].as_str().expect("an id").to_owned();
         cinder.becomes(&lost, "error").await;
-        cinder
-            .delete(ADMIN, &format!("/volumes/{lost}"))
-            .await
-            .is(202);
-        cinder.is_gone(&format!("/volumes/{lost}")).await;
+        cinder.removes(ADMIN, &format!("/volumes/{lost}")).await;
         let action = format!("/volumes/{id}/action");
         let unmanage = json!({"os-unmanage": {}});
         cinder.post(ALICE, &action, unmanage.clone()).await.is(404);
@@ -281,11 +277,7 @@ async fn one_of_those_who_ask_for_a_file_at_once_gets_it() {
                     Some("available") => there += 1,
                     other => assert_eq!(other, Some("error")),
                 }
-                cinder
-                    .delete(ADMIN, &format!("/volumes/{id}"))
-                    .await
-                    .is(202);
-                cinder.is_gone(&format!("/volumes/{id}")).await;
+                cinder.removes(ADMIN, &format!("/volumes/{id}")).await;
             }
             assert_eq!(there, 1);
             assert_eq!(cinder.beside(), Vec::<String>::new());

@@ -69,11 +69,6 @@ impl Cinder {
         folder.join(id).join("disk.raw")
     }
 
-    pub async fn do_to(&self, token: &str, id: &str, action: Value) -> Answer {
-        self.post(token, &format!("/volumes/{id}/action"), action)
-            .await
-    }
-
     /// Waits for the end of a move.
     async fn moved(&self, id: &str, how: &str) -> Value {
         let path = format!("/volumes/{id}");
@@ -201,7 +196,7 @@ async fn back_ends_are_switched_off_one_by_one() {
     done.is(200);
     let other = cinder.volume(ALICE, json!({})).await;
     assert_eq!(cinder.pool_of(&other).await, SLOW);
-    cinder.do_to(ADMIN, &other, to("here@fast")).await.is(400);
+    cinder.act(ADMIN, &other, to("here@fast")).await.is(400);
     cinder
         .put(ADMIN, "/os-services/enable", which)
         .await
@@ -214,7 +209,7 @@ async fn back_ends_are_switched_off_one_by_one() {
     let volume = cinder.volume(ALICE, json!({})).await;
     assert_eq!(cinder.pool_of(&volume).await, FAST);
     // It is up and takes nothing new: the work finds that out.
-    cinder.do_to(ADMIN, &volume, to("here@slow")).await.is(202);
+    cinder.act(ADMIN, &volume, to("here@slow")).await.is(202);
     cinder.moved(&volume, "error").await;
     assert_eq!(cinder.pool_of(&volume).await, FAST);
     cinder.put(ADMIN, "/os-services/thaw", slow).await.is(200);
@@ -230,9 +225,9 @@ async fn a_volume_moves_to_another_back_end() {
             _ => (1, FAST),
         };
         write(&cinder.lies(from, &id), b"mine");
-        cinder.do_to(ALICE, &id, to(other)).await.is(403);
+        cinder.act(ALICE, &id, to(other)).await.is(403);
         let locked = json!({"os-migrate_volume": {"host": other, "lock_volume": true, "force_host_copy": true}});
-        cinder.do_to(ADMIN, &id, locked).await.is(202);
+        cinder.act(ADMIN, &id, locked).await.is(202);
         let moved = cinder.moved(&id, "success").await;
         assert_eq!(moved["status"], "available");
         assert_eq!(moved["os-vol-mig-status-attr:migstat"], "success");
@@ -262,25 +257,21 @@ async fn a_volume_moves_to_another_back_end() {
         }
         // It is a volume as any other.
         cinder
-            .do_to(ALICE, &id, json!({"os-extend": {"new_size": 2}}))
+            .act(ALICE, &id, json!({"os-extend": {"new_size": 2}}))
             .await
             .is(202);
         cinder.becomes(&id, "available").await;
         let back = other.split('#').next().unwrap_or_default();
-        cinder.do_to(ADMIN, &id, to(back)).await.is(400);
+        cinder.act(ADMIN, &id, to(back)).await.is(400);
         let home = if from == 0 { "here@fast" } else { "here@slow" };
-        cinder.do_to(ADMIN, &id, to(home)).await.is(202);
+        cinder.act(ADMIN, &id, to(home)).await.is(202);
         until(|| async { cinder.pool_of(&id).await.starts_with(home) }).await;
         cinder.moved(&id, "success").await;
         assert_eq!(read(&cinder.lies(from, &id)), *b"mine");
         let length = cinder.lies(from, &id).metadata().expect("a size").len();
         assert_eq!(length, 2 << 30);
         cinder.is_clean().await;
-        cinder
-            .delete(ALICE, &format!("/volumes/{id}"))
-            .await
-            .is(202);
-        cinder.is_gone(&format!("/volumes/{id}")).await;
+        cinder.removes(ALICE, &format!("/volumes/{id}")).await;
         cinder.is_clean().await;
     }
 }
@@ -291,13 +282,10 @@ async fn a_volume_begins_to_move_once() {
         let id = cinder.of_type("quick").await;
         let general = json!({"volume_type": {"name": "any"}});
         cinder.post(ADMIN, "/types", general).await.is(200);
-        cinder
-            .do_to(ALICE, &id, retype("any", "never"))
-            .await
-            .is(202);
+        cinder.act(ALICE, &id, retype("any", "never")).await.is(202);
         let (one, other) = tokio::join!(
-            cinder.do_to(ADMIN, &id, to(SLOW)),
-            cinder.do_to(ADMIN, &id, to(SLOW))
+            cinder.act(ADMIN, &id, to(SLOW)),
+            cinder.act(ADMIN, &id, to(SLOW))
         );
         let mut said = [one.status.as_u16(), other.status.as_u16()];
         said.sort_unstable();
@@ -313,7 +301,7 @@ async fn a_volume_moves_for_its_new_type() {
     for cinder in Cinder::pairs().await {
         let id = cinder.of_type("quick").await;
         write(&cinder.lies(0, &id), b"mine");
-        let said = cinder.do_to(ALICE, &id, retype("cheap", "never")).await;
+        let said = cinder.act(ALICE, &id, retype("cheap", "never")).await;
         assert!(said.is(400).says().contains("may not migrate"));
         let limits = json!({"quota_set": {"volumes_cheap": 0}});
         cinder
@@ -321,14 +309,14 @@ async fn a_volume_moves_for_its_new_type() {
             .await
             .is(200);
         let on_demand = || retype("cheap", "on-demand");
-        cinder.do_to(ALICE, &id, on_demand()).await.is(413);
+        cinder.act(ALICE, &id, on_demand()).await.is(413);
         let limits = json!({"quota_set": {"volumes_cheap": 1}});
         cinder
             .put(ADMIN, "/os-quota-sets/a11ce", limits)
             .await
             .is(200);
-        cinder.do_to(BOB, &id, on_demand()).await.is(404);
-        cinder.do_to(ALICE, &id, on_demand()).await.is(202);
+        cinder.act(BOB, &id, on_demand()).await.is(404);
+        cinder.act(ALICE, &id, on_demand()).await.is(202);
         let moved = cinder.moved(&id, "success").await;
         assert_eq!(moved["volume_type"], "cheap");
         assert_eq!(moved["status"], "available");
@@ -338,7 +326,7 @@ async fn a_volume_moves_for_its_new_type() {
         // The quota of the type is used up.
         let more = json!({"volume": {"size": 1, "volume_type": "cheap"}});
         cinder.post(ALICE, "/volumes", more).await.is(413);
-        cinder.do_to(ALICE, &id, on_demand()).await.is(400);
+        cinder.act(ALICE, &id, on_demand()).await.is(400);
         cinder.is_clean().await;
     }
 }
@@ -347,17 +335,14 @@ async fn a_volume_moves_for_its_new_type() {
 async fn what_cannot_move_is_refused() {
     for cinder in Cinder::pairs().await {
         let id = cinder.of_type("quick").await;
-        cinder.do_to(ADMIN, &id, to("here@none")).await.is(400);
-        cinder
-            .do_to(ADMIN, &id, to("here@slow#other"))
-            .await
-            .is(400);
+        cinder.act(ADMIN, &id, to("here@none")).await.is(400);
+        cinder.act(ADMIN, &id, to("here@slow#other")).await.is(400);
         let completion = json!({"os-migrate_volume_completion": {"new_volume": id}});
-        cinder.do_to(ALICE, &id, completion.clone()).await.is(403);
-        let said = cinder.do_to(ADMIN, &id, completion).await.is(400).says();
+        cinder.act(ALICE, &id, completion.clone()).await.is(403);
+        let said = cinder.act(ADMIN, &id, completion).await.is(400).says();
         assert_eq!(said, "Invalid volume: Source volume not mid-migration.");
         // Its type does not fit there.
-        cinder.do_to(ADMIN, &id, to(SLOW)).await.is(202);
+        cinder.act(ADMIN, &id, to(SLOW)).await.is(202);
         let stays = cinder.moved(&id, "error").await;
         assert_eq!(stays["os-vol-host-attr:host"], FAST);
         assert_eq!(stays["status"], "available");
@@ -370,7 +355,7 @@ async fn what_cannot_move_is_refused() {
             .is(200)
             .json();
         let attachment = made["attachment"]["id"].as_str().expect("an id").to_owned();
-        cinder.do_to(ADMIN, &id, to(SLOW)).await.is(400);
+        cinder.act(ADMIN, &id, to(SLOW)).await.is(400);
         let path = format!("/attachments/{attachment}/action");
         cinder
             .post(ALICE, &path, json!({"os-complete": {}}))
@@ -378,7 +363,7 @@ async fn what_cannot_move_is_refused() {
             .is(204);
         // Nobody is there who would replace it.
         cinder
-            .do_to(ADMIN, &id, retype("cheap", "on-demand"))
+            .act(ADMIN, &id, retype("cheap", "on-demand"))
             .await
             .is(202);
         let stays = cinder.moved(&id, "error").await;
@@ -391,9 +376,9 @@ async fn what_cannot_move_is_refused() {
         let other = cinder.of_type("quick").await;
         let body = json!({"snapshot": {"volume_id": other}});
         cinder.post(ALICE, "/snapshots", body).await.is(202);
-        cinder.do_to(ADMIN, &other, to(SLOW)).await.is(400);
+        cinder.act(ADMIN, &other, to(SLOW)).await.is(400);
         cinder
-            .do_to(ALICE, &other, retype("cheap", "on-demand"))
+            .act(ALICE, &other, retype("cheap", "on-demand"))
             .await
             .is(400);
     }
@@ -442,7 +427,7 @@ impl Cinder {
     /// Says how the replacing of a volume ended.
     async fn completes(&self, volume: &str, new: &str, failed: bool) -> Answer {
         let said = json!({"os-migrate_volume_completion": {"new_volume": new, "error": failed}});
-        self.do_to(SERVICE, volume, said).await
+        self.act(SERVICE, volume, said).await
     }
 
     /// The volume that compute is asked to put in the place of another one.
@@ -467,7 +452,7 @@ async fn a_volume_of_a_server_moves_as_compute_replaces_it() {
         write(&cinder.lies(0, &id), b"mine");
         let old = cinder.has_attached(&id, SERVER).await;
         cinder
-            .do_to(ALICE, &id, retype("cheap", "on-demand"))
+            .act(ALICE, &id, retype("cheap", "on-demand"))
             .await
             .is(202);
         let twin = cinder.twin(&compute, &id).await;
@@ -498,7 +483,7 @@ async fn a_volume_of_a_server_moves_as_compute_replaces_it() {
             json!({"os-extend": {"new_size": 2}}),
             json!({"os-begin_detaching": null}),
         ] {
-            cinder.do_to(ADMIN, &id, action).await.is(400);
+            cinder.act(ADMIN, &id, action).await.is(400);
         }
         cinder.completes(&id, &twin, false).await.is(400);
         cinder.completes(&twin, &id, false).await.is(403);
@@ -542,7 +527,7 @@ async fn a_volume_that_compute_does_not_replace_stays() {
         };
         let old = cinder.has_attached(&id, SERVER).await;
         let locked = json!({"os-migrate_volume": {"host": other, "lock_volume": true}});
-        cinder.do_to(ADMIN, &id, locked).await.is(202);
+        cinder.act(ADMIN, &id, locked).await.is(202);
         let twin = cinder.twin(&compute, &id).await;
         assert_eq!(cinder.show(ALICE, &id).await["status"], "in-use");
         // It fails after the new one was attached: that comes back first.
@@ -554,13 +539,13 @@ async fn a_volume_that_compute_does_not_replace_stays() {
         let detach = json!({"os-force_detach": {"attachment_id": attachment["id"]}});
         for volume in [&id, &twin] {
             for action in [&forget, &detach] {
-                let said = cinder.do_to(ADMIN, volume, action.clone()).await;
+                let said = cinder.act(ADMIN, volume, action.clone()).await;
                 let why = said.is(400).says();
                 assert!(why.contains("swap_volume"), "{why}");
             }
         }
         let said = json!({"os-migrate_volume_completion": {"new_volume": twin, "error": true}});
-        let why = cinder.do_to(ADMIN, &id, said).await.is(400).says();
+        let why = cinder.act(ADMIN, &id, said).await.is(400).says();
         assert!(why.contains("swap_volume"), "{why}");
         cinder.delete(SERVICE, &path).await.is(200);
         compute.1.store(true, Ordering::SeqCst);
@@ -584,14 +569,14 @@ async fn a_full_back_end_gets_nothing() {
     .await;
     let id = cinder.volume(ALICE, json!({})).await;
     assert_eq!(cinder.pool_of(&id).await, FAST);
-    cinder.do_to(ADMIN, &id, to(SLOW)).await.is(202);
+    cinder.act(ADMIN, &id, to(SLOW)).await.is(202);
     let stays = cinder.moved(&id, "error").await;
     assert_eq!(stays["os-vol-host-attr:host"], FAST);
     assert!(!cinder.lies(1, &id).exists());
     let specs = json!({"volume_backend_name": "slow"});
     let kind = json!({"volume_type": {"name": "cheap", "extra_specs": specs}});
     cinder.post(ADMIN, "/types", kind).await.is(200);
-    let said = cinder.do_to(ALICE, &id, retype("cheap", "on-demand")).await;
+    let said = cinder.act(ALICE, &id, retype("cheap", "on-demand")).await;
     assert!(said.is(400).says().contains("CapacityFilter"));
     cinder.is_clean().await;
 }
@@ -639,7 +624,7 @@ async fn a_back_end_that_is_no_longer_listed_is_told() {
             .any(|one| one.contains("enabled_backends does not list")),
         "{said:?}"
     );
-    next.do_to(ADMIN, &id, to(if left == 1 { SLOW } else { FAST }))
+    next.act(ADMIN, &id, to(if left == 1 { SLOW } else { FAST }))
         .await
         .is(503);
 }

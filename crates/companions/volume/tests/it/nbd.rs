@@ -10,27 +10,26 @@ use volume::{Helper, Nbd, Settings};
 use workflow::testing::found;
 
 use crate::attachments::SERVER;
-use crate::foreign::{self, can, seen_size};
+use crate::foreign::{by_nbd, can, has_nbd, seen_size};
 use crate::{ADMIN, ALICE, Answer, BOB, Cinder, SERVICE};
-
-/// Whether this machine has what the tests need; says what it lacks.
-fn is_able() -> bool {
-    foreign::has(&["qemu-storage-daemon", "qemu-img", "qemu-io"])
-}
 
 fn served(settings: &mut Settings) {
     settings.helper = Helper::Nbd(Nbd::default());
 }
 
-/// What QEMU opens.
-pub fn url(info: &Value) -> String {
-    assert_eq!(info["driver_volume_type"], "nbd", "{info}");
-    let data = &info["data"];
-    let export = data["export"].as_str().expect("a name");
-    format!(
-        "driver=raw,file.driver=nbd,file.host=127.0.0.1,file.port={},file.export={export}",
-        data["port"]
-    )
+/// A service on SQLite that serves by NBD; none where this machine lacks something.
+async fn serving() -> Option<Cinder> {
+    match has_nbd() {
+        true => Some(Cinder::on(sql::testing::sqlite().await, served).await),
+        false => None,
+    }
+}
+
+/// The same with a volume.
+async fn stage() -> Option<(Cinder, String)> {
+    let cinder = serving().await?;
+    let volume = cinder.volume(ALICE, json!({})).await;
+    Some((cinder, volume))
 }
 
 impl Cinder {
@@ -45,6 +44,12 @@ impl Cinder {
     pub async fn detached(&self, attachment: &str) {
         let path = format!("/attachments/{attachment}");
         self.delete(SERVICE, &path).await.is(200);
+    }
+
+    /// A host asks for the volume without an attachment.
+    async fn connects(&self, volume: &str) -> Answer {
+        let asked = json!({"os-initialize_connection": {"connector": {"host": "there"}}});
+        self.act(ALICE, volume, asked).await
     }
 
     fn daemon(&self, attachment: &str) -> Option<Pid> {
@@ -77,16 +82,11 @@ impl Cinder {
         });
         texts.collect()
     }
-
-    async fn old(&self, volume: &str, action: Value) -> Answer {
-        self.post(ALICE, &format!("/volumes/{volume}/action"), action)
-            .await
-    }
 }
 
 #[tokio::test]
 async fn an_attachment_is_served_and_opens_nothing_once_it_ended() {
-    if !is_able() {
+    if !has_nbd() {
         return;
     }
     for db in sql::testing::engines().await {
@@ -94,7 +94,7 @@ async fn an_attachment_is_served_and_opens_nothing_once_it_ended() {
         let volume = cinder.volume(ALICE, json!({})).await;
         cinder.write(&volume, b"then");
         let (id, info) = cinder.served_to(&volume, SERVER).await;
-        let first = url(&info);
+        let first = by_nbd(&info);
         let data = &info["data"];
         assert_eq!(
             (&data["access_mode"], &data["encrypted"], &data["qos_specs"]),
@@ -122,24 +122,19 @@ async fn an_attachment_is_served_and_opens_nothing_once_it_ended() {
         cinder
             .shows(&path, "snapshot", ("status", "available"))
             .await;
-        cinder.delete(ALICE, &path).await.is(202);
-        cinder.is_gone(&path).await;
+        cinder.removes(ALICE, &path).await;
         cinder.is_clean().await;
 
         cinder.detached(&id).await;
         assert!(!can(&first, "read 0 1"), "what ended opens nothing");
         assert_eq!(cinder.daemon(&id), None);
         let (again, info) = cinder.served_to(&volume, SERVER).await;
-        let second = url(&info);
+        let second = by_nbd(&info);
         assert_ne!(info["data"]["export"], data["export"]);
         assert!(can(&second, "read -P 0x5a 0 4k"));
         assert!(!can(&first, "read 0 1"), "what ended stays closed");
         cinder.detached(&again).await;
-        cinder
-            .delete(ALICE, &format!("/volumes/{volume}"))
-            .await
-            .is(202);
-        cinder.is_gone(&format!("/volumes/{volume}")).await;
+        cinder.removes(ALICE, &format!("/volumes/{volume}")).await;
         assert_eq!(cinder.exports().await, 0);
         cinder.is_clean().await;
     }
@@ -147,13 +142,11 @@ async fn an_attachment_is_served_and_opens_nothing_once_it_ended() {
 
 #[tokio::test]
 async fn what_dies_is_served_again_at_the_same_place() {
-    if !is_able() {
+    let Some((cinder, volume)) = stage().await else {
         return;
-    }
-    let cinder = Cinder::on(sql::testing::sqlite().await, served).await;
-    let volume = cinder.volume(ALICE, json!({})).await;
+    };
     let (id, info) = cinder.served_to(&volume, SERVER).await;
-    let url = url(&info);
+    let url = by_nbd(&info);
     let pid = cinder.daemon(&id).expect("a daemon");
     kill(pid, Signal::SIGKILL).expect("killed");
     let is_served = || async {
@@ -173,17 +166,13 @@ async fn what_dies_is_served_again_at_the_same_place() {
 
 #[tokio::test]
 async fn the_audit_names_what_died_and_what_lost_its_row() {
-    if !is_able() {
+    let Some((mut cinder, one)) = stage().await else {
         return;
-    }
-    let mut cinder = Cinder::on(sql::testing::sqlite().await, served).await;
-    let (one, other) = (
-        cinder.volume(ALICE, json!({})).await,
-        cinder.volume(ALICE, json!({})).await,
-    );
+    };
+    let other = cinder.volume(ALICE, json!({})).await;
     let (id, _) = cinder.served_to(&one, SERVER).await;
     let (lost, info) = cinder.served_to(&other, SERVER).await;
-    let reached = url(&info);
+    let reached = by_nbd(&info);
     cinder.is_clean().await;
     // Nobody looks after exports from now on.
     cinder.stop.cancel();
@@ -211,11 +200,9 @@ async fn the_audit_names_what_died_and_what_lost_its_row() {
 
 #[tokio::test]
 async fn what_nobody_needs_is_ended() {
-    if !is_able() {
+    let Some((cinder, volume)) = stage().await else {
         return;
-    }
-    let cinder = Cinder::on(sql::testing::sqlite().await, served).await;
-    let volume = cinder.volume(ALICE, json!({})).await;
+    };
     let ends = |url: String| async move {
         found(|| async {
             match can(&url, "read 0 1") {
@@ -230,14 +217,14 @@ async fn what_nobody_needs_is_ended() {
     cinder
         .change(&format!("DELETE FROM exports WHERE id = '{id}'"))
         .await;
-    ends(url(&info)).await;
+    ends(by_nbd(&info)).await;
     cinder.detached(&id).await;
     // Its attachment went, and a crash kept the row.
     let (id, info) = cinder.served_to(&volume, SERVER).await;
     cinder
         .change(&format!("DELETE FROM attachments WHERE id = '{id}'"))
         .await;
-    ends(url(&info)).await;
+    ends(by_nbd(&info)).await;
     found(|| async {
         match cinder.exports().await {
             0 => Ok(()),
@@ -250,16 +237,14 @@ async fn what_nobody_needs_is_ended() {
 
 #[tokio::test]
 async fn a_volume_in_use_becomes_larger_for_its_hosts() {
-    if !is_able() {
+    let Some((cinder, volume)) = stage().await else {
         return;
-    }
-    let cinder = Cinder::on(sql::testing::sqlite().await, served).await;
-    let volume = cinder.volume(ALICE, json!({})).await;
+    };
     let (id, info) = cinder.served_to(&volume, SERVER).await;
-    let url = url(&info);
+    let url = by_nbd(&info);
     assert_eq!(seen_size(&url), Some(1 << 30));
     let extend = json!({"os-extend": {"new_size": 2}});
-    cinder.old(&volume, extend).await.is(202);
+    cinder.act(ALICE, &volume, extend).await.is(202);
     cinder.becomes(&volume, "in-use").await;
     assert_eq!(seen_size(&url), Some(2 << 30));
     cinder.detached(&id).await;
@@ -268,10 +253,9 @@ async fn a_volume_in_use_becomes_larger_for_its_hosts() {
 
 #[tokio::test]
 async fn each_of_two_attachments_ends_alone() {
-    if !is_able() {
+    let Some(cinder) = serving().await else {
         return;
-    }
-    let cinder = Cinder::on(sql::testing::sqlite().await, served).await;
+    };
     let kind =
         json!({"volume_type": {"name": "many", "extra_specs": {"multiattach": "<is> True"}}});
     cinder.post(ADMIN, "/types", kind).await.is(200);
@@ -279,7 +263,7 @@ async fn each_of_two_attachments_ends_alone() {
     let (one, info) = cinder.served_to(&volume, SERVER).await;
     let other = "5e12e000-0000-4000-8000-0000000000ff";
     let (other, second) = cinder.served_to(&volume, other).await;
-    let (url_of_one, url_of_other) = (url(&info), url(&second));
+    let (url_of_one, url_of_other) = (by_nbd(&info), by_nbd(&second));
     assert_ne!(info["data"]["port"], second["data"]["port"]);
     assert!(can(&url_of_one, "write -P 0x5a 0 4k"));
     assert!(can(&url_of_other, "read -P 0x5a 0 4k"));
@@ -292,30 +276,22 @@ async fn each_of_two_attachments_ends_alone() {
 
 #[tokio::test]
 async fn hosts_that_ask_without_an_attachment_are_served_until_they_end_it() {
-    if !is_able() {
+    let Some((cinder, volume)) = stage().await else {
         return;
-    }
-    let cinder = Cinder::on(sql::testing::sqlite().await, served).await;
-    let volume = cinder.volume(ALICE, json!({})).await;
-    let connector = json!({"host": "there"});
-    let asked = json!({"os-initialize_connection": {"connector": connector}});
-    let info = cinder.old(&volume, asked.clone()).await.is(200).json();
-    let again = cinder.old(&volume, asked.clone()).await.is(200).json();
+    };
+    let info = cinder.connects(&volume).await.is(200).json();
+    let again = cinder.connects(&volume).await.is(200).json();
     assert_eq!(info, again);
-    let first = url(&info["connection_info"]);
+    let first = by_nbd(&info["connection_info"]);
     assert!(can(&first, "read 0 1"));
-    let end = json!({"os-terminate_connection": {"connector": connector}});
-    cinder.old(&volume, end).await.is(202);
+    let end = json!({"os-terminate_connection": {"connector": {"host": "there"}}});
+    cinder.act(ALICE, &volume, end).await.is(202);
     assert!(!can(&first, "read 0 1"));
-    let info = cinder.old(&volume, asked).await.is(200).json();
-    let second = url(&info["connection_info"]);
+    let info = cinder.connects(&volume).await.is(200).json();
+    let second = by_nbd(&info["connection_info"]);
     assert_ne!(first, second);
     // The volume goes with all that serves it.
-    cinder
-        .delete(ALICE, &format!("/volumes/{volume}"))
-        .await
-        .is(202);
-    cinder.is_gone(&format!("/volumes/{volume}")).await;
+    cinder.removes(ALICE, &format!("/volumes/{volume}")).await;
     assert!(!can(&second, "read 0 1"));
     assert_eq!(cinder.exports().await, 0);
     cinder.is_clean().await;
@@ -323,19 +299,16 @@ async fn hosts_that_ask_without_an_attachment_are_served_until_they_end_it() {
 
 #[tokio::test]
 async fn hosts_that_had_a_volume_do_not_reach_it_in_another_project() {
-    if !is_able() {
+    let Some((cinder, volume)) = stage().await else {
         return;
-    }
-    let cinder = Cinder::on(sql::testing::sqlite().await, served).await;
-    let volume = cinder.volume(ALICE, json!({})).await;
-    let asked = json!({"os-initialize_connection": {"connector": {"host": "there"}}});
-    let info = cinder.old(&volume, asked.clone()).await.is(200).json();
-    let url = url(&info["connection_info"]);
+    };
+    let info = cinder.connects(&volume).await.is(200).json();
+    let url = by_nbd(&info["connection_info"]);
     assert!(can(&url, "read 0 1"));
     let offer = json!({"transfer": {"volume_id": volume}});
     let offer = cinder.post(ALICE, "/volume-transfers", offer).await;
     let offer = offer.is(202).json()["transfer"].clone();
-    let said = cinder.old(&volume, asked).await.is(400).says();
+    let said = cinder.connects(&volume).await.is(400).says();
     assert!(said.ends_with("awaits a transfer."), "{said}");
     let accept = json!({"accept": {"auth_key": offer["auth_key"]}});
     let id = offer["id"].as_str().expect("an id");
@@ -348,16 +321,13 @@ async fn hosts_that_had_a_volume_do_not_reach_it_in_another_project() {
 
 #[tokio::test]
 async fn who_detaches_what_was_noted_last_ends_what_its_host_reached() {
-    if !is_able() {
+    let Some((cinder, volume)) = stage().await else {
         return;
-    }
-    let cinder = Cinder::on(sql::testing::sqlite().await, served).await;
-    let volume = cinder.volume(ALICE, json!({})).await;
-    let asked = json!({"os-initialize_connection": {"connector": {"host": "there"}}});
-    let info = cinder.old(&volume, asked).await.is(200).json();
-    let url = url(&info["connection_info"]);
+    };
+    let info = cinder.connects(&volume).await.is(200).json();
+    let url = by_nbd(&info["connection_info"]);
     let noted = json!({"os-attach": {"host_name": "there", "mountpoint": "/dev/vdb"}});
-    cinder.old(&volume, noted).await.is(202);
+    cinder.act(ALICE, &volume, noted).await.is(202);
     assert!(can(&url, "read 0 1"));
     let shown = cinder.show(ALICE, &volume).await;
     let id = shown["attachments"][0]["attachment_id"].as_str();
@@ -369,7 +339,7 @@ async fn who_detaches_what_was_noted_last_ends_what_its_host_reached() {
 
 #[tokio::test]
 async fn an_attachment_that_cannot_be_served_is_given_back() {
-    if !is_able() {
+    if !has_nbd() {
         return;
     }
     let held = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
@@ -401,18 +371,16 @@ async fn an_attachment_that_cannot_be_served_is_given_back() {
     assert_eq!(info["data"]["port"], port);
     // Now another export has it.
     let other = cinder.volume(ALICE, json!({})).await;
-    let asked = json!({"os-initialize_connection": {"connector": {"host": "there"}}});
-    cinder.old(&other, asked).await.is(503);
+    cinder.connects(&other).await.is(503);
     cinder.detached(&id).await;
     cinder.is_clean().await;
 }
 
 #[tokio::test]
 async fn pools_say_how_they_are_reached() {
-    if !is_able() {
+    let Some(cinder) = serving().await else {
         return;
-    }
-    let cinder = Cinder::on(sql::testing::sqlite().await, served).await;
+    };
     let said = cinder.get(ADMIN, "/capabilities/here@file").await.is(200);
     assert_eq!(said.json()["storage_protocol"], "nbd");
 }

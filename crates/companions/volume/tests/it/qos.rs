@@ -53,8 +53,8 @@ async fn qos_specs_hold_for_a_type() {
         assert_eq!(all["qos_associations"][0]["id"], kind.as_str());
         let volume = cinder.volume(ALICE, json!({"volume_type": "t"})).await;
         let connect = json!({"os-initialize_connection": {"connector": {"host": "here"}}});
-        let action = format!("/volumes/{volume}/action");
-        let info = cinder.post(SERVICE, &action, connect).await.is(200).json();
+        let info = cinder.act(SERVICE, &volume, connect).await;
+        let info = info.is(200).json();
         let specs = json!({"total_iops_sec": "10", "read_iops_sec": "5"});
         assert_eq!(info["connection_info"]["data"]["qos_specs"], specs);
         cinder.delete(ADMIN, &path).await.is(400);
@@ -156,11 +156,11 @@ async fn limits_of_a_volume_in_use_stay_as_its_hosts_know_them() {
     let retype = |name: &str| json!({"os-retype": {"new_type": name, "migration_policy": "never"}});
     let volume = cinder.volume(ALICE, json!({"volume_type": "plain"})).await;
     cinder.attached(&volume, SERVER).await;
-    let said = cinder.do_to(ALICE, &volume, retype("slow")).await.is(400);
+    let said = cinder.act(ALICE, &volume, retype("slow")).await.is(400);
     assert!(said.says().contains("front-end qos"));
     assert_eq!(cinder.show(ALICE, &volume).await["volume_type"], "plain");
-    cinder.do_to(ALICE, &volume, retype("free")).await.is(202);
+    cinder.act(ALICE, &volume, retype("free")).await.is(202);
     assert_eq!(cinder.show(ALICE, &volume).await["volume_type"], "free");
     let other = cinder.volume(ALICE, json!({"volume_type": "plain"})).await;
-    cinder.do_to(ALICE, &other, retype("slow")).await.is(202);
+    cinder.act(ALICE, &other, retype("slow")).await.is(202);
 }

@@ -103,8 +103,7 @@ async fn a_snapshot_keeps_what_was_there() {
         let changed = cinder.put(ALICE, &path, changes).await.is(200).json();
         assert_eq!(changed["snapshot"]["name"], "t");
         cinder.is_clean().await;
-        cinder.delete(ALICE, &path).await.is(202);
-        cinder.is_gone(&path).await;
+        cinder.removes(ALICE, &path).await;
         cinder.is_clean().await;
     }
 }
@@ -177,10 +176,7 @@ async fn of_a_volume_in_use_only_with_force_or_late() {
     let cinder = Cinder::start().await;
     let volume = cinder.volume(ALICE, json!({})).await;
     let attach = json!({"os-attach": {"mountpoint": "/dev/vdb", "host_name": "h"}});
-    cinder
-        .post(ALICE, &format!("/volumes/{volume}/action"), attach)
-        .await
-        .is(202);
+    cinder.act(ALICE, &volume, attach).await.is(202);
     let post = async |minor, body: Value| {
         let body = Some(json!({"snapshot": body}));
         cinder

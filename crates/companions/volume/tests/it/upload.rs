@@ -115,10 +115,7 @@ async fn an_image_is_made_of_a_volume() {
         let shelf = with_images(&cinder).await;
         let volume = cinder.volume(ALICE, json!({"description": "d"})).await;
         let known = json!({"os-set_image_metadata": {"metadata": {"hw_disk_bus": "scsi", "size": "7", "owner": "b0b"}}});
-        cinder
-            .post(ALICE, &format!("/volumes/{volume}/action"), known)
-            .await
-            .is(200);
+        cinder.act(ALICE, &volume, known).await.is(200);
         cinder.write(&volume, b"root");
         let wish = json!({"image_name": "i", "protected": true, "visibility": "shared"});
         let made = cinder.upload(&volume, 1, wish).await.is(202).json();

@@ -35,8 +35,7 @@ async fn a_volume_is_made_shown_changed_and_deleted() {
         let file = cinder.settings.volume_dir.join(id).join("disk.raw");
         assert_eq!(std::fs::metadata(&file).expect("a file").len(), 2 << 30);
         cinder.is_clean().await;
-        cinder.delete(ALICE, &path).await.is(202);
-        cinder.is_gone(&path).await;
+        cinder.removes(ALICE, &path).await;
         assert!(!file.exists());
         cinder.is_clean().await;
     }

@@ -6,37 +6,14 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid, chown};
 
 use super::*;
+use crate::target::suite::foreign::{by_nbd, can, has_nbd, seen_size};
 use crate::target::suite::{self, Client};
-
-/// Whether this machine has what the tests need; says what it lacks.
-fn is_able() -> bool {
-    let lacks = [PROGRAM, "qemu-img", "qemu-io"]
-        .into_iter()
-        .find(|program| child::find(Path::new(program)).is_none());
-    match lacks {
-        Some(program) => {
-            skips::skip(format!("{program} is not installed"));
-            false
-        }
-        None => true,
-    }
-}
 
 /// A port that nothing has, for as long as the listener is not needed.
 fn free() -> (TcpListener, u16) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let port = listener.local_addr().expect("an address").port();
     (listener, port)
-}
-
-/// What QEMU opens.
-fn source(info: &Value) -> String {
-    let data = &info["data"];
-    let export = data["export"].as_str().expect("a name");
-    format!(
-        "driver=raw,file.driver=nbd,file.host=127.0.0.1,file.port={},file.export={export}",
-        data["port"]
-    )
 }
 
 fn target(folder: &Path) -> Nbd {
@@ -46,14 +23,14 @@ fn target(folder: &Path) -> Nbd {
 
 #[tokio::test]
 async fn daemons_keep_the_contract() {
-    if !is_able() {
+    if !has_nbd() {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
     let target = target(folder.path());
     let places = target.folder.clone();
     let client = Client {
-        source,
+        source: by_nbd,
         kill: Box::new(move |id| {
             let pid = fs::read_to_string(places.join(id.to_string()).join("pid"));
             let pid = pid.expect("a number").trim().parse().expect("a number");
@@ -67,7 +44,7 @@ async fn daemons_keep_the_contract() {
 
 #[tokio::test]
 async fn a_port_that_another_program_has_is_told() {
-    if !is_able() {
+    if !has_nbd() {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
@@ -96,7 +73,7 @@ fn status(target: &Nbd, id: Id, key: &str) -> String {
 
 #[tokio::test]
 async fn daemons_have_no_capability_that_their_file_does_not_need() {
-    if !is_able() {
+    if !has_nbd() {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
@@ -120,7 +97,7 @@ async fn daemons_have_no_capability_that_their_file_does_not_need() {
             assert_eq!(told, format!("{capabilities:016x}"), "{key} of {owner}");
         }
         assert_eq!(status(&target, grant.id, "NoNewPrivs:"), "1");
-        assert!(suite::can(&source(&info), "write -P 9 4k 4k"), "{owner}");
+        assert!(can(&by_nbd(&info), "write -P 9 4k 4k"), "{owner}");
         target.ensure_gone(grant.id).await.expect("gone");
     }
 }
@@ -137,7 +114,7 @@ impl Drop for Loop {
 
 #[tokio::test]
 async fn a_device_is_served_as_a_file_is() {
-    if !is_able() {
+    if !has_nbd() {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
@@ -163,11 +140,11 @@ async fn a_device_is_served_as_a_file_is() {
     drop(held);
     let grant = suite::grant(&link, Some(port));
     let info = target.ensure(&grant).await.expect("served");
-    let source = source(&info);
-    assert_eq!(suite::seen_size(&source), Some(1 << 20));
-    assert!(suite::can(&source, "read -P 7 0 4k"));
-    assert!(suite::can(&source, "write -P 9 4k 4k"));
-    assert!(suite::can(&source, "read -P 9 4k 4k"));
+    let source = by_nbd(&info);
+    assert_eq!(seen_size(&source), Some(1 << 20));
+    assert!(can(&source, "read -P 7 0 4k"));
+    assert!(can(&source, "write -P 9 4k 4k"));
+    assert!(can(&source, "read -P 9 4k 4k"));
     target.ensure_gone(grant.id).await.expect("gone");
-    assert!(!suite::can(&source, "read 0 4k"));
+    assert!(!can(&source, "read 0 4k"));
 }

@@ -1,6 +1,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 
 use super::*;
+use crate::target::suite::foreign::{by_iscsi, can, has, has_tgtd};
 use crate::target::suite::{self, Client, INITIATOR};
 
 /// A tgtd of one's own, which ends with the test.
@@ -18,17 +19,18 @@ impl Drop for Stage {
     }
 }
 
+impl Stage {
+    /// A file full of sevens, to be served.
+    fn grant(&self) -> Grant {
+        let file = self.folder.path().join("file");
+        fs::write(&file, [7; 1 << 20]).expect("written");
+        suite::grant(&file, None)
+    }
+}
+
 /// None where this machine lacks something; says what.
 fn stage() -> Option<Stage> {
-    let lacks = ["tgtd", "tgtadm", "qemu-img", "qemu-io"]
-        .into_iter()
-        .find(|program| child::find(Path::new(program)).is_none());
-    if let Some(program) = lacks {
-        skips::skip(format!("{program} is not installed"));
-        return None;
-    }
-    if !nix::unistd::geteuid().is_root() {
-        skips::skip("tgtd runs as root alone");
+    if !has_tgtd() {
         return None;
     }
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
@@ -48,22 +50,8 @@ fn stage() -> Option<Stage> {
     })
 }
 
-fn as_seen_by(info: &Value, initiator: &str, password: &str) -> String {
-    let data = &info["data"];
-    let text = |name: &str| data[name].as_str().expect("a text").to_owned();
-    format!(
-        "driver=raw,file.driver=iscsi,file.transport=tcp,file.portal={},file.target={},file.lun={},\
-         file.user={},file.password={password},file.initiator-name={initiator}",
-        text("target_portal"),
-        text("target_iqn"),
-        data["target_lun"],
-        text("auth_username"),
-    )
-}
-
 fn source(info: &Value) -> String {
-    let password = info["data"]["auth_password"].as_str().expect("a text");
-    as_seen_by(info, INITIATOR, password)
+    by_iscsi(info, INITIATOR, None)
 }
 
 #[tokio::test]
@@ -92,18 +80,16 @@ async fn only_the_initiator_with_the_password_is_let_in() {
     let Some(stage) = stage() else {
         return;
     };
-    let file = stage.folder.path().join("file");
-    fs::write(&file, [7; 1 << 20]).expect("written");
-    let grant = suite::grant(&file, None);
+    let grant = stage.grant();
     let info = stage.target.ensure(&grant).await.expect("served");
     let password = "twelve-or-more";
-    assert!(suite::can(&source(&info), "read -P 7 0 4k"));
+    assert!(can(&source(&info), "read -P 7 0 4k"));
     for (initiator, password) in [
         ("iqn.2026-01.suite:other", password),
         (INITIATOR, "something-else"),
     ] {
-        let source = as_seen_by(&info, initiator, password);
-        assert!(!suite::can(&source, "read 0 4k"), "{initiator} {password}");
+        let source = by_iscsi(&info, initiator, Some(password));
+        assert!(!can(&source, "read 0 4k"), "{initiator} {password}");
     }
     // The host has another initiator now.
     let mut other = grant.clone();
@@ -111,9 +97,9 @@ async fn only_the_initiator_with_the_password_is_let_in() {
     login.initiator = "iqn.2026-01.suite:other".to_owned();
     let again = stage.target.ensure(&other).await.expect("served");
     assert_eq!(info, again);
-    assert!(!suite::can(&source(&info), "read 0 4k"));
-    let source = as_seen_by(&info, "iqn.2026-01.suite:other", password);
-    assert!(suite::can(&source, "read -P 7 0 4k"));
+    assert!(!can(&source(&info), "read 0 4k"));
+    let source = by_iscsi(&info, "iqn.2026-01.suite:other", Some(password));
+    assert!(can(&source, "read -P 7 0 4k"));
     // Targets of others stay.
     let theirs = [
         "--tid",
@@ -135,9 +121,7 @@ async fn another_prefix_leaves_no_target_behind() {
     let Some(stage) = stage() else {
         return;
     };
-    let file = stage.folder.path().join("file");
-    fs::write(&file, [7; 1 << 20]).expect("written");
-    let grant = suite::grant(&file, None);
+    let grant = stage.grant();
     let info = stage.target.ensure(&grant).await.expect("served");
     let prefix = "iqn.2026-01.another:".to_owned();
     let settings = settings::Tgt {
@@ -153,9 +137,9 @@ async fn another_prefix_leaves_no_target_behind() {
         fs::write(&note, text).expect("written");
         assert_eq!(info, other.ensure(&grant).await.expect("served"));
         assert_eq!(fs::read_to_string(&note).expect("read"), noted);
-        assert!(suite::can(&source(&info), "read -P 7 0 4k"));
-        let stranger = as_seen_by(&info, INITIATOR, "something-else");
-        assert!(!suite::can(&stranger, "read 0 4k"), "it asks on");
+        assert!(can(&source(&info), "read -P 7 0 4k"));
+        let stranger = by_iscsi(&info, INITIATOR, Some("something-else"));
+        assert!(!can(&stranger, "read 0 4k"), "it asks on");
     }
     for text in [noted, grant.size.to_string()] {
         stage.target.ensure(&grant).await.expect("served");
@@ -172,9 +156,7 @@ async fn an_account_stays_while_a_target_has_it() {
     let Some(stage) = stage() else {
         return;
     };
-    let file = stage.folder.path().join("file");
-    fs::write(&file, [7; 1 << 20]).expect("written");
-    let grant = suite::grant(&file, None);
+    let grant = stage.grant();
     stage.target.ensure(&grant).await.expect("served");
     let (daemon, user) = (&stage.target.daemon, user_of(grant.id));
     let odd = ["--tid", "99", "-T", "iqn.2026-01.suite:odd"];
@@ -219,11 +201,10 @@ fn targets_are_ours_by_their_ids() {
 
 #[tokio::test]
 async fn a_service_that_does_not_run_is_told() {
-    let folder = tempfile::tempdir().expect("a folder");
-    if child::find(Path::new("tgtadm")).is_none() {
-        skips::skip("tgtadm is not installed");
+    if !has(&["tgtadm"]) {
         return;
     }
+    let folder = tempfile::tempdir().expect("a folder");
     let settings = settings::Tgt {
         portal: (Ipv4Addr::LOCALHOST, 3260).into(),
         prefix: "iqn.2010-10.org.openstack:".to_owned(),

@@ -11,18 +11,13 @@ use volume::{Helper, Nbd, Settings};
 use workflow::testing::{found, until};
 
 use super::{Compute, FAST, SERVER, SLOW, read, retype, two, write};
-use crate::foreign::{self, can};
-use crate::nbd::url;
+use crate::foreign::{by_nbd, can, has_nbd};
 use crate::{ADMIN, Cinder, SERVICE};
 
 /// The second back end serves its volumes.
 fn one_serves(settings: &mut Settings) {
     two(settings);
     settings.backends[1].helper = Helper::Nbd(Nbd::default());
-}
-
-fn is_able() -> bool {
-    foreign::has(&["qemu-storage-daemon", "qemu-img", "qemu-io"])
 }
 
 fn id_of(attachment: &Value) -> &str {
@@ -44,7 +39,7 @@ impl Cinder {
         let pid = fs::read_to_string(pid).expect("a daemon");
         let pid = Pid::from_raw(pid.trim().parse().expect("a number"));
         kill(pid, Signal::SIGKILL).expect("killed");
-        let source = url(&attachment["connection_info"]);
+        let source = by_nbd(&attachment["connection_info"]);
         found(|| async {
             match can(&source, "read -P 0x6d 4k 4k") {
                 true => Ok(()),
@@ -57,7 +52,7 @@ impl Cinder {
 
 #[tokio::test]
 async fn a_volume_of_a_server_moves_to_a_back_end_that_serves_it() {
-    if !is_able() {
+    if !has_nbd() {
         return;
     }
     for db in sql::testing::engines().await {
@@ -65,11 +60,11 @@ async fn a_volume_of_a_server_moves_to_a_back_end_that_serves_it() {
         let id = cinder.of_type("quick").await;
         cinder.has_attached(&id, SERVER).await;
         let wish = retype("cheap", "on-demand");
-        cinder.do_to(ADMIN, &id, wish).await.is(202);
+        cinder.act(ADMIN, &id, wish).await.is(202);
         let twin = cinder.twin(&compute, &id).await;
         assert_eq!(cinder.exports().await, 0);
         let new = cinder.has_attached(&twin, SERVER).await;
-        let source = url(&new["connection_info"]);
+        let source = by_nbd(&new["connection_info"]);
         assert!(can(&source, "write -P 0x6d 4k 4k"));
         assert!(can(&source, "flush"));
         assert_eq!(read(&cinder.lies(1, &id)), *b"mmmm");
@@ -94,17 +89,17 @@ async fn a_volume_of_a_server_moves_to_a_back_end_that_serves_it() {
 
 #[tokio::test]
 async fn a_volume_of_a_server_moves_from_a_back_end_that_serves_it() {
-    if !is_able() {
+    if !has_nbd() {
         return;
     }
     for db in sql::testing::engines().await {
         let (cinder, compute) = Cinder::with_compute(db).await;
         let id = cinder.of_type("cheap").await;
         let old = cinder.has_attached(&id, SERVER).await;
-        let source = url(&old["connection_info"]);
+        let source = by_nbd(&old["connection_info"]);
         assert!(can(&source, "write -P 0x6d 4k 4k"));
         let wish = retype("quick", "on-demand");
-        cinder.do_to(ADMIN, &id, wish).await.is(202);
+        cinder.act(ADMIN, &id, wish).await.is(202);
         let twin = cinder.twin(&compute, &id).await;
         let new = cinder.has_attached(&twin, SERVER).await;
         let info = &new["connection_info"];
@@ -126,7 +121,7 @@ async fn a_volume_of_a_server_moves_from_a_back_end_that_serves_it() {
 
 #[tokio::test]
 async fn what_was_served_of_a_volume_that_is_not_replaced_goes() {
-    if !is_able() {
+    if !has_nbd() {
         return;
     }
     for db in sql::testing::engines().await {
@@ -135,10 +130,10 @@ async fn what_was_served_of_a_volume_that_is_not_replaced_goes() {
         write(&cinder.lies(0, &id), b"mine");
         let old = cinder.has_attached(&id, SERVER).await;
         let wish = retype("cheap", "on-demand");
-        cinder.do_to(ADMIN, &id, wish).await.is(202);
+        cinder.act(ADMIN, &id, wish).await.is(202);
         let twin = cinder.twin(&compute, &id).await;
         let new = cinder.has_attached(&twin, SERVER).await;
-        let source = url(&new["connection_info"]);
+        let source = by_nbd(&new["connection_info"]);
         assert!(can(&source, "read 0 1"));
         compute.1.store(true, Ordering::SeqCst);
         let path = format!("/attachments/{}", id_of(&new));
