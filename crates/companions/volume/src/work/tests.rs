@@ -4,18 +4,19 @@
 mod backups;
 mod losses;
 mod moves;
+mod snapshots;
 mod takeovers;
+mod volumes;
 
 use std::sync::{Arc, OnceLock};
 
 use sql::Database;
-use sql::sea_orm::EntityTrait;
 use tokio::sync::Notify;
 use web::policy::Policy;
 use workflow::testing::{Plan, World, torture, wait};
 use workflow::{Kind, Record, Status as Ended, Workflow};
 
-use super::{Asked, create, delete, extend, reimage, restore, snapshot as snapshots};
+use super::{Asked, snapshot as snapshot_work};
 use crate::backends::Backends;
 use crate::db::store;
 use crate::driver::{Driver, Part, Snapshot, Source};
@@ -24,8 +25,7 @@ use crate::policy;
 use crate::settings::{BackEnd, Helper, Settings, Storage};
 use crate::shared::Core;
 use crate::tables::{
-    AttachStatus, BackupStatus, SnapshotStatus, Status, attachment, export, snapshot, volume,
-    volume_type,
+    AttachStatus, SnapshotStatus, Status, attachment, snapshot, volume, volume_type,
 };
 use crate::turns::Turns;
 
@@ -135,7 +135,7 @@ impl Stage {
         row
     }
 
-    async fn snapshot(&self, of: &volume::Model, status: SnapshotStatus) -> snapshots::State {
+    async fn snapshot(&self, of: &volume::Model, status: SnapshotStatus) -> snapshot_work::State {
         let row = snapshot::Model {
             id: store::new_id(),
             project_id: "project".to_owned(),
@@ -162,12 +162,17 @@ impl Stage {
                 .await
                 .expect("a snapshot");
         }
-        snapshots::State {
+        snapshot_work::State {
             asked: asked(),
             snapshot_id: row.id,
             volume_id: of.id.clone(),
             release: false,
         }
+    }
+
+    /// The first bytes of a volume.
+    async fn read(&self, id: &str) -> [u8; 4] {
+        first_bytes(&self.disk(id).await)
     }
 
     /// A run may last longer than a pool that says nothing counts as there.
@@ -248,370 +253,4 @@ async fn run_to_end<W: Workflow<Env = Core>>(
     let ended = wait(&stage.core.db, id).await;
     runner.stop(std::time::Duration::from_secs(5)).await;
     ended
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_volume_is_made_whatever_dies() {
-    for stage in stages().await {
-        let world = async || {
-            stage.report().await;
-            let row = stage.volume(Status::Creating).await;
-            let state = create::State {
-                asked: asked(),
-                volume_id: row.id.clone(),
-                zones: Vec::new(),
-                origin: create::Origin::Blank,
-            };
-            stage.world::<create::Create>(&row.id, state)
-        };
-        torture(
-            stage.plan("create"),
-            world,
-            async |trial, core, record: &Record| {
-                let id = &record.subject;
-                let row = row(core, id).await.expect("a row");
-                let (status, bytes) = match record.status {
-                    Ended::Done => (Status::Available, true),
-                    _ => (Status::Error, false),
-                };
-                assert_eq!(
-                    (row.status, there(core, id).await),
-                    (status, bytes),
-                    "{trial:?}"
-                );
-            },
-        )
-        .await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_volume_is_deleted_whatever_dies() {
-    for stage in stages().await {
-        let world = async || {
-            let row = stage.volume(Status::Deleting).await;
-            stage.snapshot(&row, SnapshotStatus::Deleting).await;
-            let state = delete::State {
-                asked: asked(),
-                volume_id: row.id.clone(),
-                release: false,
-            };
-            stage.world::<delete::Delete>(&row.id, state)
-        };
-        torture(
-            stage.plan("delete"),
-            world,
-            async |trial, core, record: &Record| {
-                let id = &record.subject;
-                match record.status {
-                    Ended::Done => {
-                        assert_eq!(row(core, id).await, None, "{trial:?}");
-                        assert!(!there(core, id).await, "{trial:?}");
-                    }
-                    _ => {
-                        let row = row(core, id).await.expect("a row");
-                        assert_eq!(row.status, Status::ErrorDeleting, "{trial:?}");
-                    }
-                }
-            },
-        )
-        .await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_volume_is_extended_whatever_dies() {
-    for stage in stages().await {
-        let world = async || {
-            let mut row = stage.volume(Status::Extending).await;
-            row.size = 2;
-            row.previous = Some(Status::Available);
-            store::save(stage.core.db.write(), row.clone())
-                .await
-                .expect("saved");
-            let state = extend::State {
-                asked: asked(),
-                volume_id: row.id.clone(),
-                before: 1,
-                after: 2,
-            };
-            stage.world::<extend::Extend>(&row.id, state)
-        };
-        torture(
-            stage.plan("extend"),
-            world,
-            async |trial, core, record: &Record| {
-                let row = row(core, &record.subject).await.expect("a row");
-                let ended = match record.status {
-                    Ended::Done => (Status::Available, 2),
-                    _ => (Status::ErrorExtending, 1),
-                };
-                assert_eq!((row.status, row.size), ended, "{trial:?}");
-            },
-        )
-        .await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_snapshot_is_made_whatever_dies() {
-    for stage in stages().await {
-        let world = async || {
-            let of = stage.volume(Status::Available).await;
-            let state = stage.snapshot(&of, SnapshotStatus::Creating).await;
-            stage.world::<snapshots::Create>(&state.snapshot_id.clone(), state)
-        };
-        torture(
-            stage.plan("snapshot"),
-            world,
-            async |trial, core, record: &Record| {
-                let row = snapshot_row(core, &record.subject).await.expect("a row");
-                let part = Part::Snapshot(part(&row.volume_id, &row.id));
-                let there = !places(core, part).await.is_empty();
-                let ended = match record.status {
-                    Ended::Done => (SnapshotStatus::Available, true),
-                    _ => (SnapshotStatus::Error, false),
-                };
-                assert_eq!((row.status, there), ended, "{trial:?}");
-            },
-        )
-        .await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_snapshot_is_deleted_whatever_dies() {
-    for stage in stages().await {
-        let world = async || {
-            let of = stage.volume(Status::Available).await;
-            let state = stage.snapshot(&of, SnapshotStatus::Deleting).await;
-            stage.world::<snapshots::Delete>(&state.snapshot_id.clone(), state)
-        };
-        torture(
-            stage.plan("unsnapshot"),
-            world,
-            async |trial, core, record: &Record| {
-                let row = snapshot_row(core, &record.subject).await;
-                let status = row.map(|row| row.status);
-                match record.status {
-                    Ended::Done => assert_eq!(status, None, "{trial:?}"),
-                    _ => assert_eq!(status, Some(SnapshotStatus::ErrorDeleting), "{trial:?}"),
-                }
-            },
-        )
-        .await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_volume_is_reverted_whatever_dies() {
-    for stage in stages().await {
-        let world = async || {
-            let of = stage.volume(Status::Reverting).await;
-            let state = stage.snapshot(&of, SnapshotStatus::Restoring).await;
-            stage.world::<snapshots::Revert>(&of.id, state)
-        };
-        torture(
-            stage.plan("revert"),
-            world,
-            async |trial, core, record: &Record| {
-                let row = row(core, &record.subject).await.expect("a row");
-                let ended = match record.status {
-                    Ended::Done => Status::Available,
-                    _ => Status::Error,
-                };
-                assert_eq!(row.status, ended, "{trial:?}");
-                assert!(there(core, &row.id).await, "{trial:?}");
-            },
-        )
-        .await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_volume_that_was_taken_from_its_snapshot_keeps_its_bytes() {
-    for stage in stages().await {
-        let of = stage.volume(Status::Available).await;
-        stage.write(&of.id, b"then").await;
-        let state = stage.snapshot(&of, SnapshotStatus::Restoring).await;
-        stage.write(&of.id, b"now!").await;
-        // An administrator gave it this status, and a server may have it.
-        let ended = run_to_end::<snapshots::Revert>(&stage, &of.id, &state).await;
-        assert_eq!(ended.status, Ended::Undone);
-        assert_eq!(&stage.read(&of.id).await, b"now!");
-        let left = row(&stage.core, &of.id).await.expect("a row");
-        assert_eq!(left.status, Status::Available);
-        let snapshot = snapshot_row(&stage.core, &state.snapshot_id).await;
-        let snapshot = snapshot.expect("a row").status;
-        assert_eq!(snapshot, SnapshotStatus::Available);
-    }
-}
-
-impl Stage {
-    /// A host reaches the volume, and asked without an attachment.
-    async fn served(&self, volume: &volume::Model) {
-        let one = export::Model {
-            attached: false,
-            backend: FAST.to_owned(),
-            ..export::Model::sample(&store::new_id(), &volume.id)
-        };
-        let made = store::insert(self.core.db.write(), one).await;
-        made.expect("an export");
-    }
-
-    async fn exports(&self) -> usize {
-        let found = export::Entity::find().all(self.core.db.read()).await;
-        found.expect("asked").len()
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_volume_that_gets_other_bytes_is_served_to_nobody() {
-    for stage in stages().await {
-        let of = stage.volume(Status::Reverting).await;
-        let state = stage.snapshot(&of, SnapshotStatus::Restoring).await;
-        stage.served(&of).await;
-        let ended = run_to_end::<snapshots::Revert>(&stage, &of.id, &state).await;
-        assert_eq!((ended.status, stage.exports().await), (Ended::Done, 0));
-
-        let to = stage.volume(Status::Downloading).await;
-        stage.served(&to).await;
-        let image = reimage::State {
-            asked: asked(),
-            volume_id: to.id.clone(),
-            image_id: store::new_id(),
-            snapshot: Some((state.snapshot_id.clone(), of.id.clone())),
-            known: Default::default(),
-        };
-        let ended = run_to_end::<reimage::Reimage>(&stage, &to.id, &image).await;
-        assert_eq!((ended.status, stage.exports().await), (Ended::Done, 0));
-
-        let backup = stage.backup(&of, BackupStatus::Restoring).await;
-        let to = stage.volume(Status::RestoringBackup).await;
-        stage.served(&to).await;
-        let copy = restore::State {
-            asked: asked(),
-            backup_id: backup.id.clone(),
-            volume_id: to.id.clone(),
-            fresh: false,
-            zones: Vec::new(),
-        };
-        let ended = run_to_end::<restore::Restore>(&stage, &backup.id, &copy).await;
-        assert_eq!((ended.status, stage.exports().await), (Ended::Done, 0));
-    }
-}
-
-/// What attachments a volume has when its work ends, what it was before that work, and what it is then.
-const RESTS: [(Option<AttachStatus>, Status, Status); 4] = [
-    (None, Status::InUse, Status::Available),
-    (None, Status::Reserved, Status::Available),
-    (
-        Some(AttachStatus::Reserved),
-        Status::Available,
-        Status::Reserved,
-    ),
-    (
-        Some(AttachStatus::Attached),
-        Status::Available,
-        Status::InUse,
-    ),
-];
-
-impl Stage {
-    /// The first bytes of a volume.
-    async fn read(&self, id: &str) -> [u8; 4] {
-        first_bytes(&self.disk(id).await)
-    }
-
-    /// A volume of this status, which had another one and has an attachment.
-    async fn passing(
-        &self,
-        status: Status,
-        previous: Status,
-        attached: Option<AttachStatus>,
-    ) -> volume::Model {
-        let mut row = self.volume(status).await;
-        row.previous = Some(previous);
-        let saved = store::save(self.core.db.write(), row.clone()).await;
-        saved.expect("saved");
-        if let Some(status) = attached {
-            let one = attachment::Model {
-                id: store::new_id(),
-                volume_id: row.id.clone(),
-                project_id: row.project_id.clone(),
-                status,
-                instance_id: Some(store::new_id()),
-                host: None,
-                mountpoint: None,
-                mode: None,
-                connector: None,
-                connection: None,
-                attached_at: None,
-                created_at: store::now(),
-            };
-            let made = store::insert(self.core.db.write(), one).await;
-            made.expect("an attachment");
-        }
-        row
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_larger_volume_rests_as_its_attachments_say() {
-    for stage in stages().await {
-        for (attached, before, after) in RESTS {
-            let row = stage.passing(Status::Extending, before, attached).await;
-            let state = extend::State {
-                asked: asked(),
-                volume_id: row.id.clone(),
-                before: 1,
-                after: 2,
-            };
-            let ended = run_to_end::<extend::Extend>(&stage, &row.id, &state).await;
-            assert_eq!(ended.status, Ended::Done);
-            let row = self::row(&stage.core, &row.id).await;
-            let row = row.expect("a row");
-            assert_eq!((row.status, row.previous), (after, None), "{attached:?}");
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_volume_with_its_image_rests_as_its_attachments_say() {
-    for stage in stages().await {
-        let of = stage.volume(Status::Available).await;
-        stage.write(&of.id, b"boot").await;
-        let snapshot = stage.snapshot(&of, SnapshotStatus::Available).await;
-        for (attached, before, after) in RESTS {
-            let row = stage.passing(Status::Downloading, before, attached).await;
-            let state = reimage::State {
-                asked: asked(),
-                volume_id: row.id.clone(),
-                image_id: store::new_id(),
-                snapshot: Some((snapshot.snapshot_id.clone(), of.id.clone())),
-                known: Default::default(),
-            };
-            let ended = run_to_end::<reimage::Reimage>(&stage, &row.id, &state).await;
-            assert_eq!(ended.status, Ended::Done);
-            assert_eq!(&stage.read(&row.id).await, b"boot");
-            let row = self::row(&stage.core, &row.id).await;
-            let row = row.expect("a row");
-            assert_eq!((row.status, row.previous), (after, None), "{attached:?}");
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_made_without_a_row_goes() {
-    for stage in stages().await {
-        let kept = stage.volume(Status::Creating).await;
-        for id in [kept.id.clone(), store::new_id()] {
-            let part = id.parse().expect("an id");
-            let made = stage.driver(FAST).ensure_volume(part, 1, Source::Blank);
-            made.await.expect("a volume");
-            let done = super::ensure_no_orphan(&stage.core, &id).await;
-            done.expect("looked");
-            assert_eq!(there(&stage.core, &id).await, id == kept.id);
-        }
-    }
 }

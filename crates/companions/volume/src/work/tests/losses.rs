@@ -124,7 +124,7 @@ async fn a_volume_that_is_lost_between_two_attempts_at_its_snapshot_keeps_its_by
 
             let core = &stage.core;
             let tx = core.db.begin().await.expect("begins");
-            let kind = Kind::of::<snapshots::Revert>();
+            let kind = Kind::of::<snapshot_work::Revert>();
             let id = workflow::insert(&tx, kind, &of.id, &state).await;
             let id = id.expect("inserted");
             tx.commit().await.expect("committed");
