@@ -8,8 +8,8 @@ use hypervisor::{DeviceCommand, Driver, Keep, Replacing, Volume};
 use qmp::Qmp;
 use serde_json::{Value, json};
 
-use crate::cloud::{BOOT, Cloud, qemu_is_here, signal};
-use crate::replace_live::{copied, holds, last, moved, pid, writes_on, writing};
+use crate::cloud::{BOOT, Cloud, signal};
+use crate::replace_live::{copied, has_all, holds, last, pid, stage, writes_to};
 
 fn folder(cloud: &Cloud, id: &str) -> PathBuf {
     cloud.dir.path().join("servers").join(id)
@@ -48,14 +48,10 @@ fn is_written_down(cloud: &Cloud, id: &str, new: &Volume) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_decided_is_done_by_the_next_driver_and_what_was_not_is_not() {
-    if !qemu_is_here() {
+    let Some((cloud, driver, id, [volume, new])) = stage(1, 0).await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let [volume, other] = [cloud.volume(1), cloud.volume(1)];
-    let (driver, spec) = writing(&cloud, &volume).await;
-    let (id, first) = (spec.id.as_str(), DeviceCommand::first(1));
-    let new = moved(&volume, &other);
+    };
+    let (id, first) = (id.as_str(), DeviceCommand::first(1));
 
     // It dies before the record: nothing is decided, and the guest can keep the old one.
     copied(&driver, id, &new).await;
@@ -67,8 +63,7 @@ async fn what_was_decided_is_done_by_the_next_driver_and_what_was_not_is_not() {
     assert_eq!(stands.unwrap(), Replacing::Ready);
     let kept = able.keep_volume(id, first, &new).await;
     assert_eq!(kept.unwrap(), Replacing::Idle);
-    let after = writes_on(&driver, id).await;
-    assert!(holds(&volume, after) && !holds(&new, after));
+    writes_to(&driver, id, &volume, &new).await;
 
     // It dies after the record: the guest has the new one, also when it is to keep the old one.
     copied(&driver, id, &new).await;
@@ -79,26 +74,18 @@ async fn what_was_decided_is_done_by_the_next_driver_and_what_was_not_is_not() {
     let able = driver.replace_volume().unwrap();
     let kept = able.keep_volume(id, first, &new).await;
     assert_eq!(kept.unwrap(), Replacing::Switched);
-    let after = writes_on(&driver, id).await;
-    assert!(holds(&new, after) && !holds(&volume, after));
-    for number in 1..=after {
-        assert!(holds(&new, number), "{number} of {after}");
-    }
+    has_all(&driver, id, &new, &volume).await;
     driver.ensure_gone(id, 1, Keep::Nothing).await.unwrap();
     cloud.assert_empty();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_record_names_holds_all_when_the_guest_dies_with_its_driver() {
-    if !qemu_is_here() {
-        return;
-    }
     for written in [false, true] {
-        let cloud = Cloud::new();
-        let [volume, other] = [cloud.volume(1), cloud.volume(1)];
-        let (driver, spec) = writing(&cloud, &volume).await;
-        let (id, first) = (spec.id.as_str(), DeviceCommand::first(1));
-        let new = moved(&volume, &other);
+        let Some((cloud, driver, id, [volume, new])) = stage(1, 0).await else {
+            return;
+        };
+        let (id, first) = (id.as_str(), DeviceCommand::first(1));
         copied(&driver, id, &new).await;
         let guest = pid(&driver, id).await;
         drop(driver);

@@ -121,17 +121,41 @@ pub async fn writing(cloud: &Cloud, volume: &Volume) -> (QemuDriver, ServerSpec)
     (driver, spec)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_guest_wrote_and_writes_is_on_the_new_volume_and_the_old_one_is_closed() {
+/// The same with volumes of so many GiB, and a limit in bytes a second; 0 is none. The volume, and the same with another
+/// one's file. None where this machine has no QEMU.
+pub async fn stage(size_gb: u64, limit: u64) -> Option<(Cloud, QemuDriver, String, [Volume; 2])> {
     if !qemu_is_here() {
-        return;
+        return None;
     }
     let cloud = Cloud::new();
-    let [mut volume, other, larger] = [cloud.volume(1), cloud.volume(1), cloud.volume(2)];
-    volume.limits.rates.bytes.total = 100 << 20;
+    let [mut volume, other] = [cloud.volume(size_gb), cloud.volume(size_gb)];
+    volume.limits.rates.bytes.total = limit;
     let (driver, spec) = writing(&cloud, &volume).await;
-    let id = spec.id.as_str();
     let new = moved(&volume, &other);
+    Some((cloud, driver, spec.id, [volume, new]))
+}
+
+/// What the guest writes from now on is on one volume, not on the other; the last number.
+pub async fn writes_to(driver: &dyn Driver, id: &str, one: &Volume, other: &Volume) -> u64 {
+    let after = writes_on(driver, id).await;
+    assert!(holds(one, after) && !holds(other, after));
+    after
+}
+
+/// The same, and it is on that volume since the guest began.
+pub async fn has_all(driver: &dyn Driver, id: &str, one: &Volume, other: &Volume) {
+    let after = writes_to(driver, id, one, other).await;
+    for number in 1..=after {
+        assert!(holds(one, number), "{number} of {after}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_guest_wrote_and_writes_is_on_the_new_volume_and_the_old_one_is_closed() {
+    let Some((cloud, driver, id, [volume, new])) = stage(1, 100 << 20).await else {
+        return;
+    };
+    let id = id.as_str();
     copied(&driver, id, &new).await;
     let during = writes_on(&driver, id).await;
     assert!(holds(&new, 1) && holds(&new, during) && holds(&volume, during));
@@ -141,22 +165,18 @@ async fn what_a_guest_wrote_and_writes_is_on_the_new_volume_and_the_old_one_is_c
     assert!(is_open(pid(&driver, id).await, &volume));
     switched(&driver, id, &new).await;
     assert!(!is_open(pid(&driver, id).await, &volume));
-    let after = writes_on(&driver, id).await;
-    for number in 1..=after {
-        assert!(holds(&new, number), "{number} of {after}");
-    }
-    assert!(!holds(&volume, after));
+    has_all(&driver, id, &new, &volume).await;
     let kept = driver.spec(id).await.unwrap().unwrap().volumes;
     assert_eq!(kept, std::slice::from_ref(&new));
 
     // A second one, which is larger and has no limits: the guest sees the size that it knows until it starts again.
-    let mut last = moved(&new, &larger);
+    let mut last = moved(&new, &cloud.volume(2));
     last.limits = Default::default();
     copied(&driver, id, &last).await;
     switched(&driver, id, &last).await;
     assert!(!is_open(pid(&driver, id).await, &new));
-    let after = writes_on(&driver, id).await;
-    assert!(holds(&last, 1) && holds(&last, after) && !holds(&new, after));
+    writes_to(&driver, id, &last, &new).await;
+    assert!(holds(&last, 1));
     // It is a volume as any other.
     let hotplug = driver.hotplug_volume().unwrap();
     hotplug
@@ -170,23 +190,18 @@ async fn what_a_guest_wrote_and_writes_is_on_the_new_volume_and_the_old_one_is_c
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_that_is_given_up_or_cannot_be_leaves_the_old_volume() {
-    if !qemu_is_here() {
+    let Some((cloud, driver, id, [volume, new])) = stage(2, 0).await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let [volume, other] = [cloud.volume(2), cloud.volume(2)];
-    let (driver, spec) = writing(&cloud, &volume).await;
-    let id = spec.id.as_str();
+    };
+    let id = id.as_str();
     let able = driver.replace_volume().unwrap();
     let first = DeviceCommand::first(1);
-    let new = moved(&volume, &other);
     copied(&driver, id, &new).await;
     assert!(is_open(pid(&driver, id).await, &new));
     let kept = able.keep_volume(id, first, &new).await;
     assert_eq!(kept.unwrap(), Replacing::Idle);
     assert!(!is_open(pid(&driver, id).await, &new));
-    let after = writes_on(&driver, id).await;
-    assert!(holds(&volume, after) && !holds(&new, after));
+    writes_to(&driver, id, &volume, &new).await;
 
     let smaller = moved(&volume, &cloud.volume(1));
     let small = able.copy_volume(id, first, &smaller).await;
@@ -214,12 +229,10 @@ async fn a_copy_that_is_given_up_or_cannot_be_leaves_the_old_volume() {
     let asleep = able.look_at_copy(id, first, &new).await;
     assert_eq!(asleep.unwrap(), Replacing::Idle);
     suspend.resume(id, 1).await.unwrap();
-    let after = writes_on(&driver, id).await;
-    assert!(holds(&volume, after) && !holds(&new, after));
+    writes_to(&driver, id, &volume, &new).await;
     copied(&driver, id, &new).await;
     switched(&driver, id, &new).await;
-    let after = writes_on(&driver, id).await;
-    assert!(holds(&new, after));
+    writes_to(&driver, id, &new, &volume).await;
     driver.ensure_gone(id, 1, Keep::Nothing).await.unwrap();
     cloud.assert_empty();
 }
@@ -227,16 +240,12 @@ async fn a_copy_that_is_given_up_or_cannot_be_leaves_the_old_volume() {
 /// A copy that nobody ended, and whose file was removed and made anew: a finished copy of before is none of the new file.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_that_was_left_is_not_taken_for_one_of_the_file_that_was_made_anew() {
-    if !qemu_is_here() {
+    let Some((cloud, driver, id, [volume, new])) = stage(1, 0).await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let [volume, other] = [cloud.volume(1), cloud.volume(1)];
-    let (driver, spec) = writing(&cloud, &volume).await;
-    let id = spec.id.as_str();
+    };
+    let id = id.as_str();
     let able = driver.replace_volume().unwrap();
     let first = DeviceCommand::first(1);
-    let new = moved(&volume, &other);
     copied(&driver, id, &new).await;
     let early = writes_on(&driver, id).await;
     assert!(holds(&new, early));
@@ -254,10 +263,7 @@ async fn a_copy_that_was_left_is_not_taken_for_one_of_the_file_that_was_made_ane
     assert!(matches!(begun, Replacing::Copying { .. }), "{begun:?}");
     copied(&driver, id, &new).await;
     switched(&driver, id, &new).await;
-    let after = writes_on(&driver, id).await;
-    for number in 1..=after {
-        assert!(holds(&new, number), "{number} of {after}");
-    }
+    has_all(&driver, id, &new, &volume).await;
     driver.ensure_gone(id, 1, Keep::Nothing).await.unwrap();
     cloud.assert_empty();
 }
