@@ -170,6 +170,15 @@ impl Backends {
         Ok(())
     }
 
+    /// The same, with a target of a test.
+    #[cfg(test)]
+    pub fn served_by(mut self, target: Arc<dyn Target>) -> Self {
+        for one in &mut self.all {
+            one.reach = Reach::Target(target.clone());
+        }
+        self
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Backend> {
         self.all.iter()

@@ -15,6 +15,7 @@ pub(crate) mod sparse;
 #[cfg(test)]
 pub(crate) mod suite;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -148,6 +149,11 @@ pub trait Driver: Send + Sync {
 
     /// A raw file or device on this machine that shows what it holds, to be read.
     async fn readable(&self, part: Part) -> Result<PathBuf>;
+
+    /// The same of volumes, where one call tells it of all. Nothing needs to be in here.
+    async fn paths(&self) -> Result<BTreeMap<Id, PathBuf>> {
+        Ok(BTreeMap::new())
+    }
 
     /// All volumes and snapshots that are there, for audits.
     async fn inventory(&self) -> Result<Vec<Part>>;

@@ -7,6 +7,7 @@
 //!   one that ended opens nothing (CVE-2023-2088);
 //! - work on one export is done by one at a time, and who comes late reads the row again.
 
+mod audit;
 mod changed;
 mod error;
 pub mod secret;
@@ -26,10 +27,12 @@ use crate::driver::{Id, Part};
 use crate::shared::Core;
 use crate::tables::{export, volume};
 use crate::target::{Grant, Login, Reach, Target, TargetError, local, size_of};
+use watch::Seen;
 
+pub use audit::audit;
 pub use changed::unserved;
 pub use error::ExportError;
-pub use watch::{audit, down, keep_for_ever, look};
+pub use watch::{Watch, down};
 
 /// How many ports are tried for a new export, where other programs have those that were chosen.
 const PORTS_TRIED: usize = 16;
@@ -102,7 +105,7 @@ async fn serve(
     wish: &Wish<'_>,
 ) -> Result<Value, ExportError> {
     let id = wish.whom.id(volume_id);
-    let _turn = core.turns.of(&id).await;
+    let _turn = core.turns.of(&id).await?;
     if let Some(mut row) = store::find::<export::Entity>(core.db.read(), &id).await? {
         row.read_only = wish.read_only;
         row.backend.clone_from(&at.host);
@@ -241,18 +244,18 @@ async fn served(
     row: &export::Model,
     path: &Path,
 ) -> Result<Value, ExportError> {
-    let mut grant = grant(row, path).await?;
-    if let Some((initiator, sealed)) = row.initiator.clone().zip(row.secret.as_deref()) {
-        let password = secret::open(core, sealed)?;
-        grant.login = Some(Login {
-            initiator,
-            password,
-        });
-    }
-    Ok(target.ensure(&grant).await?)
+    Ok(target.ensure(&granted(core, row, path).await?).await?)
 }
 
-async fn grant(row: &export::Model, path: &Path) -> Result<Grant, ExportError> {
+/// What the row says, of a volume that is there.
+async fn granted(core: &Core, row: &export::Model, path: &Path) -> Result<Grant, ExportError> {
+    let login = match row.initiator.clone().zip(row.secret.as_deref()) {
+        Some((initiator, sealed)) => Some(Login {
+            initiator,
+            password: secret::open(core, sealed)?,
+        }),
+        None => None,
+    };
     let failed =
         |why: String| TargetError::Failed(format!("{} cannot be read: {why}", path.display()));
     let of = path.to_owned();
@@ -266,7 +269,7 @@ async fn grant(row: &export::Model, path: &Path) -> Result<Grant, ExportError> {
         read_only: row.read_only,
         token: row.token.clone(),
         port: row.port.and_then(|port| u16::try_from(port).ok()),
-        login: None,
+        login,
     })
 }
 
@@ -279,7 +282,7 @@ pub async fn end(core: &Core, volume_id: &str, whom: Whom<'_>) -> Result<(), Exp
 }
 
 async fn end_id(core: &Core, id: &str) -> Result<(), ExportError> {
-    let _turn = core.turns.of(id).await;
+    let _turn = core.turns.of(id).await?;
     stop(core, id).await
 }
 
@@ -328,7 +331,7 @@ pub async fn end_on(core: &Core, volume_id: &str, pool: &str) -> Result<(), Expo
 /// It cannot be served so.
 pub async fn refresh(core: &Core, volume_id: &str) -> Result<(), ExportError> {
     for row in of_volume(core, volume_id).await? {
-        watch::keep(core, &row.id).await?;
+        watch::keep(core, &row.id, &Seen::default()).await?;
     }
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! The service: its database, back end, settings and rules; how it starts.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -99,10 +98,11 @@ impl Volumes {
             tracing::error!("the volume service was started twice; the first start counts");
         }
         // Guests that start after this find their volumes served.
-        exports::look(core, &BTreeMap::new()).await;
+        let mut watch = exports::Watch::default();
+        watch.look(core).await;
         let mut tasks = JoinSet::new();
         let (serving, ends) = (core.clone(), stop.clone());
-        tasks.spawn(async move { exports::keep_for_ever(&serving, ends).await });
+        tasks.spawn(async move { watch.keep_for_ever(&serving, ends).await });
         let (reporting, ends) = (core.clone(), stop.clone());
         tasks.spawn(async move { hosts::report_for_ever(&reporting, ends).await });
         let (telling, ends) = (core.clone(), stop.clone());

@@ -33,6 +33,21 @@ pub struct Core {
 }
 
 impl Core {
+    /// One of a test, with the default rules and no other service.
+    #[cfg(test)]
+    pub(crate) fn sample(db: Database, settings: Settings, backends: Backends) -> Core {
+        Core {
+            db,
+            backends,
+            settings,
+            policy: Policy::load(&crate::policy::TABLES, None).expect("rules"),
+            images: OnceLock::new(),
+            sink: OnceLock::new(),
+            told: Notify::new(),
+            turns: Turns::default(),
+        }
+    }
+
     /// The image service.
     ///
     /// # Errors

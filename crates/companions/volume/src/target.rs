@@ -105,6 +105,14 @@ pub enum TargetError {
 /// The result of every verb.
 pub type Result<T> = std::result::Result<T, TargetError>;
 
+/// Whether exactly this grant was served when it was looked.
+pub type Standing = Arc<dyn Fn(&Grant) -> bool + Send + Sync>;
+
+/// Nothing is known to be served as it should be.
+pub fn none_stands() -> Standing {
+    Arc::new(|_: &Grant| false)
+}
+
 /// See the module.
 #[async_trait]
 pub trait Target: Send + Sync {
@@ -124,8 +132,13 @@ pub trait Target: Send + Sync {
     /// All that this target keeps something of: what it serves, what it failed to serve, and what it did not end.
     async fn served(&self) -> Result<Vec<Id>>;
 
-    /// Whether hosts reach what is served under this id: what died in the meantime is not.
-    async fn alive(&self, id: Id) -> Result<bool>;
+    /// What hosts reach: what died in the meantime is not in here.
+    async fn alive(&self) -> Result<Vec<Id>>;
+
+    /// What is served exactly as it should be, where one call tells that of all. Nothing needs to be in here.
+    async fn standing(&self) -> Result<Standing> {
+        Ok(none_stands())
+    }
 
     /// Nothing is served any more, and no program of this target runs.
     async fn down(&self) -> Result<()> {

@@ -14,6 +14,7 @@ mod command;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -288,6 +289,15 @@ impl Driver for Lvm {
     async fn readable(&self, part: Part) -> Result<PathBuf> {
         let found = self.known(&name(part)).await?;
         Ok(self.commands.device(&found.name))
+    }
+
+    async fn paths(&self) -> Result<BTreeMap<Id, PathBuf>> {
+        let all = self.commands.volumes().await?;
+        let volumes = all.iter().filter_map(|one| match part(&one.name)? {
+            Part::Volume(id) => Some((id, self.commands.device(&one.name))),
+            Part::Snapshot(_) => None,
+        });
+        Ok(volumes.collect())
     }
 
     async fn inventory(&self) -> Result<Vec<Part>> {

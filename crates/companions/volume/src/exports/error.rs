@@ -9,6 +9,7 @@ use crate::backends::NoBackend;
 use crate::driver::{DriverError, NoId};
 use crate::fault::Fault;
 use crate::target::TargetError;
+use crate::turns::Busy;
 
 /// Why a volume cannot be served, or does not end to be.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,8 @@ pub enum ExportError {
     /// Another process ended it meanwhile.
     #[error("the export {0} ended while it was made")]
     Lost(String),
+    #[error(transparent)]
+    Busy(#[from] Busy),
 }
 
 impl From<DbErr> for ExportError {
@@ -59,7 +62,8 @@ impl From<ExportError> for Fault {
             ExportError::Target(_)
             | ExportError::NoUser
             | ExportError::Sealed
-            | ExportError::Lost(_) => {
+            | ExportError::Lost(_)
+            | ExportError::Busy(_) => {
                 tracing::error!(%error, "a volume cannot be served");
                 Fault::Backend("see the log of the service".to_owned())
             }

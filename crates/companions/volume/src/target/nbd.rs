@@ -94,11 +94,15 @@ impl Nbd {
     }
 
     async fn start(&self, grant: &Grant, port: u16) -> Result<Running> {
-        // Logical volumes are links to devices.
-        let opened = grant.path.canonicalize().and_then(|path| {
+        let named = grant.path.clone();
+        // Logical volumes are links to devices. File systems may hang.
+        let opened = tokio::task::spawn_blocking(move || -> io::Result<(PathBuf, Metadata)> {
+            let path = named.canonicalize()?;
             let facts = path.metadata()?;
             Ok((path, facts))
         });
+        let opened = opened.await;
+        let opened = opened.unwrap_or_else(|error| Err(io::Error::other(error)));
         let (path, facts) = opened.map_err(|error| {
             TargetError::Failed(format!("{} cannot be used: {error}", grant.path.display()))
         })?;
@@ -181,8 +185,10 @@ impl Target for Nbd {
         Ok(ids.collect())
     }
 
-    async fn alive(&self, id: Id) -> Result<bool> {
-        Ok(storage_daemon::running(&self.place(id)).is_some())
+    async fn alive(&self) -> Result<Vec<Id>> {
+        let mut all = self.served().await?;
+        all.retain(|id| storage_daemon::running(&self.place(*id)).is_some());
+        Ok(all)
     }
 }
 

@@ -7,18 +7,20 @@
 mod daemon;
 mod shown;
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use super::{Grant, Login, Needs, Result, Target, TargetError};
+use super::{Grant, Login, Needs, Result, Standing, Target, TargetError};
 use crate::driver::Id;
 use crate::settings;
 use daemon::Daemon;
@@ -209,11 +211,8 @@ impl Target for Tgt {
                 self.build(grant, login, &user, &name).await?;
             }
             Some(found) => {
-                let same = found.path.as_deref() == Some(&*grant.path.to_string_lossy())
-                    && found.read_only == grant.read_only
-                    && noted.as_ref().is_some_and(|note| note.size == grant.size);
                 let is_named = noted.as_ref().is_some_and(|note| note.name.is_some());
-                if !same {
+                if !is_so(&found, noted.as_ref(), grant) {
                     self.open_unit(&found, grant).await?;
                 } else if !is_named {
                     self.take_note(grant.id, grant.size, &name)?;
@@ -272,9 +271,28 @@ impl Target for Tgt {
         Ok(all)
     }
 
-    async fn alive(&self, id: Id) -> Result<bool> {
+    async fn alive(&self) -> Result<Vec<Id>> {
         let all = self.daemon.targets().await?.unwrap_or_default();
-        Ok(all.iter().any(|one| export(&one.name) == Some(id)))
+        Ok(all.iter().filter_map(|one| export(&one.name)).collect())
+    }
+
+    async fn standing(&self) -> Result<Standing> {
+        let all = self.daemon.targets().await?.unwrap_or_default();
+        let mut notes = BTreeMap::new();
+        for id in self.served().await? {
+            notes.extend(self.noted(id).map(|note| (id, note)));
+        }
+        Ok(Arc::new(move |grant: &Grant| {
+            let noted = notes.get(&grant.id);
+            let name = noted.and_then(|note| note.name.as_deref());
+            let found = all.iter().find(|one| Some(one.name.as_str()) == name);
+            found
+                .zip(grant.login.as_ref())
+                .is_some_and(|(found, login)| {
+                    found.lets_in(&user_of(grant.id), &login.initiator)
+                        && is_so(found, noted, grant)
+                })
+        }))
     }
 
     async fn down(&self) -> Result<()> {
@@ -283,6 +301,13 @@ impl Target for Tgt {
         }
         self.daemon.end().await
     }
+}
+
+/// Whether the unit of a target is what the grant says.
+fn is_so(found: &Shown, noted: Option<&Note>, grant: &Grant) -> bool {
+    found.path.as_deref() == Some(&*grant.path.to_string_lossy())
+        && found.read_only == grant.read_only
+        && noted.is_some_and(|note| note.size == grant.size)
 }
 
 /// The export whose target has this name, with whatever prefix; none: it is not ours.

@@ -8,11 +8,9 @@ mod snapshots;
 mod takeovers;
 mod volumes;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use sql::Database;
-use tokio::sync::Notify;
-use web::policy::Policy;
 use workflow::testing::{Plan, World, torture, wait};
 use workflow::{Kind, Record, Status as Ended, Workflow};
 
@@ -21,13 +19,11 @@ use crate::backends::Backends;
 use crate::db::store;
 use crate::driver::{Driver, Part, Snapshot, Source};
 use crate::migrations::HISTORY;
-use crate::policy;
 use crate::settings::{BackEnd, Helper, Settings, Storage};
 use crate::shared::Core;
 use crate::tables::{
     AttachStatus, SnapshotStatus, Status, attachment, snapshot, volume, volume_type,
 };
-use crate::turns::Turns;
 
 /// A service without a runner, opened twice.
 struct Stage {
@@ -57,16 +53,8 @@ async fn stages() -> Vec<Stage> {
             keep_free: 0,
             ..Settings::default()
         };
-        let core = Arc::new(Core {
-            db,
-            backends: Backends::open(&settings).expect("opens"),
-            settings,
-            policy: Policy::load(&policy::TABLES, None).expect("rules"),
-            images: OnceLock::new(),
-            sink: OnceLock::new(),
-            told: Notify::new(),
-            turns: Turns::default(),
-        });
+        let backends = Backends::open(&settings).expect("opens");
+        let core = Arc::new(Core::sample(db, settings, backends));
         let kind = volume_type::Model {
             id: "kind".to_owned(),
             name: "kind".to_owned(),

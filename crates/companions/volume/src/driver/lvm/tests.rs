@@ -62,6 +62,27 @@ async fn logical_volumes_keep_the_contract() {
 }
 
 #[tokio::test]
+async fn one_listing_tells_where_all_volumes_are() {
+    let Some(stage) = Stage::new(ROOM) else {
+        return;
+    };
+    let driver = stage.driver(LvmType::Thin);
+    let [volume, other, id] = [suite::id(), suite::id(), suite::id()];
+    for id in [volume, other] {
+        let made = driver.ensure_volume(id, 1, Source::Blank).await;
+        made.expect("made");
+    }
+    let made = driver.ensure_snapshot(Snapshot { volume, id }).await;
+    made.expect("made");
+    let paths = driver.paths().await.expect("listed");
+    assert_eq!(paths.len(), 2);
+    for id in [volume, other] {
+        let path = driver.readable(Part::Volume(id)).await.expect("there");
+        assert_eq!(paths[&id], path);
+    }
+}
+
+#[tokio::test]
 async fn a_full_group_and_one_that_is_missing_are_told() {
     let Some(stage) = Stage::new(3 * GIB) else {
         return;

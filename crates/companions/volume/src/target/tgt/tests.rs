@@ -84,6 +84,8 @@ async fn only_the_initiator_with_the_password_is_let_in() {
     let info = stage.target.ensure(&grant).await.expect("served");
     let password = "twelve-or-more";
     assert!(can(&source(&info), "read -P 7 0 4k"));
+    let stands = stage.target.standing().await.expect("shown");
+    assert!(stands(&grant));
     for (initiator, password) in [
         ("iqn.2026-01.suite:other", password),
         (INITIATOR, "something-else"),
@@ -98,6 +100,13 @@ async fn only_the_initiator_with_the_password_is_let_in() {
     let again = stage.target.ensure(&other).await.expect("served");
     assert_eq!(info, again);
     assert!(!can(&source(&info), "read 0 4k"));
+    let stands = stage.target.standing().await.expect("shown");
+    assert!(stands(&other) && !stands(&grant));
+    let larger = Grant {
+        size: 2 * other.size,
+        ..other
+    };
+    assert!(!stands(&larger));
     let source = by_iscsi(&info, "iqn.2026-01.suite:other", Some(password));
     assert!(can(&source, "read -P 7 0 4k"));
     // Targets of others stay.
