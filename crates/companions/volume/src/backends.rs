@@ -123,7 +123,7 @@ impl Backends {
                 .find(|(other, _)| root.starts_with(other) || other.starts_with(&root));
             if let Some((_, other)) = within {
                 return Err(Folders::Shared {
-                    one: one.name,
+                    one: one.name.clone(),
                     other: other.clone(),
                     folder: root,
                 });
@@ -135,15 +135,15 @@ impl Backends {
                     return Err(Folders::SharedGroup {
                         other: other.settings.name.clone(),
                         group: group.to_owned(),
-                        one: one.name,
+                        one: one.name.clone(),
                     });
                 }
             }
-            let reach = reach(settings, &one)?;
+            let reach = reach(settings, one)?;
             all.push(Backend {
                 host: format!("{}@{}", settings.host, one.name),
-                driver: storage(settings, &one, driver),
-                settings: one,
+                driver: storage(settings, one, driver),
+                settings: one.clone(),
                 reach,
             });
         }
@@ -252,13 +252,8 @@ mod tests {
 
     fn listed(folders: &[(&str, &Path)]) -> Settings {
         let backends = folders.iter().map(|(name, folder)| BackEnd {
-            name: (*name).to_owned(),
             pool: (*name).to_uppercase(),
-            volume_dir: (*folder).to_owned(),
-            storage: Storage::Files,
-            helper: Helper::Local,
-            over_subscription: 100,
-            reserved_percentage: 0,
+            ..BackEnd::sample(name, folder)
         });
         Settings {
             host: "here".to_owned(),
@@ -285,7 +280,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let settings = Settings {
             host: "here".to_owned(),
-            volume_dir: folder.path().join("a"),
+            back_end: BackEnd::sample("file", &folder.path().join("a")),
             ..Settings::default()
         };
         let all = Backends::open(&settings).expect("opens");

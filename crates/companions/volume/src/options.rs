@@ -239,33 +239,29 @@ impl Section for Settings {
     }
 
     fn read(from: &mut Reader<'_>) -> Self {
-        let over_subscription = percent(from.float("max_over_subscription_ratio"));
-        let reserved_percentage = from.integer("reserved_percentage");
         let serving = serving::read(from);
-        let backends = back_ends(from, &serving, over_subscription, reserved_percentage);
-        // Where there are several, each has its own.
-        let (storage, helper) = match backends.is_empty() {
-            true => (serving.storage(from), serving.helper(from)),
-            false => (Storage::Files, Helper::Local),
-        };
-        let of_each = backends.iter().map(|one| (&one.storage, &one.helper));
-        let used: Vec<_> = match backends.is_empty() {
-            true => vec![(&storage, &helper)],
-            false => of_each.collect(),
-        };
-        serving::refuse_idle(from, &used);
-        serving::refuse_portals(from, &backends);
-        Settings {
-            connection: from.optional("connection"),
+        let mut back_end = BackEnd {
+            name: from.text("volume_backend_name"),
+            pool: from.text("volume_backend_name"),
             volume_dir: from.path("volume_dir"),
+            storage: Storage::Files,
+            helper: Helper::Local,
+            over_subscription: percent(from.float("max_over_subscription_ratio")),
+            reserved_percentage: from.integer("reserved_percentage"),
+        };
+        let backends = back_ends(from, &serving, &back_end);
+        // Where there are several, each has its own.
+        if backends.is_empty() {
+            (back_end.storage, back_end.helper) = (serving.storage(from), serving.helper(from));
+        }
+        let settings = Settings {
+            connection: from.optional("connection"),
             backup_dir: from.path("backup_dir"),
             export_dir: PathBuf::new(),
             host: "localhost".to_owned(),
             also_hosts: Vec::new(),
-            backend: from.text("volume_backend_name"),
+            back_end,
             backends,
-            storage,
-            helper,
             zone: from.text("storage_availability_zone"),
             default_zone: from.optional("default_availability_zone"),
             zone_fallback: from.boolean("allow_availability_zone_fallback"),
@@ -283,11 +279,12 @@ impl Section for Settings {
             message_ttl: from.seconds("message_ttl"),
             force_upload: from.boolean("enable_force_upload"),
             max_page: from.integer("osapi_max_limit"),
-            over_subscription,
-            reserved_percentage,
             keep_free: 64 << 20,
             policy_file: from.existing_file("policy_file"),
-        }
+        };
+        serving::refuse_idle(from, settings.back_ends());
+        serving::refuse_portals(from, settings.back_ends());
+        settings
     }
 }
 
@@ -297,21 +294,16 @@ fn percent(ratio: f64) -> u64 {
     (ratio * 100.0) as u64
 }
 
-/// The back ends that a list names, each with its section.
-fn back_ends(
-    from: &mut Reader<'_>,
-    serving: &Serving,
-    over_subscription: u64,
-    reserved: u64,
-) -> Vec<BackEnd> {
+/// The back ends that a list names, each with its section; what that does not say is as with one alone.
+fn back_ends(from: &mut Reader<'_>, serving: &Serving, alone: &BackEnd) -> Vec<BackEnd> {
     let names = from.list("enabled_backends");
     if names.is_empty() {
         return Vec::new();
     }
-    for alone in ["volume_dir", "volume_backend_name"] {
-        if from.is_set(alone) {
+    for option in ["volume_dir", "volume_backend_name"] {
+        if from.is_set(option) {
             from.refuse(
-                alone,
+                option,
                 "has no effect beside enabled_backends: it belongs into the section of a back end",
             );
         }
@@ -340,18 +332,20 @@ fn back_ends(
             if volume_dir.as_os_str().is_empty() {
                 section.refuse("volume_dir", "must be the folder of this back end's files");
             }
-            let (storage, helper) = serving.within(section).of_back_end(section);
+            let serving = serving.within(section);
             let ratio = section.optional_float("max_over_subscription_ratio");
-            let percentage = section.optional_integer("reserved_percentage");
-            BackEnd {
+            let reserved = section.optional_integer("reserved_percentage");
+            let one = BackEnd {
                 pool: pool.unwrap_or_else(|| name.clone()),
                 name: name.clone(),
                 volume_dir,
-                storage,
-                helper,
-                over_subscription: ratio.map_or(over_subscription, percent),
-                reserved_percentage: percentage.unwrap_or(reserved),
-            }
+                storage: serving.storage(section),
+                helper: serving.helper(section),
+                over_subscription: ratio.map_or(alone.over_subscription, percent),
+                reserved_percentage: reserved.unwrap_or(alone.reserved_percentage),
+            };
+            serving::refuse_idle_of_one(section, &one);
+            one
         }));
     }
     all
@@ -393,7 +387,7 @@ mod tests {
         let text = "[volume]\nenabled_backends = fast, slow\nreserved_percentage = 7\n\
             [fast]\nvolume_dir = /f\nvolume_backend_name = FLASH\nmax_over_subscription_ratio = 1.5\n\
             [slow]\nvolume_dir = /s\nreserved_percentage = 9\n";
-        let all = read(text).expect("reads").back_ends();
+        let all = read(text).expect("reads").backends;
         let told: Vec<_> = all
             .iter()
             .map(|one| {
@@ -408,17 +402,17 @@ mod tests {
     fn back_ends_are_served_as_their_sections_say_or_as_all_are() {
         let text = "[volume]\nenabled_backends = a, b\ntarget_helper = nbd\nnbd_last_port = 10811\n\
             [a]\nvolume_dir = /a\ntarget_ip_address = ::1\n[b]\nvolume_dir = /b\ntarget_helper = local\n";
-        let all = read(text).expect("reads").back_ends();
+        let all = read(text).expect("reads").backends;
         let nbd = Nbd {
             address: "::1".parse().expect("an address"),
             ports: 10810..=10811,
         };
         assert_eq!(all[0].helper, Helper::Nbd(nbd));
         assert_eq!(all[1].helper, Helper::Local);
-        assert_eq!(Settings::default().helper, Helper::Local);
+        assert_eq!(Settings::default().back_end.helper, Helper::Local);
         let lvm = "[volume]\ntarget_helper = tgtadm\nlvm_type = default\n\
             volume_driver = cinder.volume.drivers.lvm.LVMVolumeDriver\n";
-        let lvm = read(lvm).expect("reads");
+        let lvm = read(lvm).expect("reads").back_end;
         let thick = Storage::Lvm {
             group: "cinder-volumes".to_owned(),
             kind: LvmType::Thick,

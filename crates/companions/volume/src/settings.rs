@@ -12,8 +12,6 @@ use crate::resource::Resource;
 pub struct Settings {
     /// URL of its database, which the caller opens; `None` for one of the caller's choice.
     pub connection: Option<String>,
-    /// Folder of the volumes' files. Empty where nothing is set: the caller chooses one.
-    pub volume_dir: PathBuf,
     /// Folder of backups. Empty where nothing is set: the caller chooses one.
     pub backup_dir: PathBuf,
     /// Folder of what serves volumes: command sockets and process numbers, for as long as the machine runs. Empty where
@@ -23,14 +21,11 @@ pub struct Settings {
     pub host: String,
     /// Further names of hosts that are this machine.
     pub also_hosts: Vec<String>,
-    /// Name of the back end [volume_backend_name], where `backends` is empty.
-    pub backend: String,
-    /// Several back ends of this host [enabled_backends]; none: one of `volume_dir` and `backend`.
+    /// The back end of this host, where `backends` is empty. Its folder is empty where nothing is set: the caller chooses
+    /// one.
+    pub back_end: BackEnd,
+    /// Several back ends of this host [enabled_backends].
     pub backends: Vec<BackEnd>,
-    /// What keeps the volumes of the one back end, where `backends` is empty [volume_driver].
-    pub storage: Storage,
-    /// How hosts reach the volumes of the one back end, where `backends` is empty [target_helper].
-    pub helper: Helper,
     /// The zone of this host's back ends [storage_availability_zone].
     pub zone: String,
     /// The zone of volumes for which none is asked; `zone` when empty [default_availability_zone].
@@ -49,22 +44,18 @@ pub struct Settings {
     pub force_upload: bool,
     /// Items on a page, at most, and when the client names no limit [osapi_max_limit].
     pub max_page: u64,
-    /// GiB that may be promised for each GiB that there is [max_over_subscription_ratio], in percent.
-    pub over_subscription: u64,
-    /// Percent of a pool that is not given out [reserved_percentage].
-    pub reserved_percentage: u64,
     /// Bytes that are left free on the file system of the volumes.
     pub keep_free: u64,
     /// A file of rules that replace defaults, `policy.yaml` or `.json` [oslo_policy policy_file].
     pub policy_file: Option<PathBuf>,
 }
 
-/// A back end of files, one of several [a section that enabled_backends names].
+/// A back end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackEnd {
-    /// The section's name, the second part of `HOST@BACKEND#POOL`.
+    /// The second part of `HOST@BACKEND#POOL`: of one of several, the name of its section [enabled_backends].
     pub name: String,
-    /// The name of its one pool, which extra specs of types name [volume_backend_name].
+    /// The name of its one pool, which extra specs of types name [volume_backend_name]. Of one alone that is its name too.
     pub pool: String,
     /// Folder of its volumes' files; with LVM, of images while volumes are made of them.
     pub volume_dir: PathBuf,
@@ -72,8 +63,9 @@ pub struct BackEnd {
     pub storage: Storage,
     /// How hosts reach its volumes [target_helper].
     pub helper: Helper,
-    /// In percent [max_over_subscription_ratio].
+    /// GiB that may be promised for each GiB that there is, in percent [max_over_subscription_ratio].
     pub over_subscription: u64,
+    /// Percent of the pool that is not given out [reserved_percentage].
     pub reserved_percentage: u64,
 }
 
@@ -158,18 +150,10 @@ impl Default for Nbd {
 
 impl Settings {
     /// The back ends of this host, one at least.
-    pub fn back_ends(&self) -> Vec<BackEnd> {
+    pub fn back_ends(&self) -> &[BackEnd] {
         match self.backends.is_empty() {
-            false => self.backends.clone(),
-            true => vec![BackEnd {
-                name: self.backend.clone(),
-                pool: self.backend.clone(),
-                volume_dir: self.volume_dir.clone(),
-                storage: self.storage.clone(),
-                helper: self.helper.clone(),
-                over_subscription: self.over_subscription,
-                reserved_percentage: self.reserved_percentage,
-            }],
+            false => &self.backends,
+            true => std::slice::from_ref(&self.back_end),
         }
     }
 }
@@ -241,6 +225,19 @@ impl BackEnd {
             Helper::Tgt(_) => &TGT,
         };
         storage.iter().chain(target)
+    }
+}
+
+#[cfg(test)]
+impl BackEnd {
+    /// One of files, which hosts of this machine open.
+    pub fn sample(name: &str, folder: &Path) -> Self {
+        BackEnd {
+            name: name.to_owned(),
+            pool: name.to_owned(),
+            volume_dir: folder.to_owned(),
+            ..Settings::default().back_end
+        }
     }
 }
 

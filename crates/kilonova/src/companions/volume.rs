@@ -51,12 +51,13 @@ impl Configured for Chosen {
     }
 
     fn guest_files(&self, state: &Path) -> Vec<PathBuf> {
-        let folders = self.in_place(state).back_ends().into_iter();
-        folders.map(|one| one.volume_dir).collect()
+        let settings = self.in_place(state);
+        let folders = settings.back_ends().iter();
+        folders.map(|one| one.volume_dir.clone()).collect()
     }
 
     fn programs(&self) -> Vec<(&'static str, &'static str, &'static str)> {
-        let back_ends = self.0.back_ends().into_iter();
+        let back_ends = self.0.back_ends().iter();
         let needed = back_ends.flat_map(|one| one.programs());
         let mut all: Vec<_> = needed
             .map(|one| (one.option, one.program, one.package))
@@ -83,12 +84,13 @@ impl Configured for Chosen {
 impl Chosen {
     /// The settings with the folders of the cloud whose files lie in `state`, where the operator names none.
     fn in_place(&self, state: &Path) -> Settings {
-        Settings {
-            volume_dir: in_place(&self.0.volume_dir, state, "volumes"),
+        let mut settings = Settings {
             backup_dir: in_place(&self.0.backup_dir, state, "backups"),
             export_dir: state.join("exports"),
             ..self.0.clone()
-        }
+        };
+        settings.back_end.volume_dir = in_place(&self.0.back_end.volume_dir, state, "volumes");
+        settings
     }
 }
 

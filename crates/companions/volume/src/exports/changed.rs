@@ -112,11 +112,11 @@ mod tests {
     use super::*;
     use crate::db::store;
     use crate::service::Volumes;
-    use crate::settings::{BackEnd, Helper, Storage};
+    use crate::settings::{BackEnd, Helper};
 
     fn settings(folder: &Path) -> Settings {
         Settings {
-            volume_dir: folder.join("volumes"),
+            back_end: BackEnd::sample("file", &folder.join("volumes")),
             backup_dir: folder.join("backups"),
             export_dir: folder.join("exports"),
             host: "here".to_owned(),
@@ -159,18 +159,10 @@ mod tests {
             // The machine has another name, then the back end.
             settings.host = "there".to_owned();
             assert_eq!(refused(&db, &settings).await, None);
-            settings.backend = "disk".to_owned();
+            settings.back_end.name = "disk".to_owned();
             let said = refused(&db, &settings).await.expect("refused");
             assert!(said.contains(&row.id), "{said}");
-            settings.backends = vec![BackEnd {
-                name: "disk".to_owned(),
-                pool: "disk".to_owned(),
-                volume_dir: settings.volume_dir.clone(),
-                storage: Storage::Files,
-                helper: Helper::Local,
-                over_subscription: 100,
-                reserved_percentage: 0,
-            }];
+            settings.backends = vec![settings.back_end.clone()];
             // Where several are listed, that of another machine is none of these.
             assert_eq!(refused(&db, &settings).await, None);
             settings.host = "here".to_owned();
@@ -184,7 +176,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let mut settings = settings(folder.path());
         assert_eq!(strays(&settings).expect("read"), [""; 0]);
-        settings.helper = Helper::Nbd(Default::default());
+        settings.back_end.helper = Helper::Nbd(Default::default());
         for place in ["file/nbd", "file/tgt", "old/nbd"] {
             let place = settings.export_dir.join(place).join(store::new_id());
             fs::create_dir_all(place).expect("made");

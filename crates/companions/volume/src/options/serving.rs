@@ -10,23 +10,23 @@ use crate::settings::{BackEnd, Helper, LvmType, Nbd, Storage, Tgt};
 /// Names of targets have 223 bytes, of which two ids take 81.
 const LONGEST_PREFIX: usize = 128;
 
-/// What an option belongs to: a test of what keeps and serves volumes, and its name.
-type Beside = (fn(&Storage, &Helper) -> bool, &'static str);
+/// What an option belongs to: a test of a back end, and its name.
+type Beside = (fn(&BackEnd) -> bool, &'static str);
 
 const LVM: Beside = (
-    |storage, _| matches!(storage, Storage::Lvm { .. }),
+    |one| matches!(one.storage, Storage::Lvm { .. }),
     "volume_driver = lvm",
 );
 const NBD: Beside = (
-    |_, helper| matches!(helper, Helper::Nbd(_)),
+    |one| matches!(one.helper, Helper::Nbd(_)),
     "target_helper = nbd",
 );
 const TGT: Beside = (
-    |_, helper| matches!(helper, Helper::Tgt(_)),
+    |one| matches!(one.helper, Helper::Tgt(_)),
     "target_helper = tgtadm",
 );
 const TARGET: Beside = (
-    |_, helper| !matches!(helper, Helper::Local),
+    |one| !matches!(one.helper, Helper::Local),
     "target_helper = nbd or tgtadm",
 );
 
@@ -47,17 +47,19 @@ const OF_ALL: [(&str, Beside); 5] = [
 ];
 
 /// Refuses what is set and has no effect on any of these back ends.
-pub fn refuse_idle(from: &mut Reader<'_>, used: &[(&Storage, &Helper)]) {
-    refuse_of(from, &OF_BACK_ENDS, used);
-    refuse_of(from, &OF_ALL, used);
+pub fn refuse_idle(from: &mut Reader<'_>, all: &[BackEnd]) {
+    refuse_of(from, &OF_BACK_ENDS, all);
+    refuse_of(from, &OF_ALL, all);
 }
 
-fn refuse_of(from: &mut Reader<'_>, options: &[(&str, Beside)], used: &[(&Storage, &Helper)]) {
+/// Refuses what the section of a back end sets and has no effect on it.
+pub fn refuse_idle_of_one(section: &mut Reader<'_>, one: &BackEnd) {
+    refuse_of(section, &OF_BACK_ENDS, std::slice::from_ref(one));
+}
+
+fn refuse_of(from: &mut Reader<'_>, options: &[(&str, Beside)], all: &[BackEnd]) {
     for (option, (is_used, with)) in options {
-        let idle = !used
-            .iter()
-            .any(|(storage, helper)| is_used(storage, helper));
-        if idle && from.is_set(option) {
+        if !all.iter().any(is_used) && from.is_set(option) {
             from.refuse(option, format!("has no effect without {with}"));
         }
     }
@@ -149,13 +151,6 @@ impl Serving {
             address: address.unwrap_or(self.address),
             ..self.clone()
         }
-    }
-
-    /// What keeps and what serves the volumes of a back end's section.
-    pub fn of_back_end(&self, section: &mut Reader<'_>) -> (Storage, Helper) {
-        let (storage, helper) = (self.storage(section), self.helper(section));
-        refuse_of(section, &OF_BACK_ENDS, &[(&storage, &helper)]);
-        (storage, helper)
     }
 
     /// What keeps the volumes. Cinder's other drivers are refused.

@@ -19,7 +19,7 @@ use crate::backends::Backends;
 use crate::db::store;
 use crate::driver::{Driver, Part, Snapshot, Source};
 use crate::migrations::HISTORY;
-use crate::settings::{BackEnd, Helper, Settings, Storage};
+use crate::settings::{BackEnd, Settings};
 use crate::shared::Core;
 use crate::tables::{
     AttachStatus, SnapshotStatus, Status, attachment, snapshot, volume, volume_type,
@@ -38,13 +38,8 @@ async fn stages() -> Vec<Stage> {
         db.apply(&HISTORY).await.expect("tables");
         let folder = tempfile::tempdir().expect("a folder");
         let back_end = |name: &str| BackEnd {
-            name: name.to_owned(),
             pool: name.to_uppercase(),
-            volume_dir: folder.path().join(name),
-            storage: Storage::Files,
-            helper: Helper::Local,
-            over_subscription: 2000,
-            reserved_percentage: 0,
+            ..BackEnd::sample(name, &folder.path().join(name))
         };
         let settings = Settings {
             backends: vec![back_end("fast"), back_end("slow")],

@@ -42,7 +42,7 @@ async fn a_volume_becomes_larger() {
         );
         cinder.act(ALICE, &id, to(3)).await.is(202);
         assert_eq!(cinder.becomes(&id, "available").await["size"], 3);
-        let disk = cinder.settings.volume_dir.join(&id).join("disk.raw");
+        let disk = cinder.disk(&id);
         assert_eq!(std::fs::metadata(disk).expect("a disk").len(), 3 << 30);
         cinder
             .put(

@@ -56,7 +56,7 @@ async fn a_server_attaches_and_detaches_a_volume() {
             json!({"attachment": {"connector": {"host": "here", "mountpoint": "/dev/vdb"}}});
         let updated = cinder.put(SERVICE, &path, connector).await.is(200).json();
         let info = &updated["attachment"]["connection_info"];
-        let disk = cinder.settings.volume_dir.canonicalize().expect("a folder");
+        let disk = cinder.folder().canonicalize().expect("a folder");
         let disk = disk.join(&volume).join("disk.raw");
         assert_eq!(info["driver_volume_type"], "local");
         assert_eq!(info["device_path"], json!(disk));

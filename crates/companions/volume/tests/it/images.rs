@@ -161,8 +161,8 @@ async fn a_volume_that_goes_by_force_while_it_is_made_leaves_nothing() {
         gate.open.add_permits(1);
         cinder.rests(id).await;
         cinder.is_clean().await;
-        assert!(!cinder.settings.volume_dir.join(id).exists());
-        let left = std::fs::read_dir(cinder.settings.volume_dir.join("incoming"));
+        assert!(!cinder.folder().join(id).exists());
+        let left = std::fs::read_dir(cinder.folder().join("incoming"));
         assert_eq!(left.expect("a folder").count(), 0);
     }
 }
@@ -205,11 +205,10 @@ async fn a_volume_is_made_of_an_image() {
                 (&json!(RAW), &json!("virtio"))
             );
             assert_eq!(&cinder.read(&id), b"boot");
-            let disk = cinder.settings.volume_dir.join(&id).join("disk.raw");
+            let disk = cinder.disk(&id);
             assert_eq!(std::fs::metadata(disk).expect("a disk").len(), 1 << 30);
         }
-        let left =
-            std::fs::read_dir(cinder.settings.volume_dir.join("incoming")).expect("a folder");
+        let left = std::fs::read_dir(cinder.folder().join("incoming")).expect("a folder");
         assert_eq!(left.count(), 0);
         cinder.is_clean().await;
     }
@@ -255,8 +254,8 @@ async fn an_image_that_does_not_fit_is_refused() {
         .json();
     let id = made["volume"]["id"].as_str().expect("an id").to_owned();
     cinder.becomes(&id, "error").await;
-    assert!(!cinder.settings.volume_dir.join(&id).exists());
-    let left = std::fs::read_dir(cinder.settings.volume_dir.join("incoming")).expect("a folder");
+    assert!(!cinder.folder().join(&id).exists());
+    let left = std::fs::read_dir(cinder.folder().join("incoming")).expect("a folder");
     assert_eq!(left.count(), 0);
 }
 

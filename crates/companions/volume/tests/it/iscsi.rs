@@ -56,7 +56,7 @@ async fn stage() -> Option<Stage> {
     let portal = free.local_addr().expect("an address");
     drop(free);
     let cinder = Cinder::on(sql::testing::sqlite().await, |settings| {
-        settings.helper = Helper::Tgt(Tgt {
+        settings.back_end.helper = Helper::Tgt(Tgt {
             portal,
             prefix: "iqn.2010-10.org.openstack:".to_owned(),
             // No two tests have the same port.

@@ -129,13 +129,13 @@ impl Cinder {
     pub async fn on(db: Database, change: impl FnOnce(&mut Settings)) -> Cinder {
         let folder = tempfile::tempdir().expect("folder");
         let mut settings = Settings {
-            volume_dir: folder.path().join("volumes"),
             backup_dir: folder.path().join("backups"),
             export_dir: folder.path().join("exports"),
             host: "here".to_owned(),
             keep_free: 0,
             ..Settings::default()
         };
+        settings.back_end.volume_dir = folder.path().join("volumes");
         change(&mut settings);
         let opened = Volumes::open(db.clone(), settings.clone()).await;
         let volumes = opened.expect("opens");

@@ -8,13 +8,13 @@ use crate::{ADMIN, ALICE, Cinder};
 impl Cinder {
     /// A file that an operator puts beside the volumes.
     fn put_beside(&self, name: &str, bytes: &[u8]) {
-        let folder = self.settings.volume_dir.join("unmanaged");
+        let folder = self.folder().join("unmanaged");
         std::fs::create_dir_all(&folder).expect("a folder");
         std::fs::write(folder.join(name), bytes).expect("written");
     }
 
     fn beside(&self) -> Vec<String> {
-        let folder = self.settings.volume_dir.join("unmanaged");
+        let folder = self.folder().join("unmanaged");
         let entries = std::fs::read_dir(folder).expect("a folder");
         let names = entries.map(|entry| entry.expect("an entry").file_name());
         let mut names: Vec<_> = names

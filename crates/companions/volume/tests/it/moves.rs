@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use sql::Database;
-use volume::{BackEnd, Helper, Settings, Storage};
+use volume::{BackEnd, Settings};
 use workflow::testing::until;
 
 use crate::{ADMIN, ALICE, BOB, Cinder, SERVICE};
@@ -17,15 +17,13 @@ const SERVER: &str = "7f3c1a52-0000-4000-8000-00000000dead";
 const SLOW: &str = "here@slow#slow";
 
 fn two(settings: &mut Settings) {
-    let beside = settings.volume_dir.clone();
+    let beside = settings.back_end.clone();
     let back_end = |name: &str, pool: &str, over_subscription| BackEnd {
         name: name.to_owned(),
         pool: pool.to_owned(),
-        volume_dir: beside.with_file_name(name),
-        storage: Storage::Files,
-        helper: Helper::Local,
+        volume_dir: beside.volume_dir.with_file_name(name),
         over_subscription,
-        reserved_percentage: 0,
+        ..beside.clone()
     };
     settings.backends = vec![
         back_end("fast", "FLASH", 2000),

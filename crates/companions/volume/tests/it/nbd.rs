@@ -14,7 +14,7 @@ use crate::foreign::{by_nbd, can, has_nbd, seen_size};
 use crate::{ADMIN, ALICE, Answer, BOB, Cinder, SERVICE};
 
 fn served(settings: &mut Settings) {
-    settings.helper = Helper::Nbd(Nbd::default());
+    settings.back_end.helper = Helper::Nbd(Nbd::default());
 }
 
 /// A service on SQLite that serves by NBD; none where this machine lacks something.
@@ -345,7 +345,7 @@ async fn an_attachment_that_cannot_be_served_is_given_back() {
     let held = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let port = held.local_addr().expect("an address").port();
     let cinder = Cinder::on(sql::testing::sqlite().await, |settings| {
-        settings.helper = Helper::Nbd(Nbd {
+        settings.back_end.helper = Helper::Nbd(Nbd {
             ports: port..=port,
             ..Nbd::default()
         });

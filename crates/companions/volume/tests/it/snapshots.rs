@@ -37,8 +37,13 @@ impl Cinder {
         panic!("{path} is never {status}");
     }
 
-    fn disk(&self, volume: &str) -> std::path::PathBuf {
-        self.settings.volume_dir.join(volume).join("disk.raw")
+    /// Where the volumes lie.
+    pub fn folder(&self) -> &std::path::Path {
+        &self.settings.back_end.volume_dir
+    }
+
+    pub fn disk(&self, volume: &str) -> std::path::PathBuf {
+        self.folder().join(volume).join("disk.raw")
     }
 
     /// As a guest would.

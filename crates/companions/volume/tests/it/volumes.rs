@@ -32,7 +32,7 @@ async fn a_volume_is_made_shown_changed_and_deleted() {
         assert_eq!(changed["volume"]["name"], "other");
         assert_eq!(changed["volume"]["description"], "mine");
         assert_eq!(changed["volume"]["metadata"], json!({"b": "2"}));
-        let file = cinder.settings.volume_dir.join(id).join("disk.raw");
+        let file = cinder.disk(id);
         assert_eq!(std::fs::metadata(&file).expect("a file").len(), 2 << 30);
         cinder.is_clean().await;
         cinder.removes(ALICE, &path).await;
@@ -45,7 +45,7 @@ async fn a_volume_is_made_shown_changed_and_deleted() {
 async fn volumes_are_made_of_others() {
     let cinder = Cinder::start().await;
     let from = cinder.volume(ALICE, json!({"size": 2})).await;
-    let file = cinder.settings.volume_dir.join(&from).join("disk.raw");
+    let file = cinder.disk(&from);
     std::fs::write(&file, b"bytes").expect("written");
     let small = json!({"volume": {"size": 1, "source_volid": from}});
     let refused = cinder.post(ALICE, "/volumes", small).await.is(400);
@@ -63,7 +63,7 @@ async fn volumes_are_made_of_others() {
     assert_eq!(made["volume"]["size"], 2);
     let id = made["volume"]["id"].as_str().expect("an id").to_owned();
     cinder.becomes(&id, "available").await;
-    let copy = std::fs::read(cinder.settings.volume_dir.join(&id).join("disk.raw"));
+    let copy = std::fs::read(cinder.disk(&id));
     assert!(copy.expect("a copy").starts_with(b"bytes"));
     cinder.post(BOB, "/volumes", wish).await.is(404);
 }

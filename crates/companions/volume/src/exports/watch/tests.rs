@@ -10,7 +10,7 @@ use crate::backends::Backends;
 use crate::driver::Source;
 use crate::exports::{self, Whom};
 use crate::migrations::HISTORY;
-use crate::settings::Settings;
+use crate::settings::{BackEnd, Settings};
 use crate::tables::Status;
 use crate::target::{Grant, Needs, Result as Answer};
 use crate::turns::Turns;
@@ -99,12 +99,12 @@ async fn stage(silent: bool) -> Stage {
     let db = sql::testing::sqlite().await;
     db.apply(&HISTORY).await.expect("tables");
     let folder = tempfile::tempdir().expect("a folder");
-    let mut settings = Settings {
+    let settings = Settings {
+        back_end: BackEnd::sample("file", folder.path()),
         host: "here".to_owned(),
         keep_free: 0,
         ..Settings::default()
     };
-    settings.volume_dir = folder.path().to_owned();
     let backends = Backends::open(&settings).expect("opens");
     let row = volume::Model::sample(Status::InUse);
     let at = backends.of(None).expect("a back end");
