@@ -7,7 +7,7 @@ use chrono::Utc;
 use sql::sea_orm::sea_query::Expr;
 use sql::sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait,
-    IntoActiveModel, QueryFilter, QuerySelect,
+    IntoActiveModel, QueryFilter, QuerySelect, UpdateMany,
 };
 
 use crate::model::Image;
@@ -173,6 +173,27 @@ pub struct Filled {
     pub sha512: String,
 }
 
+/// A change of the image.
+fn change(id: &str) -> UpdateMany<image::Entity> {
+    image::Entity::update_many().filter(image::Column::Id.eq(id))
+}
+
+/// The same, which gives it a status.
+fn turns(id: &str, to: Status) -> UpdateMany<image::Entity> {
+    let now = sql::micros(Utc::now());
+    change(id)
+        .col_expr(image::Column::Status, Expr::value(to))
+        .col_expr(image::Column::UpdatedAt, Expr::value(now))
+}
+
+/// Whether the image was as the change asks for, and is changed.
+async fn is_done<C: ConnectionTrait>(
+    db: &C,
+    change: UpdateMany<image::Entity>,
+) -> Result<bool, DbErr> {
+    Ok(change.exec(db).await?.rows_affected == 1)
+}
+
 /// Starts an upload or import: `from` → `to`, with `data` as the name of the file to come and
 /// `reserved` bytes of the quota. False when the image is not in `from` any more.
 pub async fn claim<C: ConnectionTrait>(
@@ -182,19 +203,11 @@ pub async fn claim<C: ConnectionTrait>(
     data: &str,
     reserved: u64,
 ) -> Result<bool, DbErr> {
-    let done = image::Entity::update_many()
-        .col_expr(image::Column::Status, Expr::value(to))
+    let change = turns(id, to)
         .col_expr(image::Column::Data, Expr::value(data))
         .col_expr(image::Column::Reserved, Expr::value(signed(reserved)))
-        .col_expr(
-            image::Column::UpdatedAt,
-            Expr::value(sql::micros(Utc::now())),
-        )
-        .filter(image::Column::Id.eq(id))
-        .filter(image::Column::Status.eq(from))
-        .exec(db)
-        .await?;
-    Ok(done.rows_affected == 1)
+        .filter(image::Column::Status.eq(from));
+    is_done(db, change).await
 }
 
 /// Sizes in the database are signed.
@@ -210,13 +223,10 @@ pub async fn reserve<C: ConnectionTrait>(
     data: &str,
     reserved: u64,
 ) -> Result<bool, DbErr> {
-    let done = image::Entity::update_many()
-        .col_expr(image::Column::Reserved, Expr::value(signed(reserved)))
-        .filter(image::Column::Id.eq(id))
+    let change = change(id)
         .filter(image::Column::Data.eq(data))
-        .exec(db)
-        .await?;
-    Ok(done.rows_affected == 1)
+        .col_expr(image::Column::Reserved, Expr::value(signed(reserved)));
+    is_done(db, change).await
 }
 
 /// Begins the import of the staged data that is called `data`, with `reserved` bytes of the quota.
@@ -227,19 +237,11 @@ pub async fn take_staged<C: ConnectionTrait>(
     data: &str,
     reserved: u64,
 ) -> Result<bool, DbErr> {
-    let done = image::Entity::update_many()
-        .col_expr(image::Column::Status, Expr::value(Status::Importing))
-        .col_expr(image::Column::Reserved, Expr::value(signed(reserved)))
-        .col_expr(
-            image::Column::UpdatedAt,
-            Expr::value(sql::micros(Utc::now())),
-        )
-        .filter(image::Column::Id.eq(id))
+    let change = turns(id, Status::Importing)
         .filter(image::Column::Data.eq(data))
-        .filter(image::Column::Status.eq(Status::Uploading))
-        .exec(db)
-        .await?;
-    Ok(done.rows_affected == 1)
+        .col_expr(image::Column::Reserved, Expr::value(signed(reserved)))
+        .filter(image::Column::Status.eq(Status::Uploading));
+    is_done(db, change).await
 }
 
 /// Ends the upload or import that holds `data`: the image is active.
@@ -250,8 +252,8 @@ pub async fn fill<C: ConnectionTrait>(
     from: Status,
     filled: &Filled,
 ) -> Result<bool, DbErr> {
-    let done = image::Entity::update_many()
-        .col_expr(image::Column::Status, Expr::value(Status::Active))
+    let change = turns(id, Status::Active)
+        .filter(image::Column::Data.eq(data))
         .col_expr(image::Column::Reserved, Expr::value(None::<i64>))
         .col_expr(image::Column::Size, Expr::value(filled.size))
         .col_expr(image::Column::VirtualSize, Expr::value(filled.virtual_size))
@@ -261,16 +263,8 @@ pub async fn fill<C: ConnectionTrait>(
             image::Column::OsHashValue,
             Expr::value(filled.sha512.as_str()),
         )
-        .col_expr(
-            image::Column::UpdatedAt,
-            Expr::value(sql::micros(Utc::now())),
-        )
-        .filter(image::Column::Id.eq(id))
-        .filter(image::Column::Data.eq(data))
-        .filter(image::Column::Status.eq(from))
-        .exec(db)
-        .await?;
-    Ok(done.rows_affected == 1)
+        .filter(image::Column::Status.eq(from));
+    is_done(db, change).await
 }
 
 /// Notes the size of staged data.
@@ -280,35 +274,28 @@ pub async fn staged<C: ConnectionTrait>(
     data: &str,
     size: i64,
 ) -> Result<bool, DbErr> {
-    let done = image::Entity::update_many()
+    let change = change(id)
+        .filter(image::Column::Data.eq(data))
         .col_expr(image::Column::Reserved, Expr::value(None::<i64>))
         .col_expr(image::Column::Size, Expr::value(size))
-        .filter(image::Column::Id.eq(id))
-        .filter(image::Column::Data.eq(data))
-        .filter(image::Column::Status.eq(Status::Uploading))
-        .exec(db)
-        .await?;
-    Ok(done.rows_affected == 1)
+        .filter(image::Column::Status.eq(Status::Uploading));
+    is_done(db, change).await
 }
 
 /// Gives up what holds `data`: the image is queued again, as if nothing had been sent.
 pub async fn give_up<C: ConnectionTrait>(db: &C, id: &str, data: &str) -> Result<bool, DbErr> {
-    let done = image::Entity::update_many()
-        .col_expr(image::Column::Status, Expr::value(Status::Queued))
+    let change = turns(id, Status::Queued)
+        .filter(image::Column::Data.eq(data))
         .col_expr(image::Column::Data, Expr::value(None::<String>))
         .col_expr(image::Column::Reserved, Expr::value(None::<i64>))
         .col_expr(image::Column::Size, Expr::value(None::<i64>))
         .col_expr(image::Column::VirtualSize, Expr::value(None::<i64>))
-        .col_expr(
-            image::Column::UpdatedAt,
-            Expr::value(sql::micros(Utc::now())),
-        )
-        .filter(image::Column::Id.eq(id))
-        .filter(image::Column::Data.eq(data))
-        .filter(image::Column::Status.is_in([Status::Saving, Status::Uploading, Status::Importing]))
-        .exec(db)
-        .await?;
-    Ok(done.rows_affected == 1)
+        .filter(image::Column::Status.is_in([
+            Status::Saving,
+            Status::Uploading,
+            Status::Importing,
+        ]));
+    is_done(db, change).await
 }
 
 /// Deactivates or reactivates: whether the image was in `from`.
@@ -317,17 +304,8 @@ pub async fn switch<C: ConnectionTrait>(
     id: &str,
     (from, to): (Status, Status),
 ) -> Result<bool, DbErr> {
-    let done = image::Entity::update_many()
-        .col_expr(image::Column::Status, Expr::value(to))
-        .col_expr(
-            image::Column::UpdatedAt,
-            Expr::value(sql::micros(Utc::now())),
-        )
-        .filter(image::Column::Id.eq(id))
-        .filter(image::Column::Status.eq(from))
-        .exec(db)
-        .await?;
-    Ok(done.rows_affected == 1)
+    let change = turns(id, to).filter(image::Column::Status.eq(from));
+    is_done(db, change).await
 }
 
 /// Writes one custom property, replacing its value.
