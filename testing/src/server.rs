@@ -12,7 +12,25 @@ pub struct Server {
     pub id: String,
 }
 
+impl User {
+    /// The server that the answer to a request for one names.
+    pub fn made(&self, answer: &Value) -> Server {
+        Server {
+            user: self.clone(),
+            id: answer["server"]["id"].as_str().expect("an id").to_owned(),
+        }
+    }
+}
+
 impl Server {
+    /// The same server as another user sees it.
+    pub fn seen_by(&self, user: &User) -> Server {
+        Server {
+            user: user.clone(),
+            id: self.id.clone(),
+        }
+    }
+
     /// Its present representation.
     pub async fn show(&self) -> Value {
         let path = format!("/servers/{}", self.id);

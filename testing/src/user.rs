@@ -141,6 +141,12 @@ impl User {
             .await
     }
 
+    /// Asks compute for a server, at the newest version.
+    pub async fn asks_for_server(&self, body: &Value) -> Answer {
+        self.compute("latest", Method::POST, "/servers", Some(body))
+            .await
+    }
+
     /// `GET` of any service.
     pub async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, &[], None).await

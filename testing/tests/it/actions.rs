@@ -183,10 +183,7 @@ async fn a_locked_server_refuses_its_owner_and_obeys_the_operator() {
     let refused = demo.compute("2.1", Method::DELETE, &path, None).await;
     assert_eq!(refused.fault(409), said);
 
-    let operators = Server {
-        user: cloud.admin().await,
-        id: server.id.clone(),
-    };
+    let operators = server.seen_by(&cloud.admin().await);
     operators.stop().await.reaches("SHUTOFF").await;
     server.action(json!({"unlock": null})).await.expect(202);
     server.start().await.reaches("ACTIVE").await;

@@ -106,9 +106,7 @@ async fn a_volume_that_was_booted_from_boots_again_and_its_snapshot_too() {
             "name": "second", "flavorRef": "tiny", "networks": "none",
             "block_device_mapping_v2": disks("volume", &id),
         }});
-        let refused = demo
-            .compute("latest", Method::POST, "/servers", Some(&second))
-            .await;
+        let refused = demo.asks_for_server(&second).await;
         assert!(refused.fault(400).starts_with("Invalid volume"));
         server.delete().await.vanishes().await;
         demo.volume_is(&id, "available").await;
@@ -323,9 +321,7 @@ async fn disks_that_make_no_sense_are_refused() {
             server["imageRef"] = json!(image);
         }
         let body = json!({ "server": server });
-        let answer = demo
-            .compute("latest", Method::POST, "/servers", Some(&body))
-            .await;
+        let answer = demo.asks_for_server(&body).await;
         assert_eq!(answer.status, status, "{disks}: {}", answer.text);
     }
     // One volume for two servers.
@@ -333,9 +329,7 @@ async fn disks_that_make_no_sense_are_refused() {
         "name": "two", "flavorRef": flavor, "networks": "none", "imageRef": image, "max_count": 2,
         "block_device_mapping_v2": [local, data(json!({}))],
     }});
-    let answer = demo
-        .compute("latest", Method::POST, "/servers", Some(&body))
-        .await;
+    let answer = demo.asks_for_server(&body).await;
     answer.fault(400);
     demo.volume_is(&blank, "available").await;
     assert_eq!(count(&demo).await, 1);

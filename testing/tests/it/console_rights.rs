@@ -20,10 +20,7 @@ const OFTEN: &str = "[consoleauth]\ncheck_interval = 1\n";
 
 /// The server as somebody else sees it.
 fn by(user: &User, server: &Server) -> Server {
-    Server {
-        user: user.clone(),
-        id: server.id.clone(),
-    }
+    server.seen_by(user)
 }
 
 /// Opens its screen, as who asks with a browser.

@@ -71,10 +71,7 @@ async fn wanted(cloud: &TestCloud) -> Value {
 }
 
 async fn host_of(cloud: &TestCloud, server: &Server) -> String {
-    let seen = Server {
-        user: cloud.admin().await,
-        id: server.id.clone(),
-    };
+    let seen = server.seen_by(&cloud.admin().await);
     let host = seen.show().await["OS-EXT-SRV-ATTR:host"].take();
     host.as_str().unwrap_or_default().to_owned()
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bus::testing::Broker;
 use serde_json::json;
-use testing::{Server, TestCloud};
+use testing::TestCloud;
 
 /// The core of what users do, and a restart in the middle.
 async fn core(settings: &str) {
@@ -25,10 +25,7 @@ async fn core(settings: &str) {
     assert!(server.address("private").await.starts_with("10.1.0."));
     server.stop().await.reaches("SHUTOFF").await;
     cloud.restart().await;
-    let server = Server {
-        user: cloud.demo().await,
-        id: server.id,
-    };
+    let server = server.seen_by(&cloud.demo().await);
     let shown = server.reaches("SHUTOFF").await;
     assert_eq!(
         shown["metadata"],

@@ -26,10 +26,7 @@ async fn wired(cloud: &TestCloud) -> Server {
 async fn details(cloud: &TestCloud, server: &Server) -> String {
     let fault = server.show().await["fault"].take();
     assert_eq!(fault.get("details"), None, "{fault}");
-    let seen = Server {
-        user: cloud.admin().await,
-        id: server.id.clone(),
-    };
+    let seen = server.seen_by(&cloud.admin().await);
     let fault = seen.show().await["fault"].take();
     let details = fault["details"].as_str();
     details
@@ -90,10 +87,7 @@ async fn when_a_host_fails_the_next_one_is_tried_and_the_first_keeps_nothing() {
     }
     let server = wired(&cloud).await;
     server.reaches("ACTIVE").await;
-    let seen = Server {
-        user: cloud.admin().await,
-        id: server.id.clone(),
-    };
+    let seen = server.seen_by(&cloud.admin().await);
     let host = seen.show().await["OS-EXT-SRV-ATTR:host"].clone();
     assert_eq!(host, cloud.cloud().hosts[2].host.as_str());
     let ports = server.ports().await;

@@ -15,8 +15,7 @@ async fn pages(cloud: &TestCloud, most: u64) {
 
 async fn create(user: &User, server: &Value) -> testing::Answer {
     let body = json!({"server": server});
-    user.compute("latest", Method::POST, "/servers", Some(&body))
-        .await
+    user.asks_for_server(&body).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

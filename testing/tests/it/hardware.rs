@@ -43,8 +43,7 @@ async fn boot(user: &User, flavor: &str, image: &str) -> Answer {
     let body = json!({"server": {
         "name": "s", "flavorRef": flavor, "imageRef": image, "networks": "none",
     }});
-    user.compute("latest", Method::POST, "/servers", Some(&body))
-        .await
+    user.asks_for_server(&body).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -273,8 +272,7 @@ async fn each_field_of_a_disk_is_honoured_a_hint_or_refused_in_its_sentence() {
             "name": "s", "flavorRef": flavor, "imageRef": image, "networks": "none",
             "block_device_mapping_v2": [disk],
         }});
-        demo.compute("latest", Method::POST, "/servers", Some(&body))
-            .await
+        demo.asks_for_server(&body).await
     };
     for row in create_fields::FIELDS {
         let Some(field) = row.name.strip_prefix(PREFIX) else {
@@ -405,9 +403,7 @@ async fn signatures_that_nobody_verifies_are_refused() {
         "name": "s", "flavorRef": flavor, "imageRef": image, "networks": "none",
         "trusted_image_certificates": ["a", "b"],
     }});
-    let said = demo
-        .compute("latest", Method::POST, "/servers", Some(&body))
-        .await;
+    let said = demo.asks_for_server(&body).await;
     assert_eq!(
         said.fault(400),
         "Field server.trusted_image_certificates=\"a,b\" cannot be honoured: signatures of images are not verified."

@@ -8,7 +8,7 @@ use compute_rpc::workflows::{
 };
 use http::Method;
 use serde_json::{Value, json};
-use testing::{Answer, Server, TestCloud, User, until};
+use testing::{Answer, TestCloud, User, until};
 use workflow::{Status, WorkflowId};
 
 /// A volume to boot from.
@@ -29,8 +29,7 @@ async fn wanted(cloud: &TestCloud, volume: &str) -> Value {
 
 async fn ask(user: &User, server: &Value) -> Answer {
     let body = json!({ "server": server });
-    user.compute("latest", Method::POST, "/servers", Some(&body))
-        .await
+    user.asks_for_server(&body).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,11 +48,7 @@ async fn of_those_who_ask_for_one_volume_at_once_one_gets_it_and_the_others_are_
             assert!(said.starts_with("Invalid volume: "), "{said}");
         }
         let made = made.into_iter().next().expect("one").expect(202);
-        let id = made["server"]["id"].as_str().expect("an id").to_owned();
-        let server = Server {
-            user: demo.clone(),
-            id,
-        };
+        let server = demo.made(&made);
         server.reaches("ACTIVE").await;
         server.delete().await.vanishes().await;
         demo.volume_is(&volume, "available").await;

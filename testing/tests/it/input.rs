@@ -8,8 +8,7 @@ const NOWHERE: &str = "7d0c1a5e-0000-4000-8000-000000000000";
 
 async fn create(user: &User, server: &Value) -> testing::Answer {
     let body = json!({"server": server});
-    user.compute("latest", Method::POST, "/servers", Some(&body))
-        .await
+    user.asks_for_server(&body).await
 }
 
 async fn has_nothing(cloud: &TestCloud, user: &User) {
@@ -93,10 +92,7 @@ async fn a_flavor_may_be_named_by_its_address() {
         "flavorRef": format!("http://192.0.2.1:8774/v2.1/flavors/{flavor}?x=1"),
     });
     let made = create(&demo, &wanted).await.expect(202);
-    let server = testing::Server {
-        user: demo.clone(),
-        id: made["server"]["id"].as_str().expect("an id").to_owned(),
-    };
+    let server = demo.made(&made);
     server.reaches("ACTIVE").await;
     server.delete().await.vanishes().await;
     wanted["flavorRef"] = json!("http://192.0.2.1:8774/v2.1/flavors/");
@@ -192,10 +188,7 @@ async fn servers_of_others_do_not_exist() {
     let stranger = cloud.stranger("stranger").await;
     let server = cloud.boot(&demo, "mine").await;
     server.reaches("ACTIVE").await;
-    let theirs = testing::Server {
-        user: stranger.clone(),
-        id: server.id.clone(),
-    };
+    let theirs = server.seen_by(&stranger);
     let said = format!("Instance {} could not be found.", server.id);
     assert_eq!(
         theirs.action(json!({"os-stop": null})).await.fault(404),

@@ -190,10 +190,7 @@ async fn cards_that_cannot_be_are_refused_and_leave_nothing() {
         detach(&server, &theirs).await.fault(404),
         format!("Port id {theirs} could not be found.")
     );
-    let as_stranger = Server {
-        user: stranger,
-        id: server.id.clone(),
-    };
+    let as_stranger = server.seen_by(&stranger);
     attach(&as_stranger, json!({})).await.fault(404);
     detach(&as_stranger, NOTHING).await.fault(404);
 
@@ -399,10 +396,7 @@ async fn a_delete_does_not_wait_for_a_card_that_never_carries_traffic() {
 #[tokio::test]
 async fn administrators_have_the_addresses_of_a_server_read_anew() {
     let (cloud, server, _) = wired().await;
-    let admin = Server {
-        user: cloud.admin().await,
-        id: server.id.clone(),
-    };
+    let admin = server.seen_by(&cloud.admin().await);
     let inject = json!({"injectNetworkInfo": null});
     server.action(inject.clone()).await.expect(403);
     server.action(json!({"lock": null})).await.expect(202);

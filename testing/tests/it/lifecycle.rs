@@ -50,9 +50,7 @@ async fn several_servers_come_from_one_request_and_as_many_as_the_quota_allows()
     }
     // Not even the smaller number fits now, and nothing of the request remains.
     let body = json!({"server": wanted});
-    let refused = demo
-        .compute("latest", Method::POST, "/servers", Some(&body))
-        .await;
+    let refused = demo.asks_for_server(&body).await;
     let said = refused.fault(403);
     assert!(
         said.starts_with("Quota exceeded for instances: Requested 2, but already used 5 of 5"),
@@ -166,10 +164,7 @@ async fn servers_outlive_the_process_that_made_them() {
     server.reaches("ACTIVE").await;
     cloud.restart().await;
     // Ports are free ones, so the address is another.
-    let server = Server {
-        user: cloud.demo().await,
-        id: server.id,
-    };
+    let server = server.seen_by(&cloud.demo().await);
     server.reaches("ACTIVE").await;
     server.stop().await.reaches("SHUTOFF").await;
     server.delete().await.vanishes().await;

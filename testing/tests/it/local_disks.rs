@@ -60,8 +60,7 @@ pub async fn ask(
         server["imageRef"] = json!(image);
     }
     let body = json!({ "server": server });
-    user.compute("latest", Method::POST, "/servers", Some(&body))
-        .await
+    user.asks_for_server(&body).await
 }
 
 pub const NEW: &str = "block_device_mapping_v2";
@@ -387,11 +386,7 @@ async fn the_older_notation_means_the_same_disks() {
         {"volume_id": data, "device_name": "vdb"},
     ]);
     let made = ask(&demo, (&flavor, None), (OLD, disks)).await.expect(202);
-    let id = made["server"]["id"].as_str().expect("an id").to_owned();
-    let server = Server {
-        user: demo.clone(),
-        id,
-    };
+    let server = demo.made(&made);
     assert_eq!(server.reaches("ACTIVE").await["image"], "");
     let guest = cloud.kept(&server).await;
     let boots: Vec<_> = guest.volumes.iter().map(|volume| volume.boot).collect();
@@ -429,9 +424,7 @@ async fn the_older_notation_means_the_same_disks() {
         "name": "both", "flavorRef": flavor, "imageRef": image, "networks": "none",
         OLD: [{"virtual_name": "swap"}], NEW: [root(&image)],
     }});
-    let answer = demo
-        .compute("latest", Method::POST, "/servers", Some(&both))
-        .await;
+    let answer = demo.asks_for_server(&both).await;
     assert_eq!(
         answer.fault(400),
         "Using different block_device_mapping syntaxes is not allowed in the same request."

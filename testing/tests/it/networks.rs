@@ -64,9 +64,7 @@ async fn a_given_port_is_bound_and_survives_its_server() {
     let second = json!({"server": {
         "name": "second", "flavorRef": flavor, "imageRef": image, "networks": [{"port": port}],
     }});
-    let refused = demo
-        .compute("latest", Method::POST, "/servers", Some(&second))
-        .await;
+    let refused = demo.asks_for_server(&second).await;
     assert_eq!(refused.fault(409), format!("Port {port} is still in use."));
 
     server.delete().await.vanishes().await;
@@ -112,9 +110,7 @@ async fn a_port_of_another_project_cannot_be_booted_on() {
         let server = json!({"server": {
             "name": "thief", "flavorRef": flavor, "imageRef": image, "networks": [{"port": taken}],
         }});
-        let refused = thief
-            .compute("latest", Method::POST, "/servers", Some(&server))
-            .await;
+        let refused = thief.asks_for_server(&server).await;
         let why = refused.fault(400);
         assert!(
             why.starts_with(&format!("Port {taken} not usable for instance")),
@@ -215,10 +211,7 @@ async fn auto_takes_the_only_network_and_several_are_ambiguous() {
     let body = json!({"server": {
         "name": "lost", "flavorRef": flavor, "imageRef": image, "networks": "auto",
     }});
-    let refused = demo
-        .compute("latest", Method::POST, "/servers", Some(&body))
-        .await
-        .fault(409);
+    let refused = demo.asks_for_server(&body).await.fault(409);
     assert!(
         refused.starts_with("More than one possible network found"),
         "{refused}"

@@ -162,10 +162,7 @@ async fn a_build_goes_on_when_its_port_does_even_after_a_restart() {
     let (server, port) = with_idle_port(&cloud).await;
     waits(&cloud, &server).await;
     cloud.restart().await;
-    let server = Server {
-        user: cloud.demo().await,
-        id: server.id,
-    };
+    let server = server.seen_by(&cloud.demo().await);
     assert_eq!(server.show().await["status"], "BUILD");
     switch_on(&server.user, &port).await;
     server.reaches("ACTIVE").await;

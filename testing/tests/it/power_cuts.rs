@@ -45,10 +45,7 @@ async fn servers_that_ran_run_again_with_their_volumes_and_the_others_stay_as_th
     cloud.restart().await;
     let demo = cloud.demo().await;
     assert_eq!(demo.user_id, log_in_again);
-    let again = |server: &Server| Server {
-        user: demo.clone(),
-        id: server.id.clone(),
-    };
+    let again = |server: &Server| server.seen_by(&demo);
     let servers: Vec<_> = servers.iter().map(again).collect();
     for server in &servers {
         until("it runs again", || async {
@@ -92,10 +89,7 @@ async fn without_the_option_they_are_shown_shutoff_and_start_when_their_owner_sa
     server.reaches("ACTIVE").await;
     cloud.host(0).cut_power().await.expect("power");
     cloud.restart().await;
-    let server = Server {
-        user: cloud.demo().await,
-        id: server.id,
-    };
+    let server = server.seen_by(&cloud.demo().await);
     server.reaches("SHUTOFF").await;
     assert!(!runs(&cloud, &server).await);
     server.start().await.reaches("ACTIVE").await;
@@ -123,10 +117,7 @@ async fn a_host_that_cannot_at_first_is_asked_again_and_one_that_never_can_leave
     cloud.restart().await;
     cloud.host(0).set_faults(&faults).expect("faults");
     let demo = cloud.demo().await;
-    let again = |server: Server| Server {
-        user: demo.clone(),
-        id: server.id,
-    };
+    let again = |server: Server| server.seen_by(&demo);
     let (once, never) = (again(once), again(never));
     until("it runs again", || async {
         runs(&cloud, &once).await.then_some(())

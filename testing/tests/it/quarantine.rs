@@ -63,10 +63,7 @@ async fn running(cloud: &TestCloud, name: &str) -> Server {
 
 /// The same server, seen after a restart.
 async fn again(cloud: &TestCloud, server: &Server) -> Server {
-    Server {
-        user: cloud.demo().await,
-        id: server.id.clone(),
-    }
+    server.seen_by(&cloud.demo().await)
 }
 
 /// The files of compute's database.

@@ -44,24 +44,15 @@ async fn crowd(
     });
     let asked: Vec<Server> = futures::stream::iter(0..count)
         .map(|_| async {
-            let made = demo
-                .compute("latest", Method::POST, "/servers", Some(&body))
-                .await
-                .expect(202);
-            Server {
-                user: demo.clone(),
-                id: made["server"]["id"].as_str().expect("an id").to_owned(),
-            }
+            let made = demo.asks_for_server(&body).await.expect(202);
+            demo.made(&made)
         })
         .buffer_unordered(count)
         .collect()
         .await;
     let (mut running, mut failed) = (Vec::new(), Vec::new());
     for server in asked {
-        let seen = Server {
-            user: admin.clone(),
-            id: server.id.clone(),
-        };
+        let seen = server.seen_by(&admin);
         let shown = testing::until("it settles", || async {
             let shown = seen.show().await;
             (shown["status"] != "BUILD").then_some(shown)
@@ -203,10 +194,7 @@ async fn an_operator_cannot_force_a_member_where_its_group_is_not() {
             .compute("2.64", Method::POST, "/servers", Some(&body))
             .await;
         let made = made.expect(202);
-        servers.push(Server {
-            user: admin.clone(),
-            id: made["server"]["id"].as_str().expect("an id").to_owned(),
-        });
+        servers.push(admin.made(&made));
         if let [first] = &servers[..] {
             first.reaches("ACTIVE").await;
         }

@@ -170,10 +170,7 @@ async fn a_server_may_stay_on_its_host_while_it_is_shelved() {
         "operators decide that: {}",
         refused.text
     );
-    let operators = Server {
-        user: admin.clone(),
-        id: server.id.clone(),
-    };
+    let operators = server.seen_by(&admin);
     operators
         .action(json!({"shelveOffload": null}))
         .await
@@ -209,10 +206,7 @@ async fn a_destination_must_be_there_and_without_a_host_it_stays_shelved() {
     let host = server.reaches("ACTIVE").await["OS-EXT-SRV-ATTR:host"].clone();
     assert!(host.is_null(), "owners do not see it");
     shelve(&server).await.reaches("SHELVED_OFFLOADED").await;
-    let operators = Server {
-        user: admin.clone(),
-        id: server.id.clone(),
-    };
+    let operators = server.seen_by(&admin);
     let to = |wanted: Value| json!({"unshelve": wanted});
     for (who, version, wanted, code, said) in [
         (

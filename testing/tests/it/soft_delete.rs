@@ -36,10 +36,7 @@ async fn force_delete(server: &Server) -> &Server {
 
 /// The same server as an operator sees it.
 async fn for_operators(cloud: &TestCloud, server: &Server) -> Server {
-    Server {
-        user: cloud.admin().await,
-        id: server.id.clone(),
-    }
+    server.seen_by(&cloud.admin().await)
 }
 
 /// Whether a list of servers, asked for so, has this one.
@@ -478,10 +475,7 @@ async fn what_fails_leaves_the_server_as_it_was_and_can_be_asked_again() {
     assert_eq!(refused.status, 409, "{}", refused.text);
     server.action(json!({"unlock": null})).await.expect(202);
     server.delete().await.reaches("SOFT_DELETED").await;
-    let stranger = Server {
-        user: cloud.stranger("eve").await,
-        id: server.id.clone(),
-    };
+    let stranger = server.seen_by(&cloud.stranger("eve").await);
     stranger.action(json!({"restore": null})).await.fault(404);
     force_delete(&server).await.vanishes().await;
     cloud.audit().await;

@@ -37,9 +37,7 @@ fn described(flavor: &str, fields: Value) -> Value {
 /// The answer to a server that cannot be.
 async fn refused(cloud: &TestCloud, user: &User, fields: Value, status: u16) -> String {
     let body = json!({"server": described(&cloud.tiny().await, fields)});
-    let answer = user
-        .compute("latest", Method::POST, "/servers", Some(&body))
-        .await;
+    let answer = user.asks_for_server(&body).await;
     assert_eq!(answer.status, status, "{body}: {}", answer.text);
     answer.fault(status)
 }

@@ -112,9 +112,7 @@ async fn a_kernel_that_its_owner_does_not_show_is_nobodys_beside_a_volume() {
     demo.post(&path, &body).await.expect(200);
     let root = json!({"source_type": "volume", "uuid": volume});
     let body = json!({"server": wanted(&flavor, root)});
-    let answer = demo
-        .compute("latest", Method::POST, "/servers", Some(&body))
-        .await;
+    let answer = demo.asks_for_server(&body).await;
     assert_eq!(
         answer.fault(400),
         format!("Image {foreign} could not be found.")

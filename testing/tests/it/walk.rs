@@ -146,10 +146,7 @@ impl Walk {
     }
 
     async fn ask(&self, server: &Server, model: &Model, asked: Move) -> Answer {
-        let operators = Server {
-            user: self.admin.clone(),
-            id: server.id.clone(),
-        };
+        let operators = server.seen_by(&self.admin);
         let path = format!("/servers/{}", server.id);
         let send = async |version: &str, method: Method, path: String, body: Option<Value>| {
             let user = &server.user;

@@ -55,9 +55,7 @@ async fn flavor_is_hidden_from(user: &User, flavor: &str, image: &str) {
     let asked = user.compute("latest", Method::GET, &access, None).await;
     assert!(matches!(asked.status.as_u16(), 403 | 404), "{}", asked.text);
     let body = json!({"server": {"name": "s", "flavorRef": flavor, "imageRef": image, "networks": "none"}});
-    user.compute("latest", Method::POST, "/servers", Some(&body))
-        .await
-        .fault(400);
+    user.asks_for_server(&body).await.fault(400);
     let body = json!({"addTenantAccess": {"tenant": user.project_id}});
     let asked = user
         .compute(

@@ -29,9 +29,7 @@ async fn every_field_and_list_of_a_server_has_a_limit() {
         let mut server = good.clone();
         server[field] = value;
         let body = json!({"server": server});
-        let answer = demo
-            .compute("latest", Method::POST, "/servers", Some(&body))
-            .await;
+        let answer = demo.asks_for_server(&body).await;
         // A count is lowered by quotas; this cloud has none, so the body's own limit must refuse.
         assert!(
             matches!(answer.status.as_u16(), 400 | 403 | 413),
@@ -44,9 +42,7 @@ async fn every_field_and_list_of_a_server_has_a_limit() {
         .map(|n| (format!("h{n}"), json!("x".repeat(100))))
         .collect();
     let body = json!({"server": good, "os:scheduler_hints": hints});
-    let answer = demo
-        .compute("latest", Method::POST, "/servers", Some(&body))
-        .await;
+    let answer = demo.asks_for_server(&body).await;
     assert!(answer.status.is_client_error(), "{}", answer.text);
     cloud.audit().await;
 }

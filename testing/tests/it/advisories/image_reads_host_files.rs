@@ -1,7 +1,6 @@
 //! An image makes the host read a file of its own: OSSA-2014-009, 2016-001, 2016-007, 2023-002, 2024-001, 2024-002,
 //! 2026-002.
 
-use http::Method;
 use serde_json::json;
 use testing::{TestCloud, User};
 
@@ -55,7 +54,7 @@ async fn is_refused(cloud: &TestCloud, demo: &User, what: &str, format: &str, by
     assert!(answer.status.is_client_error(), "{what}: {}", answer.text);
     let server =
         json!({"server": {"name": "s", "flavorRef": flavor, "imageRef": id, "networks": "none"}});
-    let asked = demo.compute("latest", Method::POST, "/servers", Some(&server));
+    let asked = demo.asks_for_server(&server);
     assert_eq!(asked.await.status, 400, "{what}");
 }
 
@@ -118,19 +117,10 @@ async fn no_property_of_an_image_smuggles_an_option_into_the_hypervisor() {
                 continue;
             }
             let server = json!({"server": {"name": "s", "flavorRef": flavor, "imageRef": image, "networks": "none"}});
-            let asked = demo
-                .compute("latest", Method::POST, "/servers", Some(&server))
-                .await;
+            let asked = demo.asks_for_server(&server).await;
             // Either the request is refused or the build: no guest may run with it.
             if asked.status == 202 {
-                let id = asked.body["server"]["id"]
-                    .as_str()
-                    .expect("an id")
-                    .to_owned();
-                let server = testing::Server {
-                    user: demo.clone(),
-                    id,
-                };
+                let server = demo.made(&asked.body);
                 server.fails().await;
                 server.delete().await.vanishes().await;
             } else {

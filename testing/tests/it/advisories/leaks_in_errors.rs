@@ -2,7 +2,7 @@
 
 use http::Method;
 use serde_json::json;
-use testing::{Server, TestCloud};
+use testing::TestCloud;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_owner_of_a_failed_server_reads_nothing_of_hosts_paths_and_traces() {
@@ -49,10 +49,7 @@ async fn the_owner_of_a_failed_server_reads_nothing_of_hosts_paths_and_traces() 
         );
     }
     // Operators do read why.
-    let operators = Server {
-        user: cloud.admin().await,
-        id: server.id.clone(),
-    };
+    let operators = server.seen_by(&cloud.admin().await);
     assert!(operators.show().await["fault"]["details"].is_string());
     server.delete().await.vanishes().await;
 }
@@ -79,15 +76,9 @@ async fn an_administrators_password_of_a_server_is_shown_once_and_never_again() 
     let body = json!({"server": {
         "name": "s", "flavorRef": flavor, "imageRef": image, "networks": "none", "adminPass": "canary-7Rk2",
     }});
-    let made = demo
-        .compute("latest", Method::POST, "/servers", Some(&body))
-        .await
-        .expect(202);
+    let made = demo.asks_for_server(&body).await.expect(202);
     assert_eq!(made["server"]["adminPass"], "canary-7Rk2");
-    let server = Server {
-        user: demo.clone(),
-        id: made["server"]["id"].as_str().expect("an id").to_owned(),
-    };
+    let server = demo.made(&made);
     let shown = server.reaches("ACTIVE").await;
     assert!(!shown.to_string().contains("canary-7Rk2"), "{shown}");
     server.delete().await.vanishes().await;

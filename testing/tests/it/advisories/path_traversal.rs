@@ -1,6 +1,5 @@
 //! A name that leads out of its folder: OSSA-2011-001, 2012-008, 2012-011.
 
-use http::Method;
 use serde_json::json;
 use testing::TestCloud;
 
@@ -55,18 +54,9 @@ async fn names_that_are_paths_are_only_names() {
             "metadata": {"../../key": name}, "config_drive": true,
         });
         let body = json!({"server": server});
-        let asked = demo
-            .compute("latest", Method::POST, "/servers", Some(&body))
-            .await;
+        let asked = demo.asks_for_server(&body).await;
         if asked.status == 202 {
-            let id = asked.body["server"]["id"]
-                .as_str()
-                .expect("an id")
-                .to_owned();
-            let server = testing::Server {
-                user: demo.clone(),
-                id,
-            };
+            let server = demo.made(&asked.body);
             server.reaches("ACTIVE").await;
             server.delete().await.vanishes().await;
         } else {
@@ -79,9 +69,7 @@ async fn names_that_are_paths_are_only_names() {
         "name": "s", "flavorRef": flavor, "imageRef": image, "networks": "none",
         "personality": [{"path": "/etc/passwd", "contents": "eA=="}],
     }});
-    let asked = demo
-        .compute("latest", Method::POST, "/servers", Some(&body))
-        .await;
+    let asked = demo.asks_for_server(&body).await;
     asked.fault(400);
     cloud.audit().await;
 }

@@ -1,6 +1,5 @@
 //! A small image that unfolds into a full disk: OSSA-2013-012, 2013-029, 2013-037, 2016-012.
 
-use http::Method;
 use serde_json::json;
 use testing::TestCloud;
 
@@ -28,20 +27,11 @@ async fn a_disk_larger_than_its_flavor_is_refused_by_what_it_unfolds_to() {
     for (gib, fits) in [(1, true), (2, false), (100, false)] {
         let image = demo.image("qcow2", thin(gib << 30)).await;
         let server = json!({"server": {"name": "s", "flavorRef": flavor, "imageRef": image, "networks": "none"}});
-        let asked = demo
-            .compute("latest", Method::POST, "/servers", Some(&server))
-            .await;
+        let asked = demo.asks_for_server(&server).await;
         let refused = match asked.status.as_u16() {
             400 => true,
             202 => {
-                let id = asked.body["server"]["id"]
-                    .as_str()
-                    .expect("an id")
-                    .to_owned();
-                let server = testing::Server {
-                    user: demo.clone(),
-                    id,
-                };
+                let server = demo.made(&asked.body);
                 let settled = testing::until("it settles", || async {
                     let shown = server.show().await;
                     (shown["status"] != "BUILD" && shown["OS-EXT-STS:task_state"].is_null())
