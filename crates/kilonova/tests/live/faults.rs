@@ -49,20 +49,23 @@ fn two_processes_do_not_share_a_folder_or_an_address() {
     });
 }
 
+/// Mounts are this thread's own from now on, and go with it; else why they cannot be.
+fn own_mounts() -> Result<(), String> {
+    unshare(CloneFlags::CLONE_NEWNS).unwrap();
+    let none: Option<&str> = None;
+    let apart = MsFlags::MS_REC | MsFlags::MS_SLAVE;
+    mount(none, "/", none, apart, none)
+        .map_err(|error| format!("in a chroot, mounts cannot be kept from the machine: {error}"))
+}
+
 #[test]
 fn a_host_whose_disk_is_full_says_so_and_builds_again_once_there_is_room() {
     on_a_machine(&[], || async {
         let cloud = Cloud::new("");
-        // Mounts of this thread's own, which go with it. Full by its number of files: room in bytes is what the
-        // scheduler would see.
-        unshare(CloneFlags::CLONE_NEWNS).unwrap();
-        let none: Option<&str> = None;
-        let apart = MsFlags::MS_REC | MsFlags::MS_SLAVE;
-        if let Err(error) = mount(none, "/", none, apart, none) {
+        // Full by its number of files: room in bytes is what the scheduler would see.
+        if let Err(why) = own_mounts() {
             cloud.finish_unused();
-            skips::skip(format!(
-                "in a chroot, mounts cannot be kept from the machine: {error}"
-            ));
+            skips::skip(why);
             return;
         }
         let servers = cloud.file("servers");
@@ -99,14 +102,9 @@ fn a_host_whose_disk_is_full_says_so_and_builds_again_once_there_is_room() {
 fn databases_without_room_refuse_servers_and_take_them_again_once_there_is_some() {
     on_a_machine(&[], || async {
         let cloud = Cloud::new("");
-        unshare(CloneFlags::CLONE_NEWNS).unwrap();
-        let none: Option<&str> = None;
-        let apart = MsFlags::MS_REC | MsFlags::MS_SLAVE;
-        if let Err(error) = mount(none, "/", none, apart, none) {
+        if let Err(why) = own_mounts() {
             cloud.finish_unused();
-            skips::skip(format!(
-                "in a chroot, mounts cannot be kept from the machine: {error}"
-            ));
+            skips::skip(why);
             return;
         }
         let db = cloud.file("db");
