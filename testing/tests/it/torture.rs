@@ -112,6 +112,18 @@ impl Stage {
         servers::find(self.env.db.read(), id).await.expect("a row")
     }
 
+    /// A record of an image that is to be made of a server.
+    async fn new_image(&self, server: &str, format: &str) -> String {
+        let id = uuid::Uuid::new_v4().to_string();
+        let record = json!({
+            "id": id, "name": "copy", "disk_format": format, "container_format": "bare",
+            "instance_uuid": server, "image_type": "snapshot",
+        });
+        let made = self.demo.post("/image/v2/images", &record).await;
+        made.expect(201);
+        id
+    }
+
     fn server(&self, id: &str) -> Server {
         Server {
             user: self.demo.clone(),
@@ -427,16 +439,7 @@ async fn actions(stage: Stage) {
 async fn snapshots(stage: Stage) {
     let target = stage.running().await;
     let world = async || {
-        let image_id = uuid::Uuid::new_v4().to_string();
-        let record = json!({
-            "id": image_id, "name": "copy", "disk_format": "qcow2", "container_format": "bare",
-            "instance_uuid": target.id, "image_type": "snapshot",
-        });
-        stage
-            .demo
-            .post("/image/v2/images", &record)
-            .await
-            .expect(201);
+        let image_id = stage.new_image(&target.id, "qcow2").await;
         let row = stage
             .change(&target.id, |row| {
                 row.task_state = Some(TaskState::ImageSnapshotPending);

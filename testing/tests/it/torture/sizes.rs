@@ -270,16 +270,7 @@ pub async fn ends_of_resizes(stage: Stage) {
 pub async fn shelvings(stage: Stage) {
     let world = async || {
         let target = stage.running().await;
-        let image_id = uuid::Uuid::new_v4().to_string();
-        let record = json!({
-            "id": image_id, "name": "aside", "disk_format": "qcow2", "container_format": "bare",
-            "instance_uuid": target.id, "image_type": "snapshot",
-        });
-        stage
-            .demo
-            .post("/image/v2/images", &record)
-            .await
-            .expect(201);
+        let image_id = stage.new_image(&target.id, "qcow2").await;
         let row = stage.claimed(&target.id, TaskState::Shelving).await;
         let image = states::Snapshot {
             server_id: row.id.clone(),

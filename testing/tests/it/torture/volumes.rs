@@ -12,7 +12,7 @@ use compute_rpc::workflows as states;
 use http::Method;
 use serde_json::{Value, json};
 use testing::until;
-use workflow::testing::{Trial, torture};
+use workflow::testing::{Trial, World, torture};
 use workflow::{Record, Status};
 
 use super::{Stage, asked, is_cancelled};
@@ -144,22 +144,48 @@ pub async fn holds(stage: Stage) {
     stage.cloud.audit().await;
 }
 
-/// A server gets a volume; each trial leaves both as it found them.
-pub async fn attaches(stage: Stage) {
-    let target = stage.running().await;
-    let volume = stage.demo.volume(json!({"size": 1})).await;
-    let world = async || {
+impl Stage {
+    /// The server gets the volume.
+    fn attaching(&self, server: &str, volume: &str) -> World<AttachVolume> {
         let state = states::AttachVolume {
-            server_id: target.id.clone(),
+            server_id: server.to_owned(),
             asked: asked(),
-            volume_id: volume.clone(),
+            volume_id: volume.to_owned(),
             tag: None,
             delete_on_termination: false,
             before: Vec::new(),
             volume: None,
         };
-        stage.world::<AttachVolume>(&target.id, state)
-    };
+        self.world(server, state)
+    }
+
+    /// The server loses the volume; one that it has not it is given before.
+    async fn detaching(&self, server: &str, volume: &str) -> World<DetachVolume> {
+        if self.row(server).await.volumes.is_empty() {
+            let path = format!("/servers/{server}/os-volume_attachments");
+            let wanted: Value = json!({"volumeAttachment": {"volumeId": volume}});
+            let answer = self
+                .demo
+                .compute("2.100", Method::POST, &path, Some(&wanted))
+                .await;
+            answer.expect(200);
+            self.demo.volume_is(volume, "in-use").await;
+        }
+        let state = states::DetachVolume {
+            server_id: server.to_owned(),
+            asked: asked(),
+            before: Vec::new(),
+            volume: self.row(server).await.volumes[0].clone(),
+        };
+        self.world(server, state)
+    }
+}
+
+/// A server gets a volume; each trial leaves both as it found them.
+pub async fn attaches(stage: Stage) {
+    let target = stage.running().await;
+    let volume = stage.demo.volume(json!({"size": 1})).await;
+    let world = async || stage.attaching(&target.id, &volume);
     let audit = async |trial: &Trial, _: &Env, record: &Record| {
         let count = usize::from(record.status == Status::Done);
         stage.agrees(trial, record, &volume, count).await;
@@ -175,25 +201,7 @@ pub async fn attaches(stage: Stage) {
 pub async fn detaches(stage: Stage) {
     let target = stage.running().await;
     let volume = stage.demo.volume(json!({"size": 1})).await;
-    let world = async || {
-        let path = format!("/servers/{}/os-volume_attachments", target.id);
-        let wanted: Value = json!({"volumeAttachment": {"volumeId": volume}});
-        if stage.row(&target.id).await.volumes.is_empty() {
-            let answer = stage
-                .demo
-                .compute("2.100", Method::POST, &path, Some(&wanted))
-                .await;
-            answer.expect(200);
-            stage.demo.volume_is(&volume, "in-use").await;
-        }
-        let state = states::DetachVolume {
-            server_id: target.id.clone(),
-            asked: asked(),
-            before: Vec::new(),
-            volume: stage.row(&target.id).await.volumes[0].clone(),
-        };
-        stage.world::<DetachVolume>(&target.id, state)
-    };
+    let world = async || stage.detaching(&target.id, &volume).await;
     let audit = async |trial: &Trial, _: &Env, record: &Record| {
         let count = usize::from(record.status != Status::Done);
         stage.agrees(trial, record, &volume, count).await;
@@ -233,18 +241,7 @@ pub async fn extends(stage: Stage) {
 pub async fn of_shelved(stage: Stage) {
     let target = super::sizes::offloaded(&stage).await;
     let volume = stage.demo.volume(json!({"size": 1})).await;
-    let world = async || {
-        let state = states::AttachVolume {
-            server_id: target.id.clone(),
-            asked: asked(),
-            volume_id: volume.clone(),
-            tag: None,
-            delete_on_termination: false,
-            before: Vec::new(),
-            volume: None,
-        };
-        stage.world::<AttachVolume>(&target.id, state)
-    };
+    let world = async || stage.attaching(&target.id, &volume);
     let audit = async |trial: &Trial, _: &Env, record: &Record| {
         let count = usize::from(record.status == Status::Done);
         stage.keeps_for_shelved(trial, record, &volume, count).await;
@@ -254,25 +251,7 @@ pub async fn of_shelved(stage: Stage) {
     };
     let plan = stage.plan("tortured attachment to a shelved server");
     torture::<AttachVolume>(plan, world, audit).await;
-    let world = async || {
-        if stage.row(&target.id).await.volumes.is_empty() {
-            let path = format!("/servers/{}/os-volume_attachments", target.id);
-            let wanted: Value = json!({"volumeAttachment": {"volumeId": volume}});
-            let answer = stage
-                .demo
-                .compute("2.100", Method::POST, &path, Some(&wanted))
-                .await;
-            answer.expect(200);
-            stage.demo.volume_is(&volume, "in-use").await;
-        }
-        let state = states::DetachVolume {
-            server_id: target.id.clone(),
-            asked: asked(),
-            before: Vec::new(),
-            volume: stage.row(&target.id).await.volumes[0].clone(),
-        };
-        stage.world::<DetachVolume>(&target.id, state)
-    };
+    let world = async || stage.detaching(&target.id, &volume).await;
     let audit = async |trial: &Trial, _: &Env, record: &Record| {
         let count = usize::from(record.status != Status::Done);
         stage.keeps_for_shelved(trial, record, &volume, count).await;
