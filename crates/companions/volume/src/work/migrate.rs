@@ -92,6 +92,25 @@ impl State {
         let found = core.backends.named(pool);
         found.ok_or_else(|| StepError::fail(format!("{pool} is no back end of this host")))
     }
+
+    async fn row(&self, core: &Core) -> Result<Option<volume::Model>, StepError> {
+        let row = store::find::<volume::Entity>(core.db.read(), &self.volume_id).await;
+        row.map_err(database)
+    }
+
+    /// Whether the row names the other back end.
+    fn is_there(&self, row: &volume::Model) -> bool {
+        row.host.as_deref() == Some(self.to.as_str())
+    }
+}
+
+/// What came of a step's transaction: a text is why it cannot be.
+fn outcome(done: Result<Result<Next, String>, Fault>) -> Result<Next, StepError> {
+    match done {
+        Ok(done) => done.map_err(StepError::fail),
+        Err(Fault::Database(error)) => Err(error.into()),
+        Err(other) => Err(StepError::fail(other.to_string())),
+    }
 }
 
 /// The volume is deleted, or an administrator gave it another status.
@@ -194,11 +213,10 @@ async fn quiet(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next
 }
 
 async fn copy(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    let row = store::find::<volume::Entity>(core.db.read(), &state.volume_id).await;
-    let row = row.map_err(database)?.filter(|row| state.claims(row));
+    let row = state.row(core).await?.filter(|row| state.claims(row));
     let row = row.ok_or_else(|| StepError::fail(LOST))?;
     // A run before this one went as far as the switch.
-    if row.host.as_deref() == Some(state.to.as_str()) {
+    if state.is_there(&row) {
         return Ok(Next::Go);
     }
     let (from, to) = (state.at(core, &state.from)?, state.at(core, &state.to)?);
@@ -223,8 +241,7 @@ async fn no_copy(core: &Core, cx: &StepContext, state: &mut State) -> Result<(),
 async fn remove(core: &Core, cx: &StepContext, state: &State, pool: &str) -> Result<(), StepError> {
     // The lease is asked for before anything goes: who was given up in the meantime removes nothing.
     cx.save(state).await?;
-    let row = store::find::<volume::Entity>(core.db.read(), &state.volume_id).await;
-    let row = row.map_err(database)?;
+    let row = state.row(core).await?;
     if row.is_some_and(|row| row.host.as_deref() == Some(pool)) {
         tracing::warn!(
             volume = state.volume_id,
@@ -255,7 +272,7 @@ async fn switch(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next
         let Some(mut row) = row.filter(|row| state.claims(row)) else {
             return Ok(Err(LOST.to_owned()));
         };
-        if row.host.as_deref() != Some(state.to.as_str()) {
+        if !state.is_there(&row) {
             if let Why::Retyped { after, .. } = &state.why {
                 if let Err(why) = may_get(core, &tx, &row, after).await? {
                     return Ok(Err(why));
@@ -269,11 +286,7 @@ async fn switch(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next
         store::save(&*tx, row).await?;
         Ok::<_, Fault>(Ok(tx.finish(state).await?))
     });
-    match switched.await {
-        Ok(done) => done.map_err(StepError::fail),
-        Err(Fault::Database(error)) => Err(error.into()),
-        Err(other) => Err(StepError::fail(other.to_string())),
-    }
+    outcome(switched.await)
 }
 
 /// Whether a volume may get its new type now: nothing held the room that there was when it was accepted. Who deletes the type

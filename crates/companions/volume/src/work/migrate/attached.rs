@@ -82,21 +82,12 @@ fn held(state: &State) -> Result<(&str, &str), StepError> {
     held.ok_or_else(|| StepError::Fatal("no server has the volume".to_owned()))
 }
 
-async fn row_of(core: &Core, state: &State) -> Result<Option<volume::Model>, StepError> {
-    let row = store::find::<volume::Entity>(core.db.read(), &state.volume_id).await;
-    row.map_err(database)
-}
-
-fn is_there(state: &State, row: &volume::Model) -> bool {
-    row.host.as_deref() == Some(state.to.as_str())
-}
-
 /// The volume rests, if it is still this workflow's: moved, or not.
 async fn end(cx: &StepContext, state: &State) -> Result<(), StepError> {
     let tx = cx.begin().await?;
     let row = store::locked::<volume::Entity>(&*tx, &state.volume_id).await;
     if let Some(mut row) = row.map_err(database)?.filter(|row| state.claims(row)) {
-        let how = match is_there(state, &row) {
+        let how = match state.is_there(&row) {
             true => MigrationStatus::Success,
             false => MigrationStatus::Error,
         };
@@ -116,7 +107,7 @@ async fn rests(tx: &Tx, row: &mut volume::Model, how: MigrationStatus) -> Result
 }
 
 async fn room(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    let row = row_of(core, state).await?.filter(|row| state.claims(row));
+    let row = state.row(core).await?.filter(|row| state.claims(row));
     let row = row.ok_or_else(|| StepError::fail(LOST))?;
     let to = state.at(core, &state.to)?;
     let made = to
@@ -128,8 +119,8 @@ async fn room(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next,
 
 /// Removes what the row does not name: the other copy, or the old one where compute was quicker.
 async fn clear_other(core: &Core, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
-    let row = row_of(core, state).await?;
-    let pool = match row.is_some_and(|row| is_there(state, &row)) {
+    let row = state.row(core).await?;
+    let pool = match row.is_some_and(|row| state.is_there(&row)) {
         true => &state.from,
         false => &state.to,
     };
@@ -145,7 +136,7 @@ async fn clear_on(
     pool: &str,
 ) -> Result<(), StepError> {
     let (_, twin_id) = held(state)?;
-    let row = row_of(core, state).await?;
+    let row = state.row(core).await?;
     if row.is_none_or(|row| row.host.as_deref() != Some(pool)) {
         for volume_id in [state.volume_id.as_str(), twin_id] {
             let ended = exports::end_on(core, volume_id, pool).await;
@@ -192,11 +183,7 @@ async fn twin(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, 
         }
         Ok::<_, Fault>(Ok(tx.finish(state).await?))
     });
-    match made.await {
-        Ok(done) => done.map_err(StepError::fail),
-        Err(Fault::Database(error)) => Err(error.into()),
-        Err(other) => Err(StepError::fail(other.to_string())),
-    }
+    super::outcome(made.await)
 }
 
 /// The twin is gone. While a server has it, or compute works with it, compute has not said how it ended. That nobody
@@ -246,11 +233,11 @@ async fn given_up(cx: &StepContext, state: &State, remove: bool) -> Result<bool,
 
 async fn ask(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let (server_id, twin_id) = held(state)?;
-    let row = row_of(core, state).await?;
+    let row = state.row(core).await?;
     let row = row.ok_or_else(|| StepError::fail(LOST))?;
     let asked = rows::attachments(core.db.read(), twin_id).await;
     // A run before this one asked.
-    if is_there(state, &row) || !asked.map_err(database)?.is_empty() {
+    if state.is_there(&row) || !asked.map_err(database)?.is_empty() {
         return Ok(Next::Go);
     }
     if !state.claims(&row) {
@@ -266,8 +253,8 @@ async fn ask(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, 
 }
 
 async fn wait(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    match row_of(core, state).await? {
-        Some(row) if is_there(state, &row) => Ok(Next::Go),
+    match state.row(core).await? {
+        Some(row) if state.is_there(&row) => Ok(Next::Go),
         Some(row) if state.claims(&row) => {
             if cx.attempt() % AGAIN == AGAIN - 1 {
                 ask_again(core, state).await?;
@@ -310,8 +297,8 @@ async fn ask_again(core: &Core, state: &State) -> Result<(), StepError> {
                 );
                 return Ok(());
             }
-            match row_of(core, state).await? {
-                Some(row) if is_there(state, &row) => Ok(()),
+            match state.row(core).await? {
+                Some(row) if state.is_there(&row) => Ok(()),
                 _ => Err(StepError::fail(format!(
                     "compute knows nothing of replacing the volume any more: {why}"
                 ))),
