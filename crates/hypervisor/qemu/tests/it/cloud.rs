@@ -80,6 +80,16 @@ impl Cloud {
         }
     }
 
+    /// One with a driver; none where QEMU is not here.
+    pub async fn ready() -> Option<(Self, QemuDriver)> {
+        if !qemu_is_here() {
+            return None;
+        }
+        let cloud = Self::new();
+        let driver = cloud.driver().await;
+        Some((cloud, driver))
+    }
+
     pub fn settings(&self) -> QemuSettings {
         QemuSettings {
             state_path: self.dir.path().to_owned(),

@@ -4,7 +4,7 @@ use hypervisor::{
     DiskBus, DiskDevice, DiskPlace, Driver, Ephemeral, Keep, PowerState, ServerSpec, Volume,
 };
 
-use crate::cloud::{Cloud, READY, demo_server, log, qemu_is_here, says};
+use crate::cloud::{Cloud, READY, demo_server, log, says};
 
 /// Says where in the machine each disk of the guest is.
 const SHOW: &str = r#"#!/bin/sh
@@ -43,11 +43,9 @@ fn is_there(text: &str, address: &str, name: &str) -> bool {
 }
 
 async fn a_guest_finds_its_disks(machine: &str) {
-    if !qemu_is_here() {
+    let Some((cloud, driver)) = Cloud::ready().await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let driver = cloud.driver().await;
+    };
     let mut spec: ServerSpec = demo_server("places", SHOW);
     spec.machine_type = Some(machine.parse().unwrap());
     spec.root_device = tagged(None);

@@ -64,11 +64,9 @@ async fn a_qemu_that_dies_at_start_is_quoted_and_leaves_nothing() {
 
 #[tokio::test]
 async fn a_killed_guest_is_a_crash_and_can_be_started_again() {
-    if !qemu_is_here() {
+    let Some((cloud, driver)) = Cloud::ready().await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let driver = cloud.driver().await;
+    };
     let mut events = driver.events();
     let spec = small("victim");
     let pid = driver.ensure_running(&spec).await.unwrap().pid.unwrap();
@@ -118,11 +116,9 @@ async fn tell_qemu(socket: &std::path::Path, commands: &[serde_json::Value]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_that_was_cut_off_is_in_no_way_of_the_next() {
-    if !qemu_is_here() {
+    let Some((cloud, driver)) = Cloud::ready().await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let driver = cloud.driver().await;
+    };
     let spec = demo_server("copied", "");
     driver.ensure_running(&spec).await.unwrap();
     drop(driver);
@@ -155,11 +151,9 @@ async fn an_export_that_was_cut_off_is_in_no_way_of_the_next() {
 /// A stop that is given up in its middle leaves a guest whose end is told.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_a_guest_is_told_after_a_stop_was_given_up() {
-    if !qemu_is_here() {
+    let Some((cloud, driver)) = Cloud::ready().await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let driver = cloud.driver().await;
+    };
     let mut events = driver.events();
     let spec = small("deaf");
     let pid = driver.ensure_running(&spec).await.unwrap().pid.unwrap();
@@ -185,11 +179,9 @@ async fn the_end_of_a_guest_is_told_after_a_stop_was_given_up() {
 
 #[tokio::test]
 async fn a_guest_that_ended_while_no_driver_was_there_is_found_stopped() {
-    if !qemu_is_here() {
+    let Some((cloud, driver)) = Cloud::ready().await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let driver = cloud.driver().await;
+    };
     let spec = small("alone");
     let pid = driver.ensure_running(&spec).await.unwrap().pid.unwrap();
     drop(driver);
@@ -212,11 +204,9 @@ async fn a_guest_that_ended_while_no_driver_was_there_is_found_stopped() {
 
 #[tokio::test]
 async fn a_guest_without_a_pid_file_is_found_by_its_command_line() {
-    if !qemu_is_here() {
+    let Some((cloud, driver)) = Cloud::ready().await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let driver = cloud.driver().await;
+    };
     let spec = small("early");
     let pid = driver.ensure_running(&spec).await.unwrap().pid;
     drop(driver);
@@ -282,11 +272,9 @@ async fn a_start_cut_short_at_any_moment_can_be_repeated_and_undone() {
 
 #[tokio::test]
 async fn a_guest_that_hangs_is_killed_all_the_same() {
-    if !qemu_is_here() {
+    let Some((cloud, driver)) = Cloud::ready().await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let driver = cloud.driver().await;
+    };
     let spec = small("hung");
     let pid = driver.ensure_running(&spec).await.unwrap().pid.unwrap();
     signal("-STOP", pid);
@@ -304,11 +292,9 @@ async fn a_guest_that_hangs_is_killed_all_the_same() {
 
 #[tokio::test]
 async fn real_qemu_takes_every_machine_bus_screen_and_card_we_offer() {
-    if !qemu_is_here() {
+    let Some((cloud, driver)) = Cloud::ready().await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let driver = cloud.driver().await;
+    };
     let mut specs = Vec::new();
     for machine in ["pc", "q35"] {
         for bus in ["virtio", "scsi", "ide", "sata"] {
@@ -373,11 +359,9 @@ async fn real_qemu_takes_every_machine_bus_screen_and_card_we_offer() {
 #[tokio::test]
 async fn a_machine_that_qemu_does_not_list_is_refused_and_one_that_it_lists_is_kept_by_its_whole_name()
  {
-    if !qemu_is_here() {
+    let Some((cloud, driver)) = Cloud::ready().await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let driver = cloud.driver().await;
+    };
     for machine in ["no-such-machine", "pc-q35-99.9", "microvm", "none"] {
         let mut odd = small("odd");
         odd.machine_type = Some(machine.parse().unwrap());
@@ -410,11 +394,9 @@ async fn a_machine_that_qemu_does_not_list_is_refused_and_one_that_it_lists_is_k
 
 #[tokio::test]
 async fn processor_limits_reach_the_control_group() {
-    if !qemu_is_here() {
+    let Some((cloud, driver)) = Cloud::ready().await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let driver = cloud.driver().await;
+    };
     if !driver.probe().cgroups {
         skips::skip_beyond(skips::Beyond::ControlGroups, "they cannot be written here");
         return;

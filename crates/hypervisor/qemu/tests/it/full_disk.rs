@@ -220,11 +220,9 @@ async fn memory_that_a_crash_cut_off_goes_with_the_next_start() {
 
 #[tokio::test]
 async fn the_files_that_servers_need_are_known_by_their_records_and_their_disks() {
-    if !qemu_is_here() {
+    let Some((cloud, driver)) = Cloud::ready().await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let driver = cloud.driver().await;
+    };
     let file = |name: &str| {
         let path = cloud.dir.path().join(name);
         std::fs::write(&path, vec![0; 1 << 20]).unwrap();

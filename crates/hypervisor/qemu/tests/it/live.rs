@@ -13,11 +13,9 @@ use crate::cloud::{Cloud, READY, demo_server, event, export, log, qemu_is_here, 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_demo_guest_lives_through_everything() {
-    if !qemu_is_here() {
+    let Some((cloud, driver)) = Cloud::ready().await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let driver = cloud.driver().await;
+    };
     let spec = demo_server("hero", "#!/bin/sh\necho user data of $(hostname) ran\n");
     let id = spec.id.as_str();
 
@@ -146,11 +144,9 @@ async fn a_demo_guest_lives_through_everything() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_that_powers_itself_off_is_noticed_by_an_event() {
-    if !qemu_is_here() {
+    let Some((cloud, driver)) = Cloud::ready().await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let driver = cloud.driver().await;
+    };
     let mut events = driver.events();
     let spec = demo_server("brief", "#!/bin/sh\npoweroff\n");
     driver.ensure_running(&spec).await.unwrap();
@@ -299,11 +295,9 @@ async fn a_guest_has_the_hardware_that_was_asked_for() {
 /// The demo guest looks for its config drive among virtio's disks alone; QEMU takes it on each bus.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_config_drive_sits_on_any_bus_of_any_machine() {
-    if !qemu_is_here() {
+    let Some((cloud, driver)) = Cloud::ready().await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let driver = cloud.driver().await;
+    };
     for machine in ["pc", "q35"] {
         for bus in [DiskBus::Ide, DiskBus::Sata, DiskBus::Scsi, DiskBus::Virtio] {
             let mut spec = small("cd");

@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use hypervisor::{Driver, DriverError, Keep, PowerState, StopHow};
 
-use crate::cloud::{Cloud, qemu_is_here, signal, small};
+use crate::cloud::{Cloud, signal, small};
 
 #[tokio::test]
 async fn a_guest_that_lives_and_does_not_answer_is_never_shown_as_shut_down() {
-    if !qemu_is_here() {
+    let Some((cloud, driver)) = Cloud::ready().await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let driver = cloud.driver().await;
+    };
     let spec = small("hung");
     let pid = driver.ensure_running(&spec).await.unwrap().pid.unwrap();
     drop(driver);
@@ -49,11 +47,9 @@ async fn a_guest_that_lives_and_does_not_answer_is_never_shown_as_shut_down() {
 
 #[tokio::test]
 async fn a_guest_whose_pid_file_is_lost_is_not_shown_as_shut_down() {
-    if !qemu_is_here() {
+    let Some((cloud, driver)) = Cloud::ready().await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let driver = cloud.driver().await;
+    };
     let spec = small("nameless");
     let pid = driver.ensure_running(&spec).await.unwrap().pid.unwrap();
     drop(driver);
@@ -74,11 +70,9 @@ async fn a_guest_whose_pid_file_is_lost_is_not_shown_as_shut_down() {
 
 #[tokio::test]
 async fn a_server_whose_record_is_lost_keeps_its_disks_until_somebody_says_so() {
-    if !qemu_is_here() {
+    let Some((cloud, driver)) = Cloud::ready().await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let driver = cloud.driver().await;
+    };
     let spec = small("lost");
     let folder = cloud.dir.path().join("servers").join(&spec.id);
     let pid = driver.ensure_running(&spec).await.unwrap().pid.unwrap();

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use hypervisor::{Driver, Ephemeral, ServerSpec, StopHow, qcow2};
 
-use crate::cloud::{Cloud, qemu_is_here, small};
+use crate::cloud::{Cloud, small};
 
 const HOW: StopHow = StopHow::Hard;
 
@@ -35,11 +35,9 @@ fn stills(disk: &PathBuf) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn disks_grow_and_are_what_they_were_when_it_is_taken_back() {
-    if !qemu_is_here() {
+    let Some((cloud, driver)) = Cloud::ready().await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let driver = cloud.driver().await;
+    };
     let able = Driver::resize(&driver).unwrap();
     let mut spec = small("resized");
     spec.ephemeral = vec![Ephemeral {
@@ -105,11 +103,9 @@ async fn disks_grow_and_are_what_they_were_when_it_is_taken_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn limited_disks_are_confirmed_in_a_running_guest_too() {
-    if !qemu_is_here() {
+    let Some((cloud, driver)) = Cloud::ready().await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let driver = cloud.driver().await;
+    };
     let able = Driver::resize(&driver).unwrap();
     let mut spec = small("limited");
     spec.hardware.disk_limits.bytes.total = 50 << 20;

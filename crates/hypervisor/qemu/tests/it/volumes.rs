@@ -49,11 +49,9 @@ fn refused_volume(result: hypervisor::Result<()>, volume: &Volume, words: &str) 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_plain_file_of_the_folders_of_volumes_is_given_to_a_guest() {
-    if !qemu_is_here() {
+    let Some((cloud, driver)) = Cloud::ready().await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let driver = cloud.driver().await;
+    };
     let spec = small("odd");
     driver.ensure_running(&spec).await.unwrap();
     let hotplug = driver.hotplug_volume().unwrap();
@@ -108,11 +106,9 @@ async fn only_a_plain_file_of_the_folders_of_volumes_is_given_to_a_guest() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_guests_do_not_write_one_volume() {
-    if !qemu_is_here() {
+    let Some((cloud, driver)) = Cloud::ready().await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let driver = cloud.driver().await;
+    };
     let hotplug = driver.hotplug_volume().unwrap();
     let mut volume = cloud.volume(1);
     let (mut one, mut two, three) = (small("one"), small("two"), small("three"));
@@ -214,11 +210,9 @@ async fn a_guest_that_does_not_let_go_keeps_the_volume_and_its_description() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_volume_is_plugged_in_at_once_on_any_machine() {
-    if !qemu_is_here() {
+    let Some((cloud, driver)) = Cloud::ready().await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let driver = cloud.driver().await;
+    };
     let hotplug = driver.hotplug_volume().unwrap();
     for machine in ["pc", "q35"] {
         for bus in [DiskBus::Virtio, DiskBus::Scsi] {
@@ -247,11 +241,9 @@ async fn a_volume_is_plugged_in_at_once_on_any_machine() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bus_that_takes_no_volume_now_is_named() {
-    if !qemu_is_here() {
+    let Some((cloud, driver)) = Cloud::ready().await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let driver = cloud.driver().await;
+    };
     let hotplug = driver.hotplug_volume().unwrap();
     for (machine, bus) in [
         ("pc", DiskBus::Ide),

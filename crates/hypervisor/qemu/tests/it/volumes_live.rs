@@ -93,11 +93,9 @@ fn nic(number: u8) -> Nic {
 }
 
 async fn volumes_and_cards_come_and_go(machine: &str) {
-    if !qemu_is_here() {
+    let Some((cloud, driver)) = Cloud::ready().await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let driver = cloud.driver().await;
+    };
     let mut spec = demo_server("volumes", LOOK);
     spec.machine_type = Some(machine.parse().unwrap());
     spec.nics = vec![nic(1)];
@@ -251,11 +249,9 @@ async fn a_volume_that_was_let_go_of_late_is_closed_by_the_next_call() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_boots_from_a_volume() {
-    if !qemu_is_here() {
+    let Some((cloud, driver)) = Cloud::ready().await else {
         return;
-    }
-    let cloud = Cloud::new();
-    let driver = cloud.driver().await;
+    };
     for machine in ["pc", "q35"] {
         let (mut root, data) = (cloud.volume(1), cloud.volume(1));
         root.boot = true;
