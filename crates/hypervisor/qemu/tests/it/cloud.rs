@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use hypervisor::{
-    ConfigDrive, ConfigFile, Driver, GuestEvent, ImageFormat, ImageRef, Quiesce, RootDisk,
+    ConfigDrive, ConfigFile, Driver, GuestEvent, ImageFormat, ImageRef, Keep, Quiesce, RootDisk,
     ServerSpec, SnapshotFacts, Volume, VolumeSource,
 };
 use hypervisor_qemu::{QemuDriver, QemuSettings};
@@ -161,6 +161,12 @@ impl Cloud {
         let folders = servers.flat_map(|server| inside(server.join("volumes")));
         let running = folders.filter_map(|folder| storage_daemon::running(&folder));
         running.map(|running| running.process.pid).collect()
+    }
+
+    /// The last server goes, and nothing of any is left.
+    pub async fn ends(&self, driver: &QemuDriver, id: &str, epoch: u64) {
+        driver.ensure_gone(id, epoch, Keep::Nothing).await.unwrap();
+        self.assert_empty();
     }
 
     /// Nothing of any server is left.

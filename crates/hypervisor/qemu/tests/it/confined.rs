@@ -149,11 +149,7 @@ async fn a_program_in_qemus_place_reaches_nothing_but_its_own_server() {
         .flatten()
         .collect();
     assert_eq!(tree.len(), 1, "the failed one left nothing: {tree:?}");
-    driver
-        .ensure_gone(&neighbour.id, 1, Keep::Nothing)
-        .await
-        .unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, &neighbour.id, 1).await;
 }
 
 /// Not a test: what runs in QEMU's place.

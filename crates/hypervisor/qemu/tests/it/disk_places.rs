@@ -1,7 +1,7 @@
 //! Disks on buses of their own, in a guest that has booted: it finds each where it was told.
 
 use hypervisor::{
-    DiskBus, DiskDevice, DiskPlace, Driver, Ephemeral, Keep, PowerState, ServerSpec, Volume,
+    DiskBus, DiskDevice, DiskPlace, Driver, Ephemeral, PowerState, ServerSpec, Volume,
 };
 
 use crate::cloud::{Cloud, READY, demo_server, log, says};
@@ -110,8 +110,7 @@ async fn a_guest_finds_its_disks(machine: &str) {
     suspend.suspend(id, 1).await.unwrap();
     let woken = suspend.resume(id, 1).await.unwrap();
     assert_eq!(woken.power_state, PowerState::Running);
-    driver.ensure_gone(id, 1, Keep::Nothing).await.unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, id, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

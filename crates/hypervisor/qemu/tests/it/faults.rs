@@ -85,11 +85,7 @@ async fn a_killed_guest_is_a_crash_and_can_be_started_again() {
         driver.ensure_running(&spec).await.unwrap().power_state,
         PowerState::Running
     );
-    driver
-        .ensure_gone(&spec.id, 1, Keep::Nothing)
-        .await
-        .unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, &spec.id, 1).await;
 }
 
 /// Says this to a guest's QEMU, whose driver is gone; each must be obeyed.
@@ -141,11 +137,7 @@ async fn an_export_that_was_cut_off_is_in_no_way_of_the_next() {
         let facts = export(&driver, &spec.id, &copy).await;
         assert_eq!(facts.virtual_size, 1 << 30);
     }
-    driver
-        .ensure_gone(&spec.id, 1, Keep::Nothing)
-        .await
-        .unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, &spec.id, 1).await;
 }
 
 /// A stop that is given up in its middle leaves a guest whose end is told.
@@ -170,11 +162,7 @@ async fn the_end_of_a_guest_is_told_after_a_stop_was_given_up() {
         (crash.kind, crash.cause),
         (EventKind::Crashed, Cause::Guest)
     );
-    driver
-        .ensure_gone(&spec.id, 3, Keep::Nothing)
-        .await
-        .unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, &spec.id, 3).await;
 }
 
 #[tokio::test]
@@ -195,11 +183,7 @@ async fn a_guest_that_ended_while_no_driver_was_there_is_found_stopped() {
     let driver = cloud.driver().await;
     let facts = driver.inspect(&spec.id).await.unwrap().unwrap();
     assert_eq!((facts.power_state, facts.pid), (PowerState::Shutdown, None));
-    driver
-        .ensure_gone(&spec.id, 1, Keep::Nothing)
-        .await
-        .unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, &spec.id, 1).await;
 }
 
 #[tokio::test]
@@ -213,11 +197,7 @@ async fn a_guest_without_a_pid_file_is_found_by_its_command_line() {
     std::fs::remove_file(cloud.dir.path().join("servers").join(&spec.id).join("pid")).unwrap();
     let driver = cloud.driver().await;
     assert_eq!(driver.inspect(&spec.id).await.unwrap().unwrap().pid, pid);
-    driver
-        .ensure_gone(&spec.id, 1, Keep::Nothing)
-        .await
-        .unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, &spec.id, 1).await;
 }
 
 #[tokio::test]
@@ -283,11 +263,7 @@ async fn a_guest_that_hangs_is_killed_all_the_same() {
         PowerState::NoState,
         "it says nothing"
     );
-    driver
-        .ensure_gone(&spec.id, 1, Keep::Nothing)
-        .await
-        .unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, &spec.id, 1).await;
 }
 
 #[tokio::test]
@@ -385,11 +361,7 @@ async fn a_machine_that_qemu_does_not_list_is_refused_and_one_that_it_lists_is_k
         serde_json::from_slice(&std::fs::read(record).unwrap()).unwrap();
     let kept = record["machine"].as_str().unwrap();
     assert!(kept.starts_with("pc-q35-"), "{kept}");
-    driver
-        .ensure_gone(&spec.id, 1, Keep::Nothing)
-        .await
-        .unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, &spec.id, 1).await;
 }
 
 #[tokio::test]
@@ -411,9 +383,5 @@ async fn processor_limits_reach_the_control_group() {
     let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
     let lines = groups.matches(&format!("/kilonova/{}", spec.id)).count();
     assert!(lines > 0, "{groups}");
-    driver
-        .ensure_gone(&spec.id, 1, Keep::Nothing)
-        .await
-        .unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, &spec.id, 1).await;
 }

@@ -211,11 +211,7 @@ async fn memory_that_a_crash_cut_off_goes_with_the_next_start() {
     assert_eq!(power(&driver, &spec.id).await, PowerState::Suspended);
     let resumed = driver.suspend().unwrap().resume(&spec.id, 1).await;
     assert_eq!(resumed.unwrap().power_state, PowerState::Running);
-    driver
-        .ensure_gone(&spec.id, 1, Keep::Nothing)
-        .await
-        .unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, &spec.id, 1).await;
 }
 
 #[tokio::test]

@@ -138,8 +138,7 @@ async fn a_demo_guest_lives_through_everything() {
     println!("graceful stop: {} ms", began.elapsed().as_millis());
     says(&driver, id, "demo: power button", 2).await;
     driver.ensure_running(&spec).await.unwrap();
-    driver.ensure_gone(id, 1, Keep::Nothing).await.unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, id, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,11 +173,7 @@ async fn a_guest_that_powers_itself_off_is_noticed_by_an_event() {
     (image.path, image.virtual_size) = (copy, facts.virtual_size);
     driver.ensure_running(&second).await.unwrap();
     says(&driver, &second.id, READY, 1).await;
-    driver
-        .ensure_gone(&second.id, 1, Keep::Nothing)
-        .await
-        .unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, &second.id, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,11 +207,7 @@ async fn a_guest_boots_by_uefi_and_keeps_its_variables() {
         .join(&spec.id)
         .join("nvram.fd");
     assert!(nvram.exists(), "variables stay with the server");
-    driver
-        .ensure_gone(&spec.id, 1, Keep::Nothing)
-        .await
-        .unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, &spec.id, 1).await;
 }
 
 /// What flavor and image may ask for, as a guest sees it: devices on its bus, its processors, its disks' pace.

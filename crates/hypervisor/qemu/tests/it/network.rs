@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use hypervisor::{DeviceCommand, Driver, Keep, Nic, Tap};
+use hypervisor::{DeviceCommand, Driver, Nic, Tap};
 
 use crate::cloud::{BOOT, Cloud, READY, demo_server, qemu_is_here, says};
 
@@ -128,11 +128,7 @@ async fn cards_on_taps_in_a_namespace_carry_traffic_and_come_and_go() {
     assert!(
         facts.disk_details[0].read_bytes > Some(1 << 20) && facts.cpu_details[0].time > Some(0)
     );
-    driver
-        .ensure_gone(&spec.id, 1, Keep::Nothing)
-        .await
-        .unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, &spec.id, 1).await;
 
     let mut lost = demo_server("lost", "");
     lost.nics = vec![namespace.nic(3, "tapkn3")];

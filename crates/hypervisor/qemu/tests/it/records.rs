@@ -38,11 +38,7 @@ async fn a_guest_that_lives_and_does_not_answer_is_never_shown_as_shut_down() {
     };
     let state = tokio::time::timeout(Duration::from_secs(60), answers).await;
     assert_eq!(state, Ok(PowerState::Running));
-    driver
-        .ensure_gone(&spec.id, 1, Keep::Nothing)
-        .await
-        .unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, &spec.id, 1).await;
 }
 
 #[tokio::test]
@@ -61,11 +57,7 @@ async fn a_guest_whose_pid_file_is_lost_is_not_shown_as_shut_down() {
         (facts.power_state, facts.pid),
         (PowerState::NoState, Some(pid))
     );
-    driver
-        .ensure_gone(&spec.id, 1, Keep::Nothing)
-        .await
-        .unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, &spec.id, 1).await;
 }
 
 #[tokio::test]
@@ -103,9 +95,5 @@ async fn a_server_whose_record_is_lost_keeps_its_disks_until_somebody_says_so() 
     assert!(folder.join("disk.qcow2").exists(), "a stop removes nothing");
     let kept = driver.ensure_gone(&spec.id, 1, Keep::Disks).await;
     assert!(kept.is_err(), "disks of nobody are not kept for anybody");
-    driver
-        .ensure_gone(&spec.id, 1, Keep::Nothing)
-        .await
-        .unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, &spec.id, 1).await;
 }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use hypervisor::{DeviceCommand, Driver, Keep, Replacing, Volume};
+use hypervisor::{DeviceCommand, Driver, Replacing, Volume};
 use qmp::Qmp;
 use serde_json::{Value, json};
 
@@ -75,8 +75,7 @@ async fn what_was_decided_is_done_by_the_next_driver_and_what_was_not_is_not() {
     let kept = able.keep_volume(id, first, &new).await;
     assert_eq!(kept.unwrap(), Replacing::Switched);
     has_all(&driver, id, &new, &volume).await;
-    driver.ensure_gone(id, 1, Keep::Nothing).await.unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, id, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,7 +109,6 @@ async fn what_the_record_names_holds_all_when_the_guest_dies_with_its_driver() {
             false => Replacing::Idle,
         };
         assert_eq!(stands, expected);
-        driver.ensure_gone(id, 1, Keep::Nothing).await.unwrap();
-        cloud.assert_empty();
+        cloud.ends(&driver, id, 1).await;
     }
 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hypervisor::{DeviceCommand, Driver, DriverError, Keep, Replacing, ServerSpec, Volume};
+use hypervisor::{DeviceCommand, Driver, DriverError, Replacing, ServerSpec, Volume};
 use hypervisor_qemu::QemuDriver;
 
 use crate::cloud::{BOOT, Cloud, READY, demo_server, log, qemu_is_here, says};
@@ -184,8 +184,7 @@ async fn what_a_guest_wrote_and_writes_is_on_the_new_volume_and_the_old_one_is_c
         .await
         .unwrap();
     assert!(!is_open(pid(&driver, id).await, &last));
-    driver.ensure_gone(id, 1, Keep::Nothing).await.unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, id, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -233,8 +232,7 @@ async fn a_copy_that_is_given_up_or_cannot_be_leaves_the_old_volume() {
     copied(&driver, id, &new).await;
     switched(&driver, id, &new).await;
     writes_to(&driver, id, &new, &volume).await;
-    driver.ensure_gone(id, 1, Keep::Nothing).await.unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, id, 1).await;
 }
 
 /// A copy that nobody ended, and whose file was removed and made anew: a finished copy of before is none of the new file.
@@ -264,6 +262,5 @@ async fn a_copy_that_was_left_is_not_taken_for_one_of_the_file_that_was_made_ane
     copied(&driver, id, &new).await;
     switched(&driver, id, &new).await;
     has_all(&driver, id, &new, &volume).await;
-    driver.ensure_gone(id, 1, Keep::Nothing).await.unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, id, 1).await;
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hypervisor::{DeviceCommand, Driver, DriverError, Keep, Replacing, Secret, VolumeSource};
+use hypervisor::{DeviceCommand, Driver, DriverError, Replacing, Secret, VolumeSource};
 
 use crate::cloud::{Cloud, qemu_is_here, signal};
 use crate::replace_live::{
@@ -78,8 +78,7 @@ async fn a_volume_moves_to_other_machines_and_back_while_its_guest_writes() {
     for number in 1..=after {
         assert!(holds(&back, number), "{number} of {after}");
     }
-    driver.ensure_gone(id, 1, Keep::Nothing).await.unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, id, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,8 +118,7 @@ async fn a_served_volume_that_took_a_place_grows_and_starts_as_any_other() {
     let stands = able.look_at_copy(id, first, &new).await;
     assert_eq!(stands.unwrap(), Replacing::Switched);
     assert_eq!(daemons(&cloud, id).len(), 1);
-    driver.ensure_gone(id, 1, Keep::Nothing).await.unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, id, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,6 +183,5 @@ async fn a_copy_to_another_machine_that_is_given_up_or_cannot_be_leaves_the_old_
     let hotplug = driver.hotplug_volume().unwrap();
     hotplug.detach_volume(id, first, &other.id).await.unwrap();
     assert_eq!(daemons(&cloud, id), Vec::<PathBuf>::new());
-    driver.ensure_gone(id, 1, Keep::Nothing).await.unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, id, 1).await;
 }

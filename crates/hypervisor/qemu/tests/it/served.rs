@@ -189,8 +189,7 @@ async fn a_daemon_runs_as_long_as_the_guest_has_the_volume() {
         assert!(began.elapsed() < SOON, "daemons outlive their guest");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    driver.ensure_gone(id, 1, Keep::Nothing).await.unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, id, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -225,11 +224,7 @@ async fn a_daemon_that_nobody_needs_is_ended() {
         assert!(began.elapsed() < SOON, "what nobody needs stays");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    driver
-        .ensure_gone(&spec.id, 1, Keep::Nothing)
-        .await
-        .unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, &spec.id, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -312,6 +307,5 @@ async fn what_cannot_be_opened_is_said_and_leaves_nothing() {
         "{refused:?}"
     );
     assert!(driver.inspect(&new.id).await.unwrap().is_none());
-    driver.ensure_gone(id, 1, Keep::Nothing).await.unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, id, 1).await;
 }

@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::FileExt;
 
-use hypervisor::{DeviceCommand, Driver, Keep};
+use hypervisor::{DeviceCommand, Driver};
 
 use crate::cloud::{Cloud, READY, demo_server, log, qemu_is_here, says, signal};
 use crate::served::{Server, daemon_pid, servers_are_here};
@@ -97,6 +97,5 @@ async fn a_guest_works_on_a_served_volume_while_its_daemon_dies_and_sees_it_grow
         last.iter().any(|last| held.starts_with(last)),
         "{held:?} {said}"
     );
-    driver.ensure_gone(id, 1, Keep::Nothing).await.unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, id, 1).await;
 }

@@ -97,11 +97,7 @@ async fn only_a_plain_file_of_the_folders_of_volumes_is_given_to_a_guest() {
         .await
         .unwrap();
     assert!(opened(pid(&driver, &spec.id).await, &good) > 0);
-    driver
-        .ensure_gone(&spec.id, 1, Keep::Nothing)
-        .await
-        .unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, &spec.id, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,11 +197,7 @@ async fn a_guest_that_does_not_let_go_keeps_the_volume_and_its_description() {
         .await
         .unwrap();
     assert!(kept(&driver, &spec.id).await.is_empty());
-    driver
-        .ensure_gone(&spec.id, 1, Keep::Nothing)
-        .await
-        .unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, &spec.id, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -304,11 +296,7 @@ async fn a_bus_that_takes_no_volume_now_is_named() {
             number == 8
         );
     }
-    driver
-        .ensure_gone(&spec.id, 1, Keep::Nothing)
-        .await
-        .unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, &spec.id, 1).await;
 }
 
 /// A confined QEMU may write files up to a limit, which follows the volumes.
@@ -350,9 +338,5 @@ async fn a_guest_may_write_its_largest_volume_to_the_end() {
     file.set_len(300 << 30).unwrap();
     hotplug.resize_volume(&spec.id, &volume.id).await.unwrap();
     assert!(limit(own) >= 300 << 30);
-    driver
-        .ensure_gone(&spec.id, 1, Keep::Nothing)
-        .await
-        .unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, &spec.id, 1).await;
 }

@@ -180,8 +180,7 @@ async fn volumes_and_cards_come_and_go(machine: &str) {
     detach(&driver, id, &second).await;
     let left = driver.spec(id).await.unwrap().unwrap().volumes;
     assert_eq!(left, [first]);
-    driver.ensure_gone(id, 1, Keep::Nothing).await.unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, id, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -243,8 +242,7 @@ async fn a_volume_that_was_let_go_of_late_is_closed_by_the_next_call() {
         assert!(matches!(late, DriverError::Hypervisor { .. }), "{late:?}");
     }
     assert!(!is_open(pid(&driver, id).await, &volume));
-    driver.ensure_gone(id, 1, Keep::Nothing).await.unwrap();
-    cloud.assert_empty();
+    cloud.ends(&driver, id, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
