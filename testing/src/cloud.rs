@@ -165,7 +165,15 @@ impl TestCloud {
             fail_calls: vec![FailCall { verb, nth: 1 }],
             ..Faults::default()
         };
-        self.host(0).set_faults(&faults).expect("faults");
+        self.set_faults(&faults);
+    }
+
+    /// What goes wrong on the first host from now on.
+    ///
+    /// # Panics
+    /// The host cannot keep the setting.
+    pub fn set_faults(&self, faults: &Faults) {
+        self.host(0).set_faults(faults).expect("faults");
     }
 
     /// What the first host starts a server by; `None`: the server is not there.

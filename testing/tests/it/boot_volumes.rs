@@ -144,7 +144,7 @@ async fn a_server_that_cannot_be_built_leaves_no_volume_behind() {
         fail_start_of: Some("booted".to_owned()),
         ..Faults::default()
     };
-    cloud.host(0).set_faults(&faults).expect("faults");
+    cloud.set_faults(&faults);
     let disks = json!([
         {"boot_index": 0, "source_type": "image", "destination_type": "volume", "uuid": image,
          "volume_size": 1},
@@ -167,10 +167,7 @@ async fn a_server_that_cannot_be_built_leaves_no_volume_behind() {
     );
     let body = json!({"quota_set": {"volumes": 1}});
     admin.put(&path, &body).await.expect(200);
-    cloud
-        .host(0)
-        .set_faults(&Faults::default())
-        .expect("faults");
+    cloud.set_faults(&Faults::default());
     let disks = json!([{"boot_index": 0, "source_type": "image", "destination_type": "volume",
                         "uuid": image, "volume_size": 1}]);
     let server = boot(&cloud, &demo, disks).await;

@@ -335,7 +335,7 @@ fn fail(cloud: &TestCloud, verb: Verb, times: u64) {
         fail_calls: (1..=times).map(|nth| FailCall { verb, nth }).collect(),
         ..Faults::default()
     };
-    cloud.host(0).set_faults(&faults).expect("faults");
+    cloud.set_faults(&faults);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -115,7 +115,7 @@ async fn a_host_that_cannot_at_first_is_asked_again_and_one_that_never_can_leave
     };
     host.set_faults(&faults).expect("faults");
     cloud.restart().await;
-    cloud.host(0).set_faults(&faults).expect("faults");
+    cloud.set_faults(&faults);
     let demo = cloud.demo().await;
     let again = |server: Server| server.seen_by(&demo);
     let (once, never) = (again(once), again(never));
@@ -133,10 +133,7 @@ async fn a_host_that_cannot_at_first_is_asked_again_and_one_that_never_can_leave
         why.as_str().is_some_and(|why| why.contains("start again")),
         "{why}"
     );
-    cloud
-        .host(0)
-        .set_faults(&Faults::default())
-        .expect("faults");
+    cloud.set_faults(&Faults::default());
     never
         .action(json!({"reboot": {"type": "HARD"}}))
         .await

@@ -21,7 +21,7 @@ async fn a_host_that_failed_is_left_alone_until_a_build_on_it_goes_well() {
         fail_start_of: Some(".*".to_owned()),
         ..Faults::default()
     };
-    cloud.host(0).set_faults(&faults).expect("faults");
+    cloud.set_faults(&faults);
     // The first goes to either host; the second finds more room on the one that is broken.
     let mut servers = vec![];
     for name in ["first", "second", "third", "fourth"] {

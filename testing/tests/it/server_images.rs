@@ -222,7 +222,7 @@ async fn an_image_that_fails_leaves_nothing_and_the_server_as_it_was() {
         }],
         ..Faults::default()
     };
-    cloud.host(0).set_faults(&faults).expect("faults");
+    cloud.set_faults(&faults);
     let made = server.action_at("latest", &plain("lost")).await.expect(202);
     is_free(&server).await;
     assert_eq!(image(&demo, &id(&made)).await, None);

@@ -252,7 +252,7 @@ async fn an_attachment_that_fails_on_the_host_leaves_the_volume_usable() {
         fail_attach_volume_of: Some("one".to_owned()),
         ..Faults::default()
     };
-    cloud.host(0).set_faults(&faults).expect("faults");
+    cloud.set_faults(&faults);
     attach(&server, &id).await;
     free(&cloud, &server, &id).await;
     until("the failure is told", || async {
@@ -261,10 +261,7 @@ async fn an_attachment_that_fails_on_the_host_leaves_the_volume_usable() {
         (event["result"] == "Error").then_some(())
     })
     .await;
-    cloud
-        .host(0)
-        .set_faults(&Faults::default())
-        .expect("faults");
+    cloud.set_faults(&Faults::default());
     attach(&server, &id).await;
     server.user.volume_is(&id, "in-use").await;
 
@@ -273,7 +270,7 @@ async fn an_attachment_that_fails_on_the_host_leaves_the_volume_usable() {
         keep_volume_of: Some("one".to_owned()),
         ..Faults::default()
     };
-    cloud.host(0).set_faults(&faults).expect("faults");
+    cloud.set_faults(&faults);
     detach(&server, &id).await.expect(202);
     until("the failure is told", || async {
         let action = last_action(&cloud, &server).await;
@@ -283,10 +280,7 @@ async fn an_attachment_that_fails_on_the_host_leaves_the_volume_usable() {
     .await;
     server.user.volume_is(&id, "in-use").await;
     assert_eq!(of_guest(&cloud, &server).await, [id.as_str()]);
-    cloud
-        .host(0)
-        .set_faults(&Faults::default())
-        .expect("faults");
+    cloud.set_faults(&Faults::default());
     detach(&server, &id).await.expect(202);
     free(&cloud, &server, &id).await;
     cloud.audit().await;
@@ -353,7 +347,7 @@ async fn deleted_while_its_guest_keeps_a_volume_a_server_goes_all_the_same() {
         keep_volume_of: Some("one".to_owned()),
         ..Faults::default()
     };
-    cloud.host(0).set_faults(&faults).expect("faults");
+    cloud.set_faults(&faults);
     attach(&server, &id).await;
     demo.volume_is(&id, "in-use").await;
     detach(&server, &id).await.expect(202);
@@ -381,7 +375,7 @@ async fn deleted_while_it_gets_a_volume_that_its_guest_keeps_a_server_goes_all_t
         keep_volume_of: Some("one".to_owned()),
         ..Faults::default()
     };
-    cloud.host(0).set_faults(&faults).expect("faults");
+    cloud.set_faults(&faults);
     let wanted = json!({"volumeId": id});
     attach_at(&server, "2.101", wanted).await.expect(202);
     // From here on the host is told to plug it.

@@ -274,13 +274,10 @@ async fn what_cannot_be_kept_goes_at_once() {
     server.reaches("SHELVED_OFFLOADED").await;
     server.delete().await.vanishes().await;
     // Never started.
-    cloud
-        .host(0)
-        .set_faults(&hypervisor_fake::Faults {
-            fail_start_of: Some("broken".to_owned()),
-            ..Default::default()
-        })
-        .expect("faults");
+    cloud.set_faults(&hypervisor_fake::Faults {
+        fail_start_of: Some("broken".to_owned()),
+        ..Default::default()
+    });
     let broken = cloud.boot(demo, "broken").await;
     broken.fails().await;
     broken.delete().await.vanishes().await;

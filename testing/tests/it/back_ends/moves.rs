@@ -42,7 +42,7 @@ impl Scene {
     }
 
     fn faults(&self, faults: &Faults) {
-        self.cloud.host(0).set_faults(faults).expect("faults");
+        self.cloud.set_faults(faults);
     }
 
     /// Copies come to no end.
