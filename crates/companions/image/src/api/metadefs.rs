@@ -77,6 +77,17 @@ async fn lock_to_delete<C: sql::sea_orm::ConnectionTrait>(
     }
 }
 
+/// The part of a namespace with this name; `missing` is the answer when it is not there.
+async fn part<P: Part>(
+    db: &impl sql::sea_orm::ConnectionTrait,
+    namespace: &namespace::Model,
+    name: &str,
+    missing: fn(&str, &str) -> Fault,
+) -> Result<P::Model, Fault> {
+    let found = parts::find::<P>(db, &namespace.id, name).await?;
+    found.ok_or_else(|| missing(&namespace.namespace, name))
+}
+
 /// Takes a part of the namespace of the path away. `kind` is its word in refusals, `missing` the answer when it is not
 /// there, by the names of namespace and part.
 async fn delete_part<P: Part>(

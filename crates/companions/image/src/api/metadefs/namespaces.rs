@@ -12,13 +12,14 @@ use super::{
 };
 use crate::api::Call;
 use crate::db;
+use crate::db::metadefs::parts;
 use crate::fault::Fault;
 use crate::listing::Pages;
 use crate::metadefs::listing::{self, Namespaces, Page, PartKey};
 use crate::metadefs::schemas;
 use crate::policy;
 use crate::service::Images;
-use crate::tables::metadefs::namespace;
+use crate::tables::metadefs::{namespace, object, tag};
 use crate::tables::{Visibility, Word};
 use crate::view::metadefs::{self as view, Contents};
 
@@ -200,9 +201,9 @@ async fn contents<C: ConnectionTrait>(db: &C, id: &str) -> Result<Contents, Faul
     };
     Ok(Contents {
         associations: db::metadefs::associations::list(db, &[id]).await?,
-        objects: db::metadefs::objects::page(db, id, &all, None).await?,
+        objects: parts::page::<object::Entity>(db, id, &all, None).await?,
         properties: db::metadefs::properties::list(db, id).await?,
-        tags: db::metadefs::tags::page(db, id, &all, None).await?,
+        tags: parts::page::<tag::Entity>(db, id, &all, None).await?,
     })
 }
 

@@ -6,10 +6,9 @@ use sql::sea_orm::ConnectionTrait;
 
 use super::{
     TIMES_AND_LINKS, admit, clear_parts, delete_part, find, list as items, lock, now, or_conflict,
-    text,
+    part, text,
 };
 use crate::api::{Call, document};
-use crate::db;
 use crate::db::metadefs::parts;
 use crate::fault::Fault;
 use crate::metadefs::{listing, schemas};
@@ -68,14 +67,10 @@ pub async fn list(images: Images, call: Call) -> Result<Answer, Fault> {
     let page = listing::parts(&call.pairs())?;
     let db = images.db().read();
     let marker = match &page.marker {
-        Some(name) => Some(
-            parts::find::<object::Entity>(db, &namespace.id, name)
-                .await?
-                .ok_or_else(|| no_object(&namespace.namespace, name))?,
-        ),
+        Some(name) => Some(part::<object::Entity>(db, &namespace, name, no_object).await?),
         None => None,
     };
-    let mut rows = db::metadefs::objects::page(db, &namespace.id, &page, marker).await?;
+    let mut rows = parts::page::<object::Entity>(db, &namespace.id, &page, marker.as_ref()).await?;
     let caller = &call.cx.caller;
     // Each is asked about by itself in Glance; all stand in the one namespace that a rule knows of.
     if policy::enforce_in_namespace(&images, "get_metadef_object", caller, &namespace).is_err() {
@@ -109,8 +104,7 @@ pub async fn create(images: Images, call: Call) -> Result<Answer, Fault> {
 pub async fn show(images: Images, call: Call) -> Result<Answer, Fault> {
     let namespace = find(&images, &call).await?;
     let name = call.path("object");
-    let found = parts::find::<object::Entity>(images.db().read(), &namespace.id, name).await?;
-    let row = found.ok_or_else(|| no_object(&namespace.namespace, name))?;
+    let row = part::<object::Entity>(images.db().read(), &namespace, name, no_object).await?;
     Ok(Answer::of(&view::object(&namespace.namespace, &row)))
 }
 
@@ -122,8 +116,7 @@ pub async fn update(images: Images, call: Call) -> Result<Answer, Fault> {
     let row = sql::retry(|| async {
         let tx = images.db().begin().await?;
         let namespace = lock(&tx, &namespace).await?;
-        let found = parts::find::<object::Entity>(&tx, &namespace.id, old).await?;
-        let found = found.ok_or_else(|| no_object(&namespace.namespace, old))?;
+        let found = part::<object::Entity>(&tx, &namespace, old, no_object).await?;
         let row = object::Model {
             created_at: found.created_at,
             ..wanted.clone()

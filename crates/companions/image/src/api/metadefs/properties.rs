@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sql::sea_orm::ConnectionTrait;
 
 use super::{
-    TIMES, admit, associations, clear_parts, delete_part, find, lock, now, or_conflict, text,
+    TIMES, admit, associations, clear_parts, delete_part, find, lock, now, or_conflict, part, text,
 };
 use crate::api::{Call, document};
 use crate::db;
@@ -107,8 +107,7 @@ pub async fn show(images: Images, call: Call) -> Result<Answer, Fault> {
             ))
         })?;
     }
-    let found = parts::find::<property::Entity>(db, &namespace.id, name).await?;
-    let row = found.ok_or_else(|| no_property(&namespace.namespace, name))?;
+    let row = part::<property::Entity>(db, &namespace, name, no_property).await?;
     Ok(Answer::of(&view::property(&row)))
 }
 
@@ -120,8 +119,7 @@ pub async fn update(images: Images, call: Call) -> Result<Answer, Fault> {
     let row = sql::retry(|| async {
         let tx = images.db().begin().await?;
         let namespace = lock(&tx, &namespace).await?;
-        let found = parts::find::<property::Entity>(&tx, &namespace.id, old).await?;
-        let found = found.ok_or_else(|| no_property(&namespace.namespace, old))?;
+        let found = part::<property::Entity>(&tx, &namespace, old, no_property).await?;
         let row = property::Model {
             created_at: found.created_at,
             ..wanted.clone()

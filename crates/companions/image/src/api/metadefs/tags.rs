@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use sql::sea_orm::ConnectionTrait;
 
 use super::{
-    TIMES, admit, body, clear_parts, delete_part, find, list as items, lock, now, or_conflict, text,
+    TIMES, admit, body, clear_parts, delete_part, find, list as items, lock, now, or_conflict,
+    part, text,
 };
 use crate::api::{Call, document};
-use crate::db;
 use crate::db::metadefs::parts;
 use crate::fault::Fault;
 use crate::metadefs::{listing, schemas};
@@ -53,14 +53,10 @@ pub async fn list(images: Images, call: Call) -> Result<Answer, Fault> {
     let page = listing::parts(&call.pairs())?;
     let db = images.db().read();
     let marker = match &page.marker {
-        Some(name) => Some(
-            parts::find::<tag::Entity>(db, &namespace.id, name)
-                .await?
-                .ok_or_else(|| no_tag(&namespace.namespace, name))?,
-        ),
+        Some(name) => Some(part::<tag::Entity>(db, &namespace, name, no_tag).await?),
         None => None,
     };
-    let rows = db::metadefs::tags::page(db, &namespace.id, &page, marker).await?;
+    let rows = parts::page::<tag::Entity>(db, &namespace.id, &page, marker.as_ref()).await?;
     let shown: Value = rows.iter().map(view::named).collect();
     Ok(Answer::of(&json!({"tags": shown})))
 }
@@ -129,8 +125,7 @@ fn append(headers: &HeaderMap) -> Result<bool, Fault> {
 pub async fn show(images: Images, call: Call) -> Result<Answer, Fault> {
     let namespace = find(&images, &call).await?;
     let name = call.path("tag");
-    let found = parts::find::<tag::Entity>(images.db().read(), &namespace.id, name).await?;
-    let row = found.ok_or_else(|| no_tag(&namespace.namespace, name))?;
+    let row = part::<tag::Entity>(images.db().read(), &namespace, name, no_tag).await?;
     Ok(Answer::of(&view::tag(&row)))
 }
 
@@ -142,8 +137,7 @@ pub async fn update(images: Images, call: Call) -> Result<Answer, Fault> {
     let row = sql::retry(|| async {
         let tx = images.db().begin().await?;
         let namespace = lock(&tx, &namespace).await?;
-        let found = parts::find::<tag::Entity>(&tx, &namespace.id, old).await?;
-        let found = found.ok_or_else(|| no_tag(&namespace.namespace, old))?;
+        let found = part::<tag::Entity>(&tx, &namespace, old, no_tag).await?;
         let row = tag::Model {
             created_at: found.created_at,
             ..wanted.clone()

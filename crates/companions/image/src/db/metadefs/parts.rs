@@ -1,16 +1,21 @@
 //! What stands in a namespace under a name of its own: objects, properties, tags, associations.
 
+use sql::sea_orm::sea_query::Expr;
 use sql::sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel,
-    QueryFilter, Select,
+    ModelTrait, QueryFilter, Select,
 };
 
+use super::paged;
+use crate::metadefs::listing::{Page, PartKey};
 use crate::tables::metadefs::{association, object, property, tag};
 
 /// A table of parts. Its primary key is the namespace and the name.
 pub trait Part: EntityTrait {
     const NAMESPACE: Self::Column;
     const NAME: Self::Column;
+    const CREATED_AT: Self::Column;
+    const UPDATED_AT: Self::Column;
 }
 
 macro_rules! parts {
@@ -18,6 +23,8 @@ macro_rules! parts {
         $(impl Part for $table::Entity {
             const NAMESPACE: $table::Column = $table::Column::NamespaceId;
             const NAME: $table::Column = $table::Column::Name;
+            const CREATED_AT: $table::Column = $table::Column::CreatedAt;
+            const UPDATED_AT: $table::Column = $table::Column::UpdatedAt;
         })*
     };
 }
@@ -27,6 +34,26 @@ parts!(association object property tag);
 /// All parts of a namespace.
 pub fn all<P: Part>(namespace: &str) -> Select<P> {
     P::find().filter(P::NAMESPACE.eq(namespace))
+}
+
+/// The rows of a page, behind `marker`.
+pub async fn page<P: Part>(
+    db: &impl ConnectionTrait,
+    namespace: &str,
+    page: &Page<PartKey>,
+    marker: Option<&P::Model>,
+) -> Result<Vec<P::Model>, DbErr>
+where
+    P::Model: ModelTrait<Entity = P>,
+{
+    let key = |column: P::Column| (Expr::col(column), marker.map(|row| row.get(column)));
+    let keys = match page.key {
+        PartKey::CreatedAt => vec![key(P::CREATED_AT), key(P::NAME)],
+        PartKey::UpdatedAt => vec![key(P::UPDATED_AT), key(P::CREATED_AT), key(P::NAME)],
+        PartKey::Name => vec![key(P::NAME)],
+    };
+    let query = paged(all::<P>(namespace), &keys, page.descending, page.limit);
+    query.all(db).await
 }
 
 /// The part of this name.
