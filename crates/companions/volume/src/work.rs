@@ -79,13 +79,21 @@ pub fn id(text: &str) -> Result<Id, StepError> {
         .map_err(|error: crate::driver::NoId| StepError::Fatal(error.to_string()))
 }
 
+/// The row of a volume; none: it is gone.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn row(core: &Core, volume_id: &str) -> Result<Option<volume::Model>, StepError> {
+    let row = store::find::<volume::Entity>(core.db.read(), volume_id).await;
+    row.map_err(database)
+}
+
 /// The back end of a volume, by its row.
 ///
 /// # Errors
 /// The volume is gone, or its back end is none of this process.
 pub async fn home<'c>(core: &'c Core, volume_id: &str) -> Result<&'c Backend, StepError> {
-    let row = store::find::<volume::Entity>(core.db.read(), volume_id).await;
-    let row = row.map_err(database)?;
+    let row = row(core, volume_id).await?;
     let row = row.ok_or_else(|| StepError::fail("the volume is gone"))?;
     home_of(core, &row)
 }
@@ -127,8 +135,7 @@ pub async fn claimed(
 /// # Errors
 /// A back end does not answer.
 pub async fn ensure_gone(core: &Core, volume_id: &str) -> Result<(), StepError> {
-    let row = store::find::<volume::Entity>(core.db.read(), volume_id).await;
-    let gone = match row.map_err(database)? {
+    let gone = match row(core, volume_id).await? {
         Some(row) => {
             home_of(core, &row)?
                 .driver
@@ -145,8 +152,7 @@ pub async fn ensure_gone(core: &Core, volume_id: &str) -> Result<(), StepError> 
 /// # Errors
 /// A back end does not answer.
 pub async fn ensure_no_orphan(core: &Core, volume_id: &str) -> Result<(), StepError> {
-    let row = store::find::<volume::Entity>(core.db.read(), volume_id).await;
-    match row.map_err(database)? {
+    match row(core, volume_id).await? {
         Some(_) => Ok(()),
         None => ensure_gone(core, volume_id).await,
     }
@@ -157,8 +163,7 @@ pub async fn ensure_no_orphan(core: &Core, volume_id: &str) -> Result<(), StepEr
 /// # Errors
 /// A back end does not answer.
 pub async fn ensure_snapshot_gone(core: &Core, snapshot: Snapshot) -> Result<(), StepError> {
-    let row = store::find::<volume::Entity>(core.db.read(), &snapshot.volume.to_string()).await;
-    match row.map_err(database)? {
+    match row(core, &snapshot.volume.to_string()).await? {
         Some(row) => {
             let gone = home_of(core, &row)?
                 .driver

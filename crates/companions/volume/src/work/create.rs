@@ -8,7 +8,7 @@ use workflow::{Next, Step, StepContext, StepError, Workflow};
 
 use super::{
     Asked, COPY, MINUTE, TRIES, backend, copied, database, ensure_gone, ensure_no_orphan, home_of,
-    id, images, size,
+    id, images, row, size,
 };
 use crate::db::{store, types};
 use crate::driver::{Part, Snapshot, Source};
@@ -97,8 +97,7 @@ fn is_made(row: &volume::Model) -> bool {
 }
 
 async fn find(core: &Core, id: &str) -> Result<volume::Model, StepError> {
-    let row = store::find::<volume::Entity>(core.db.read(), id).await;
-    let row = row.map_err(database)?;
+    let row = row(core, id).await?;
     row.ok_or_else(|| StepError::fail("the volume is gone"))
 }
 

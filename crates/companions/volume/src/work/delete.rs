@@ -7,7 +7,7 @@ use serde_json::Value;
 use sql::sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter};
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Asked, COPY, MINUTE, TRIES, backend, busy, database, exported, home_of, id};
+use super::{Asked, COPY, MINUTE, TRIES, backend, busy, database, exported, home_of, id, row};
 use crate::backends::Backend;
 use crate::db::store::{self, Tx};
 use crate::db::{properties, transfers};
@@ -131,8 +131,8 @@ pub async fn unread(core: &Core, volume_id: &str) -> Result<Next, StepError> {
 async fn data(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let volume = id(&state.volume_id)?;
     // A run before this one may have come to its end, and removed the row. One that was never placed has no bytes.
-    let row = store::find::<volume::Entity>(core.db.read(), &state.volume_id).await;
-    let Some(row) = row.map_err(database)?.filter(|row| row.host.is_some()) else {
+    let row = row(core, &state.volume_id).await?;
+    let Some(row) = row.filter(|row| row.host.is_some()) else {
         return Ok(Next::Go);
     };
     let at = home_of(core, &row)?;

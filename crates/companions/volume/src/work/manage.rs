@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Asked, COPY, MINUTE, TRIES, backend, database, home, home_of, id};
+use super::{Asked, COPY, MINUTE, TRIES, backend, database, home, home_of, id, row};
 use crate::backends::Backend;
 use crate::db::store::{self, Tx};
 use crate::db::types;
@@ -146,8 +146,7 @@ async fn adopt(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next
     let (volume, at) = (id(&state.volume_id)?, home(core, &state.volume_id).await?);
     let adopted = adoption(at)?.ensure_adopted(&state.name, Part::Volume(volume));
     adopted.await.map_err(backend)?;
-    let row = store::find::<volume::Entity>(core.db.read(), &state.volume_id).await;
-    let row = row.map_err(database)?;
+    let row = row(core, &state.volume_id).await?;
     let row = row.ok_or_else(|| StepError::fail("the volume is gone"))?;
     let whole = at.driver.ensure_size(volume, super::size(&row)).await;
     whole.map_err(backend)?;
@@ -170,8 +169,7 @@ pub async fn give_back(
     part: Part,
     name: &str,
 ) -> Result<(), StepError> {
-    let row = store::find::<volume::Entity>(core.db.read(), volume_id).await;
-    let all = match row.map_err(database)? {
+    let all = match row(core, volume_id).await? {
         Some(row) => vec![home_of(core, &row)?],
         None => core.backends.iter().collect(),
     };

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
-use super::{Asked, COPY, MINUTE, TRIES, backend, database, delete, exported, id, size};
+use super::{Asked, COPY, MINUTE, TRIES, backend, database, delete, exported, id, row, size};
 use crate::backends::Backend;
 use crate::db::{store, types};
 use crate::driver::{DriverError, Part, Source};
@@ -91,11 +91,6 @@ impl State {
     fn at<'c>(&self, core: &'c Core, pool: &str) -> Result<&'c Backend, StepError> {
         let found = core.backends.named(pool);
         found.ok_or_else(|| StepError::fail(format!("{pool} is no back end of this host")))
-    }
-
-    async fn row(&self, core: &Core) -> Result<Option<volume::Model>, StepError> {
-        let row = store::find::<volume::Entity>(core.db.read(), &self.volume_id).await;
-        row.map_err(database)
     }
 
     /// Whether the row names the other back end.
@@ -213,7 +208,9 @@ async fn quiet(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next
 }
 
 async fn copy(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    let row = state.row(core).await?.filter(|row| state.claims(row));
+    let row = row(core, &state.volume_id)
+        .await?
+        .filter(|row| state.claims(row));
     let row = row.ok_or_else(|| StepError::fail(LOST))?;
     // A run before this one went as far as the switch.
     if state.is_there(&row) {
@@ -241,7 +238,7 @@ async fn no_copy(core: &Core, cx: &StepContext, state: &mut State) -> Result<(),
 async fn remove(core: &Core, cx: &StepContext, state: &State, pool: &str) -> Result<(), StepError> {
     // The lease is asked for before anything goes: who was given up in the meantime removes nothing.
     cx.save(state).await?;
-    let row = state.row(core).await?;
+    let row = row(core, &state.volume_id).await?;
     if row.is_some_and(|row| row.host.as_deref() == Some(pool)) {
         tracing::warn!(
             volume = state.volume_id,

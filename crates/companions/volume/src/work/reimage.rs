@@ -7,7 +7,7 @@ use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
 
 use super::{
-    Asked, COPY, MINUTE, TRIES, backend, claimed, copied, database, home_of, id, images, size,
+    Asked, COPY, MINUTE, TRIES, backend, claimed, copied, database, home_of, id, images, row, size,
 };
 use crate::db::properties::{self, Properties};
 use crate::db::{store, volumes as rows};
@@ -79,8 +79,7 @@ fn is_reimaged(row: &volume::Model) -> bool {
 }
 
 async fn data(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    let row = store::find::<volume::Entity>(core.db.read(), &state.volume_id).await;
-    let row = row.map_err(database)?.filter(is_reimaged);
+    let row = row(core, &state.volume_id).await?.filter(is_reimaged);
     let row = row.ok_or_else(|| StepError::fail("the volume is not given an image any more"))?;
     let (to, mut path) = (home_of(core, &row)?, PathBuf::new());
     let source = match &state.snapshot {

@@ -9,7 +9,7 @@ use workflow::{Next, Step, StepContext, StepError, Workflow};
 
 use super::{
     Asked, COPY, MINUTE, TRIES, backend, backup, claimed, create, database, ensure_gone,
-    ensure_no_orphan, home_of, id, images, size,
+    ensure_no_orphan, home_of, id, images, row, size,
 };
 use crate::backends::Backend;
 use crate::db::properties;
@@ -100,8 +100,7 @@ async fn place(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next,
 }
 
 async fn data(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    let row = store::find::<volume::Entity>(core.db.read(), &state.volume_id).await;
-    let row = row.map_err(database)?.filter(is_restored);
+    let row = row(core, &state.volume_id).await?.filter(is_restored);
     let row = row.ok_or_else(|| StepError::fail("the volume is not restored any more"))?;
     let (volume, to) = (id(&row.id)?, home_of(core, &row)?);
     // A run before this one may have come to its end.

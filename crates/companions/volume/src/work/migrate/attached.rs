@@ -25,7 +25,7 @@ use crate::fault::Fault;
 use crate::shared::Core;
 use crate::sink::NotReplaced;
 use crate::tables::{AttachStatus, MigrationStatus, Status, attachment, export, volume};
-use crate::work::{COPY, MINUTE, TRIES, backend, database, exported, id, size};
+use crate::work::{COPY, MINUTE, TRIES, backend, database, exported, id, row, size};
 
 /// How often it is looked whether compute said something. Its word wakes the work before that.
 const LOOK: Duration = Duration::from_secs(2);
@@ -107,7 +107,9 @@ async fn rests(tx: &Tx, row: &mut volume::Model, how: MigrationStatus) -> Result
 }
 
 async fn room(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    let row = state.row(core).await?.filter(|row| state.claims(row));
+    let row = row(core, &state.volume_id)
+        .await?
+        .filter(|row| state.claims(row));
     let row = row.ok_or_else(|| StepError::fail(LOST))?;
     let to = state.at(core, &state.to)?;
     let made = to
@@ -119,7 +121,7 @@ async fn room(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next,
 
 /// Removes what the row does not name: the other copy, or the old one where compute was quicker.
 async fn clear_other(core: &Core, cx: &StepContext, state: &mut State) -> Result<(), StepError> {
-    let row = state.row(core).await?;
+    let row = row(core, &state.volume_id).await?;
     let pool = match row.is_some_and(|row| state.is_there(&row)) {
         true => &state.from,
         false => &state.to,
@@ -136,7 +138,7 @@ async fn clear_on(
     pool: &str,
 ) -> Result<(), StepError> {
     let (_, twin_id) = held(state)?;
-    let row = state.row(core).await?;
+    let row = row(core, &state.volume_id).await?;
     if row.is_none_or(|row| row.host.as_deref() != Some(pool)) {
         for volume_id in [state.volume_id.as_str(), twin_id] {
             let ended = exports::end_on(core, volume_id, pool).await;
@@ -233,7 +235,7 @@ async fn given_up(cx: &StepContext, state: &State, remove: bool) -> Result<bool,
 
 async fn ask(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let (server_id, twin_id) = held(state)?;
-    let row = state.row(core).await?;
+    let row = row(core, &state.volume_id).await?;
     let row = row.ok_or_else(|| StepError::fail(LOST))?;
     let asked = rows::attachments(core.db.read(), twin_id).await;
     // A run before this one asked.
@@ -253,7 +255,7 @@ async fn ask(core: &Core, _cx: &StepContext, state: &mut State) -> Result<Next, 
 }
 
 async fn wait(core: &Core, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    match state.row(core).await? {
+    match row(core, &state.volume_id).await? {
         Some(row) if state.is_there(&row) => Ok(Next::Go),
         Some(row) if state.claims(&row) => {
             if cx.attempt() % AGAIN == AGAIN - 1 {
@@ -297,7 +299,7 @@ async fn ask_again(core: &Core, state: &State) -> Result<(), StepError> {
                 );
                 return Ok(());
             }
-            match state.row(core).await? {
+            match row(core, &state.volume_id).await? {
                 Some(row) if state.is_there(&row) => Ok(()),
                 _ => Err(StepError::fail(format!(
                     "compute knows nothing of replacing the volume any more: {why}"
