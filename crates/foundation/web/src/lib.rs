@@ -13,6 +13,8 @@ pub mod policy;
 pub mod query;
 pub mod request_id;
 pub mod serve;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod text;
 pub mod time;
 pub mod tls;

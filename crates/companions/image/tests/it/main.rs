@@ -20,45 +20,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use http::{Method, Request, StatusCode};
-use http_body_util::BodyExt;
+use http::{Method, Request};
 use image::{Images, Settings};
 use serde_json::{Value, json};
 use sql::Database;
 use tempfile::TempDir;
-use tower::ServiceExt;
-use web::{AuthError, Authenticator, Caller};
-
-/// Tokens say everything: `project:role,role`, or `:role,role` without a project.
-struct Tokens;
-
-#[async_trait::async_trait]
-impl Authenticator for Tokens {
-    async fn authenticate(&self, token: &str, _: Option<&str>) -> Result<Arc<Caller>, AuthError> {
-        let (project, roles) = token.split_once(':').ok_or(AuthError::Unauthorized)?;
-        let of_project = (!project.is_empty()).then(|| project.to_owned());
-        Ok(Arc::new(Caller {
-            user_id: format!("user-of-{project}"),
-            user_name: "someone".to_owned(),
-            user_domain_id: "default".to_owned(),
-            user_domain_name: "Default".to_owned(),
-            project_id: of_project.clone(),
-            project_name: of_project,
-            project_domain_id: Some("default".to_owned()),
-            project_domain_name: Some("Default".to_owned()),
-            domain_id: None,
-            system: false,
-            roles: roles.split(',').map(str::to_owned).collect(),
-            service_roles: Vec::new(),
-            expires_at: chrono::Utc::now() + chrono::Duration::hours(1),
-            token: token.to_owned().into(),
-        }))
-    }
-
-    fn identity_url(&self) -> String {
-        "http://127.0.0.1/identity/v3".to_owned()
-    }
-}
+use web::testing::{Answer, Tokens};
 
 pub const ALICE: &str = "alice:member,reader";
 pub const BOB: &str = "bob:member,reader";
@@ -73,29 +40,6 @@ pub struct Glance {
     pub settings: Settings,
     router: Router,
     _folder: TempDir,
-}
-
-/// An answer, read whole.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: http::HeaderMap,
-    pub bytes: Vec<u8>,
-}
-
-impl Answer {
-    #[track_caller]
-    pub fn is(self, status: u16) -> Self {
-        let text = String::from_utf8_lossy(&self.bytes);
-        assert_eq!(self.status.as_u16(), status, "{text}");
-        assert!(self.headers.contains_key("x-openstack-request-id"));
-        self
-    }
-
-    #[track_caller]
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.bytes).expect("a JSON body")
-    }
 }
 
 impl Glance {
@@ -135,19 +79,7 @@ impl Glance {
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self
-            .router
-            .clone()
-            .oneshot(request)
-            .await
-            .expect("infallible");
-        let (parts, body) = response.into_parts();
-        let bytes = body.collect().await.expect("body").to_bytes().to_vec();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            bytes,
-        }
+        Answer::of(&self.router, request).await
     }
 
     pub async fn ask(
