@@ -44,6 +44,27 @@ pub struct Model {
     pub created_at: DateTime<Utc>,
 }
 
+#[cfg(test)]
+impl Model {
+    /// One of a server to a volume.
+    pub fn sample(volume_id: &str, status: AttachStatus) -> Self {
+        Model {
+            id: uuid::Uuid::new_v4().to_string(),
+            volume_id: volume_id.to_owned(),
+            project_id: "project".to_owned(),
+            status,
+            instance_id: Some(uuid::Uuid::new_v4().to_string()),
+            host: None,
+            mountpoint: None,
+            mode: None,
+            connector: None,
+            connection: None,
+            attached_at: None,
+            created_at: sql::micros(Utc::now()),
+        }
+    }
+}
+
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -50,16 +50,7 @@ async fn stages() -> Vec<Stage> {
         };
         let backends = Backends::open(&settings).expect("opens");
         let core = Arc::new(Core::sample(db, settings, backends));
-        let kind = volume_type::Model {
-            id: "kind".to_owned(),
-            name: "kind".to_owned(),
-            description: None,
-            is_public: true,
-            qos_id: None,
-            created_at: store::now(),
-            updated_at: None,
-        };
-        store::insert(core.db.write(), kind).await.expect("a type");
+        make_kind(&core, "kind").await;
         all.push(Stage {
             core,
             other,
@@ -67,6 +58,20 @@ async fn stages() -> Vec<Stage> {
         });
     }
     all
+}
+
+/// A type of volumes.
+async fn make_kind(core: &Core, name: &str) {
+    let kind = volume_type::Model {
+        id: name.to_owned(),
+        name: name.to_owned(),
+        description: None,
+        is_public: true,
+        qos_id: None,
+        created_at: store::now(),
+        updated_at: None,
+    };
+    store::insert(core.db.write(), kind).await.expect("a type");
 }
 
 fn asked() -> Asked {

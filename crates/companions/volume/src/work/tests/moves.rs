@@ -59,17 +59,7 @@ fn retyped() -> Why {
 }
 
 async fn shared(stage: &Stage) {
-    let kind = volume_type::Model {
-        id: SHARED.to_owned(),
-        name: SHARED.to_owned(),
-        description: None,
-        is_public: true,
-        qos_id: None,
-        created_at: store::now(),
-        updated_at: None,
-    };
-    let made = store::insert(stage.core.db.write(), kind).await;
-    made.expect("a type");
+    make_kind(&stage.core, SHARED).await;
 }
 
 /// What the volume holds where its row says that it is.
@@ -268,18 +258,8 @@ impl EventSink for Compute {
 
 fn of_server(volume: &str, server: &str) -> attachment::Model {
     attachment::Model {
-        id: store::new_id(),
-        volume_id: volume.to_owned(),
-        project_id: "project".to_owned(),
-        status: AttachStatus::Attached,
         instance_id: Some(server.to_owned()),
-        host: None,
-        mountpoint: None,
-        mode: None,
-        connector: None,
-        connection: None,
-        attached_at: None,
-        created_at: store::now(),
+        ..attachment::Model::sample(volume, AttachStatus::Attached)
     }
 }
 

@@ -135,20 +135,7 @@ impl Stage {
         let saved = store::save(self.core.db.write(), row.clone()).await;
         saved.expect("saved");
         if let Some(status) = attached {
-            let one = attachment::Model {
-                id: store::new_id(),
-                volume_id: row.id.clone(),
-                project_id: row.project_id.clone(),
-                status,
-                instance_id: Some(store::new_id()),
-                host: None,
-                mountpoint: None,
-                mode: None,
-                connector: None,
-                connection: None,
-                attached_at: None,
-                created_at: store::now(),
-            };
+            let one = attachment::Model::sample(&row.id, status);
             let made = store::insert(self.core.db.write(), one).await;
             made.expect("an attachment");
         }
