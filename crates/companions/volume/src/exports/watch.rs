@@ -189,13 +189,7 @@ async fn listed(
     // In this order: what is served had a row before, and what has none now had its end.
     let there = target.served().await?;
     let rows = rows(core, at).await?;
-    let known: BTreeSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-    let mut jobs = Vec::new();
-    for id in there {
-        if !known.contains(id.to_string().as_str()) {
-            jobs.push(Job::End(id));
-        }
-    }
+    let mut jobs = strays(there, &rows);
     let mut seen = Seen::default();
     if !rows.is_empty() {
         seen.host.clone_from(&at.host);
@@ -204,6 +198,13 @@ async fn listed(
     }
     jobs.extend(rows.into_iter().map(|row| Job::Keep(row.id)));
     Ok((jobs, seen))
+}
+
+/// What is served and has no row.
+fn strays(mut there: Vec<Id>, rows: &[export::Model]) -> Vec<Job> {
+    let known: BTreeSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    there.retain(|id| !known.contains(id.to_string().as_str()));
+    there.into_iter().map(Job::End).collect()
 }
 
 /// An error with what caused it.
