@@ -159,17 +159,22 @@ impl Stage {
         self.world(server, state)
     }
 
+    /// The server has the volume.
+    async fn gives(&self, server: &str, volume: &str) {
+        let path = format!("/servers/{server}/os-volume_attachments");
+        let wanted: Value = json!({"volumeAttachment": {"volumeId": volume}});
+        let answer = self
+            .demo
+            .compute("2.100", Method::POST, &path, Some(&wanted))
+            .await;
+        answer.expect(200);
+        self.demo.volume_is(volume, "in-use").await;
+    }
+
     /// The server loses the volume; one that it has not it is given before.
     async fn detaching(&self, server: &str, volume: &str) -> World<DetachVolume> {
         if self.row(server).await.volumes.is_empty() {
-            let path = format!("/servers/{server}/os-volume_attachments");
-            let wanted: Value = json!({"volumeAttachment": {"volumeId": volume}});
-            let answer = self
-                .demo
-                .compute("2.100", Method::POST, &path, Some(&wanted))
-                .await;
-            answer.expect(200);
-            self.demo.volume_is(volume, "in-use").await;
+            self.gives(server, volume).await;
         }
         let state = states::DetachVolume {
             server_id: server.to_owned(),
@@ -214,14 +219,7 @@ pub async fn detaches(stage: Stage) {
 pub async fn extends(stage: Stage) {
     let target = stage.running().await;
     let volume = stage.demo.volume(json!({"size": 1})).await;
-    let path = format!("/servers/{}/os-volume_attachments", target.id);
-    let wanted: Value = json!({"volumeAttachment": {"volumeId": volume}});
-    let answer = stage
-        .demo
-        .compute("2.100", Method::POST, &path, Some(&wanted))
-        .await;
-    answer.expect(200);
-    stage.demo.volume_is(&volume, "in-use").await;
+    stage.gives(&target.id, &volume).await;
     let world = async || {
         let state = states::ExtendVolume {
             server_id: target.id.clone(),
