@@ -307,6 +307,23 @@ async fn a_rebuild_that_cannot_be_is_refused_and_changes_nothing() {
         (&before["name"], &json!("ACTIVE"))
     );
 
+    // The server stays on its host, which has to suit another image.
+    let foreign = demo
+        .image_with(&json!({"hw_architecture": "aarch64"}))
+        .await;
+    assert_eq!(
+        server
+            .action_at("latest", &with(json!({"imageRef": foreign})))
+            .await
+            .fault(400),
+        "No valid host was found. There are not enough hosts available: not for such a flavor or image."
+    );
+    let unchanged = server.show().await;
+    assert_eq!(
+        (&unchanged["image"]["id"], &unchanged["status"]),
+        (&json!(image), &json!("ACTIVE"))
+    );
+
     // Of two at once, one wins.
     let (one, two) = (with(json!({})), json!({"os-stop": null}));
     let (one, two) = tokio::join!(server.action_at("2.1", &one), server.action_at("2.1", &two));

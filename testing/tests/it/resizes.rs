@@ -245,8 +245,27 @@ async fn a_size_that_cannot_be_is_refused_and_changes_nothing() {
     );
     assert_eq!(
         action["events"][0]["details"],
-        "Failed to resize instance: The host had too little room left."
+        "No valid host was found. There are not enough hosts available: too little room."
     );
+    assert_eq!(cloud.vcpus_used().await, 1);
+
+    // What else the host lacks is looked at too.
+    let gold = flavor(&cloud, "gold", (1, 64, 2)).await;
+    let specs = json!({"extra_specs": {"trait:CUSTOM_GOLD": "required"}});
+    let of_gold = format!("/flavors/{gold}/os-extra_specs");
+    let set = admin
+        .compute("2.1", Method::POST, &of_gold, Some(&specs))
+        .await;
+    set.expect(200);
+    server.action(to(&gold)).await.expect(202);
+    server.reaches("ACTIVE").await;
+    let action = server.last_action(&admin).await;
+    assert_eq!(
+        action["events"][0]["details"],
+        "No valid host was found. There are not enough hosts available: not for such a flavor or image."
+    );
+    let failed = migrations(&admin, "latest", "?status=error").await;
+    assert_eq!(failed.len(), 2, "{failed:?}");
     assert_eq!(cloud.vcpus_used().await, 1);
 
     // Of two at once, one wins.
@@ -350,7 +369,7 @@ async fn an_operator_may_forbid_it() {
     let action = server.last_action(&admin).await;
     assert_eq!(
         action["events"][0]["details"],
-        "Failed to resize instance: There are not enough hosts available."
+        "No valid host was found. There are not enough hosts available."
     );
     server.delete().await.vanishes().await;
     cloud.audit().await;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use compute_db::{Database, DbError, servers};
 use compute_model::lifecycle::{self, Action, Operation, Refusal, Rule};
+use compute_model::request::Explanation;
 use compute_model::{Server, VmState};
 use compute_rpc::workflows::{
     Asked, CONFIRM_RESIZE, DELETE, DELETE_VERSION, Delete, RESIZE_VERSION, Resize, SHELVE,
@@ -125,6 +126,7 @@ impl Due {
                     server_id,
                     asked,
                     epoch,
+                    explanation: Explanation::default(),
                     lost: false,
                     power_state: None,
                 };

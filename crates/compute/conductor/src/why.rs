@@ -3,7 +3,6 @@
 //! Failure documents in the journal have this form; see [`Why::of`] for the others that the runner makes.
 
 use compute_model::fault::Kind;
-use compute_model::request::Explanation;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use workflow::StepError;
@@ -58,55 +57,6 @@ impl From<Why> for StepError {
     }
 }
 
-/// What an owner is told when no host fits: which kinds of refusal there were, without hosts and numbers.
-pub fn no_host(explanation: &Explanation) -> String {
-    let mut reasons: Vec<&str> = Vec::new();
-    let refusing = explanation
-        .refused
-        .iter()
-        .filter(|(_, count, _)| *count > 0);
-    for reason in refusing.filter_map(|(filter, _, _)| refusal(filter)) {
-        if !reasons.contains(&reason) {
-            reasons.push(reason);
-        }
-    }
-    let most = Kind::NoHost.sentence();
-    match reasons.is_empty() {
-        true => format!("No valid host was found. {most}"),
-        false => {
-            let most = most.trim_end_matches('.');
-            format!("No valid host was found. {most}: {}.", reasons.join(", "))
-        }
-    }
-}
-
-/// A filter's refusal in an owner's words, by the filter's name in explanations.
-fn refusal(filter: &str) -> Option<&'static str> {
-    Some(match filter {
-        "requested host" => "not the one that was asked for",
-        "resources" => "too little room",
-        "availability zone" => "outside of the availability zone",
-        "ComputeFilter" => "out of service",
-        "IoOpsFilter"
-        | "AggregateIoOpsFilter"
-        | "NumInstancesFilter"
-        | "AggregateNumInstancesFilter" => "too busy",
-        "traits"
-        | "ComputeCapabilitiesFilter"
-        | "ImagePropertiesFilter"
-        | "AggregateInstanceExtraSpecsFilter"
-        | "AggregateTypeAffinityFilter"
-        | "IsolatedHostsFilter" => "not for such a flavor or image",
-        "server group" | "ServerGroupAffinityFilter" | "ServerGroupAntiAffinityFilter" => {
-            "against the policy of the server group"
-        }
-        "DifferentHostFilter" | "SameHostFilter" | "SimpleCIDRAffinityFilter" | "JsonFilter" => {
-            "against a scheduler hint"
-        }
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -134,28 +84,5 @@ mod tests {
             assert_eq!(why.kind, kind, "{document}");
             assert!(!why.text.is_empty());
         }
-    }
-
-    #[test]
-    fn owners_hear_kinds_of_refusals_without_numbers_and_examples() {
-        let refused = |filter: &str, count| (filter.to_owned(), count, "512 of 96 MiB".to_owned());
-        let explanation = Explanation {
-            hosts: 7,
-            refused: vec![
-                refused("resources", 4),
-                refused("traits", 0),
-                refused("ComputeFilter", 2),
-                refused("of a later release", 1),
-            ],
-            left: 0,
-        };
-        assert_eq!(
-            no_host(&explanation),
-            "No valid host was found. There are not enough hosts available: too little room, out of service."
-        );
-        assert_eq!(
-            no_host(&Explanation::default()),
-            "No valid host was found. There are not enough hosts available."
-        );
     }
 }

@@ -36,6 +36,7 @@ mod local_disks;
 mod nics;
 mod plan;
 mod room;
+mod suits;
 pub(crate) mod vifs;
 
 use compute_db::{DbError, actions as records, servers};

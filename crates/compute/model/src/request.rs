@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::fault::Kind;
 use crate::server_group::GroupPlacement;
-use crate::{Flavor, image::ServerImage};
+use crate::{Flavor, Server, image::ServerImage};
 
 /// One placement question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +38,44 @@ pub struct PlacementRequest {
     /// Local disk is not needed for the root: the server boots from a volume.
     #[serde(default)]
     pub volume_backed: bool,
+    /// The server stays on the host that is named and gets another image: the filters that look at images are asked, and
+    /// no others. Nova's `_nova_check_type: rebuild`.
+    #[serde(default)]
+    pub image_alone: bool,
+}
+
+impl PlacementRequest {
+    /// What a server asks of any host: nobody named one yet, and where other servers are is not said.
+    #[must_use]
+    pub fn of(server: &Server) -> Self {
+        PlacementRequest {
+            server_id: server.id.clone(),
+            project_id: server.project_id.clone(),
+            flavor: server.flavor.clone(),
+            image: server.described_by().cloned(),
+            availability_zone: server.pinned_zone.clone(),
+            host: None,
+            hypervisor_hostname: None,
+            forced_host: None,
+            forced_node: None,
+            ignore_hosts: Vec::new(),
+            hints: server.hints.clone(),
+            group: None,
+            named_servers: BTreeMap::new(),
+            volume_backed: server.boots_from_volume(),
+            image_alone: false,
+        }
+    }
+
+    /// The same of the host on which the server is.
+    #[must_use]
+    pub fn on_its_host(server: &Server) -> Self {
+        PlacementRequest {
+            host: server.host.clone(),
+            hypervisor_hostname: server.node.clone(),
+            ..PlacementRequest::of(server)
+        }
+    }
 }
 
 /// Hints that name servers.
@@ -105,6 +144,9 @@ pub struct Choice {
     pub availability_zone: String,
 }
 
+/// The filter that leaves the host that a request names.
+pub const REQUESTED_HOST: &str = "requested host";
+
 /// Why hosts were turned away: per filter, in the order run, how many it refused.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Explanation {
@@ -117,6 +159,38 @@ pub struct Explanation {
 }
 
 impl Explanation {
+    /// The same about the host that the request named: that others are not it is no matter.
+    #[must_use]
+    pub fn of_requested_host(mut self) -> Self {
+        let is_other = |filter: &str| filter == REQUESTED_HOST;
+        let others = self.refused.iter();
+        let others = others.filter(|(filter, _, _)| is_other(filter));
+        let others: usize = others.map(|(_, count, _)| count).sum();
+        self.hosts = self.hosts.saturating_sub(others);
+        self.refused.retain(|(filter, _, _)| !is_other(filter));
+        self
+    }
+
+    /// What an owner is told when no host fits: which kinds of refusal there were, without hosts and numbers.
+    #[must_use]
+    pub fn told_to_owner(&self) -> String {
+        let mut reasons: Vec<&str> = Vec::new();
+        let refusing = self.refused.iter().filter(|(_, count, _)| *count > 0);
+        for reason in refusing.filter_map(|(filter, _, _)| refusal(filter)) {
+            if !reasons.contains(&reason) {
+                reasons.push(reason);
+            }
+        }
+        let most = Kind::NoHost.sentence();
+        match reasons.is_empty() {
+            true => format!("No valid host was found. {most}"),
+            false => {
+                let most = most.trim_end_matches('.');
+                format!("No valid host was found. {most}: {}.", reasons.join(", "))
+            }
+        }
+    }
+
     /// One sentence for a fault: `3 hosts: ComputeFilter refused 1, resources refused 2 (…)`.
     pub fn sentence(&self) -> String {
         if self.hosts == 0 {
@@ -137,5 +211,101 @@ impl Explanation {
             self.hosts,
             refusals.join(", ")
         )
+    }
+}
+
+/// A filter's refusal in an owner's words, by the filter's name in explanations.
+fn refusal(filter: &str) -> Option<&'static str> {
+    Some(match filter {
+        REQUESTED_HOST => "not the one that was asked for",
+        "resources" => "too little room",
+        "availability zone" => "outside of the availability zone",
+        "ComputeFilter" => "out of service",
+        "IoOpsFilter"
+        | "AggregateIoOpsFilter"
+        | "NumInstancesFilter"
+        | "AggregateNumInstancesFilter" => "too busy",
+        "traits"
+        | "ComputeCapabilitiesFilter"
+        | "ImagePropertiesFilter"
+        | "AggregateInstanceExtraSpecsFilter"
+        | "AggregateTypeAffinityFilter"
+        | "IsolatedHostsFilter" => "not for such a flavor or image",
+        "server group" | "ServerGroupAffinityFilter" | "ServerGroupAntiAffinityFilter" => {
+            "against the policy of the server group"
+        }
+        "DifferentHostFilter" | "SameHostFilter" | "SimpleCIDRAffinityFilter" | "JsonFilter" => {
+            "against a scheduler hint"
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(filter: &str, count: usize) -> (String, usize, String) {
+        (filter.to_owned(), count, "512 of 96 MiB".to_owned())
+    }
+
+    #[test]
+    fn owners_hear_kinds_of_refusals_without_numbers_and_examples() {
+        let explanation = Explanation {
+            hosts: 7,
+            refused: vec![
+                refused("resources", 4),
+                refused("traits", 0),
+                refused("ComputeFilter", 2),
+                refused("of a later release", 1),
+            ],
+            left: 0,
+        };
+        assert_eq!(
+            explanation.told_to_owner(),
+            "No valid host was found. There are not enough hosts available: too little room, out of service."
+        );
+        assert_eq!(
+            Explanation::default().told_to_owner(),
+            "No valid host was found. There are not enough hosts available."
+        );
+    }
+
+    #[test]
+    fn of_a_host_that_was_named_the_others_are_no_matter() {
+        let explanation = Explanation {
+            hosts: 7,
+            refused: vec![refused(REQUESTED_HOST, 6), refused("resources", 1)],
+            left: 0,
+        };
+        let told = explanation.told_to_owner();
+        assert!(told.contains("not the one that was asked for"), "{told}");
+        let own = explanation.of_requested_host();
+        assert_eq!(
+            own.sentence(),
+            "1 of 1 hosts: resources refused 1 (512 of 96 MiB)."
+        );
+        let told = own.told_to_owner();
+        assert!(told.ends_with("available: too little room."), "{told}");
+    }
+
+    #[test]
+    fn a_server_asks_for_what_it_is_and_for_its_host_alone() {
+        let mut server = crate::testing::server("s");
+        server.host = Some("a".to_owned());
+        server.node = Some("a.example".to_owned());
+        server.pinned_zone = Some("z".to_owned());
+        let anywhere = PlacementRequest::of(&server);
+        assert_eq!(
+            (anywhere.host.as_ref(), anywhere.image_alone),
+            (None, false)
+        );
+        assert_eq!(anywhere.availability_zone, server.pinned_zone);
+        assert_eq!(anywhere.volume_backed, server.boots_from_volume());
+        let here = PlacementRequest::on_its_host(&server);
+        assert_eq!(
+            (here.host, here.hypervisor_hostname),
+            (server.host, server.node)
+        );
     }
 }

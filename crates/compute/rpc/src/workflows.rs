@@ -269,6 +269,9 @@ pub struct Resize {
     pub asked: Asked,
     /// The server's epoch when this claimed it, as in [`Act`]. The way back raises it by one.
     pub epoch: i64,
+    /// Why the scheduler turned its host away.
+    #[serde(default)]
+    pub explanation: Explanation,
     /// The host did not take back what it had done: nobody knows what the guest is.
     #[serde(default)]
     pub lost: bool,

@@ -17,7 +17,7 @@ mod traits;
 
 use std::collections::HashMap;
 
-use compute_model::request::{PlacementRequest, Resources};
+use compute_model::request::{PlacementRequest, REQUESTED_HOST, Resources};
 use serde_json::Value;
 
 use crate::Host;
@@ -70,22 +70,26 @@ pub struct Filter {
     kind: Kind,
 }
 
-/// When a filter runs.
+/// When a filter runs. Which ones look at the image alone: Nova's `RUN_ON_REBUILD`.
 #[derive(PartialEq, Eq)]
 enum Kind {
-    /// Always, even for a forced host: a claim would fail otherwise.
+    /// Always: where the server may be at all.
+    Place,
+    /// Even for a forced host: a claim would fail otherwise. Not of a server that stays and gets another image.
     Always,
     /// Unless the host is forced: what Nova asks of Placement.
     Unforced,
     /// When enabled, unless the host is forced.
     Named,
+    /// The same, also of a server that stays and gets another image.
+    Image,
 }
 
 const FILTERS: &[Filter] = &[
     Filter {
-        name: "requested host",
+        name: REQUESTED_HOST,
         passes: place::requested,
-        kind: Kind::Always,
+        kind: Kind::Place,
     },
     Filter {
         name: "tried hosts",
@@ -114,10 +118,10 @@ const FILTERS: &[Filter] = &[
     },
     named("ComputeFilter", place::alive),
     named("ComputeCapabilitiesFilter", capabilities::capable),
-    named("ImagePropertiesFilter", image::supported),
+    of_image("ImagePropertiesFilter", image::supported),
     named(ANTI_AFFINITY, group::apart),
     named(AFFINITY, group::together),
-    named(
+    of_image(
         "AggregateImagePropertiesIsolation",
         aggregates::image_properties,
     ),
@@ -132,7 +136,7 @@ const FILTERS: &[Filter] = &[
     named("AllHostsFilter", |_, _| Ok(())),
     named("DifferentHostFilter", affinity::different_host),
     named("IoOpsFilter", load::few_operations),
-    named("IsolatedHostsFilter", isolated::isolated),
+    of_image("IsolatedHostsFilter", isolated::isolated),
     named("JsonFilter", json::holds),
     named("NumInstancesFilter", load::few_servers),
     named("SameHostFilter", affinity::same_host),
@@ -148,9 +152,23 @@ const fn named(name: &'static str, passes: fn(&Host, &Question) -> Result<(), St
     }
 }
 
+/// One of those that looks at the image.
+const fn of_image(
+    name: &'static str,
+    passes: fn(&Host, &Question) -> Result<(), String>,
+) -> Filter {
+    Filter {
+        name,
+        passes,
+        kind: Kind::Image,
+    }
+}
+
 /// Names that `enabled_filters` may hold.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    let named = FILTERS.iter().filter(|filter| filter.kind == Kind::Named);
+    let named = FILTERS
+        .iter()
+        .filter(|filter| matches!(filter.kind, Kind::Named | Kind::Image));
     named.map(|filter| filter.name)
 }
 
@@ -166,10 +184,16 @@ pub fn ask_for_load(settings: &Settings, request: &PlacementRequest) -> bool {
 /// The filters that run for a question.
 pub fn for_request<'a>(question: &'a Question) -> impl Iterator<Item = &'static Filter> + 'a {
     let forced = question.request.forced_host.is_some() || question.request.forced_node.is_some();
+    let image_alone = question.request.image_alone;
     let enabled = &question.settings.enabled_filters;
-    FILTERS.iter().filter(move |filter| match filter.kind {
-        Kind::Always => true,
-        Kind::Unforced => !forced,
-        Kind::Named => !forced && enabled.iter().any(|name| name == filter.name),
+    FILTERS.iter().filter(move |filter| {
+        let named = !forced && enabled.iter().any(|name| name == filter.name);
+        match filter.kind {
+            Kind::Place => true,
+            Kind::Always => !image_alone,
+            Kind::Unforced => !forced && !image_alone,
+            Kind::Named => named && !image_alone,
+            Kind::Image => named,
+        }
     })
 }

@@ -8,6 +8,7 @@ use compute_db::{claims, server_migrations};
 use compute_model::Flavor;
 use compute_model::migration::Migration;
 use compute_model::network::NetworkRequest;
+use compute_model::request::Explanation;
 use compute_model::resize::Resize as Sizes;
 use compute_model::shelve::Shelved;
 use compute_model::state::MigrationStatus;
@@ -135,6 +136,7 @@ fn state(row: &Row) -> states::Resize {
         server_id: row.id.clone(),
         asked: asked(),
         epoch: row.epoch,
+        explanation: Explanation::default(),
         lost: false,
         power_state: None,
     }

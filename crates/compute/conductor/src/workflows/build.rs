@@ -7,7 +7,7 @@
 
 pub(super) mod disks;
 pub(super) mod explain;
-mod neighbours;
+pub(super) mod neighbours;
 mod outcome;
 pub(super) mod place;
 

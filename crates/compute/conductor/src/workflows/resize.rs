@@ -1,6 +1,6 @@
 //! Another size for a server, on its host.
 //!
-//! **begin**: *claim* (beside what the server holds, which its migration keeps), *change* (its host stops it, keeps its
+//! **begin**: *claim* (beside what the server holds, which its migration keeps, if the scheduler finds that the host suits), *change* (its host stops it, keeps its
 //! disks as they are, and starts it with the new size), *settle*: it waits for its owner's word. Undone, its host takes the
 //! change back. **confirm**: *confirm* (its host forgets what it kept), *settle*. **revert**: *revert* (its host takes the
 //! disks back), *settle*.
@@ -162,7 +162,10 @@ async fn failed(
     let why = Why::of(why);
     let verb = lifecycle::rule(action).verb;
     let told = FailureText {
-        message: format!("Failed to {verb} instance: {}", why.kind.sentence()),
+        message: match why.kind {
+            Kind::NoHost => state.explanation.told_to_owner(),
+            kind => format!("Failed to {verb} instance: {}", kind.sentence()),
+        },
         details: why.text,
     };
     let ending = Ending {

@@ -19,6 +19,7 @@ use secrecy::ExposeSecret;
 
 use super::create::{self, invalid};
 use super::show::{VisibleServer, visible};
+use super::suits::host_suits;
 use super::{act, asked, load, plan};
 use crate::{Context, Control, ControlError, Result, policy};
 
@@ -51,7 +52,8 @@ pub struct RebuildWanted {
 ///
 /// # Errors
 /// 404 for the server; 403 by policy and quota; 409 when its state or lock forbids it; 400 for an image or key that is not
-/// there or does not fit, and for another image in a root volume where that is not to get it.
+/// there or does not fit, for an image that the server's host does not suit, and for another image in a root volume where
+/// that is not to get it; 503 when no scheduler answers.
 pub async fn rebuild(
     control: &Control,
     cx: &Context,
@@ -74,6 +76,9 @@ pub async fn rebuild(
             None
         }
     };
+    if let Some(image) = &image {
+        host_suits(control, cx, &server, image).await?;
+    }
     let key = match &wanted.key_name {
         Some(name) => Some(plan::key(control, cx, name.as_deref()).await?),
         None => None,

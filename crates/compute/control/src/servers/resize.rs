@@ -6,6 +6,7 @@ use compute_db::{claims, flavors, hosts, quotas, server_migrations, servers};
 use compute_model::lifecycle::{self, Action};
 use compute_model::migration::Migration;
 use compute_model::quota::{self, Resource, ServerLimits, ServerUsage};
+use compute_model::request::Explanation;
 use compute_model::resize::{self, Resize as Sizes};
 use compute_model::server::DiskConfig;
 use compute_model::state::MigrationStatus;
@@ -136,6 +137,7 @@ async fn begin(
         server_id: server.id.clone(),
         asked: asked(cx),
         epoch: server.epoch,
+        explanation: Explanation::default(),
         lost: false,
         power_state: None,
     };

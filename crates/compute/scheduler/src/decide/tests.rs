@@ -114,6 +114,7 @@ fn request(ram: u32) -> PlacementRequest {
         group: None,
         named_servers: BTreeMap::new(),
         volume_backed: false,
+        image_alone: false,
     }
 }
 
@@ -238,6 +239,33 @@ fn a_required_trait_must_be_there_and_a_forbidden_one_must_not() {
         .extra_specs
         .insert("trait:HW_CPU_X86_AVX".into(), "forbidden".into());
     assert!(ask(&[host("a")], &wanted).choices.is_empty());
+}
+
+#[test]
+fn a_server_that_stays_is_asked_for_its_image_alone() {
+    let mut own = host("own");
+    (own.up, own.why_down) = (false, "disabled");
+    own.node.used.memory_mb = 4096;
+    let hosts = [own, host("other")];
+    let mut wanted = request(512);
+    wanted.host = Some("own".into());
+    wanted.image_alone = true;
+    wanted.image = Some(image(&[("hw_architecture", "x86_64")]));
+    assert_eq!(names(&ask(&hosts, &wanted)), ["own"], "full, and disabled");
+    wanted.image = Some(image(&[("hw_architecture", "aarch64")]));
+    let selection = ask(&hosts, &wanted);
+    assert!(selection.choices.is_empty());
+    let explanation = selection.explanation.of_requested_host();
+    assert_eq!(
+        explanation.sentence(),
+        "1 of 1 hosts: ImagePropertiesFilter refused 1 (aarch64 is not supported)."
+    );
+    // An operator who does not ask for that filter does not ask for it here.
+    let settings = Settings {
+        enabled_filters: vec!["ComputeFilter".to_owned()],
+        ..Settings::default()
+    };
+    assert_eq!(names(&ask_with(&hosts, &wanted, &settings, &[])), ["own"]);
 }
 
 #[test]

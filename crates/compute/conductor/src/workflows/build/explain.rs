@@ -3,13 +3,13 @@
 use compute_model::fault::Kind;
 use compute_rpc::workflows::Build as State;
 
-use crate::why::{self, FailureText, Why};
+use crate::why::{FailureText, Why};
 
 /// What is told of a build that failed, in Nova's words where it has some.
 pub fn explain(state: &State, why: &Why) -> FailureText {
     let id = &state.server_id;
     let message = match why.kind {
-        Kind::NoHost => why::no_host(&state.explanation),
+        Kind::NoHost => state.explanation.told_to_owner(),
         Kind::Exhausted => format!(
             "Exceeded maximum number of retries. Exhausted all hosts available for retrying build \
              failures for instance {id}. {}",

@@ -1,6 +1,5 @@
 //! A host for a server: chosen by the scheduler, claimed here, together with the server's row.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bus::Options;
@@ -10,13 +9,16 @@ use compute_model::fault::Kind;
 use compute_model::request::{self, Choice, PlacementRequest};
 use compute_model::{Server, TaskState, VmState};
 use compute_rpc::scheduler;
-use compute_rpc::workflows::Build as State;
+use compute_rpc::workflows::{Asked, Build as State};
 use workflow::{Next, StepContext, StepError};
 
 use super::{TRIES, building, neighbours};
 use crate::env::Env;
 use crate::records;
 use crate::why::Why;
+
+/// How long the scheduler has to answer.
+const ANSWER: Duration = Duration::from_secs(60);
 
 pub async fn place(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let Some(server) = records::load(env, &state.server_id).await? else {
@@ -78,21 +80,24 @@ async fn claimed(env: &Env, server: &Server) -> Result<bool, StepError> {
 
 fn wanted(server: &Server, state: &State) -> PlacementRequest {
     PlacementRequest {
-        server_id: server.id.clone(),
-        project_id: server.project_id.clone(),
-        flavor: server.flavor.clone(),
-        image: server.described_by().cloned(),
-        availability_zone: server.pinned_zone.clone(),
         host: state.plan.host.clone(),
         hypervisor_hostname: state.plan.hypervisor_hostname.clone(),
         forced_host: state.plan.forced_host.clone(),
         forced_node: state.plan.forced_node.clone(),
         ignore_hosts: state.tried.clone(),
-        hints: server.hints.clone(),
-        group: None,
-        named_servers: BTreeMap::new(),
-        volume_backed: server.boots_from_volume(),
+        ..PlacementRequest::of(server)
     }
+}
+
+/// Asks the scheduler in the name of who asked for an operation.
+pub(in crate::workflows) async fn ask(
+    env: &Env,
+    asked: &Asked,
+    message: scheduler::SelectHost,
+) -> Result<scheduler::Selection, StepError> {
+    let options = Options::from(asked.context()).deadline(ANSWER);
+    let answer = env.bus.call(&scheduler::address(), message, options).await;
+    answer.map_err(|error| StepError::retry(Duration::from_secs(1), error))
 }
 
 async fn select(
@@ -104,12 +109,7 @@ async fn select(
         request,
         alternates: env.settings.max_attempts - 1,
     };
-    let asked = Options::from(state.asked.context()).deadline(Duration::from_secs(60));
-    let selection = env
-        .bus
-        .call(&scheduler::address(), message, asked)
-        .await
-        .map_err(|error| StepError::retry(Duration::from_secs(1), error))?;
+    let selection = ask(env, &state.asked, message).await?;
     if state.tried.is_empty() {
         state.explanation = selection.explanation.clone();
     }

@@ -3,9 +3,10 @@
 use compute_db::{DbError, claims, server_migrations, servers};
 use compute_model::fault::Kind;
 use compute_model::lifecycle::Action;
-use compute_model::request;
+use compute_model::request::{self, PlacementRequest};
 use compute_model::state::MigrationStatus;
 use compute_model::{TaskState, VmState};
+use compute_rpc::scheduler::SelectHost;
 use compute_rpc::workflows::{RESIZE, RESIZE_VERSION, Resize as State};
 use serde_json::Value;
 use workflow::{Next, Step, StepContext, StepError, Workflow};
@@ -17,6 +18,7 @@ use crate::records;
 use crate::why::Why;
 use crate::workflows::MINUTE;
 use crate::workflows::act::{self, TRIES};
+use crate::workflows::build::{neighbours, place};
 
 /// See the module.
 pub struct Resize;
@@ -33,7 +35,9 @@ impl Workflow for Resize {
 
     fn steps() -> Vec<Step<Env, State>> {
         vec![
-            Step::new("claim", MINUTE, claim).undo(unclaim),
+            Step::new("claim", 2 * MINUTE, claim)
+                .attempts(TRIES)
+                .undo(unclaim),
             Step::new("change", MINUTE, change)
                 .within(|env| env.settings.action_timeout + MINUTE)
                 .attempts(TRIES)
@@ -73,6 +77,7 @@ async fn claim(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
             "allow_resize_to_same_host is false, and servers are resized on their own host alone";
         return Err(Why::new(Kind::NoHost, why).into());
     }
+    suits(env, state).await?;
     let claimed = sql::retry(|| async {
         let tx = cx.begin().await?;
         let mut server = match servers::lock(&tx, &state.server_id).await {
@@ -108,6 +113,25 @@ async fn claim(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
         Claimed::Overtaken => Err(Why::plain(Kind::Overtaken).into()),
         Claimed::NoRoom(why) => Err(Why::new(Kind::NoRoom, why).into()),
     }
+}
+
+/// Asks the scheduler whether the server's host suits the new size: other hosts cannot take its disks yet. Its claim of the
+/// old size counts beside that of the new one, as with Nova.
+async fn suits(env: &Env, state: &mut State) -> Result<(), StepError> {
+    let (mut server, sizes) = held(env, state).await?;
+    server.flavor = sizes.new;
+    let mut request = PlacementRequest::on_its_host(&server);
+    neighbours::note(env, &server, &mut request).await?;
+    let message = SelectHost {
+        request,
+        alternates: 0,
+    };
+    let selection = place::ask(env, &state.asked, message).await?;
+    if !selection.choices.is_empty() {
+        return Ok(());
+    }
+    state.explanation = selection.explanation.of_requested_host();
+    Err(Why::new(Kind::NoHost, state.explanation.sentence()).into())
 }
 
 /// The server holds again what its migration kept.
