@@ -351,9 +351,40 @@ async fn deleted_while_its_guest_keeps_a_volume_a_server_goes_all_the_same() {
     attach(&server, &id).await;
     demo.volume_is(&id, "in-use").await;
     detach(&server, &id).await.expect(202);
-    demo.volume_is(&id, "detaching").await;
+    // From the answer on, not a moment later.
+    let path = format!("{}/{id}", demo.volumes());
+    let shown = demo.get(&path).await.expect(200);
+    assert_eq!(shown["volume"]["status"], "detaching");
+    let again = detach(&server, &id).await.fault(400);
+    assert!(
+        again.starts_with("Invalid volume: Unable to detach"),
+        "{again}"
+    );
     server.delete().await.vanishes().await;
     demo.volume_is(&id, "available").await;
+    cloud.audit().await;
+}
+
+/// Changes of devices are made one after the other; that this one is to come is seen at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_is_shown_as_detaching_while_another_change_is_made_before() {
+    let (cloud, server) = slow().await;
+    let demo = &server.user;
+    let (first, second) = (volume(demo).await, volume(demo).await);
+    attach(&server, &first).await;
+    demo.volume_is(&first, "in-use").await;
+    let wanted = json!({"volumeId": second});
+    attach_at(&server, "2.101", wanted).await.expect(202);
+    let (one, two) = tokio::join!(detach(&server, &first), detach(&server, &first));
+    let mut codes = [one.status.as_u16(), two.status.as_u16()];
+    codes.sort_unstable();
+    assert_eq!(codes, [202, 400], "one of two takes it");
+    let path = format!("{}/{first}", demo.volumes());
+    let shown = demo.get(&path).await.expect(200);
+    assert_eq!(shown["volume"]["status"], "detaching");
+    demo.volume_is(&second, "in-use").await;
+    demo.volume_is(&first, "available").await;
+    server.delete().await.vanishes().await;
     cloud.audit().await;
 }
 

@@ -412,6 +412,9 @@ pub struct DetachVolume {
     #[serde(default)]
     pub before: Vec<String>,
     pub volume: AttachedVolume,
+    /// The volume is shown as `detaching`, if a host has it.
+    #[serde(default)]
+    pub begun: bool,
 }
 
 /// Changes of a server's devices, which are made one after the other.

@@ -181,6 +181,7 @@ impl Stage {
             asked: asked(),
             before: Vec::new(),
             volume: self.row(server).await.volumes[0].clone(),
+            begun: false,
         };
         self.world(server, state)
     }

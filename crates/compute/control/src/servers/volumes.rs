@@ -1,8 +1,7 @@
 //! Volumes of a server: one more, one less, another in the place of one, and whether they go with it.
 
 mod swap;
-
-use std::time::Duration;
+mod watch;
 
 use clients::volume::{self as cinder, Volume};
 use compute_db::{DbError, servers};
@@ -12,10 +11,10 @@ use compute_model::lifecycle::{self, DeviceChange};
 use compute_model::volume::AttachedVolume;
 use compute_rpc::workflows::{
     ATTACH_VOLUME, ATTACH_VOLUME_VERSION, AttachVolume, DETACH_VOLUME, DETACH_VOLUME_VERSION,
-    DetachVolume, EXTEND_VOLUME, EXTEND_VOLUME_VERSION, ExtendVolume,
+    DetachVolume, EXTEND_VOLUME, EXTEND_VOLUME_VERSION, ExtendVolume, SWAP_VOLUME,
 };
 use serde_json::Value;
-use workflow::{Status, WorkflowId};
+use workflow::{Direction, Record, Status, WorkflowId};
 
 use super::boot;
 use super::devices::under_way;
@@ -24,12 +23,7 @@ use crate::services::must_be_up;
 use crate::{Context, Control, ControlError, Result, policy};
 
 pub use swap::swap;
-
-/// How long a request waits until its volume is reserved and in the server's record.
-const WAIT: Duration = Duration::from_secs(60);
-
-/// The longest pause between looks at it.
-const LOOK: Duration = Duration::from_millis(100);
+use watch::Watch;
 
 /// A volume that a server is to get.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,16 +190,11 @@ async fn recorded(
     server_id: &str,
     volume_id: &str,
 ) -> Result<AttachedVolume> {
-    let deadline = tokio::time::Instant::now() + WAIT;
-    let mut pause = Duration::from_millis(5);
-    while tokio::time::Instant::now() < deadline {
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LOOK);
-        let Some(record) = workflow::get(control.db.read(), begun).await? else {
-            break;
-        };
-        if matches!(record.status, Status::Undone | Status::Stuck) {
-            return Err(failure(server_id, record.error.unwrap_or_default()));
+    let mut watch = Watch::new(control, begun);
+    while let Some(record) = watch.look().await? {
+        if failed(&record) {
+            let of = ("attach volume to", server_id);
+            return Err(failure(of, record.error.unwrap_or_default()));
         }
         // Another operation may have given the server the same volume.
         let reserved = record.state["volume"]["attachment_id"].as_str();
@@ -227,8 +216,12 @@ async fn recorded(
     })
 }
 
-/// Why a server did not get its volume, out of the failure in the journal.
-fn failure(server_id: &str, error: Value) -> ControlError {
+fn failed(record: &Record) -> bool {
+    matches!(record.status, Status::Undone | Status::Stuck)
+}
+
+/// Why a server did not get or lose its volume, out of the failure in the journal. The verb is as in "Failed to …".
+fn failure((verb, server_id): (&str, &str), error: Value) -> ControlError {
     if error["cancelled"] == true {
         // Only a delete asks for that.
         return super::missing(server_id);
@@ -236,7 +229,7 @@ fn failure(server_id: &str, error: Value) -> ControlError {
     let kind: Kind = serde_json::from_value(error["kind"].clone()).unwrap_or_default();
     let text = error["message"].as_str().unwrap_or_default();
     let sentence = kind.sentence();
-    let why = format!("Failed to attach volume to {server_id}: {sentence}");
+    let why = format!("Failed to {verb} {server_id}: {sentence}");
     match kind {
         Kind::Volume => ControlError::Invalid {
             why: format!(
@@ -251,7 +244,8 @@ fn failure(server_id: &str, error: Value) -> ControlError {
     }
 }
 
-/// Takes a volume from a server: accepted, then done. `shelved`: as in [`NewVolume`].
+/// Takes a volume from a server. It is shown as `detaching`, then it is accepted, then done. (Where no conductor begins it
+/// within a minute, it is accepted, and done later.) `shelved`: as in [`NewVolume`].
 ///
 /// # Errors
 /// 404 for the server or a volume that it does not have; 403 by policy; 400 for the volume that it boots from, and when the
@@ -283,7 +277,8 @@ pub async fn detach(
         admit(control, cx, CHANGE, &server, shelved)?;
         // What no host uses is reserved for the server, or in use: both can be given back.
         let held = in_use || server.host.is_none();
-        if !held || volume.detaching {
+        let running = workflow::find(&tx, id).await?;
+        if !held || volume.detaching || running.iter().any(|one| takes(one, volume_id)) {
             return Err(ControlError::Invalid {
                 why: "Invalid volume: Unable to detach volume. Volume status must be 'in-use' and attach_status \
                       must be 'attached' to detach."
@@ -296,6 +291,7 @@ pub async fn detach(
             asked: asked(cx),
             before: under_way(&tx, &server.id).await?,
             volume,
+            begun: false,
         };
         let kind = (DETACH_VOLUME, DETACH_VOLUME_VERSION);
         let begun = workflow::insert(&tx, kind, &server.id, &state).await?;
@@ -304,6 +300,35 @@ pub async fn detach(
     })
     .await?;
     nudge(control, cx, &[begun]);
+    detaches(control, begun, id).await
+}
+
+/// Whether an operation takes this volume from its server, or puts another one in its place. One that is being undone gives
+/// it back.
+fn takes(record: &Record, volume_id: &str) -> bool {
+    let volume = match record.kind.as_str() {
+        DETACH_VOLUME if record.direction == Direction::Forward => &record.state["volume"],
+        SWAP_VOLUME => &record.state["old"],
+        _ => return false,
+    };
+    volume["volume_id"] == volume_id
+}
+
+/// Waits until the volume is shown as `detaching`, or until it is known why not.
+async fn detaches(control: &Control, begun: WorkflowId, server_id: &str) -> Result<()> {
+    let mut watch = Watch::new(control, begun);
+    while let Some(record) = watch.look().await? {
+        if record.state["begun"] == true {
+            return Ok(());
+        }
+        if failed(&record) {
+            let of = ("detach volume of", server_id);
+            return Err(failure(of, record.error.unwrap_or_default()));
+        }
+        if record.status != Status::Running {
+            break;
+        }
+    }
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! A server loses a volume: **turn**, **begin** (users see it), **record** (the guest does not get it back when it
+//! A server loses a volume: **begin** (users see it, and the request waits for that), **turn**, **record** (the guest does not get it back when it
 //! starts), **quiet** (nothing starts it), **unplug** (the guest let go of it), **release** (others may have it), **settle**
 //! (the server has it no more).
 //!
@@ -41,8 +41,8 @@ impl Workflow for DetachVolume {
 
     fn steps() -> Vec<Step<Env, State>> {
         vec![
-            Step::new("turn", MINUTE, my_turn).attempts(u32::MAX),
             Step::new("begin", MINUTE, begin).undo(roll),
+            Step::new("turn", MINUTE, my_turn).attempts(u32::MAX),
             Step::new("record", MINUTE, note).undo(take_back),
             Step::new("quiet", MINUTE, no_start).attempts(u32::MAX),
             Step::new("unplug", 2 * MINUTE, unplug)
@@ -89,6 +89,7 @@ async fn begin(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, 
     if server.is_some_and(|server| server.host.is_some()) {
         volumes::begin_detaching(env, &state.volume.volume_id).await?;
     }
+    state.begun = true;
     Ok(Next::Go)
 }
 
