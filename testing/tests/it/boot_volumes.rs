@@ -404,7 +404,8 @@ async fn beside_a_root_on_a_volume_the_image_says_what_the_hardware_is() {
             "block_device_mapping_v2": [root],
         });
         let server = cloud.boot_with(&demo, wanted).await;
-        assert_eq!(server.reaches("ACTIVE").await["image"], "");
+        let shown = server.reaches("ACTIVE").await;
+        assert_eq!(shown["image"]["id"], json!(image), "it was named");
         let guest = cloud.kept(&server).await;
         assert_eq!(guest.root_disk, None);
         assert_eq!(guest.disk_bus, Some(hypervisor::DiskBus::Scsi));

@@ -164,7 +164,15 @@ async fn an_image_of_a_server_on_volumes_stands_for_snapshots_of_them_and_boots(
     write(&cloud, &had[0], "the root of after.");
     let again = boot(&cloud, &demo, json!({"imageRef": id(&image)})).await;
     let shown = again.reaches("ACTIVE").await;
-    assert_eq!(shown["image"], "", "its root is a volume");
+    assert_eq!(
+        shown["image"]["id"], image["id"],
+        "the image that was named"
+    );
+    let path = format!("/servers?image={}", id(&image));
+    let listed = demo.compute("latest", Method::GET, &path, None).await;
+    let listed = listed.expect(200)["servers"].take();
+    assert_eq!(listed.as_array().map_or(0, Vec::len), 1, "{listed}");
+    assert_eq!(listed[0]["id"], json!(again.id));
     let new = volumes(&again).await;
     assert!(
         new.len() == 2 && had.iter().all(|old| !new.contains(old)),
@@ -262,7 +270,7 @@ async fn an_image_with_data_may_name_further_volumes_also_in_the_older_notation(
         }))
         .await;
     let server = boot(&cloud, &demo, json!({"imageRef": image})).await;
-    assert_eq!(server.reaches("ACTIVE").await["image"], "");
+    assert_eq!(server.reaches("ACTIVE").await["image"]["id"], json!(image));
     assert_eq!(volumes(&server).await, [volume.as_str()]);
     // One volume does not make two servers, whoever names it.
     let fields = json!({"imageRef": image, "max_count": 2});

@@ -60,6 +60,10 @@ pub struct Server {
     /// no `image`.
     #[serde(default)]
     pub volume_image: Option<ServerImage>,
+    /// The image that the request for such a server named all the same: one that stands for volumes, or that says what the
+    /// hardware beside a volume is. It is shown as the server's, also after a rebuild. Nova's `image_ref`.
+    #[serde(default)]
+    pub image_ref: Option<String>,
     /// In the order in which the guest got them. What messages of older releases say nothing of is none.
     #[serde(default)]
     pub volumes: Vec<AttachedVolume>,
@@ -131,6 +135,12 @@ impl Server {
     /// The image that says what the server's hardware is: its own, or that of the volume it boots from.
     pub fn described_by(&self) -> Option<&ServerImage> {
         self.image.as_ref().or(self.volume_image.as_ref())
+    }
+
+    /// The id of the image that it is shown with: its own, or the one that its request named beside a volume.
+    pub fn shown_image(&self) -> Option<&str> {
+        let own = self.image.as_ref().map(|image| image.id.as_str());
+        own.or(self.image_ref.as_deref())
     }
 
     /// Whether it boots from a volume.

@@ -56,6 +56,7 @@ pub fn server(id: &str) -> Server {
         reservation_id: "r-1".into(),
         vifs: Vec::new(),
         volume_image: None,
+        image_ref: None,
         volumes: Vec::new(),
         local_disks: LocalDisks::default(),
         disk_places: Vec::new(),

@@ -163,12 +163,15 @@ pub(super) fn key_name(server: &Server) -> Patch<&str> {
 }
 
 fn image<'v>(call: &Call, server: &'v Server) -> ImageView<'v> {
-    match &server.image {
+    static NONE: BTreeMap<String, String> = BTreeMap::new();
+    match server.shown_image() {
         None => ImageView::None(""),
-        Some(image) => ImageView::Image(ImageLink {
-            id: &image.id,
-            links: vec![bookmark(call, &format!("images/{}", image.id))],
-            properties: &image.properties,
+        Some(id) => ImageView::Image(ImageLink {
+            id,
+            links: vec![bookmark(call, &format!("images/{id}"))],
+            properties: server
+                .described_by()
+                .map_or(&NONE, |image| &image.properties),
         }),
     }
 }

@@ -145,7 +145,7 @@ pub struct ServerSummary<'v> {
     pub links: Vec<Link>,
 }
 
-/// The image a server was made from; an empty text when its root is a volume.
+/// The image that a server was asked for with; an empty text when its root is a volume and nobody named an image.
 #[derive(Serialize, Versioned)]
 #[serde(untagged)]
 pub enum ImageView<'v> {

@@ -148,6 +148,7 @@ pub async fn create(control: &Control, cx: &Context, new: NewServer) -> Result<C
         flavor,
         image: disks.image,
         volume_image: disks.volume_image,
+        image_ref: new.image_id.clone().filter(|_| !local),
         host: None,
         node: None,
         node_id: None,

@@ -31,6 +31,8 @@ struct Document {
     #[serde(default)]
     volume_image: Option<ServerImage>,
     #[serde(default)]
+    image_ref: Option<String>,
+    #[serde(default)]
     volumes: Vec<AttachedVolume>,
     #[serde(default)]
     local_disks: LocalDisks,
@@ -84,6 +86,7 @@ pub fn active(server: &Server) -> Result<ActiveModel> {
         vifs: server.vifs.clone(),
         device_command: server.device_command,
         volume_image: server.volume_image.clone(),
+        image_ref: server.image_ref.clone(),
         volumes: server.volumes.clone(),
         local_disks: server.local_disks.clone(),
         disk_places: server.disk_places.clone(),
@@ -125,7 +128,7 @@ pub fn active(server: &Server) -> Result<ActiveModel> {
         key_name: Set(server.key.as_ref().map(|key| key.name.clone())),
         config_drive: Set(server.config_drive),
         locked_by: Set(server.lock.as_ref().map(|lock| lock.by.as_str().to_owned())),
-        image_id: Set(server.image.as_ref().map(|image| image.id.clone())),
+        image_id: Set(server.shown_image().map(str::to_owned)),
         flavor_id: Set(server.flavor.id.clone()),
         vcpus: Set(i64::from(server.flavor.vcpus)),
         memory_mb: Set(i64::from(server.flavor.ram)),
@@ -203,6 +206,7 @@ pub fn server(row: Model) -> Result<Server> {
         vifs: document.vifs,
         device_command: document.device_command,
         volume_image: document.volume_image,
+        image_ref: document.image_ref,
         volumes: document.volumes,
         local_disks: document.local_disks,
         disk_places: document.disk_places,
