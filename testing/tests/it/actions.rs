@@ -105,6 +105,7 @@ async fn an_action_that_another_one_takes_over_has_an_end() {
         action: Action::Unpause,
         epoch: 0,
         given: Given::default(),
+        server_password: None,
         power_state: None,
         refused: 0,
     };

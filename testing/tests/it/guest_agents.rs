@@ -1,15 +1,28 @@
 //! What the cloud asks of the agent in a guest: another password, and file systems that are still.
 
+use http::Method;
 use hypervisor_fake::Verb;
 use serde_json::{Value, json};
 use testing::{Server, TestCloud, User, until};
 
 async fn boot(cloud: &TestCloud, user: &User, properties: Value) -> Server {
+    boot_with_key(cloud, user, properties, None).await
+}
+
+async fn boot_with_key(
+    cloud: &TestCloud,
+    user: &User,
+    properties: Value,
+    key: Option<&str>,
+) -> Server {
     let image = user.image_with(&properties).await;
     let flavor = cloud.tiny().await;
-    let wanted = json!({
+    let mut wanted = json!({
         "name": "agent", "flavorRef": flavor, "imageRef": image, "networks": "none", "config_drive": false,
     });
+    if let Some(key) = key {
+        wanted["key_name"] = json!(key);
+    }
     let server = cloud.boot_with(user, wanted).await;
     server.reaches("ACTIVE").await;
     server
@@ -56,6 +69,61 @@ async fn the_administrator_of_a_guest_gets_another_password() {
         );
         server.delete().await.vanishes().await;
     }
+    cloud.audit().await;
+}
+
+/// What the owner of a server reads of its password.
+async fn told(server: &Server) -> String {
+    let path = format!("/servers/{}/os-server-password", server.id);
+    let answer = server.user.compute("2.1", Method::GET, &path, None).await;
+    let answer = answer.expect(200);
+    answer["password"].as_str().expect("a text").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_password_is_kept_for_the_owner_of_a_key_that_can_encrypt() {
+    let cloud = TestCloud::start().await;
+    let demo = cloud.demo().await;
+    let line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPUgh7W6KgMJWcEhOrZ+IMiKPo09/GUIuM5UGTpFwzLc x";
+    for key in [
+        json!({"name": "rsa"}),
+        json!({"name": "other", "public_key": line}),
+    ] {
+        let body = json!({"keypair": key});
+        let made = demo.compute("2.1", Method::POST, "/os-keypairs", Some(&body));
+        made.await.expect(200);
+    }
+    let able = json!({"hw_qemu_guest_agent": "yes"});
+    let server = boot_with_key(&cloud, &demo, able.clone(), Some("rsa")).await;
+    assert_eq!(told(&server).await, "");
+    server.action(password("first")).await.expect(202);
+    idle(&server).await;
+    let first = told(&server).await;
+    // 2048 bits in base64.
+    assert_eq!(first.len(), 344, "{first}");
+    assert!(!first.contains("first"));
+    // One that the guest does not take changes nothing.
+    cloud.fail_next(Verb::SetPassword);
+    server.action(password("refused")).await.expect(202);
+    idle(&server).await;
+    assert_eq!(told(&server).await, first);
+    server.action(password("second")).await.expect(202);
+    idle(&server).await;
+    let second = told(&server).await;
+    assert!(second.len() == 344 && second != first, "{second}");
+    // One that the key cannot encrypt is not kept, and neither is the one of before.
+    let long = "x".repeat(250);
+    server.action(password(&long)).await.expect(202);
+    idle(&server).await;
+    assert_eq!(cloud.host(0).password(&server.id, "root"), Some(long));
+    assert_eq!(told(&server).await, "");
+    server.delete().await.vanishes().await;
+
+    let other = boot_with_key(&cloud, &demo, able, Some("other")).await;
+    other.action(password("first")).await.expect(202);
+    idle(&other).await;
+    assert_eq!(told(&other).await, "");
+    other.delete().await.vanishes().await;
     cloud.audit().await;
 }
 

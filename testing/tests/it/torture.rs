@@ -399,6 +399,7 @@ async fn actions(stage: Stage) {
                 action,
                 epoch: row.epoch,
                 given: Given::default(),
+                server_password: None,
                 power_state: None,
                 refused: 0,
             };

@@ -5,6 +5,7 @@ mod keys;
 
 use compute_db::quotas::Owner;
 use compute_db::{DbError, keypairs, quotas};
+use compute_model::Server;
 use compute_model::keypair::{KeyType, Keypair};
 use compute_model::quota::Resource;
 
@@ -179,4 +180,12 @@ fn missing(error: DbError, user_id: &str, name: &str) -> ControlError {
         },
         other => other.into(),
     }
+}
+
+/// What `os-server-password` tells once a guest has this new password: that, for whoever has the server's private key, as with
+/// Nova. None leaves it as it is: only an SSH key of RSA can encrypt.
+pub(crate) fn for_owner(server: &Server, password: &str) -> Option<String> {
+    let key = server.key.as_ref();
+    let key = key.filter(|key| key.kind == KeyType::Ssh.as_str())?;
+    keys::encrypted(&key.data, password)
 }

@@ -27,6 +27,7 @@ pub async fn resumes(stage: Stage) {
             action: Action::ResumeOnBoot,
             epoch: row.epoch,
             given: Given::default(),
+            server_password: None,
             power_state: None,
             refused: 0,
         };

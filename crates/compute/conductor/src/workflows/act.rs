@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use bus::Options;
+use compute_db::{DbError, passwords, servers};
 use compute_model::action::event_of;
 use compute_model::fault::Kind;
 use compute_model::lifecycle::{self, Action, OnFailure};
@@ -104,6 +105,9 @@ pub(super) async fn settle(
         return Ok(Next::Go);
     };
     let power = PowerState::try_from(number).unwrap_or_default();
+    if let Some(password) = &state.server_password {
+        keep_password(cx, &state.server_id, password).await?;
+    }
     let host = current(env, state).await?.and_then(|server| server.host);
     let event = records::event(&state.asked, &name, host.as_deref(), None);
     records::finish(
@@ -130,6 +134,26 @@ pub(super) async fn settle(
     )
     .await?;
     Ok(Next::Go)
+}
+
+/// Keeps the password that a guest has by now, encrypted for its owner, in the place of an earlier one; an empty one only
+/// removes that. The server is locked, so that nothing is kept for one that is deleted meanwhile.
+async fn keep_password(cx: &StepContext, server_id: &str, password: &str) -> Result<(), StepError> {
+    sql::retry(|| async {
+        let tx = cx.begin().await?;
+        match servers::lock(&tx, server_id).await {
+            Err(DbError::NotFound(_)) => return Ok(()),
+            other => drop(other?),
+        }
+        passwords::forget(&*tx, server_id).await?;
+        if !password.is_empty() {
+            passwords::insert(&*tx, server_id, password, records::now()).await?;
+        }
+        tx.commit().await?;
+        Ok::<(), DbError>(())
+    })
+    .await
+    .map_err(records::database)
 }
 
 /// Ends the action without effect. Nobody knows whether its host may still carry it out: the server gets a new

@@ -112,6 +112,7 @@ pub async fn begin(db: &Database, host: &str, id: &str, seen: PowerState) -> Res
             action: Action::ResumeOnBoot,
             epoch: server.epoch,
             given: Given::default(),
+            server_password: None,
             power_state: None,
             refused: 0,
         };

@@ -10,6 +10,7 @@ use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, OtherNameValue,
     RsaKeySize, SanType,
 };
+use rsa::{Pkcs1v15Encrypt, RsaPublicKey};
 use sha1::{Digest, Sha1};
 use ssh_key::private::{KeypairData, RsaKeypair};
 use ssh_key::rand_core::OsRng;
@@ -84,6 +85,19 @@ pub(super) fn fingerprint(kind: KeyType, public_key: &str) -> Result<String> {
         .map(|byte| format!("{byte:02x}"))
         .collect::<Vec<_>>();
     Ok(pairs.join(":"))
+}
+
+/// A short text that the owner of an SSH key can read, in base64: encrypted with an RSA key as PKCS #1 has it, version 1.5,
+/// which is what Nova's clients decrypt. Empty where the key is too large, or too small for the text; none for a key of
+/// another kind.
+pub(super) fn encrypted(line: &str, text: &str) -> Option<String> {
+    let key = PublicKey::from_openssh(line.trim()).ok()?;
+    let own = RsaPublicKey::try_from(key.key_data().rsa()?).ok();
+    let bytes = own.and_then(|own| {
+        let encrypted = own.encrypt(&mut OsRng, Pkcs1v15Encrypt, text.as_bytes());
+        encrypted.ok()
+    });
+    Some(bytes.map_or_else(String::new, |bytes| STANDARD.encode(bytes)))
 }
 
 fn ssh_blob(line: &str) -> Result<Vec<u8>> {
@@ -208,6 +222,38 @@ AiBa2bRqJFbAZ2XyVOSbXYXJmTeK+IR+6XHUFXi9NDMkag==
         let der = super::certificate(&certificate).expect("DER");
         let tells = |text: &[u8]| der.windows(text.len()).any(|part| part == text);
         assert!(tells(b"0123abcd@localhost"));
+    }
+
+    #[test]
+    fn what_is_encrypted_for_a_key_is_read_by_its_owner_alone() {
+        let (public, private) = generate().expect("a pair");
+        let key = PrivateKey::from_openssh(&private).expect("a private key");
+        let pair = key.key_data().rsa().expect("a key of RSA");
+        let own = rsa::RsaPrivateKey::try_from(pair).expect("its numbers");
+        let text = "correct horse \u{e4}";
+        let told = encrypted(&public, text).expect("for this key");
+        assert_ne!(
+            Some(&told),
+            encrypted(&public, text).as_ref(),
+            "padded at random"
+        );
+        let bytes = STANDARD.decode(&told).expect("base64");
+        assert_eq!(bytes.len(), BITS / 8);
+        let read = own.decrypt(Pkcs1v15Encrypt, &bytes).expect("for its owner");
+        assert_eq!(read, text.as_bytes());
+        let (_, other) = generate().expect("another pair");
+        let other = PrivateKey::from_openssh(&other).expect("a private key");
+        let other = other.key_data().rsa().expect("a key of RSA");
+        let other = rsa::RsaPrivateKey::try_from(other).expect("its numbers");
+        let stolen = other.decrypt(Pkcs1v15Encrypt, &bytes).ok();
+        assert_ne!(stolen.as_deref(), Some(text.as_bytes()));
+        assert_eq!(
+            encrypted(&public, &"x".repeat(BITS / 8)),
+            Some(String::new()),
+            "too long for the key"
+        );
+        assert_eq!(encrypted(ED25519, text), None);
+        assert_eq!(encrypted("ssh-rsa AAAA", text), None);
     }
 
     #[test]

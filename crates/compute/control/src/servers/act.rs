@@ -8,7 +8,7 @@ use compute_rpc::workflows::{ACT, ACT_VERSION, Act};
 use serde::Serialize;
 
 use super::{asked, begin_action, lock, nudge};
-use crate::{Context, Control, ControlError, Result, policy};
+use crate::{Context, Control, ControlError, Result, keypairs, policy};
 
 /// Accepts an action: claims the server for it and writes it into the journal.
 ///
@@ -32,6 +32,11 @@ pub(super) async fn begin(
         action,
         epoch: server.epoch,
         given: given.clone(),
+        server_password: given
+            .admin_password
+            .as_deref()
+            .filter(|_| action == Action::ChangePassword)
+            .and_then(|password| keypairs::for_owner(server, password)),
         power_state: None,
         refused: 0,
     };

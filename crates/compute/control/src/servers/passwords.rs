@@ -1,5 +1,5 @@
 //! Passwords of guests: the one that a guest posted to the metadata service, for whoever has its private key, and another
-//! one for its administrator.
+//! one for its administrator, which takes its place.
 
 use compute_db::passwords;
 use compute_model::lifecycle::Action;
@@ -33,7 +33,7 @@ pub(super) fn has_agent(server: &Server) -> Result<()> {
     }
 }
 
-/// The encrypted password; empty when the guest posted none.
+/// The encrypted password that the guest posted, or that it was given since; empty when there is none.
 ///
 /// # Errors
 /// 404, 403 by policy.

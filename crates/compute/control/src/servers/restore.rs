@@ -37,6 +37,7 @@ pub async fn restore(control: &Control, cx: &Context, id: &str) -> Result<()> {
             action: ACTION,
             epoch: server.epoch,
             given: Given::default(),
+            server_password: None,
             power_state: None,
             refused: 0,
         };
