@@ -42,6 +42,7 @@ async fn offline(config: &Config) -> Result<Vec<String>> {
         volume: companions.service("volume")?,
         companions,
         session,
+        copies: state.copies(),
         at_rest: true,
     };
     auditor.look().await

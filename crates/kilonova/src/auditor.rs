@@ -1,9 +1,11 @@
 //! What should not be: everything that belongs to nobody.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clients::{Service, Session};
 use compute_db::{
     Database, DbError, claims, hosts, letting_go, quarantine, server_groups, servers,
@@ -21,6 +23,8 @@ pub struct Auditor {
     pub network: Service,
     pub volume: Service,
     pub session: Session,
+    /// Where agents keep copies of disks, a folder per host.
+    pub copies: PathBuf,
     /// Whether no process runs this cloud: its networks are there, but nobody applied them here.
     pub at_rest: bool,
 }
@@ -48,6 +52,7 @@ impl Auditor {
         findings.extend(guests(self).await?);
         findings.extend(ports(self, &live).await?);
         findings.extend(volumes(self, &live).await?);
+        findings.extend(copies(self)?);
         for one in &self.companions.0 {
             findings.extend(one.companion.audit(self.at_rest).await?);
         }
@@ -235,4 +240,36 @@ async fn volumes(cloud: &Auditor, live: &BTreeSet<String>) -> Result<Vec<String>
         )
     }));
     Ok(findings)
+}
+
+/// Copies of disks for images that an agent left when its process ended. While it runs, it makes them and takes them away.
+fn copies(cloud: &Auditor) -> Result<Vec<String>> {
+    let mut findings = Vec::new();
+    if !cloud.at_rest {
+        return Ok(findings);
+    }
+    for host in entries(&cloud.copies)? {
+        for file in entries(&host)? {
+            findings.push(format!(
+                "{} is a copy of a disk for an image; it goes when the host's agent starts",
+                file.display()
+            ));
+        }
+    }
+    Ok(findings)
+}
+
+/// What lies in a folder, in order; nothing in one that is not there.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let unreadable = || format!("cannot look into {}", folder.display());
+    let listed = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.with_context(unreadable)?,
+    };
+    let mut found = Vec::new();
+    for entry in listed {
+        found.push(entry.with_context(unreadable)?.path());
+    }
+    found.sort();
+    Ok(found)
 }

@@ -206,6 +206,7 @@ impl Cloud {
             network: asked.network.clone(),
             volume: asked.volume.clone(),
             session: nova.clone(),
+            copies: state.copies(),
             at_rest: false,
         });
         let databases = std::iter::once(("compute", &db)).chain(companions.databases());

@@ -109,6 +109,11 @@ impl State {
 }
 
 impl State {
+    /// The folder of copies of disks that become images: one below it per host.
+    pub fn copies(&self) -> PathBuf {
+        self.path.join("snapshots")
+    }
+
     /// What tells this cloud's networks from those of every other cloud of the machine, a copy of this one in another
     /// folder included.
     pub fn network_owner(&self) -> String {

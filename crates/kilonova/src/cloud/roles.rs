@@ -92,11 +92,7 @@ pub(super) async fn agents(parts: &Parts<'_>, hosts: &[drivers::Hosted]) -> Resu
         let settings = compute_agent::Settings {
             my_ip: config.place.my_ip.clone(),
             image_cache: parts.state.path.join("image-cache"),
-            snapshots: parts
-                .state
-                .path
-                .join("snapshots")
-                .join(hosted.host.as_str()),
+            snapshots: parts.state.copies().join(hosted.host.as_str()),
             upload_timeout: compute.long_rpc_timeout,
             cache: compute_agent::CacheSettings {
                 keep_free: config.place.disk_reserve,

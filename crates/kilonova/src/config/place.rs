@@ -77,8 +77,8 @@ impl Section for Place {
                 "disk_reserve_mb",
                 "256",
                 "MiB that stay free on the disk of the state folder, for databases and records: \
-                 uploads, imports, fetched images, new servers and suspends that would use them are \
-                 refused.",
+                 uploads, imports, fetched images, new servers, suspends and copies of disks that would \
+                 use them are refused.",
             )
             .range(0, 1 << 30),
         ];

@@ -167,6 +167,17 @@ async fn the_audit_names_what_leaked_whether_the_cloud_runs_or_not() {
     process.stop().await;
     clean(&process);
 
+    // A copy of a disk that an agent left.
+    let copies = process.state().join("snapshots/left-host");
+    std::fs::create_dir_all(&copies).unwrap();
+    std::fs::write(copies.join("5eaf0000-0000-4000-8000-00000000c0b1"), "x").unwrap();
+    let audit = process.audit();
+    assert_eq!(audit.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&audit.stdout).into_owned();
+    assert!(said.contains("left-host/5eaf0000"), "{said}");
+    std::fs::remove_dir_all(&copies).unwrap();
+    clean(&process);
+
     // A guest that no server accounts for: the host keeps it in a file of its own.
     let folder = process.state().join("servers");
     let host = std::fs::read_dir(folder)

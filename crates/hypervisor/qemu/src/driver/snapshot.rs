@@ -1,12 +1,15 @@
 //! Exporting a root disk as one file: by QEMU's backup job while the guest runs, by qemu-img when it does not.
 
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use hypervisor::disk_names::ROOT;
-use hypervisor::{DriverError, PowerState, Quiesce, Result, Snapshot, SnapshotFacts, qcow2};
+use hypervisor::{
+    DriverError, ImageFormat, PowerState, Quiesce, Result, RootDisk, Snapshot, SnapshotFacts, qcow2,
+};
 use serde_json::{Value, json};
 
 use super::QemuDriver;
@@ -14,7 +17,7 @@ use super::guest_agent::Still;
 use crate::guest::Guest;
 use crate::layout::Layout;
 use crate::qmp::{During, QmpError};
-use crate::{disks, durable, record};
+use crate::{disks, durable, record, room};
 
 const ASK: Duration = Duration::from_millis(20);
 const JOB: &str = "snapshot";
@@ -40,15 +43,18 @@ impl Snapshot for QemuDriver {
         let _held = host.locks.lock(id).await;
         let known = host.admitted(&layout, epoch)?;
         record::write(&layout, &known)?;
-        if known.spec.root_disk.is_none() {
+        let Some(root) = &known.spec.root_disk else {
             return Err(DriverError::Unsupported {
                 what: "a snapshot of a server without a local disk".to_owned(),
             });
-        }
+        };
         let target =
             std::path::absolute(target).map_err(DriverError::io("resolve the snapshot's path"))?;
         let part = part_of(&target);
         let _ = std::fs::remove_file(&part);
+        let folder = target.parent().unwrap_or(&target);
+        let reserve = host.settings.disk_reserve;
+        room::require(folder, "copy the disk", at_most(&layout, root)?, reserve)?;
         let fail = || DriverError::io(format!("write {}", target.display()));
         let result = match host.reach(&layout).await? {
             Some(guest) => live(&layout, &guest, &part, quiesce).await,
@@ -89,6 +95,28 @@ impl Snapshot for QemuDriver {
             virtual_size,
         })
     }
+}
+
+/// Bytes that a copy takes at most: what the disk holds itself and what its image may add, but no more than the guest sees.
+/// The tables of a qcow2 are below a thousandth of its data, or a MiB.
+fn at_most(layout: &Layout, root: &RootDisk) -> Result<u64> {
+    let fail = || DriverError::io("read the root disk");
+    let disk = layout.root_disk();
+    let sees = qcow2::virtual_size(&disk).map_err(fail())?;
+    let own = allocated(&std::fs::metadata(&disk).map_err(fail())?);
+    let image = root.image.as_ref().map_or(0, |image| match image.format {
+        ImageFormat::Raw => std::fs::metadata(&image.path)
+            .map_or(image.virtual_size, |metadata| allocated(&metadata)),
+        // It may be compressed.
+        ImageFormat::Qcow2 => image.virtual_size,
+    });
+    let data = sees.min(own.saturating_add(image));
+    Ok(data.saturating_add(data / 1000).saturating_add(1 << 20))
+}
+
+/// Bytes that a file takes of its disk.
+fn allocated(metadata: &std::fs::Metadata) -> u64 {
+    metadata.blocks().saturating_mul(512)
 }
 
 /// The name a snapshot has until it is whole.

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use hypervisor::{
-    Driver, DriverError, Ephemeral, ImageFormat, ImageRef, Keep, PowerState, ServerSpec,
+    Driver, DriverError, Ephemeral, ImageFormat, ImageRef, Keep, PowerState, Quiesce, ServerSpec,
 };
 use hypervisor_qemu::{QemuDriver, QemuSettings};
 use nix::mount::{MsFlags, mount};
@@ -154,6 +154,45 @@ fn a_new_server_is_refused_while_those_that_run_go_on() {
                 .ensure_gone(&spec.id, 1, Keep::Nothing)
                 .await
                 .unwrap();
+        }
+        cloud.assert_empty();
+    });
+}
+
+#[test]
+fn a_copy_of_a_disk_that_would_use_up_the_reserve_is_not_made() {
+    on_a_small_disk(64, async |cloud| {
+        let driver = driver(&cloud, 16 * MIB).await;
+        let path = cloud.dir.path().join("base");
+        std::fs::write(&path, vec![1; 8 << 20]).unwrap();
+        let mut spec = sized("copied");
+        spec.root_disk.as_mut().unwrap().image = Some(ImageRef {
+            id: "base".into(),
+            path: path.clone(),
+            format: ImageFormat::Raw,
+            virtual_size: 8 * MIB,
+        });
+        driver.ensure_running(&spec).await.unwrap();
+        let ballast = cloud.dir.path().join("ballast");
+        std::fs::write(&ballast, vec![1; 36 << 20]).unwrap();
+        let able = driver.snapshot().unwrap();
+        let copy = cloud.dir.path().join("copy");
+        let part = cloud.dir.path().join("copy.part");
+        let how = hypervisor::StopHow::Hard;
+        for _ in ["it runs", "it is stopped"] {
+            full(able.export(&spec.id, 1, &copy, Quiesce::No).await);
+            assert!(!copy.exists() && !part.exists(), "nothing is left of it");
+            driver.ensure_stopped(&spec.id, 1, how).await.unwrap();
+        }
+        std::fs::remove_file(&ballast).unwrap();
+        let made = able.export(&spec.id, 1, &copy, Quiesce::No).await.unwrap();
+        assert!(made.size >= 8 * MIB, "{made:?}");
+        driver
+            .ensure_gone(&spec.id, 1, Keep::Nothing)
+            .await
+            .unwrap();
+        for file in [copy, path] {
+            std::fs::remove_file(file).unwrap();
         }
         cloud.assert_empty();
     });
