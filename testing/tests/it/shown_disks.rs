@@ -206,7 +206,20 @@ async fn a_disk_of_the_host_is_tried_after_a_volume_and_a_volume_may_be_a_cd() {
     };
     assert_eq!(said(0), (json!("sata"), json!("disk")));
     assert_eq!(said(1), (json!("ide"), json!("cdrom")));
-    server.delete().await.vanishes().await;
+    // And the disk of its host that its request named, in its place.
+    let orders = [0, 1, 2].map(|number| mapping[number]["boot_index"].clone());
+    assert_eq!(orders, [json!(0), json!(2), json!(1)]);
+    assert_eq!(mapping[2]["source_type"], "blank");
+    let wanted =
+        json!({"name": "copied", "flavorRef": flavor, "imageRef": copy["id"], "networks": "none"});
+    let copied = cloud.boot_with(&demo, wanted).await;
+    copied.reaches("ACTIVE").await;
+    let again = cloud.kept(&copied).await;
+    assert_eq!(again.ephemeral, guest.ephemeral);
+    assert_eq!(again.volumes[1].boot_order, Some(2));
+    for server in [server, copied] {
+        server.delete().await.vanishes().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

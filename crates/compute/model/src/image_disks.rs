@@ -10,8 +10,10 @@ use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
 use crate::accepted;
-use crate::hardware::quoted;
+use crate::disk_device::DiskDevice;
+use crate::hardware::{FileSystem, quoted};
 use crate::image_properties;
+use crate::local_disks::Wanted;
 
 /// The property that lists the disks, as a JSON list.
 pub const MAPPING: &str = "block_device_mapping";
@@ -31,6 +33,9 @@ const NAMES: &[&str] = &[
     "img_bdm_v2",
     "img_root_device_name",
 ];
+
+/// What a blank disk is formatted with that is swap, and the name of such a disk in the older notation.
+const SWAP: &str = "swap";
 
 /// More disks than a guest can have make no sense.
 const MOST: usize = 64;
@@ -139,10 +144,19 @@ pub struct SnapshotDisk {
     pub delete_on_termination: bool,
 }
 
-/// The properties of an image that is made of these snapshots.
+/// The properties of an image that is made of these snapshots. Beside them, its servers have these empty disks on their
+/// hosts, each shown so.
 #[must_use]
-pub fn properties(disks: &[SnapshotDisk], root: &str) -> BTreeMap<String, String> {
-    let members: Vec<Member> = disks.iter().map(Member::of).collect();
+pub fn properties(
+    disks: &[SnapshotDisk],
+    local: &[(Wanted, DiskDevice)],
+    root: &str,
+) -> BTreeMap<String, String> {
+    let members = disks.iter().map(Member::of);
+    let local = local
+        .iter()
+        .map(|(disk, shown)| Member::local(*disk, shown));
+    let members: Vec<Member> = members.chain(local).collect();
     let list = serde_json::to_string(&members).expect("plain values become JSON");
     BTreeMap::from([
         (MAPPING.to_owned(), list),
@@ -222,6 +236,24 @@ impl Member {
         }
     }
 
+    fn local(disk: Wanted, shown: &DiskDevice) -> Self {
+        let (size, format) = match disk {
+            Wanted::Ephemeral { size_gb, format } => (size_gb, format.map(FileSystem::as_str)),
+            Wanted::Swap { size_mb } => (size_mb, Some(SWAP)),
+        };
+        Member {
+            source_type: Some(SourceType::Blank),
+            destination_type: Some(DestinationType::Local),
+            boot_index: Some(shown.boot_order.map_or(-1, i64::from)),
+            volume_size: size.map(i64::from),
+            device_type: Some(if shown.cdrom { "cdrom" } else { "disk" }.to_owned()),
+            disk_bus: shown.bus.map(|bus| bus.as_str().to_owned()),
+            guest_format: format.map(str::to_owned),
+            delete_on_termination: true,
+            ..Member::default()
+        }
+    }
+
     /// In the present notation.
     fn read(self) -> Result<ImageDisk, BadMapping> {
         if self.virtual_name.is_some() {
@@ -249,7 +281,7 @@ impl Member {
         if self.source_type.is_some() || self.destination_type.is_some() {
             return bad("source_type and destination_type belong to the notation of bdm_v2");
         }
-        let blank = |name: &str| name == "swap" || name.starts_with("ephemeral");
+        let blank = |name: &str| name == SWAP || name.starts_with("ephemeral");
         let (source, local) = match (&self.snapshot_id, &self.volume_id, &self.virtual_name) {
             (_, _, Some(name)) if blank(name) => (DiskSource::Blank, true),
             (Some(_), ..) => (
@@ -263,11 +295,11 @@ impl Member {
             Some(name) => device(name)? == root,
             None => false,
         };
-        let swap = self.virtual_name.as_deref() == Some("swap");
+        let swap = self.virtual_name.as_deref() == Some(SWAP);
         let disk = self.disk(source, local, is_root.then_some(0))?;
         Ok(ImageDisk {
             guest_format: match swap {
-                true => Some("swap".to_owned()),
+                true => Some(SWAP.to_owned()),
                 false => disk.guest_format,
             },
             ..disk

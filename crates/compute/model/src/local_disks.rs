@@ -139,6 +139,25 @@ impl LocalDisks {
         self.swap_mb.unwrap_or(flavor.swap)
     }
 
+    /// Those that a request named, each with how it is shown; what it did not name is the flavor's.
+    pub fn named(&self) -> Vec<(Wanted, DiskDevice)> {
+        let listed = self.ephemeral.iter().flatten();
+        let ephemeral = listed.map(|disk| {
+            let wanted = Wanted::Ephemeral {
+                size_gb: Some(disk.size_gb),
+                format: disk.format,
+            };
+            (wanted, disk.device.clone())
+        });
+        let swap = self.swap_mb.map(|size| {
+            let wanted = Wanted::Swap {
+                size_mb: Some(size),
+            };
+            (wanted, self.swap.clone())
+        });
+        ephemeral.chain(swap).collect()
+    }
+
     /// How many they are.
     pub fn count(&self, flavor: &Flavor) -> usize {
         self.ephemeral(flavor).len() + usize::from(self.swap_mb(flavor) > 0)
@@ -187,6 +206,18 @@ mod tests {
     fn plain(wanted: &[Wanted]) -> Vec<(Wanted, DiskDevice)> {
         let all = wanted.iter();
         all.map(|one| (*one, DiskDevice::default())).collect()
+    }
+
+    #[test]
+    fn what_a_request_named_is_named_again_and_no_more() {
+        assert!(LocalDisks::default().named().is_empty());
+        let wanted = plain(&[ephemeral(Some(2)), Wanted::Swap { size_mb: Some(1) }]);
+        let disks = LocalDisks::of(&wanted, &sized(4, 2)).expect("they fit");
+        assert_eq!(disks.named(), wanted);
+        // What it left to the flavor has a size by now.
+        let wanted = plain(&[ephemeral(None)]);
+        let disks = LocalDisks::of(&wanted, &sized(4, 2)).expect("it fits");
+        assert_eq!(disks.named(), plain(&[ephemeral(Some(4))]));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use compute_model::VmState;
 use compute_model::fault::Kind;
 use compute_model::image::ServerImage;
 use compute_model::lifecycle::Action;
+use compute_model::local_disks::LocalDisks;
 use compute_model::network::{NetworkRequest, Vif};
 use compute_model::request::{Choice, Explanation};
 use compute_model::server::BuildPlan;
@@ -473,6 +474,9 @@ pub struct SnapshotVolumes {
     pub root_device: String,
     /// The volumes of the guest at acceptance, the one that it boots from first.
     pub volumes: Vec<AttachedVolume>,
+    /// Its disks on its host: the image names those that its own request named.
+    #[serde(default)]
+    pub local_disks: LocalDisks,
 }
 
 /// A backup replaces older ones of its type.

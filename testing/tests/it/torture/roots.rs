@@ -64,6 +64,7 @@ pub async fn images(stage: Stage) {
             bus: "virtio".to_owned(),
             root_device: "/dev/vda".to_owned(),
             volumes: row.volumes.clone(),
+            local_disks: row.local_disks.clone(),
         };
         stage.world::<SnapshotVolumes>(&target.id, state)
     };

@@ -155,6 +155,7 @@ fn of_volumes(server: &Server, image: Snapshot, name: &str) -> SnapshotVolumes {
         bus: bus.unwrap_or("virtio").to_owned(),
         root_device: server.root_device().to_owned(),
         volumes,
+        local_disks: server.local_disks.clone(),
     }
 }
 

@@ -30,6 +30,7 @@ fn what_is_written_of_a_server_is_read_again() {
             disk(false, None, "/dev/vdb"),
             disk(false, Some(1), "/dev/vdc"),
         ],
+        &[],
         "/dev/vda",
     );
     assert_eq!(said[ROOT_DEVICE], "/dev/vda");
@@ -46,6 +47,46 @@ fn what_is_written_of_a_server_is_read_again() {
     assert_eq!(disks[0].source, DiskSource::Snapshot(ID.to_owned()));
     assert_eq!(disks[1].device_name.as_deref(), Some("/dev/vdb"));
     assert!(without(said).is_empty());
+}
+
+#[test]
+fn empty_disks_on_the_host_are_read_again() {
+    let shown = |boot_order: Option<u32>| DiskDevice {
+        bus: Some(crate::hardware::DiskBus::Scsi),
+        boot_order,
+        ..DiskDevice::default()
+    };
+    let ephemeral = |format: Option<FileSystem>| Wanted::Ephemeral {
+        size_gb: Some(2),
+        format,
+    };
+    let swap = Wanted::Swap { size_mb: Some(64) };
+    let said = properties(
+        &[],
+        &[
+            (ephemeral(Some(FileSystem::Ext4)), shown(Some(1))),
+            (ephemeral(None), DiskDevice::default()),
+            (swap, shown(None)),
+        ],
+        "/dev/vda",
+    );
+    let disks = of(&said).expect("it is our own");
+    let told: Vec<_> = disks
+        .iter()
+        .map(|disk| {
+            assert!(disk.local && disk.source == DiskSource::Blank, "{disk:?}");
+            let (format, bus) = (disk.guest_format.as_deref(), disk.bus.as_deref());
+            (disk.boot_index, disk.size, format, bus)
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Some(1), Some(2), Some("ext4"), Some("scsi")),
+            (Some(-1), Some(2), None, None),
+            (Some(-1), Some(64), Some("swap"), Some("scsi")),
+        ]
+    );
 }
 
 /// The form in which Nova 2025 writes it, with every field.

@@ -12,7 +12,6 @@ use clients::{ClientError, Service};
 use compute_model::TaskState;
 use compute_model::fault::Kind;
 use compute_model::image_disks::{self, SnapshotDisk};
-use compute_model::volume::AttachedVolume;
 use compute_rpc::workflows::{
     SNAPSHOT_VOLUMES, SNAPSHOT_VOLUMES_VERSION, SnapshotVolumes as State,
 };
@@ -152,11 +151,9 @@ fn kept(image: &str, error: ClientError) -> Result<(), StepError> {
 }
 
 /// An order without the gaps that volumes left which went: who boots from the image numbers without gaps.
-fn order_among(all: &[AttachedVolume], order: Option<u32>) -> Option<u32> {
+fn order_among(all: &[Option<u32>], order: Option<u32>) -> Option<u32> {
     let order = order?;
-    let before = all
-        .iter()
-        .filter(|one| one.boot_order.is_some_and(|other| other < order));
+    let before = all.iter().flatten().filter(|other| **other < order);
     u32::try_from(before.count() + 1).ok()
 }
 
@@ -164,6 +161,13 @@ async fn describe(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next
     claimed(cx, env, &state.image, TaskState::ImageUploading).await?;
     let (service, token) = volumes::in_name(env, &state.image.token).await?;
     let made = found(&service, &token, &state.image.image_id).await?;
+    let mut local = state.local_disks.named();
+    let orders = state.volumes.iter().map(|volume| volume.boot_order);
+    let orders = orders.chain(local.iter().map(|(_, shown)| shown.boot_order));
+    let orders: Vec<Option<u32>> = orders.collect();
+    for (_, shown) in &mut local {
+        shown.boot_order = order_among(&orders, shown.boot_order);
+    }
     let mut disks = Vec::new();
     for volume in &state.volumes {
         let snapshot = made.iter().find(|one| one.volume_id == volume.volume_id);
@@ -173,7 +177,7 @@ async fn describe(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next
             snapshot_id: snapshot.id.clone(),
             size: snapshot.size,
             boot: volume.boot,
-            boot_order: order_among(&state.volumes, volume.boot_order),
+            boot_order: order_among(&orders, volume.boot_order),
             bus: match volume.bus {
                 Some(bus) => bus.as_str().to_owned(),
                 None => state.bus.clone(),
@@ -183,7 +187,7 @@ async fn describe(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next
             delete_on_termination: volume.delete_on_termination,
         });
     }
-    let properties = image_disks::properties(&disks, &state.root_device);
+    let properties = image_disks::properties(&disks, &local, &state.root_device);
     let (service, token) = images::in_name(env, &state.image.token).await?;
     let described = glance::describe(&service, &token, &state.image.image_id, &properties).await;
     described.map_err(refusal)?;
