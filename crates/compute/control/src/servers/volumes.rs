@@ -11,7 +11,7 @@ use compute_model::lifecycle::{self, DeviceChange};
 use compute_model::volume::AttachedVolume;
 use compute_rpc::workflows::{
     ATTACH_VOLUME, ATTACH_VOLUME_VERSION, AttachVolume, DETACH_VOLUME, DETACH_VOLUME_VERSION,
-    DetachVolume, EXTEND_VOLUME, EXTEND_VOLUME_VERSION, ExtendVolume, SWAP_VOLUME,
+    DetachVolume, EXTEND_VOLUME, EXTEND_VOLUME_VERSION, ExtendVolume,
 };
 use serde_json::Value;
 use workflow::{Direction, Record, Status, WorkflowId};
@@ -244,8 +244,8 @@ fn failure((verb, server_id): (&str, &str), error: Value) -> ControlError {
     }
 }
 
-/// Takes a volume from a server. It is shown as `detaching`, then it is accepted, then done. (Where no conductor begins it
-/// within a minute, it is accepted, and done later.) `shelved`: as in [`NewVolume`].
+/// Takes a volume from a server. It is shown as `detaching`, then it is accepted, then done. (Where that does not begin within
+/// a minute, it is accepted, and done later.) `shelved`: as in [`NewVolume`].
 ///
 /// # Errors
 /// 404 for the server or a volume that it does not have; 403 by policy; 400 for the volume that it boots from, and when the
@@ -303,15 +303,11 @@ pub async fn detach(
     detaches(control, begun, id).await
 }
 
-/// Whether an operation takes this volume from its server, or puts another one in its place. One that is being undone gives
-/// it back.
+/// Whether an operation takes this volume from its server. One that is being undone gives it back.
 fn takes(record: &Record, volume_id: &str) -> bool {
-    let volume = match record.kind.as_str() {
-        DETACH_VOLUME if record.direction == Direction::Forward => &record.state["volume"],
-        SWAP_VOLUME => &record.state["old"],
-        _ => return false,
-    };
-    volume["volume_id"] == volume_id
+    record.kind == DETACH_VOLUME
+        && record.direction == Direction::Forward
+        && record.state["volume"]["volume_id"] == volume_id
 }
 
 /// Waits until the volume is shown as `detaching`, or until it is known why not.

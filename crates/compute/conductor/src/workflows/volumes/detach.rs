@@ -1,15 +1,17 @@
-//! A server loses a volume: **begin** (users see it, and the request waits for that), **turn**, **record** (the guest does not get it back when it
-//! starts), **quiet** (nothing starts it), **unplug** (the guest let go of it), **release** (others may have it), **settle**
-//! (the server has it no more).
+//! A server loses a volume: **alone** (nothing puts another one in its place), **begin** (users see it, and the request waits
+//! for that), **turn**, **record** (the guest does not get it back when it starts), **quiet** (nothing starts it),
+//! **unplug** (the guest let go of it), **release** (others may have it), **settle** (the server has it no more).
 //!
 //! A shelved server may be on no host: the volume is reserved for it, or shown in use, and nobody has to let go of it.
 
 use std::time::Duration;
 
 use compute_model::Server;
-use compute_rpc::workflows::{DETACH_VOLUME, DETACH_VOLUME_VERSION, DetachVolume as State};
+use compute_rpc::workflows::{
+    DETACH_VOLUME, DETACH_VOLUME_VERSION, DetachVolume as State, SWAP_VOLUME,
+};
 use serde_json::Value;
-use workflow::{Next, Step, StepContext, StepError, Workflow};
+use workflow::{Next, Record, Status, Step, StepContext, StepError, Workflow};
 
 use super::{no_start_under_way, quiet, tell};
 use crate::env::Env;
@@ -20,6 +22,9 @@ use crate::{records, volumes};
 
 /// How often a guest is asked that does not let go of its volume, as one that is still booting.
 const ASKED: u32 = 3;
+
+/// How often it is looked whether another volume has taken the place of this one.
+const LOOK: Duration = Duration::from_millis(100);
 
 const CHANGE: Change = Change {
     verb: "detach volume",
@@ -41,6 +46,7 @@ impl Workflow for DetachVolume {
 
     fn steps() -> Vec<Step<Env, State>> {
         vec![
+            Step::new("alone", MINUTE, alone).attempts(u32::MAX),
             Step::new("begin", MINUTE, begin).undo(roll),
             Step::new("turn", MINUTE, my_turn).attempts(u32::MAX),
             Step::new("record", MINUTE, note).undo(take_back),
@@ -71,6 +77,23 @@ async fn my_turn(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next
 
 async fn no_start(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     quiet(env, &state.server_id).await
+}
+
+/// Waits for what was accepted before and puts another volume in the place of this one: the volume service ends that for a
+/// volume in use.
+async fn alone(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
+    let running = workflow::find(env.db.read(), &state.server_id).await;
+    let running = running.map_err(|error| StepError::retry(Duration::from_secs(1), error))?;
+    let replaces = |record: &Record| {
+        record.kind == SWAP_VOLUME
+            && record.status == Status::Running
+            && record.state["old"]["volume_id"] == state.volume.volume_id
+            && state.before.contains(&record.id.to_string())
+    };
+    match running.iter().any(replaces) {
+        true => Err(StepError::retry(LOOK, "another volume takes its place")),
+        false => Ok(Next::Go),
+    }
 }
 
 /// The server, if it has the attachment still: a change before this one may have ended it, and the volume then shows what
