@@ -242,7 +242,8 @@ async fn volumes(cloud: &Auditor, live: &BTreeSet<String>) -> Result<Vec<String>
     Ok(findings)
 }
 
-/// Copies of disks for images that an agent left when its process ended. While it runs, it makes them and takes them away.
+/// Copies of disks for images that an agent left when its process ended. While it runs, it makes them and takes them
+/// away.
 fn copies(cloud: &Auditor) -> Result<Vec<String>> {
     let mut findings = Vec::new();
     if !cloud.at_rest {

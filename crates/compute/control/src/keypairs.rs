@@ -182,8 +182,8 @@ fn missing(error: DbError, user_id: &str, name: &str) -> ControlError {
     }
 }
 
-/// What `os-server-password` tells once a guest has this new password: that, for whoever has the server's private key, as with
-/// Nova. None leaves it as it is: only an SSH key of RSA can encrypt.
+/// What `os-server-password` tells once a guest has this new password: that, for whoever has the server's private key,
+/// as with Nova. None leaves it as it is: only an SSH key of RSA can encrypt.
 pub(crate) fn for_owner(server: &Server, password: &str) -> Option<String> {
     let key = server.key.as_ref();
     let key = key.filter(|key| key.kind == KeyType::Ssh.as_str())?;

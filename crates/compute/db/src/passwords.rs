@@ -1,5 +1,5 @@
-//! Passwords of guests for their owners, encrypted with the owner's public key: by the guest that posted it, or by compute
-//! when it gave the guest another one.
+//! Passwords of guests for their owners, encrypted with the owner's public key: by the guest that posted it, or by
+//! compute when it gave the guest another one.
 
 use chrono::{DateTime, Utc};
 use sql::sea_orm::ActiveValue::Set;

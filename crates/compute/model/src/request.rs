@@ -38,8 +38,8 @@ pub struct PlacementRequest {
     /// Local disk is not needed for the root: the server boots from a volume.
     #[serde(default)]
     pub volume_backed: bool,
-    /// The server stays on the host that is named and gets another image: the filters that look at images are asked, and
-    /// no others. Nova's `_nova_check_type: rebuild`.
+    /// The server stays on the host that is named and gets another image: the filters that look at images are asked,
+    /// and no others. Nova's `_nova_check_type: rebuild`.
     #[serde(default)]
     pub image_alone: bool,
 }

@@ -60,8 +60,8 @@ pub struct Server {
     /// no `image`.
     #[serde(default)]
     pub volume_image: Option<ServerImage>,
-    /// The image that the request for such a server named all the same: one that stands for volumes, or that says what the
-    /// hardware beside a volume is. It is shown as the server's, also after a rebuild. Nova's `image_ref`.
+    /// The image that the request for such a server named all the same: one that stands for volumes, or that says what
+    /// the hardware beside a volume is. It is shown as the server's, also after a rebuild. Nova's `image_ref`.
     #[serde(default)]
     pub image_ref: Option<String>,
     /// In the order in which the guest got them. What messages of older releases say nothing of is none.

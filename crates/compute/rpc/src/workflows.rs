@@ -206,7 +206,8 @@ pub struct Act {
     /// For the guest alone: forgotten once its host has it.
     #[serde(default)]
     pub given: Given,
-    /// What `os-server-password` tells when it succeeded, encrypted for the server's owner; empty: nothing. None leaves it.
+    /// What `os-server-password` tells when it succeeded, encrypted for the server's owner; empty: nothing. None leaves
+    /// it.
     #[serde(default)]
     pub server_password: Option<String>,
     #[serde(default)]

@@ -136,8 +136,8 @@ pub(super) async fn settle(
     Ok(Next::Go)
 }
 
-/// Keeps the password that a guest has by now, encrypted for its owner, in the place of an earlier one; an empty one only
-/// removes that. The server is locked, so that nothing is kept for one that is deleted meanwhile.
+/// Keeps the password that a guest has by now, encrypted for its owner, in the place of an earlier one; an empty one
+/// only removes that. The server is locked, so that nothing is kept for one that is deleted meanwhile.
 async fn keep_password(cx: &StepContext, server_id: &str, password: &str) -> Result<(), StepError> {
     sql::retry(|| async {
         let tx = cx.begin().await?;

@@ -1,9 +1,9 @@
 //! Another size for a server, on its host.
 //!
-//! **begin**: *claim* (if the scheduler finds that the host suits; beside what the server holds, which its migration keeps),
-//! *change* (its host stops it, keeps its disks as they are, and starts it with the new size), *settle*: it waits for its
-//! owner's word. Undone, its host takes the change back. **confirm**: *confirm* (its host forgets what it kept), *settle*.
-//! **revert**: *revert* (its host takes the disks back), *settle*.
+//! **begin**: *claim* (if the scheduler finds that the host suits; beside what the server holds, which its migration
+//! keeps), *change* (its host stops it, keeps its disks as they are, and starts it with the new size), *settle*: it
+//! waits for its owner's word. Undone, its host takes the change back. **confirm**: *confirm* (its host forgets what it
+//! kept), *settle*. **revert**: *revert* (its host takes the disks back), *settle*.
 
 pub mod begin;
 pub mod confirm;

@@ -87,9 +87,9 @@ pub(super) fn fingerprint(kind: KeyType, public_key: &str) -> Result<String> {
     Ok(pairs.join(":"))
 }
 
-/// A short text that the owner of an SSH key can read, in base64: encrypted with an RSA key as PKCS #1 has it, version 1.5,
-/// which is what Nova's clients decrypt. Empty where the key is too large, or too small for the text; none for a key of
-/// another kind.
+/// A short text that the owner of an SSH key can read, in base64: encrypted with an RSA key as PKCS #1 has it, version
+/// 1.5, which is what Nova's clients decrypt. Empty where the key is too large, or too small for the text; none for a
+/// key of another kind.
 pub(super) fn encrypted(line: &str, text: &str) -> Option<String> {
     let key = PublicKey::from_openssh(line.trim()).ok()?;
     let own = RsaPublicKey::try_from(key.key_data().rsa()?).ok();

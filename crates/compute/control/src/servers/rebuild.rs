@@ -51,9 +51,9 @@ pub struct RebuildWanted {
 /// Begins to rebuild a server; gives it as it is from now on, with its password unless this cloud does not tell passwords.
 ///
 /// # Errors
-/// 404 for the server; 403 by policy and quota; 409 when its state or lock forbids it; 400 for an image or key that is not
-/// there or does not fit, for an image that the server's host does not suit, and for another image in a root volume where
-/// that is not to get it; 503 when no scheduler answers.
+/// 404 for the server; 403 by policy and quota; 409 when its state or lock forbids it; 400 for an image or key that is
+/// not there or does not fit, for an image that the server's host does not suit, and for another image in a root volume
+/// where that is not to get it; 503 when no scheduler answers.
 pub async fn rebuild(
     control: &Control,
     cx: &Context,

@@ -244,8 +244,8 @@ fn failure((verb, server_id): (&str, &str), error: Value) -> ControlError {
     }
 }
 
-/// Takes a volume from a server. It is shown as `detaching`, then it is accepted, then done. (Where that does not begin within
-/// a minute, it is accepted, and done later.) `shelved`: as in [`NewVolume`].
+/// Takes a volume from a server. It is shown as `detaching`, then it is accepted, then done. (Where that does not begin
+/// within a minute, it is accepted, and done later.) `shelved`: as in [`NewVolume`].
 ///
 /// # Errors
 /// 404 for the server or a volume that it does not have; 403 by policy; 400 for the volume that it boots from, and when the

@@ -97,8 +97,8 @@ impl Snapshot for QemuDriver {
     }
 }
 
-/// Bytes that a copy takes at most: what the disk holds itself and what its image may add, but no more than the guest sees.
-/// The tables of a qcow2 are below a thousandth of its data, or a MiB.
+/// Bytes that a copy takes at most: what the disk holds itself and what its image may add, but no more than the guest
+/// sees. The tables of a qcow2 are below a thousandth of its data, or a MiB.
 fn at_most(layout: &Layout, root: &RootDisk) -> Result<u64> {
     let fail = || DriverError::io("read the root disk");
     let disk = layout.root_disk();

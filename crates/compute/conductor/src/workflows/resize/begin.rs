@@ -115,8 +115,8 @@ async fn claim(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, S
     }
 }
 
-/// Asks the scheduler whether the server's host suits the new size: other hosts cannot take its disks yet. Its claim of the
-/// old size counts beside that of the new one, as with Nova.
+/// Asks the scheduler whether the server's host suits the new size: other hosts cannot take its disks yet. Its claim of
+/// the old size counts beside that of the new one, as with Nova.
 async fn suits(env: &Env, state: &mut State) -> Result<(), StepError> {
     let (mut server, sizes) = held(env, state).await?;
     server.flavor = sizes.new;

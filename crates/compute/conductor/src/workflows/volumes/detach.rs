@@ -1,6 +1,6 @@
-//! A server loses a volume: **alone** (nothing puts another one in its place), **begin** (users see it, and the request waits
-//! for that), **turn**, **record** (the guest does not get it back when it starts), **quiet** (nothing starts it),
-//! **unplug** (the guest let go of it), **release** (others may have it), **settle** (the server has it no more).
+//! A server loses a volume: **alone** (nothing puts another one in its place), **begin** (users see it, and the request
+//! waits for that), **turn**, **record** (the guest does not get it back when it starts), **quiet** (nothing starts
+//! it), **unplug** (the guest let go of it), **release** (others may have it), **settle** (the server has it no more).
 //!
 //! A shelved server may be on no host: the volume is reserved for it, or shown in use, and nobody has to let go of it.
 
@@ -79,8 +79,8 @@ async fn no_start(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Nex
     quiet(env, &state.server_id).await
 }
 
-/// Waits for what was accepted before and puts another volume in the place of this one: the volume service ends that for a
-/// volume in use.
+/// Waits for what was accepted before and puts another volume in the place of this one: the volume service ends that
+/// for a volume in use.
 async fn alone(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let running = workflow::find(env.db.read(), &state.server_id).await;
     let running = running.map_err(|error| StepError::retry(Duration::from_secs(1), error))?;
