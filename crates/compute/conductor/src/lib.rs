@@ -6,6 +6,7 @@
 mod after_a_while;
 mod disk_places;
 mod env;
+mod events;
 mod hearing;
 mod host;
 mod images;
@@ -39,7 +40,7 @@ const CONCURRENCY: usize = 64;
 pub struct Conductor {
     runner: Runner,
     serving: Serving,
-    /// Ends what this conductor does by itself: listening to agents, forgetting old rows.
+    /// Ends what this conductor does by itself: listening to agents, numbering events, forgetting old rows.
     stop: CancellationToken,
 }
 
@@ -119,6 +120,8 @@ impl Conductor {
         };
         let (looks, until) = (db.clone(), stop.clone());
         tokio::spawn(async move { after_a_while::run(&looks, limits, until).await });
+        let (outbox, until) = (db.clone(), stop.clone());
+        tokio::spawn(async move { events::run(&outbox, until).await });
         tokio::spawn(async move { purge::run(&db, &env.settings.keep, ended).await });
         Ok(Conductor {
             runner,

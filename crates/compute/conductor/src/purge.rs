@@ -1,7 +1,7 @@
 //! A reconciler: what is older than the operator keeps it is forgotten, by one conductor at a time.
 //!
-//! It looks for deleted servers (with their actions, events and tokens), for actions of living
-//! servers, and for tokens of consoles that expired. The runner forgets ended workflows itself.
+//! It looks for deleted servers (with their actions and tokens), for actions of living servers, for the sequence of
+//! events, and for tokens of consoles that expired. The runner forgets ended workflows itself.
 
 use std::time::Duration;
 
@@ -43,20 +43,16 @@ pub async fn once(
     }
     let now = sql::now(db.read()).await?;
     let mut all = purge::console_tokens(db).await?;
-    if let Some(before) = before(now, keep.deleted_servers) {
+    for (what, keep) in [
+        (Old::DeletedServers, keep.deleted_servers),
+        (Old::Actions, keep.actions),
+        (Old::Events, keep.events),
+    ] {
+        let Some(before) = before(now, keep) else {
+            continue;
+        };
         loop {
-            match purge::deleted_servers(db, before).await? {
-                0 => break,
-                count => all += count,
-            }
-            if stop.is_cancelled() {
-                return Ok(all);
-            }
-        }
-    }
-    if let Some(before) = before(now, keep.actions) {
-        loop {
-            match purge::actions(db, before).await? {
+            match what.forget(db, before).await? {
                 0 => break,
                 count => all += count,
             }
@@ -66,6 +62,25 @@ pub async fn once(
         }
     }
     Ok(all)
+}
+
+/// What grows old.
+#[derive(Clone, Copy)]
+enum Old {
+    DeletedServers,
+    Actions,
+    Events,
+}
+
+impl Old {
+    /// Forgets a slice of what is older than `before`; gives how many rows.
+    async fn forget(self, db: &Database, before: DateTime<Utc>) -> Result<u64, DbError> {
+        match self {
+            Old::DeletedServers => purge::deleted_servers(db, before).await,
+            Old::Actions => purge::actions(db, before).await,
+            Old::Events => purge::events(db, before).await,
+        }
+    }
 }
 
 /// The moment before which things are too old; none when they are kept for ever.

@@ -45,6 +45,8 @@ pub struct Keep {
     pub deleted_servers: Option<Duration>,
     /// Actions of servers that live (`[database] purge_actions_after`).
     pub actions: Option<Duration>,
+    /// The sequence of events (`[database] purge_events_after`).
+    pub events: Option<Duration>,
     /// Workflows that ended (`[database] purge_workflows_after`).
     pub workflows: Option<Duration>,
 }
@@ -56,6 +58,7 @@ impl Default for Keep {
         Keep {
             deleted_servers: Some(30 * DAY),
             actions: Some(365 * DAY),
+            events: Some(7 * DAY),
             workflows: Some(7 * DAY),
         }
     }

@@ -10,6 +10,7 @@ pub mod claims;
 pub mod cloud;
 pub mod consoles;
 mod error;
+pub mod events;
 pub mod flavors;
 pub mod hosts;
 pub mod keypairs;

@@ -10,6 +10,7 @@ mod m0007_console_owner;
 mod m0008_server_migrations;
 mod m0009_soft_delete;
 mod m0010_lists;
+mod m0011_events;
 
 use sql::schema::{History, Kind};
 
@@ -29,6 +30,7 @@ pub const HISTORY: History = History {
         m0008_server_migrations::MIGRATION,
         m0009_soft_delete::MIGRATION,
         m0010_lists::MIGRATION,
+        m0011_events::MIGRATION,
     ],
 };
 

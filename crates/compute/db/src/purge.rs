@@ -1,5 +1,5 @@
 //! Forgetting what is old enough: deleted servers with all that was kept of them, actions of servers
-//! that live, tokens for consoles that expired.
+//! that live, events, tokens for consoles that expired.
 //!
 //! Everything goes in slices, each a short transaction, by ways that have an index. A deleted server's
 //! row is the proof that a host may remove its guest, so it stays while a guest may be left: until the
@@ -13,7 +13,7 @@ use sql::sea_orm::{ActiveValue::Set, Condition, QueryOrder, QuerySelect};
 
 use crate::hosts::COMPUTE;
 use crate::tables::{
-    action, action_event, claim, console_token, letting_go, quarantine, server,
+    action, action_event, claim, console_token, letting_go, quarantine, server, server_event,
     server_group_member, server_migration, server_password, service, turn,
 };
 use crate::{DbError, Result};
@@ -183,6 +183,28 @@ pub async fn actions(db: &Database, before: DateTime<Utc>) -> Result<u64> {
         Ok::<u64, DbError>(gone.rows_affected)
     })
     .await
+}
+
+/// Forgets a slice of the events that are older than `before`, from the beginning of the sequence: what is left is
+/// without gaps. Gives how many.
+pub async fn events(db: &Database, before: DateTime<Utc>) -> Result<u64> {
+    let first: Vec<(i64, DateTime<Utc>)> = server_event::Entity::find()
+        .select_only()
+        .columns([server_event::Column::Number, server_event::Column::At])
+        .order_by_asc(server_event::Column::Number)
+        .limit(SLICE)
+        .into_tuple()
+        .all(db.read())
+        .await?;
+    let old = first.iter().take_while(|(_, at)| *at < before);
+    let Some((number, _)) = old.last() else {
+        return Ok(0);
+    };
+    let gone = server_event::Entity::delete_many()
+        .filter(server_event::Column::Number.lte(*number))
+        .exec(db.write())
+        .await?;
+    Ok(gone.rows_affected)
 }
 
 /// Forgets tokens for consoles that expired; gives how many.

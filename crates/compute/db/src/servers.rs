@@ -19,20 +19,22 @@ use sql::sea_orm::{
 };
 
 use crate::tables::server::{self, Column, Entity};
-use crate::{DbError, Result};
+use crate::{DbError, Result, events};
 
-/// Adds a server; its `seq` comes from the database.
+/// Adds a server, with its event; its `seq` comes from the database.
 ///
 /// # Errors
 /// [`DbError::Duplicate`] when the id is taken.
 pub async fn insert(tx: &DatabaseTransaction, server: &Server) -> Result<Server> {
     let mut model = row::active(server)?;
     model.seq = ActiveValue::NotSet;
-    model
+    let added = model
         .insert(tx)
         .await
         .map_err(|error| crate::error::duplicate(error, &server.id))
-        .and_then(row::server)
+        .and_then(row::server)?;
+    events::created(tx, &added).await?;
+    Ok(added)
 }
 
 /// The server, deleted or not.
@@ -75,9 +77,10 @@ pub async fn lock(tx: &DatabaseTransaction, id: &str) -> Result<Server> {
         .and_then(row::server)
 }
 
-/// Writes a server that was [`lock`]ed in this transaction and stamps its `updated_at`.
+/// Writes a server that was [`lock`]ed in this transaction, with its event, and stamps its `updated_at`.
 pub async fn save(tx: &DatabaseTransaction, server: &mut Server) -> Result<()> {
     server.updated_at = sql::micros(chrono::Utc::now());
+    events::changed(tx, server).await?;
     Entity::update_many()
         .set(row::changes(server)?)
         .filter(Column::Id.eq(&server.id))

@@ -8,6 +8,7 @@ pub mod aggregate;
 pub mod create_fields;
 pub mod diagnostics;
 pub mod disk_device;
+pub mod event;
 pub mod extra_specs;
 pub mod fault;
 pub mod flavor;

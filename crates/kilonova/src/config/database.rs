@@ -66,6 +66,11 @@ impl Section for DatabaseSection {
                 "Actions of servers that live are forgotten after so long; 0 keeps them for ever.",
             ),
             Opt::seconds(
+                "purge_events_after",
+                "604800",
+                "Events of the sequence (`GET /servers/events`) are forgotten after so long; 0 keeps them for ever.",
+            ),
+            Opt::seconds(
                 "purge_workflows_after",
                 "604800",
                 "Operations that ended are forgotten after so long; 0 keeps them for ever.",
@@ -106,6 +111,7 @@ impl Section for DatabaseSection {
         let keep = compute_conductor::Keep {
             deleted_servers: kept("purge_deleted_after"),
             actions: kept("purge_actions_after"),
+            events: kept("purge_events_after"),
             workflows: kept("purge_workflows_after"),
         };
         DatabaseSection {

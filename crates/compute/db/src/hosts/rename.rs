@@ -5,7 +5,7 @@ use sql::sea_orm::sea_query::ExprTrait;
 use sql::sea_orm::{DatabaseTransaction, Set};
 
 use crate::tables::{aggregate_host, letting_go, node, quarantine, server, service};
-use crate::{DbError, Result};
+use crate::{DbError, Result, events};
 
 /// Gives a node another name, with everything that names its host: services, servers, aggregates,
 /// words, quarantined guests. The name before; none when the node is unknown.
@@ -33,6 +33,7 @@ pub async fn rename(tx: &DatabaseTransaction, node_id: &str, name: &str) -> Resu
         .filter(node::Column::Seq.eq(known.seq))
         .exec(tx)
         .await?;
+    events::renamed(tx, node_id, name).await?;
     server::Entity::update_many()
         .set(server::ActiveModel {
             host: Set(Some(name.to_owned())),

@@ -1,6 +1,7 @@
 //! The queries on real databases: SQLite always, the others where the environment offers them.
 
 mod claims;
+mod events;
 mod guests;
 mod hosts;
 mod passwords;
