@@ -9,17 +9,11 @@ use compute_rpc::conductor::{self, CheckConsole, ConsoleTarget};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time;
 use web::policy::{IS_ADMIN, Policy, Target};
+use web::rights::{self, ANSWER_WAIT, Ending};
 use web::{AuthError, Authenticator, Caller};
 
 /// The rule by which consoles are asked for (`compute_control::servers::consoles`).
 const RULE: &str = "os_compute_api:os-remote-consoles";
-
-/// How long those who know may take for one answer.
-const ANSWER_WAIT: Duration = Duration::from_secs(10);
-
-/// A console of whose right nothing was heard at so many looks in a row ends. One is not enough: a
-/// conductor or an identity service may restart while consoles are open.
-const SILENT_LOOKS: u32 = 3;
 
 /// Who knows about rights, and how often they are asked.
 #[derive(Clone)]
@@ -49,6 +43,19 @@ pub enum Lost {
     Silence(String),
 }
 
+impl Ending for Lost {
+    fn silence(why: String) -> Self {
+        Lost::Silence(why)
+    }
+
+    fn silent(&self) -> Option<&str> {
+        match self {
+            Lost::Silence(why) => Some(why),
+            Lost::Token | Lost::Policy | Lost::Server | Lost::Limit => None,
+        }
+    }
+}
+
 impl Rights {
     /// Waits until the console must end.
     pub async fn lost(&self, bus: &Bus, target: &ConsoleTarget, token: &SecretString) -> Lost {
@@ -58,22 +65,7 @@ impl Rights {
     }
 
     async fn watch(&self, bus: &Bus, target: &ConsoleTarget, token: &SecretString) -> Lost {
-        let mut silent = 0;
-        loop {
-            time::sleep(self.interval).await;
-            match self.check(bus, target, token).await {
-                Ok(()) => silent = 0,
-                Err(Lost::Silence(why)) => {
-                    silent += 1;
-                    let server = &target.server_id;
-                    tracing::warn!(server, why, silent, "nobody knows about an open console");
-                    if silent == SILENT_LOOKS {
-                        return Lost::Silence(why);
-                    }
-                }
-                Err(lost) => return lost,
-            }
-        }
+        rights::lost(self.interval, move || self.check(bus, target, token)).await
     }
 
     /// Whether the user may have the console now.
@@ -86,9 +78,7 @@ impl Rights {
         target: &ConsoleTarget,
         token: &SecretString,
     ) -> Result<(), Lost> {
-        time::timeout(ANSWER_WAIT, self.ask(bus, target, token))
-            .await
-            .unwrap_or_else(|_| Err(Lost::Silence("no answer in time".to_owned())))
+        rights::look(self.ask(bus, target, token)).await
     }
 
     async fn ask(

@@ -12,6 +12,7 @@ pub mod durable;
 pub mod policy;
 pub mod query;
 pub mod request_id;
+pub mod rights;
 pub mod serve;
 #[cfg(feature = "testing")]
 pub mod testing;
