@@ -72,6 +72,8 @@ pub struct Cloud {
     pub bus: Bus,
     /// Who may do what with compute.
     policy: Arc<Policy>,
+    /// Those who watch the sequence of events.
+    events: compute_control::events::Hub,
     shown: Option<Shown>,
     conductor: Conductor,
     agents: Vec<Agent>,
@@ -258,6 +260,7 @@ impl Cloud {
             auditor,
             bus,
             policy: control.policy.clone(),
+            events: control.events.clone(),
             shown,
             conductor,
             agents,
@@ -290,6 +293,7 @@ impl Cloud {
 
     async fn end(mut self) {
         self.stop.cancel();
+        self.events.close();
         for agent in &self.agents {
             agent.stop().await;
         }
@@ -355,6 +359,7 @@ fn control(
         shelved_offload_time: config.compute.shelved_offload(),
         keeps_deleted: !config.compute.reclaim_instance_interval.is_zero(),
         console_token_ttl: config.consoleauth.token_ttl,
+        event_check_interval: config.events.check_interval,
         novnc_base_url: config
             .vnc
             .novncproxy_base_url
@@ -368,8 +373,13 @@ fn control(
     };
     let policy = compute_control::policy::load(config.policy.policy_file.as_deref())
         .context("the policy file of compute ([oslo_policy] policy_file)")?;
+    let watches = compute_control::events::Limits {
+        in_all: config.events.max_watches,
+        per_user: config.events.max_watches_per_user,
+    };
     Ok(Arc::new(Control {
         db: db.clone(),
+        events: compute_control::events::Hub::new(db.clone(), watches),
         bus: bus.clone(),
         identity: asked.identity.clone(),
         image: asked.image.clone(),

@@ -6,6 +6,7 @@ mod console;
 mod contradictions;
 mod database;
 pub mod demo;
+mod events;
 mod place;
 mod policy;
 mod qemu;
@@ -43,6 +44,7 @@ pub struct Config {
     pub vnc: console::VncSection,
     pub serial: console::SerialSection,
     pub consoleauth: console::ConsoleAuthSection,
+    pub events: events::EventsSection,
     pub policy: policy::PolicySection,
     pub qemu: QemuSection,
     pub fake: FakeSection,
@@ -72,6 +74,7 @@ pub fn sections() -> Vec<SectionInfo> {
         section::<console::VncSection>(),
         section::<console::SerialSection>(),
         section::<console::ConsoleAuthSection>(),
+        section::<events::EventsSection>(),
         section::<policy::PolicySection>(),
         section::<QemuSection>(),
         section::<FakeSection>(),
@@ -140,7 +143,7 @@ impl Config {
             ssl,
             (take!(), take!(), take!(), take!(), take!(), take!()),
             (take!(), take!(), take!(), take!(), take!(), take!()),
-            (take!(), take!(), take!(), take!(), take!()),
+            (take!(), take!(), take!(), take!(), take!(), take!()),
         );
         let mut companions = Vec::new();
         for row in companions::ROWS {
@@ -160,6 +163,7 @@ impl Config {
                 Some(database),
                 Some(demo),
                 Some(image_cache),
+                Some(events),
             ),
         ) = sections
         else {
@@ -179,6 +183,7 @@ impl Config {
             vnc,
             serial,
             consoleauth,
+            events,
             policy,
             qemu,
             fake,

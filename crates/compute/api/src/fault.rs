@@ -137,6 +137,7 @@ impl From<ControlError> for Fault {
             | ControlError::Quota(_) => StatusCode::FORBIDDEN,
             ControlError::Invalid { .. } => StatusCode::BAD_REQUEST,
             ControlError::Refused(_) | ControlError::Conflict { .. } => StatusCode::CONFLICT,
+            ControlError::Gone { .. } => StatusCode::GONE,
             ControlError::Unsupported { .. } => StatusCode::NOT_IMPLEMENTED,
             ControlError::Failed { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             ControlError::Unavailable { .. } | ControlError::NoRoom => {

@@ -25,6 +25,9 @@ pub enum ControlError {
     /// The server's state forbids it: 409.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// It was there once: 410.
+    #[error("{why}")]
+    Gone { why: String },
     /// Something else is in the way: 409.
     #[error("{why}")]
     Conflict { why: String },

@@ -8,6 +8,7 @@ pub mod aggregates;
 pub mod availability_zones;
 mod context;
 mod error;
+pub mod events;
 pub mod flavors;
 pub mod guests;
 pub mod hosts;
@@ -58,6 +59,8 @@ pub struct Control {
     pub policy: Arc<web::policy::Policy>,
     /// Where key pairs are generated.
     pub generators: keypairs::Generators,
+    /// Those who watch the sequence of events.
+    pub events: events::Hub,
     pub settings: Settings,
 }
 

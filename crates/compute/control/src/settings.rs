@@ -37,6 +37,8 @@ pub struct Settings {
     pub keeps_deleted: bool,
     /// How long a console token may be used (`[consoleauth] token_ttl`).
     pub console_token_ttl: Duration,
+    /// Pause between two looks whether who watches events still may (`[events] check_interval`).
+    pub event_check_interval: Duration,
     /// Where browsers reach the noVNC page (`[vnc] novncproxy_base_url`).
     pub novnc_base_url: String,
     /// Where browsers reach serial consoles (`[serial_console] base_url`).
@@ -60,6 +62,7 @@ impl Default for Settings {
             shelved_offload_time: Some(Duration::ZERO),
             keeps_deleted: false,
             console_token_ttl: Duration::from_secs(600),
+            event_check_interval: Duration::from_secs(15),
             novnc_base_url: "http://127.0.0.1:6080/vnc_auto.html".to_owned(),
             serial_base_url: "ws://127.0.0.1:6083/".to_owned(),
         }

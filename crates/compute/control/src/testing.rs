@@ -34,8 +34,10 @@ pub async fn control_on(
         project: "service".into(),
         domain: "Default".into(),
     };
+    let events = crate::events::Hub::new(db.clone(), crate::events::Limits::default());
     Control {
         db,
+        events,
         bus: Bus::memory(),
         session: Session::new(identity.clone(), login),
         identity,

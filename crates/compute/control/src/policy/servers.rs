@@ -30,6 +30,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("os_compute_api:os-instance-actions:events:details", ADMIN, "see the fault messages of events"),
     rule("os_compute_api:os-instance-actions:list", READER, "list actions"),
     rule("os_compute_api:os-instance-actions:show", READER, "show action by request id, with events"),
+    rule("os_compute_api:os-kilonova-events:index", READER, "watch the sequence of events of servers"),
     rule("os_compute_api:os-lock-server:lock", MEMBER, "lock"),
     rule("os_compute_api:os-lock-server:unlock", MEMBER, "unlock"),
     rule("os_compute_api:os-lock-server:unlock:unlock_override", ADMIN, "lift somebody else's lock"),
