@@ -175,6 +175,10 @@ async fn ask(
             "application/openstack-images-v2.1-json-patch",
         ));
     }
+    // A page of it; a stream has no end.
+    if call.path == "/servers/events" {
+        headers.push(("accept", "application/json"));
+    }
     // Migrations of all projects have a rule of their own; since 2.80 those of one can be asked for.
     if call.path == "/os-migrations" {
         headers.push(("openstack-api-version", "compute 2.80"));

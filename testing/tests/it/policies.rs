@@ -19,6 +19,7 @@ const DEVICES: &str =
     "ports of the service's own devices are made by itself alone, not by owners of networks";
 const DISKS: &str =
     "compute works with the volumes of servers as itself: no token of a user outlives its request";
+const EVENTS: &str = "the sequence of events is not in Nova";
 const FETCHES: &str =
     "compute fetches the images of servers as itself: no token of a user outlives its request";
 const JOURNAL: &str = "the journal of operations is not in Nova";
@@ -72,6 +73,7 @@ const DIFFERENT: &[Note] = &[
 /// Rules that the real service does not have.
 #[rustfmt::skip]
 const OURS_ALONE: &[Note] = &[
+    ("compute", "os_compute_api:os-kilonova-events:index", EVENTS),
     ("compute", "os_compute_api:os-kilonova-operations:abandon", JOURNAL),
     ("compute", "os_compute_api:os-kilonova-operations:list", JOURNAL),
     ("compute", "os_compute_api:os-kilonova-operations:retry", JOURNAL),

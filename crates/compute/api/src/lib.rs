@@ -12,6 +12,7 @@ pub mod availability_zones;
 pub mod call;
 pub mod consoles;
 pub mod diagnostics;
+pub mod events;
 pub mod extensions;
 mod faces;
 pub mod fault;

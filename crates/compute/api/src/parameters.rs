@@ -4,6 +4,7 @@ use microversion::{Field, Range, Shape, Version, Versioned};
 use rest::accepted::Fate;
 use rest::parameters::{Parameter, Parameters, Unknown};
 
+use crate::events::WatchEvents;
 use crate::flavors::ListFlavors;
 use crate::hosts::ListHosts;
 use crate::hypervisors::{ListHypervisors, ShowHypervisor};
@@ -99,6 +100,11 @@ const READINGS: &[Reading] = &[
         ],
         Part::SHAPE,
         &[],
+    ),
+    (
+        &["GET /servers/events"],
+        WatchEvents::SHAPE,
+        &[("limit", Fate::Within("for pages; not of a stream (400)"))],
     ),
     (
         &["GET /servers/{server_id}/os-instance-actions"],

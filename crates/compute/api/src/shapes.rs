@@ -3,10 +3,10 @@
 use microversion::{Shape, Versioned};
 
 use crate::{
-    aggregates, availability_zones, consoles, diagnostics, extensions, flavors, hosts, hypervisors,
-    instance_actions, interfaces, keypairs, limits, metadata, migrations, passwords, proxies,
-    quota_class_sets, quota_sets, server_groups, servers, services, tags, tenant_usages, topology,
-    volumes, words,
+    aggregates, availability_zones, consoles, diagnostics, events, extensions, flavors, hosts,
+    hypervisors, instance_actions, interfaces, keypairs, limits, metadata, migrations, passwords,
+    proxies, quota_class_sets, quota_sets, server_groups, servers, services, tags, tenant_usages,
+    topology, volumes, words,
 };
 
 /// The tables of all views and requests; what is nested in them is reached through them.
@@ -26,6 +26,9 @@ pub const ALL: &[&Shape] = &[
     consoles::GetVncConsole::SHAPE,
     consoles::OldConsoleView::SHAPE,
     diagnostics::DiagnosticsView::SHAPE,
+    events::EventPage::SHAPE,
+    events::ServerEventView::SHAPE,
+    events::WatchEvents::SHAPE,
     extensions::ExtensionView::SHAPE,
     flavors::AccessView::SHAPE,
     flavors::AddTenantAccess::SHAPE,

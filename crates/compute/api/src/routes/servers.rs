@@ -5,8 +5,8 @@ use rest::words::{ACCEPTED, CREATED, DELETE, GET, NO_CONTENT, OK, POST, PUT};
 
 use super::{Route, built, not_built, row};
 use crate::{
-    consoles, diagnostics, instance_actions, interfaces, metadata, migrations, passwords, servers,
-    tags, topology, volumes,
+    consoles, diagnostics, events, instance_actions, interfaces, metadata, migrations, passwords,
+    servers, tags, topology, volumes,
 };
 
 #[rustfmt::skip]
@@ -14,6 +14,8 @@ pub(super) const ROWS: &[Route] = &[
     row(GET, "/servers", Rule("os_compute_api:servers:index"), OK, built!(servers::list::index)),
     row(POST, "/servers", Rule("os_compute_api:servers:create"), ACCEPTED, built!(servers::create::create)),
     row(GET, "/servers/detail", Rule("os_compute_api:servers:detail"), OK, built!(servers::list::detail)),
+    // Ours: Nova has no such call. Its rule says so, as those of `/os-kilonova-operations` do.
+    row(GET, "/servers/events", Rule("os_compute_api:os-kilonova-events:index"), OK, built!(events::index)),
     row(GET, "/servers/{id}", Rule("os_compute_api:servers:show"), OK, built!(servers::show::show)),
     row(PUT, "/servers/{id}", Rule("os_compute_api:servers:update"), OK, built!(servers::update::update)),
     row(DELETE, "/servers/{id}", Rule("os_compute_api:servers:delete"), NO_CONTENT, built!(servers::delete::delete)),

@@ -121,7 +121,7 @@ fn open(version: Version) -> BTreeSet<&'static str> {
 }
 
 /// `all_tenants`, also without a value.
-fn all_projects(word: Option<&str>) -> Result<bool, Fault> {
+pub(crate) fn all_projects(word: Option<&str>) -> Result<bool, Fault> {
     match word {
         None => Ok(false),
         Some("") => Ok(true),
