@@ -155,6 +155,16 @@ pub async fn change(control: &Control, id: &str, change: impl FnOnce(&mut Server
     tx.commit().await.expect("committed");
 }
 
+/// Forgets all events that have a number, as if they were old.
+pub async fn forget_events(control: &Control) {
+    let later = Utc::now() + chrono::TimeDelta::days(1);
+    while compute_db::purge::events(&control.db, later)
+        .await
+        .expect("forgotten")
+        > 0
+    {}
+}
+
 /// Keeps a password as if the guest had posted it.
 pub async fn guest_password(control: &Control, id: &str, password: &str) {
     let now = sql::micros(Utc::now());

@@ -7,6 +7,7 @@ mod aggregates;
 mod answers;
 mod bare;
 mod cloud;
+mod events;
 mod flavors;
 mod history;
 mod keypairs;
