@@ -152,6 +152,18 @@ impl User {
         self.send(Method::GET, path, &[], None).await
     }
 
+    /// `GET` of what has no end: the answer, whose body is read as it comes.
+    ///
+    /// # Panics
+    /// Nobody answers.
+    pub async fn stream(&self, path: &str) -> reqwest::Response {
+        let request = self
+            .http
+            .get(format!("{}{path}", self.url))
+            .header("x-auth-token", &self.token);
+        request.send().await.expect("the cloud answers")
+    }
+
     /// `POST` to any service.
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         self.send(Method::POST, path, &[], Some(body)).await

@@ -12,6 +12,7 @@ mod console_rights;
 mod crowds;
 mod dead_hosts;
 mod engines;
+mod events;
 mod faults;
 mod full_disk;
 mod guest_agents;
