@@ -84,7 +84,7 @@ fn last_seen(headers: &HeaderMap) -> Result<Option<u64>, Fault> {
 fn wants_page(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT);
     let accept = accept.and_then(|accept| accept.to_str().ok());
-    let names = |media| accept.is_some_and(|accept| accept.contains(media));
+    let names = |media: &str| accept.is_some_and(|accept| accept.contains(media));
     names("application/json") && !names(EVENT_STREAM)
 }
 
