@@ -1,7 +1,7 @@
 //! `GET /servers/events`: the sequence of events of servers, as a stream or in pages. Nova has no such call.
 //!
-//! A stream is one of server-sent events: each has its number as `id`, so that a client that lost its connection goes on
-//! behind the last one it saw (`Last-Event-ID`, which browsers send by themselves, or `after`). Whoever asks for JSON
+//! A stream is one of server-sent events: each has its number as `id`, so that a client that lost its connection goes
+//! on behind the last one it saw (`Last-Event-ID`, which browsers send by themselves, or `after`). Whoever asks for JSON
 //! alone is given a page. A stream holds a place in the sequence and what its client is being sent; it ends when its
 //! user loses the right to it.
 

@@ -1,7 +1,7 @@
 //! A reconciler: events that were committed get their numbers, also while nobody watches.
 //!
-//! Every conductor does so, and every API process that has watchers does it more often: whoever comes first. A lock of the
-//! database makes them take turns.
+//! Every conductor does so, and every API process that has watchers does it more often: whoever comes first. A lock of
+//! the database makes them take turns.
 
 use std::time::Duration;
 

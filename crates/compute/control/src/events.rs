@@ -77,17 +77,17 @@ pub async fn watch(
 }
 
 /// What is said to somebody whose number is no place in the sequence.
-pub fn outside(after: i64, bounds: Bounds) -> ControlError {
+fn outside(after: i64, bounds: Bounds) -> ControlError {
     let Bounds { first, last } = bounds;
+    let gone = first - 1;
     let why = match after > last {
         true => format!(
-            "No event has the number {after} yet: the sequence ends at {last}. List the servers, and read on behind {last}."
+            "No event has the number {after} yet: the sequence ends at {last}. List the servers, and read on behind \
+             {last}."
         ),
         false => format!(
-            "The events behind {after} are forgotten up to {}. Read on behind {} if that is enough, or list the servers \
-             and read on behind {last}.",
-            first - 1,
-            first - 1
+            "The events behind {after} are forgotten up to {gone}. Read on behind {gone} if that is enough, or list the \
+             servers and read on behind {last}."
         ),
     };
     ControlError::Gone { why }
