@@ -44,7 +44,8 @@ impl Bench {
         let state = self.folder.path().join("state");
         format!(
             "[DEFAULT]\ncompute_driver = fake\nstate_path = {}\nlog_levels = warn\n\
-             [api]\nbind = 127.0.0.1:{}\nmetadata_bind =\n[console]\nbind = 127.0.0.1:0\n\
+             [api]\nbind = 127.0.0.1:{}\nmetadata_bind =\nmax_connections_per_address = 100000\n\
+             [events]\nmax_watches = 100000\nmax_watches_per_user = 100000\n[console]\nbind = 127.0.0.1:0\n\
              [network]\nplane = none\n[quota]\ninstances = -1\ncores = -1\nram = -1\n",
             state.display(),
             self.port

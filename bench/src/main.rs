@@ -10,6 +10,7 @@ mod cloud;
 mod load;
 mod servers;
 mod volumes;
+mod watch;
 
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ const VOLUMES: usize = 40;
 
 /// How long reading is measured, and over how many connections.
 const READING: (Duration, usize) = (Duration::from_secs(5), 16);
+
+/// Streams of events that are open while a server changes, and how often it does.
+const WATCHING: (usize, usize) = (10_000, 40);
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -113,6 +117,19 @@ async fn main() -> Result<()> {
         "",
         &mut [bench.memory_mib()?],
     );
+    bench.stop().await?;
+
+    let mut bench = Bench::new()?;
+    bench.start().await?;
+    let user = servers::prepare(&bench).await?;
+    let (server, _) = user.boot("watched").await?;
+    // What its host says of it after the start is none of the changes.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (wanted, changes) = WATCHING;
+    let watchers = watch::watchers(wanted)?;
+    let mut delays = watch::delays(&bench, &user, &server, watchers, changes).await?;
+    let what = format!("a change until 99 % of {watchers} streams have it, ms");
+    row(&what, "<= 100", &mut delays);
     bench.stop().await
 }
 
