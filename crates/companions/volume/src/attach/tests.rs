@@ -5,7 +5,7 @@ use std::path::Path;
 use sql::Database;
 
 use super::*;
-use crate::settings::Settings;
+use crate::settings::{BackEnd, Settings};
 use crate::tables::export;
 
 /// A member of the project, with a service's token beside the own one where one is named.
@@ -30,7 +30,10 @@ fn caller(service: Option<&str>) -> Caller {
 
 async fn open(db: Database, folder: &Path) -> Volumes {
     let settings = Settings {
-        volume_dir: folder.join("volumes"),
+        back_end: BackEnd {
+            volume_dir: folder.join("volumes"),
+            ..Settings::default().back_end
+        },
         backup_dir: folder.join("backups"),
         export_dir: folder.join("exports"),
         host: "here".to_owned(),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use volume::{EventSink, NotReplaced, SinkError};
 use workflow::testing::found;
 

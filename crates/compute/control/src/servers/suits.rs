@@ -41,8 +41,9 @@ pub(super) async fn host_suits(
         alternates: 0,
     };
     let options = Options::from(cx.for_bus()).deadline(ANSWER);
-    let answer = control.bus.call(&scheduler::address(), message, options);
-    let selection = answer.await.map_err(|error| {
+    let to = scheduler::address();
+    let answer = control.bus.call(&to, message, options).await;
+    let selection = answer.map_err(|error| {
         tracing::warn!(%error, server = server.id, "no scheduler says whether a host suits an image");
         ControlError::Unavailable {
             why: "No scheduler answers.".to_owned(),
