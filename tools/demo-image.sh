@@ -7,28 +7,34 @@
 # when nothing changed the image that is there is kept. What is inside the guest lies beside this file, in demo-image/.
 #
 # The guest: DHCP on every card (also hot-plugged), routes and MTU from DHCP; config drive (iso9660 or vfat), else
-# metadata over http; host name; ssh keys for root and `cloud`; user-data scripts; grows its root; login on the serial
-# line and on the screen (cloud / cloud); obeys the power button. BIOS (96 MiB are enough) and UEFI (256 MiB). It prints
-# "=== kilonova demo guest ready ===" on the serial line when all that is done.
+# metadata over http; host name; ssh keys for root and `cloud`; files; user-data scripts; grows its root; login on the
+# serial line and on the screen (cloud / cloud); sudo without a password; obeys the power button. BIOS (96 MiB are
+# enough) and UEFI (256 MiB). Disks and CDs on virtio, SCSI and IDE; Debian's cloud kernel drives no SATA and no USB.
+# It prints "=== kilonova demo guest ready ===" on the serial line when all that is done.
 set -euo pipefail
 export PATH=$PATH:/usr/sbin:/sbin LC_ALL=C
 
 # Debian packages that this script needs on the machine; the set-up script reads this array.
 HOST_PACKAGES=(dosfstools e2fsprogs lz4 mtools openssl qemu-utils)
 # Debian packages that are only unpacked: the guest's, and the boot loader's.
-GUEST_PACKAGES=(busybox-static dropbear-bin e2fsprogs libc6 libcom-err2 libcrypt1 libext2fs2 libgmp10 libtomcrypt1
-  libtommath1 libblkid1 libuuid1 zlib1g)
+GUEST_PACKAGES=(busybox-static dosfstools dropbear-bin e2fsprogs libaudit1 libblkid1 libc6 libcap-ng0 libcom-err2
+  libcrypt1 libext2fs2 libgmp10 libmount1 libpam0g libpcre2-8-0 libselinux1 libsmartcols1 libtomcrypt1 libtommath1
+  libudev1 libuuid1 sudo util-linux zlib1g)
 BOOT_PACKAGES=(syslinux syslinux-common syslinux-efi)
 KERNEL=linux-image-cloud-amd64
 
 # Modules, with what they need: to find the root disk, and for later.
-STAGE1_MODULES=(af_packet ahci ata_piix crc32c_generic crc32c-intel ext4 isofs nls_ascii nls_cp437 nls_iso8859-1
+STAGE1_MODULES=(af_packet ata_piix crc32c_generic crc32c-intel ext4 isofs nls_ascii nls_cp437 nls_iso8859-1
   nls_utf8 nvme sd_mod sr_mod vfat virtio_blk virtio_net virtio_pci virtio_scsi)
 ROOT_MODULES=(8021q acpi_memhotplug button evdev overlay pvpanic qemu_fw_cfg virtio_balloon virtio_console
   virtio_input virtio-rng)
-# Shared libraries of dropbear and resize2fs, by file name.
-LIBRARIES=(libblkid.so.1 libc.so.6 libcom_err.so.2 libcrypt.so.1 libe2p.so.2 libext2fs.so.2 libgmp.so.10
-  libtomcrypt.so.1 libtommath.so.1 libuuid.so.1 libz.so.1)
+# Programs of these packages; all else is busybox.
+PROGRAMS=(bin/lsblk sbin/blkid sbin/mke2fs sbin/mkfs sbin/mkfs.fat sbin/resize2fs usr/bin/dbclient usr/bin/dropbearkey
+  usr/bin/sudo usr/libexec/sudo/libsudo_util.so.0 usr/libexec/sudo/sudoers.so usr/sbin/dropbear)
+# Their shared libraries, by file name.
+LIBRARIES=(libaudit.so.1 libblkid.so.1 libc.so.6 libcap-ng.so.0 libcom_err.so.2 libcrypt.so.1 libe2p.so.2
+  libext2fs.so.2 libgmp.so.10 libmount.so.1 libpam.so.0 libpcre2-8.so.0 libselinux.so.1 libsmartcols.so.1
+  libtomcrypt.so.1 libtommath.so.1 libudev.so.1 libuuid.so.1 libz.so.1)
 
 if [ "${1:-}" = --host-packages ]; then
   echo "${HOST_PACKAGES[@]}"
@@ -124,9 +130,10 @@ cp "$WORK/kernel/boot/vmlinuz-$version" "$WORK/vmlinuz"
 # ---- stage 2: the root file system -------------------------------------------------------------------------------
 root=$WORK/root
 mkdir -p "$root"/{bin,boot,dev,etc/dropbear,home/cloud/.ssh,lib64,mnt,proc,root/.ssh,run,sbin,sys,tmp,usr/bin,usr/sbin} \
-  "$root"/{usr/lib/x86_64-linux-gnu,var/lib/cloud,var/log,lib}
+  "$root"/{usr/lib/x86_64-linux-gnu,usr/libexec/sudo,var/lib/cloud,var/log,lib}
 cp -R "$HERE/demo-image/root/." "$root/"
-chmod 755 "$root"/etc/init.d/* "$root"/etc/acpi/PWRF/* "$root"/usr/sbin/* "$root"/usr/share/udhcpc/default.script
+chmod 755 "$root"/etc/init.d/* "$root"/etc/acpi/PWRF/* "$root"/usr/{bin,sbin}/* \
+  "$root"/usr/share/udhcpc/default.script
 cp "$busybox" "$root/bin/busybox"
 for applet in $("$busybox" --list-full); do
   case $applet in linuxrc | bin/busybox) continue ;; esac
@@ -134,9 +141,11 @@ for applet in $("$busybox" --list-full); do
   mkdir -p "$root/$(dirname "$applet")"
   ln -s /bin/busybox "$root/$applet"
 done
-for program in usr/sbin/dropbear usr/bin/dropbearkey usr/bin/dbclient sbin/resize2fs; do
+for program in "${PROGRAMS[@]}"; do
   cp -L --remove-destination "$WORK/packages/$program" "$root/$program"
 done
+for kind in ext2 ext3 ext4; do ln -s mke2fs "$root/sbin/mkfs.$kind"; done
+ln -s mkfs.fat "$root/sbin/mkfs.vfat"
 ln -s ../usr/lib/x86_64-linux-gnu "$root/lib/x86_64-linux-gnu"
 for library in "${LIBRARIES[@]}"; do
   found=$(find "$WORK/packages" -name "$library" | head -1)
@@ -156,10 +165,12 @@ printf '%s\n' NAME=kilonova-demo ID=kilonova-demo 'PRETTY_NAME="Kilonova demo gu
 echo /bin/sh >"$root/etc/shells"
 echo kilonova-demo >"$root/etc/hostname"
 ln -s /proc/mounts "$root/etc/mtab"
+ln -s ../run "$root/var/run"
 chmod 600 "$root/etc/shadow"
 chmod 700 "$root/root/.ssh" "$root/home/cloud/.ssh"
 chmod 1777 "$root/tmp"
-chmod 4755 "$root/bin/busybox"
+chmod 4755 "$root/bin/busybox" "$root/usr/bin/sudo"
+chmod 440 "$root/etc/sudoers"
 
 root_kb=$((($(du -sk "$root" | cut -f1) * 112 / 100 + 7168 + 1023) / 1024 * 1024))
 truncate -s "${root_kb}K" "$WORK/root.img"
