@@ -1,11 +1,12 @@
 #!/bin/bash
 # Runs Tempest, OpenStack's own test suite, against a running cloud; unmodified, from PyPI.
 #
-#   tools/conformance.sh [-r REGEX] [-x REGEX] [-w WORKERS] [--list] [-o SECTION.OPTION=VALUE]... [--install]
+#   tools/conformance.sh [-r REGEX] [-x REGEX] [-w WORKERS] [--ssh] [--list] [-o SECTION.OPTION=VALUE]... [--install]
 #
-# Default: the smoke tests of compute, identity, image and network. STATE (default var) is the cloud's folder: its
-# clouds.yaml says where the cloud is; the Python environment goes to STATE/venv (--install makes it and stops), results
-# to STATE/conformance. Ends with the runner's own summary, and fails when a test failed.
+# Default: the smoke tests of compute, identity, image and network. --ssh has tests log in to their guests: for a cloud on
+# QEMU whose networks this machine reaches, as that of `make up` is for root. STATE (default var) is the cloud's folder:
+# its clouds.yaml says where the cloud is; the Python environment goes to STATE/venv (--install makes it and stops),
+# results to STATE/conformance. Ends with the runner's own summary, and fails when a test failed.
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 STATE=$(realpath -m "${STATE:-$HERE/../var}")
@@ -13,7 +14,7 @@ VENV=${VENV:-$STATE/venv}
 PACKAGES=(tempest==47.0.0 python-openstackclient==10.5.0)
 # Object storage is not built; tests that need it skip by themselves.
 regex='^tempest\.api\.(compute|identity|image|network)\..*\[.*\bsmoke\b.*\]'
-exclude='' workers=2 list='' options=()
+exclude='' workers=2 list='' ssh=() options=()
 fail() { echo "conformance: $*" >&2; exit 1; }
 
 install=
@@ -23,6 +24,7 @@ while (($#)); do
     -x) exclude=$2; shift ;;
     -w) workers=$2; shift ;;
     -o) options+=("$2"); shift ;;
+    --ssh) ssh=(validation.run_validation=true) ;;
     --list) list=1 ;;
     --install) install=1 ;;
     *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
@@ -44,7 +46,8 @@ work=$STATE/conformance
 export HOME=$work/home
 mkdir -p "$HOME"
 [ -f "$work/run/.stestr.conf" ] || "$VENV/bin/tempest" init --name kilonova "$work/run" >/dev/null 2>&1
-"$VENV/bin/python" "$HERE/conformance/configure.py" "$work/run/etc/tempest.conf" "$STATE" ${options[@]+"${options[@]}"}
+"$VENV/bin/python" "$HERE/conformance/configure.py" "$work/run/etc/tempest.conf" "$STATE" \
+  ${ssh[@]+"${ssh[@]}"} ${options[@]+"${options[@]}"}
 
 cd "$work/run"
 arguments=(--regex "$regex")

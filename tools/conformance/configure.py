@@ -2,6 +2,9 @@
 
 usage: configure.py TEMPEST_CONF STATE_FOLDER [SECTION.OPTION=VALUE ...]
 
+By default no test logs in to a guest; validation.run_validation=true has them do so, which wants guests that run and
+networks that reach them.
+
 What a test needs and the cloud lacks is made: two flavors, two images. What is not built in Kilonova is switched off,
 so that its tests skip instead of failing; docs/status.md says what that is.
 """
@@ -18,6 +21,9 @@ BUILT = """config_drive console_output disk_config enable_instance_password meta
     snapshot stable_rescue"""
 NOT_BUILT = """attach_encrypted_volume change_password cold_migration live_migration spice_console swap_volume
     volume_backed_live_migration volume_multiattach"""
+# Every server of the tests has a config drive: files of `personality` come to the guest by it only. A CD, not a virtio
+# disk, since tests take the first volume for vdb.
+DRIVE = {"img_config_drive": "mandatory", "hw_cdrom_bus": "ide"}
 
 
 def flavor(cloud, name, ram):
@@ -32,17 +38,43 @@ def image(cloud, name, file):
     if found is None:
         found = cloud.image.create_image(
             name, filename=str(file), disk_format="qcow2", container_format="bare",
-            visibility="public", wait=True, allow_duplicates=True)
+            visibility="public", wait=True, allow_duplicates=True, **DRIVE)
     return found.id
+
+
+def volume(cloud):
+    """Sections for the volume service, when the cloud has one."""
+    endpoint = cloud.session.get_endpoint_data(
+        service_type="block-storage", interface="public", discover_versions=True)
+    if endpoint is None:
+        return {}
+    pool = next(iter(cloud.block_storage.backend_pools()), None)
+    capabilities = pool.capabilities if pool else {}
+    binaries = {service.binary for service in cloud.block_storage.services()}
+    return {
+        "volume": {
+            "max_microversion": ".".join(map(str, endpoint.max_microversion)),
+            "storage_protocol": capabilities.get("storage_protocol", "iSCSI"),
+            "vendor_name": capabilities.get("vendor_name", "Open Source"),
+        },
+        "volume-feature-enabled": {
+            "backup": str("cinder-backup" in binaries).lower(),
+            "extend_attached_volume": "true",
+            "manage_snapshot": "false",
+            "manage_volume": "false",
+            "multi_backend": "false",
+        },
+    }
 
 
 def sections(cloud, state):
     """Everything that Tempest has to know, section by section."""
     auth = cloud.config.config["auth"]
     disk = state / "demo" / "kilonova-demo.qcow2"
-    images = [image(cloud, name, disk) for name in ("kilonova-demo", "conformance-alt")]
+    images = [image(cloud, name, disk) for name in ("conformance", "conformance-alt")]
     flavors = [flavor(cloud, "conformance.1", 96), flavor(cloud, "conformance.2", 128)]
     endpoint = cloud.session.get_endpoint_data(service_type="compute", interface="public", discover_versions=True)
+    volumes = volume(cloud)
     public = next(iter(cloud.network.networks(is_router_external=True)), None)
     extensions = [extension.alias for extension in cloud.network.extensions()]
     roles = {role.name for role in cloud.identity.roles()}
@@ -57,8 +89,8 @@ def sections(cloud, state):
             "create_isolated_networks": "true",
         },
         "identity": {"auth_version": "v3", "uri_v3": auth["auth_url"].rstrip("/") + "/v3", "v3_endpoint_type": "public"},
-        "service_available": {"nova": "true", "glance": "true", "neutron": "true", "cinder": "false",
-                              "swift": "false", "horizon": "false"},
+        "service_available": {"nova": "true", "glance": "true", "neutron": "true",
+                              "cinder": str(bool(volumes)).lower(), "swift": "false", "horizon": "false"},
         "compute": {
             "image_ref": images[0],
             "image_ref_alt": images[1],
@@ -86,9 +118,10 @@ def sections(cloud, state):
             "ipv6_subnet_attributes": "true",
             "port_security": str("port-security" in extensions).lower(),
         },
-        "validation": {"run_validation": "false", "image_ssh_user": "cloud", "connect_method": "floating"},
+        "validation": {"run_validation": "false", "image_ssh_user": "cloud", "image_alt_ssh_user": "cloud",
+                       "connect_method": "floating"},
         "scenario": {"img_file": str(disk), "img_disk_format": "qcow2"},
-    }
+    } | volumes
 
 
 def main():
