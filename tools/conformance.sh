@@ -38,6 +38,7 @@ if [ ! -x "$VENV/bin/tempest" ]; then
   "$VENV/bin/pip" install --quiet --disable-pip-version-check "${PACKAGES[@]}"
 fi
 [ -z "$install" ] || exit 0
+[ -z "${ssh[*]-}" ] || command -v ping >/dev/null || fail "ping is missing: tools/setup.sh clients installs it"
 
 export OS_CLIENT_CONFIG_FILE=$STATE/clouds.yaml PYTHONWARNINGS=ignore
 [ -r "$OS_CLIENT_CONFIG_FILE" ] || fail "cannot read $OS_CLIENT_CONFIG_FILE: make up starts a cloud"

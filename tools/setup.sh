@@ -42,6 +42,7 @@ test   ovmf              /usr/share/OVMF/OVMF_CODE_4M.fd       firmware of UEFI 
 test   chromium          chromium                              the console page in a browser
 test   chromium-driver   chromedriver                          steers that browser
 clients python3-venv     /usr/lib/python3*/ensurepip             Python environment of the OpenStack clients
+clients iputils-ping     ping                                  with which Tempest asks for guests
 '
 
 purposes=() dry_run=
