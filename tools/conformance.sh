@@ -4,9 +4,9 @@
 #   tools/conformance.sh [-r REGEX] [-x REGEX] [-w WORKERS] [--ssh] [--list] [-o SECTION.OPTION=VALUE]... [--install]
 #
 # Default: the smoke tests of compute, identity, image and network. --ssh has tests log in to their guests: for a cloud
-# on QEMU whose networks this machine reaches, as that of `make up` is for root. STATE (default var) is the cloud's folder:
-# its clouds.yaml says where the cloud is; the Python environment goes to STATE/venv (--install makes it and stops),
-# results to STATE/conformance. Ends with the runner's own summary, and fails when a test failed.
+# on QEMU whose networks this machine reaches, as that of `make up` is for root. STATE (default var) is the cloud's
+# folder: its clouds.yaml says where the cloud is; the Python environment goes to STATE/venv (--install makes it and
+# stops), results to STATE/conformance. Ends with the runner's own summary, and fails when a test failed.
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 STATE=$(realpath -m "${STATE:-$HERE/../var}")
