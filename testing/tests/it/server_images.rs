@@ -112,10 +112,12 @@ async fn an_image_of_a_server_says_what_it_was_made_from_and_boots() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn before_2_45_the_image_is_named_in_a_header() {
+async fn before_2_45_the_image_is_named_in_a_header_and_a_request_may_say_its_type() {
     let cloud = TestCloud::start().await;
     let (demo, server) = running(&cloud).await;
-    let answer = server.action_at("2.44", &plain("old")).await;
+    let mut wanted = plain("old");
+    wanted["createImage"]["metadata"]["image_type"] = json!("mine");
+    let answer = server.action_at("2.44", &wanted).await;
     let location = answer.headers["location"]
         .to_str()
         .expect("text")
@@ -124,7 +126,7 @@ async fn before_2_45_the_image_is_named_in_a_header() {
     let (_, id) = location
         .rsplit_once("/images/")
         .expect("an image's address");
-    active(&demo, id).await;
+    assert_eq!(active(&demo, id).await["image_type"], "mine");
 }
 
 #[tokio::test(flavor = "multi_thread")]

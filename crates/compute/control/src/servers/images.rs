@@ -256,7 +256,11 @@ pub(super) fn record(
             record.insert("backup_type".to_owned(), json!(backup.backup_type));
             "backup"
         }
-        None => "snapshot",
+        // As with Nova, a request may give its image another type.
+        None => new
+            .metadata
+            .get("image_type")
+            .map_or("snapshot", String::as_str),
     };
     for (name, value) in [
         ("id", json!(image_id)),
