@@ -3,7 +3,7 @@
 //! While somebody watches, one task looks for what is new, keeps it, and wakes those whom it concerns: those of its
 //! project, and those who see all. Whoever is woken reads behind their own place. Nothing is queued for anybody.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -80,6 +80,9 @@ struct Latest {
 struct Topic {
     news: watch::Sender<()>,
     watches: usize,
+    /// No event behind this number, up to the last that is known, is of this topic; none while nothing is known. Who has
+    /// nothing to see needs no database to know it, however many events others have.
+    quiet_from: Option<i64>,
 }
 
 /// A watch's place among those of its user and its topic; given back when dropped.
@@ -193,6 +196,12 @@ impl Hub {
         })
     }
 
+    /// The last number that this process knows while somebody watches.
+    #[cfg(test)]
+    pub(super) fn known(&self) -> Option<i64> {
+        self.0.state().latest.as_ref().map(|latest| latest.upto)
+    }
+
     fn enter(&self, user_id: &str, scope: &Scope) -> Result<(Place, watch::Receiver<()>)> {
         let mut state = self.0.state();
         let own = state.by_user.get(user_id).copied().unwrap_or(0);
@@ -226,10 +235,12 @@ impl Hub {
         state.watches += 1;
         state.by_user.insert(user_id.to_owned(), own + 1);
         let topic = scope.project_id.clone();
+        let known = state.latest.as_ref().map(|latest| latest.upto);
         let found = state.topics.entry(topic.clone());
         let found = found.or_insert_with(|| Topic {
             news: watch::Sender::new(()),
             watches: 0,
+            quiet_from: known,
         });
         found.watches += 1;
         let news = found.news.subscribe();
@@ -302,8 +313,19 @@ impl Shared {
     fn latest(&self, project: Option<&str>, after: i64, limit: u64) -> Option<Page> {
         let state = self.state();
         let latest = state.latest.as_ref()?;
+        if after > latest.upto {
+            return None;
+        }
+        let topic = state.topics.get(&project.map(str::to_owned));
+        let quiet_from = topic.and_then(|topic| topic.quiet_from);
+        if quiet_from.is_some_and(|from| after >= from) {
+            return Some(Page {
+                events: Vec::new(),
+                upto: latest.upto,
+            });
+        }
         let before_first = latest.upto - i64::try_from(latest.events.len()).ok()?;
-        if after < before_first || after > latest.upto {
+        if after < before_first {
             return None;
         }
         let skip = usize::try_from(after - before_first).ok()?;
@@ -386,7 +408,8 @@ impl Shared {
         let mut state = self.state();
         let events = VecDeque::new();
         state.latest = Some(Latest { events, upto });
-        for topic in state.topics.values() {
+        for topic in state.topics.values_mut() {
+            topic.quiet_from = Some(upto);
             topic.news.send_replace(());
         }
     }
@@ -397,18 +420,15 @@ impl Shared {
         let Some(latest) = &mut state.latest else {
             return;
         };
-        let mut concerned: Vec<Option<&str>> = Vec::new();
+        // The newest event of each topic that has one.
+        let mut newest: BTreeMap<Option<&str>, i64> = BTreeMap::new();
         for event in &events {
-            let project = Some(event.project_id.as_str());
-            if !concerned.contains(&project) {
-                concerned.push(project);
-            }
+            newest.insert(Some(event.project_id.as_str()), event.number);
+            newest.insert(None, event.number);
         }
-        if !events.is_empty() {
-            concerned.push(None);
-        }
-        for project in concerned {
-            if let Some(topic) = state.topics.get(&project.map(str::to_owned)) {
+        for (project, number) in newest {
+            if let Some(topic) = state.topics.get_mut(&project.map(str::to_owned)) {
+                topic.quiet_from = Some(number);
                 topic.news.send_replace(());
             }
         }

@@ -98,6 +98,30 @@ async fn a_slow_reader_is_given_everything_in_small_parts() {
 }
 
 #[tokio::test]
+async fn who_has_nothing_to_see_needs_no_database_however_much_others_change() {
+    let control = control().await;
+    testing::server(&control, "one", "h").await;
+    let other = testing::server(&control, "other", "h").await;
+    events::publish(&control.db).await.expect("published");
+    let mut quiet = begin(&control, Some("one"), Some(2)).await.expect("begun");
+    while control.events.known() != Some(2) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let count = KEPT + 100;
+    changes(&control, &other, count).await;
+    let last = i64::try_from(count + 2).expect("small");
+    while control.events.known() != Some(last) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // The place is further behind than memory reaches, and the database has nothing any more.
+    let before = Utc::now() + chrono::TimeDelta::days(1);
+    while purge::events(&control.db, before).await.expect("purged") > 0 {}
+    let news = quiet.next(Instant::now()).await.expect("no failure");
+    assert!(matches!(news, News::Quiet), "{news:?}");
+    assert_eq!(quiet.after(), last);
+}
+
+#[tokio::test]
 async fn so_many_may_watch_and_no_more() {
     let mut control = control().await;
     let limits = Limits {
