@@ -75,6 +75,16 @@ pub(crate) async fn renamed(tx: &DatabaseTransaction, node_id: &str, name: &str)
     let of = Expr::col(server::Column::NodeId)
         .eq(node_id)
         .and(Expr::col(server::Column::DeletedAt).is_null());
+    // A change under way may commit between the two statements: the event would say what was before it, behind its own.
+    let _: Vec<String> = server::Entity::find()
+        .select_only()
+        .column(server::Column::Id)
+        .filter(of.clone())
+        .order_by_asc(server::Column::Id)
+        .lock_exclusive()
+        .into_tuple()
+        .all(tx)
+        .await?;
     let now = sql::now(tx).await?;
     append(tx, EventKind::Update, after, now, of).await
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use compute_db::events::{self, Bounds, Found};
-use compute_db::{Database, HISTORY, hosts, purge, servers};
+use compute_db::{Database, DbError, HISTORY, hosts, purge, servers};
 use compute_model::event::{EventKind, ServerEvent};
 use compute_model::host::NodeFacts;
 use compute_model::{Server, TaskState, VmState};
@@ -285,31 +285,38 @@ async fn aged(db: &Database, number: i64, days: i64) {
     done.expect("stamped");
 }
 
+/// A host `old` with the node `node-1`.
+async fn old_host(db: &Database) {
+    let facts = NodeFacts {
+        vcpus: 4,
+        cpu_ratio: 1.0,
+        ram_ratio: 1.0,
+        disk_ratio: 1.0,
+        ..Default::default()
+    };
+    let tx = db.begin().await.expect("begin");
+    hosts::note_service(&tx, "old", hosts::COMPUTE)
+        .await
+        .expect("seen");
+    hosts::report(&tx, "old", "n1", "node-1", &facts, sql::micros(Utc::now()))
+        .await
+        .expect("reported");
+    tx.commit().await.expect("committed");
+}
+
+/// On that host.
+fn placed(server: &mut Server) {
+    server.host = Some("old".to_owned());
+    server.node_id = Some("node-1".to_owned());
+}
+
 #[tokio::test]
 async fn servers_of_a_host_that_is_renamed_say_so() {
     for db in super::databases().await {
-        let facts = NodeFacts {
-            vcpus: 4,
-            cpu_ratio: 1.0,
-            ram_ratio: 1.0,
-            disk_ratio: 1.0,
-            ..Default::default()
-        };
-        let tx = db.begin().await.expect("begin");
-        hosts::note_service(&tx, "old", hosts::COMPUTE)
-            .await
-            .expect("seen");
-        hosts::report(&tx, "old", "n1", "node-1", &facts, sql::micros(Utc::now()))
-            .await
-            .expect("reported");
-        tx.commit().await.expect("committed");
+        old_host(&db).await;
         for id in ["here", "gone", "elsewhere"] {
             add(&db, id, "p").await;
         }
-        let placed = |server: &mut Server| {
-            server.host = Some("old".to_owned());
-            server.node_id = Some("node-1".to_owned());
-        };
         change(&db, "here", placed).await;
         change(&db, "gone", |server| {
             placed(server);
@@ -330,5 +337,38 @@ async fn servers_of_a_host_that_is_renamed_say_so() {
             ("here", Some("new"))
         );
         assert_eq!(one.before, Some(one.after));
+    }
+}
+
+#[tokio::test]
+async fn a_host_is_renamed_behind_the_changes_that_are_under_way() {
+    for (db, other) in pairs().await {
+        old_host(&db).await;
+        add(&db, "here", "p").await;
+        change(&db, "here", placed).await;
+        let tx = db.begin().await.expect("begin");
+        let mut server = servers::lock(&tx, "here").await.expect("the server");
+        server.vm_state = VmState::Stopped;
+        servers::save(&tx, &mut server).await.expect("saved");
+        let rename = sql::retry(|| async {
+            let tx = other.begin().await?;
+            hosts::rename(&tx, "node-1", "new").await?;
+            tx.commit().await?;
+            Ok::<(), DbError>(())
+        });
+        // Time for the other to come as far as it can.
+        let commit = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            tx.commit().await.expect("committed");
+        };
+        let (renamed, ()) = tokio::join!(rename, commit);
+        renamed.expect("renamed");
+        events::publish(&db).await.expect("published");
+        let all = read(&db, 2).await;
+        assert_eq!(numbers(&all), [3, 4], "{:?}", db.engine());
+        assert_eq!(all[0].after.vm_state, VmState::Stopped);
+        assert_eq!(all[1].host.as_deref(), Some("new"));
+        assert_eq!(all[1].before, Some(all[0].after), "{:?}", db.engine());
+        assert_eq!(all[1].after, all[0].after);
     }
 }
