@@ -32,6 +32,31 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// handshake is four small packets.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a client may take nothing of what it is sent: its connection is closed then. nginx gives a minute
+/// (`send_timeout`); a client that pauses a download has longer here. Connections that became another protocol are not
+/// bound by it.
+pub const TAKE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// The same once the listener ends, which waits for its connections.
+pub const LAST_TAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a client may take for what.
+#[derive(Debug, Clone, Copy)]
+struct Waits {
+    /// For the head of a request.
+    head: Duration,
+    /// To take something of what it is sent.
+    taken: Duration,
+    /// The same once the listener ends.
+    at_end: Duration,
+}
+
+const WAITS: Waits = Waits {
+    head: HEAD_TIMEOUT,
+    taken: TAKE_TIMEOUT,
+    at_end: LAST_TAKE_TIMEOUT,
+};
+
 /// What a client hears who is one too many, where there is no TLS to say it in.
 const FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
@@ -71,14 +96,14 @@ pub async fn serve(
     router: Router,
     stop: CancellationToken,
 ) -> io::Result<()> {
-    serve_within(door.into(), router, stop, HEAD_TIMEOUT).await
+    serve_within(door.into(), router, stop, WAITS).await
 }
 
 async fn serve_within(
     door: Door,
     router: Router,
     stop: CancellationToken,
-    head: Duration,
+    waits: Waits,
 ) -> io::Result<()> {
     let router = guarded(router);
     let Door {
@@ -97,7 +122,7 @@ async fn serve_within(
                 Some(place) => {
                     let (router, stop, tls) = (router.clone(), stop.clone(), tls.clone());
                     connections.spawn(async move {
-                        welcome(stream, Peer(peer), tls, router, stop, head).await;
+                        welcome(stream, Peer(peer), tls, router, stop, waits).await;
                         drop(place);
                     });
                 }
@@ -124,7 +149,7 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let (router, stop) = (guarded(router), CancellationToken::new());
-    connection(stream, Peer(peer), router, stop, HEAD_TIMEOUT).await;
+    connection(stream, Peer(peer), router, stop, WAITS).await;
 }
 
 /// The router, with an answer for requests whose handler panics.
@@ -158,37 +183,33 @@ async fn welcome(
     tls: Option<Tls>,
     router: Router,
     stop: CancellationToken,
-    head: Duration,
+    waits: Waits,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection was gone before it was served");
         return;
     }
     let Some(tls) = tls else {
-        return connection(stream, peer, router, stop, head).await;
+        return connection(stream, peer, router, stop, waits).await;
     };
     let shaken = tokio::select! {
         shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)) => shaken,
         () = stop.cancelled() => return,
     };
     match shaken {
-        Ok(Ok(stream)) => connection(stream, peer, router, stop, head).await,
+        Ok(Ok(stream)) => connection(stream, peer, router, stop, waits).await,
         Ok(Err(error)) => tracing::debug!(%error, client = %peer.0, "no TLS with a client"),
         Err(_) => tracing::debug!(client = %peer.0, "a client was too slow to shake hands"),
     }
 }
 
-async fn connection<S>(
-    stream: S,
-    peer: Peer,
-    router: Router,
-    stop: CancellationToken,
-    head: Duration,
-) where
+async fn connection<S>(stream: S, peer: Peer, router: Router, stop: CancellationToken, waits: Waits)
+where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let (turn, back) = (Turn::default(), Back::<S>::default());
-    let front = Front::new(stream, turn.clone(), back.clone());
+    let stall = Stall::new(waits, stop.clone());
+    let front = Front::new(stream, turn.clone(), back.clone(), stall);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
         let (mut router, turn) = (router.clone(), turn.clone());
@@ -200,7 +221,7 @@ async fn connection<S>(
         let mut served = std::pin::pin!(
             http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(head)
+                .header_read_timeout(waits.head)
                 .serve_connection(TokioIo::new(front), service)
                 .with_upgrades()
         );
@@ -237,9 +258,11 @@ fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
 
 mod limits;
 mod refused;
+mod stall;
 use limits::Connected;
 pub use limits::Limits;
 use refused::{Back, Front, Turn};
+use stall::Stall;
 
 #[cfg(test)]
 mod tests;

@@ -25,6 +25,7 @@ use http::{HeaderMap, StatusCode};
 use hyper::body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
+use super::stall::Stall;
 use crate::body;
 use crate::request_id::{self, HEADER};
 
@@ -45,6 +46,8 @@ const QUIET: u8 = 0;
 const ASKED: u8 = 1;
 /// hyper has all of the answer, but may not have written it yet.
 const SAID: u8 = 2;
+/// Another protocol has the connection, for good.
+const PASSED: u8 = 3;
 
 impl Turn {
     /// A request came.
@@ -55,7 +58,13 @@ impl Turn {
     /// Its answer; the turn ends with its body. A connection that becomes another protocol never becomes quiet again.
     pub fn answered(self, response: Response) -> http::Response<Followed> {
         let (head, body) = response.into_parts();
-        let turn = (head.status != StatusCode::SWITCHING_PROTOCOLS).then_some(self);
+        let turn = match head.status {
+            StatusCode::SWITCHING_PROTOCOLS => {
+                self.0.store(PASSED, Ordering::Relaxed);
+                None
+            }
+            _ => Some(self),
+        };
         http::Response::from_parts(head, Followed { body, turn })
     }
 
@@ -72,6 +81,10 @@ impl Turn {
 
     fn is_quiet(&self) -> bool {
         self.0.load(Ordering::Relaxed) == QUIET
+    }
+
+    fn is_passed(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == PASSED
     }
 }
 
@@ -120,16 +133,30 @@ pub(super) struct Front<S> {
     /// The status of the refusal that was kept back.
     kept: Option<StatusCode>,
     back: Back<S>,
+    stall: Stall,
 }
 
 impl<S> Front<S> {
-    pub fn new(stream: S, turn: Turn, back: Back<S>) -> Self {
+    pub fn new(stream: S, turn: Turn, back: Back<S>, stall: Stall) -> Self {
         let (stream, kept) = (Some(stream), None);
         Front {
             stream,
             turn,
             kept,
             back,
+            stall,
+        }
+    }
+
+    /// What became of an attempt to write: a failure when the client of an answer has taken nothing for too long.
+    fn taken<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        match self.turn.is_passed() {
+            true => written,
+            false => self.stall.watch(cx, written),
         }
     }
 
@@ -179,7 +206,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Front<S> {
         let this = self.get_mut();
         match this.keeps(bytes) {
             true => Poll::Ready(Ok(bytes.len())),
-            false => this.inner().poll_write(cx, bytes),
+            false => {
+                let written = this.inner().poll_write(cx, bytes);
+                this.taken(cx, written)
+            }
         }
     }
 
@@ -196,7 +226,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Front<S> {
         {
             return Poll::Ready(Ok(head.len()));
         }
-        this.inner().poll_write_vectored(cx, parts)
+        let written = this.inner().poll_write_vectored(cx, parts);
+        this.taken(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -205,7 +236,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Front<S> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(this.inner().poll_flush(cx))?;
+        let flushed = this.inner().poll_flush(cx);
+        ready!(this.taken(cx, flushed))?;
         this.turn.flushed();
         Poll::Ready(Ok(()))
     }
@@ -215,7 +247,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Front<S> {
         match this.kept {
             // The answer is still to be written.
             Some(_) => Poll::Ready(Ok(())),
-            None => this.inner().poll_shutdown(cx),
+            None => {
+                let ended = this.inner().poll_shutdown(cx);
+                this.taken(cx, ended)
+            }
         }
     }
 }

@@ -14,11 +14,22 @@ use super::*;
 /// Short for the tests, long for a loaded machine to answer within.
 const HEAD: Duration = Duration::from_millis(400);
 
-async fn running(router: Router) -> (SocketAddr, CancellationToken, JoinHandle<io::Result<()>>) {
+/// A listener that gives a head so long, and the rest as long as ever.
+fn heads(head: Duration) -> Waits {
+    Waits { head, ..WAITS }
+}
+
+type Running = (SocketAddr, CancellationToken, JoinHandle<io::Result<()>>);
+
+async fn running(router: Router) -> Running {
+    running_with(router, heads(HEAD)).await
+}
+
+async fn running_with(router: Router, waits: Waits) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let served = tokio::spawn(serve_within(listener.into(), router, stop.clone(), HEAD));
+    let served = tokio::spawn(serve_within(listener.into(), router, stop.clone(), waits));
     (address, stop, served)
 }
 
@@ -147,6 +158,61 @@ async fn a_stop_finishes_what_is_under_way_and_takes_no_more() {
     served.await.unwrap().unwrap();
 }
 
+/// An answer without an end, and what is cancelled when it is dropped.
+fn endless() -> (Router, CancellationToken) {
+    let dropped = CancellationToken::new();
+    let guard = dropped.clone().drop_guard();
+    let once = Arc::new(std::sync::Mutex::new(Some(guard)));
+    let handler = move || {
+        let guard = once.lock().unwrap().take().unwrap();
+        let parts = futures::stream::unfold(guard, |guard| async move {
+            Some((Ok::<_, io::Error>(vec![b'x'; 1 << 16]), guard))
+        });
+        async move { Body::from_stream(parts) }
+    };
+    (Router::new().route("/", get(handler)), dropped)
+}
+
+/// A client that asks, and takes nothing of its answer but its beginning.
+async fn idler(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let asked = stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+    asked.await.unwrap();
+    let mut first = [0];
+    stream.read_exact(&mut first).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_an_endless_answer_loses_its_connection() {
+    let (router, dropped) = endless();
+    let waits = Waits {
+        taken: HEAD,
+        ..WAITS
+    };
+    let (address, ..) = running_with(router, waits).await;
+    let idler = idler(address).await;
+    let ended = tokio::time::timeout(Duration::from_secs(60), dropped.cancelled());
+    ended.await.expect("the answer is given up");
+    drop(idler);
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_long_for_a_client_that_takes_nothing() {
+    let (router, dropped) = endless();
+    let waits = Waits {
+        at_end: HEAD,
+        ..WAITS
+    };
+    let (address, stop, served) = running_with(router, waits).await;
+    let idler = idler(address).await;
+    stop.cancel();
+    let ended = tokio::time::timeout(Duration::from_secs(60), served);
+    ended.await.expect("it ends").unwrap().unwrap();
+    assert!(dropped.is_cancelled());
+    drop(idler);
+}
+
 #[tokio::test]
 async fn a_handler_that_panics_costs_only_its_request() {
     let broken = || async { panic!("on purpose") as &'static str };
@@ -171,7 +237,12 @@ async fn patient(router: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    tokio::spawn(serve_within(listener.into(), router, stop, HEAD * 50));
+    tokio::spawn(serve_within(
+        listener.into(),
+        router,
+        stop,
+        heads(HEAD * 50),
+    ));
     address
 }
 
@@ -346,7 +417,7 @@ async fn a_client_with_many_connections_leaves_the_others_served() {
         door,
         hello(),
         CancellationToken::new(),
-        HEAD * 50,
+        heads(HEAD * 50),
     ));
     let mut flood = Vec::new();
     for _ in 0..4 {
