@@ -4,7 +4,7 @@
 //! committed into the sequence, one transaction after another under a lock: a number never becomes visible after a
 //! higher one, and none is left out. See `docs/decisions/0020-one-sequence-of-events.md`.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use compute_model::event::{EventKind, ServerEvent, States};
 use compute_model::state::UnknownState;
 use compute_model::{PowerState, Server, TaskState};
@@ -21,6 +21,10 @@ use crate::{DbError, Result};
 
 /// Events that get their numbers in one transaction.
 const SLICE: u64 = 200;
+
+/// How far the clock of a process may be ahead of the database's. What says that it happened later than that is taken
+/// to have happened when it got its number: it would keep itself and all behind it from being forgotten until then.
+const AHEAD: TimeDelta = TimeDelta::hours(1);
 
 /// The key of the one row that holds the position.
 const ONLY: i32 = 1;
@@ -183,9 +187,10 @@ async fn publish_slice(db: &Database) -> Result<u64> {
         if count == 0 {
             return Ok(0);
         }
+        let now = sql::now(&tx).await?;
         let moved: Vec<i64> = waiting.iter().map(|row| row.seq).collect();
         let rows = waiting.into_iter().zip(position.number + 1..);
-        let rows = rows.map(|(row, number)| numbered(row, number));
+        let rows = rows.map(|(row, number)| numbered(row, number, now));
         server_event::Entity::insert_many(rows)
             .exec_without_returning(&tx)
             .await?;
@@ -205,7 +210,11 @@ async fn publish_slice(db: &Database) -> Result<u64> {
     .await
 }
 
-fn numbered(row: outbox::Model, number: i64) -> server_event::ActiveModel {
+fn numbered(row: outbox::Model, number: i64, now: DateTime<Utc>) -> server_event::ActiveModel {
+    let at = match row.at > now + AHEAD {
+        true => now,
+        false => row.at,
+    };
     server_event::ActiveModel {
         number: Set(number),
         kind: Set(row.kind),
@@ -219,7 +228,7 @@ fn numbered(row: outbox::Model, number: i64) -> server_event::ActiveModel {
         vm_state: Set(row.vm_state),
         task_state: Set(row.task_state),
         power_state: Set(row.power_state),
-        at: Set(row.at),
+        at: Set(at),
     }
 }
 

@@ -66,7 +66,8 @@ pub struct ServerEvent {
     /// None for a new server.
     pub before: Option<States>,
     pub after: States,
-    /// The `updated_at` that the change gave the server, by the clock of the process that made it.
+    /// The `updated_at` that the change gave the server, by the clock of the process that made it; when it got its
+    /// number, if that clock was far ahead.
     pub at: DateTime<Utc>,
 }
 

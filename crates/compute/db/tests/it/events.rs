@@ -269,6 +269,10 @@ async fn events_are_forgotten_from_the_beginning_and_readers_are_told() {
 
 /// Events are stamped by the process that changes: this one came so many days ago.
 async fn aged(db: &Database, number: i64, days: i64) {
+    stamped(db, "server_events", &format!("number = {number}"), days).await;
+}
+
+async fn stamped(db: &Database, table: &str, which: &str, days: i64) {
     let at: DateTime<Utc> = Utc::now() - TimeDelta::days(days);
     let stamp = at.format("%Y-%m-%d %H:%M:%S%.6f");
     let zone = match db.engine() {
@@ -279,8 +283,7 @@ async fn aged(db: &Database, number: i64, days: i64) {
         sql::Engine::MariaDb => "`at`",
         sql::Engine::Sqlite | sql::Engine::Postgres => "\"at\"",
     };
-    let text =
-        format!("UPDATE server_events SET {column} = '{stamp}{zone}' WHERE number = {number}");
+    let text = format!("UPDATE {table} SET {column} = '{stamp}{zone}' WHERE {which}");
     let done = db.write().execute_unprepared(&text).await;
     done.expect("stamped");
 }
@@ -370,5 +373,19 @@ async fn a_host_is_renamed_behind_the_changes_that_are_under_way() {
         assert_eq!(all[1].host.as_deref(), Some("new"));
         assert_eq!(all[1].before, Some(all[0].after), "{:?}", db.engine());
         assert_eq!(all[1].after, all[0].after);
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_ahead_keeps_nothing_from_being_forgotten() {
+    for db in super::databases().await {
+        add(&db, "s1", "p").await;
+        stamped(&db, "event_outbox", "server_id = 's1'", -1000).await;
+        add(&db, "s2", "p").await;
+        events::publish(&db).await.expect("published");
+        let soon = sql::micros(Utc::now() + TimeDelta::hours(2));
+        let all = read(&db, 0).await;
+        assert!(all.iter().all(|event| event.at < soon), "{all:?}");
+        assert_eq!(purge::events(&db, soon).await.expect("purged"), 2);
     }
 }
