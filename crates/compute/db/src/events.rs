@@ -272,6 +272,7 @@ pub async fn bounds(conn: &impl ConnectionTrait) -> Result<Bounds> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     Events {
+        /// Without those that this release cannot read.
         events: Vec<ServerEvent>,
         /// No other event that was asked for has a number up to this one: where to read on.
         upto: i64,
@@ -305,20 +306,24 @@ pub async fn after(
     if after + 1 < kept.first {
         return Ok(Found::Outside(kept));
     }
-    let events = rows.into_iter().map(event).collect::<Result<Vec<_>>>()?;
-    let upto = match events.last() {
-        Some(event) if events.len() as u64 == limit => event.number,
+    let upto = match rows.last() {
+        Some(row) if rows.len() as u64 == limit => row.number,
         _ => last,
     };
+    let events = rows.into_iter().filter_map(readable).collect();
     Ok(Found::Events { events, upto })
 }
 
-fn event(row: server_event::Model) -> Result<ServerEvent> {
-    let id = format!("event {}", row.number);
-    read(row).map_err(|unknown| DbError::Unreadable {
-        id,
-        source: serde::de::Error::custom(unknown),
-    })
+/// The event of a row; none of one that this release cannot read, as those of a newer one during an upgrade: all who
+/// watch would wait behind it.
+fn readable(row: server_event::Model) -> Option<ServerEvent> {
+    let number = row.number;
+    let event = read(row);
+    event
+        .inspect_err(
+            |error| tracing::error!(number, %error, "an event is left out: it cannot be read"),
+        )
+        .ok()
 }
 
 fn read(row: server_event::Model) -> std::result::Result<ServerEvent, UnknownState> {

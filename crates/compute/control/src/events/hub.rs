@@ -71,9 +71,10 @@ struct State {
     latest: Option<Latest>,
 }
 
-/// The last events up to a number, without gaps.
+/// The last events: all that can be read behind one number, up to another.
 struct Latest {
     events: VecDeque<Arc<ServerEvent>>,
+    from: i64,
     upto: i64,
 }
 
@@ -135,9 +136,14 @@ impl Watch {
             }
             let hub = &self.place.hub.0;
             let page = hub.read(&self.scope, self.after, MOST).await?;
+            let moved = self.after != page.upto;
             self.after = page.upto;
             if !page.events.is_empty() {
                 return Ok(News::Events(page.events));
+            }
+            if moved {
+                // Events that cannot be read may have filled the page: more may follow.
+                continue;
             }
             tokio::select! {
                 told = self.news.changed() => if told.is_err() {
@@ -324,11 +330,10 @@ impl Shared {
                 upto: latest.upto,
             });
         }
-        let before_first = latest.upto - i64::try_from(latest.events.len()).ok()?;
-        if after < before_first {
+        if after < latest.from {
             return None;
         }
-        let skip = usize::try_from(after - before_first).ok()?;
+        let skip = latest.events.partition_point(|event| event.number <= after);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let seen = |event: &&Arc<ServerEvent>| project.is_none_or(|one| event.project_id == one);
         let events = latest.events.iter().skip(skip).filter(seen);
@@ -406,8 +411,11 @@ impl Shared {
     /// Keeps events from number `upto` on. Whoever looked before that looks again.
     fn begin(&self, upto: i64) {
         let mut state = self.state();
-        let events = VecDeque::new();
-        state.latest = Some(Latest { events, upto });
+        state.latest = Some(Latest {
+            events: VecDeque::new(),
+            from: upto,
+            upto,
+        });
         for topic in state.topics.values_mut() {
             topic.quiet_from = Some(upto);
             topic.news.send_replace(());
@@ -435,6 +443,8 @@ impl Shared {
         latest.events.extend(events.into_iter().map(Arc::new));
         latest.upto = upto;
         let over = latest.events.len().saturating_sub(KEPT);
-        latest.events.drain(..over);
+        if let Some(forgotten) = latest.events.drain(..over).next_back() {
+            latest.from = forgotten.number;
+        }
     }
 }

@@ -6,6 +6,7 @@ use axum::Router;
 use chrono::Utc;
 use compute_db::{events, purge, servers};
 use compute_model::Server;
+use sql::sea_orm::ConnectionTrait;
 use tokio::time::Instant;
 
 use super::hub::{KEPT, MOST};
@@ -119,6 +120,23 @@ async fn who_has_nothing_to_see_needs_no_database_however_much_others_change() {
     let news = quiet.next(Instant::now()).await.expect("no failure");
     assert!(matches!(news, News::Quiet), "{news:?}");
     assert_eq!(quiet.after(), last);
+}
+
+#[tokio::test]
+async fn who_watches_is_given_what_follows_events_that_cannot_be_read() {
+    let control = control().await;
+    let server = testing::server(&control, "one", "h").await;
+    let count = usize::try_from(MOST).expect("small") + 1;
+    changes(&control, &server, count).await;
+    events::publish(&control.db).await.expect("published");
+    let last = i64::try_from(count + 1).expect("small");
+    let newer = format!("UPDATE server_events SET vm_state = 'teleported' WHERE number < {last}");
+    let done = control.db.write().execute_unprepared(&newer).await;
+    done.expect("of a newer release");
+    let mut watch = begin(&control, Some("one"), Some(0)).await.expect("begun");
+    assert_eq!(next(&mut watch).await, [last]);
+    changes(&control, &server, 1).await;
+    assert_eq!(next(&mut watch).await, [last + 1]);
 }
 
 #[tokio::test]

@@ -344,6 +344,23 @@ async fn servers_of_a_host_that_is_renamed_say_so() {
 }
 
 #[tokio::test]
+async fn an_event_that_cannot_be_read_is_left_out_and_holds_up_nobody() {
+    for db in super::databases().await {
+        for id in ["s1", "s2", "s3"] {
+            add(&db, id, "p").await;
+        }
+        events::publish(&db).await.expect("published");
+        let newer = "UPDATE server_events SET vm_state = 'teleported' WHERE number = 2";
+        let done = db.write().execute_unprepared(newer).await;
+        done.expect("of a newer release");
+        assert_eq!(numbers(&read(&db, 0).await), [1, 3], "{:?}", db.engine());
+        let alone = events::after(db.read(), 1, None, 1).await.expect("read");
+        let (events, upto) = (Vec::new(), 2);
+        assert_eq!(alone, Found::Events { events, upto });
+    }
+}
+
+#[tokio::test]
 async fn a_host_is_renamed_behind_the_changes_that_are_under_way() {
     for (db, other) in pairs().await {
         old_host(&db).await;
