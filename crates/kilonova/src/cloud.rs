@@ -374,7 +374,7 @@ fn control(
     let policy = compute_control::policy::load(config.policy.policy_file.as_deref())
         .context("the policy file of compute ([oslo_policy] policy_file)")?;
     let watches = compute_control::events::Limits {
-        in_all: config.events.max_watches,
+        in_all: listeners::most_streams(config.events.max_watches, listeners::most_connections()),
         per_user: config.events.max_watches_per_user,
     };
     Ok(Arc::new(Control {

@@ -35,6 +35,20 @@ pub async fn bind(config: &Config, address: SocketAddr, option: &str) -> Result<
     })
 }
 
+/// Most connections that a listener has at once.
+pub fn most_connections() -> usize {
+    let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(now, _)| now);
+    usize::try_from(files / SHARE_OF_FILES)
+        .unwrap_or(usize::MAX)
+        .max(16)
+}
+
+/// How many streams may be open when `wanted` are allowed: half of the connections at most. The others are for requests,
+/// which are answered however many watch.
+pub fn most_streams(wanted: usize, connections: usize) -> usize {
+    wanted.min(connections / 2)
+}
+
 /// How all listeners take their clients.
 pub struct Entrance {
     pub tls: Option<Tls>,
@@ -44,11 +58,8 @@ pub struct Entrance {
 impl Entrance {
     /// As the settings say.
     pub fn new(config: &Config, tls: Option<Tls>) -> Self {
-        let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(now, _)| now);
         let limits = Limits {
-            in_all: usize::try_from(files / SHARE_OF_FILES)
-                .unwrap_or(usize::MAX)
-                .max(16),
+            in_all: most_connections(),
             per_address: config.api.max_connections_per_address,
             proxies: Arc::from(config.api.trusted_proxies.clone()),
         };
@@ -79,5 +90,18 @@ impl Entrance {
                 tracing::error!(name, %error, "a listener ended");
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_leave_connections_for_requests() {
+        assert_eq!(most_streams(10_000, 100_000), 10_000);
+        assert_eq!(most_streams(10_000, 1024), 512);
+        assert!(most_streams(usize::MAX, most_connections()) >= 8);
+        assert!(most_streams(usize::MAX, most_connections()) < most_connections());
     }
 }
