@@ -1,5 +1,6 @@
 //! A volume moves to another back end while a server has it.
 
+mod detached;
 mod served;
 mod trouble;
 

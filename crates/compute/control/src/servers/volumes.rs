@@ -11,7 +11,7 @@ use compute_model::lifecycle::{self, DeviceChange};
 use compute_model::volume::AttachedVolume;
 use compute_rpc::workflows::{
     ATTACH_VOLUME, ATTACH_VOLUME_VERSION, AttachVolume, DETACH_VOLUME, DETACH_VOLUME_VERSION,
-    DetachVolume, EXTEND_VOLUME, EXTEND_VOLUME_VERSION, ExtendVolume,
+    DetachVolume, EXTEND_VOLUME, EXTEND_VOLUME_VERSION, ExtendVolume, SWAP_VOLUME,
 };
 use serde_json::Value;
 use workflow::{Direction, Record, Status, WorkflowId};
@@ -303,11 +303,19 @@ pub async fn detach(
     detaches(control, begun, id).await
 }
 
-/// Whether an operation takes this volume from its server. One that is being undone gives it back.
+/// Whether an operation takes this volume from its server, or copies it to another one that takes its place: the volume
+/// service refuses to detach a volume that moves. One that is being undone gives it back.
 fn takes(record: &Record, volume_id: &str) -> bool {
-    record.kind == DETACH_VOLUME
-        && record.direction == Direction::Forward
-        && record.state["volume"]["volume_id"] == volume_id
+    if record.direction != Direction::Forward {
+        return false;
+    }
+    let volume = match record.kind.as_str() {
+        DETACH_VOLUME => &record.state["volume"],
+        // When its guest has the new one, that is the server's, whether or not all is told.
+        SWAP_VOLUME if record.state["switched"] != true => &record.state["old"],
+        _ => return false,
+    };
+    volume["volume_id"] == volume_id
 }
 
 /// Waits until the volume is shown as `detaching`, or until it is known why not.

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use compute_model::Server;
+use compute_model::volume::AttachedVolume;
 use compute_rpc::workflows::{
     DETACH_VOLUME, DETACH_VOLUME_VERSION, DetachVolume as State, SWAP_VOLUME,
 };
@@ -80,31 +81,46 @@ async fn no_start(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Nex
 }
 
 /// Waits for what was accepted before and puts another volume in the place of this one: the volume service ends that
-/// for a volume in use.
+/// for a volume in use. What is taken is then what the server has by now, the old one or the new.
 async fn alone(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
-    let running = workflow::find(env.db.read(), &state.server_id).await;
-    let running = running.map_err(|error| StepError::retry(Duration::from_secs(1), error))?;
-    let replaces = |record: &Record| {
-        record.kind == SWAP_VOLUME
-            && record.status == Status::Running
-            && record.state["old"]["volume_id"] == state.volume.volume_id
-            && state.before.contains(&record.id.to_string())
-    };
-    match running.iter().any(replaces) {
-        true => Err(StepError::retry(LOOK, "another volume takes its place")),
-        false => Ok(Next::Go),
+    for id in state.before.iter().filter_map(|id| id.parse().ok()) {
+        let earlier = workflow::get(env.db.read(), id).await;
+        let earlier = earlier.map_err(|error| StepError::retry(Duration::from_secs(1), error))?;
+        let Some(swap) = earlier.filter(|record| replaces(record, &state.volume)) else {
+            continue;
+        };
+        if swap.status == Status::Running {
+            return Err(StepError::retry(LOOK, "another volume takes its place"));
+        }
+        let server = records::load(env, &state.server_id).await?;
+        let volumes = server.map(|server| server.volumes).unwrap_or_default();
+        let known = volumes.into_iter().find(|known| replaces(&swap, known));
+        if let Some(known) = known {
+            state.volume = known;
+        }
     }
+    Ok(Next::Go)
 }
 
-/// The server, if it has the attachment still: a change before this one may have ended it, and the volume then shows what
-/// becomes of others' attachments.
+/// Whether an operation puts another volume in the place of this one, or did so.
+fn replaces(record: &Record, volume: &AttachedVolume) -> bool {
+    let (old, new) = (&record.state["old"], &record.state["attachment_id"]);
+    let has = |attachment: &Value| *attachment == volume.attachment_id;
+    record.kind == SWAP_VOLUME
+        && old["volume_id"] == volume.volume_id
+        && (has(&old["attachment_id"]) || has(new))
+}
+
+/// Whether a server has the attachment still: a change before this one may have ended it, and the volume then shows
+/// what becomes of others' attachments.
+fn has(server: &Server, state: &State) -> bool {
+    let mut volumes = server.volumes.iter();
+    volumes.any(|known| known.attachment_id == state.volume.attachment_id)
+}
+
 async fn attached(env: &Env, state: &State) -> Result<Option<Server>, StepError> {
     let server = records::load(env, &state.server_id).await?;
-    let has = |server: &Server| {
-        let mut volumes = server.volumes.iter();
-        volumes.any(|known| known.attachment_id == state.volume.attachment_id)
-    };
-    Ok(server.filter(has))
+    Ok(server.filter(|server| has(server, state)))
 }
 
 async fn begin(env: &Env, _cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
@@ -150,7 +166,8 @@ async fn unplug(env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, 
     let Some(server) = next_command(cx, &state.server_id).await? else {
         return Ok(Next::Go);
     };
-    if server.host.is_none() {
+    // Where another change ended the attachment, what the guest has now by this volume's id is not this one's to take.
+    if server.host.is_none() || !has(&server, state) {
         return Ok(Next::Go);
     }
     let told = tokio::select! {
@@ -192,13 +209,15 @@ async fn settle(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next,
         &state.server_id,
         Some((&state.asked, event)),
         |server| {
-            server
-                .volumes
-                .retain(|known| known.attachment_id != state.volume.attachment_id);
-            // Attached again, it sits elsewhere.
-            server
-                .disk_places
-                .retain(|place| place.disk != state.volume.volume_id);
+            if has(server, state) {
+                server
+                    .volumes
+                    .retain(|known| known.attachment_id != state.volume.attachment_id);
+                // Attached again, it sits elsewhere.
+                server
+                    .disk_places
+                    .retain(|place| place.disk != state.volume.volume_id);
+            }
             true
         },
     )
