@@ -322,8 +322,41 @@ async fn has_new(cx: &StepContext, state: &mut State) -> Result<Next, StepError>
 enum Has {
     Old,
     New,
-    /// Its host counts as dead, and the server is being deleted: nobody waits for the host. Or the server is gone.
+    /// Its host counts as dead or fails, and the server is being deleted: nobody waits for the host. Or the server is
+    /// gone.
     Unknown,
+}
+
+/// When a host was asked.
+#[derive(Clone, Copy)]
+struct When {
+    /// The server's record named the new volume since a host last said which one the guest has: it may have switched.
+    named: bool,
+    /// The server is being deleted.
+    going: bool,
+    /// It was asked a while already.
+    often: bool,
+}
+
+/// What an answer says of the guest.
+///
+/// # Errors
+/// Nothing: the host is to be asked again.
+fn said(answer: Result<Replaced, AgentTrouble>, when: When) -> Result<Has, AgentTrouble> {
+    match answer {
+        Ok(Replaced::Switched) => Ok(Has::New),
+        Ok(Replaced::Idle | Replaced::Copying { .. } | Replaced::Ready) => Ok(Has::Old),
+        // It does not understand what it is asked, and was told to switch by nobody. Of a guest that may have switched,
+        // this says nothing: a volume's secret cannot be read after a change of passwords.
+        Err(AgentTrouble::Request(_)) if !when.named => Ok(Has::Old),
+        Err(AgentTrouble::Dead(_)) if when.going => Ok(Has::Unknown),
+        // The guest goes as a whole.
+        Err(AgentTrouble::Host(_) | AgentTrouble::Request(_)) if when.going && when.often => {
+            Ok(Has::Unknown)
+        }
+        // A host that counts as dead may run the guest on, with the one or the other: its own word decides.
+        Err(trouble) => Err(trouble),
+    }
 }
 
 async fn has(
@@ -336,15 +369,13 @@ async fn has(
         return Ok((Has::Unknown, None));
     };
     let going = server.task_state == Some(TaskState::Deleting);
-    let has = match answer {
-        Ok(Replaced::Switched) => Has::New,
-        Ok(_) | Err(AgentTrouble::Request(_)) => Has::Old,
-        Err(AgentTrouble::Dead(_)) if going => Has::Unknown,
-        // The guest goes as a whole.
-        Err(AgentTrouble::Host(_)) if going && cx.attempt() > SOON => Has::Old,
-        // A host that counts as dead may run the guest on, with the one or the other: its own word decides.
-        Err(trouble) => return Err(StepError::retry(AWAY, trouble.why().text)),
+    let when = When {
+        named: state.named,
+        going,
+        often: cx.attempt() > SOON,
     };
+    let has = said(answer, when);
+    let has = has.map_err(|trouble| StepError::retry(AWAY, trouble.why().text))?;
     Ok((has, Some(server)))
 }
 
@@ -402,4 +433,71 @@ async fn finish(env: &Env, state: &State) -> Result<(), StepError> {
 async fn settle(_env: &Env, cx: &StepContext, state: &mut State) -> Result<Next, StepError> {
     let of = (state.server_id.as_str(), &state.asked);
     CHANGE.went_well(cx, state, of).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn why() -> Why {
+        Why::new(Kind::Internal, "it cannot")
+    }
+
+    /// Every time when a host may be asked.
+    fn times() -> impl Iterator<Item = When> {
+        (0..8).map(|bits| When {
+            named: bits & 1 != 0,
+            going: bits & 2 != 0,
+            often: bits & 4 != 0,
+        })
+    }
+
+    #[test]
+    fn a_host_that_answers_is_believed() {
+        let copying = Replaced::Copying {
+            copied: 1,
+            total: 2,
+        };
+        for when in times() {
+            assert!(matches!(said(Ok(Replaced::Switched), when), Ok(Has::New)));
+            for old in [Replaced::Idle, copying, Replaced::Ready] {
+                assert!(matches!(said(Ok(old), when), Ok(Has::Old)));
+            }
+        }
+    }
+
+    #[test]
+    fn one_that_may_have_been_told_to_switch_never_has_the_old_one_by_a_failure() {
+        let failures = [
+            AgentTrouble::Request(why()),
+            AgentTrouble::Host(why()),
+            AgentTrouble::Dead(why()),
+            AgentTrouble::Busy(why()),
+            AgentTrouble::Away(why()),
+            AgentTrouble::Stale,
+        ];
+        for failure in failures {
+            for when in times().filter(|when| when.named) {
+                let has = said(Err(failure.clone()), when);
+                assert!(!matches!(has, Ok(Has::Old | Has::New)), "{failure:?}");
+                let waits = !when.going;
+                assert!(!waits || has.is_err(), "{failure:?} of a server that stays");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_never_told_to_switch_has_the_old_one_where_it_cannot_be_asked() {
+        for when in times().filter(|when| !when.named) {
+            let refused = AgentTrouble::Request(why());
+            assert!(matches!(said(Err(refused), when), Ok(Has::Old)));
+        }
+        let goes = When {
+            named: false,
+            going: true,
+            often: true,
+        };
+        let failed = AgentTrouble::Host(why());
+        assert!(matches!(said(Err(failed), goes), Ok(Has::Unknown)));
+    }
 }
