@@ -8,7 +8,7 @@ mod update;
 
 use http::Method;
 use hypervisor::Driver;
-use hypervisor_fake::Faults;
+use hypervisor_fake::{Faults, Verb};
 use serde_json::{Value, json};
 use testing::{Answer, Server, TestCloud, User, until};
 
@@ -368,11 +368,12 @@ async fn deleted_while_its_guest_keeps_a_volume_a_server_goes_all_the_same() {
 /// Changes of devices are made one after the other; that this one is to come is seen at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_volume_is_shown_as_detaching_while_another_change_is_made_before() {
-    let (cloud, server) = slow().await;
+    let (cloud, server) = running().await;
     let demo = &server.user;
     let (first, second) = (volume(demo).await, volume(demo).await);
     attach(&server, &first).await;
     demo.volume_is(&first, "in-use").await;
+    hold_attachments(&cloud);
     let wanted = json!({"volumeId": second});
     attach_at(&server, "2.101", wanted).await.expect(202);
     let (one, two) = tokio::join!(detach(&server, &first), detach(&server, &first));
@@ -382,10 +383,19 @@ async fn a_volume_is_shown_as_detaching_while_another_change_is_made_before() {
     let path = format!("{}/{first}", demo.volumes());
     let shown = demo.get(&path).await.expect(200);
     assert_eq!(shown["volume"]["status"], "detaching");
+    cloud.set_faults(&Faults::default());
     demo.volume_is(&second, "in-use").await;
     demo.volume_is(&first, "available").await;
     server.delete().await.vanishes().await;
     cloud.audit().await;
+}
+
+/// The host stands still where it is to plug a volume, until it is told otherwise.
+fn hold_attachments(cloud: &TestCloud) {
+    cloud.set_faults(&Faults {
+        hold_calls: vec![Verb::AttachVolume],
+        ..Faults::default()
+    });
 }
 
 /// A cloud with a running server whose host takes this long for each change of a device.

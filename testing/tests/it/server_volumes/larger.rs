@@ -1,7 +1,5 @@
 //! Volumes that become larger while servers have them.
 
-use hypervisor_fake::Verb;
-
 use super::*;
 
 /// Has a volume of a running server grow to 2 GiB.

@@ -1,6 +1,7 @@
 //! What the type of a volume says to hosts: several servers may have it, and how much each may read and write.
 
 use hypervisor::{Rates, Volume};
+use hypervisor_fake::Faults;
 use serde_json::{Value, json};
 use testing::{Server, TestCloud, User, until};
 
@@ -69,7 +70,7 @@ async fn servers_of_one_host_share_a_volume_of_such_a_type() {
 /// While it is shown as `detaching`, nobody else takes it, as with Nova; then it is the other server's, and stays that.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shared_volume_is_taken_from_one_server_at_a_time() {
-    let (cloud, server) = super::slow().await;
+    let (cloud, server) = running().await;
     let demo = &server.user;
     let kind = json!({"name": "shared", "extra_specs": {"multiattach": "<is> True"}});
     let (id, _) = volume_of(&cloud, demo, kind).await;
@@ -92,6 +93,7 @@ async fn a_shared_volume_is_taken_from_one_server_at_a_time() {
         attached(count).await;
     }
     // What holds the others up.
+    super::hold_attachments(&cloud);
     let other = super::volume(demo).await;
     attach_at(&server, "2.101", json!({"volumeId": other}))
         .await
@@ -101,6 +103,7 @@ async fn a_shared_volume_is_taken_from_one_server_at_a_time() {
         let refused = super::detach(one, &id).await.fault(400);
         assert!(refused.contains("status must be 'in-use'"), "{refused}");
     }
+    cloud.set_faults(&Faults::default());
     attached(1).await;
     until("all changes are made", || async {
         let running = workflow_kinds(&cloud, &server).await;
