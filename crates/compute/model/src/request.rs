@@ -42,6 +42,9 @@ pub struct PlacementRequest {
     /// and no others. Nova's `_nova_check_type: rebuild`.
     #[serde(default)]
     pub image_alone: bool,
+    /// The host that is named has the server already: it counts among those that are there.
+    #[serde(default)]
+    pub is_there: bool,
 }
 
 impl PlacementRequest {
@@ -64,6 +67,7 @@ impl PlacementRequest {
             named_servers: BTreeMap::new(),
             volume_backed: server.boots_from_volume(),
             image_alone: false,
+            is_there: false,
         }
     }
 
@@ -73,6 +77,7 @@ impl PlacementRequest {
         PlacementRequest {
             host: server.host.clone(),
             hypervisor_hostname: server.node.clone(),
+            is_there: true,
             ..PlacementRequest::of(server)
         }
     }
@@ -302,7 +307,9 @@ mod tests {
         );
         assert_eq!(anywhere.availability_zone, server.pinned_zone);
         assert_eq!(anywhere.volume_backed, server.boots_from_volume());
+        assert!(!anywhere.is_there);
         let here = PlacementRequest::on_its_host(&server);
+        assert!(here.is_there);
         assert_eq!(
             (here.host, here.hypervisor_hostname),
             (server.host, server.node)

@@ -115,6 +115,7 @@ fn request(ram: u32) -> PlacementRequest {
         named_servers: BTreeMap::new(),
         volume_backed: false,
         image_alone: false,
+        is_there: false,
     }
 }
 

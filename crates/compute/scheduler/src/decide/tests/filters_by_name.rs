@@ -228,6 +228,43 @@ fn a_host_with_much_to_do_takes_no_more() {
 }
 
 #[test]
+fn a_server_is_not_too_much_for_the_host_that_has_it() {
+    let limits = [
+        ("max_instances_per_host", "50"),
+        ("max_io_ops_per_host", "8"),
+    ];
+    let mut full = grouped("full", &limits);
+    full.node.used.servers = 50;
+    let settings = || Settings {
+        max_instances_per_host: 50,
+        max_io_ops_per_host: 8,
+        ..Settings::default()
+    };
+    let newcomer = request(1);
+    let resident = PlacementRequest {
+        is_there: true,
+        host: Some("full".to_owned()),
+        ..request(1)
+    };
+    for filter in [
+        "NumInstancesFilter",
+        "AggregateNumInstancesFilter",
+        "IoOpsFilter",
+        "AggregateIoOpsFilter",
+    ] {
+        let hosts = [full.clone()];
+        let asked = |wanted: &PlacementRequest| {
+            passing_with(filter, &hosts, wanted, settings(), &[("full", 8)])
+        };
+        assert!(asked(&newcomer).is_empty(), "{filter}");
+        assert_eq!(asked(&resident), ["full"], "{filter}");
+    }
+    full.node.used.servers = 51;
+    let found = passing_with("NumInstancesFilter", &[full], &resident, settings(), &[]);
+    assert!(found.is_empty(), "one more than may be there");
+}
+
+#[test]
 fn isolated_images_and_hosts_are_for_each_other() {
     let isolated = |restrict| Settings {
         isolated_hosts: vec!["a".to_owned()],
