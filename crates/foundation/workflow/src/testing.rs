@@ -286,7 +286,8 @@ async fn once<W: Workflow>(
                 break;
             }
             Some(Stop::IsCancelled) => {
-                let asked = crate::request_cancel(world.other.write(), &world.subject).await;
+                // This one alone: what the world needed for its subject may still be on its way.
+                let asked = crate::request_cancel_of(world.other.write(), id).await;
                 asked.expect("asked to cancel");
                 meddler.thaw();
                 first.nudge(id);

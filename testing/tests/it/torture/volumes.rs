@@ -169,6 +169,11 @@ impl Stage {
             .await;
         answer.expect(200);
         self.demo.volume_is(volume, "in-use").await;
+        until("the attachment is over", || async {
+            let running = workflow::find(self.env.db.read(), server).await;
+            running.expect("the journal").is_empty().then_some(())
+        })
+        .await;
     }
 
     /// The server loses the volume; one that it has not it is given before.
