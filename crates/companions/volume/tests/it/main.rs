@@ -240,6 +240,18 @@ impl Cinder {
         let audit = self.volumes.audit().await.expect("audit");
         assert!(audit.is_empty(), "{audit:?}");
     }
+
+    /// The same as soon as what is being removed is gone: a look ends what serves a volume, and then removes its files.
+    pub async fn becomes_clean(&self) {
+        found(|| async {
+            let audit = self.volumes.audit().await.expect("audit");
+            match audit.is_empty() {
+                true => Ok(()),
+                false => Err(format!("{audit:?}")),
+            }
+        })
+        .await;
+    }
 }
 
 impl Drop for Cinder {
