@@ -279,6 +279,8 @@ async fn others_say_how_a_snapshot_ends_that_the_service_does_not_make() {
     for cinder in Cinder::all().await {
         let volume = cinder.volume(ALICE, json!({})).await;
         let id = cinder.snapshot(ALICE, &volume, json!({})).await;
+        // It is available a moment before the work that made it is over.
+        cinder.rests(&id).await;
         let path = format!("/snapshots/{id}");
         let action = format!("{path}/action");
         let says = |said: Value| json!({"os-update_snapshot_status": said});
